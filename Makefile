@@ -1,0 +1,70 @@
+# The names people type. Every target sets up .venv first, once.
+#   make demo        lint a sample, stream a chat, kill it, carry on: see it work
+#   make test        every test
+#   make lint        ruff, mypy --strict, pyright, and our own flake8 plugin
+#   make help        the rest
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PROMPT ?= Explain ordinals
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test torture bench build lint format schema-vet boundary-check proto coverage clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "sessionstream needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) -V 2>&1). Try: make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
+	@echo "Setting up $(VENV) (once) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+demo: $(STAMP) ## lint a sample app, stream a chat, kill the process, carry on (PROMPT="…")
+	@$(BIN)/python -m sessionstream.examples.chatdemo demo --prompt "$(PROMPT)"
+
+test: $(STAMP) ## every test (a few minutes)
+	@$(BIN)/python -m pytest
+
+torture: $(STAMP) ## the long tests too
+	@$(BIN)/python -m pytest -m torture
+
+coverage: $(STAMP) ## the tests with branch coverage
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest -q
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report
+
+bench: $(STAMP) ## the benchmarks: ratios within one run
+	@$(BIN)/python -m benchmarks
+
+build: $(STAMP) ## the sdist and the wheel, into dist/
+	@$(BIN)/python -m build --outdir dist .
+
+lint: $(STAMP) ## ruff, mypy --strict, pyright
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/pyright
+
+format: $(STAMP) ## let ruff rewrite what it can
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+schema-vet: $(STAMP) ## our flake8 plugin over our own code
+	@$(BIN)/flake8 --select SST sessionstream sessionstream_lint tests benchmarks proto
+	@echo "schema-vet: no finding"
+
+boundary-check: $(STAMP) ## the layers of docs/architecture
+	@$(BIN)/lint-imports
+
+proto: $(STAMP) ## regenerate the protobuf modules and stubs
+	@$(BIN)/python proto/generate.py
+
+clean: ## remove everything that can be made again
+	rm -rf .venv .tox dist build site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,1 @@
+"""Commands in, ordered events, durable timelines, live UI events out."""

@@ -1,0 +1,1 @@
+"""The flake8 plugin and command that keep sessionstream schemas readable."""
