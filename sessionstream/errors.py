@@ -1,0 +1,384 @@
+"""Every exception this library raises, in one tree.
+
+.. code-block:: text
+
+    SessionstreamError
+    ├── SchemaError                    what was registered, or what was sent, does not fit the registry
+    │   ├── InvalidNameError           a name that is empty or no string
+    │   ├── UnknownSchemaError         nothing is registered under this name
+    │   ├── DuplicateSchemaError       something is registered under this name already
+    │   ├── PayloadTypeError           the payload is another message, or none
+    │   ├── PayloadDecodeError         the bytes or the JSON are not such a message
+    │   └── StructPayloadError         a top-level google.protobuf.Struct
+    ├── InvalidIdError                 a session, event or entity id that no store can hold
+    ├── CommandError
+    │   ├── UnknownCommandError        no handler is registered
+    │   ├── DuplicateCommandError      a handler is registered already
+    │   └── CommandConflict            an idempotency key was used before for another command
+    ├── ProjectionError                a projection failed; its session is held
+    ├── SessionHeld                    an earlier event still holds the session; this one waits in the log
+    ├── HubError
+    │   ├── HubClosed
+    │   └── LaneReentryError           publishing from inside a projection
+    ├── StoreError
+    │   ├── OrdinalConflict            somebody else moved the session first
+    │   ├── OrdinalExhausted           no ordinal is left
+    │   ├── EventConflict              an event id was used before for another event
+    │   ├── HistoryPruned              that part of the history is gone
+    │   └── StoreClosed
+    ├── BusError
+    └── TransportError
+
+The attributes of an error are its contract; the wording of its message is not.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sessionstream.types import Event
+
+
+def _revive(cls: type[SessionstreamError], args: tuple[object, ...]) -> SessionstreamError:
+    error = cls.__new__(cls, *args)
+    error.args = args
+    return error
+
+
+class SessionstreamError(Exception):
+    """The root: catching it catches everything this library raises on purpose."""
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[object, ...], dict[str, object]]:
+        return _revive, (type(self), self.args), self.__dict__
+
+
+class SchemaError(SessionstreamError):
+    """A registration, a name or a payload does not fit the schema registry.
+
+    Attributes:
+        family: ``"command"``, ``"event"``, ``"ui event"`` or ``"timeline entity"``.
+        name: the logical name concerned.
+    """
+
+    def __init__(self, message: str, *, family: str, name: object) -> None:
+        super().__init__(message)
+        self.family = family
+        self.name = name
+
+
+class InvalidNameError(SchemaError):
+    """A logical name is empty, blank or not a string."""
+
+    def __init__(self, family: str, name: object) -> None:
+        super().__init__(
+            f"{family} name {name!r} is not usable: give a non-empty string that stays the same "
+            f"for as long as its data is kept",
+            family=family,
+            name=name,
+        )
+
+
+class UnknownSchemaError(SchemaError):
+    """Nothing is registered under this name, or the stored payload's type is registered nowhere.
+
+    Attributes:
+        payload_type: full name of the stored message, when the error came out of a store; else ``""``.
+    """
+
+    def __init__(self, family: str, name: str, *, payload_type: str = "") -> None:
+        method = f"register_{family.replace(' ', '_')}"
+        if payload_type:
+            message = (
+                f"{family} {name!r} is stored as {payload_type}, which this registry does not know: "
+                f"register it again with {method}({name!r}, …)"
+            )
+        else:
+            message = f"{family} {name!r} is not registered: call {method}({name!r}, …) first"
+        super().__init__(message, family=family, name=name)
+        self.payload_type = payload_type
+
+
+class DuplicateSchemaError(SchemaError):
+    """The name is taken within its family.
+
+    Attributes:
+        existing: full name of the message already registered.
+        offender: full name of the message that was refused.
+    """
+
+    def __init__(self, family: str, name: str, *, existing: str, offender: str) -> None:
+        super().__init__(
+            f"{family} {name!r} is registered already, as {existing}; {offender} needs another name",
+            family=family,
+            name=name,
+        )
+        self.existing = existing
+        self.offender = offender
+
+
+class PayloadTypeError(SchemaError):
+    """A payload, or a prototype at registration, is not the message it has to be.
+
+    Attributes:
+        expected: full name of the wanted message; ``""`` where any concrete message would do.
+        got: full name of the message that came, or the Python type of what is no message.
+    """
+
+    def __init__(self, family: str, name: str, *, expected: str, got: str) -> None:
+        if expected:
+            message = f"{family} {name!r} payload type mismatch: got {got}, want {expected}"
+        else:
+            message = (
+                f"{family} {name!r} needs a concrete protobuf message (a generated class, or an "
+                f"instance of one) as its payload, got {got}"
+            )
+        super().__init__(message, family=family, name=name)
+        self.expected = expected
+        self.got = got
+
+
+class PayloadDecodeError(SchemaError):
+    """Bytes or JSON could not be read as the registered message.
+
+    Attributes:
+        expected: full name of the message that was wanted.
+        reason: the decoder's own words.
+    """
+
+    def __init__(self, family: str, name: str, *, expected: str, reason: str) -> None:
+        super().__init__(
+            f"{family} {name!r} payload is not readable as {expected}: {reason}",
+            family=family,
+            name=name,
+        )
+        self.expected = expected
+        self.reason = reason
+
+
+class StructPayloadError(SchemaError):
+    """A top-level ``google.protobuf.Struct`` was registered; the linter reports the same as SST001."""
+
+    def __init__(self, family: str, name: str) -> None:
+        super().__init__(
+            f"{family} {name!r} registers google.protobuf.Struct as its payload, which says nothing "
+            f"about its fields: define a message for it (a Struct field nested inside is fine)",
+            family=family,
+            name=name,
+        )
+
+
+class InvalidIdError(SessionstreamError):
+    """An id is empty, blank, not a string, or holds characters that not every store can keep.
+
+    Attributes:
+        what: which id, for example ``"session id"``.
+        value: the id that was refused.
+    """
+
+    def __init__(self, what: str, value: object, reason: str) -> None:
+        super().__init__(f"{what} {value!r} is not usable: {reason}")
+        self.what = what
+        self.value = value
+
+
+class CommandError(SessionstreamError):
+    """A command could not be accepted.
+
+    Attributes:
+        name: the command's logical name.
+    """
+
+    def __init__(self, message: str, *, name: str) -> None:
+        super().__init__(message)
+        self.name = name
+
+
+class UnknownCommandError(CommandError):
+    """No handler is registered for the command."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"command {name!r} has no handler: call hub.register_command({name!r}, handler) first",
+            name=name,
+        )
+
+
+class DuplicateCommandError(CommandError):
+    """A second handler was registered for the command."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"command {name!r} has a handler already; a command has one", name=name)
+
+
+class CommandConflict(CommandError):
+    """An idempotency key came back with another command.
+
+    Attributes:
+        session_id: the session the key belongs to.
+        key: the idempotency key.
+    """
+
+    def __init__(self, session_id: str, key: str, *, name: str) -> None:
+        super().__init__(
+            f"idempotency key {key!r} of session {session_id!r} was used before for another command "
+            f"than this {name!r}: use a new key for a new command",
+            name=name,
+        )
+        self.session_id = session_id
+        self.key = key
+
+
+class ProjectionError(SessionstreamError):
+    """A projection failed under the ``fail`` policy. Its cause is ``__cause__``.
+
+    The event is stored, the timeline is not moved, and the session is held until the projection succeeds.
+
+    Attributes:
+        event: the event, with its ordinal and id.
+        projector: what failed, for example ``"timeline projection app.project_chat"``.
+    """
+
+    def __init__(self, event: Event, projector: str, cause: BaseException) -> None:
+        super().__init__(
+            f"{projector} failed on event {event.name!r} (session {event.session_id!r}, ordinal "
+            f"{event.ordinal}): {type(cause).__name__}: {cause}. The event is stored and holds its "
+            f"session; mend the projection and publish again, or call retry_timeline"
+        )
+        self.event = event
+        self.projector = projector
+
+
+class SessionHeld(SessionstreamError):
+    """The event is stored, but waits behind an earlier one that a projection still fails on.
+
+    Attributes:
+        event: the event that was published, with its ordinal and id.
+        failed_ordinal: ordinal of the event that holds the session.
+    """
+
+    def __init__(self, event: Event, failed_ordinal: int) -> None:
+        super().__init__(
+            f"session {event.session_id!r} is held by its event {failed_ordinal}, which a projection "
+            f"fails on; event {event.name!r} is stored as {event.ordinal} and will be applied after it"
+        )
+        self.event = event
+        self.failed_ordinal = failed_ordinal
+
+
+class HubError(SessionstreamError):
+    """The hub cannot do this now."""
+
+
+class HubClosed(HubError):
+    """The hub was shut down."""
+
+    def __init__(self) -> None:
+        super().__init__("the hub is shut down: it takes no more commands or events")
+
+
+class LaneReentryError(HubError):
+    """Something was published from inside a projection, which would wait for itself.
+
+    Attributes:
+        session_id: the session that was being projected.
+    """
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__(
+            f"a projection of session {session_id!r} tried to publish: a projection only returns what "
+            f"an event means; publish from a command handler, or from a task that outlives the projection"
+        )
+        self.session_id = session_id
+
+
+class StoreError(SessionstreamError):
+    """A hydration store could not do what it was asked; nothing was half done."""
+
+
+class OrdinalConflict(StoreError):
+    """Somebody else moved the session since its cursors were read; reload and try again.
+
+    Attributes:
+        session_id: the session.
+        expected: what the writer believed, for people.
+        actual: what the store holds, for people.
+    """
+
+    def __init__(self, session_id: str, *, expected: object, actual: object) -> None:
+        super().__init__(
+            f"session {session_id!r} was moved by another writer: expected {expected}, found {actual}"
+        )
+        self.session_id = session_id
+        self.expected = expected
+        self.actual = actual
+
+
+class OrdinalExhausted(StoreError):
+    """The session has used the highest ordinal there is.
+
+    Attributes:
+        session_id: the session.
+        cursor: its event cursor.
+    """
+
+    def __init__(self, session_id: str, cursor: int) -> None:
+        super().__init__(
+            f"session {session_id!r} is at ordinal {cursor}, the highest there is: continue in a new session"
+        )
+        self.session_id = session_id
+        self.cursor = cursor
+
+
+class EventConflict(StoreError):
+    """An event id came back with another event.
+
+    Attributes:
+        session_id: the session the id belongs to.
+        event_id: the id.
+        ordinal: ordinal of the event that has it.
+    """
+
+    def __init__(self, session_id: str, event_id: str, ordinal: int) -> None:
+        super().__init__(
+            f"event id {event_id!r} of session {session_id!r} belongs to another event, at ordinal "
+            f"{ordinal}: use a new id for a new event"
+        )
+        self.session_id = session_id
+        self.event_id = event_id
+        self.ordinal = ordinal
+
+
+class HistoryPruned(StoreError):
+    """The question reaches below what pruning has kept.
+
+    Attributes:
+        session_id: the session.
+        ordinal: the ordinal that was asked for.
+        floor: the lowest ordinal that can be asked for.
+    """
+
+    def __init__(self, session_id: str, ordinal: int, floor: int) -> None:
+        super().__init__(
+            f"session {session_id!r} keeps its history from ordinal {floor} on; {ordinal} is pruned"
+        )
+        self.session_id = session_id
+        self.ordinal = ordinal
+        self.floor = floor
+
+
+class StoreClosed(StoreError):
+    """The store was closed."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} is closed")
+
+
+class BusError(SessionstreamError):
+    """An event bus could not carry a message."""
+
+
+class TransportError(SessionstreamError):
+    """A transport could not reach its peer, or the peer broke the protocol."""

@@ -1,0 +1,56 @@
+"""Ordinals: where they come from, and why they only ever rise. (Reference: Ordinal semantics.)"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from sessionstream.errors import OrdinalExhausted
+
+MAX_ORDINAL: Final = 2**64 - 1
+"""Ordinals are unsigned 64-bit integers."""
+
+SEQUENCE_LIMIT: Final = 10**6
+"""How many events one millisecond of a stream can hold before derived ordinals would collide."""
+
+# Twenty digits hold every 64-bit number; a longer run of digits is not one worth parsing.
+_STREAM_ID = re.compile(r"([0-9]{1,20})-([0-9]{1,20})", re.ASCII)
+
+
+def derive_ordinal(stream_id: str) -> int | None:
+    """Turn a stream id ``<milliseconds>-<sequence>`` into an ordinal, or None where that is impossible.
+
+    Impossible are: anything of another form, a sequence of a million or more, and results beyond 64 bits.
+
+    >>> derive_ordinal("1700000000000-2")
+    1700000000000000002
+    >>> derive_ordinal("1700000000000-1000000") is None
+    True
+    """
+    match = _STREAM_ID.fullmatch(stream_id)
+    if match is None:
+        return None
+    milliseconds, sequence = int(match[1]), int(match[2])
+    ordinal = milliseconds * SEQUENCE_LIMIT + sequence
+    return ordinal if sequence < SEQUENCE_LIMIT and ordinal <= MAX_ORDINAL else None
+
+
+def assign_ordinal(cursor: int, stream_id: str = "", *, session_id: str = "") -> int:
+    """Return the ordinal of the event after ``cursor``: the derived one if it is higher, else cursor + 1.
+
+    Raises:
+        OrdinalExhausted: ``cursor`` is the highest ordinal already. ``session_id`` is only named in it.
+
+    >>> assign_ordinal(7)
+    8
+    >>> assign_ordinal(7, "1700000000000-2")
+    1700000000000000002
+    >>> assign_ordinal(1700000000000000002, "1700000000000-1")
+    1700000000000000003
+    """
+    derived = derive_ordinal(stream_id) if stream_id else None
+    if derived is not None and derived > cursor:
+        return derived
+    if cursor >= MAX_ORDINAL:
+        raise OrdinalExhausted(session_id, cursor)
+    return cursor + 1

@@ -1,0 +1,86 @@
+"""Projections: what an event means to live clients, and to the timeline. (Reference: Projection interfaces.)
+
+A projection is a plain or async function ``(event, session, view)``, or an object with such a ``project`` method.
+It decides; it does not act: it returns UI events or timeline entities, and publishes nothing.
+"""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeAlias, get_args
+
+from sessionstream.types import Event, Session, TimelineEntity, UIEvent
+
+
+class TimelineView(Protocol):
+    """The timeline as it stood before the event. What it returns are copies that may be kept and changed."""
+
+    @property
+    def ordinal(self) -> int:
+        """Ordinal of the last event the timeline reflects, 0 before the first."""
+        ...
+
+    def get(self, kind: str, id: str) -> TimelineEntity | None:  # noqa: A002 - the entity's own word
+        """Return one entity, or None. Costs the same however many there are."""
+        ...
+
+    def list(self, kind: str = "") -> builtins.list[TimelineEntity]:
+        """Return the entities of one kind, or of all, in snapshot order. Costs a copy of each."""
+        ...
+
+
+UIResult: TypeAlias = Iterable[UIEvent] | None
+TimelineResult: TypeAlias = Iterable[TimelineEntity] | None
+
+UIProjectionFunction: TypeAlias = Callable[
+    [Event, Session, TimelineView], UIResult | Awaitable[UIResult]
+]
+TimelineProjectionFunction: TypeAlias = Callable[
+    [Event, Session, TimelineView], TimelineResult | Awaitable[TimelineResult]
+]
+
+
+class UIProjection(Protocol):
+    """An object that derives UI events; a plain function serves as well."""
+
+    def project(
+        self, event: Event, session: Session, view: TimelineView, /
+    ) -> UIResult | Awaitable[UIResult]:
+        """Return the UI events of one event, in the order clients shall see them."""
+        ...
+
+
+class TimelineProjection(Protocol):
+    """An object that derives timeline entities; a plain function serves as well."""
+
+    def project(
+        self, event: Event, session: Session, view: TimelineView, /
+    ) -> TimelineResult | Awaitable[TimelineResult]:
+        """Return the entities one event creates, updates or (as tombstones) deletes."""
+        ...
+
+
+Policy: TypeAlias = Literal["fail", "advance"]
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectionPolicies:
+    """What happens when a projection fails.
+
+    ``"fail"``: the event is stored, the publisher gets a ProjectionError, and the session is held until the
+    projection succeeds. ``"advance"``: the error is recorded and the session goes on, without this event's UI
+    events (``ui``) or without its entities (``timeline``).
+
+    Raises:
+        ValueError: a policy is neither.
+    """
+
+    ui: Policy = "fail"
+    timeline: Policy = "fail"
+
+    def __post_init__(self) -> None:
+        for name, value in (("ui", self.ui), ("timeline", self.timeline)):
+            if value not in get_args(Policy):
+                raise ValueError(f"the {name} policy is 'fail' or 'advance', not {value!r}")

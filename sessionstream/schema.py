@@ -1,0 +1,198 @@
+"""The schema registry: which protobuf message belongs to which logical name. (Reference: Schema registry.)"""
+
+from __future__ import annotations
+
+from typing import Final, Literal, TypeAlias, TypeVar
+
+from google.protobuf import json_format
+from google.protobuf.message import DecodeError, Message
+
+from sessionstream.errors import (
+    DuplicateSchemaError,
+    InvalidNameError,
+    PayloadDecodeError,
+    PayloadTypeError,
+    StructPayloadError,
+    UnknownSchemaError,
+)
+
+Family: TypeAlias = Literal["command", "event", "ui event", "timeline entity"]
+"""The four families of names; a name may occur once in each."""
+
+M = TypeVar("M", bound=Message)
+
+_STRUCT: Final = "google.protobuf.Struct"
+
+
+def copy_message(message: M) -> M:
+    """Return a copy that shares nothing with ``message``; unknown fields are kept."""
+    copy = message.__class__()
+    copy.CopyFrom(message)
+    return copy
+
+
+def describe(value: object) -> str:
+    """Name what ``value`` is, for an error: a message's full name, else the Python type."""
+    if isinstance(value, type):
+        descriptor = getattr(value, "DESCRIPTOR", None) if issubclass(value, Message) else None
+        return (
+            descriptor.full_name
+            if descriptor is not None
+            else f"the class {value.__module__}.{value.__qualname__}"
+        )
+    if isinstance(value, Message):
+        return value.DESCRIPTOR.full_name
+    return f"a {type(value).__module__}.{type(value).__qualname__}"
+
+
+class SchemaRegistry:
+    """Logical names of commands, events, UI events and timeline entities, and the message of each.
+
+    Register everything at start-up; the registry is only read afterwards. Names are stored with the data, so
+    they have to stay what they are. Every ``register_…`` takes a generated message class, or an instance of
+    one as a prototype (its field values do not matter).
+
+    Every ``register_…`` raises:
+        InvalidNameError: the name is empty, blank or no string.
+        PayloadTypeError: ``message`` is no concrete protobuf message.
+        StructPayloadError: ``message`` is ``google.protobuf.Struct`` itself. Nested Struct fields are fine.
+        DuplicateSchemaError: the name is taken within the family.
+
+    >>> from sessionstream.examples.chatdemo.v1 import chat_pb2
+    >>> registry = SchemaRegistry()
+    >>> registry.register_event("ChatTokensDelta", chat_pb2.TokensDeltaEvent)
+    >>> registry.event_schema("ChatTokensDelta").__name__
+    'TokensDeltaEvent'
+    """
+
+    __slots__ = ("_by_type", "_families")
+
+    def __init__(self) -> None:
+        self._families: dict[Family, dict[str, type[Message]]] = {
+            "command": {},
+            "event": {},
+            "ui event": {},
+            "timeline entity": {},
+        }
+        self._by_type: dict[str, type[Message]] = {}
+
+    def register_command(self, name: str, message: type[Message] | Message) -> None:
+        """Register the payload of a command."""
+        self._register("command", name, message)
+
+    def register_event(self, name: str, message: type[Message] | Message) -> None:
+        """Register the payload of a backend event."""
+        self._register("event", name, message)
+
+    def register_ui_event(self, name: str, message: type[Message] | Message) -> None:
+        """Register the payload of a UI event."""
+        self._register("ui event", name, message)
+
+    def register_timeline_entity(self, kind: str, message: type[Message] | Message) -> None:
+        """Register the payload of a kind of timeline entity."""
+        self._register("timeline entity", kind, message)
+
+    def command_schema(self, name: str) -> type[Message] | None:
+        """Return the message class of a command, or None."""
+        return self._families["command"].get(name)
+
+    def event_schema(self, name: str) -> type[Message] | None:
+        """Return the message class of an event, or None."""
+        return self._families["event"].get(name)
+
+    def ui_event_schema(self, name: str) -> type[Message] | None:
+        """Return the message class of a UI event, or None."""
+        return self._families["ui event"].get(name)
+
+    def timeline_entity_schema(self, kind: str) -> type[Message] | None:
+        """Return the message class of a kind of timeline entity, or None."""
+        return self._families["timeline entity"].get(kind)
+
+    def names(self, family: Family) -> list[str]:
+        """Return the registered names of a family, in the order of their registration."""
+        return list(self._families[family])
+
+    def decode_command_json(self, name: str, data: str | bytes) -> Message:
+        """Read protobuf JSON as the payload of a command.
+
+        Raises:
+            UnknownSchemaError: no such command is registered.
+            PayloadDecodeError: the JSON is malformed or does not fit the message.
+        """
+        expected = self._expect("command", name)
+        try:
+            return json_format.Parse(data, expected())
+        except (
+            json_format.ParseError,
+            ValueError,
+            TypeError,
+            RecursionError,
+            OverflowError,
+        ) as error:
+            raise PayloadDecodeError(
+                "command", name, expected=expected.DESCRIPTOR.full_name, reason=str(error)
+            ) from error
+
+    def checked_copy(self, family: Family, name: str, payload: object) -> Message:
+        """Return a private copy of ``payload``, an instance of the class registered under ``name``.
+
+        A message of the same full name but of another class (made by another descriptor pool, say) is accepted
+        and converted.
+
+        Raises:
+            UnknownSchemaError: nothing is registered under ``name``.
+            PayloadTypeError: ``payload`` is another message, or none.
+        """
+        expected = self._expect(family, name)
+        if payload.__class__ is expected:
+            copy = expected()
+            copy.CopyFrom(payload)  # type: ignore[arg-type]  # it is an `expected`, as just seen
+            return copy
+        if (
+            isinstance(payload, Message)
+            and payload.DESCRIPTOR.full_name == expected.DESCRIPTOR.full_name
+        ):
+            return expected.FromString(payload.SerializePartialToString())
+        raise PayloadTypeError(
+            family, name, expected=expected.DESCRIPTOR.full_name, got=describe(payload)
+        )
+
+    def decode(self, family: Family, name: str, payload_type: str, data: bytes) -> Message:
+        """Read a stored payload back, by the full name of the message it was stored as.
+
+        Raises:
+            UnknownSchemaError: that message is registered nowhere (any more).
+            PayloadDecodeError: the bytes are no such message.
+        """
+        expected = self._by_type.get(payload_type)
+        if expected is None:
+            raise UnknownSchemaError(family, name, payload_type=payload_type)
+        try:
+            return expected.FromString(data)
+        except DecodeError as error:
+            raise PayloadDecodeError(
+                family, name, expected=payload_type, reason=str(error)
+            ) from error
+
+    def _expect(self, family: Family, name: str) -> type[Message]:
+        try:
+            return self._families[family][name]
+        except (KeyError, TypeError):
+            raise UnknownSchemaError(family, name) from None
+
+    def _register(self, family: Family, name: str, message: type[Message] | Message) -> None:
+        if not isinstance(name, str) or not name or name.isspace():
+            raise InvalidNameError(family, name)
+        cls = message if isinstance(message, type) else type(message)
+        if not issubclass(cls, Message) or getattr(cls, "DESCRIPTOR", None) is None:
+            raise PayloadTypeError(family, name, expected="", got=describe(message))
+        full_name = cls.DESCRIPTOR.full_name
+        if full_name == _STRUCT:
+            raise StructPayloadError(family, name)
+        names = self._families[family]
+        if name in names:
+            raise DuplicateSchemaError(
+                family, name, existing=names[name].DESCRIPTOR.full_name, offender=full_name
+            )
+        names[name] = cls
+        self._by_type.setdefault(full_name, cls)

@@ -1,0 +1,258 @@
+"""The HydrationStore port: one write that moves a session, and the reads that follow from it.
+
+A store keeps, per session: the event log, the timeline with its earlier versions, the cursors, the ids and keys
+that make things happen once, and error records. Everything a commit says becomes true together or not at all.
+``sessionstream.testing.StoreContract`` is this page as a test suite; a store of your own earns its place by
+passing it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+    from sessionstream.observe import ErrorRecord
+    from sessionstream.types import Event, Snapshot, TimelineEntity
+
+
+@dataclass(frozen=True, slots=True)
+class Cursors:
+    """Where a session stands.
+
+    Attributes:
+        event: highest ordinal in the event log.
+        timeline: highest ordinal the timeline reflects. Lower than ``event`` while the session is held.
+        epoch: identifies the timeline; never 0 in a store, the same for a session nobody has used yet and for
+            its first events, another after a rebuild or a deletion.
+        floor: lowest ordinal that ``as_of`` and ``since`` may ask for; 0 while the history is complete.
+    """
+
+    event: int
+    timeline: int
+    epoch: int
+    floor: int = 0
+
+    @property
+    def held(self) -> bool:
+        """Whether events wait in the log that the timeline does not reflect."""
+        return self.timeline < self.event
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """One step of one session. Its payloads belong to the store from now on: whoever made them lets go of them.
+
+    ===================================  ==================  =========================================
+    step                                 ``event``           ``timeline_cursor``
+    ===================================  ==================  =========================================
+    an event and what it means           the event           its ordinal
+    an event that waits (session held)   the event           ``expected_timeline``, so it does not move
+    a waiting event is applied           None                its ordinal
+    ===================================  ==================  =========================================
+
+    Attributes:
+        event: to be logged; it has its ordinal and its id.
+        entities: as they are after the event, deletions as tombstones without payload, each ``(kind, id)`` once,
+            ``last_event_ordinal`` equal to ``timeline_cursor``.
+        expected_ordinal: event cursor the writer has seen.
+        timeline_cursor: timeline cursor after the commit.
+        expected_timeline: timeline cursor the writer has seen; None means the same as ``expected_ordinal``.
+        expected_epoch: epoch the writer has seen; None means any.
+
+    Raises:
+        ValueError: the parts contradict each other.
+    """
+
+    session_id: str
+    event: Event | None
+    entities: tuple[TimelineEntity, ...]
+    expected_ordinal: int
+    timeline_cursor: int
+    expected_timeline: int | None = None
+    expected_epoch: int | None = None
+
+    @property
+    def event_cursor(self) -> int:
+        """The event cursor after the commit."""
+        return self.expected_ordinal if self.event is None else self.event.ordinal
+
+    @property
+    def timeline_before(self) -> int:
+        """The timeline cursor that the writer has seen."""
+        return self.expected_ordinal if self.expected_timeline is None else self.expected_timeline
+
+    def __post_init__(self) -> None:
+        event, cursor, before = self.event, self.timeline_cursor, self.timeline_before
+        if event is not None and (
+            event.session_id != self.session_id
+            or event.ordinal <= self.expected_ordinal
+            or not event.event_id
+        ):
+            raise ValueError(
+                f"a commit for session {self.session_id!r} after ordinal {self.expected_ordinal} cannot "
+                f"log {event!r}: it needs that session, a higher ordinal and an event id"
+            )
+        if not before <= cursor <= self.event_cursor or (event is None and cursor == before):
+            raise ValueError(
+                f"a commit cannot move the timeline of session {self.session_id!r} from {before} to "
+                f"{cursor} with the log at {self.event_cursor}"
+            )
+        for entity in self.entities:
+            if entity.last_event_ordinal != cursor or cursor == before:
+                raise ValueError(
+                    f"entity {entity.kind!r} {entity.id!r} has last_event_ordinal "
+                    f"{entity.last_event_ordinal} in a commit that moves the timeline from {before} to {cursor}"
+                )
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineReplacement:
+    """A timeline rebuilt from the events, to be swapped in for the present one.
+
+    Attributes:
+        versions: every state every entity went through, in ordinal order, deletions as tombstones: at most
+            one state for each ``(kind, id)`` and ordinal. The payloads belong to the store from now on.
+        timeline_cursor: ordinal of the last event it reflects; not above ``expected.event``.
+        expected: the cursors the rebuild is based on.
+    """
+
+    session_id: str
+    versions: Sequence[TimelineEntity]
+    timeline_cursor: int
+    expected: Cursors
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedEvent:
+    """What a store still knows of an event by its id, even after the event itself was pruned."""
+
+    ordinal: int
+    digest: bytes
+
+
+class HydrationStore(Protocol):
+    """Keeps sessions. One store may serve several hubs, of several processes.
+
+    Payloads that come out are the caller's own copies. Reads see whole commits only, and every commit that was
+    acknowledged before. Ids of sessions nobody has used are answered like empty sessions and leave no trace.
+    Every method raises StoreClosed once the store is closed, and another StoreError where the medium fails.
+    """
+
+    def commit(self, commit: Commit, /) -> Awaitable[None]:
+        """Make a step true, all of it or nothing.
+
+        Calling it hands the commit over: from then on it is carried out, whether or not anybody awaits the
+        outcome. An ``async def`` will do; returning an ``asyncio.Future`` spares the hub a task.
+
+        Raises:
+            OrdinalConflict: cursors or epoch are not what the commit expects.
+            EventConflict: the session has an event of that id already.
+            StoreError: an ordinal is beyond what this store can hold, or the medium failed.
+        """
+        ...
+
+    async def snapshot(
+        self, session_id: str, *, as_of: int | None = None, since: int | None = None
+    ) -> Snapshot:
+        """Return the timeline: now, as it stood right after event ``as_of``, or what changed after ``since``.
+
+        A full snapshot has no tombstones. One ``since`` an ordinal has each entity that changed later as it is
+        now, deletions as tombstones. ``as_of`` beyond the cursor means the cursor.
+
+        Raises:
+            ValueError: both are given, or one is negative.
+            HistoryPruned: one is below the session's floor.
+            UnknownSchemaError: a payload's message is registered no more.
+        """
+        ...
+
+    async def events(
+        self, session_id: str, *, after: int = 0, limit: int | None = None
+    ) -> list[Event]:
+        """Return logged events with a higher ordinal than ``after``, in order, at most ``limit``.
+
+        Raises:
+            UnknownSchemaError: a payload's message is registered no more.
+        """
+        ...
+
+    async def find_event(self, session_id: str, event_id: str, /) -> LoggedEvent | None:
+        """Return what is known of the event with this id, pruned or not, or None."""
+        ...
+
+    async def cursors(self, session_id: str, /) -> Cursors:
+        """Return where the session stands."""
+        ...
+
+    async def replace_timeline(self, replacement: TimelineReplacement, /) -> Cursors:
+        """Swap a rebuilt timeline in, under a new epoch, and return the new cursors. Readers see old or new.
+
+        Raises:
+            OrdinalConflict: the session is not where the rebuild was based.
+        """
+        ...
+
+    async def claim_command(self, session_id: str, key: str, digest: bytes, /) -> bytes | None:
+        """Claim an idempotency key durably. Return None if it is now claimed, else the earlier claim's digest."""
+        ...
+
+    async def release_command(self, session_id: str, key: str, /) -> None:
+        """Give a claim back, so that the key can be claimed again."""
+        ...
+
+    async def record_error(self, record: ErrorRecord, /) -> None:
+        """Keep an error record, with the present time."""
+        ...
+
+    async def error_records(
+        self, session_id: str | None = None, *, limit: int | None = None
+    ) -> list[ErrorRecord]:
+        """Return the error records of one session, or of all, in the order they came; of many, the last ``limit``."""
+        ...
+
+    async def sessions(self, *, after: str = "", limit: int | None = None) -> list[str]:
+        """Return the ids of the sessions that hold anything, sorted, above ``after``, at most ``limit``."""
+        ...
+
+    async def prune(self, session_id: str, *, before: int) -> None:
+        """Forget what only questions below ordinal ``before`` need: event payloads, old versions, old tombstones.
+
+        The floor rises to ``before``, at most to the timeline cursor, so that held events stay. Every snapshot
+        at or above the floor stays what it was; event ids stay known.
+
+        Raises:
+            ValueError: ``before`` is negative.
+        """
+        ...
+
+    async def delete_session(self, session_id: str, /) -> None:
+        """Forget a session's events, timeline, ids, keys and errors. Its ordinals are not given out again.
+
+        The id, used again, continues above its old ordinals in a new epoch.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Finish what was handed over and let go of the medium. Closing twice is allowed."""
+        ...
+
+
+def payload_digest(name: str, payload: Message) -> bytes:
+    """Return the identity of a command or an event by its contents: name, message type and fields."""
+    return stored_digest(
+        name, payload.DESCRIPTOR.full_name, payload.SerializeToString(deterministic=True)
+    )
+
+
+def stored_digest(name: str, payload_type: str, data: bytes) -> bytes:
+    """Return what ``payload_digest`` gives for the message that ``data`` is the deterministic encoding of."""
+    identity = sha256()
+    for part in (name.encode(), payload_type.encode(), data):
+        identity.update(len(part).to_bytes(8, "big"))
+        identity.update(part)
+    return identity.digest()

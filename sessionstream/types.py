@@ -1,0 +1,140 @@
+"""The values that travel through the pipeline: frozen, slotted, without behaviour.
+
+A value never changes after it was made, except that its ``payload`` is a protobuf message, which is mutable by
+nature. The hub therefore copies payloads wherever they cross a boundary.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import TYPE_CHECKING
+
+from sessionstream.errors import InvalidIdError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from google.protobuf.message import Message
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What somebody asks a session to do. (Reference: Core types, CommandHandler.)"""
+
+    name: str
+    payload: Message
+    session_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What happened: the canonical record that everything else is derived from. (Reference: Event.)
+
+    Attributes:
+        ordinal: place of the event in its session, 1 upwards, unsigned 64-bit. The hub gives it; 0 before that.
+        event_id: unique within the session. The hub gives a UUID where it is empty.
+    """
+
+    name: str
+    payload: Message
+    session_id: str
+    ordinal: int = 0
+    event_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UIEvent:
+    """What live clients are told about an event. (Reference: UIEvent.)"""
+
+    name: str
+    payload: Message
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineEntity:
+    """One durable thing on a session's timeline, known by ``(kind, id)``. (Reference: TimelineEntity.)
+
+    A projection returns it with a payload to create or update, or with ``tombstone=True`` to delete; the
+    pipeline sets both ordinals.
+
+    Attributes:
+        created_ordinal: ordinal of the event that created it; updates keep it, a re-creation gets a new one.
+        last_event_ordinal: ordinal of the event that changed it last.
+
+    Raises:
+        ValueError: there is neither a payload nor a tombstone.
+    """
+
+    kind: str
+    id: str
+    payload: Message | None
+    created_ordinal: int = 0
+    last_event_ordinal: int = 0
+    tombstone: bool = False
+
+    def __post_init__(self) -> None:
+        if self.payload is None and not self.tombstone:
+            raise ValueError(
+                f"timeline entity {self.kind!r} {self.id!r} has no payload: only a tombstone may lack one"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The timeline of one session at one ordinal. (Reference: Ordinal semantics.)
+
+    Attributes:
+        snapshot_ordinal: highest event ordinal the timeline reflects; 0 for a session without events.
+        entities: sorted by ``(created_ordinal, last_event_ordinal, kind, id)``. Tombstones occur only in an
+            answer to ``since``.
+        epoch: which run of history the ordinals belong to; rebuilding or deleting a session starts another.
+            Says nothing about the contents, so it takes no part in comparisons.
+    """
+
+    session_id: str
+    snapshot_ordinal: int
+    entities: tuple[TimelineEntity, ...]
+    epoch: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A session as handlers and projections see it.
+
+    Attributes:
+        metadata: what ``session_metadata(session_id)`` returned; the application's own, never persisted.
+    """
+
+    id: str
+    metadata: object
+
+
+_snapshot_order = attrgetter("created_ordinal", "last_event_ordinal", "kind", "id")
+
+
+def in_snapshot_order(entities: Iterable[TimelineEntity]) -> list[TimelineEntity]:
+    """Sort entities the way every snapshot and every ``view.list`` shows them."""
+    return sorted(entities, key=_snapshot_order)
+
+
+def check_id(what: str, value: object) -> str:
+    """Return ``value`` if every store can keep it as an id.
+
+    Raises:
+        InvalidIdError: it is no string, empty, blank, holds NUL, or is not encodable as UTF-8.
+    """
+    if not isinstance(value, str):
+        raise InvalidIdError(what, value, f"it is a {type(value).__name__}, not a string")
+    if not value or value.isspace():
+        raise InvalidIdError(what, value, "it is empty")
+    if "\0" in value:
+        raise InvalidIdError(
+            what, value, "it holds a NUL character, which not every store can keep"
+        )
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise InvalidIdError(what, value, f"it is not valid Unicode: {error.reason}") from None
+    return value
