@@ -14,9 +14,7 @@ from typing import Literal, TypeAlias
 from sessionstream.types import Event, TimelineEntity, UIEvent
 
 Mode: TypeAlias = Literal["live", "retry", "rebuild"]
-ErrorKind: TypeAlias = Literal[
-    "decode", "ordinal", "ui-projection", "timeline-projection", "fanout", "store"
-]
+ErrorKind: TypeAlias = Literal["decode", "ordinal", "ui-projection", "timeline-projection", "fanout", "store"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Projections: what an event means to live clients, and to the timeline. (Reference: Projection interfaces.)
 
-A projection is a plain or async function ``(event, session, view)``, or an object with such a ``project`` method.
-It decides; it does not act: it returns UI events or timeline entities, and publishes nothing.
+A projection is a plain or async function ``(event, session, view)``, or an object with such a ``project``
+method. It decides; it does not act: it returns UI events or timeline entities, and publishes nothing.
 """
 
 from __future__ import annotations
@@ -34,9 +34,7 @@ class TimelineView(Protocol):
 UIResult: TypeAlias = Iterable[UIEvent] | None
 TimelineResult: TypeAlias = Iterable[TimelineEntity] | None
 
-UIProjectionFunction: TypeAlias = Callable[
-    [Event, Session, TimelineView], UIResult | Awaitable[UIResult]
-]
+UIProjectionFunction: TypeAlias = Callable[[Event, Session, TimelineView], UIResult | Awaitable[UIResult]]
 TimelineProjectionFunction: TypeAlias = Callable[
     [Event, Session, TimelineView], TimelineResult | Awaitable[TimelineResult]
 ]
@@ -45,9 +43,7 @@ TimelineProjectionFunction: TypeAlias = Callable[
 class UIProjection(Protocol):
     """An object that derives UI events; a plain function serves as well."""
 
-    def project(
-        self, event: Event, session: Session, view: TimelineView, /
-    ) -> UIResult | Awaitable[UIResult]:
+    def project(self, event: Event, session: Session, view: TimelineView, /) -> UIResult | Awaitable[UIResult]:
         """Return the UI events of one event, in the order clients shall see them."""
         ...
 

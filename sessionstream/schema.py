@@ -146,16 +146,11 @@ class SchemaRegistry:
         expected = self._expect(family, name)
         if payload.__class__ is expected:
             copy = expected()
-            copy.CopyFrom(payload)  # type: ignore[arg-type]  # it is an `expected`, as just seen
+            copy.CopyFrom(payload)
             return copy
-        if (
-            isinstance(payload, Message)
-            and payload.DESCRIPTOR.full_name == expected.DESCRIPTOR.full_name
-        ):
+        if isinstance(payload, Message) and payload.DESCRIPTOR.full_name == expected.DESCRIPTOR.full_name:
             return expected.FromString(payload.SerializePartialToString())
-        raise PayloadTypeError(
-            family, name, expected=expected.DESCRIPTOR.full_name, got=describe(payload)
-        )
+        raise PayloadTypeError(family, name, expected=expected.DESCRIPTOR.full_name, got=describe(payload))
 
     def decode(self, family: Family, name: str, payload_type: str, data: bytes) -> Message:
         """Read a stored payload back, by the full name of the message it was stored as.
@@ -170,9 +165,7 @@ class SchemaRegistry:
         try:
             return expected.FromString(data)
         except DecodeError as error:
-            raise PayloadDecodeError(
-                family, name, expected=payload_type, reason=str(error)
-            ) from error
+            raise PayloadDecodeError(family, name, expected=payload_type, reason=str(error)) from error
 
     def _expect(self, family: Family, name: str) -> type[Message]:
         try:
@@ -180,7 +173,7 @@ class SchemaRegistry:
         except (KeyError, TypeError):
             raise UnknownSchemaError(family, name) from None
 
-    def _register(self, family: Family, name: str, message: type[Message] | Message) -> None:
+    def _register(self, family: Family, name: object, message: object) -> None:
         if not isinstance(name, str) or not name or name.isspace():
             raise InvalidNameError(family, name)
         cls = message if isinstance(message, type) else type(message)

@@ -57,8 +57,8 @@ class Commit:
 
     Attributes:
         event: to be logged; it has its ordinal and its id.
-        entities: as they are after the event, deletions as tombstones without payload, each ``(kind, id)`` once,
-            ``last_event_ordinal`` equal to ``timeline_cursor``.
+        entities: as they are after the event, deletions as tombstones without payload, each ``(kind, id)``
+            once, ``last_event_ordinal`` equal to ``timeline_cursor``.
         expected_ordinal: event cursor the writer has seen.
         timeline_cursor: timeline cursor after the commit.
         expected_timeline: timeline cursor the writer has seen; None means the same as ``expected_ordinal``.
@@ -89,9 +89,7 @@ class Commit:
     def __post_init__(self) -> None:
         event, cursor, before = self.event, self.timeline_cursor, self.timeline_before
         if event is not None and (
-            event.session_id != self.session_id
-            or event.ordinal <= self.expected_ordinal
-            or not event.event_id
+            event.session_id != self.session_id or event.ordinal <= self.expected_ordinal or not event.event_id
         ):
             raise ValueError(
                 f"a commit for session {self.session_id!r} after ordinal {self.expected_ordinal} cannot "
@@ -171,9 +169,7 @@ class HydrationStore(Protocol):
         """
         ...
 
-    async def events(
-        self, session_id: str, *, after: int = 0, limit: int | None = None
-    ) -> list[Event]:
+    async def events(self, session_id: str, *, after: int = 0, limit: int | None = None) -> list[Event]:
         """Return logged events with a higher ordinal than ``after``, in order, at most ``limit``.
 
         Raises:
@@ -198,7 +194,7 @@ class HydrationStore(Protocol):
         ...
 
     async def claim_command(self, session_id: str, key: str, digest: bytes, /) -> bytes | None:
-        """Claim an idempotency key durably. Return None if it is now claimed, else the earlier claim's digest."""
+        """Claim an idempotency key durably. Return None if it was free, else the earlier claim's digest."""
         ...
 
     async def release_command(self, session_id: str, key: str, /) -> None:
@@ -212,7 +208,7 @@ class HydrationStore(Protocol):
     async def error_records(
         self, session_id: str | None = None, *, limit: int | None = None
     ) -> list[ErrorRecord]:
-        """Return the error records of one session, or of all, in the order they came; of many, the last ``limit``."""
+        """Return the last ``limit`` error records of one session, or of all, in the order they came."""
         ...
 
     async def sessions(self, *, after: str = "", limit: int | None = None) -> list[str]:
@@ -220,7 +216,7 @@ class HydrationStore(Protocol):
         ...
 
     async def prune(self, session_id: str, *, before: int) -> None:
-        """Forget what only questions below ordinal ``before`` need: event payloads, old versions, old tombstones.
+        """Forget what only questions below ordinal ``before`` need: event payloads, versions, tombstones.
 
         The floor rises to ``before``, at most to the timeline cursor, so that held events stay. Every snapshot
         at or above the floor stays what it was; event ids stay known.
@@ -244,9 +240,7 @@ class HydrationStore(Protocol):
 
 def payload_digest(name: str, payload: Message) -> bytes:
     """Return the identity of a command or an event by its contents: name, message type and fields."""
-    return stored_digest(
-        name, payload.DESCRIPTOR.full_name, payload.SerializeToString(deterministic=True)
-    )
+    return stored_digest(name, payload.DESCRIPTOR.full_name, payload.SerializeToString(deterministic=True))
 
 
 def stored_digest(name: str, payload_type: str, data: bytes) -> bytes:

@@ -129,9 +129,7 @@ def check_id(what: str, value: object) -> str:
     if not value or value.isspace():
         raise InvalidIdError(what, value, "it is empty")
     if "\0" in value:
-        raise InvalidIdError(
-            what, value, "it holds a NUL character, which not every store can keep"
-        )
+        raise InvalidIdError(what, value, "it holds a NUL character, which not every store can keep")
     if not value.isascii():
         try:
             value.encode()

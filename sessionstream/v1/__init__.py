@@ -1,0 +1,1 @@
+"""Generated: the frames of the browser contract."""

@@ -1,0 +1,1 @@
+"""A small chat that streams its answers."""
