@@ -44,8 +44,33 @@ class Cursors:
 
 
 @dataclass(frozen=True, slots=True)
+class UnreadableEntity:
+    """A live entity whose payload's message is registered no more, so that only its outside is known."""
+
+    kind: str
+    id: str
+    created_ordinal: int
+    last_event_ordinal: int
+    payload_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTimeline:
+    """A whole session as a hub loads it: cursors and timeline of one instant.
+
+    Attributes:
+        entities: live entities, in any order.
+        unreadable: live entities of vanished types; they are an error only for whoever asks for them.
+    """
+
+    cursors: Cursors
+    entities: Sequence[TimelineEntity]
+    unreadable: Sequence[UnreadableEntity] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Commit:
-    """One step of one session. Its payloads belong to the store from now on: whoever made them lets go of them.
+    """One step of one session. Nobody changes its payloads any more, so a store may keep them as they are.
 
     ===================================  ==================  =========================================
     step                                 ``event``           ``timeline_cursor``
@@ -114,7 +139,7 @@ class TimelineReplacement:
 
     Attributes:
         versions: every state every entity went through, in ordinal order, deletions as tombstones: at most
-            one state for each ``(kind, id)`` and ordinal. The payloads belong to the store from now on.
+            one state for each ``(kind, id)`` and ordinal. Nobody changes their payloads any more.
         timeline_cursor: ordinal of the last event it reflects; not above ``expected.event``.
         expected: the cursors the rebuild is based on.
     """
@@ -181,6 +206,10 @@ class HydrationStore(Protocol):
         """Return what is known of the event with this id, pruned or not, or None."""
         ...
 
+    async def timeline(self, session_id: str, /) -> StoredTimeline:
+        """Return the cursors and the timeline as one commit left them; vanished types raise nothing here."""
+        ...
+
     async def cursors(self, session_id: str, /) -> Cursors:
         """Return where the session stands."""
         ...
@@ -229,7 +258,8 @@ class HydrationStore(Protocol):
     async def delete_session(self, session_id: str, /) -> None:
         """Forget a session's events, timeline, ids, keys and errors. Its ordinals are not given out again.
 
-        The id, used again, continues above its old ordinals in a new epoch.
+        The id, used again, continues above its old ordinals in a new epoch, whose history is complete (floor 0)
+        and empty up to them.
         """
         ...
 
