@@ -1,0 +1,286 @@
+"""A store that lives as long as its process: the default, and the model for the durable ones."""
+
+from __future__ import annotations
+
+import asyncio
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
+from operator import attrgetter
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from sessionstream.errors import EventConflict, OrdinalConflict, StoreClosed, StoreError
+from sessionstream.hydration.rules import check_before, check_floor, check_question, conflict, new_epoch
+from sessionstream.ordinals import MAX_ORDINAL
+from sessionstream.schema import Family, SchemaRegistry, copy_message
+from sessionstream.store import Commit, Cursors, LoggedEvent, TimelineReplacement, payload_digest
+from sessionstream.types import Event, Snapshot, TimelineEntity, in_snapshot_order
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+    from sessionstream.observe import ErrorRecord
+
+_History: TypeAlias = dict[tuple[str, str], list[TimelineEntity]]
+"""Every state of every entity, the present one last."""
+
+_event_ordinal: Final = attrgetter("ordinal")
+_changed_at: Final = attrgetter("last_event_ordinal")
+
+
+class _Session:
+    """All that is kept of one session, apart from its keys and errors."""
+
+    __slots__ = ("epoch", "event", "floor", "history", "ids", "log", "timeline")
+
+    def __init__(self, epoch: int, ordinal: int = 0) -> None:
+        self.event = ordinal
+        self.timeline = ordinal
+        self.epoch = epoch
+        self.floor = 0
+        self.log: list[Event] = []
+        self.ids: dict[str, Event | LoggedEvent] = {}
+        self.history: _History = {}
+
+    def cursors(self) -> Cursors:
+        return Cursors(self.event, self.timeline, self.epoch, self.floor)
+
+    def check(self, commit: Commit) -> None:
+        event = commit.event
+        if (
+            commit.expected_ordinal != self.event
+            or commit.timeline_before != self.timeline
+            or commit.expected_epoch not in (None, self.epoch)
+        ):
+            raise conflict(commit, self.cursors())
+        if event is not None:
+            if event.event_id in self.ids:
+                raise EventConflict(commit.session_id, event.event_id, self.ids[event.event_id].ordinal)
+            if event.ordinal > MAX_ORDINAL:
+                raise StoreError(f"ordinal {event.ordinal} of {commit.session_id!r} is beyond 64 bits")
+
+    def apply(self, commit: Commit) -> None:
+        event = commit.event
+        if event is not None:
+            self.log.append(event)
+            self.ids[event.event_id] = event
+            self.event = event.ordinal
+        self.timeline = commit.timeline_cursor
+        if commit.entities:
+            _remember(self.history, commit.entities)
+
+    def changes(self, since: int) -> list[TimelineEntity]:
+        return [states[-1] for states in self.history.values() if states[-1].last_event_ordinal > since]
+
+    def timeline_at(self, ordinal: int) -> list[TimelineEntity]:
+        found = []
+        for states in self.history.values():
+            known = bisect_right(states, ordinal, key=_changed_at)
+            if known and not states[known - 1].tombstone:
+                found.append(states[known - 1])
+        return found
+
+    def forget_below(self, floor: int) -> None:
+        self.floor = floor
+        kept = bisect_left(self.log, floor, key=_event_ordinal)
+        for event in self.log[:kept]:
+            self.ids[event.event_id] = _logged(event)
+        del self.log[:kept]
+        for key, states in list(self.history.items()):
+            # The state at the floor is still asked for, unless it is that there is none.
+            first = max(bisect_right(states, floor, key=_changed_at) - 1, 0)
+            if states[first].tombstone and states[first].last_event_ordinal <= floor:
+                first += 1
+            del states[:first]
+            if not states:
+                del self.history[key]
+
+
+def _remember(history: _History, entities: Iterable[TimelineEntity]) -> None:
+    for entity in entities:
+        key = (entity.kind, entity.id)
+        states = history.get(key)
+        if states is None:
+            history[key] = [entity]
+        else:
+            states.append(entity)
+
+
+def _logged(event: Event | LoggedEvent) -> LoggedEvent:
+    if isinstance(event, LoggedEvent):
+        return event
+    return LoggedEvent(event.ordinal, payload_digest(event.name, event.payload))
+
+
+class MemoryStore:
+    """The HydrationStore that a hub uses when it is given none. Nothing survives the process.
+
+    It belongs to one event loop at a time, and may be created before there is one. A commit takes effect
+    within the call.
+    """
+
+    def __init__(self, registry: SchemaRegistry) -> None:
+        self._registry = registry
+        self._readable: set[type[Message]] = set()
+        self._first_epoch = new_epoch()
+        self._sessions: dict[str, _Session] = {}
+        self._claims: dict[str, dict[str, bytes]] = {}
+        self._errors: list[ErrorRecord] = []
+        self._closed = False
+
+    def commit(self, commit: Commit, /) -> asyncio.Future[None]:
+        """Make a step true before returning; what stands in its way is raised where the future is awaited."""
+        outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        try:
+            self._check_open()
+            session = self._sessions.get(commit.session_id) or _Session(self._first_epoch)
+            session.check(commit)
+        except StoreError as error:
+            outcome.set_exception(error)
+        else:
+            session.apply(commit)
+            self._sessions[commit.session_id] = session
+            outcome.set_result(None)
+        return outcome
+
+    async def snapshot(
+        self, session_id: str, *, as_of: int | None = None, since: int | None = None
+    ) -> Snapshot:
+        """Return the timeline now, as of an ordinal, or what changed since one."""
+        session = self._look(session_id)
+        check_question(as_of, since)
+        check_floor(session_id, session.floor, as_of, since)
+        ordinal = session.timeline if as_of is None else min(as_of, session.timeline)
+        found = session.timeline_at(ordinal) if since is None else session.changes(since)
+        entities = tuple([self._copy_entity(entity) for entity in in_snapshot_order(found)])
+        return Snapshot(session_id, ordinal, entities, session.epoch)
+
+    async def events(self, session_id: str, *, after: int = 0, limit: int | None = None) -> list[Event]:
+        """Return logged events above ``after``, in order."""
+        log = self._look(session_id).log
+        start = bisect_right(log, after, key=_event_ordinal)
+        stop = None if limit is None else start + limit
+        return [
+            replace(event, payload=self._copy("event", event.name, event.payload)) for event in log[start:stop]
+        ]
+
+    async def find_event(self, session_id: str, event_id: str, /) -> LoggedEvent | None:
+        """Return what is known of the event with this id, or None."""
+        event = self._look(session_id).ids.get(event_id)
+        return None if event is None else _logged(event)
+
+    async def cursors(self, session_id: str, /) -> Cursors:
+        """Return where the session stands."""
+        return self._look(session_id).cursors()
+
+    async def replace_timeline(self, replacement: TimelineReplacement, /) -> Cursors:
+        """Swap a rebuilt timeline in, under a new epoch."""
+        session = self._look(replacement.session_id)
+        if session.cursors() != replacement.expected:
+            raise OrdinalConflict(
+                replacement.session_id, expected=replacement.expected, actual=session.cursors()
+            )
+        session.history = {}
+        _remember(session.history, replacement.versions)
+        session.timeline = replacement.timeline_cursor
+        session.epoch = new_epoch(session.epoch)
+        self._sessions[replacement.session_id] = session
+        return session.cursors()
+
+    async def claim_command(self, session_id: str, key: str, digest: bytes, /) -> bytes | None:
+        """Claim an idempotency key; return None, or the digest of the earlier claim."""
+        self._check_open()
+        claims = self._claims.setdefault(session_id, {})
+        earlier = claims.get(key)
+        if earlier is None:
+            claims[key] = digest
+        return earlier
+
+    async def release_command(self, session_id: str, key: str, /) -> None:
+        """Give a claim back."""
+        self._check_open()
+        claims = self._claims.get(session_id, {})
+        claims.pop(key, None)
+        if not claims:
+            self._claims.pop(session_id, None)
+
+    async def record_error(self, record: ErrorRecord, /) -> None:
+        """Keep an error record, with the present time."""
+        self._check_open()
+        self._errors.append(replace(record, metadata=dict(record.metadata), recorded_at=datetime.now(UTC)))
+
+    async def error_records(
+        self, session_id: str | None = None, *, limit: int | None = None
+    ) -> list[ErrorRecord]:
+        """Return the last ``limit`` error records of one session, or of all, in the order they came."""
+        self._check_open()
+        records = [
+            replace(record, metadata=dict(record.metadata))
+            for record in self._errors
+            if session_id is None or record.session_id == session_id
+        ]
+        return records if limit is None else records[max(len(records) - limit, 0) :]
+
+    async def sessions(self, *, after: str = "", limit: int | None = None) -> list[str]:
+        """Return the ids of the sessions that hold events, keys or errors, sorted."""
+        self._check_open()
+        held = {session_id for session_id, session in self._sessions.items() if session.ids or session.history}
+        held.update(self._claims, (record.session_id for record in self._errors))
+        return sorted(session_id for session_id in held if session_id > after)[:limit]
+
+    async def prune(self, session_id: str, *, before: int) -> None:
+        """Forget what only questions below ordinal ``before`` need."""
+        session = self._look(session_id)
+        check_before(before)
+        floor = min(before, session.timeline)
+        if floor > session.floor:
+            session.forget_below(floor)
+
+    async def delete_session(self, session_id: str, /) -> None:
+        """Forget all of a session but its event cursor."""
+        self._check_open()
+        self._claims.pop(session_id, None)
+        self._errors = [record for record in self._errors if record.session_id != session_id]
+        session = self._sessions.get(session_id)
+        if session is not None:
+            self._sessions[session_id] = _Session(new_epoch(session.epoch), session.event)
+
+    async def close(self) -> None:
+        """Forget everything. Closing twice is allowed."""
+        self._closed = True
+        self._sessions, self._claims, self._errors = {}, {}, []
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreClosed("the memory store")
+
+    def _look(self, session_id: str) -> _Session:
+        """Return the session, or a blank one that leaves no trace."""
+        self._check_open()
+        return self._sessions.get(session_id) or _Session(self._first_epoch)
+
+    def _copy_entity(self, entity: TimelineEntity) -> TimelineEntity:
+        payload = None
+        if not entity.tombstone and entity.payload is not None:
+            payload = self._copy("timeline entity", entity.kind, entity.payload)
+        return TimelineEntity(
+            entity.kind,
+            entity.id,
+            payload,
+            entity.created_ordinal,
+            entity.last_event_ordinal,
+            entity.tombstone,
+        )
+
+    def _copy(self, family: Family, name: str, payload: Message) -> Message:
+        """Copy a payload; like a durable store, fail for a message that the registry does not know."""
+        cls = payload.__class__
+        if cls in self._readable:
+            return copy_message(payload)
+        copy = self._registry.decode(
+            family, name, payload.DESCRIPTOR.full_name, payload.SerializePartialToString()
+        )
+        if copy.__class__ is cls:
+            self._readable.add(cls)
+        return copy
