@@ -10,11 +10,25 @@ from datetime import UTC, datetime
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from sessionstream.errors import EventConflict, OrdinalConflict, StoreClosed, StoreError
+from sessionstream.errors import (
+    EventConflict,
+    OrdinalConflict,
+    StoreClosed,
+    StoreError,
+    UnknownSchemaError,
+)
 from sessionstream.hydration.rules import check_before, check_floor, check_question, conflict, new_epoch
 from sessionstream.ordinals import MAX_ORDINAL
 from sessionstream.schema import Family, SchemaRegistry, copy_message
-from sessionstream.store import Commit, Cursors, LoggedEvent, TimelineReplacement, payload_digest
+from sessionstream.store import (
+    Commit,
+    Cursors,
+    LoggedEvent,
+    StoredTimeline,
+    TimelineReplacement,
+    UnreadableEntity,
+    payload_digest,
+)
 from sessionstream.types import Event, Snapshot, TimelineEntity, in_snapshot_order
 
 if TYPE_CHECKING:
@@ -169,6 +183,25 @@ class MemoryStore:
         """Return what is known of the event with this id, or None."""
         event = self._look(session_id).ids.get(event_id)
         return None if event is None else _logged(event)
+
+    async def timeline(self, session_id: str, /) -> StoredTimeline:
+        """Return the cursors and the timeline as one commit left them; vanished types raise nothing here."""
+        session = self._look(session_id)
+        entities, unreadable = [], []
+        for entity in session.timeline_at(session.timeline):
+            try:
+                entities.append(self._copy_entity(entity))
+            except UnknownSchemaError as error:
+                unreadable.append(
+                    UnreadableEntity(
+                        entity.kind,
+                        entity.id,
+                        entity.created_ordinal,
+                        entity.last_event_ordinal,
+                        error.payload_type,
+                    )
+                )
+        return StoredTimeline(session.cursors(), entities, unreadable)
 
     async def cursors(self, session_id: str, /) -> Cursors:
         """Return where the session stands."""
