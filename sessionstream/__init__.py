@@ -1,1 +1,145 @@
-"""Commands in, ordered events, durable timelines, live UI events out."""
+"""Commands in, ordered events, durable timelines, live UI events out.
+
+Handlers describe what happened (backend events). Projections decide what it means (live UI events, durable
+timeline entities). One commit makes it true. Transports only tell people about it.
+
+Everything a program needs is importable from here; ``SQLiteStore`` is loaded when it is first asked for.
+``sessionstream.testing`` is the kit to test stores of your own with, ``sessionstream.doc`` the embedded help.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sessionstream.errors import (
+    BusError,
+    CommandConflict,
+    CommandError,
+    DuplicateCommandError,
+    DuplicateSchemaError,
+    EventConflict,
+    HistoryPruned,
+    HubClosed,
+    HubError,
+    InvalidIdError,
+    InvalidNameError,
+    LaneReentryError,
+    OrdinalConflict,
+    OrdinalExhausted,
+    PayloadDecodeError,
+    PayloadTypeError,
+    ProjectionError,
+    SchemaError,
+    SessionHeld,
+    SessionstreamError,
+    StoreClosed,
+    StoreError,
+    StructPayloadError,
+    TransportError,
+    UnknownCommandError,
+    UnknownSchemaError,
+)
+from sessionstream.fanout import UIFanout
+from sessionstream.hub import CommandHandler, EventPublisher, Hub, ReplayReport
+from sessionstream.hydration.memory import MemoryStore
+from sessionstream.observe import ErrorObserver, ErrorRecord, PipelineObserver, PipelineRecord
+from sessionstream.ordinals import MAX_ORDINAL, assign_ordinal, derive_ordinal
+from sessionstream.projection import (
+    ProjectionPolicies,
+    TimelineProjection,
+    TimelineView,
+    UIProjection,
+)
+from sessionstream.schema import SchemaRegistry
+from sessionstream.store import (
+    Commit,
+    Cursors,
+    HydrationStore,
+    LoggedEvent,
+    StoredTimeline,
+    TimelineReplacement,
+    UnreadableEntity,
+)
+from sessionstream.types import Command, Event, Session, Snapshot, TimelineEntity, UIEvent
+
+if TYPE_CHECKING:
+    from sessionstream.hydration.sqlite import SQLiteStore
+
+__all__ = [
+    # values
+    "Command",
+    "Event",
+    "UIEvent",
+    "TimelineEntity",
+    "Snapshot",
+    "Session",
+    # schemas
+    "SchemaRegistry",
+    # hub
+    "Hub",
+    "CommandHandler",
+    "EventPublisher",
+    "ReplayReport",
+    # projections
+    "UIProjection",
+    "TimelineProjection",
+    "TimelineView",
+    "ProjectionPolicies",
+    # stores
+    "HydrationStore",
+    "MemoryStore",
+    "SQLiteStore",
+    "Commit",
+    "Cursors",
+    "LoggedEvent",
+    "StoredTimeline",
+    "UnreadableEntity",
+    "TimelineReplacement",
+    # fan-out
+    "UIFanout",
+    # observers
+    "PipelineRecord",
+    "PipelineObserver",
+    "ErrorRecord",
+    "ErrorObserver",
+    # ordinals
+    "MAX_ORDINAL",
+    "derive_ordinal",
+    "assign_ordinal",
+    # errors
+    "SessionstreamError",
+    "SchemaError",
+    "InvalidNameError",
+    "UnknownSchemaError",
+    "DuplicateSchemaError",
+    "PayloadTypeError",
+    "PayloadDecodeError",
+    "StructPayloadError",
+    "InvalidIdError",
+    "CommandError",
+    "UnknownCommandError",
+    "DuplicateCommandError",
+    "CommandConflict",
+    "ProjectionError",
+    "SessionHeld",
+    "HubError",
+    "HubClosed",
+    "LaneReentryError",
+    "StoreError",
+    "OrdinalConflict",
+    "OrdinalExhausted",
+    "EventConflict",
+    "HistoryPruned",
+    "StoreClosed",
+    "BusError",
+    "TransportError",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name == "SQLiteStore":
+        from sessionstream.hydration.sqlite import SQLiteStore
+
+        globals()[name] = SQLiteStore
+        return SQLiteStore
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

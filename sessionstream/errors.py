@@ -308,9 +308,7 @@ class OrdinalConflict(StoreError):
     """
 
     def __init__(self, session_id: str, *, expected: object, actual: object) -> None:
-        super().__init__(
-            f"session {session_id!r} was moved by another writer: expected {expected}, found {actual}"
-        )
+        super().__init__(f"session {session_id!r} was moved by another writer: expected {expected}, found {actual}")
         self.session_id = session_id
         self.expected = expected
         self.actual = actual
@@ -361,9 +359,7 @@ class HistoryPruned(StoreError):
     """
 
     def __init__(self, session_id: str, ordinal: int, floor: int) -> None:
-        super().__init__(
-            f"session {session_id!r} keeps its history from ordinal {floor} on; {ordinal} is pruned"
-        )
+        super().__init__(f"session {session_id!r} keeps its history from ordinal {floor} on; {ordinal} is pruned")
         self.session_id = session_id
         self.ordinal = ordinal
         self.floor = floor

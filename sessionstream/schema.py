@@ -35,14 +35,21 @@ def describe(value: object) -> str:
     """Name what ``value`` is, for an error: a message's full name, else the Python type."""
     if isinstance(value, type):
         descriptor = getattr(value, "DESCRIPTOR", None) if issubclass(value, Message) else None
-        return (
-            descriptor.full_name
-            if descriptor is not None
-            else f"the class {value.__module__}.{value.__qualname__}"
-        )
+        return descriptor.full_name if descriptor is not None else f"the class {value.__module__}.{value.__qualname__}"
     if isinstance(value, Message):
         return value.DESCRIPTOR.full_name
     return f"a {type(value).__module__}.{type(value).__qualname__}"
+
+
+def check_name(family: Family, name: object) -> str:
+    """Return ``name`` if it can name something.
+
+    Raises:
+        InvalidNameError: it is empty, blank or no string.
+    """
+    if not isinstance(name, str) or not name or name.isspace():
+        raise InvalidNameError(family, name)
+    return name
 
 
 class SchemaRegistry:
@@ -152,6 +159,10 @@ class SchemaRegistry:
             return expected.FromString(payload.SerializePartialToString())
         raise PayloadTypeError(family, name, expected=expected.DESCRIPTOR.full_name, got=describe(payload))
 
+    def check_known(self, family: Family, name: str) -> None:
+        """Raise UnknownSchemaError if nothing is registered under ``name``."""
+        self._expect(family, name)
+
     def decode(self, family: Family, name: str, payload_type: str, data: bytes) -> Message:
         """Read a stored payload back, by the full name of the message it was stored as.
 
@@ -174,8 +185,7 @@ class SchemaRegistry:
             raise UnknownSchemaError(family, name) from None
 
     def _register(self, family: Family, name: object, message: object) -> None:
-        if not isinstance(name, str) or not name or name.isspace():
-            raise InvalidNameError(family, name)
+        name = check_name(family, name)
         cls = message if isinstance(message, type) else type(message)
         if not issubclass(cls, Message) or getattr(cls, "DESCRIPTOR", None) is None:
             raise PayloadTypeError(family, name, expected="", got=describe(message))
@@ -184,8 +194,6 @@ class SchemaRegistry:
             raise StructPayloadError(family, name)
         names = self._families[family]
         if name in names:
-            raise DuplicateSchemaError(
-                family, name, existing=names[name].DESCRIPTOR.full_name, offender=full_name
-            )
+            raise DuplicateSchemaError(family, name, existing=names[name].DESCRIPTOR.full_name, offender=full_name)
         names[name] = cls
         self._by_type.setdefault(full_name, cls)

@@ -179,9 +179,7 @@ class HydrationStore(Protocol):
         """
         ...
 
-    async def snapshot(
-        self, session_id: str, *, as_of: int | None = None, since: int | None = None
-    ) -> Snapshot:
+    async def snapshot(self, session_id: str, *, as_of: int | None = None, since: int | None = None) -> Snapshot:
         """Return the timeline: now, as it stood right after event ``as_of``, or what changed after ``since``.
 
         A full snapshot has no tombstones. One ``since`` an ordinal has each entity that changed later as it is
@@ -234,9 +232,7 @@ class HydrationStore(Protocol):
         """Keep an error record, with the present time."""
         ...
 
-    async def error_records(
-        self, session_id: str | None = None, *, limit: int | None = None
-    ) -> list[ErrorRecord]:
+    async def error_records(self, session_id: str | None = None, *, limit: int | None = None) -> list[ErrorRecord]:
         """Return the last ``limit`` error records of one session, or of all, in the order they came."""
         ...
 

@@ -75,9 +75,7 @@ class TimelineEntity:
 
     def __post_init__(self) -> None:
         if self.payload is None and not self.tombstone:
-            raise ValueError(
-                f"timeline entity {self.kind!r} {self.id!r} has no payload: only a tombstone may lack one"
-            )
+            raise ValueError(f"timeline entity {self.kind!r} {self.id!r} has no payload: only a tombstone may lack one")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,8 @@
+"""The hub and everything behind it."""
+
+from sessionstream.hub.commands import CommandHandler, EventPublisher
+from sessionstream.hub.hub import Hub
+from sessionstream.hub.replay import ReplayReport
+from sessionstream.hub.sessions import SessionMetadata
+
+__all__ = ["CommandHandler", "EventPublisher", "Hub", "ReplayReport", "SessionMetadata"]

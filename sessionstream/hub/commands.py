@@ -1,0 +1,108 @@
+"""Commands: who handles them, what a handler publishes with, and how one runs at most once."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from sessionstream.errors import (
+    CommandConflict,
+    DuplicateCommandError,
+    UnknownCommandError,
+)
+from sessionstream.hub.completion import Completion
+from sessionstream.schema import check_name
+from sessionstream.store import payload_digest
+from sessionstream.types import Command, Event, Session, check_id
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+    from sessionstream.hub.pipeline import Pipeline
+
+
+class EventPublisher(Protocol):
+    """What a command handler publishes with. (Reference: EventPublisher.)"""
+
+    async def publish(self, event: Event, /) -> Event:
+        """Publish one event; the same as ``Hub.publish``."""
+        ...
+
+
+CommandHandler: TypeAlias = Callable[[Command, Session, EventPublisher], Awaitable[None] | None]
+"""Plain or async. It publishes what happened; it returns nothing. (Reference: CommandHandler.)"""
+
+
+class _Publisher:
+    """Publishes for one run of a handler, and knows whether anything came of it."""
+
+    __slots__ = ("_pipeline", "published")
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+        self.published = False
+
+    async def publish(self, event: Event, /) -> Event:
+        return await self._pipeline.publish(event, self._note)
+
+    def _note(self) -> None:
+        self.published = True
+
+
+class Commands:
+    """The command handlers of a hub."""
+
+    __slots__ = ("_handlers", "_pipeline")
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+        self._handlers: dict[str, CommandHandler] = {}
+
+    def register(self, name: str, handler: CommandHandler) -> None:
+        """Set the handler of a command; see ``Hub.register_command``."""
+        check_name("command", name)
+        if not callable(handler):
+            raise TypeError(
+                f"the handler of command {name!r} is a function (command, session, publisher), not {handler!r}"
+            )
+        if name in self._handlers:
+            raise DuplicateCommandError(name)
+        self._handlers[name] = handler
+
+    async def submit(self, session_id: str, name: str, payload: Message, idempotency_key: str | None) -> None:
+        """Run a command; see ``Hub.submit``."""
+        check_id("session id", session_id)
+        handler = self._handlers.get(name)
+        if handler is None:
+            raise UnknownCommandError(name)
+        payload = self._pipeline.schemas.checked_copy("command", name, payload)
+        command = Command(name, payload, session_id)
+        session = await self._pipeline.session(session_id)
+        if idempotency_key is None:
+            await _handle(handler, command, session, _Publisher(self._pipeline))
+        else:
+            await self._once(handler, command, session, check_id("idempotency key", idempotency_key))
+
+    async def _once(self, handler: CommandHandler, command: Command, session: Session, key: str) -> None:
+        store, completion = self._pipeline.store, Completion()
+        digest = payload_digest(command.name, command.payload)
+        claimed = await completion.finish(store.claim_command(session.id, key, digest))
+        if claimed is not None:
+            completion.checkpoint()
+            if claimed != digest:
+                raise CommandConflict(session.id, key, name=command.name)
+            return
+        publisher = _Publisher(self._pipeline)
+        try:
+            completion.checkpoint()
+            await _handle(handler, command, session, publisher)
+        except BaseException:
+            if not publisher.published:
+                await completion.finish(store.release_command(session.id, key))
+            raise
+
+
+async def _handle(handler: CommandHandler, command: Command, session: Session, publisher: EventPublisher) -> None:
+    result = handler(command, session, publisher)
+    if result is not None:
+        await result

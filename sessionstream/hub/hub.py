@@ -1,0 +1,309 @@
+"""The hub: the public methods, and the wiring behind them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from sessionstream.hub import replay
+from sessionstream.hub.commands import CommandHandler, Commands
+from sessionstream.hub.lane import refuse_reentry
+from sessionstream.hub.pipeline import Pipeline
+from sessionstream.hub.projecting import Projections
+from sessionstream.hub.reporting import Reporter
+from sessionstream.hub.sessions import SessionCache, SessionMetadata
+from sessionstream.hydration.memory import MemoryStore
+from sessionstream.projection import (
+    ProjectionPolicies,
+    TimelineProjection,
+    TimelineProjectionFunction,
+    UIProjection,
+    UIProjectionFunction,
+)
+from sessionstream.types import Event, Session, Snapshot, check_id
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from google.protobuf.message import Message
+
+    from sessionstream.fanout import FanoutFunction, UIFanout
+    from sessionstream.hub.replay import ReplayReport
+    from sessionstream.observe import ErrorObserver, PipelineObserver
+    from sessionstream.schema import SchemaRegistry
+    from sessionstream.store import HydrationStore
+
+H = TypeVar("H", bound="CommandHandler")
+U = TypeVar("U", bound="UIProjection | UIProjectionFunction")
+P = TypeVar("P", bound="TimelineProjection | TimelineProjectionFunction")
+
+
+class Hub:
+    """Coordinates commands, events, projections, the store and the fan-out. (Reference: Hub.)
+
+    Register handlers and projections first, then submit and publish, from one event loop.
+
+    Args:
+        schemas: the names and messages of everything that passes through.
+        store: where sessions are kept. None keeps them in this process, in a MemoryStore of the hub's own. A store
+            that is passed in is not closed by the hub.
+        fanout: receives live UI events; an object with ``publish_ui``, or a function of the same arguments.
+        policies: what a failing projection does to its session.
+        session_metadata: ``session_metadata(session_id)``, plain or async, gives ``Session.metadata``. It is called
+            once per session while the session is cached, and never persisted.
+        pipeline_observer: is told what became of every event.
+        error_observer: is told of every error; without one, errors go to the ``sessionstream`` logger.
+        cache_entities: how many timeline entities may stay in memory, over all sessions together.
+
+    Ordering: events of one session pass one at a time, in the order in which ``publish`` was called; sessions do
+    not wait for each other.
+    """
+
+    def __init__(
+        self,
+        schemas: SchemaRegistry,
+        *,
+        store: HydrationStore | None = None,
+        fanout: UIFanout | FanoutFunction | None = None,
+        policies: ProjectionPolicies = ProjectionPolicies(),  # noqa: B008 - frozen
+        session_metadata: SessionMetadata | None = None,
+        pipeline_observer: PipelineObserver | None = None,
+        error_observer: ErrorObserver | None = None,
+        cache_entities: int = 100_000,
+    ) -> None:
+        self._owns_store = store is None
+        self._store: HydrationStore = MemoryStore(schemas) if store is None else store
+        self._sessions = SessionCache(cache_entities, session_metadata)
+        self._projections = Projections(schemas)
+        self._pipeline = Pipeline(
+            schemas=schemas,
+            store=self._store,
+            sessions=self._sessions,
+            projections=self._projections,
+            policies=policies,
+            report=Reporter(self._store, pipeline_observer, error_observer),
+        )
+        self._commands = Commands(self._pipeline)
+        self.set_fanout(fanout)
+
+    # -- registration ------------------------------------------------------------------------------------------
+
+    def register_command(self, name: str, handler: CommandHandler) -> None:
+        """Set the handler of a command: ``handler(command, session, publisher)``, plain or async.
+
+        Raises:
+            InvalidNameError: the name is empty, blank or no string.
+            DuplicateCommandError: the command has a handler.
+            TypeError: ``handler`` cannot be called.
+        """
+        self._commands.register(name, handler)
+
+    def command(self, name: str) -> Callable[[H], H]:
+        """Decorate a command handler; the same as ``register_command``."""
+
+        def register(handler: H) -> H:
+            self.register_command(name, handler)
+            return handler
+
+        return register
+
+    def register_ui_projection(self, projection: UIProjection | UIProjectionFunction) -> None:
+        """Add a UI projection; several run in the order of their registration.
+
+        Raises:
+            TypeError: it is neither a function nor an object with a ``project`` method.
+        """
+        self._projections.add_ui(projection)
+
+    def ui_projection(self, projection: U) -> U:
+        """Decorate a UI projection; the same as ``register_ui_projection``."""
+        self.register_ui_projection(projection)
+        return projection
+
+    def register_timeline_projection(self, projection: TimelineProjection | TimelineProjectionFunction) -> None:
+        """Add a timeline projection; several run in the order of their registration, all on the same view.
+
+        Raises:
+            TypeError: it is neither a function nor an object with a ``project`` method.
+        """
+        self._projections.add_timeline(projection)
+
+    def timeline_projection(self, projection: P) -> P:
+        """Decorate a timeline projection; the same as ``register_timeline_projection``."""
+        self.register_timeline_projection(projection)
+        return projection
+
+    def set_fanout(self, fanout: UIFanout | FanoutFunction | None) -> None:
+        """Send live UI events here from the next event on; None sends them nowhere.
+
+        Raises:
+            TypeError: it is neither a function nor an object with a ``publish_ui`` method.
+        """
+        publish_ui = getattr(fanout, "publish_ui", fanout)
+        if publish_ui is not None and not callable(publish_ui):
+            raise TypeError(
+                f"a fan-out is a function (session_id, ordinal, events), or an object with such a "
+                f"publish_ui method; {fanout!r} is neither"
+            )
+        self._pipeline.fan_out = publish_ui
+
+    # -- what moves sessions -----------------------------------------------------------------------------------
+
+    async def submit(
+        self,
+        session_id: str,
+        name: str,
+        payload: Message,
+        *,
+        idempotency_key: str | None = None,
+    ) -> None:
+        """Run a command's handler, and return when it is done.
+
+        With an ``idempotency_key`` the handler runs at most once for the session and the key, across restarts and
+        processes: the key is claimed durably before the handler starts, and given back only if the handler raised
+        (or was cancelled) having published nothing. A repeat returns without effect.
+
+        Handlers of one session may overlap. What a handler raises comes out unchanged.
+
+        Raises:
+            InvalidIdError: the session id or the key is empty, or no store could keep it.
+            UnknownCommandError: the command has no handler.
+            UnknownSchemaError: the command is not in the schema registry.
+            PayloadTypeError: the payload is another message, or none.
+            CommandConflict: the key was used for another command.
+            HubClosed: the hub is shut down.
+            StoreError: the store failed.
+        """
+        await self._commands.submit(session_id, name, payload, idempotency_key)
+
+    async def publish(self, event: Event) -> Event:
+        """Log an event, project it, commit, fan out; return it with its ordinal and id.
+
+        An event whose id the session knows changes nothing: if it is equal (name, type and payload), it comes back
+        with the ordinal it has. Cancelled before its commit is handed to the store, nothing has happened; after
+        that, commit and fan-out are completed before CancelledError comes out.
+
+        Raises:
+            InvalidIdError: the session id or the event id is one that no store could keep.
+            ValueError: the event has an ordinal already.
+            UnknownSchemaError, PayloadTypeError: the event is not registered, or its payload is another message.
+            LaneReentryError: called from inside a projection.
+            ProjectionError: a projection failed under the ``fail`` policy; the event is stored and holds its session.
+            SessionHeld: an earlier event holds the session; this one is stored behind it.
+            EventConflict: the event id belongs to another event.
+            OrdinalExhausted: the session is out of ordinals.
+            HubClosed: the hub is shut down.
+            StoreError: the store failed.
+        """
+        return await self._pipeline.publish(event)
+
+    async def retry_timeline(self, session_id: str) -> ReplayReport:
+        """Resume a held session: project, commit and fan out the events that wait, in order.
+
+        Raises:
+            ProjectionError: a projection still fails; the events before that one are applied.
+            UnknownSchemaError: the message of a waiting event is registered no more.
+            InvalidIdError, LaneReentryError, HubClosed, StoreError: as ``publish``.
+        """
+        return await replay.retry(self._pipeline, session_id)
+
+    async def rebuild_timeline(self, session_id: str) -> ReplayReport:
+        """Build the timeline from the first event on, and swap it in at once, in a new epoch.
+
+        Only timeline projections run, nothing is fanned out, and publishing goes on meanwhile. A held session is
+        released, if its timeline can be built. Whatever is raised, the present timeline stays.
+
+        Raises:
+            HistoryPruned: the first events are gone.
+            ProjectionError: a timeline projection failed under the ``fail`` policy.
+            UnknownSchemaError: the message of an event is registered no more.
+            InvalidIdError, LaneReentryError, HubClosed, StoreError: as ``publish``.
+        """
+        return await replay.rebuild(self._pipeline, session_id)
+
+    # -- what reads them ---------------------------------------------------------------------------------------
+
+    async def snapshot(self, session_id: str, *, as_of: int | None = None, since: int | None = None) -> Snapshot:
+        """Return a session's timeline: now, right after event ``as_of``, or what changed after ``since``.
+
+        The payloads are copies. Served from memory where the store's cursors show that memory is up to date. A
+        session nobody has used is empty, at ordinal 0, and leaves no trace.
+
+        Raises:
+            ValueError: both are given, or one is negative.
+            HistoryPruned: that part of the history is gone.
+            UnknownSchemaError: the message of an entity is registered no more.
+            InvalidIdError, HubClosed, StoreError: as ``publish``.
+        """
+        self._pipeline.check_open()
+        check_id("session id", session_id)
+        if as_of is None and since is None and session_id in self._sessions:
+            cursors = await self._store.cursors(session_id)
+            timeline = self._sessions.timeline(session_id)
+            if timeline is not None and timeline.reflects(cursors):
+                return timeline.snapshot(session_id)
+        return await self._store.snapshot(session_id, as_of=as_of, since=since)
+
+    async def session(self, session_id: str) -> Session:
+        """Return the session with its metadata.
+
+        Raises:
+            InvalidIdError, HubClosed: as ``publish``. What ``session_metadata`` raises comes out unchanged.
+        """
+        return await self._pipeline.session(session_id)
+
+    async def cursor(self, session_id: str) -> int:
+        """Return the highest ordinal the session's timeline reflects.
+
+        Raises:
+            InvalidIdError, HubClosed, StoreError: as ``publish``.
+        """
+        self._pipeline.check_open()
+        return (await self._store.cursors(check_id("session id", session_id))).timeline
+
+    async def event_cursor(self, session_id: str) -> int:
+        """Return the highest ordinal in the session's event log.
+
+        Raises:
+            InvalidIdError, HubClosed, StoreError: as ``publish``.
+        """
+        self._pipeline.check_open()
+        return (await self._store.cursors(check_id("session id", session_id))).event
+
+    # -- life --------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Start what runs in the background. A hub that was shut down stays so.
+
+        Raises:
+            HubClosed: the hub is shut down.
+        """
+        self._pipeline.check_open()
+
+    async def shutdown(self) -> None:
+        """Take nothing more, wait until what is inside the lanes is finished, and leave nothing behind.
+
+        Handlers that are still running get HubClosed when they publish next. A store that was passed in stays open.
+        Calling it again is allowed. Must not be called from inside a projection.
+
+        Raises:
+            LaneReentryError: a projection called.
+        """
+        refuse_reentry()
+        self._pipeline.closed = True
+        await self._sessions.wait_idle()
+        self._sessions.clear()
+        if self._owns_store:
+            await self._store.close()
+
+    async def __aenter__(self) -> Hub:
+        await self.run()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.shutdown()

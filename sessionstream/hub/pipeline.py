@@ -1,0 +1,116 @@
+"""The way into the pipeline: what is checked, copied and pinned before an event enters its session's lane."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypeVar
+from uuid import uuid4
+
+from sessionstream.errors import HubClosed
+from sessionstream.hub.completion import Completion
+from sessionstream.hub.lane import refuse_reentry
+from sessionstream.hub.turn import Turn
+from sessionstream.types import Event, check_id
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from sessionstream.hub.projecting import Projections
+    from sessionstream.hub.reporting import Reporter
+    from sessionstream.hub.sessions import SessionCache
+    from sessionstream.projection import ProjectionPolicies
+    from sessionstream.schema import SchemaRegistry
+    from sessionstream.store import HydrationStore
+    from sessionstream.types import Session, UIEvent
+
+T = TypeVar("T")
+
+YIELD_EVERY: Final = 32
+"""After so many events others get to run: publishing to memory never waits for anything, so a handler that
+publishes in a loop would keep the event loop to itself."""
+
+
+@dataclass(slots=True)
+class Pipeline:
+    """Everything an event meets on its way. Sessions share it; their lanes keep them apart."""
+
+    schemas: SchemaRegistry
+    store: HydrationStore
+    sessions: SessionCache
+    projections: Projections
+    policies: ProjectionPolicies
+    report: Reporter
+    fan_out: Callable[[str, int, Sequence[UIEvent]], None] | None = None
+    closed: bool = False
+    published: int = 0
+
+    def check_open(self) -> None:
+        """Raise HubClosed once the hub is shut down."""
+        if self.closed:
+            raise HubClosed
+
+    async def publish(self, event: Event, on_published: Callable[[], None] | None = None) -> Event:
+        """Carry one event through; see ``Hub.publish``.
+
+        ``on_published`` is called once the event is in the log, or may be.
+        """
+        if event.ordinal:
+            raise ValueError(
+                f"event {event.name!r} has ordinal {event.ordinal} already: ordinals are the hub's to give"
+            )
+        payload = self.schemas.checked_copy("event", event.name, event.payload)
+        given_id = check_id("event id", event.event_id) if event.event_id else ""
+        draft = Event(event.name, payload, event.session_id, 0, given_id or str(uuid4()))
+
+        def publish(turn: Turn) -> Awaitable[int]:
+            return turn.publish(draft, given_id=bool(given_id), on_published=on_published)
+
+        ordinal = await self.take_turn(event.session_id, publish)
+        self.published += 1
+        if self.published % YIELD_EVERY == 0:
+            await asyncio.sleep(0)
+        return Event(event.name, event.payload, event.session_id, ordinal, draft.event_id)
+
+    async def session(self, session_id: str) -> Session:
+        """Return the session's value, metadata loaded.
+
+        Raises:
+            InvalidIdError: no store could keep this session id.
+            LaneReentryError: called from inside a projection.
+            HubClosed: the hub is shut down.
+        """
+        self.check_open()
+        refuse_reentry()
+        state = self.sessions.pin(session_id)
+        try:
+            return await self.sessions.session(state)
+        finally:
+            self.sessions.unpin(state)
+
+    async def take_turn(self, session_id: str, action: Callable[[Turn], Awaitable[T]]) -> T:
+        """Run ``action`` inside the session's lane.
+
+        Cancelled while it waits, nothing has happened. Cancelled later, CancelledError comes out when all that was
+        begun is finished, in place of the result or of any other error.
+
+        Raises:
+            InvalidIdError: no store could keep this session id.
+            LaneReentryError: called from inside a projection.
+            HubClosed: the hub is shut down.
+        """
+        self.check_open()
+        refuse_reentry()
+        state = self.sessions.pin(session_id)
+        completion = Completion()
+        try:
+            session = state.session or await self.sessions.session(state)
+            async with state.lane:
+                result = await action(Turn(self, state, session, completion))
+        except Exception:
+            completion.checkpoint()
+            raise
+        finally:
+            self.sessions.unpin(state)
+        completion.checkpoint()
+        return result

@@ -1,0 +1,137 @@
+"""Running projections: copies in, checked copies out, ordinals given to what they return."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from sessionstream.errors import ProjectionError
+from sessionstream.hub.reporting import copy_event
+from sessionstream.hub.timeline import View
+from sessionstream.projection import (
+    TimelineProjection,
+    TimelineProjectionFunction,
+    UIProjection,
+    UIProjectionFunction,
+)
+from sessionstream.types import Event, Session, TimelineEntity, UIEvent, check_id
+
+if TYPE_CHECKING:
+    from sessionstream.hub.timeline import Timeline
+    from sessionstream.schema import SchemaRegistry
+
+T = TypeVar("T")
+_Project = Callable[[Event, Session, View], "Iterable[T] | Awaitable[Iterable[T] | None] | None"]
+
+
+class ProjectorFailed(Exception):  # internal: becomes a ProjectionError once the event has an ordinal
+    """One projection failed."""
+
+    def __init__(self, projector: str, error: Exception) -> None:
+        super().__init__(projector)
+        self.projector = projector
+        self.error = error
+
+    def as_projection_error(self, event: Event) -> ProjectionError:
+        """Return what the publisher is told."""
+        told = ProjectionError(event, self.projector, self.error)
+        told.__cause__ = self.error
+        return told
+
+
+class Projections:
+    """The registered projections of a hub, in registration order."""
+
+    __slots__ = ("_schemas", "_timeline", "_ui")
+
+    def __init__(self, schemas: SchemaRegistry) -> None:
+        self._schemas = schemas
+        self._ui: list[tuple[str, _Project[UIEvent]]] = []
+        self._timeline: list[tuple[str, _Project[TimelineEntity]]] = []
+
+    def add_ui(self, projection: UIProjection | UIProjectionFunction) -> None:
+        """Register one more UI projection."""
+        self._ui.append(_named("UI projection", projection))
+
+    def add_timeline(self, projection: TimelineProjection | TimelineProjectionFunction) -> None:
+        """Register one more timeline projection."""
+        self._timeline.append(_named("timeline projection", projection))
+
+    async def ui_events(self, event: Event, session: Session, timeline: Timeline) -> tuple[UIEvent, ...]:
+        """Return what the UI projections make of an event, as private copies.
+
+        Raises:
+            ProjectorFailed: a projection raised, or returned what is no registered UI event.
+        """
+        events: list[UIEvent] = []
+        for projector, project in self._ui:
+            try:
+                for item in await _run(project, event, session, timeline):
+                    if not isinstance(item, UIEvent):
+                        raise _wrong(item, "UIEvent")
+                    payload = self._schemas.checked_copy("ui event", item.name, item.payload)
+                    events.append(UIEvent(item.name, payload))
+            except Exception as error:
+                raise ProjectorFailed(projector, error) from error
+        return tuple(events)
+
+    async def entities(self, event: Event, session: Session, timeline: Timeline) -> tuple[TimelineEntity, ...]:
+        """Return what the timeline projections make of an event: each entity once, with both ordinals.
+
+        Raises:
+            ProjectorFailed: a projection raised, or returned what is no registered entity.
+        """
+        changes: dict[tuple[str, str], TimelineEntity] = {}
+        for projector, project in self._timeline:
+            try:
+                for item in await _run(project, event, session, timeline):
+                    if not isinstance(item, TimelineEntity):
+                        raise _wrong(item, "TimelineEntity")
+                    self._change(changes, item, event.ordinal, timeline)
+            except Exception as error:
+                raise ProjectorFailed(projector, error) from error
+        return tuple(changes.values())
+
+    def _change(
+        self,
+        changes: dict[tuple[str, str], TimelineEntity],
+        item: TimelineEntity,
+        ordinal: int,
+        timeline: Timeline,
+    ) -> None:
+        key = (item.kind, check_id(f"id of timeline entity {item.kind!r},", item.id))
+        created = timeline.created_ordinal(*key)
+        if item.tombstone:
+            self._schemas.check_known("timeline entity", item.kind)
+            if created is None:
+                changes.pop(key, None)  # created and deleted by one event: it never was
+            else:
+                changes[key] = TimelineEntity(*key, None, created, ordinal, tombstone=True)
+        else:
+            payload = self._schemas.checked_copy("timeline entity", item.kind, item.payload)
+            changes[key] = TimelineEntity(*key, payload, ordinal if created is None else created, ordinal)
+
+
+async def _run(project: _Project[T], event: Event, session: Session, timeline: Timeline) -> Iterable[T]:
+    result = project(copy_event(event), session, View(timeline))
+    if isinstance(result, list | tuple):  # the usual answers, recognised without asking abstract classes
+        return result
+    if isinstance(result, Awaitable):
+        result = await result
+    return () if result is None else result
+
+
+def _named(what: str, projection: object) -> tuple[str, Any]:
+    project = getattr(projection, "project", projection)
+    if not callable(project):
+        raise TypeError(
+            f"a {what} is a function (event, session, view), or an object with such a project method; "
+            f"{projection!r} is neither"
+        )
+    named = projection if hasattr(projection, "__qualname__") else type(projection)
+    name = f"{what} {getattr(named, '__module__', '?')}.{cast('Any', named).__qualname__}"
+    return name, project
+
+
+def _wrong(item: object, wanted: str) -> TypeError:
+    return TypeError(f"it returned {item!r}; it has to return an iterable of {wanted}, or None")

@@ -1,0 +1,181 @@
+"""Bringing a timeline up to date: resuming a held session, and rebuilding one from nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from sessionstream.errors import HistoryPruned, OrdinalConflict
+from sessionstream.hub.completion import Completion
+from sessionstream.hub.lane import projecting
+from sessionstream.hub.projecting import ProjectorFailed
+from sessionstream.hub.reporting import copy_event, words
+from sessionstream.hub.timeline import Timeline, copy_entity
+from sessionstream.hub.turn import MAX_ATTEMPTS
+from sessionstream.observe import ErrorRecord, PipelineRecord
+from sessionstream.store import Cursors, TimelineReplacement
+
+if TYPE_CHECKING:
+    from sessionstream.hub.pipeline import Pipeline
+    from sessionstream.hub.turn import Turn
+    from sessionstream.types import Event, Session, TimelineEntity
+
+REBUILD_BATCH: Final = 512
+"""How many events are read at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayReport:
+    """What a retry or a rebuild did.
+
+    Attributes:
+        events: how many events were applied.
+        cursor: ordinal the timeline reflects now.
+        epoch: epoch of the timeline now.
+    """
+
+    session_id: str
+    events: int
+    cursor: int
+    epoch: int
+
+
+async def retry(pipeline: Pipeline, session_id: str) -> ReplayReport:
+    """Resume a held session; see ``Hub.retry_timeline``."""
+
+    async def resume(turn: Turn) -> ReplayReport:
+        events = 0
+        for _ in range(MAX_ATTEMPTS):
+            try:
+                # What the cache believes may be old news if another process repaired the session.
+                turn.state.forget_timeline()
+                applied, hold = await turn.resume()
+            except OrdinalConflict:
+                continue
+            events += applied
+            if hold is not None:
+                raise hold.error
+            timeline = await turn.load()
+            return ReplayReport(session_id, events, timeline.ordinal, timeline.epoch)
+        raise OrdinalConflict(session_id, expected="to win a race", actual=f"{MAX_ATTEMPTS} losses")
+
+    return await pipeline.take_turn(session_id, resume)
+
+
+async def rebuild(pipeline: Pipeline, session_id: str) -> ReplayReport:
+    """Build the timeline anew and swap it in; see ``Hub.rebuild_timeline``."""
+    session = await pipeline.session(session_id)
+    build = _Rebuild(pipeline, session)
+
+    async def swap(turn: Turn) -> ReplayReport:
+        cursors = await build.catch_up()  # what was published while the bulk was built aside
+        turn.state.forget_timeline()
+        timeline = await turn.completion.finish(build.swap_in(cursors))
+        turn.state.timeline, turn.state.event_cursor = timeline, cursors.event
+        return ReplayReport(session_id, build.events, timeline.ordinal, timeline.epoch)
+
+    for _ in range(MAX_ATTEMPTS):
+        try:
+            await build.catch_up()
+            return await pipeline.take_turn(session_id, swap)
+        except _TimelineReplaced:
+            build = _Rebuild(pipeline, session)
+        except OrdinalConflict:  # another process published meanwhile: go on from where we are
+            continue
+    raise OrdinalConflict(session_id, expected="to win a race", actual=f"{MAX_ATTEMPTS} losses")
+
+
+class _TimelineReplaced(Exception):
+    """Somebody else rebuilt or deleted the session under us: what was built may be of another history."""
+
+
+class _Rebuild:
+    """A timeline being built aside, from the first event on, by the timeline projections alone."""
+
+    __slots__ = ("_epoch", "_pipeline", "_session", "_timeline", "_versions", "events")
+
+    def __init__(self, pipeline: Pipeline, session: Session) -> None:
+        self._pipeline = pipeline
+        self._session = session
+        self._timeline = Timeline()
+        self._versions: list[TimelineEntity] = []
+        self._epoch: int | None = None
+        self.events = 0
+
+    async def catch_up(self) -> Cursors:
+        """Apply every event logged so far; return the cursors this was read under.
+
+        Raises:
+            HistoryPruned: the first events are gone.
+            ProjectionError: a projection failed, and the policy is to fail.
+            UnknownSchemaError: an event's message is registered no more.
+        """
+        cursors = await self._pipeline.store.cursors(self._session.id)
+        if self._epoch not in (None, cursors.epoch):
+            raise _TimelineReplaced
+        self._epoch = cursors.epoch
+        if cursors.floor:
+            raise HistoryPruned(self._session.id, 0, cursors.floor)
+        while self._timeline.ordinal < cursors.event:
+            events = await self._pipeline.store.events(
+                self._session.id, after=self._timeline.ordinal, limit=REBUILD_BATCH
+            )
+            for event in events:
+                await self._apply(event)
+            if not events:  # a deleted session: nothing is left below its cursor
+                self._timeline.ordinal = cursors.event
+        return cursors if self._timeline.ordinal == cursors.event else await self.catch_up()
+
+    async def swap_in(self, cursors: Cursors) -> Timeline:
+        """Make the rebuilt timeline the session's own; return it for the cache.
+
+        Raises:
+            OrdinalConflict: the session is not at ``cursors`` any more.
+        """
+        replacement = TimelineReplacement(self._session.id, tuple(self._versions), self._timeline.ordinal, cursors)
+        self._timeline.epoch = (await self._pipeline.store.replace_timeline(replacement)).epoch
+        return self._timeline
+
+    async def _apply(self, event: Event) -> None:
+        pipeline, timeline = self._pipeline, self._timeline
+        entities: tuple[TimelineEntity, ...] = ()
+        failed: ProjectorFailed | None = None
+        try:
+            with projecting(self._session.id):
+                entities = await pipeline.projections.entities(event, self._session, timeline)
+        except ProjectorFailed as caught:
+            failed = caught
+            record = ErrorRecord(
+                "timeline-projection", event.session_id, event.ordinal, event.name, words(failed.error)
+            )
+            await pipeline.report.error(record, Completion())
+        advances = failed is None or pipeline.policies.timeline == "advance"
+        self._observe(event, entities, failed, advances)
+        if failed is not None and not advances:
+            raise failed.as_projection_error(event) from failed.error
+        self._versions.extend(entities)
+        timeline.apply(entities, event.ordinal)
+        self.events += 1
+
+    def _observe(
+        self,
+        event: Event,
+        entities: tuple[TimelineEntity, ...],
+        failed: ProjectorFailed | None,
+        advances: bool,
+    ) -> None:
+        if not self._pipeline.report.observes_pipeline:
+            return
+        copies = tuple(map(copy_entity, entities))
+        self._pipeline.report.pipeline(
+            PipelineRecord(
+                mode="rebuild",
+                event=copy_event(event),
+                view_ordinal=self._timeline.ordinal,
+                entities=copies,
+                timeline_error=None if failed is None else failed.error,
+                stored=True,
+                committed=copies,
+                cursor_moved=advances,
+            )
+        )

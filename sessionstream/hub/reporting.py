@@ -1,0 +1,86 @@
+"""Telling observers, in a way that nothing they do can reach the pipeline."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from sessionstream.observe import ErrorObserver, ErrorRecord, PipelineObserver, PipelineRecord
+from sessionstream.schema import copy_message
+from sessionstream.types import Event, UIEvent
+
+if TYPE_CHECKING:
+    from sessionstream.hub.completion import Completion
+    from sessionstream.store import HydrationStore
+
+_log = logging.getLogger("sessionstream")
+
+
+def words(error: BaseException) -> str:
+    """Return an exception's type and words, as error records keep them."""
+    return f"{type(error).__name__}: {error}"
+
+
+class Reporter:
+    """Passes records to the observers, and errors to the store first."""
+
+    __slots__ = ("_error_observer", "_pipeline_observer", "_store")
+
+    def __init__(
+        self,
+        store: HydrationStore,
+        pipeline_observer: PipelineObserver | None,
+        error_observer: ErrorObserver | None,
+    ) -> None:
+        self._store = store
+        self._pipeline_observer = pipeline_observer
+        self._error_observer = error_observer
+
+    @property
+    def observes_pipeline(self) -> bool:
+        """Whether somebody wants pipeline records, so that none is made for nobody."""
+        return self._pipeline_observer is not None
+
+    def pipeline(self, record: PipelineRecord) -> None:
+        """Pass on what became of one event."""
+        if self._pipeline_observer is not None:
+            try:
+                self._pipeline_observer(record)
+            except Exception:  # noqa: BLE001 - logged with its traceback; observers cannot break anything
+                _log.exception("the pipeline observer failed on %r", record.event.name)
+
+    async def error(self, record: ErrorRecord, completion: Completion) -> None:
+        """Record an error and tell the observer. If it cannot be recorded, the observer hears of that first."""
+        try:
+            await completion.finish(self._store.record_error(record))
+        except Exception as failure:  # noqa: BLE001 - reported, and the original is reported all the same
+            self._tell(
+                ErrorRecord(
+                    "store",
+                    record.session_id,
+                    record.ordinal,
+                    record.event_name,
+                    words(failure),
+                    metadata={"originalKind": record.kind},
+                )
+            )
+        self._tell(record)
+
+    def _tell(self, record: ErrorRecord) -> None:
+        if self._error_observer is None:
+            _log.error("%s of session %r: %s", record.kind, record.session_id, record.error)
+            return
+        try:
+            self._error_observer(record)
+        except Exception:  # noqa: BLE001 - as above
+            _log.exception("the error observer failed on: %s", record.error)
+
+
+def copy_event(event: Event) -> Event:
+    """Return an equal event whose payload is a copy."""
+    return Event(event.name, copy_message(event.payload), event.session_id, event.ordinal, event.event_id)
+
+
+def copy_ui_event(event: UIEvent) -> UIEvent:
+    """Return an equal UI event whose payload is a copy."""
+    return UIEvent(event.name, copy_message(event.payload))

@@ -1,0 +1,137 @@
+"""The recently used sessions of a hub: each with its lane, its metadata and its timeline."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from inspect import isawaitable
+from typing import TYPE_CHECKING, TypeAlias
+
+from sessionstream.hub.lane import Lane
+from sessionstream.types import Session, check_id
+
+if TYPE_CHECKING:
+    from sessionstream.hub.timeline import Timeline
+
+SessionMetadata: TypeAlias = Callable[[str], object | Awaitable[object]]
+
+
+class SessionState:
+    """One session while it is cached.
+
+    Attributes:
+        session: None until its metadata is loaded.
+        timeline: None until loaded from the store, and again whenever somebody else may have moved it.
+        event_cursor: means something only while there is a timeline.
+    """
+
+    __slots__ = ("event_cursor", "id", "lane", "loading", "pins", "session", "timeline", "weight")
+
+    def __init__(self, session_id: str) -> None:
+        self.id = session_id
+        self.lane = Lane()
+        self.loading = asyncio.Lock()
+        self.session: Session | None = None
+        self.timeline: Timeline | None = None
+        self.event_cursor = 0
+        self.pins = 0
+        self.weight = 0
+
+    def forget_timeline(self) -> None:
+        """Load it again before it is next used."""
+        self.timeline = None
+
+
+class SessionCache:
+    """Sessions by id, least recently used first, bounded by how many entities they hold together.
+
+    A session that is in use (pinned) is never dropped. A dropped one loses nothing but time: its timeline is
+    loaded from the store again, and its metadata asked for again.
+    """
+
+    __slots__ = ("_capacity", "_idle", "_metadata", "_states", "_weight")
+
+    def __init__(self, capacity: int, metadata: SessionMetadata | None) -> None:
+        self._capacity = capacity
+        self._metadata = metadata
+        self._states: OrderedDict[str, SessionState] = OrderedDict()
+        self._weight = 0
+        self._idle: asyncio.Event | None = None
+
+    def __len__(self) -> int:
+        return len(self._states)
+
+    def __contains__(self, session_id: str) -> bool:
+        return session_id in self._states
+
+    def timeline(self, session_id: str) -> Timeline | None:
+        """Return a session's timeline if it is cached, without counting as a use."""
+        state = self._states.get(session_id)
+        return state.timeline if state is not None else None
+
+    def pin(self, session_id: str) -> SessionState:
+        """Return the session's state and keep it cached until ``unpin``.
+
+        Raises:
+            InvalidIdError: no store could keep this id.
+        """
+        state = self._states.get(session_id)
+        if state is None:
+            check_id("session id", session_id)
+            state = self._states[session_id] = SessionState(session_id)
+        else:
+            self._states.move_to_end(session_id)
+        state.pins += 1
+        return state
+
+    def unpin(self, state: SessionState) -> None:
+        """Let go of a session; the least recently used ones leave if there is too much."""
+        state.pins -= 1
+        weight = 1 if state.timeline is None else 1 + len(state.timeline)
+        if weight != state.weight:
+            self._weight += weight - state.weight
+            state.weight = weight
+            if self._weight > self._capacity:
+                self._evict()
+        if self._idle is not None and not self._busy():
+            self._idle.set()
+
+    async def session(self, state: SessionState) -> Session:
+        """Return the session's value; its metadata is asked for once, even by several at the same time.
+
+        What the metadata function raises comes out unchanged, and it is asked again next time.
+        """
+        if state.session is not None:
+            return state.session
+        async with state.loading:
+            if state.session is None:
+                metadata = self._metadata(state.id) if self._metadata is not None else None
+                if isawaitable(metadata):
+                    metadata = await metadata
+                state.session = Session(state.id, metadata)
+            return state.session
+
+    async def wait_idle(self) -> None:
+        """Return once no session is pinned."""
+        while self._busy():
+            self._idle = asyncio.Event()
+            await self._idle.wait()
+
+    def clear(self) -> None:
+        """Drop every session."""
+        for state in self._states.values():
+            state.weight = 0
+        self._states.clear()
+        self._weight = 0
+
+    def _busy(self) -> bool:
+        return any(state.pins for state in self._states.values())
+
+    def _evict(self) -> None:
+        for session_id, state in list(self._states.items()):
+            if self._weight <= self._capacity:
+                return
+            if not state.pins:
+                del self._states[session_id]
+                self._weight -= state.weight

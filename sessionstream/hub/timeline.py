@@ -1,0 +1,154 @@
+"""The timeline of one session in memory, updated by the very entities that are committed."""
+
+from __future__ import annotations
+
+import builtins
+from typing import TYPE_CHECKING
+
+from sessionstream.errors import UnknownSchemaError
+from sessionstream.schema import copy_message
+from sessionstream.types import Snapshot, TimelineEntity, in_snapshot_order
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from sessionstream.store import Cursors, StoredTimeline, UnreadableEntity
+
+
+class Timeline:
+    """Live entities by kind and id, as of one ordinal of one epoch. Nobody outside may change a payload in it.
+
+    Reading one entity and applying an event's changes cost the same however many entities there are.
+    """
+
+    __slots__ = ("_kinds", "_size", "_unreadable", "epoch", "ordinal")
+
+    def __init__(self, ordinal: int = 0, epoch: int = 0) -> None:
+        self.ordinal = ordinal
+        self.epoch = epoch
+        self._kinds: dict[str, dict[str, TimelineEntity]] = {}
+        self._unreadable: dict[tuple[str, str], UnreadableEntity] = {}
+        self._size = 0
+
+    @classmethod
+    def load(cls, stored: StoredTimeline) -> Timeline:
+        """Take over what a store returned."""
+        timeline = cls(stored.cursors.timeline, stored.cursors.epoch)
+        for entity in stored.entities:
+            timeline._put(entity)
+        timeline._unreadable = {(entity.kind, entity.id): entity for entity in stored.unreadable}
+        return timeline
+
+    def __len__(self) -> int:
+        return self._size + len(self._unreadable)
+
+    def reflects(self, cursors: Cursors) -> bool:
+        """Whether this may stand for a timeline that the store shows at ``cursors``, with nothing unreadable."""
+        return self.epoch == cursors.epoch and self.ordinal >= cursors.timeline and not self._unreadable
+
+    def created_ordinal(self, kind: str, entity_id: str) -> int | None:
+        """Return the ordinal that created a live entity, or None where there is none."""
+        of_kind = self._kinds.get(kind)
+        entity = of_kind.get(entity_id) if of_kind is not None else None
+        if entity is not None:
+            return entity.created_ordinal
+        unreadable = self._unreadable.get((kind, entity_id))
+        return unreadable.created_ordinal if unreadable is not None else None
+
+    def apply(self, entities: Iterable[TimelineEntity], ordinal: int) -> None:
+        """Move to ``ordinal`` with the changes of its event."""
+        for entity in entities:
+            self._unreadable.pop((entity.kind, entity.id), None)
+            if entity.tombstone:
+                self._remove(entity.kind, entity.id)
+            else:
+                self._put(entity)
+        self.ordinal = ordinal
+
+    def copy_of(self, kind: str, entity_id: str) -> TimelineEntity | None:
+        """Return a copy of one entity, or None.
+
+        Raises:
+            UnknownSchemaError: its message is registered no more.
+        """
+        of_kind = self._kinds.get(kind)
+        entity = of_kind.get(entity_id) if of_kind is not None else None
+        if entity is not None:
+            return copy_entity(entity)
+        unreadable = self._unreadable.get((kind, entity_id))
+        if unreadable is not None:
+            raise _vanished(unreadable)
+        return None
+
+    def copies(self, kind: str = "") -> builtins.list[TimelineEntity]:
+        """Return copies of the entities of one kind, or of all, in snapshot order.
+
+        Raises:
+            UnknownSchemaError: the message of one of them is registered no more.
+        """
+        for unreadable in self._unreadable.values():
+            if kind in ("", unreadable.kind):
+                raise _vanished(unreadable)
+        return [copy_entity(entity) for entity in in_snapshot_order(self._select(kind))]
+
+    def snapshot(self, session_id: str) -> Snapshot:
+        """Return the whole timeline, as copies."""
+        return Snapshot(session_id, self.ordinal, tuple(self.copies()), self.epoch)
+
+    def _select(self, kind: str) -> Iterator[TimelineEntity]:
+        if kind:
+            yield from self._kinds.get(kind, {}).values()
+        else:
+            for of_kind in self._kinds.values():
+                yield from of_kind.values()
+
+    def _put(self, entity: TimelineEntity) -> None:
+        of_kind = self._kinds.setdefault(entity.kind, {})
+        self._size += entity.id not in of_kind
+        of_kind[entity.id] = entity
+
+    def _remove(self, kind: str, entity_id: str) -> None:
+        of_kind = self._kinds.get(kind)
+        if of_kind is not None and of_kind.pop(entity_id, None) is not None:
+            self._size -= 1
+            if not of_kind:
+                del self._kinds[kind]
+
+
+class View:
+    """What a projection sees of a timeline: copies only. Implements the TimelineView protocol."""
+
+    __slots__ = ("_timeline",)
+
+    def __init__(self, timeline: Timeline) -> None:
+        self._timeline = timeline
+
+    @property
+    def ordinal(self) -> int:
+        """Ordinal of the last event the timeline reflects."""
+        return self._timeline.ordinal
+
+    def get(self, kind: str, id: str) -> TimelineEntity | None:  # noqa: A002 - the entity's own word
+        """Return a copy of one entity, or None."""
+        return self._timeline.copy_of(kind, id)
+
+    def list(self, kind: str = "") -> builtins.list[TimelineEntity]:
+        """Return copies of the entities of one kind, or of all, in snapshot order."""
+        return self._timeline.copies(kind)
+
+
+def copy_entity(entity: TimelineEntity) -> TimelineEntity:
+    """Return an equal entity whose payload is a copy."""
+    payload = entity.payload
+    return TimelineEntity(
+        entity.kind,
+        entity.id,
+        None if payload is None else copy_message(payload),
+        entity.created_ordinal,
+        entity.last_event_ordinal,
+        entity.tombstone,
+    )
+
+
+def _vanished(entity: UnreadableEntity) -> UnknownSchemaError:
+    return UnknownSchemaError("timeline entity", entity.kind, payload_type=entity.payload_type)

@@ -1,0 +1,285 @@
+"""A turn in a session's lane: ordinal assigned, projected, committed, fanned out. One event at a time.
+
+What the invariants rest on, in the order in which it happens:
+
+1. A known event id is recognised before an ordinal is assigned.
+2. Held events are resumed first, so that the timeline is always the fold of the events up to its cursor.
+3. Projections see the timeline before the event, and may fail without leaving more than the stored event.
+4. One commit makes everything true. It names the cursors and the epoch it is based on, so that the loser of a
+   race with another process learns of it, reloads, and begins again at 1.
+5. From the moment the commit is handed over, cancellation waits until the fan-out is done.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from sessionstream.errors import (
+    EventConflict,
+    OrdinalConflict,
+    ProjectionError,
+    SchemaError,
+    SessionHeld,
+)
+from sessionstream.hub.lane import projecting
+from sessionstream.hub.projecting import ProjectorFailed
+from sessionstream.hub.reporting import copy_event, copy_ui_event, words
+from sessionstream.hub.timeline import Timeline, copy_entity
+from sessionstream.observe import ErrorKind, ErrorRecord, Mode, PipelineRecord
+from sessionstream.ordinals import assign_ordinal
+from sessionstream.store import Commit, payload_digest
+from sessionstream.types import Event, Session, TimelineEntity, UIEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sessionstream.hub.completion import Completion
+    from sessionstream.hub.pipeline import Pipeline
+    from sessionstream.hub.sessions import SessionState
+
+RESUME_BATCH: Final = 64
+"""How many held events are read at a time."""
+
+MAX_ATTEMPTS: Final = 1000
+"""Lost races in a row after which a store is not believed any more."""
+
+
+@dataclass(slots=True)
+class Step:
+    """One event on its way through the pipeline; becomes a PipelineRecord at the end of it.
+
+    Attributes:
+        failure: what keeps the event off the timeline, if anything does.
+    """
+
+    mode: Mode
+    event: Event
+    view_ordinal: int
+    failure: ProjectionError | SessionHeld | None = None
+    ui_events: tuple[UIEvent, ...] = ()
+    ui_error: Exception | None = None
+    entities: tuple[TimelineEntity, ...] = ()
+    timeline_error: Exception | None = None
+    stored: bool = False
+    moved: bool = False
+    fanned_out: bool = False
+    error: Exception | None = None
+
+    def record(self) -> PipelineRecord:
+        """Return what happened, as copies."""
+        ui_events = tuple(map(copy_ui_event, self.ui_events))
+        entities = tuple(map(copy_entity, self.entities))
+        return PipelineRecord(
+            mode=self.mode,
+            event=copy_event(self.event),
+            view_ordinal=self.view_ordinal,
+            ui_events=ui_events,
+            ui_error=self.ui_error,
+            entities=entities,
+            timeline_error=self.timeline_error,
+            stored=self.stored,
+            committed=entities if self.moved else (),
+            cursor_moved=self.moved,
+            fanned_out=ui_events if self.fanned_out else (),
+            error=self.error,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """What a session is held by.
+
+    Attributes:
+        ordinal: of the event that cannot be applied.
+        error: why.
+        applied: how many held events were applied before it.
+    """
+
+    ordinal: int
+    error: Exception
+    applied: int
+
+
+@dataclass(slots=True)
+class Turn:
+    """The operations of whoever holds the session's lane."""
+
+    pipeline: Pipeline
+    state: SessionState
+    session: Session
+    completion: Completion
+
+    async def publish(self, draft: Event, *, given_id: bool, on_published: Callable[[], None] | None) -> int:
+        """Log one event and apply it; return its ordinal, or the one it already has.
+
+        Raises:
+            ProjectionError, SessionHeld, EventConflict, OrdinalExhausted, StoreError: as ``Hub.publish``.
+        """
+        for _ in range(MAX_ATTEMPTS - 1):
+            try:
+                return await self._publish_once(draft, given_id, on_published)
+            except OrdinalConflict:
+                self.state.forget_timeline()
+        return await self._publish_once(draft, given_id, on_published)
+
+    async def load(self) -> Timeline:
+        """Return the session's timeline, from the store if it is not cached."""
+        if self.state.timeline is None:
+            stored = await self.pipeline.store.timeline(self.state.id)
+            self.state.event_cursor = stored.cursors.event
+            self.state.timeline = Timeline.load(stored)
+        return self.state.timeline
+
+    async def resume(self) -> tuple[int, Hold | None]:
+        """Apply the held events in order; return how many could be, and what still holds the session, if any.
+
+        Raises:
+            OrdinalConflict: somebody else moved the session meanwhile.
+        """
+        timeline = await self.load()
+        applied, limit = 0, RESUME_BATCH
+        while timeline.ordinal < self.state.event_cursor:
+            try:
+                events = await self.pipeline.store.events(self.state.id, after=timeline.ordinal, limit=limit)
+            except SchemaError as error:
+                if limit > 1:  # some event of the batch is unreadable: apply those before it one by one
+                    limit = 1
+                    continue
+                await self._record("decode", timeline.ordinal + 1, str(error.name), error)
+                return applied, Hold(timeline.ordinal + 1, error, applied)
+            if not events:
+                raise OrdinalConflict(self.state.id, expected=f"events after {timeline.ordinal}", actual="none")
+            for event in events:
+                self.completion.checkpoint()
+                failure = await self._step(Step("retry", event, timeline.ordinal))
+                if failure is not None:
+                    return applied, Hold(event.ordinal, failure, applied)
+                applied += 1
+        return applied, None
+
+    async def _publish_once(self, draft: Event, given_id: bool, on_published: Callable[[], None] | None) -> int:
+        store, state = self.pipeline.store, self.state
+        logged = await store.find_event(state.id, draft.event_id) if given_id else None
+        if logged is not None and logged.digest != payload_digest(draft.name, draft.payload):
+            raise EventConflict(state.id, draft.event_id, logged.ordinal)
+        timeline = await self.load()
+        hold = None
+        if timeline.ordinal < state.event_cursor:
+            _, hold = await self.resume()
+            self.completion.checkpoint()
+        if logged is not None:
+            if on_published is not None:
+                on_published()
+            if logged.ordinal > timeline.ordinal and hold is not None:
+                raise SessionHeld(_with_ordinal(draft, logged.ordinal), hold.ordinal) from hold.error
+            return logged.ordinal
+        event = _with_ordinal(draft, assign_ordinal(state.event_cursor, session_id=state.id))
+        step = Step("live", event, timeline.ordinal)
+        if hold is not None:
+            step.failure = SessionHeld(event, hold.ordinal)
+            step.failure.__cause__ = hold.error
+        failure = await self._step(step, on_published)
+        if failure is not None:
+            raise failure
+        return event.ordinal
+
+    async def _step(
+        self, step: Step, on_published: Callable[[], None] | None = None
+    ) -> ProjectionError | SessionHeld | None:
+        """Take one event as far as it goes; return what kept it off the timeline."""
+        try:
+            if step.failure is None:
+                await self._project(step)
+            if step.failure is None or step.mode == "live":
+                await self._commit(step, on_published)
+            if step.moved and step.ui_events:
+                await self._fan_out(step)
+            if step.ui_error is not None:
+                await self._record_of(step, "ui-projection", step.ui_error)
+            if step.timeline_error is not None:
+                await self._record_of(step, "timeline-projection", step.timeline_error)
+        except OrdinalConflict:
+            raise  # this attempt never was
+        except Exception as error:
+            step.error = error
+            self._observe(step)
+            raise
+        self._observe(step)
+        return step.failure
+
+    async def _project(self, step: Step) -> None:
+        pipeline, event = self.pipeline, step.event
+        timeline = await self.load()
+        with projecting(self.state.id):
+            try:
+                step.ui_events = await pipeline.projections.ui_events(event, self.session, timeline)
+            except ProjectorFailed as failed:
+                step.ui_error = failed.error
+                if pipeline.policies.ui == "fail":
+                    step.failure = failed.as_projection_error(event)
+                    return
+            try:
+                step.entities = await pipeline.projections.entities(event, self.session, timeline)
+            except ProjectorFailed as failed:
+                step.timeline_error = failed.error
+                if pipeline.policies.timeline == "fail":
+                    step.failure = failed.as_projection_error(event)
+
+    async def _commit(self, step: Step, on_published: Callable[[], None] | None) -> None:
+        state, timeline = self.state, await self.load()
+        moves = step.failure is None
+        ordinal = step.event.ordinal
+        commit = Commit(
+            session_id=state.id,
+            event=step.event if step.mode == "live" else None,
+            entities=step.entities if moves else (),
+            expected_ordinal=state.event_cursor,
+            timeline_cursor=ordinal if moves else timeline.ordinal,
+            expected_timeline=timeline.ordinal,
+            expected_epoch=timeline.epoch,
+        )
+        try:
+            await self.completion.finish(self.pipeline.store.commit(commit))
+        except OrdinalConflict:
+            raise
+        except Exception as error:
+            # What the store holds now is not for us to guess: read it again before the next event.
+            state.forget_timeline()
+            if on_published is not None:
+                on_published()
+            await self._record_of(step, "store", error)
+            raise
+        if commit.event is not None:
+            state.event_cursor = ordinal
+            if on_published is not None:
+                on_published()
+        if moves:
+            timeline.apply(step.entities, ordinal)
+        step.stored, step.moved = True, moves
+
+    async def _fan_out(self, step: Step) -> None:
+        fan_out = self.pipeline.fan_out
+        if fan_out is None:
+            return
+        try:
+            fan_out(self.state.id, step.event.ordinal, step.ui_events)
+            step.fanned_out = True
+        except Exception as error:  # noqa: BLE001 - the event is true already: record, never raise
+            step.error = error
+            await self._record_of(step, "fanout", error)
+
+    async def _record_of(self, step: Step, kind: ErrorKind, error: Exception) -> None:
+        await self._record(kind, step.event.ordinal, step.event.name, error)
+
+    async def _record(self, kind: ErrorKind, ordinal: int, name: str, error: Exception) -> None:
+        record = ErrorRecord(kind, self.state.id, ordinal, name, words(error))
+        await self.pipeline.report.error(record, self.completion)
+
+    def _observe(self, step: Step) -> None:
+        if self.pipeline.report.observes_pipeline:
+            self.pipeline.report.pipeline(step.record())
+
+
+def _with_ordinal(event: Event, ordinal: int) -> Event:
+    return Event(event.name, event.payload, event.session_id, ordinal, event.event_id)
