@@ -3,42 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager
-from contextvars import ContextVar
-from typing import TYPE_CHECKING, Final
+from contextvars import ContextVar, Token
+from typing import Final
 
 from sessionstream.errors import LaneReentryError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 # asyncio's lock is fair (first come, first served) and does not suspend when it is free.
 Lane = asyncio.Lock
 
 
-class _Projecting:
-    """A projection that is running; tasks it starts inherit a reference and must not be refused for ever."""
+class Projecting:
+    """The time in which projections of a session run, whatever tasks they await; a context manager.
 
-    __slots__ = ("active", "session_id")
+    Tasks that a projection starts inherit a reference to it, and must not be refused for ever after: hence
+    ``active``.
+    """
+
+    __slots__ = ("_token", "active", "session_id")
 
     def __init__(self, session_id: str) -> None:
         self.session_id = session_id
         self.active = True
 
+    def __enter__(self) -> None:
+        self._token: Token[Projecting | None] = _projecting.set(self)
 
-_projecting: Final[ContextVar[_Projecting | None]] = ContextVar("sessionstream_projecting", default=None)
+    def __exit__(self, *exc_info: object) -> None:
+        self.active = False
+        _projecting.reset(self._token)
 
 
-@contextmanager
-def projecting(session_id: str) -> Iterator[None]:
-    """Mark the time in which the projections of a session run, whatever tasks they await."""
-    marker = _Projecting(session_id)
-    token = _projecting.set(marker)
-    try:
-        yield
-    finally:
-        marker.active = False
-        _projecting.reset(token)
+_projecting: Final[ContextVar[Projecting | None]] = ContextVar("sessionstream_projecting", default=None)
 
 
 def refuse_reentry() -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
-from uuid import uuid4
 
 from sessionstream.errors import HubClosed
 from sessionstream.hub.completion import Completion
+from sessionstream.hub.event_ids import new_event_id
 from sessionstream.hub.lane import refuse_reentry
 from sessionstream.hub.turn import Turn
 from sessionstream.types import Event, check_id
@@ -61,7 +61,7 @@ class Pipeline:
             )
         payload = self.schemas.checked_copy("event", event.name, event.payload)
         given_id = check_id("event id", event.event_id) if event.event_id else ""
-        draft = Event(event.name, payload, event.session_id, 0, given_id or str(uuid4()))
+        draft = Event(event.name, payload, event.session_id, 0, given_id or new_event_id())
 
         def publish(turn: Turn) -> Awaitable[int]:
             return turn.publish(draft, given_id=bool(given_id), on_published=on_published)

@@ -99,7 +99,7 @@ class Projections:
         ordinal: int,
         timeline: Timeline,
     ) -> None:
-        key = (item.kind, check_id(f"id of timeline entity {item.kind!r},", item.id))
+        key = (item.kind, check_id("timeline entity id", item.id))
         created = timeline.created_ordinal(*key)
         if item.tombstone:
             self._schemas.check_known("timeline entity", item.kind)

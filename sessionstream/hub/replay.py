@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from sessionstream.errors import HistoryPruned, OrdinalConflict
 from sessionstream.hub.completion import Completion
-from sessionstream.hub.lane import projecting
+from sessionstream.hub.lane import Projecting
 from sessionstream.hub.projecting import ProjectorFailed
 from sessionstream.hub.reporting import copy_event, words
 from sessionstream.hub.timeline import Timeline, copy_entity
@@ -141,7 +141,7 @@ class _Rebuild:
         entities: tuple[TimelineEntity, ...] = ()
         failed: ProjectorFailed | None = None
         try:
-            with projecting(self._session.id):
+            with Projecting(self._session.id):
                 entities = await pipeline.projections.entities(event, self._session, timeline)
         except ProjectorFailed as caught:
             failed = caught

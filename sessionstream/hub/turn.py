@@ -22,7 +22,7 @@ from sessionstream.errors import (
     SchemaError,
     SessionHeld,
 )
-from sessionstream.hub.lane import projecting
+from sessionstream.hub.lane import Projecting
 from sessionstream.hub.projecting import ProjectorFailed
 from sessionstream.hub.reporting import copy_event, copy_ui_event, words
 from sessionstream.hub.timeline import Timeline, copy_entity
@@ -152,7 +152,7 @@ class Turn:
                 raise OrdinalConflict(self.state.id, expected=f"events after {timeline.ordinal}", actual="none")
             for event in events:
                 self.completion.checkpoint()
-                failure = await self._step(Step("retry", event, timeline.ordinal))
+                failure = await self._step(Step("retry", event, timeline.ordinal), timeline)
                 if failure is not None:
                     return applied, Hold(event.ordinal, failure, applied)
                 applied += 1
@@ -179,20 +179,20 @@ class Turn:
         if hold is not None:
             step.failure = SessionHeld(event, hold.ordinal)
             step.failure.__cause__ = hold.error
-        failure = await self._step(step, on_published)
+        failure = await self._step(step, timeline, on_published)
         if failure is not None:
             raise failure
         return event.ordinal
 
     async def _step(
-        self, step: Step, on_published: Callable[[], None] | None = None
+        self, step: Step, timeline: Timeline, on_published: Callable[[], None] | None = None
     ) -> ProjectionError | SessionHeld | None:
         """Take one event as far as it goes; return what kept it off the timeline."""
         try:
             if step.failure is None:
-                await self._project(step)
+                await self._project(step, timeline)
             if step.failure is None or step.mode == "live":
-                await self._commit(step, on_published)
+                await self._commit(step, timeline, on_published)
             if step.moved and step.ui_events:
                 await self._fan_out(step)
             if step.ui_error is not None:
@@ -208,10 +208,9 @@ class Turn:
         self._observe(step)
         return step.failure
 
-    async def _project(self, step: Step) -> None:
+    async def _project(self, step: Step, timeline: Timeline) -> None:
         pipeline, event = self.pipeline, step.event
-        timeline = await self.load()
-        with projecting(self.state.id):
+        with Projecting(self.state.id):
             try:
                 step.ui_events = await pipeline.projections.ui_events(event, self.session, timeline)
             except ProjectorFailed as failed:
@@ -226,8 +225,8 @@ class Turn:
                 if pipeline.policies.timeline == "fail":
                     step.failure = failed.as_projection_error(event)
 
-    async def _commit(self, step: Step, on_published: Callable[[], None] | None) -> None:
-        state, timeline = self.state, await self.load()
+    async def _commit(self, step: Step, timeline: Timeline, on_published: Callable[[], None] | None) -> None:
+        state = self.state
         moves = step.failure is None
         ordinal = step.event.ordinal
         commit = Commit(
