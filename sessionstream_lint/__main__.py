@@ -1,0 +1,10 @@
+"""``python -m sessionstream_lint``."""
+
+from __future__ import annotations
+
+import sys
+
+from sessionstream_lint.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

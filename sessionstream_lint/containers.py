@@ -1,0 +1,220 @@
+"""Containers: building them, taking them apart, iterating over them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sessionstream_lint import calling
+from sessionstream_lint import scopes as sc
+from sessionstream_lint import syntax as s
+from sessionstream_lint.scopes import Site
+from sessionstream_lint.values import (
+    Alternatives,
+    External,
+    Instance,
+    Klass,
+    Literal,
+    Many,
+    Mapping,
+    Sequence,
+    Table,
+    Value,
+    Values,
+    union,
+)
+
+if TYPE_CHECKING:
+    from sessionstream_lint.evaluate import Evaluator
+
+MAX_ITEMS = 500
+WRAPPERS = ("awaitable", "context")
+
+
+def display(ev: Evaluator, shape: s.Items, site: Site) -> Values:
+    """Return the value of a tuple, list or set display."""
+    items: list[Values] = []
+    exact = True
+    for node in shape.items[:MAX_ITEMS]:
+        inner = s.view(node)
+        if isinstance(inner, s.Starred):
+            values = ev.evaluate(inner.value, site)
+            if len(values) == 1 and isinstance(values[0], Sequence):
+                items += values[0].items
+            else:
+                exact = False
+                items.append(elements(ev, values))
+        else:
+            items.append(ev.evaluate(node, site))
+    if exact:
+        return (Sequence(shape.kind, tuple(items)),)
+    return (Many(shape.kind, union(*items)),)
+
+
+def table(ev: Evaluator, shape: s.Pairs, site: Site) -> Values:
+    """Return the value of a dict display."""
+    pairs: list[tuple[Values, Values]] = []
+    for key, value in shape.pairs[:MAX_ITEMS]:
+        if key is not None:
+            pairs.append((ev.evaluate(key, site), ev.evaluate(value, site)))
+            continue
+        for inner in ev.evaluate(value, site):
+            if isinstance(inner, Table):
+                pairs += inner.pairs
+            elif isinstance(inner, Mapping):
+                pairs.append((inner.key, inner.value))
+    return (Table(tuple(pairs)),)
+
+
+def elements(ev: Evaluator, values: Values) -> Values:
+    """Return what iterating over these may give."""
+    return union(*(_elements(ev, value) for value in values))
+
+
+def _elements(ev: Evaluator, value: Value) -> Values:
+    match value:
+        case Sequence(_, items):
+            return union(*items)
+        case Many(kind, element) if kind not in WRAPPERS:
+            return element
+        case Table(pairs):
+            return union(*(key for key, _ in pairs))
+        case Mapping(key, _):
+            return key
+        case Instance(Klass()):
+            made = calling.method(ev, value, "__iter__") or calling.method(ev, value, "__aiter__")
+            return union(*(_elements(ev, inner) for inner in made if not isinstance(inner, Instance)))
+        case _:
+            return ()
+
+
+def inside(values: Values, kind: str) -> Values:
+    """Return what awaitables, or context managers, hold."""
+    return union(*(value.element for value in values if isinstance(value, Many) and value.kind == kind))
+
+
+def entered(ev: Evaluator, values: Values) -> Values:
+    """Return what ``with`` binds for these context managers."""
+    groups = [inside(values, "context")]
+    for value in values:
+        if isinstance(value, Instance):
+            made = calling.method(ev, value, "__enter__")
+            later = calling.method(ev, value, "__aenter__")
+            groups += [made, inside(later, "awaitable")]
+    return union(*groups)
+
+
+def unpack(ev: Evaluator, values: Values, index: int, *, starred: bool) -> Values:
+    """Return item ``index`` of these, or the list of what is left from there."""
+    groups: list[Values] = []
+    for value in values:
+        if isinstance(value, Sequence) and value.kind != "set":
+            if starred:
+                groups.append((Sequence("list", value.items[index:]),))
+            elif -len(value.items) <= index < len(value.items):
+                groups.append(value.items[index])
+        elif starred:
+            groups.append((Many("list", _elements(ev, value)),))
+        else:
+            groups.append(_elements(ev, value))
+    return union(*groups)
+
+
+def subscript(ev: Evaluator, values: Values, shape: s.Subscript, node: s.Node, site: Site) -> Values:
+    """Return ``value[index]``; of a class it is an annotation, for whoever reads it as one."""
+    index: Values = ()
+    if len(shape.index) == 1:
+        inner = s.view(shape.index[0])
+        if isinstance(inner, s.Slice):
+            return union(*(((Many("list", _elements(ev, value)),)) for value in values))
+        index = ev.evaluate(shape.index[0], site)
+    return union(*(item(ev, value, index, node, site) for value in values))
+
+
+def item(ev: Evaluator, value: Value, index: Values, node: s.Node, site: Site) -> Values:
+    """Return one item; all of them when the index is not known."""
+    keys = {key.value for key in index if isinstance(key, Literal) and isinstance(key.value, str | int)}
+    match value:
+        case Sequence(kind, items) if kind != "set":
+            exact = [key for key in keys if isinstance(key, int) and -len(items) <= key < len(items)]
+            return union(*(items[key] for key in exact)) if keys else union(*items)
+        case Many(kind, element) if kind in ("list", "tuple"):
+            return element
+        case Table(pairs):
+            return union(*(held for key, held in pairs if not keys or _may_equal(key, keys)))
+        case Mapping(_, held):
+            return held
+        case External() | Klass():
+            return (Alternatives(node, site),)
+        case Instance(Klass()):
+            return calling.method(ev, value, "__getitem__")
+        case _:
+            return ()
+
+
+def _may_equal(key: Values, wanted: set[str | int]) -> bool:
+    exact = [value.value for value in key if isinstance(value, Literal)]
+    return not exact or any(value in wanted for value in exact)
+
+
+def added(ev: Evaluator, left: Values, right: Values) -> Values:
+    """Return ``left + right`` and ``left | right`` of containers."""
+    if any(isinstance(value, Table | Mapping) for value in left):
+        return union(left, right)
+    groups = [elements(ev, left), elements(ev, right)]
+    if len(left) == len(right) == 1:
+        one, two = left[0], right[0]
+        if isinstance(one, Sequence) and isinstance(two, Sequence):
+            return (Sequence(one.kind, one.items + two.items),)
+    found = union(*groups)
+    return (Many("list", found),) if found else ()
+
+
+def stored(ev: Evaluator, source: sc.Stored, site: Site) -> Values:
+    """Return a container into which something was put."""
+    values = ev.source(source.value, site)
+    if source.whole:
+        values = union(elements(ev, values), *(v.value for v in values if isinstance(v, Mapping)))
+    if not values:
+        return ()
+    if source.key is None:
+        return (Many("list", values),)
+    key = ev.evaluate(source.key, site)
+    return (Table(((key, values),)),)
+
+
+def comprehension(ev: Evaluator, shape: s.Comprehension, site: Site) -> Values:
+    """Return what a comprehension builds; ``site`` is after its last clause."""
+    values = ev.evaluate(shape.element, site)
+    if shape.kind == "dict":
+        key = () if shape.key is None else ev.evaluate(shape.key, site)
+        return (Mapping(key, values),)
+    return (Many(shape.kind, values),)
+
+
+METHODS_OF_ELEMENTS = {"pop", "popleft", "__getitem__", "__next__"}
+
+
+def method(ev: Evaluator, value: Value, name: str, args: tuple[Values, ...]) -> Values:
+    """Return what a method of a container gives."""
+    if isinstance(value, Table | Mapping):
+        return _method_of_dict(value, name, args)
+    if name in METHODS_OF_ELEMENTS:
+        return _elements(ev, value)
+    if name in ("copy", "union", "__iter__"):
+        return (value,)
+    return ()
+
+
+def _method_of_dict(value: Table | Mapping, name: str, args: tuple[Values, ...]) -> Values:
+    pairs = value.pairs if isinstance(value, Table) else ((value.key, value.value),)
+    if name == "items":
+        return (Many("set", tuple(Sequence("tuple", pair) for pair in pairs[:MAX_ITEMS])),)
+    if name == "values":
+        return (Sequence("list", tuple(held for _, held in pairs)),)
+    if name == "keys":
+        return (Sequence("list", tuple(key for key, _ in pairs)),)
+    if name in ("get", "pop", "setdefault", "__getitem__"):
+        keys = {k.value for k in (args[0] if args else ()) if isinstance(k, Literal) and isinstance(k.value, str | int)}
+        found = union(*(held for key, held in pairs if not keys or _may_equal(key, keys)))
+        return union(found, args[1] if len(args) > 1 else ())
+    return (value,) if name == "copy" else ()

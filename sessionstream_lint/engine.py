@@ -1,0 +1,168 @@
+"""From the text of a file to its findings, whichever front end reads it."""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sessionstream_lint import gate, syntax_ast
+from sessionstream_lint import syntax as s
+from sessionstream_lint.collect import collect
+from sessionstream_lint.evaluate import Evaluator
+from sessionstream_lint.registrations import Registrations
+from sessionstream_lint.resolve import Project
+from sessionstream_lint.rules import RULES, UNREADABLE
+from sessionstream_lint.rules.sst001_struct_payload import Finding
+from sessionstream_lint.scopes import CallSite, Module
+from sessionstream_lint.syntax import Node
+
+DOCS = "docs/rules"
+INSTALL = "pip install 'sessionstream[lint]'"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Diagnostic:
+    """A finding with its place: line from 1, column from 0 in characters."""
+
+    line: int
+    column: int
+    code: str
+    message: str
+
+    @property
+    def text(self) -> str:
+        """The whole message, code first."""
+        return f"{self.code} {self.message}"
+
+
+def check(
+    source: str, path: str, tree: ast.Module | None = None, roots: tuple[str, ...] = (), reader: str = "libcst"
+) -> list[Diagnostic]:
+    """Return the findings of one file, sorted; never raises, whatever the input.
+
+    ``tree`` spares a parse when the caller has one. ``reader`` "ast" does without libcst.
+    """
+    if not gate.concerns(source):
+        return []
+    try:
+        return _check(source, path, tree, roots, reader)
+    except Exception as error:  # noqa: BLE001 - an exception in a plugin would abort the whole run
+        return [_failure(source, f"this file could not be analysed ({type(error).__name__}: {_short(error)})")]
+
+
+def _check(source: str, path: str, tree: ast.Module | None, roots: tuple[str, ...], reader: str) -> list[Diagnostic]:
+    project = Project(path, roots)
+    mentions = gate.mentions(source)
+    extra: list[Diagnostic] = []
+    if reader == "libcst":
+        try:
+            from sessionstream_lint import syntax_cst
+        except ImportError:
+            extra = [_failure(source, f"libcst is not installed, so the simpler reader was used: {INSTALL}")]
+        else:
+            found = _with_libcst(syntax_cst.parse, source, project, mentions)
+            if found == []:
+                return []
+            if found is not None:
+                tree = tree or parse(source)
+                placed = _place(found[0].module, found, tree, project, source)
+                if placed is not None:
+                    return placed
+    tree = tree or parse(source)
+    findings = _findings(tree, project, mentions)
+    lines = source.splitlines(keepends=True)
+    return sorted([*extra, *(_diagnostic(finding, finding.payload.node, lines) for finding in findings)])
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    module: Module
+    finding: Finding
+
+
+def _with_libcst(parser: Callable[[str], Node], source: str, project: Project, mentions: int) -> list[_Found] | None:
+    """Return the findings as libcst sees the file; None when it cannot read it."""
+    try:
+        module = collect(parser(source), project.module())
+        return [_Found(module, finding) for finding in _rules(module, project, mentions)]
+    except Exception:  # noqa: BLE001 - libcst raises many things on source that compiles: ast decides
+        return None
+
+
+def parse(source: str) -> ast.Module:
+    """Parse with ``ast``, without its warnings."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return syntax_ast.parse(source)
+
+
+def _findings(tree: ast.Module, project: Project, mentions: int) -> list[Finding]:
+    return _rules(collect(tree, project.module()), project, mentions)
+
+
+def _rules(module: Module, project: Project, mentions: int) -> list[Finding]:
+    registrations = Registrations(module, Evaluator(module, project), mentions)
+    return [finding for rule in RULES for finding in rule.check(registrations)]
+
+
+# Places --------------------------------------------------------------------------------------------------
+
+
+def _place(
+    module: Module, found: list[_Found], tree: ast.Module, project: Project, source: str
+) -> list[Diagnostic] | None:
+    """Find the places of libcst's nodes through the same calls in the ``ast`` tree; None if they differ."""
+    twin = collect(tree, project.module())
+    if len(twin.calls) != len(module.calls):
+        return None
+    wanted = {id(one.finding.payload.node) for one in found}
+    places: dict[int, Node] = {}
+    for call, other in zip(module.calls, twin.calls, strict=True):
+        if not _pair(call, other, wanted, places):
+            return None
+    if len(places) != len(wanted):
+        return None
+    lines = source.splitlines(keepends=True)
+    return sorted(_diagnostic(one.finding, places[id(one.finding.payload.node)], lines) for one in found)
+
+
+def _pair(call: CallSite, other: CallSite, wanted: set[int], places: dict[int, Node]) -> bool:
+    """Walk the arguments of two calls side by side."""
+    stack = list(zip(call.shape.args, other.shape.args, strict=False))
+    pairs: list[tuple[Node, Node]] = [(one.value, two.value) for one, two in stack]
+    if len(call.shape.args) != len(other.shape.args):
+        return False
+    while pairs:
+        one, two = pairs.pop()
+        if id(one) in wanted:
+            places[id(one)] = two
+        shape, shape_two = s.view(one), s.view(two)
+        if type(shape) is not type(shape_two):
+            return False
+        if isinstance(shape, s.Items | s.Pairs):
+            pairs.extend(zip(shape.parts(), shape_two.parts(), strict=True))
+    return True
+
+
+def _diagnostic(finding: Finding, node: Node, lines: list[str]) -> Diagnostic:
+    line, column = position(node, lines)
+    message = f"{finding.message} ({DOCS}/{finding.code}.md)"
+    return Diagnostic(line, column, finding.code, message)
+
+
+def position(node: Node, lines: list[str]) -> tuple[int, int]:
+    """Return line and column of an ``ast`` node, the column in characters instead of bytes."""
+    line = getattr(node, "lineno", 1)
+    column = getattr(node, "col_offset", 0)
+    text = lines[line - 1] if 0 < line <= len(lines) else ""
+    return line, len(text.encode("utf-8", "surrogatepass")[:column].decode("utf-8", "replace"))
+
+
+def _failure(source: str, message: str) -> Diagnostic:
+    return Diagnostic(gate.first_line(source), 0, UNREADABLE, f"{message} ({DOCS}/{UNREADABLE}.md)")
+
+
+def _short(error: Exception) -> str:
+    return " ".join(str(error).split())[:100]

@@ -1,0 +1,277 @@
+"""On demand: what may this expression be?
+
+Every answer is a set of possibilities with evidence behind each. No answer means unknown, and unknown means
+silent. Work is bounded three ways: depth of the question, number of questions, and calls looked into.
+"""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, ClassVar
+
+from sessionstream_lint import calling, containers, hints, members, narrow
+from sessionstream_lint import scopes as sc
+from sessionstream_lint import syntax as s
+from sessionstream_lint.flow import Reached, reaching
+from sessionstream_lint.frames import argument_for, frame_of, parameters
+from sessionstream_lint.resolve import Project
+from sessionstream_lint.scopes import Module, Scope, Site
+from sessionstream_lint.values import (
+    Alternatives,
+    External,
+    File,
+    Given,
+    Klass,
+    Literal,
+    Routine,
+    Sequence,
+    Symbol,
+    Table,
+    Values,
+    known,
+    union,
+)
+
+MAX_DEPTH = 40
+MAX_QUESTIONS = 20_000
+BUILTINS = frozenset(dir(builtins))
+
+
+class Evaluator:
+    """Answers questions about one file, looking into the files of its project where a name leads there."""
+
+    def __init__(self, module: Module, project: Project) -> None:
+        self.module = module
+        self.project = project
+        self.follow_callers = True
+        self._answers: dict[Any, Values] = {}
+        self._asking: set[Any] = set()
+        self._depth = 0
+        self._questions = 0
+        self._cut = 0
+
+    def fresh(self) -> None:
+        """Allow a full measure of work for the next question."""
+        self._questions = 0
+
+    def evaluate(self, node: s.Node, site: Site) -> Values:
+        """Return what the expression may be at that site."""
+        shape = s.view(node)
+        step = self._STEPS.get(type(shape))
+        if step is None:
+            return ()
+        return self.once(("value", id(node), site), lambda: step(self, node, shape, site))
+
+    def once(self, question: Any, answer: Callable[[], Values]) -> Values:
+        """Answer a question unless it is being asked already; remember answers that nothing cut short."""
+        question = (self.follow_callers, question)
+        if question in self._answers:
+            return self._answers[question]
+        if question in self._asking or self._depth >= MAX_DEPTH or self._questions >= MAX_QUESTIONS:
+            self._cut += 1
+            return ()
+        self._questions += 1
+        self._depth += 1
+        self._asking.add(question)
+        cut = self._cut
+        try:
+            found = answer()
+        finally:
+            self._asking.discard(question)
+            self._depth -= 1
+        if self._cut == cut:
+            self._answers[question] = found
+        return found
+
+    # Names -----------------------------------------------------------------------------------------------
+
+    def lookup(self, key: str, site: Site) -> Values:
+        """Return what a name, or a chain of names, may hold at that site."""
+        return self.once(("key", key, site), lambda: self._lookup(key, site))
+
+    def _lookup(self, key: str, site: Site) -> Values:
+        groups = []
+        for reached in reaching(key, site):
+            values = self._reached(key, reached, site)
+            groups.append(narrow.apply(self, values, key, reached.guards, site))
+        return union(*groups)
+
+    def _reached(self, key: str, reached: Reached, site: Site) -> Values:
+        binding = reached.binding
+        if binding is None:
+            base, _, attr = key.rpartition(".")
+            if base:
+                return members.attribute(self, self.lookup(base, site), attr)
+            return (External("builtins." + key),) if key in BUILTINS else ()
+        if binding.key == "*":
+            return self._wildcard(binding, key)
+        return self.bound(binding, site)
+
+    def _wildcard(self, binding: sc.Binding, key: str) -> Values:
+        source = binding.source
+        if not isinstance(source, sc.Imported) or key in BUILTINS:
+            return ()
+        module = self.project.absolute(source.module, source.level, binding.site.block.scope.module)
+        found = self.project.load(module)
+        if found is not None:
+            return self.exported(found, key)
+        return (External(f"{module}.{key}"),) if module == "google.protobuf.struct_pb2" else ()
+
+    def exported(self, module: Module, name: str) -> Values:
+        """Return what a module of the project offers under that name."""
+        return (
+            self.lookup(name, module.scope.end())
+            if name in module.scope.bindings or ("*" in module.scope.bindings)
+            else ()
+        )
+
+    def bound(self, binding: sc.Binding, site: Site | None = None) -> Values:
+        """Return what a binding gives its key."""
+        where = replace(binding.site, frame=site.frame) if site else binding.site
+        values = self.source(binding.source, where)
+        if known(values) or isinstance(binding.source, sc.Declared | sc.Passed):
+            return values
+        declared = where.block.scope.declared.get(binding.key)
+        if declared is None or isinstance(binding.source, sc.Unknown):
+            return values
+        return union(values, hints.instances(self, *declared))
+
+    def source(self, source: sc.Source, site: Site) -> Values:
+        """Return what a source of bindings yields."""
+        match source:
+            case sc.Assigned(value):
+                return self.evaluate(value, site)
+            case sc.Unpacked(inner, index, starred):
+                return containers.unpack(self, self.source(inner, site), index, starred=starred)
+            case sc.Element(iterable):
+                return containers.elements(self, self.evaluate(iterable, site))
+            case sc.Entered(manager):
+                return containers.entered(self, self.evaluate(manager, site))
+            case sc.Declared(annotation, value):
+                values = self.evaluate(value, site) if value is not None else ()
+                return values if known(values) else union(values, hints.instances(self, annotation, site))
+            case sc.Imported(module, level, name):
+                return self.imported(module, level, name, site.block.scope.module)
+            case sc.Defined(scope):
+                return (Klass(scope) if scope.kind == "class" else Routine(scope),)
+            case sc.Passed(scope, param):
+                return self.passed(scope, param, site)
+            case sc.Stored():
+                return containers.stored(self, source, site)
+            case sc.Augmented(target, value):
+                return union(self.evaluate(target, site), self.evaluate(value, site))
+            case sc.Bounded(bound):
+                return (Alternatives(bound, site),) if bound is not None else ()
+            case _:
+                return ()
+
+    def imported(self, module: str, level: int, name: str | None, importer: Module) -> Values:
+        """Return a module, or a name out of one."""
+        full = self.project.absolute(module, level, importer)
+        if name is None:
+            found = self.project.load(full)
+            return (File(found),) if found else (External(full),)
+        return members.of_module(self, full, name)
+
+    # Parameters ------------------------------------------------------------------------------------------
+
+    def passed(self, scope: Scope, param: s.Parameter, site: Site) -> Values:
+        """Return what a parameter may hold: from the call looked into, else from everything known of it."""
+        frame = frame_of(site, scope)
+        signature = scope.signature or site
+        if frame is not None:
+            if frame.receiver is not None and param is scope.params[0]:
+                return (frame.receiver,)
+            given = argument_for(parameters(scope, bound=frame.receiver is not None), frame.given, param.name)
+            if given is not None:
+                return self.evaluate(given.argument.value, given.site)
+        values = () if param.default is None else self.evaluate(param.default, signature)
+        if param.annotation is not None:
+            values = union(values, hints.parameter(self, param, signature))
+        elif param is scope.params[0] and scope.parent and scope.parent.kind == "class":
+            values = union(values, members.receiver(self, scope))
+        if param.star:
+            return values
+        if self.follow_callers and frame is None and not known(values):
+            values = union(values, calling.from_callers(self, scope, param))
+        return (*values, Symbol(scope, param.name))
+
+    # Expressions -----------------------------------------------------------------------------------------
+
+    def _name(self, node: s.Node, shape: s.Name, site: Site) -> Values:
+        return self.lookup(shape.id, site)
+
+    def _attribute(self, node: s.Node, shape: s.Attribute, site: Site) -> Values:
+        key = s.dotted(node)
+        if key is not None:
+            return self.lookup(key, site)
+        return members.attribute(self, self.evaluate(shape.value, site), shape.attr)
+
+    def _constant(self, node: s.Node, shape: s.Constant, site: Site) -> Values:
+        return (Literal(shape.value),)
+
+    def _call(self, node: s.Node, shape: s.Call, site: Site) -> Values:
+        given = tuple(Given(argument, site) for argument in shape.args)
+        return calling.call_all(self, self.evaluate(shape.func, site), given, site)
+
+    def _subscript(self, node: s.Node, shape: s.Subscript, site: Site) -> Values:
+        return containers.subscript(self, self.evaluate(shape.value, site), shape, node, site)
+
+    def _items(self, node: s.Node, shape: s.Items, site: Site) -> Values:
+        return containers.display(self, shape, site)
+
+    def _pairs(self, node: s.Node, shape: s.Pairs, site: Site) -> Values:
+        return containers.table(self, shape, site)
+
+    def _conditional(self, node: s.Node, shape: s.Conditional, site: Site) -> Values:
+        def arm(value: s.Node, positive: bool) -> Values:
+            guard = sc.Guard(shape.test, positive, site)
+            return self.evaluate(value, replace(site, guards=(*site.guards, guard)))
+
+        return union(arm(shape.body, positive=True), arm(shape.orelse, positive=False))
+
+    def _boolean(self, node: s.Node, shape: s.Boolean, site: Site) -> Values:
+        if shape.op == "and":
+            return self.evaluate(shape.operands[-1], site)
+        return union(*(self.evaluate(operand, site) for operand in shape.operands[:20]))
+
+    def _binary(self, node: s.Node, shape: s.Binary, site: Site) -> Values:
+        if shape.op == "|":
+            left = self.evaluate(shape.left, site)
+            if not any(isinstance(value, Table | Sequence) for value in left):
+                return (Alternatives(node, site),)
+        return containers.added(self, self.evaluate(shape.left, site), self.evaluate(shape.right, site))
+
+    def _walrus(self, node: s.Node, shape: s.Walrus, site: Site) -> Values:
+        return self.evaluate(shape.value, site)
+
+    def _awaited(self, node: s.Node, shape: s.Await, site: Site) -> Values:
+        return containers.inside(self.evaluate(shape.value, site), "awaitable")
+
+    def _lambda(self, node: s.Node, shape: s.Lambda, site: Site) -> Values:
+        scope = site.block.scope.module.lambdas.get(id(node))
+        return () if scope is None else (Routine(scope),)
+
+    def _comprehension(self, node: s.Node, shape: s.Comprehension, site: Site) -> Values:
+        inner = site.block.scope.module.comprehensions.get(id(node))
+        return () if inner is None else containers.comprehension(self, shape, replace(inner.here(), frame=site.frame))
+
+    # What is known of each shape; of any other nothing is.
+    _STEPS: ClassVar[dict[type[s.View], Callable[..., Values]]] = {
+        s.Name: _name,
+        s.Attribute: _attribute,
+        s.Constant: _constant,
+        s.Call: _call,
+        s.Subscript: _subscript,
+        s.Items: _items,
+        s.Pairs: _pairs,
+        s.Conditional: _conditional,
+        s.Boolean: _boolean,
+        s.Binary: _binary,
+        s.Walrus: _walrus,
+        s.Await: _awaited,
+        s.Lambda: _lambda,
+        s.Comprehension: _comprehension,
+    }

@@ -1,0 +1,162 @@
+"""Which bindings may a key have at a site, and which tests lie between?
+
+The search walks events backwards. Where paths meet they are followed once: a path is a point and the tests
+that matter for the key, so the work is linear in the number of events unless many tests are about the key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sessionstream_lint.scopes import (
+    Assume,
+    Binding,
+    Block,
+    Departure,
+    Fork,
+    Guard,
+    Key,
+    Scope,
+    Site,
+)
+
+MAX_STEPS = 5000
+MAX_GUARDS = 6
+
+Guards = tuple[Guard, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """A binding that may be current, and the tests passed since, oldest last.
+
+    Without a binding the search ended elsewhere: for a dotted key at a binding of its base or at the outermost
+    scope, for a plain name at the outermost scope only (so that it can only be a builtin).
+    """
+
+    binding: Binding | None
+    guards: Guards
+
+
+def reaching(key: Key, site: Site) -> list[Reached]:
+    """Return what may be current for ``key`` at ``site``."""
+    return list(dict.fromkeys(_Search(key).run(site)))
+
+
+class _Search:
+    def __init__(self, key: Key) -> None:
+        self.key = key
+        self.bases = {key[:n] for n, char in enumerate(key) if char == "."}
+        self.base = key.partition(".")[0]
+        self.todo: list[tuple[Block, int, Guards]] = []
+        self.seen: set[tuple[Block, int, Guards]] = set()
+
+    def run(self, site: Site) -> Iterator[Reached]:
+        guards = self.relevant((), site.guards)
+        self.push(site.block, site.index, guards)
+        yield from self.foreign(site.block.scope)
+        for _ in range(MAX_STEPS):
+            if not self.todo:
+                return
+            block, index, guards = self.todo.pop()
+            yield from self.back(block, index, guards)
+
+    def push(self, block: Block, index: int, guards: Guards) -> None:
+        point = (block, index, guards)
+        if point not in self.seen:
+            self.seen.add(point)
+            self.todo.append(point)
+
+    def relevant(self, known: Guards, new: Guards) -> Guards:
+        for guard in reversed(new):
+            if guard not in known and len(known) < MAX_GUARDS and guard.mentions(self.key):
+                known = (*known, guard)
+        return known
+
+    def back(self, block: Block, index: int, guards: Guards) -> Iterator[Reached]:
+        """Walk one block from ``index`` to its start."""
+        for number in range(index - 1, -1, -1):
+            event = block.events[number]
+            if isinstance(event, Binding):
+                if event.key == self.key:
+                    yield Reached(event, guards)
+                elif event.key in self.bases and event.kills:
+                    yield Reached(None, guards)
+                    return
+                elif event.key == "*" and not self.bases:
+                    yield Reached(event, guards)
+                if event.key == self.key and event.kills:
+                    return
+            elif isinstance(event, Assume):
+                guards = self.relevant(guards, (event.guard,))
+            elif isinstance(event, Departure):
+                return
+            else:
+                self.fork(block, number, event, guards)
+                return
+        yield from self.enter(block, self.relevant(guards, block.guards))
+
+    def fork(self, block: Block, index: int, fork: Fork, guards: Guards) -> None:
+        if fork.skippable:
+            self.push(block, index, guards)
+        for arm in fork.arms:
+            if not arm.dead:
+                self.push(arm, len(arm.events), guards)
+        for source, end, kind in fork.jumps:
+            if kind == "break" or fork.skippable:
+                self.push(source, end, guards)
+
+    def enter(self, block: Block, guards: Guards) -> Iterator[Reached]:
+        """Go on from the start of a block to wherever control came from."""
+        if block.loop is not None:
+            if not block.dead:
+                self.push(block, len(block.events), guards)
+            for source, end, kind in block.loop.jumps:
+                if kind == "continue":
+                    self.push(source, end, guards)
+        if block.torn is not None:
+            for binding in _bindings(block.torn):
+                if binding.key == self.key:
+                    yield Reached(binding, guards)
+        if block.parent is not None:
+            self.push(block.parent, block.index, guards)
+        else:
+            yield from self.leave(block.scope, guards)
+
+    def leave(self, scope: Scope, guards: Guards) -> Iterator[Reached]:
+        """Go on from the start of a scope to the scope around it."""
+        kind = scope.outer.get(self.base)
+        if scope.site is None:
+            yield Reached(None, guards)
+        elif scope.kind == "class":
+            self.push(scope.site.block, scope.site.index, guards)
+        elif kind is None and self.base in scope.names:
+            return
+        else:
+            inner, outer = scope, scope.parent
+            while outer is not None and (outer.kind == "class" or (kind == "global" and outer.parent)):
+                inner, outer = outer, outer.parent
+            if outer is not None and inner.site is not None:
+                self.push(inner.site.block, inner.site.index, guards)
+                yield from self.foreign(outer)
+                for binding in outer.bindings.get(self.key, ()):
+                    if binding.order > inner.order:
+                        yield Reached(binding, ())
+
+    def foreign(self, scope: Scope) -> Iterator[Reached]:
+        """Bindings that other functions make through ``global`` or ``nonlocal``."""
+        for binding in scope.foreign.get(self.key, ()):
+            yield Reached(binding, ())
+
+
+def _bindings(block: Block) -> Iterator[Binding]:
+    """Every binding in a block, however deep."""
+    stack = [block]
+    while stack:
+        for event in stack.pop().events:
+            if isinstance(event, Binding):
+                yield event
+            elif isinstance(event, Fork):
+                stack.extend(event.arms)
+                stack.extend(source for source, _, _ in event.jumps)

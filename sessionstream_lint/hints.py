@@ -1,0 +1,183 @@
+"""Annotations: what is an object that is declared so?"""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from sessionstream_lint import syntax as s
+from sessionstream_lint.scopes import Site
+from sessionstream_lint.values import (
+    NONE,
+    Alternatives,
+    Callable,
+    External,
+    Instance,
+    Klass,
+    Literal,
+    Many,
+    Mapping,
+    Sequence,
+    Value,
+    Values,
+    union,
+)
+
+if TYPE_CHECKING:
+    from sessionstream_lint.evaluate import Evaluator
+
+TRANSPARENT = {"Annotated", "Final", "ClassVar", "Required", "NotRequired", "ReadOnly", "InitVar", "TypeGuard"}
+CHOICES = {"Optional", "Union"}
+MAPPINGS = {
+    "dict", "Dict", "Mapping", "MutableMapping", "defaultdict", "DefaultDict", "OrderedDict", "ChainMap",
+    "MappingProxyType", "WeakValueDictionary",
+}  # fmt: skip
+CONTAINERS = {
+    "list": "list", "List": "list", "set": "set", "Set": "set", "frozenset": "set", "FrozenSet": "set",
+    "Sequence": "list", "MutableSequence": "list", "Collection": "set", "Iterable": "iterator",
+    "Iterator": "iterator", "Generator": "iterator", "AsyncIterator": "iterator", "AsyncGenerator": "iterator",
+    "AsyncIterable": "iterator", "deque": "list", "Deque": "list", "AbstractSet": "set", "KeysView": "set",
+    "ValuesView": "set", "Awaitable": "awaitable", "Coroutine": "awaitable", "ContextManager": "context",
+    "AbstractContextManager": "context", "AsyncContextManager": "context", "AbstractAsyncContextManager": "context",
+}  # fmt: skip
+UNKNOWN = {"typing.Any", "builtins.object"}
+
+
+def parameter(ev: Evaluator, param: s.Parameter, site: Site) -> Values:
+    """Return what a parameter is declared to be; ``*args`` and ``**kwargs`` are containers of it."""
+    values = instances(ev, param.annotation, site)
+    if param.star == "*":
+        return (Many("tuple", values),)
+    if param.star == "**":
+        return (Mapping((), values),)
+    return values
+
+
+def instances(ev: Evaluator, node: s.Node, site: Site) -> Values:
+    """Return what an object of that annotation may be."""
+    return ev.once(("annotation", id(node), site), lambda: _instances(ev, node, site))
+
+
+def _instances(ev: Evaluator, node: s.Node, site: Site) -> Values:
+    shape = s.view(node)
+    match shape:
+        case s.Constant(str() as text):
+            inner = quoted(text)
+            return () if inner is None else _keep(ev, inner, site)
+        case s.Constant(None):
+            return (NONE,)
+        case s.Binary("|", left, right):
+            return union(instances(ev, left, site), instances(ev, right, site))
+        case s.Subscript(value, index):
+            return _generic(ev, value, index, site)
+        case s.Name() | s.Attribute():
+            return union(*(_instance(ev, value, site) for value in ev.evaluate(node, site)))
+        case _:
+            return ()
+
+
+_QUOTED: dict[str, ast.expr | None] = {}
+
+
+def quoted(text: str) -> ast.expr | None:
+    """Parse an annotation written as a string."""
+    if text not in _QUOTED:
+        try:
+            _QUOTED[text] = ast.parse(text.strip(), mode="eval").body if len(text) < 1000 else None
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            _QUOTED[text] = None
+    return _QUOTED[text]
+
+
+def _keep(ev: Evaluator, node: ast.expr, site: Site) -> Values:
+    """A quoted name may be defined later on: it is looked up where everything is."""
+    scope = site.block.scope
+    values = instances(ev, node, site)
+    return values or instances(ev, node, scope.end())
+
+
+def _instance(ev: Evaluator, value: Value, site: Site) -> Values:
+    """Return an object of the class, alias or type variable that an annotation names."""
+    match value:
+        case External(name) if name in UNKNOWN or (name.startswith("typing.") and name != "typing.Self"):
+            return ()
+        case External("typing.Self"):
+            return self_type(site)
+        case External() | Klass():
+            return (Instance(value),)
+        case Alternatives(node, where):
+            return instances(ev, node, where)
+        case _:
+            return ()
+
+
+def self_type(site: Site) -> Values:
+    """Return an object of the class around a site."""
+    scope = site.block.scope
+    while scope.kind != "class" and scope.parent is not None:
+        scope = scope.parent
+    return (Instance(Klass(scope)),) if scope.kind == "class" else ()
+
+
+def _generic(ev: Evaluator, value: s.Node, index: s.Nodes, site: Site) -> Values:
+    groups = []
+    for head in ev.evaluate(value, site):
+        if isinstance(head, External):
+            groups.append(_external(ev, head, index, site))
+        elif isinstance(head, Klass):
+            groups.append((Instance(head),))
+    return union(*groups)
+
+
+def _external(ev: Evaluator, head: External, index: s.Nodes, site: Site) -> Values:
+    name = head.name.rpartition(".")[2]
+    if name in TRANSPARENT:
+        return instances(ev, index[0], site)
+    if name in CHOICES:
+        return union(*(instances(ev, part, site) for part in index), (NONE,) if name == "Optional" else ())
+    if name in ("type", "Type"):
+        return union(*(classes(instances(ev, part, site)) for part in index))
+    if name in MAPPINGS and len(index) == 2:
+        return (Mapping(instances(ev, index[0], site), instances(ev, index[1], site)),)
+    if name in ("tuple", "Tuple"):
+        return _tuple(ev, index, site)
+    if name == "Callable":
+        return (Callable(instances(ev, index[-1], site)),)
+    if name in CONTAINERS:
+        part = index[-1] if name == "Coroutine" else index[0]
+        return (Many(CONTAINERS[name], instances(ev, part, site)),)
+    return (Instance(head),) if not head.name.startswith("typing.") else ()
+
+
+def _tuple(ev: Evaluator, index: s.Nodes, site: Site) -> Values:
+    if len(index) == 2 and s.view(index[1]) == s.Constant(...):
+        return (Many("tuple", instances(ev, index[0], site)),)
+    return (Sequence("tuple", tuple(instances(ev, part, site) for part in index)),)
+
+
+def classes(values: Values) -> Values:
+    """Return the classes of objects."""
+    return union(_class(value) for value in values if isinstance(value, Instance))
+
+
+def _class(value: Instance) -> External | Klass:
+    return value.of
+
+
+def from_classes(ev: Evaluator, values: Values) -> Values:
+    """Return objects of classes: what ``cast`` gives, what ``isinstance`` proves."""
+    found: list[Value] = []
+    for value in values:
+        match value:
+            case External() | Klass():
+                found.append(Instance(value))
+            case Sequence(_, items):
+                for item in items:
+                    found += from_classes(ev, item)
+            case Alternatives(node, site):
+                found += instances(ev, node, site)
+            case Literal(None):
+                found.append(NONE)
+            case _:
+                pass
+    return tuple(found)

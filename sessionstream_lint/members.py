@@ -1,0 +1,180 @@
+"""Attributes: of modules, classes, instances and ``super()``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from sessionstream_lint import calling, hints
+from sessionstream_lint import scopes as sc
+from sessionstream_lint import syntax as s
+from sessionstream_lint.resolve import canonical
+from sessionstream_lint.scopes import Scope
+from sessionstream_lint.values import (
+    Bound,
+    External,
+    File,
+    Instance,
+    Klass,
+    Literal,
+    Many,
+    Mapping,
+    Routine,
+    Sequence,
+    Super,
+    Table,
+    Value,
+    Values,
+    union,
+)
+
+if TYPE_CHECKING:
+    from sessionstream_lint.evaluate import Evaluator
+
+MAX_ANCESTORS = 30
+MESSAGE_FACTORIES = ("FromString",)
+
+
+def attribute(ev: Evaluator, values: Values, attr: str) -> Values:
+    """Return what ``.attr`` of these may be."""
+    return union(*(_of(ev, value, attr) for value in values))
+
+
+def _of(ev: Evaluator, value: Value, attr: str) -> Values:
+    match value:
+        case File(module):
+            return of_module(ev, module.name, attr)
+        case External(name):
+            return (External(canonical(f"{name}.{attr}")),)
+        case Klass(scope):
+            return _of_class(ev, scope, attr, None)
+        case Instance(of) if attr == "__class__":
+            return (of,)
+        case Instance(External(name)):
+            return (Bound(value, External(canonical(f"{name}.{attr}"))),)
+        case Instance(Klass(scope)):
+            return _of_class(ev, scope, attr, value)
+        case Super(instance, above):
+            return _inherited(ev, above, attr, instance)
+        case Sequence() | Many() | Table() | Mapping() | Literal():
+            return (Bound(value, External(f"builtins.container.{attr}")),)
+        case Routine() if attr == "__wrapped__":
+            return (value,)
+        case _:
+            return ()
+
+
+def of_module(ev: Evaluator, module: str, name: str) -> Values:
+    """Return what ``from module import name`` gives."""
+    found = ev.project.load(module)
+    if found is None:
+        return (External(canonical(f"{module}.{name}")),)
+    values = ev.exported(found, name)
+    if values:
+        return values
+    inner = ev.project.load(f"{module}.{name}")
+    return (File(inner),) if inner else (External(canonical(f"{module}.{name}")),)
+
+
+def _of_class(ev: Evaluator, scope: Scope, attr: str, instance: Value | None) -> Values:
+    for ancestor in ancestors(ev, scope):
+        if isinstance(ancestor, External):
+            name = External(canonical(f"{ancestor.name}.{attr}"))
+            if ancestor.name in ("builtins.object", "typing.Generic", "typing.Protocol"):
+                continue
+            return (Bound(instance, name),) if instance else (name,)
+        values = _declared(ev, ancestor.scope, attr, instance)
+        if values is not None:
+            return values
+    return ()
+
+
+def _inherited(ev: Evaluator, scope: Scope, attr: str, instance: Value) -> Values:
+    for ancestor in ancestors(ev, scope)[1:]:
+        if isinstance(ancestor, External):
+            return (Bound(instance, External(canonical(f"{ancestor.name}.{attr}"))),)
+        values = _declared(ev, ancestor.scope, attr, instance)
+        if values is not None:
+            return values
+    return ()
+
+
+def _declared(ev: Evaluator, scope: Scope, attr: str, instance: Value | None) -> Values | None:
+    """Return what a class itself says of an attribute; None when it says nothing."""
+    assigned = scope.attributes.get(attr, []) if instance else []
+    inside = scope.bindings.get(attr, [])
+    if not assigned and not inside:
+        return None
+    groups = [ev.bound(binding) for binding in assigned]
+    if inside:
+        current = ev.lookup(attr, scope.end())
+        groups.append(union(*(_through(ev, value, instance, scope) for value in current)))
+    hinted = (
+        hints.instances(ev, binding.source.annotation, binding.site)
+        for binding in (*inside, *assigned)
+        if isinstance(binding.source, sc.Declared)
+    )
+    return union(*groups, *hinted)
+
+
+def _through(ev: Evaluator, value: Value, instance: Value | None, owner: Scope) -> Values:
+    """Bind a method, run a property."""
+    if not isinstance(value, Routine) or value.scope.parent is not owner:
+        return (value,)
+    kinds = calling.decorators(ev, value.scope)
+    if "staticmethod" in kinds:
+        return (value,)
+    if "classmethod" in kinds:
+        of = instance.of if isinstance(instance, Instance) else Klass(owner)
+        return (Bound(of, value),)
+    if instance is None:
+        return (value,)
+    if kinds & {"property", "cached_property"}:
+        return calling.returned(ev, value.scope, (), instance, value.scope.block.here())
+    return (Bound(instance, value),)
+
+
+def receiver(ev: Evaluator, scope: Scope) -> Values:
+    """Return what the first parameter of a method is."""
+    if scope.parent is None or scope.kind != "function":
+        return ()
+    kinds = calling.decorators(ev, scope)
+    if "staticmethod" in kinds:
+        return ()
+    if "classmethod" in kinds or scope.name in ("__new__", "__init_subclass__"):
+        return (Klass(scope.parent),)
+    return (Instance(Klass(scope.parent)),)
+
+
+def ancestors(ev: Evaluator, scope: Scope) -> list[Klass | External]:
+    """Return the class and what it inherits from, nearest first."""
+    found: list[Klass | External] = []
+    todo: list[Klass | External] = [Klass(scope)]
+    while todo and len(found) < MAX_ANCESTORS:
+        current = todo.pop(0)
+        if current in found:
+            continue
+        found.append(current)
+        if isinstance(current, Klass):
+            todo = [*bases(ev, current.scope), *todo]
+    return found
+
+
+def bases(ev: Evaluator, scope: Scope) -> list[Klass | External]:
+    """Return what the bases of a class statement may be."""
+    found: list[Klass | External] = []
+    site = scope.signature
+    if site is None or not isinstance(scope.shape, s.Class):
+        return found
+    for base in scope.shape.bases:
+        if base.keyword is None and not base.star:
+            values = ev.evaluate(base.value, replace(site, guards=()))
+            found += [value for value in values if isinstance(value, Klass | External)]
+    return found
+
+
+def inherits(ev: Evaluator, of: External | Klass, name: str) -> bool:
+    """Say whether a class is, or descends from, the external class of that name."""
+    if isinstance(of, External):
+        return of.name == name
+    return External(name) in ancestors(ev, of.scope)

@@ -1,0 +1,143 @@
+"""Tests that a value has passed: ``isinstance``, ``is``, ``==``, ``match`` and their negations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sessionstream_lint import hints, members
+from sessionstream_lint import syntax as s
+from sessionstream_lint.scopes import Guard, Key, Site
+from sessionstream_lint.values import (
+    NONE,
+    External,
+    Instance,
+    Klass,
+    Literal,
+    Symbol,
+    Value,
+    Values,
+    union,
+)
+
+if TYPE_CHECKING:
+    from sessionstream_lint.evaluate import Evaluator
+
+MAX_NESTING = 10
+
+
+def apply(ev: Evaluator, values: Values, key: Key, guards: tuple[Guard, ...], site: Site) -> Values:
+    """Return what is left of the values after the tests."""
+    for guard in reversed(guards):
+        if guard.pattern is not None:
+            values = _matched(ev, values, key, guard)
+        else:
+            values = _tested(ev, values, key, guard.test, guard.positive, guard.site, 0)
+    return values
+
+
+def _matched(ev: Evaluator, values: Values, key: Key, guard: Guard) -> Values:
+    pattern = guard.pattern
+    if pattern is None or s.dotted(guard.test) != key:
+        return values
+    if not pattern.classes:
+        return () if pattern.exact and not guard.positive else values
+    groups = [hints.from_classes(ev, ev.evaluate(node, guard.site)) for node in pattern.classes]
+    return _instance_of(ev, values, union(*groups), guard.positive)
+
+
+def _tested(ev: Evaluator, values: Values, key: Key, test: s.Node, positive: bool, site: Site, depth: int) -> Values:
+    shape = s.view(test)
+    if depth > MAX_NESTING:
+        return values
+    match shape:
+        case s.Not(operand):
+            return _tested(ev, values, key, operand, not positive, site, depth + 1)
+        case s.Boolean(op, operands):
+            if (op == "and") is positive:
+                for operand in operands[:MAX_NESTING]:
+                    values = _tested(ev, values, key, operand, positive, site, depth + 1)
+                return values
+            return union(
+                *(_tested(ev, values, key, operand, positive, site, depth + 1) for operand in operands[:MAX_NESTING])
+            )
+        case s.Call(func, args) if len(args) == 2:
+            return _called(ev, values, key, func, args, positive, site)
+        case s.Comparison(op, left, right):
+            same = op in ("is", "==")
+            return _compared(ev, values, key, left, right, same is positive, site)
+        case s.Name() | s.Attribute() if s.dotted(test) == key and positive:
+            return tuple(value for value in values if value != NONE)
+        case _:
+            return values
+
+
+def _called(
+    ev: Evaluator, values: Values, key: Key, func: s.Node, args: tuple[s.Argument, ...], positive: bool, site: Site
+) -> Values:
+    if s.dotted(args[0].value) != key:
+        return values
+    called = ev.evaluate(func, site)
+    given = ev.evaluate(args[1].value, site)
+    if External("builtins.isinstance") in called:
+        return _instance_of(ev, values, hints.from_classes(ev, given), positive)
+    if External("builtins.issubclass") in called:
+        objects = _instance_of(ev, hints.from_classes(ev, values), hints.from_classes(ev, given), positive)
+        return hints.classes(objects)
+    return values
+
+
+def _compared(ev: Evaluator, values: Values, key: Key, left: s.Node, right: s.Node, same: bool, site: Site) -> Values:
+    if s.dotted(left) == key:
+        wanted = ev.evaluate(right, site)
+        if not wanted:
+            return values
+        if not same:
+            return tuple(v for v in values if v not in wanted and (not isinstance(v, Symbol) or wanted == (NONE,)))
+        if _open(values):
+            return tuple(value for value in wanted if isinstance(value, External | Klass))
+        return tuple(value for value in values if value in wanted)
+    if _is_type_of(ev, left, key, site):
+        return _instance_of(ev, values, hints.from_classes(ev, ev.evaluate(right, site)), same)
+    return values
+
+
+def _is_type_of(ev: Evaluator, node: s.Node, key: Key, site: Site) -> bool:
+    """Say whether an expression is ``type(key)``."""
+    shape = s.view(node)
+    if not isinstance(shape, s.Call) or len(shape.args) != 1:
+        return False
+    about = s.dotted(shape.args[0].value) == key
+    return about and External("builtins.type") in ev.evaluate(shape.func, site)
+
+
+def _open(values: Values) -> bool:
+    return all(isinstance(value, Symbol) for value in values)
+
+
+def _instance_of(ev: Evaluator, values: Values, wanted: Values, positive: bool) -> Values:
+    """Keep the objects that are (or, not ``positive``, are not) of one of the wanted classes."""
+    if positive:
+        kept = union(*(_meet(ev, value, wanted) for value in values))
+        return kept if kept or not _open(values) else wanted
+    return tuple(
+        value
+        for value in values
+        if not isinstance(value, Symbol) and not any(_is(ev, value, other) for other in wanted)
+    )
+
+
+def _meet(ev: Evaluator, value: Value, wanted: Values) -> Values:
+    """Return what an object is that is also of one of the wanted classes."""
+    if any(_is(ev, value, other) for other in wanted):
+        return (value,)
+    return tuple(other for other in wanted if _is(ev, other, value))
+
+
+def _is(ev: Evaluator, value: Value, other: Value) -> bool:
+    if isinstance(value, Literal) or isinstance(other, Literal):
+        return value == other
+    if not isinstance(value, Instance) or not isinstance(other, Instance):
+        return False
+    if isinstance(value.of, External):
+        return value.of == other.of
+    return other.of in members.ancestors(ev, value.of.scope)

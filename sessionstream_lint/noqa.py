@@ -1,0 +1,59 @@
+"""``# noqa`` comments, honoured the way flake8 honours them."""
+
+from __future__ import annotations
+
+import io
+import re
+import tokenize
+
+_INLINE = re.compile(r"# noqa(?P<codes>:\s?[A-Z]+[0-9]+(?:[,\s]+[A-Z]+[0-9]+)*)?", re.IGNORECASE)
+_FILE = re.compile(r"^\s*# flake8[:=]\s*noqa(?P<codes>:\s?[A-Z]+[0-9]+(?:[,\s]+[A-Z]+[0-9]+)*)?\s*$", re.IGNORECASE)
+
+
+class Suppressions:
+    """Answers whether a finding is silenced in one file."""
+
+    def __init__(self, source: str) -> None:
+        self._lines = source.splitlines(keepends=True)
+        self._ranges = _ranges(source, len(self._lines)) if re.search("noqa", source, re.IGNORECASE) else {}
+        self._file: list[frozenset[str]] = []
+        for line in self._lines:
+            found = _FILE.match(line)
+            if found:
+                self._file.append(_codes(found["codes"]))
+
+    def silence(self, line: int, code: str) -> bool:
+        """Say whether a finding on that line (from 1) is silenced."""
+        if any(not codes or _covered(code, codes) for codes in self._file):
+            return True
+        first, last = self._ranges.get(line, (line, line))
+        found = _INLINE.search("".join(self._lines[first - 1 : last]))
+        if found is None:
+            return False
+        codes = _codes(found["codes"])
+        return not codes or _covered(code, codes)
+
+
+def _codes(text: str | None) -> frozenset[str]:
+    return frozenset(part for part in re.split(r"[,\s:]+", (text or "").upper()) if part)
+
+
+def _covered(code: str, codes: frozenset[str]) -> bool:
+    return any(code.startswith(prefix) for prefix in codes)
+
+
+def _ranges(source: str, count: int) -> dict[int, tuple[int, int]]:
+    """Map the lines that a token spans to one range: a comment after a long string speaks for all of it."""
+    ranges: dict[int, tuple[int, int]] = {}
+    first, last = count + 1, 0
+    try:
+        for token in tokenize.generate_tokens(io.StringIO(source).readline):
+            if token.type in (tokenize.ENDMARKER, tokenize.DEDENT):
+                continue
+            first, last = min(first, token.start[0]), max(last, token.end[0])
+            if token.type in (tokenize.NL, tokenize.NEWLINE):
+                ranges.update(dict.fromkeys(range(first, last + 1), (first, last)))
+                first, last = count + 1, 0
+    except (tokenize.TokenError, SyntaxError):
+        return ranges
+    return ranges

@@ -1,0 +1,97 @@
+"""Findings as text, JSON, GitHub annotations or SARIF 2.1.0."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import PurePath
+
+from sessionstream_lint.engine import Diagnostic
+from sessionstream_lint.rules import SUMMARIES
+from sessionstream_lint.version import VERSION
+
+SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Located:
+    """A diagnostic in a file."""
+
+    path: str
+    diagnostic: Diagnostic
+
+
+def render(found: Iterable[Located], kind: str) -> str:
+    """Return all findings in one of the four formats, ending with a newline unless empty."""
+    located = sorted(found)
+    if kind == "json":
+        return json.dumps([_record(one) for one in located], indent=2, ensure_ascii=False) + "\n"
+    if kind == "sarif":
+        return json.dumps(_sarif(located), indent=2, ensure_ascii=False) + "\n"
+    line = _github if kind == "github" else _text
+    return "".join(line(one) + "\n" for one in located)
+
+
+def _text(one: Located) -> str:
+    found = one.diagnostic
+    return f"{one.path}:{found.line}:{found.column + 1}: {found.text}"
+
+
+def _record(one: Located) -> dict[str, object]:
+    found = one.diagnostic
+    return {
+        "path": one.path,
+        "line": found.line,
+        "column": found.column + 1,
+        "code": found.code,
+        "message": found.message,
+    }
+
+
+def _github(one: Located) -> str:
+    found = one.diagnostic
+    place = f"file={_property(one.path)},line={found.line},col={found.column + 1},title={found.code}"
+    return f"::error {place}::{_data(found.text)}"
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def _sarif(located: list[Located]) -> dict[str, object]:
+    rules = [
+        {"id": code, "shortDescription": {"text": summary}, "defaultConfiguration": {"level": "error"}}
+        for code, summary in SUMMARIES.items()
+    ]
+    driver = {"name": "sessionstream-lint", "version": VERSION, "rules": rules}
+    run = {
+        "tool": {"driver": driver},
+        "columnKind": "unicodeCodePoints",
+        "results": [_result(one) for one in located],
+    }
+    return {"$schema": SARIF_SCHEMA, "version": "2.1.0", "runs": [run]}
+
+
+def _result(one: Located) -> dict[str, object]:
+    found = one.diagnostic
+    path = PurePath(one.path)
+    uri = path.as_uri() if path.is_absolute() else path.as_posix()
+    return {
+        "ruleId": found.code,
+        "ruleIndex": list(SUMMARIES).index(found.code),
+        "level": "error",
+        "message": {"text": found.message},
+        "locations": [
+            {
+                "physicalLocation": {
+                    "artifactLocation": {"uri": uri},
+                    "region": {"startLine": found.line, "startColumn": found.column + 1},
+                }
+            }
+        ],
+    }

@@ -1,0 +1,37 @@
+"""SST001: the payload of a registration must not be ``google.protobuf.Struct`` itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sessionstream_lint.registrations import Payload, Registrations
+from sessionstream_lint.values import External, Instance, Value
+
+CODE = "SST001"
+SUMMARY = "a payload is registered as top-level google.protobuf.Struct"
+STRUCT = External("google.protobuf.struct_pb2.Struct")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A problem with a payload."""
+
+    code: str
+    payload: Payload
+    message: str
+
+
+def check(registrations: Registrations) -> Iterator[Finding]:
+    """Yield a finding for every payload that may be Struct."""
+    for payload in registrations.payloads():
+        if any(_is_struct(value) for value in payload.values):
+            text = (
+                f"{payload.subject} registers google.protobuf.Struct as its payload; "
+                "define a message of its own (nested Struct fields are fine)"
+            )
+            yield Finding(CODE, payload, text)
+
+
+def _is_struct(value: Value) -> bool:
+    return value == STRUCT or value == Instance(STRUCT)

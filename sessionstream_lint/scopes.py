@@ -1,0 +1,326 @@
+"""What one pass over a file leaves behind: scopes, blocks of ordered events, and the calls.
+
+A *block* is a run of statements without a branch. Its events are bindings, forks (what a branch, a loop or a
+``try`` did), assumptions (``assert``) and departures (``return`` and its like). A *site* is a point in a
+block: the question "what may this name be here?" is answered by walking the events backwards from it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+from sessionstream_lint.syntax import (
+    Attribute,
+    Call,
+    Class,
+    Function,
+    Lambda,
+    Name,
+    Node,
+    Parameter,
+    Pattern,
+    dotted,
+    view,
+)
+
+if TYPE_CHECKING:
+    from sessionstream_lint.frames import Frame
+
+# A key is what can be rebound and narrowed: a name or a chain of names such as "self.registry".
+Key: TypeAlias = str
+
+MAX_TEST_PARTS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A point in a block, just before its event number ``index``.
+
+    ``guards`` are the tests of the expression around it, ``frame`` the call through which it was reached.
+    """
+
+    block: Block
+    index: int
+    guards: tuple[Guard, ...] = ()
+    frame: Frame | None = None
+
+
+@dataclass(eq=False, slots=True)
+class Guard:
+    """A test known to be true (or, not ``positive``, false); with a pattern, that ``test`` matches it."""
+
+    test: Node
+    positive: bool
+    site: Site
+    pattern: Pattern | None = None
+    _mentions: frozenset[Key] | None = None
+
+    def mentions(self, key: Key) -> bool:
+        """Say whether the test looks at that key at all."""
+        if self._mentions is None:
+            self._mentions = frozenset(_keys(self.test))
+        return key in self._mentions
+
+
+def _keys(test: Node) -> list[Key]:
+    found: list[Key] = []
+    stack = [test]
+    for _ in range(MAX_TEST_PARTS):
+        if not stack:
+            break
+        node = stack.pop()
+        shape = view(node)
+        if isinstance(shape, Name | Attribute):
+            key = dotted(node)
+            if key is not None:
+                found.append(key)
+                continue
+        stack.extend(shape.parts())
+        stack.extend([shape.target] if hasattr(shape, "target") else [])
+    return found
+
+
+# Where a bound value comes from ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Assigned:
+    """The value of an expression."""
+
+    value: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Unpacked:
+    """Item ``index`` of a value; counted from the end when negative; ``starred``: the list of the rest."""
+
+    source: Source
+    index: int
+    starred: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """An element of an iterable, whichever."""
+
+    iterable: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """What a context manager yields."""
+
+    manager: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """An annotation, and the value if one was assigned with it."""
+
+    annotation: Node
+    value: Node | None
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """A module (``name`` is None), or a name out of one."""
+
+    module: str
+    level: int
+    name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Defined:
+    """A function or a class."""
+
+    scope: Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """A parameter."""
+
+    scope: Scope
+    param: Parameter
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A container into which ``value`` was put under ``key``; ``whole``: all elements of ``value``."""
+
+    key: Node | None
+    value: Source
+    whole: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Augmented:
+    """What the name held before, and what was added to it."""
+
+    target: Node
+    value: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Bounded:
+    """A type parameter with its bound."""
+
+    bound: Node | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Something the engine does not follow: an exception, a deletion, a part of a pattern."""
+
+
+Source: TypeAlias = (
+    Assigned
+    | Unpacked
+    | Element
+    | Entered
+    | Declared
+    | Imported
+    | Defined
+    | Passed
+    | Stored
+    | Augmented
+    | Bounded
+    | Unknown
+)
+
+# Events --------------------------------------------------------------------------------------------------
+
+
+@dataclass(eq=False, slots=True)
+class Binding:
+    """A key gets a value; one that does not ``kill`` adds to what the key may hold."""
+
+    key: Key
+    source: Source
+    site: Site
+    order: int
+    kills: bool = True
+
+
+@dataclass(eq=False, slots=True)
+class Fork:
+    """Control passed through one of the arms; a loop may also have been skipped, or left by a jump."""
+
+    arms: list[Block] = field(default_factory=list)
+    skippable: bool = False
+    jumps: list[tuple[Block, int, str]] = field(default_factory=list)
+
+    def breaks(self) -> bool:
+        """Say whether a loop is left by ``break``."""
+        return any(kind == "break" for _, _, kind in self.jumps)
+
+
+@dataclass(eq=False, slots=True)
+class Assume:
+    """From here on this holds."""
+
+    guard: Guard
+
+
+@dataclass(eq=False, slots=True)
+class Departure:
+    """Control never gets past this."""
+
+
+Event: TypeAlias = Binding | Fork | Assume | Departure
+
+
+@dataclass(eq=False, slots=True)
+class Block:
+    """A run of events; ``parent`` and ``index`` say where it hangs, ``guards`` what held on entering it.
+
+    ``loop`` is set on the body of one, ``torn`` on an exception handler: any part of that block may have run.
+    ``private`` bindings are seen by nobody outside: those of a comprehension.
+    """
+
+    scope: Scope
+    parent: Block | None = None
+    index: int = 0
+    guards: tuple[Guard, ...] = ()
+    loop: Fork | None = None
+    torn: Block | None = None
+    events: list[Event] = field(default_factory=list)
+    dead: bool = False
+    private: bool = False
+
+    def home(self) -> Block:
+        """Return the block that a walrus binds in: comprehensions keep only their own targets."""
+        block = self
+        while block.private and block.parent is not None:
+            block = block.parent
+        return block
+
+    def here(self, guards: tuple[Guard, ...] = ()) -> Site:
+        """Return the site after everything collected so far."""
+        return Site(self, len(self.events), guards)
+
+
+@dataclass(eq=False, slots=True)
+class Scope:
+    """A module, class, function or lambda; ``site`` is where it was defined, ``order`` when."""
+
+    kind: str
+    module: Module
+    parent: Scope | None = None
+    site: Site | None = None
+    order: int = 0
+    shape: Function | Class | Lambda | None = None
+    names: set[str] = field(default_factory=set)
+    outer: dict[str, str] = field(default_factory=dict)
+    declared: dict[Key, tuple[Node, Site]] = field(default_factory=dict)
+    bindings: dict[Key, list[Binding]] = field(default_factory=dict)
+    foreign: dict[Key, list[Binding]] = field(default_factory=dict)
+    attributes: dict[str, list[Binding]] = field(default_factory=dict)
+    returns: list[tuple[Node | None, Site]] = field(default_factory=list)
+    yields: list[tuple[Node | None, bool, Site]] = field(default_factory=list)
+    signature: Site | None = None
+    block: Block = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.block = Block(self)
+
+    @property
+    def name(self) -> str:
+        """The name it was defined with; empty for a module or a lambda."""
+        return self.shape.name if isinstance(self.shape, Function | Class) else ""
+
+    @property
+    def params(self) -> tuple[Parameter, ...]:
+        """The parameters, of a function or lambda."""
+        return self.shape.params if isinstance(self.shape, Function | Lambda) else ()
+
+    def end(self) -> Site:
+        """Return the site after its last statement."""
+        return self.block.here()
+
+
+@dataclass(eq=False, slots=True)
+class CallSite:
+    """A call, and where it stands."""
+
+    node: Node
+    shape: Call
+    site: Site
+
+
+@dataclass(eq=False, slots=True)
+class Module:
+    """One collected file; ``package`` is the package that its relative imports start from."""
+
+    name: str
+    package: str
+    path: str
+    calls: list[CallSite] = field(default_factory=list)
+    lambdas: dict[int, Scope] = field(default_factory=dict)
+    comprehensions: dict[int, Block] = field(default_factory=dict)
+    scope: Scope = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.scope = Scope("module", self)

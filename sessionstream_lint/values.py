@@ -1,0 +1,183 @@
+"""What an expression may be: a tuple of possibilities, empty when nothing is known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from sessionstream_lint.scopes import Module, Scope, Site
+from sessionstream_lint.syntax import Argument, Node
+
+MAX_VALUES = 40
+
+
+@dataclass(frozen=True, slots=True)
+class External:
+    """A module, class or function outside the project, by its full dotted name."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Klass:
+    """A class of the project."""
+
+    scope: Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Routine:
+    """A function or lambda of the project."""
+
+    scope: Scope
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A module of the project."""
+
+    module: Module
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """An instance of a class."""
+
+    of: External | Klass
+
+
+@dataclass(frozen=True, slots=True)
+class Super:
+    """``super()`` of an instance, seen from a class."""
+
+    instance: Value
+    above: Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A method with the object it is bound to; of a container it is the method's name."""
+
+    receiver: Value
+    method: Routine | External
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """An argument, and where it was written."""
+
+    argument: Argument
+    site: Site
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """A callable with some arguments given."""
+
+    target: Value
+    given: tuple[Given, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MethodCaller:
+    """``operator.methodcaller``: a method name and its arguments."""
+
+    method: str
+    given: tuple[Given, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """A constant."""
+
+    value: object
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """A container whose items are known one by one."""
+
+    kind: str
+    items: tuple[Values, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Many:
+    """A container of any number of such elements; awaitables and context managers hold one."""
+
+    kind: str
+    element: Values
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A dict with known keys."""
+
+    pairs: tuple[tuple[Values, Values], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """A dict of any keys and values of these kinds."""
+
+    key: Values
+    value: Values
+
+
+@dataclass(frozen=True, slots=True)
+class Callable:
+    """A callable of which only the result is known."""
+
+    result: Values
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """Whatever the caller passes for a parameter."""
+
+    scope: Scope
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Alternatives:
+    """What an annotation as a whole stands for, when used as a value: ``X | None``, a type variable."""
+
+    node: Node
+    site: Site
+
+
+Value: TypeAlias = (
+    External
+    | Klass
+    | Routine
+    | File
+    | Instance
+    | Super
+    | Bound
+    | Partial
+    | MethodCaller
+    | Literal
+    | Sequence
+    | Many
+    | Table
+    | Mapping
+    | Callable
+    | Symbol
+    | Alternatives
+)
+Values: TypeAlias = tuple[Value, ...]
+
+NONE = Literal(None)
+
+
+def union(*groups: Iterable[Value]) -> Values:
+    """Join possibilities, each once, in the order found."""
+    found = dict.fromkeys(value for group in groups for value in group)
+    return tuple(found)[:MAX_VALUES]
+
+
+def known(values: Values) -> bool:
+    """Say whether anything is known beyond "None" and "what the caller passes"."""
+    return any(not isinstance(value, Symbol) and value != NONE for value in values)
