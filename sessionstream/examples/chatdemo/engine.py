@@ -1,0 +1,205 @@
+"""The engine: command handlers that turn a prompt into a stream of events.
+
+An answer is streamed by a task that the engine owns, not by whoever submitted the command: it goes on when that
+task, or the browser behind it, is gone. What an answer has said so far is never kept here. It is on the timeline,
+and so stopping, replacing, and clearing up after a crash are one and the same step: see ``_settle``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from time import monotonic
+from typing import Any, cast
+from weakref import WeakValueDictionary
+
+from sessionstream import Command, Event, EventPublisher, Hub, HubClosed, Session
+from sessionstream.examples.chatdemo import messages, schemas
+from sessionstream.examples.chatdemo.v1.chat_pb2 import (
+    ChatMessageEntity,
+    InferenceFinishedEvent,
+    InferenceStartedEvent,
+    InferenceStoppedEvent,
+    InferenceTraceEvent,
+    StartInferenceCommand,
+    TokensDeltaEvent,
+    UserMessageAcceptedEvent,
+)
+
+logger = logging.getLogger("sessionstream.examples.chatdemo")
+
+
+class EmptyPromptError(ValueError):
+    """A start command has no prompt, or a blank one; nothing was published and nothing was stopped."""
+
+    def __init__(self) -> None:
+        super().__init__(f"{schemas.START_INFERENCE} needs a prompt: this one is empty; send the text to answer")
+
+
+class InferenceEngine:
+    """Streams one answer per session at a time.
+
+    Args:
+        hub: where sessions are read.
+        delay: seconds between two pieces of an answer. 0 streams as fast as it can and still lets others run.
+        tracing: whether to publish trace events, which live clients and the timeline take no notice of.
+
+    Raises:
+        ValueError: the delay is negative or not a number.
+    """
+
+    def __init__(self, hub: Hub, *, delay: float = 0.05, tracing: bool = False) -> None:
+        if not delay >= 0:
+            raise ValueError(f"delay is a number of seconds, 0 or more, not {delay!r}")
+        self._hub = hub
+        self._delay = delay
+        self._tracing = tracing
+        self._closed = False
+        self._runs: dict[str, asyncio.Task[None]] = {}
+        # Handlers of one session may overlap; starting and stopping must not. A lock lives while it is in use.
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def start(self, command: Command, session: Session, publisher: EventPublisher) -> None:
+        """Handle ChatStartInference: accept the prompt, start the answer, return while it is streamed.
+
+        An answer that the session is still streaming is stopped first.
+
+        Raises:
+            EmptyPromptError: there is no prompt.
+            HubClosed: the engine is closed.
+        """
+        prompt = cast("StartInferenceCommand", command.payload).prompt  # the hub has checked the type
+        if not prompt.strip():
+            raise EmptyPromptError
+        async with self._lock(session.id):
+            if self._closed:
+                raise HubClosed
+            message_ids = await self._settle(session.id, publisher)
+            number = messages.next_number(message_ids)
+            await _uninterrupted(self._begin(session.id, number, prompt, publisher))
+
+    async def stop(self, _command: Command, session: Session, publisher: EventPublisher) -> None:
+        """Handle ChatStopInference: end the running answer with what it had. Without one, nothing happens."""
+        async with self._lock(session.id):
+            await self._settle(session.id, publisher)
+
+    async def wait(self, session_id: str) -> None:
+        """Return when the session's answer has ended, however it ended. Cancelling the wait leaves it running.
+
+        Raises:
+            SessionstreamError: what the latest answer failed with.
+        """
+        run = self._runs.get(session_id)
+        if run is not None:
+            await asyncio.wait([run])
+            if not run.cancelled():
+                run.result()
+
+    async def close(self) -> None:
+        """Take no more starts, stop every running answer, and leave no task behind."""
+        self._closed = True
+        for session_id in {*self._locks, *self._runs}:
+            async with self._lock(session_id):
+                try:
+                    await self._settle(session_id, self._hub)
+                except Exception:  # one session's trouble must not leave another one's task running
+                    logger.exception("session %r: its answer could not be stopped properly", session_id)
+
+    def _lock(self, session_id: str) -> asyncio.Lock:
+        return self._locks.setdefault(session_id, asyncio.Lock())
+
+    async def _settle(self, session_id: str, publisher: EventPublisher) -> list[str]:
+        """Let no answer of the session be streaming, and return the ids of its messages.
+
+        The task goes first, if there is one. Then whatever the timeline still shows as streaming is declared
+        stopped, with the text it has there. That may also be an answer that was lost with an earlier process, or
+        to an error: nobody will go on with it, so its reader is told.
+        """
+        run = self._runs.pop(session_id, None)
+        if run is not None and not run.done():
+            run.cancel()
+            # An event that was being committed is completed, so the timeline below has all that was published.
+            await asyncio.wait([run])
+        snapshot = await self._hub.snapshot(session_id)
+        for entity in snapshot.entities:
+            message = cast("ChatMessageEntity", entity.payload)
+            if message.status == messages.STREAMING:
+                stopped = InferenceStoppedEvent(
+                    message_id=message.message_id, role=message.role, text=message.text, status=messages.STOPPED
+                )
+                await publisher.publish(Event(schemas.INFERENCE_STOPPED, stopped, session_id))
+        return [entity.id for entity in snapshot.entities]
+
+    async def _begin(self, session_id: str, number: int, prompt: str, publisher: EventPublisher) -> None:
+        accepted = UserMessageAcceptedEvent(message_id=messages.prompt_id(number), role=messages.USER, content=prompt)
+        await publisher.publish(Event(schemas.USER_MESSAGE_ACCEPTED, accepted, session_id))
+        started = InferenceStartedEvent(
+            message_id=messages.answer_id(number),
+            prompt=prompt,
+            role=messages.ASSISTANT,
+            status=messages.STREAMING,
+            streaming=True,
+        )
+        await publisher.publish(Event(schemas.INFERENCE_STARTED, started, session_id))
+        run = asyncio.create_task(
+            self._stream(session_id, started.message_id, messages.answer_to(prompt), publisher),
+            name=f"chatdemo: {started.message_id} of {session_id}",
+        )
+        # The engine keeps the task: the event loop alone would only hold it weakly.
+        self._runs[session_id] = run
+        run.add_done_callback(lambda ended: self._ended(session_id, ended))
+
+    async def _stream(self, session_id: str, message_id: str, answer: str, publisher: EventPublisher) -> None:
+        began = monotonic()
+
+        async def trace(stage: str, detail: str = "") -> None:
+            if self._tracing:
+                elapsed = int((monotonic() - began) * 1000)
+                payload = InferenceTraceEvent(message_id=message_id, stage=stage, detail=detail, elapsed_ms=elapsed)
+                await publisher.publish(Event(schemas.INFERENCE_TRACE, payload, session_id))
+
+        await trace("started", f"{len(answer)} characters to stream")
+        for index, piece in enumerate(messages.pieces(answer)):
+            if index:
+                await asyncio.sleep(self._delay)
+            # Only the new piece is logged; the projections put the text together.
+            delta = TokensDeltaEvent(
+                message_id=message_id,
+                role=messages.ASSISTANT,
+                chunk=piece,
+                status=messages.STREAMING,
+                streaming=True,
+            )
+            await publisher.publish(Event(schemas.TOKENS_DELTA, delta, session_id))
+        # Once per answer the log holds the whole text, for readers that do not want to fold.
+        finished = InferenceFinishedEvent(
+            message_id=message_id, role=messages.ASSISTANT, text=answer, status=messages.FINISHED
+        )
+        await publisher.publish(Event(schemas.INFERENCE_FINISHED, finished, session_id))
+        await trace("finished")
+
+    def _ended(self, session_id: str, run: asyncio.Task[None]) -> None:
+        """Forget an answer that has ended; a failed one is logged, and kept for ``wait`` until the next start."""
+        error = None if run.cancelled() else run.exception()
+        if error is not None:
+            logger.error("session %r: its answer failed (%s)", session_id, run.get_name(), exc_info=error)
+        elif self._runs.get(session_id) is run:
+            del self._runs[session_id]
+
+
+async def _uninterrupted(work: Coroutine[Any, Any, None]) -> None:
+    """Await ``work`` to its end, and only then let a cancellation through.
+
+    A user's message without an answer would be the result of a submit that was cancelled between the two.
+    """
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled from task.exception()
+    task.result()
