@@ -19,6 +19,7 @@ from sessionstream_lint.scopes import CallSite, Module
 from sessionstream_lint.syntax import Node
 
 DOCS = "docs/rules"
+MAX_NESTING = 200
 INSTALL = "pip install 'sessionstream[lint]'"
 
 
@@ -55,25 +56,32 @@ def check(
 def _check(source: str, path: str, tree: ast.Module | None, roots: tuple[str, ...], reader: str) -> list[Diagnostic]:
     project = Project(path, roots)
     mentions = gate.mentions(source)
+    # What ast refuses libcst must not even see: deep enough, it takes the interpreter with it.
+    tree = tree or parse(source)
     extra: list[Diagnostic] = []
-    if reader == "libcst":
+    if reader == "libcst" and not _is_deep(tree):
         try:
             from sessionstream_lint import syntax_cst
         except ImportError:
             extra = [_failure(source, f"libcst is not installed, so the simpler reader was used: {INSTALL}")]
         else:
             found = _with_libcst(syntax_cst.parse, source, project, mentions)
-            if found == []:
-                return []
-            if found is not None:
-                tree = tree or parse(source)
-                placed = _place(found[0].module, found, tree, project, source)
-                if placed is not None:
-                    return placed
-    tree = tree or parse(source)
-    findings = _findings(tree, project, mentions)
-    lines = source.splitlines(keepends=True)
+            placed = None if found is None else _place(found, tree, project, source)
+            if placed is not None:
+                return placed
+    findings = _rules(collect(tree, project.module()), project, mentions)
+    lines = split_lines(source)
     return sorted([*extra, *(_diagnostic(finding, finding.payload.node, lines) for finding in findings)])
+
+
+def _is_deep(tree: ast.Module) -> bool:
+    """Say whether the tree is deeper than a recursive parser should be asked to go."""
+    level: list[ast.AST] = [tree]
+    for _ in range(MAX_NESTING):
+        level = [child for node in level for child in ast.iter_child_nodes(node)]
+        if not level:
+            return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +106,6 @@ def parse(source: str) -> ast.Module:
         return syntax_ast.parse(source)
 
 
-def _findings(tree: ast.Module, project: Project, mentions: int) -> list[Finding]:
-    return _rules(collect(tree, project.module()), project, mentions)
-
-
 def _rules(module: Module, project: Project, mentions: int) -> list[Finding]:
     registrations = Registrations(module, Evaluator(module, project), mentions)
     return [finding for rule in RULES for finding in rule.check(registrations)]
@@ -110,11 +114,11 @@ def _rules(module: Module, project: Project, mentions: int) -> list[Finding]:
 # Places --------------------------------------------------------------------------------------------------
 
 
-def _place(
-    module: Module, found: list[_Found], tree: ast.Module, project: Project, source: str
-) -> list[Diagnostic] | None:
+def _place(found: list[_Found], tree: ast.Module, project: Project, source: str) -> list[Diagnostic] | None:
     """Find the places of libcst's nodes through the same calls in the ``ast`` tree; None if they differ."""
-    twin = collect(tree, project.module())
+    if not found:
+        return []
+    module, twin = found[0].module, collect(tree, project.module())
     if len(twin.calls) != len(module.calls):
         return None
     wanted = {id(one.finding.payload.node) for one in found}
@@ -124,7 +128,7 @@ def _place(
             return None
     if len(places) != len(wanted):
         return None
-    lines = source.splitlines(keepends=True)
+    lines = split_lines(source)
     return sorted(_diagnostic(one.finding, places[id(one.finding.payload.node)], lines) for one in found)
 
 
@@ -158,6 +162,11 @@ def position(node: Node, lines: list[str]) -> tuple[int, int]:
     column = getattr(node, "col_offset", 0)
     text = lines[line - 1] if 0 < line <= len(lines) else ""
     return line, len(text.encode("utf-8", "surrogatepass")[:column].decode("utf-8", "replace"))
+
+
+def split_lines(source: str) -> list[str]:
+    """Return the lines as the compiler counts them: a form feed or a Unicode separator ends none."""
+    return source.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
 def _failure(source: str, message: str) -> Diagnostic:

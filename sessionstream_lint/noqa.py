@@ -6,6 +6,8 @@ import io
 import re
 import tokenize
 
+from sessionstream_lint.engine import split_lines
+
 _INLINE = re.compile(r"# noqa(?P<codes>:\s?[A-Z]+[0-9]+(?:[,\s]+[A-Z]+[0-9]+)*)?", re.IGNORECASE)
 _FILE = re.compile(r"^\s*# flake8[:=]\s*noqa(?P<codes>:\s?[A-Z]+[0-9]+(?:[,\s]+[A-Z]+[0-9]+)*)?\s*$", re.IGNORECASE)
 
@@ -14,7 +16,7 @@ class Suppressions:
     """Answers whether a finding is silenced in one file."""
 
     def __init__(self, source: str) -> None:
-        self._lines = source.splitlines(keepends=True)
+        self._lines = split_lines(source)
         self._ranges = _ranges(source, len(self._lines)) if re.search("noqa", source, re.IGNORECASE) else {}
         self._file: list[frozenset[str]] = []
         for line in self._lines:
@@ -27,7 +29,7 @@ class Suppressions:
         if any(not codes or _covered(code, codes) for codes in self._file):
             return True
         first, last = self._ranges.get(line, (line, line))
-        found = _INLINE.search("".join(self._lines[first - 1 : last]))
+        found = _INLINE.search("\n".join(self._lines[first - 1 : last]))
         if found is None:
             return False
         codes = _codes(found["codes"])

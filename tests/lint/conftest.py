@@ -1,0 +1,89 @@
+"""Fixture files and what they expect.
+
+A line of a fixture file that must be reported ends in ``# expect: SST001 col 12`` (several, separated by
+commas); a call that must not be reported ends in ``# ok: why``. Columns are counted
+from 1, in characters, as flake8 prints them.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FIXTURES = Path(__file__).parent / "fixtures"
+
+_COMMENT = re.compile(r"  # (?:expect: (?P<expected>.*)|ok: .+)$")
+_ITEM = re.compile(r"(?:(?P<code>SST\d{3}) )?col (?P<column>\d+)")
+
+Place = tuple[int, int, str]
+
+
+@dataclass(frozen=True)
+class Example:
+    path: Path
+    source: str
+    expected: frozenset[Place]
+    clean: frozenset[int]
+
+    def suppressed(self, comment: str) -> str:
+        """The source with another comment in place of each expectation."""
+        return re.sub(r"  # expect: .*$", "  " + comment, self.source, flags=re.MULTILINE)
+
+
+def read(path: Path) -> Example:
+    source = path.read_text(encoding="utf-8")
+    expected: set[Place] = set()
+    clean: set[int] = set()
+    for number, line in enumerate(source.splitlines(), 1):
+        found = _COMMENT.search(line)
+        if found is None:
+            assert "# expect" not in line, f"{path}:{number}: unreadable expectation"
+            continue
+        if found["expected"] is None:
+            clean.add(number)
+            continue
+        code = None
+        for item in found["expected"].split(", "):
+            match = _ITEM.fullmatch(item)
+            assert match, f"{path}:{number}: unreadable expectation {item!r}"
+            code = match["code"] or code
+            assert code, f"{path}:{number}: no code"
+            expected.add((number, int(match["column"]), code))
+    return Example(path, source, frozenset(expected), frozenset(clean))
+
+
+def examples() -> list[Example]:
+    return [
+        read(path)
+        for path in sorted(FIXTURES.rglob("*.py"))
+        if "# expect" in path.read_text() or "# ok" in path.read_text()
+    ]
+
+
+EXAMPLES = examples()
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "example" in metafunc.fixturenames:
+        ids = [str(example.path.relative_to(FIXTURES)) for example in EXAMPLES]
+        metafunc.parametrize("example", EXAMPLES, ids=ids)
+
+
+@pytest.fixture
+def all_examples() -> list[Example]:
+    return EXAMPLES
+
+
+@pytest.fixture
+def root() -> Path:
+    return ROOT
+
+
+@pytest.fixture
+def python() -> str:
+    return sys.executable

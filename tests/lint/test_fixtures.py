@@ -1,0 +1,114 @@
+"""Every fixture, through every way in: both readers, the plugin, the command, and flake8 itself."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from libcst import parse_module
+
+from sessionstream_lint import engine
+from sessionstream_lint.cli import main
+from sessionstream_lint.collect import collect
+from sessionstream_lint.plugin import Plugin
+from sessionstream_lint.scopes import Module
+
+LINE = re.compile(r"(?P<path>.*?):(?P<line>\d+):(?P<column>\d+): (?P<code>[A-Z]+\d+) ")
+
+
+def places(found: list[engine.Diagnostic]) -> list[tuple[int, int, str]]:
+    return [(one.line, one.column + 1, one.code) for one in found]
+
+
+@pytest.mark.parametrize("reader", ["libcst", "ast"])
+def test_findings_are_exactly_the_expected_ones(example, reader):
+    found = places(engine.check(example.source, str(example.path), reader=reader))
+    assert sorted(found) == sorted(example.expected)
+
+
+def test_the_plugin_reports_the_same(example):
+    lines = example.source.splitlines(keepends=True)
+    found = [
+        (line, col + 1, text[:6])
+        for line, col, text, _ in Plugin(ast.parse(example.source), str(example.path), lines).run()
+    ]
+    assert sorted(found) == sorted(example.expected)
+
+
+def test_line_ends_do_not_move_findings(example):
+    source = example.source.replace("\n", "\r\n")
+    assert sorted(places(engine.check(source, str(example.path)))) == sorted(example.expected)
+
+
+@pytest.mark.parametrize("comment", ["# noqa", "# noqa: SST001", "# NOQA:E501,SST001", "# noqa: SST"])
+def test_each_finding_can_be_suppressed(example, comment, tmp_path, capsys):
+    path = tmp_path / "example.py"
+    path.write_text(example.suppressed(comment), encoding="utf-8")
+    assert main([str(path), "--src-root", str(example.path.parent)]) == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_another_code_suppresses_nothing(example, tmp_path, capsys):
+    path = tmp_path / "example.py"
+    path.write_text(example.suppressed("# noqa: E501"), encoding="utf-8")
+    main([str(path), "--format", "json", "--src-root", str(example.path.parent)])
+    found = json.loads(capsys.readouterr().out)
+    assert {(one["line"], one["column"], one["code"]) for one in found} == example.expected
+
+
+def run_flake8(python: str, *args: str) -> dict[str, set[tuple[int, int, str]]]:
+    command = [python, "-m", "flake8", "--isolated", "--select=SST", *args]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    found: dict[str, set[tuple[int, int, str]]] = {}
+    for line in done.stdout.splitlines():
+        match = LINE.match(line)
+        assert match, line
+        place = (int(match["line"]), int(match["column"]), match["code"])
+        found.setdefault(Path(match["path"]).name, set()).add(place)
+    return found
+
+
+def test_flake8_itself_reports_the_same_with_one_job_and_with_two(all_examples, python):
+    paths = [str(example.path) for example in all_examples]
+    expected = {example.path.name: set(example.expected) for example in all_examples if example.expected}
+    assert run_flake8(python, "-j1", *paths) == expected
+    assert run_flake8(python, "-j2", *paths) == expected
+
+
+def test_flake8_honours_suppressions(all_examples, python, tmp_path):
+    for number, example in enumerate(all_examples):
+        (tmp_path / f"example_{number}.py").write_text(example.suppressed("# noqa: SST001"), encoding="utf-8")
+    assert run_flake8(python, "-j1", str(tmp_path)) == {}
+
+
+def test_there_is_enough_to_prove_something(all_examples):
+    assert sum(len(example.expected) for example in all_examples) >= 240
+    assert sum(len(example.clean) for example in all_examples) >= 160
+
+
+def test_indenting_everything_moves_columns_and_nothing_else(example):
+    """Everything inside ``if True:``: the same findings, four columns on."""
+    assert not any(line.count('"""') % 2 for line in example.source.splitlines()), "a string over several lines"
+    source = "if True:\n" + "".join(f"    {line}\n" for line in example.source.splitlines())
+    found = places(engine.check(source, str(example.path)))
+    assert sorted(found) == sorted((line + 1, column + 4, code) for line, column, code in example.expected)
+
+
+def test_both_readers_collect_the_same(example):
+    one = collect(ast.parse(example.source), Module("m", "", ""))
+    two = collect(parse_module(example.source), Module("m", "", ""))
+    assert summary(one) == summary(two)
+
+
+def summary(module: Module) -> object:
+    bindings = {
+        key: [(type(binding.source).__name__, binding.order) for binding in found]
+        for key, found in module.scope.bindings.items()
+    }
+    calls = [(len(call.shape.args), call.site.index, len(call.site.guards)) for call in module.calls]
+    return bindings, calls

@@ -1,0 +1,219 @@
+"""The plugin in flake8's hands: it costs nothing, breaks nothing and raises nothing."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import textwrap
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sessionstream_lint import engine, gate
+from sessionstream_lint.plugin import Plugin
+
+VIOLATION = """\
+from google.protobuf.struct_pb2 import Struct
+from sessionstream import SchemaRegistry
+
+SchemaRegistry().register_event("A", Struct)
+"""
+
+
+def run(python: str, code: str, *args: str) -> subprocess.CompletedProcess[str]:
+    command = [python, "-c", textwrap.dedent(code), *args]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_libcst_is_imported_only_for_a_file_that_passes_the_gate(python):
+    done = run(
+        python,
+        """
+        import ast, sys
+        from sessionstream_lint.plugin import Plugin
+        source = "def register_event(a): pass\\nregister_evento(1)\\n"
+        assert list(Plugin(ast.parse(source), "x.py", source.splitlines(True)).run()) == []
+        assert not [name for name in sys.modules if name.startswith("libcst")]
+        assert "sessionstream_lint.engine" not in sys.modules
+        source = "a.register_event(1, 2)\\n"
+        list(Plugin(ast.parse(source), "x.py", source.splitlines(True)).run())
+        assert "libcst" in sys.modules and "sessionstream" not in sys.modules
+        """,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+BLOCK = """
+import sys
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "libcst":
+            raise ImportError("blocked")
+sys.meta_path.insert(0, Block())
+"""
+
+
+def test_without_libcst_flake8_still_runs_and_says_what_to_install(python, tmp_path):
+    (tmp_path / "other.py").write_text("import os\n")
+    (tmp_path / "schemas.py").write_text(VIOLATION)
+    code = BLOCK + "from flake8.main.cli import main\nsys.exit(main(sys.argv[1:]))"
+    done = run(python, code, "--isolated", "-j1", "--select=SST,F", str(tmp_path))
+    assert done.returncode == 1
+    assert done.stderr == ""
+    other, missing, finding = sorted(done.stdout.splitlines())
+    assert "other.py:1:1: F401" in other
+    assert "schemas.py:4:1: SST900" in missing
+    assert "pip install 'sessionstream[lint]'" in missing
+    assert "schemas.py:4:38: SST001" in finding
+
+
+def test_without_libcst_the_command_works_too(python, tmp_path):
+    (tmp_path / "schemas.py").write_text(VIOLATION)
+    code = BLOCK + "from sessionstream_lint.cli import main\nsys.exit(main(sys.argv[1:]))"
+    done = run(python, code, str(tmp_path))
+    assert done.returncode == 1
+    assert [line.split(": ")[1][:6] for line in done.stdout.splitlines()] == ["SST900", "SST001"]
+
+
+def check_through_plugin(source: str) -> list[object]:
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        tree = ast.parse("")
+    return list(Plugin(tree, "x.py", source.splitlines(keepends=True)).run())
+
+
+@given(st.text())
+def test_no_text_makes_it_raise(text):
+    for source in (text, VIOLATION + text, text + VIOLATION, f"registry.register_event({text})"):
+        check_through_plugin(source)
+
+
+FRAGMENTS = [
+    "registry", "Struct", ".register_event", "(", ")", "[", "]", "{", "}", ",", ":", "=", ":=", "*", "**", "lambda ",
+    "if ", " else ", " for ", " in ", "\n", "\n    ", "def f", "class C", "return ", "yield ", "await ", "async ",
+    "match x:", "case ", " as ", "with ", "try:", "except:", "finally:", "import ", "from . import *", "global x",
+    "nonlocal y", "del ", "assert ", "f'{", "}'", "'", '"', "\\", "#", "\t", "\x0c", "\0", "é", "0", "1.", "...",
+    "@", "->", "type X = ", "|", " and ", " or ", " not ", " is ", "isinstance(x, Struct)",
+]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(FRAGMENTS), max_size=25).map("".join))
+@settings(max_examples=300)
+def test_no_mixture_of_syntax_makes_it_raise(text):
+    check_through_plugin(VIOLATION + text)
+    check_through_plugin("registry.register_event('A', " + text)
+
+
+def nested(kind: str, depth: int) -> str:
+    match kind:
+        case "sum":
+            inner = " + ".join(["1"] * depth)
+        case "or":
+            inner = " or ".join(["x"] * depth + ["Struct"])
+        case "attribute":
+            inner = "x" + ".a" * depth
+        case "calls":
+            inner = "x" + "(1)" * depth
+        case "parentheses":
+            inner = "(" * depth + "Struct" + ")" * depth
+        case _:
+            inner = "not " * depth + "x"
+    return VIOLATION + f"SchemaRegistry().register_event('B', {inner})\n"
+
+
+@pytest.mark.parametrize("kind", ["sum", "or", "attribute", "calls", "parentheses", "not"])
+@pytest.mark.parametrize("depth", [50, 2000])
+def test_depth_is_survived(python, tmp_path, kind, depth):
+    """In a process of its own: a crash of the interpreter must not look like anything else."""
+    path = tmp_path / "deep.py"
+    path.write_text(nested(kind, depth))
+    done = subprocess.run([python, "-m", "sessionstream_lint", str(path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    assert "deep.py:4:38: SST001" in done.stdout or "SST900" in done.stdout
+
+
+def test_elif_chains_and_long_files_are_survived():
+    chain = "if x == 0:\n    p = 0\n" + "".join(f"elif x == {n}:\n    p = {n}\n" for n in range(1, 300))
+    source = VIOLATION + chain + "SchemaRegistry().register_event('B', p)\n" * 200
+    assert [one.code for one in engine.check(source, "x.py")] == ["SST001"]
+
+
+@pytest.mark.parametrize("source", ["(x): int = 3\n", "x = 1;;\n", "print 'x'\n", "a.register_event(\n"])
+def test_what_a_reader_refuses_is_not_skipped(source):
+    found = engine.check(VIOLATION + source, "x.py")
+    try:
+        ast.parse(source)
+    except SyntaxError:
+        assert [one.code for one in found] == ["SST900"]
+    else:
+        assert [one.code for one in found] == ["SST001"]
+
+
+def test_an_error_of_ours_becomes_a_diagnostic(monkeypatch):
+    def broken(*_: object) -> None:
+        raise KeyError("lost")
+
+    monkeypatch.setattr(engine, "collect", broken)
+    [found] = engine.check(VIOLATION, "x.py")
+    assert (found.line, found.code) == (4, "SST900")
+    assert "KeyError: 'lost'" in found.message
+
+
+@pytest.mark.parametrize("error", [KeyError, RecursionError, RuntimeError])
+def test_an_error_of_libcst_makes_ast_decide(monkeypatch, error):
+    from sessionstream_lint import syntax_cst
+
+    def broken(_: str) -> None:
+        raise error("lost")
+
+    monkeypatch.setattr(syntax_cst, "parse", broken)
+    assert [(one.line, one.code) for one in engine.check(VIOLATION, "x.py")] == [(4, "SST001")]
+
+
+def test_flake8_reads_standard_input(python):
+    done = subprocess.run(
+        [python, "-m", "flake8", "--isolated", "--select=SST", "-"],
+        input=VIOLATION,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.startswith("stdin:4:38: SST001 event 'A' registers google.protobuf.Struct")
+
+
+@pytest.mark.parametrize(
+    ("source", "passes"),
+    [
+        ("registry.register_event(1)", True),
+        ("getattr(r, 'register_ui_event')", True),
+        ("x = registry.\\\nregister_command", True),
+        ("def register_event(self): ...", False),
+        ("register_events()", False),
+        ("unregister_event()", False),
+        ("register_handler()", False),
+        ("", False),
+    ],
+)
+def test_the_gate(source, passes):
+    assert gate.concerns(source) is passes
+    assert gate.concerns(source.encode()) is passes
+
+
+def test_only_line_ends_end_lines():
+    source = "x = '\u2028\x1c'\n\x0c\n" + VIOLATION.replace('"A"', '"\u2028é"')
+    assert [(one.line, one.column, one.code) for one in engine.check(source, "x.py")] == [(6, 38, "SST001")]
+
+
+def test_names_of_files_do_not_matter(tmp_path):
+    for name in ("-", "stdin", "", "no/such/file.py", "\0", str(tmp_path)):
+        assert [one.code for one in engine.check(VIOLATION, name)] == ["SST001"]
+
+
+def test_the_message_names_the_event_and_the_way_out():
+    [found] = engine.check(VIOLATION, "x.py")
+    assert found.text.startswith(
+        "SST001 event 'A' registers google.protobuf.Struct as its payload; define a message of its own"
+    )
+    assert "docs/rules/SST001.md" in found.text
