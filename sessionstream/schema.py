@@ -151,7 +151,7 @@ class SchemaRegistry:
             PayloadTypeError: ``payload`` is another message, or none.
         """
         expected = self._expect(family, name)
-        if payload.__class__ is expected:
+        if isinstance(payload, expected):
             copy = expected()
             copy.CopyFrom(payload)
             return copy

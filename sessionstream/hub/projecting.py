@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sessionstream.errors import ProjectionError
 from sessionstream.hub.reporting import copy_event
@@ -128,9 +128,8 @@ def _named(what: str, projection: object) -> tuple[str, Any]:
             f"a {what} is a function (event, session, view), or an object with such a project method; "
             f"{projection!r} is neither"
         )
-    named = projection if hasattr(projection, "__qualname__") else type(projection)
-    name = f"{what} {getattr(named, '__module__', '?')}.{cast('Any', named).__qualname__}"
-    return name, project
+    named: Any = projection if hasattr(projection, "__qualname__") else type(projection)
+    return f"{what} {named.__module__}.{named.__qualname__}", project
 
 
 def _wrong(item: object, wanted: str) -> TypeError:

@@ -299,8 +299,18 @@ class HubMachine(RuleBasedStateMachine):
         event_id=st.sampled_from(["", "", "id-1", "id-2"]),
     )
     def publish(self, hub: int, session_id: str, fact: Fact, event_id: str) -> None:
-        expected = self.model.publish(session_id, fact, event_id or uuid4().hex)
+        event_id = event_id or uuid4().hex
+        expected = self.model.publish(session_id, fact, event_id)
         assert self.run(lambda world: world.publish(hub, session_id, fact, event_id)) == expected
+
+    @rule(hub=st.integers(0, 1), session_id=SESSIONS, which=st.integers(0, 1000))
+    def publish_again(self, hub: int, session_id: str, which: int) -> None:
+        """A publisher that does not know whether it was heard repeats itself, held session or not."""
+        session = self.model.sessions.get(session_id)
+        named = sorted(session.ids.items()) if session is not None else []
+        if session is not None and named:
+            event_id, ordinal = named[which % len(named)]
+            self.publish(hub, session_id, session.log[ordinal - 1], event_id)
 
     @rule(hub=st.integers(0, 1), session_id=SESSIONS)
     def retry(self, hub: int, session_id: str) -> None:

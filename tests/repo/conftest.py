@@ -1,0 +1,72 @@
+"""The built wheel, once for all tests that install it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The repository."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built from the working tree in an isolated environment."""
+    output = tmp_path_factory.mktemp("dist")
+    subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--outdir", str(output), str(ROOT)],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    (built,) = output.glob("*.whl")
+    return built
+
+
+class Environment:
+    """A virtual environment that knows nothing of this repository."""
+
+    def __init__(self, directory: Path) -> None:
+        subprocess.run([sys.executable, "-m", "venv", str(directory)], check=True)
+        self._bin = directory / ("Scripts" if sys.platform == "win32" else "bin")
+
+    def install(self, *requirements: str | Path) -> None:
+        self.run("pip", "install", "--quiet", "--disable-pip-version-check", *map(str, requirements), check=True)
+
+    def run(self, module: str, *arguments: str, cwd: Path | None = None, check: bool = False) -> str:
+        """Run ``python -m module`` with warnings as errors; return what it printed, both streams."""
+        flags = [] if module == "pip" else ["-W", "error"]
+        done = subprocess.run(
+            [str(self._bin / "python"), *flags, "-m", module, *arguments],
+            cwd=cwd,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert not check or done.returncode == 0, done.stdout
+        return done.stdout
+
+    def script(self, path: Path) -> subprocess.CompletedProcess[str]:
+        """Run a Python file, warnings as errors."""
+        return subprocess.run(
+            [str(self._bin / "python"), "-W", "error", str(path)],
+            cwd=path.parent,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+
+@pytest.fixture(scope="session")
+def new_environment(tmp_path_factory: pytest.TempPathFactory) -> type[Environment]:
+    """Makes environments: ``new_environment(directory)``."""
+    return Environment

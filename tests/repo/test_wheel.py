@@ -1,0 +1,76 @@
+"""What users install: the wheel alone, on the lowest protobuf, and beside somebody else's flake8."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from .conftest import Environment
+
+FLOOR = "protobuf==5.29.1"
+
+
+@pytest.fixture(scope="module")
+def bare(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """The wheel and the lowest protobuf; then flake8, without libcst."""
+    environment = Environment(tmp_path_factory.mktemp("bare") / "venv")
+    environment.install(wheel, FLOOR)
+    return environment
+
+
+def readme_blocks(root: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", (root / "README.md").read_text("utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def test_the_wheel_has_what_it_promises(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+        metadata = archive.read(next(name for name in names if name.endswith("METADATA"))).decode()
+    assert {"sessionstream/py.typed", "sessionstream_lint/py.typed"} <= names
+    assert "sessionstream/v1/transport_pb2.pyi" in names
+    assert "sessionstream/doc/tutorials/sessionstream-getting-started.md" in names
+    assert {name.split("/")[0].split("-")[0] for name in names} == {"sessionstream", "sessionstream_lint"}
+    required = [line for line in metadata.splitlines() if line.startswith("Requires-Dist:") and "extra ==" not in line]
+    assert required == ["Requires-Dist: protobuf<8,>=5.29.1"]
+    extras = set(re.findall(r"^Provides-Extra: (.+)$", metadata, re.MULTILINE))
+    assert extras == {"lint", "testing", "ws", "lab", "postgres", "redis", "nats", "otel", "dev"}
+
+
+def test_the_wheel_alone_runs_the_readme_app_on_the_lowest_protobuf(
+    root: Path, bare: Environment, tmp_path: Path
+) -> None:
+    freeze = bare.run("pip", "list", "--format", "freeze", check=True)
+    installed = {line.split("==")[0] for line in freeze.split() if "==" in line} - {"pip", "setuptools"}
+    assert installed == {"protobuf", "sessionstream"}
+    assert FLOOR in freeze
+    app = tmp_path / "app.py"
+    app.write_text(readme_blocks(root, "python")[0], "utf-8")
+    done = bare.script(app)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == readme_blocks(root, "text")[1]
+
+
+def test_the_chat_runs_from_the_wheel_alone(bare: Environment, tmp_path: Path) -> None:
+    store = tmp_path / "chat.db"
+    printed = bare.run("sessionstream.examples.chatdemo", "chat", "--store", str(store), "Explain ordinals", check=True)
+    assert "Answer: Explain ordinals" in printed
+
+
+def test_flake8_without_libcst_goes_on_working(bare: Environment, tmp_path: Path) -> None:
+    bare.install("flake8")
+    (tmp_path / "unrelated.py").write_text("import os\n", "utf-8")
+    (tmp_path / "registers.py").write_text(
+        "from google.protobuf.struct_pb2 import Struct\n"
+        "from sessionstream import SchemaRegistry\n"
+        "SchemaRegistry().register_event('Moved', Struct)\n",
+        "utf-8",
+    )
+    printed = bare.run("flake8", "--isolated", "--select", "F,SST", ".", cwd=tmp_path)
+    assert "Traceback" not in printed
+    unrelated, *about = printed.splitlines()
+    assert unrelated.endswith("F401 'os' imported but unused") or "F401" in printed
+    assert any("registers.py" in line and "SST" in line for line in [unrelated, *about])
+    assert "pip install 'sessionstream[lint]'" in printed
