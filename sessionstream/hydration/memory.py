@@ -158,9 +158,7 @@ class MemoryStore:
             outcome.set_result(None)
         return outcome
 
-    async def snapshot(
-        self, session_id: str, *, as_of: int | None = None, since: int | None = None
-    ) -> Snapshot:
+    async def snapshot(self, session_id: str, *, as_of: int | None = None, since: int | None = None) -> Snapshot:
         """Return the timeline now, as of an ordinal, or what changed since one."""
         session = self._look(session_id)
         check_question(as_of, since)
@@ -175,9 +173,7 @@ class MemoryStore:
         log = self._look(session_id).log
         start = bisect_right(log, after, key=_event_ordinal)
         stop = None if limit is None else start + limit
-        return [
-            replace(event, payload=self._copy("event", event.name, event.payload)) for event in log[start:stop]
-        ]
+        return [replace(event, payload=self._copy("event", event.name, event.payload)) for event in log[start:stop]]
 
     async def find_event(self, session_id: str, event_id: str, /) -> LoggedEvent | None:
         """Return what is known of the event with this id, or None."""
@@ -211,9 +207,7 @@ class MemoryStore:
         """Swap a rebuilt timeline in, under a new epoch."""
         session = self._look(replacement.session_id)
         if session.cursors() != replacement.expected:
-            raise OrdinalConflict(
-                replacement.session_id, expected=replacement.expected, actual=session.cursors()
-            )
+            raise OrdinalConflict(replacement.session_id, expected=replacement.expected, actual=session.cursors())
         session.history = {}
         _remember(session.history, replacement.versions)
         session.timeline = replacement.timeline_cursor
@@ -243,9 +237,7 @@ class MemoryStore:
         self._check_open()
         self._errors.append(replace(record, metadata=dict(record.metadata), recorded_at=datetime.now(UTC)))
 
-    async def error_records(
-        self, session_id: str | None = None, *, limit: int | None = None
-    ) -> list[ErrorRecord]:
+    async def error_records(self, session_id: str | None = None, *, limit: int | None = None) -> list[ErrorRecord]:
         """Return the last ``limit`` error records of one session, or of all, in the order they came."""
         self._check_open()
         records = [
@@ -311,9 +303,7 @@ class MemoryStore:
         cls = payload.__class__
         if cls in self._readable:
             return copy_message(payload)
-        copy = self._registry.decode(
-            family, name, payload.DESCRIPTOR.full_name, payload.SerializePartialToString()
-        )
+        copy = self._registry.decode(family, name, payload.DESCRIPTOR.full_name, payload.SerializePartialToString())
         if copy.__class__ is cls:
             self._readable.add(cls)
         return copy

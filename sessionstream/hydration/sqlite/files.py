@@ -1,0 +1,125 @@
+"""Where the file is, and how it is opened: paths that cannot work are refused before anything is touched."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal, TypeAlias, get_args
+
+from sessionstream.errors import StoreError
+from sessionstream.hydration.sqlite import schema
+
+Synchronous: TypeAlias = Literal["normal", "full"]
+
+BUSY_SECONDS: Final = 5.0
+"""How long the writer waits for another process's transaction before it gives up."""
+
+_MINIMUM: Final = (3, 24)
+_CHECKPOINT_PAGES: Final = 4000  # 16 MiB of log: the busy pages are copied to the file once for many commits
+_CACHE_KIB: Final = 16_000
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """One SQLite file and how to connect to it.
+
+    Attributes:
+        synchronous: what a commit waits for; see ``SQLiteStore.open``.
+        factory: the class of connections, for tests that inject faults.
+    """
+
+    path: str
+    synchronous: Synchronous = "normal"
+    factory: type[sqlite3.Connection] = sqlite3.Connection
+    busy_seconds: float = BUSY_SECONDS
+
+    @classmethod
+    def at(cls, path: str | os.PathLike[str], synchronous: Synchronous = "normal") -> Database:
+        """Return the database at ``path``, which is not touched yet.
+
+        Raises:
+            StoreError: the path stands for no file, or SQLite is too old.
+            ValueError: ``synchronous`` is neither ``"normal"`` nor ``"full"``.
+        """
+        if synchronous not in get_args(Synchronous):
+            raise ValueError(f"synchronous is 'normal' or 'full', not {synchronous!r}")
+        if sqlite3.sqlite_version_info < _MINIMUM:
+            raise StoreError(f"the SQLite library is {sqlite3.sqlite_version}; the SQLite store needs 3.24 or newer")
+        text = os.fsdecode(path)
+        if not text or "\0" in text:
+            raise StoreError(f"{path!r} is no path of a file; for a store without a file use MemoryStore")
+        if text == ":memory:" or (text.startswith("file:") and "memory" in text):
+            raise StoreError(f"{text!r} would not outlive the process: use MemoryStore, which is made for that")
+        if text.startswith("file:"):
+            raise StoreError(f"{text!r} is a URI: give the plain path of the file")
+        return cls(str(Path(text).absolute()), synchronous)
+
+    def connect_writer(self) -> sqlite3.Connection:
+        """Open the file for writing, create or migrate it, and return the connection.
+
+        Raises:
+            StoreError: the file cannot be opened, is no database, is not ours, or is newer than we are.
+        """
+        try:
+            self._check_place()
+            if Path(self.path).exists():
+                with closing(self._connect("ro")) as db:
+                    schema.check_identity(db, self.path)
+            db = self._connect("rwc")
+            try:
+                self._prepare(db)
+                schema.migrate(db, self.path)
+            except BaseException:
+                db.close()
+                raise
+            return db
+        except (sqlite3.Error, OSError, UnicodeError) as error:
+            raise self.failure(error, "cannot open") from error
+
+    def connect_reader(self) -> sqlite3.Connection:
+        """Open the existing file for questions only."""
+        db = self._connect("rw")
+        db.execute("PRAGMA query_only = ON")
+        return db
+
+    def failure(self, error: Exception, what: str = "SQLite failed on") -> StoreError:
+        """Return the StoreError for what SQLite, or the file system, said."""
+        return StoreError(f"{what} {self.path}: {error}")
+
+    def _check_place(self) -> None:
+        place = Path(self.path)
+        if place.is_dir():
+            raise StoreError(f"cannot open {place}: it is a directory, the store needs a file")
+        if not place.parent.is_dir():
+            raise StoreError(f"cannot open {place}: its directory {place.parent} does not exist")
+
+    def _connect(self, mode: str) -> sqlite3.Connection:
+        return sqlite3.connect(
+            f"{Path(self.path).as_uri()}?mode={mode}",
+            uri=True,
+            timeout=self.busy_seconds,
+            isolation_level=None,
+            check_same_thread=False,
+            factory=self.factory,
+        )
+
+    def _prepare(self, db: sqlite3.Connection) -> None:
+        # SQLite does not wait when it changes the journal mode, and two processes may open a new file at once.
+        deadline = time.monotonic() + self.busy_seconds
+        mode = ""
+        while not mode:
+            try:
+                mode = db.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+            except sqlite3.OperationalError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+        if mode != "wal":
+            raise StoreError(f"cannot open {self.path}: its file system does not allow write-ahead logging")
+        db.execute(f"PRAGMA synchronous = {self.synchronous}")
+        db.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+        db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")

@@ -1,0 +1,65 @@
+"""Reader threads, each question in one read transaction on a connection that never waits for the writer."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from queue import Empty, SimpleQueue
+from typing import Final, TypeVar
+
+from sessionstream.hydration.sqlite.files import Database
+
+T = TypeVar("T")
+
+READERS: Final = 4
+"""Questions answered at once."""
+
+
+class Reader:
+    """A few threads and as many connections, opened when they are first needed."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._threads = ThreadPoolExecutor(READERS, thread_name_prefix="sessionstream reader")
+        self._idle: SimpleQueue[sqlite3.Connection] = SimpleQueue()
+
+    async def ask(self, question: Callable[[sqlite3.Connection], T]) -> T:
+        """Answer a question from one instant of the file, with every commit that was acknowledged before.
+
+        Raises:
+            StoreError: SQLite failed.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._answer, question)
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Do work that needs no file, but would keep the event loop waiting."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    def close(self) -> None:
+        """Finish the questions that were asked and let go of the file. Waits: for the writer thread."""
+        self._threads.shutdown()
+        while not self._idle.empty():
+            self._idle.get().close()
+
+    def _answer(self, question: Callable[[sqlite3.Connection], T]) -> T:
+        try:
+            db = self._connection()
+            try:
+                db.execute("BEGIN")
+                answer = question(db)
+                db.execute("COMMIT")
+            except BaseException:
+                db.close()  # whatever state it is in
+                raise
+        except (sqlite3.Error, OverflowError, UnicodeError) as error:
+            raise self._database.failure(error) from error
+        self._idle.put(db)
+        return answer
+
+    def _connection(self) -> sqlite3.Connection:
+        try:
+            return self._idle.get_nowait()
+        except Empty:
+            return self._database.connect_reader()

@@ -1,0 +1,138 @@
+"""The questions a store answers, as functions that run inside a reader's transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sessionstream.errors import UnknownSchemaError
+from sessionstream.hydration.rules import check_floor
+from sessionstream.hydration.sqlite.rows import bounded, error_record
+from sessionstream.hydration.sqlite.types import ReadTypes
+from sessionstream.hydration.sqlite.writes import Stored, stored
+from sessionstream.observe import ErrorRecord
+from sessionstream.schema import SchemaRegistry
+from sessionstream.store import Cursors, LoggedEvent, StoredTimeline, UnreadableEntity, stored_digest
+from sessionstream.types import Event, Snapshot, TimelineEntity, in_snapshot_order
+
+_STATE: Final = "SELECT kind, id, created, changed, tombstone, type, payload FROM"
+_NOW: Final = f"{_STATE} entities WHERE timeline = ? AND NOT tombstone"
+_SINCE: Final = f"{_STATE} entities WHERE timeline = ? AND changed > ?"
+_AS_OF: Final = f"""{_STATE} entities WHERE timeline = :timeline AND changed <= :ordinal AND NOT tombstone
+    UNION ALL
+    {_STATE} entity_versions WHERE timeline = :timeline AND changed <= :ordinal AND superseded > :ordinal
+    AND NOT tombstone"""
+_SESSIONS: Final = """SELECT session_id FROM sessions WHERE session_id > :after AND (
+        EXISTS (SELECT 1 FROM events WHERE events.sid = sessions.sid)
+        OR EXISTS (SELECT 1 FROM entities WHERE entities.timeline = sessions.timeline))
+    UNION SELECT session_id FROM command_claims WHERE session_id > :after
+    UNION SELECT session_id FROM errors WHERE session_id > :after
+    ORDER BY session_id LIMIT :limit"""
+_ERRORS: Final = """SELECT session_id, kind, ordinal, event_name, error, raw_message, metadata, recorded_at
+    FROM errors"""
+
+
+def _count(limit: int | None) -> int:
+    return -1 if limit is None else bounded(limit)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What questions are answered with, whichever connection answers them."""
+
+    registry: SchemaRegistry
+    types: ReadTypes
+    first_epoch: int
+
+    def session(self, db: sqlite3.Connection, session_id: str) -> Stored:
+        """Return the session; one that nobody has used has no timeline, whose number is 0."""
+        return stored(db, session_id) or Stored(0, Cursors(0, 0, self.first_epoch), 0)
+
+    def cursors(self, db: sqlite3.Connection, session_id: str) -> Cursors:
+        """Return where the session stands."""
+        return self.session(db, session_id).cursors
+
+    def snapshot(self, db: sqlite3.Connection, session_id: str, as_of: int | None, since: int | None) -> Snapshot:
+        """Return the timeline now, as of an ordinal, or what changed since one.
+
+        Raises:
+            HistoryPruned: the ordinal is below the floor.
+            UnknownSchemaError: a payload's message is registered no more.
+        """
+        session = self.session(db, session_id)
+        check_floor(session_id, session.cursors.floor, as_of, since)
+        ordinal = session.cursors.timeline if as_of is None else min(as_of, session.cursors.timeline)
+        if since is not None:
+            rows = db.execute(_SINCE, (session.timeline, bounded(since)))
+        elif ordinal < session.cursors.timeline:
+            rows = db.execute(_AS_OF, {"timeline": session.timeline, "ordinal": ordinal})
+        else:
+            rows = db.execute(_NOW, (session.timeline,))
+        entities = in_snapshot_order([self._entity(db, row) for row in rows])
+        return Snapshot(session_id, ordinal, tuple(entities), session.cursors.epoch)
+
+    def timeline(self, db: sqlite3.Connection, session_id: str) -> StoredTimeline:
+        """Return the cursors and the timeline as one commit left them."""
+        session = self.session(db, session_id)
+        entities, unreadable = [], []
+        for row in db.execute(_NOW, (session.timeline,)):
+            try:
+                entities.append(self._entity(db, row))
+            except UnknownSchemaError as error:
+                kind, entity_id, created, changed = row[:4]
+                unreadable.append(UnreadableEntity(kind, entity_id, created, changed, error.payload_type))
+        return StoredTimeline(session.cursors, entities, unreadable)
+
+    def events(self, db: sqlite3.Connection, session_id: str, after: int, limit: int | None) -> list[Event]:
+        """Return logged events above ``after``, in order.
+
+        Raises:
+            UnknownSchemaError: a payload's message is registered no more.
+        """
+        session = self.session(db, session_id)
+        rows = db.execute(
+            "SELECT ordinal, event_id, name, type, payload FROM events WHERE sid = ? AND ordinal > ? "
+            "ORDER BY ordinal LIMIT ?",
+            (session.sid, bounded(max(after, session.cursors.floor - 1)), _count(limit)),
+        )
+        decode, type_name = self.registry.decode, self.types.name
+        return [
+            Event(name, decode("event", name, type_name(db, number), payload), session_id, ordinal, event_id)
+            for ordinal, event_id, name, number, payload in rows
+        ]
+
+    def find_event(self, db: sqlite3.Connection, session_id: str, event_id: str) -> LoggedEvent | None:
+        """Return what is known of the event with this id, or None."""
+        row = db.execute(
+            "SELECT ordinal, name, type, payload, digest FROM events WHERE event_id = ? AND "
+            "sid = (SELECT sid FROM sessions WHERE session_id = ?)",
+            (event_id, session_id),
+        ).fetchone()
+        if row is None:
+            return None
+        ordinal, name, number, payload, digest = row
+        return LoggedEvent(ordinal, digest or stored_digest(name, self.types.name(db, number), payload))
+
+    def _entity(self, db: sqlite3.Connection, row: tuple[Any, ...]) -> TimelineEntity:
+        kind, entity_id, created, changed, tombstone, number, data = row
+        payload = None
+        if not tombstone:
+            payload = self.registry.decode("timeline entity", kind, self.types.name(db, number), data)
+        return TimelineEntity(kind, entity_id, payload, created, changed, bool(tombstone))
+
+
+def sessions(db: sqlite3.Connection, after: str, limit: int | None) -> list[str]:
+    """Return the ids of the sessions that hold anything, sorted as Python sorts them."""
+    return [row[0] for row in db.execute(_SESSIONS, {"after": after, "limit": _count(limit)})]
+
+
+def error_records(db: sqlite3.Connection, session_id: str | None, limit: int | None) -> list[ErrorRecord]:
+    """Return the last error records of one session, or of all, in the order they came."""
+    rows: Iterable[tuple[Any, ...]]
+    if session_id is None:
+        rows = db.execute(f"{_ERRORS} ORDER BY seq DESC LIMIT ?", (_count(limit),))
+    else:
+        rows = db.execute(f"{_ERRORS} WHERE session_id = ? ORDER BY seq DESC LIMIT ?", (session_id, _count(limit)))
+    return [error_record(row) for row in rows][::-1]

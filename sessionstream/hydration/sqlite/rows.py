@@ -1,0 +1,128 @@
+"""Values to rows: everything is encoded where the store is called, so that the writer only executes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+
+from sessionstream.errors import StoreError
+from sessionstream.observe import ErrorRecord
+from sessionstream.store import Commit
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+    from sessionstream.types import TimelineEntity
+
+MAX_STORED: Final = 2**63 - 1
+"""SQLite's integers are signed."""
+
+ErrorRow: TypeAlias = tuple[str, str, str, str, str, bytes, str, int]
+
+_START: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class EntityRow(NamedTuple):
+    """A state of an entity with its payload encoded; ``message`` is None for a tombstone."""
+
+    kind: str
+    id: str
+    created: int
+    changed: int
+    message: type[Message] | None
+    payload: bytes | None
+
+
+class EventRow(NamedTuple):
+    """An event with its payload encoded."""
+
+    ordinal: int
+    event_id: str
+    name: str
+    message: type[Message]
+    payload: bytes
+
+
+def check_ordinal(session_id: str, ordinal: int) -> None:
+    """Refuse an ordinal that SQLite cannot hold.
+
+    Raises:
+        StoreError: it is above 2**63 - 1.
+    """
+    if ordinal > MAX_STORED:
+        raise StoreError(
+            f"ordinal {ordinal} of session {session_id!r} is beyond {MAX_STORED}, the highest that SQLite holds"
+        )
+
+
+def bounded(ordinal: int) -> int:
+    """Return the ordinal, or the highest that SQLite holds if that is lower: no event lies between them."""
+    return min(ordinal, MAX_STORED)
+
+
+def encode(payload: Message) -> bytes:
+    """Encode a payload; equal messages give equal bytes."""
+    return payload.SerializePartialToString(deterministic=True)
+
+
+def event_row(commit: Commit) -> EventRow | None:
+    """Return the row of the commit's event, if it has one."""
+    event = commit.event
+    if event is None:
+        return None
+    payload = event.payload
+    return EventRow(event.ordinal, event.event_id, event.name, payload.__class__, encode(payload))
+
+
+def entity_rows(entities: Iterable[TimelineEntity]) -> list[EntityRow]:
+    """Return the rows of entities."""
+    rows = []
+    for entity in entities:
+        payload = None if entity.tombstone else entity.payload
+        rows.append(
+            EntityRow(
+                entity.kind,
+                entity.id,
+                entity.created_ordinal,
+                entity.last_event_ordinal,
+                None if payload is None else payload.__class__,
+                None if payload is None else encode(payload),
+            )
+        )
+    return rows
+
+
+def _storable(text: str) -> str:
+    """Return the text, with what UTF-8 cannot say spelled out: an error record must never be refused."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def error_row(record: ErrorRecord) -> ErrorRow:
+    """Return the row of an error record, with the present time."""
+    return (
+        _storable(record.session_id),
+        record.kind,
+        str(record.ordinal),  # as text: an ordinal that no integer column holds may be what went wrong
+        _storable(record.event_name),
+        _storable(record.error),
+        bytes(record.raw_message),
+        json.dumps(dict(record.metadata)),
+        (datetime.now(UTC) - _START) // timedelta(microseconds=1),
+    )
+
+
+def error_record(row: tuple[Any, ...]) -> ErrorRecord:
+    """Return the error record of a row."""
+    session_id, kind, ordinal, event_name, error, raw_message, metadata, recorded_at = row
+    return ErrorRecord(
+        kind,
+        session_id,
+        int(ordinal),
+        event_name,
+        error,
+        raw_message,
+        json.loads(metadata),
+        _START + timedelta(microseconds=recorded_at),
+    )

@@ -1,0 +1,141 @@
+"""The tables of the file, and how an older file becomes a present one."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Final
+
+from sessionstream.errors import StoreError
+from sessionstream.hydration.rules import new_epoch
+
+APPLICATION_ID: Final = 0x53535452
+"""Marks a file as ours: "SSTR"."""
+
+# An entity's present state is in `entities`; a state that was superseded is in `entity_versions`, with the
+# ordinal at which that happened. So the timeline as of n is the present states not younger than n, and of the
+# earlier ones those that n falls into. Both hang on a timeline id, not on the session: a rebuild is written
+# beside the present timeline and becomes it by one update of `sessions.timeline`.
+#
+# What is only ever appended (events, versions) is in tables with rowids: many sessions then fill the same pages,
+# where clustering by session would rewrite one page for each of them in every transaction.
+#
+# A pruned event keeps its id, its ordinal and its digest: a repeated event must still be recognised.
+_VERSION_1: Final = (
+    "CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID",
+    """CREATE TABLE sessions (
+        sid INTEGER PRIMARY KEY,
+        session_id TEXT NOT NULL UNIQUE,
+        event_cursor INTEGER NOT NULL,
+        timeline_cursor INTEGER NOT NULL,
+        epoch INTEGER NOT NULL,
+        floor INTEGER NOT NULL DEFAULT 0,
+        timeline INTEGER NOT NULL)""",
+    "CREATE TABLE timelines (timeline INTEGER PRIMARY KEY AUTOINCREMENT, sid INTEGER NOT NULL)",
+    """CREATE TABLE payload_types (
+        type INTEGER PRIMARY KEY,
+        name TEXT NOT NULL,
+        digest BLOB NOT NULL,
+        descriptors BLOB NOT NULL,
+        UNIQUE (name, digest))""",
+    """CREATE TABLE events (
+        sid INTEGER NOT NULL,
+        ordinal INTEGER NOT NULL,
+        event_id TEXT NOT NULL,
+        name TEXT,
+        type INTEGER,
+        payload BLOB,
+        digest BLOB,
+        PRIMARY KEY (sid, ordinal))""",
+    "CREATE UNIQUE INDEX events_by_id ON events (sid, event_id)",
+    """CREATE TABLE entities (
+        timeline INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        id TEXT NOT NULL,
+        created INTEGER NOT NULL,
+        changed INTEGER NOT NULL,
+        tombstone INTEGER NOT NULL,
+        type INTEGER,
+        payload BLOB,
+        PRIMARY KEY (timeline, kind, id)) WITHOUT ROWID""",
+    "CREATE INDEX entities_by_change ON entities (timeline, changed)",
+    """CREATE TABLE entity_versions (
+        timeline INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        id TEXT NOT NULL,
+        created INTEGER NOT NULL,
+        changed INTEGER NOT NULL,
+        superseded INTEGER NOT NULL,
+        tombstone INTEGER NOT NULL,
+        type INTEGER,
+        encoding INTEGER NOT NULL DEFAULT 0,
+        payload BLOB,
+        PRIMARY KEY (timeline, kind, id, changed))""",
+    """CREATE TABLE command_claims (
+        session_id TEXT NOT NULL,
+        key TEXT NOT NULL,
+        digest BLOB NOT NULL,
+        PRIMARY KEY (session_id, key)) WITHOUT ROWID""",
+    """CREATE TABLE errors (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        session_id TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        ordinal TEXT NOT NULL,
+        event_name TEXT NOT NULL,
+        error TEXT NOT NULL,
+        raw_message BLOB NOT NULL,
+        metadata TEXT NOT NULL,
+        recorded_at INTEGER NOT NULL)""",
+    "CREATE INDEX errors_by_session ON errors (session_id, seq)",
+)
+
+MIGRATIONS: Final = (_VERSION_1,)
+"""The statements that lead from each version to the next; the first from an empty file."""
+
+VERSION: Final = len(MIGRATIONS)
+
+
+def check_identity(db: sqlite3.Connection, path: str) -> int:
+    """Return the file's version, 0 for an empty file, without changing anything.
+
+    Raises:
+        StoreError: the file is another application's, or from a newer version of this one.
+    """
+    application = db.execute("PRAGMA application_id").fetchone()[0]
+    version = int(db.execute("PRAGMA user_version").fetchone()[0])
+    if application != APPLICATION_ID:
+        tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        if application or version or tables:
+            raise StoreError(
+                f"{path} is another application's SQLite database (application_id {application}): "
+                f"give the store a file of its own"
+            )
+    if version > VERSION:
+        raise StoreError(
+            f"{path} was written by a newer version of sessionstream (schema {version}, this one knows "
+            f"{VERSION}): upgrade sessionstream, or open another file; this one was left as it is"
+        )
+    return version
+
+
+def migrate(db: sqlite3.Connection, path: str) -> None:
+    """Bring the file to the present version, in one transaction.
+
+    Raises:
+        StoreError: the file turned out to be another's, or newer.
+    """
+    if check_identity(db, path) == VERSION:
+        return
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        version = check_identity(db, path)  # again: another process may have been faster
+        for statements in MIGRATIONS[version:]:
+            for statement in statements:
+                db.execute(statement)
+        if version == 0:
+            db.execute("INSERT INTO meta VALUES ('first_epoch', ?)", (new_epoch(),))
+            db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        db.execute(f"PRAGMA user_version = {VERSION}")
+    except BaseException:
+        db.execute("ROLLBACK")
+        raise
+    db.execute("COMMIT")

@@ -1,0 +1,193 @@
+"""SQLiteStore: the asyncio face of one SQLite file."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Generator
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sessionstream.errors import StoreClosed, StoreError
+from sessionstream.hydration.rules import check_before, check_question
+from sessionstream.hydration.sqlite import reads, rows, writes
+from sessionstream.hydration.sqlite.files import Database, Synchronous
+from sessionstream.hydration.sqlite.reader import Reader
+from sessionstream.hydration.sqlite.reads import Reading
+from sessionstream.hydration.sqlite.types import ReadTypes
+from sessionstream.hydration.sqlite.writer import Writer
+from sessionstream.store import Commit, Cursors, LoggedEvent, StoredTimeline, TimelineReplacement
+from sessionstream.types import Event, Snapshot
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from sessionstream.observe import ErrorRecord
+    from sessionstream.schema import SchemaRegistry
+
+
+T = TypeVar("T")
+
+
+class Opening:
+    """A store about to be opened: await it for the store, or enter it for one that is closed at the end."""
+
+    def __init__(self, database: Database, registry: SchemaRegistry) -> None:
+        self._database = database
+        self._registry = registry
+        self._store: SQLiteStore | None = None
+
+    def __await__(self) -> Generator[Any, None, SQLiteStore]:
+        return self._open().__await__()
+
+    async def __aenter__(self) -> SQLiteStore:
+        self._store = await self._open()
+        return self._store
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._store is not None:
+            await self._store.close()
+
+    async def _open(self) -> SQLiteStore:
+        reader = Reader(self._database)
+        writer = Writer(self._database, reader.close)
+        try:
+            first_epoch = await asyncio.wrap_future(writer.opened)
+        except asyncio.CancelledError:
+            writer.stop()
+            raise
+        return SQLiteStore(self._database, writer, reader, Reading(self._registry, ReadTypes(), first_epoch))
+
+
+class SQLiteStore:
+    """A HydrationStore in one SQLite file, which several processes may share.
+
+    All writing happens in one thread, which puts whatever waits into one transaction; questions are answered by
+    other threads, which never wait for it. The event loop waits for neither disk nor lock nor thread.
+    Everything is decoded and encoded with the registry given, and only what a question touches.
+
+    A store may be used from several event loops. Close it; the file stays good even if nobody does.
+    """
+
+    def __init__(self, database: Database, writer: Writer, reader: Reader, reading: Reading) -> None:
+        """Not for callers: use ``SQLiteStore.open``."""
+        self._database = database
+        self._writer = writer
+        self._reader = reader
+        self._reading = reading
+        self._closed = False
+
+    @staticmethod
+    def open(path: str | os.PathLike[str], registry: SchemaRegistry, *, synchronous: Synchronous = "normal") -> Opening:
+        """Open the file, creating it where there is none.
+
+        ``async with SQLiteStore.open(…) as store`` closes it at the end, ``await SQLiteStore.open(…)`` leaves
+        that to the caller. Older files are brought to the present version.
+
+        With ``synchronous="full"`` a commit is acknowledged when the disk has it. With ``"normal"`` it survives
+        the end of the process at any instant; a power failure or a crash of the operating system may take the
+        last commits, as a whole each, never a part of one and never an earlier one before a later one.
+
+        Raises:
+            StoreError: the path stands for no file (``":memory:"`` does not: use MemoryStore), or, when
+                awaited, cannot be opened, is no database, another application's, or from a newer version.
+            ValueError: ``synchronous`` is neither.
+        """
+        return Opening(Database.at(path, synchronous), registry)
+
+    def commit(self, commit: Commit, /) -> asyncio.Future[None]:
+        """Hand a step to the writer; its outcome is the future's, and cancelling that changes nothing."""
+        try:
+            rows.check_ordinal(commit.session_id, commit.event_cursor)
+            event, entities = rows.event_row(commit), rows.entity_rows(commit.entities)
+            return self._writer.submit(partial(writes.commit, step=commit, event=event, entities=entities))
+        except Exception as error:  # noqa: BLE001 - raised where the outcome is awaited
+            refused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            refused.set_exception(self._refusal(error))
+            return refused
+
+    async def snapshot(self, session_id: str, *, as_of: int | None = None, since: int | None = None) -> Snapshot:
+        """Return the timeline now, as of an ordinal, or what changed since one."""
+        self._check_open()
+        check_question(as_of, since)
+        return await self._ask(partial(self._reading.snapshot, session_id=session_id, as_of=as_of, since=since))
+
+    async def events(self, session_id: str, *, after: int = 0, limit: int | None = None) -> list[Event]:
+        """Return logged events above ``after``, in order."""
+        return await self._ask(partial(self._reading.events, session_id=session_id, after=after, limit=limit))
+
+    async def find_event(self, session_id: str, event_id: str, /) -> LoggedEvent | None:
+        """Return what is known of the event with this id, or None."""
+        return await self._ask(partial(self._reading.find_event, session_id=session_id, event_id=event_id))
+
+    async def timeline(self, session_id: str, /) -> StoredTimeline:
+        """Return the cursors and the timeline as one commit left them; vanished types raise nothing here."""
+        return await self._ask(partial(self._reading.timeline, session_id=session_id))
+
+    async def cursors(self, session_id: str, /) -> Cursors:
+        """Return where the session stands."""
+        return await self._ask(partial(self._reading.cursors, session_id=session_id))
+
+    async def replace_timeline(self, replacement: TimelineReplacement, /) -> Cursors:
+        """Swap a rebuilt timeline in, under a new epoch."""
+        self._check_open()
+        rows.check_ordinal(replacement.session_id, replacement.timeline_cursor)
+        versions = await self._reader.run(partial(rows.entity_rows, replacement.versions))
+        return await self._write(partial(writes.replace_timeline, replacement=replacement, versions=versions))
+
+    async def claim_command(self, session_id: str, key: str, digest: bytes, /) -> bytes | None:
+        """Claim an idempotency key; return None, or the digest of the earlier claim."""
+        return await self._write(partial(writes.claim_command, session_id=session_id, key=key, digest=digest))
+
+    async def release_command(self, session_id: str, key: str, /) -> None:
+        """Give a claim back."""
+        await self._write(partial(writes.release_command, session_id=session_id, key=key))
+
+    async def record_error(self, record: ErrorRecord, /) -> None:
+        """Keep an error record, with the present time."""
+        await self._write(partial(writes.record_error, row=rows.error_row(record)))
+
+    async def error_records(self, session_id: str | None = None, *, limit: int | None = None) -> list[ErrorRecord]:
+        """Return the last ``limit`` error records of one session, or of all, in the order they came."""
+        return await self._ask(partial(reads.error_records, session_id=session_id, limit=limit))
+
+    async def sessions(self, *, after: str = "", limit: int | None = None) -> list[str]:
+        """Return the ids of the sessions that hold events, keys or errors, sorted."""
+        return await self._ask(partial(reads.sessions, after=after, limit=limit))
+
+    async def prune(self, session_id: str, *, before: int) -> None:
+        """Forget what only questions below ordinal ``before`` need."""
+        self._check_open()
+        check_before(before)
+        await self._write(partial(writes.prune, session_id=session_id, before=rows.bounded(before)))
+
+    async def delete_session(self, session_id: str, /) -> None:
+        """Forget all of a session but its event cursor."""
+        await self._write(partial(writes.delete_session, session_id=session_id))
+
+    async def close(self) -> None:
+        """Finish what was handed over and let go of the file. Closing twice is allowed."""
+        self._closed = True
+        self._writer.stop()
+        await asyncio.wrap_future(self._writer.closed)
+
+    async def _ask(self, question: Callable[..., T]) -> T:
+        self._check_open()
+        return await self._reader.ask(question)
+
+    async def _write(self, change: Callable[..., T]) -> T:
+        outcome: asyncio.Future[T] = self._writer.submit(change)
+        return await outcome
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreClosed(self._database.path)
+
+    def _refusal(self, error: Exception) -> Exception:
+        if isinstance(error, StoreError):
+            return error
+        refusal = StoreError(f"the commit cannot be encoded: {error}")
+        refusal.__cause__ = error
+        return refusal

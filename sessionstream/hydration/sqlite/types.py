@@ -1,0 +1,81 @@
+"""Payload types in the file: each message schema that was ever written, once, as a FileDescriptorSet.
+
+A schema is known by its message's full name and its descriptors, so a row names the very schema it was written
+with, also after the message has got another field.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from google.protobuf import descriptor_pb2
+
+if TYPE_CHECKING:
+    from google.protobuf.descriptor import FileDescriptor
+    from google.protobuf.message import Message
+
+
+def descriptor_set(message: type[Message]) -> bytes:
+    """Return the message's file and all it imports, dependencies first, as a serialized FileDescriptorSet."""
+    found: dict[str, bytes] = {}
+
+    def visit(file: FileDescriptor) -> None:
+        if file.name not in found:
+            for dependency in file.dependencies:
+                visit(dependency)
+            found[file.name] = file.serialized_pb
+
+    visit(message.DESCRIPTOR.file)  # type: ignore[arg-type]  # the stubs tell two implementations apart
+    files = [descriptor_pb2.FileDescriptorProto.FromString(data) for data in found.values()]
+    return descriptor_pb2.FileDescriptorSet(file=files).SerializeToString(deterministic=True)
+
+
+class WrittenTypes:
+    """Numbers of message classes, for the writer: looked up or inserted within the running transaction."""
+
+    def __init__(self) -> None:
+        self._known: dict[type[Message], int] = {}
+        self._pending: dict[type[Message], int] = {}
+
+    def number(self, db: sqlite3.Connection, message: type[Message]) -> int:
+        """Return the number of ``message``, inserting it where it is new."""
+        number = self._known.get(message) or self._pending.get(message)
+        if number is None:
+            descriptors = descriptor_set(message)
+            key = (message.DESCRIPTOR.full_name, sha256(descriptors).digest())
+            db.execute(
+                "INSERT OR IGNORE INTO payload_types (name, digest, descriptors) VALUES (?, ?, ?)",
+                (*key, descriptors),
+            )
+            found = db.execute("SELECT type FROM payload_types WHERE name = ? AND digest = ?", key)
+            number = self._pending[message] = int(found.fetchone()[0])
+        return number
+
+    def committed(self) -> None:
+        """Remember the numbers of the transaction, which are true from now on."""
+        if self._pending:
+            self._known.update(self._pending)
+            self._pending.clear()
+
+    def rolled_back(self) -> None:
+        """Forget the numbers of the transaction; those that were kept after all are found in the file."""
+        self._pending.clear()
+
+
+class ReadTypes:
+    """Full names of payload types by number, for readers; a number never changes its meaning."""
+
+    def __init__(self) -> None:
+        self._names: dict[int, str] = {}
+
+    def name(self, db: sqlite3.Connection, number: int) -> str:
+        """Return the full name of the message with this number."""
+        name = self._names.get(number)
+        if name is None:
+            row = db.execute("SELECT name FROM payload_types WHERE type = ?", (number,)).fetchone()
+            if row is None:
+                raise sqlite3.DatabaseError(f"payload type {number} is missing from the file")
+            name = self._names[number] = str(row[0])
+        return name
