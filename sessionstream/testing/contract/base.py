@@ -1,0 +1,56 @@
+"""How a contract test gets its store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
+from typing import Any, ClassVar, TypeVar
+
+from sessionstream.schema import SchemaRegistry
+from sessionstream.store import HydrationStore
+from sessionstream.testing.sessions import sample_registry
+
+Self = TypeVar("Self", bound="ContractBase")
+
+
+class ContractBase:
+    """Opens stores. See ``StoreContract``."""
+
+    durable: ClassVar[bool] = False
+    """Whether ``reopen`` works, so that the tests of durability apply."""
+
+    def open(self, registry: SchemaRegistry) -> AbstractAsyncContextManager[HydrationStore]:
+        """Return an async context manager that enters a fresh, empty store and closes it at the end."""
+        raise NotImplementedError(f"{type(self).__name__} has to say how its store is opened")
+
+    def reopen(self, registry: SchemaRegistry) -> AbstractAsyncContextManager[HydrationStore]:
+        """Return the same for the store that ``open`` opened last, after it was closed, with all it holds."""
+        raise NotImplementedError(f"{type(self).__name__} is durable: it has to say how its store is reopened")
+
+
+def on_fresh_store(
+    test: Callable[[Self, Any], Coroutine[Any, Any, None]],
+) -> Callable[[Self], None]:
+    """Turn ``async def test_…(self, store)`` into a plain test that opens a store and runs it."""
+
+    def run(self: Self) -> None:
+        async def with_store() -> None:
+            async with self.open(sample_registry()) as store:
+                await test(self, store)
+
+        asyncio.run(with_store())
+
+    # Not functools.wraps: pytest would follow it, and look for a fixture named `store`.
+    run.__name__, run.__qualname__, run.__doc__ = test.__name__, test.__qualname__, test.__doc__
+    run.__module__ = test.__module__
+    return run
+
+
+async def raised_by(outcome: Awaitable[object]) -> BaseException | None:
+    """Return what awaiting raises, or None."""
+    try:
+        await outcome
+    except Exception as error:  # noqa: BLE001 - that is the question
+        return error
+    return None

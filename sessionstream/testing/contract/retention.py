@@ -1,0 +1,148 @@
+"""Pruning and deleting: what is forgotten, and that everything else stays what it was."""
+
+# ruff: noqa: S101, D102 - these are tests, and their names say what they show
+from __future__ import annotations
+
+import pytest
+
+from sessionstream.errors import EventConflict, HistoryPruned
+from sessionstream.store import HydrationStore, payload_digest
+from sessionstream.testing.contract.base import ContractBase, on_fresh_store, raised_by
+from sessionstream.testing.contract.records import record
+from sessionstream.testing.contract.timelines import eventful
+from sessionstream.testing.sessions import SessionWriter, applied, drop, put
+
+
+async def check_above_floor(writer: SessionWriter, floor: int) -> None:
+    """Check that everything at or above the floor is what it was, and that what is below is refused."""
+    store, session_id = writer.store, writer.session_id
+    cursors = await store.cursors(session_id)
+    assert (cursors.event, cursors.timeline, cursors.floor) == (writer.event, writer.timeline, floor)
+    now = writer.at(writer.timeline)
+    assert (await store.snapshot(session_id)).entities == now
+    for ordinal in range(floor, writer.timeline + 2):
+        assert (await store.snapshot(session_id, as_of=ordinal)).entities == writer.at(ordinal)
+        changes = await store.snapshot(session_id, since=ordinal)
+        assert applied(writer.at(ordinal), changes.entities) == now
+    for ordinal in range(floor):
+        for question in ({"as_of": ordinal}, {"since": ordinal}):
+            with pytest.raises(HistoryPruned) as raised:
+                await store.snapshot(session_id, **question)
+            assert (raised.value.ordinal, raised.value.floor) == (ordinal, floor)
+    for after in range(max(floor - 1, 0), writer.event + 1):
+        kept = [event for event in writer.events if event.ordinal > after]
+        assert await store.events(session_id, after=after) == kept
+    assert all(event.ordinal >= floor for event in await store.events(session_id))
+
+
+class RetentionContract(ContractBase):
+    """What ``prune`` and ``delete_session`` promise."""
+
+    @pytest.mark.parametrize("before", [0, 1, 2, 3, 4, 6, 9, 10, 11])
+    def test_pruning_keeps_every_remaining_answer(self, before: int) -> None:
+        @on_fresh_store
+        async def check(_: ContractBase, store: HydrationStore) -> None:
+            writer, other = await eventful(store), await eventful(store, "other")
+            epoch = (await writer.cursors()).epoch
+            await store.prune("session", before=before)
+            await check_above_floor(writer, before)
+            await check_above_floor(other, 0)
+            assert (await writer.cursors()).epoch == epoch
+            await writer.log(put("a", "later"), put("b", "again"))
+            await check_above_floor(writer, before)
+
+        check(self)
+
+    @on_fresh_store
+    async def test_the_floor_rises_step_by_step_and_never_falls(self, store: HydrationStore) -> None:
+        writer = await eventful(store)
+        for before, floor in ((2, 2), (1, 2), (0, 2), (5, 5), (9, 9), (4, 9), (100, 11), (2**63, 11)):
+            await store.prune("session", before=before)
+            await check_above_floor(writer, floor)
+
+    @on_fresh_store
+    async def test_held_events_outlive_pruning(self, store: HydrationStore) -> None:
+        writer = await eventful(store)
+        for _ in range(2):
+            await writer.commit(writer.waiting())
+        await store.prune("session", before=1000)
+        await check_above_floor(writer, 11)
+        await writer.commit(writer.resumption(drop("a")))
+        await writer.commit(writer.resumption(put("a", "13")))
+        await check_above_floor(writer, 11)
+
+    @on_fresh_store
+    async def test_event_ids_outlive_pruning(self, store: HydrationStore) -> None:
+        writer = await eventful(store)
+        await store.prune("session", before=1000)
+        for event in writer.events:
+            found = await store.find_event("session", event.event_id)
+            assert found is not None
+            assert (found.ordinal, found.digest) == (event.ordinal, payload_digest(event.name, event.payload))
+        error = await raised_by(store.commit(writer.step(event_id=writer.events[0].event_id)))
+        assert isinstance(error, EventConflict)
+        assert error.ordinal == writer.events[0].ordinal
+        assert await store.sessions() == ["session"]
+
+    @on_fresh_store
+    async def test_pruning_below_nothing_is_a_value_error(self, store: HydrationStore) -> None:
+        writer = await eventful(store)
+        for session_id in ("session", "nobody"):
+            with pytest.raises(ValueError, match=r"."):
+                await store.prune(session_id, before=-1)
+        await check_above_floor(writer, 0)
+
+    @on_fresh_store
+    async def test_a_deleted_session_is_empty_but_for_its_ordinals(self, store: HydrationStore) -> None:
+        writer, other = await eventful(store), await eventful(store, "other")
+        for each in ("session", "other"):
+            await store.claim_command(each, "key", b"digest")
+            await store.record_error(record(each, 1))
+        await store.prune("session", before=3)
+        before = await store.cursors("session")
+        await store.delete_session("session")
+        after = await store.cursors("session")
+        assert (after.event, after.timeline, after.floor) == (before.event, before.event, 0)
+        assert after.epoch not in (0, before.epoch)
+        for question in ({}, {"as_of": 1}, {"since": 1}):
+            snapshot = await store.snapshot("session", **question)
+            assert (snapshot.entities, snapshot.epoch) == ((), after.epoch)
+        assert await store.events("session") == []
+        assert await store.find_event("session", writer.events[0].event_id) is None
+        assert await store.error_records("session") == []
+        assert await store.sessions() == ["other"]
+        assert await store.claim_command("session", "key", b"new") is None
+        await check_above_floor(other, 0)
+        assert await store.claim_command("other", "key", b"new") == b"digest"
+        assert await store.error_records() == [record("other", 1)]
+
+    @on_fresh_store
+    async def test_a_deleted_session_goes_on_above_its_ordinals(self, store: HydrationStore) -> None:
+        first = await eventful(store)
+        await first.commit(first.waiting())
+        await store.delete_session("session")
+        cursors = await store.cursors("session")
+        assert (cursors.event, cursors.held) == (first.event, False)
+        stale = SessionWriter(store)
+        assert await raised_by(store.commit(stale.step(put("a", "stale")))) is not None
+        second = SessionWriter(store)
+        second.event = second.timeline = cursors.event
+        second.states[cursors.event] = {}
+        await second.commit(second.step(put("a", "new"), event_id="event-1", epoch=cursors.epoch))
+        await second.log(drop("a"), put("b", "newer"))
+        await check_above_floor(second, 0)
+        assert (await store.cursors("session")).epoch == cursors.epoch
+        assert await store.sessions() == ["session"]
+
+    @on_fresh_store
+    async def test_every_deletion_starts_an_epoch(self, store: HydrationStore) -> None:
+        epochs = {(await store.cursors("session")).epoch}
+        writer = SessionWriter(store)
+        for _ in range(4):
+            await writer.log(put("a"))
+            epochs.add((await store.cursors("session")).epoch)
+            await store.delete_session("session")
+            writer.timeline = writer.event
+            writer.states[writer.event] = {}
+            epochs.add((await store.cursors("session")).epoch)
+        assert len(epochs) == 5

@@ -1,0 +1,264 @@
+"""A store and MemoryStore in lockstep: whatever is done to both, they answer alike."""
+
+# ruff: noqa: S101 - these are tests
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
+from typing import Any, ClassVar, Final
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from sessionstream.hydration.memory import MemoryStore
+from sessionstream.observe import ErrorRecord
+from sessionstream.schema import SchemaRegistry
+from sessionstream.store import Commit, Cursors, HydrationStore, TimelineReplacement
+from sessionstream.testing.contract.base import raised_by
+from sessionstream.testing.sessions import EVENT, KIND, OTHER_EVENT, OTHER_KIND, sample_registry
+from sessionstream.testing.strategies import payloads
+from sessionstream.types import Event, TimelineEntity
+
+_SESSIONS: Final = ("a", "会话", "🧵 x")
+_ERROR_ATTRIBUTES: Final = ("session_id", "ordinal", "floor", "event_id", "family", "name")
+
+_sessions = st.sampled_from(_SESSIONS)
+_keys = st.sampled_from([(KIND, "a"), (KIND, "ä"), (OTHER_KIND, "a")])
+_gaps = st.sampled_from([1, 1, 1, 2, 5])
+_event_ids = st.one_of(st.none(), st.sampled_from(["twice", "thrice"]))
+_bounds = st.integers(0, 40)
+
+
+class StoreMachine(RuleBasedStateMachine):
+    """Does the same to your store and to MemoryStore, and asks both everything after each step.
+
+    Override ``open``, and for a durable store ``reopen``, exactly as for ``StoreContract``; run it with
+    ``TestMyStore = MyMachine.TestCase``. Ordinals, snapshots as of and since every ordinal, events, ids, lists
+    and errors have to be equal; epochs are random, so only their changes have to be.
+    """
+
+    durable: ClassVar[bool] = False
+
+    def open(self, registry: SchemaRegistry) -> AbstractAsyncContextManager[HydrationStore]:
+        """Return an async context manager that enters a fresh, empty store and closes it at the end."""
+        raise NotImplementedError(f"{type(self).__name__} has to say how its store is opened")
+
+    def reopen(self, registry: SchemaRegistry) -> AbstractAsyncContextManager[HydrationStore]:
+        """Return the same for the store that ``open`` opened last, after it was closed, with all it holds."""
+        raise NotImplementedError(f"{type(self).__name__} is durable: it has to say how its store is reopened")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.registry = sample_registry()
+        self.runner = asyncio.Runner()
+        self.model: HydrationStore = MemoryStore(self.registry)
+        self.opened: AbstractAsyncContextManager[HydrationStore] | None = None
+        self.touched = _SESSIONS[0]
+        self.event_ids: set[str] = set()
+        self.epochs: defaultdict[str, set[tuple[int, int]]] = defaultdict(set)
+
+    @initialize()
+    def begin(self) -> None:
+        """Open the store under test."""
+        self._enter(self.open(self.registry))
+
+    def teardown(self) -> None:
+        """Close everything."""
+        if self.opened is not None:
+            self._run(self.opened.__aexit__(None, None, None))
+        self.runner.close()
+
+    @rule(session_id=_sessions, gap=_gaps, event_id=_event_ids, data=st.data())
+    def commit_event(self, session_id: str, gap: int, event_id: str | None, data: st.DataObject) -> None:
+        """An event and what it means; on a held session, an event that waits."""
+        cursors = self._cursors(session_id)
+        event = self._event(session_id, cursors.event + gap, event_id, data)
+        entities: tuple[TimelineEntity, ...] = ()
+        moved = cursors.timeline
+        if not cursors.held:
+            moved, entities = event.ordinal, self._entities(session_id, event.ordinal, data)
+        self._commit(Commit(session_id, event, entities, cursors.event, moved, cursors.timeline))
+
+    @rule(session_id=_sessions, data=st.data())
+    def hold(self, session_id: str, data: st.DataObject) -> None:
+        """An event that a projection fails on."""
+        cursors = self._cursors(session_id)
+        event = self._event(session_id, cursors.event + 1, None, data)
+        self._commit(Commit(session_id, event, (), cursors.event, cursors.timeline, cursors.timeline))
+
+    @rule(session_id=_sessions, data=st.data())
+    def resume(self, session_id: str, data: st.DataObject) -> None:
+        """The first event that waits is applied."""
+        cursors = self._cursors(session_id)
+        waiting = self._run(self.model.events(session_id, after=cursors.timeline, limit=1))
+        if waiting:
+            entities = self._entities(session_id, waiting[0].ordinal, data)
+            ordinal = waiting[0].ordinal
+            self._commit(Commit(session_id, None, entities, cursors.event, ordinal, cursors.timeline))
+
+    @rule(session_id=_sessions, event=st.integers(0, 5), timeline=st.integers(0, 5), data=st.data())
+    def commit_on_a_guess(self, session_id: str, event: int, timeline: int, data: st.DataObject) -> None:
+        """A writer that has seen something else, or by chance the same."""
+        seen = min(timeline, event)
+        step = self._event(session_id, event + 1, None, data)
+        self._commit(Commit(session_id, step, (), event, seen, seen))
+
+    @rule(session_id=_sessions, right=st.booleans(), data=st.data())
+    def commit_in_an_epoch(self, session_id: str, right: bool, data: st.DataObject) -> None:
+        """A writer that says which epoch it has seen."""
+
+        def step(epoch: int) -> Commit:
+            expected = epoch if right else epoch + 1
+            return replace(plain, expected_epoch=expected)
+
+        cursors = self._cursors(session_id)
+        event = self._event(session_id, cursors.event + 1, None, data)
+        plain = Commit(session_id, event, (), cursors.event, cursors.timeline, cursors.timeline)
+        self._both(lambda store, at: store.commit(step(at.epoch)), session_id)
+
+    @rule(session_id=_sessions, before=_bounds)
+    def prune(self, session_id: str, before: int) -> None:
+        """Old history is forgotten."""
+        self._both(lambda store, _: store.prune(session_id, before=before), session_id)
+
+    @rule(session_id=_sessions)
+    def delete(self, session_id: str) -> None:
+        """A session is deleted."""
+        self._both(lambda store, _: store.delete_session(session_id), session_id)
+
+    @rule(session_id=_sessions, stale=st.booleans(), data=st.data())
+    def rebuild(self, session_id: str, stale: bool, data: st.DataObject) -> None:
+        """A timeline is rebuilt, perhaps on cursors that are no longer true."""
+        cursors = self._cursors(session_id)
+        end = data.draw(st.integers(cursors.floor, cursors.event))
+        versions = self._versions(end, data) if end else []
+
+        def replaced(store: HydrationStore, at: Cursors) -> Awaitable[Cursors]:
+            expected = replace(at, timeline=at.timeline + 1) if stale else at
+            return store.replace_timeline(TimelineReplacement(session_id, versions, end, expected))
+
+        self._both(replaced, session_id)
+
+    @rule(session_id=_sessions, key=st.sampled_from("kl"), digest=st.sampled_from([b"1", b"2"]))
+    def claim(self, session_id: str, key: str, digest: bytes) -> None:
+        """A command with an idempotency key."""
+        self._both(lambda store, _: store.claim_command(session_id, key, digest), session_id)
+
+    @rule(session_id=_sessions, key=st.sampled_from("kl"))
+    def release(self, session_id: str, key: str) -> None:
+        """A command that failed."""
+        self._both(lambda store, _: store.release_command(session_id, key), session_id)
+
+    @rule(session_id=st.one_of(_sessions, st.just("")), words=st.text(max_size=5), raw=st.binary(max_size=5))
+    def record_error(self, session_id: str, words: str, raw: bytes) -> None:
+        """Something went wrong."""
+        record = ErrorRecord("store", session_id, 2**64 - 1, "Delta", repr(words), raw, {words: words})
+        self._both(lambda store, _: store.record_error(record), self.touched)
+
+    @precondition(lambda self: self.durable)
+    @rule()
+    def reopen_it(self) -> None:
+        """The store under test is closed and opened again."""
+        assert self.opened is not None
+        self._run(self.opened.__aexit__(None, None, None))
+        self._enter(self.reopen(self.registry))
+
+    @invariant()
+    def they_answer_alike(self) -> None:
+        """Both are asked everything about the session that was touched last."""
+        if self.opened is None:
+            return
+        session_id, end = self.touched, self._cursors(self.touched).event
+        self._both(lambda store, _: store.snapshot(session_id), session_id)
+        for ordinal in range(end + 2):
+            self._both(lambda store, _, at=ordinal: store.snapshot(session_id, as_of=at), session_id)
+            self._both(lambda store, _, at=ordinal: store.snapshot(session_id, since=at), session_id)
+        for after, limit in ((0, None), (end // 2, None), (end // 2, 2)):
+            self._both(lambda store, _, a=after, n=limit: store.events(session_id, after=a, limit=n), session_id)
+        for event_id in sorted(self.event_ids):
+            self._both(lambda store, _, it=event_id: store.find_event(session_id, it), session_id)
+        self._both(lambda store, _: store.sessions(), session_id)
+        self._both(lambda store, _: store.error_records(), session_id)
+        self._both(lambda store, _: store.error_records(session_id, limit=2), session_id)
+
+    def _enter(self, opened: AbstractAsyncContextManager[HydrationStore]) -> None:
+        self.store = self._run(opened.__aenter__())
+        self.opened = opened
+
+    def _run(self, outcome: Awaitable[Any]) -> Any:
+        async def wait() -> Any:
+            return await outcome
+
+        return self.runner.run(wait())
+
+    def _cursors(self, session_id: str) -> Cursors:
+        cursors: Cursors = self._run(self.model.cursors(session_id))
+        return cursors
+
+    def _commit(self, commit: Commit) -> None:
+        self._both(lambda store, _: store.commit(commit), commit.session_id)
+
+    def _both(self, act: Callable[..., Awaitable[Any]], session_id: str) -> None:
+        """Do the same to both stores; they have to answer, and to stand, alike."""
+
+        async def outcome(store: HydrationStore) -> tuple[object, object, Cursors]:
+            answers: list[Any] = []
+
+            async def ask() -> None:
+                answers.append(await act(store, await store.cursors(session_id)))
+
+            error = await raised_by(ask())
+            return _comparable(answers[0] if answers else None), _known(error), await store.cursors(session_id)
+
+        self.touched = session_id
+        wanted, expected, model = self._run(outcome(self.model))
+        got, raised, tested = self._run(outcome(self.store))
+        assert raised == expected
+        assert got == wanted
+        assert replace(tested, epoch=0) == replace(model, epoch=0)
+        assert tested.epoch != 0
+        pairs = self.epochs[session_id]
+        pairs.add((model.epoch, tested.epoch))
+        alike = len(pairs) == len({pair[0] for pair in pairs}) == len({pair[1] for pair in pairs})
+        assert alike, "the epoch has to change when, and only when, the model's does"
+
+    def _event(self, session_id: str, ordinal: int, event_id: str | None, data: st.DataObject) -> Event:
+        name = data.draw(st.sampled_from([EVENT, OTHER_EVENT]))
+        message = self.registry.event_schema(name)
+        assert message is not None
+        chosen = event_id or f"event-{ordinal}"
+        self.event_ids.add(chosen)
+        return Event(name, data.draw(payloads(message)), session_id, ordinal, chosen)
+
+    def _entities(self, session_id: str, ordinal: int, data: st.DataObject) -> tuple[TimelineEntity, ...]:
+        timeline = self._run(self.model.timeline(session_id))
+        present = {(entity.kind, entity.id): entity.created_ordinal for entity in timeline.entities}
+        return tuple(
+            self._entity(key, present.get(key, ordinal), ordinal, data)
+            for key in data.draw(st.lists(_keys, max_size=3, unique=True))
+        )
+
+    def _entity(self, key: tuple[str, str], created: int, ordinal: int, data: st.DataObject) -> TimelineEntity:
+        message = self.registry.timeline_entity_schema(key[0])
+        assert message is not None
+        payload = data.draw(st.one_of(st.none(), payloads(message)))
+        return TimelineEntity(*key, payload, created, ordinal, tombstone=payload is None)
+
+    def _versions(self, end: int, data: st.DataObject) -> list[TimelineEntity]:
+        changes = data.draw(st.sets(st.tuples(st.integers(1, end), _keys), max_size=8))
+        return [self._entity(key, ordinal, ordinal, data) for ordinal, key in sorted(changes)]
+
+
+def _known(error: BaseException | None) -> object:
+    """Return what of an error is part of the contract; its wording is not."""
+    if error is None:
+        return None
+    facts = {name: getattr(error, name) for name in _ERROR_ATTRIBUTES if hasattr(error, name)}
+    return type(error), facts
+
+
+def _comparable(answer: object) -> object:
+    return replace(answer, epoch=0) if isinstance(answer, Cursors) else answer

@@ -1,0 +1,254 @@
+"""Hypothesis strategies for what goes through a hub: ids, stream ids, ordinals, payloads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from google.protobuf import any_pb2, duration_pb2, empty_pb2, field_mask_pb2, timestamp_pb2, wrappers_pb2
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
+from hypothesis import strategies as st
+
+from sessionstream.ordinals import MAX_ORDINAL, SEQUENCE_LIMIT
+
+if TYPE_CHECKING:
+    from sessionstream.schema import Family, SchemaRegistry
+
+M = TypeVar("M", bound=Message)
+
+_MAX_MILLISECONDS: Final = MAX_ORDINAL // SEQUENCE_LIMIT
+
+
+def session_ids(*, max_size: int = 40) -> st.SearchStrategy[str]:
+    """Ids that every store has to keep: any Unicode but NUL and lone surrogates, never blank."""
+    letters = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
+    return st.text(letters, min_size=1, max_size=max_size).filter(lambda text: not text.isspace())
+
+
+def ordinals(*, min_value: int = 0, max_value: int = MAX_ORDINAL) -> st.SearchStrategy[int]:
+    """Ordinals, small ones and those near the limits of 32, 63 and 64 bits more often than others."""
+    corners = [
+        value
+        for middle in (2**31, 2**32, 2**53, 2**63, 2**64)
+        for value in range(middle - 2, middle + 2)
+        if min_value <= value <= max_value
+    ]
+    spread = st.one_of(st.integers(min_value, min(max_value, min_value + 20)), st.integers(min_value, max_value))
+    return st.one_of(spread, st.sampled_from(corners)) if corners else spread
+
+
+def stream_ids() -> st.SearchStrategy[str]:
+    """Stream ids ``<milliseconds>-<sequence>``: valid ones, extreme ones, and malformed ones."""
+    return st.one_of(_valid_stream_ids(), _extreme_stream_ids(), _malformed_stream_ids())
+
+
+def _join(milliseconds: st.SearchStrategy[int], sequence: st.SearchStrategy[int]) -> st.SearchStrategy[str]:
+    return st.builds("{}-{}".format, milliseconds, sequence)
+
+
+def _valid_stream_ids() -> st.SearchStrategy[str]:
+    return st.one_of(
+        _join(st.integers(0, 30), st.integers(0, 3)),
+        _join(st.integers(0, _MAX_MILLISECONDS - 1), st.integers(0, SEQUENCE_LIMIT - 1)),
+    )
+
+
+def _extreme_stream_ids() -> st.SearchStrategy[str]:
+    edge = st.integers(_MAX_MILLISECONDS - 1, _MAX_MILLISECONDS + 1)
+    return st.one_of(
+        _join(st.integers(0, 30), st.integers(SEQUENCE_LIMIT - 1, SEQUENCE_LIMIT + 1)),
+        _join(edge, st.integers(MAX_ORDINAL % SEQUENCE_LIMIT - 2, MAX_ORDINAL % SEQUENCE_LIMIT + 2)),
+        _join(st.integers(2**63, 2**65), st.integers(0, 2**65)),
+    )
+
+
+def _malformed_stream_ids() -> st.SearchStrategy[str]:
+    known = ["", "-", "1", "1-", "-1", "1-2-3", "a-b", " 1-2", "1-2\n", "+1-2", "1--2", "1_0-1", "²-1", "\u0661-\u0662"]
+    return st.one_of(st.sampled_from(known), st.text(max_size=12))
+
+
+def registered_payloads(registry: SchemaRegistry, family: Family) -> st.SearchStrategy[tuple[str, Message]]:
+    """Pairs of a name registered in the family and a random payload for it.
+
+    Raises:
+        ValueError: when drawn, if nothing is registered in the family.
+    """
+    schemas = {
+        "command": registry.command_schema,
+        "event": registry.event_schema,
+        "ui event": registry.ui_event_schema,
+        "timeline entity": registry.timeline_entity_schema,
+    }[family]
+    names = registry.names(family)
+    if not names:
+        return st.deferred(lambda: _nothing_registered(family))
+    return st.sampled_from(names).flatmap(lambda name: st.tuples(st.just(name), payloads(_known(schemas(name)))))
+
+
+def _nothing_registered(family: str) -> st.SearchStrategy[Any]:
+    raise ValueError(f"no {family} is registered: there is no payload to draw")
+
+
+def _known(message: type[Message] | None) -> type[Message]:
+    if message is None:
+        raise LookupError("the registry changed while payloads were drawn")
+    return message
+
+
+def payloads(message: type[M], *, max_depth: int = 3) -> st.SearchStrategy[M]:
+    """Random messages of a class: every field type, repeated and map fields, oneofs, nesting and recursion.
+
+    Numbers are finite, so that equal messages compare equal. ``Any`` holds one of protobuf's well-known
+    messages; ``Timestamp`` and ``Duration`` are in their valid ranges. Messages nested deeper than ``max_depth``
+    stay empty.
+    """
+    return _messages(message, max_depth)
+
+
+@st.composite
+def _messages(draw: st.DrawFn, message: type[M], depth: int) -> M:
+    result = message()
+    _fill(draw, result, depth)
+    return result
+
+
+def _fill(draw: st.DrawFn, message: Message, depth: int) -> None:
+    special = _SPECIAL.get(message.DESCRIPTOR.full_name)
+    if special is not None:
+        special(draw, message)
+        return
+    if depth < 0:
+        return
+    for field in _chosen_fields(draw, message.DESCRIPTOR):
+        if _is_repeated(field):
+            _fill_repeated(draw, message, field, depth)
+        elif field.message_type is None:
+            setattr(message, field.name, draw(_scalars(field)))
+        else:
+            inner = getattr(message, field.name)
+            inner.SetInParent()
+            _fill(draw, inner, depth - 1)
+
+
+def _chosen_fields(draw: st.DrawFn, descriptor: Any) -> list[FieldDescriptor]:
+    """Choose which fields to set: at most one of each oneof, every required one, few that nest further."""
+    alone = [field for field in descriptor.fields if field.containing_oneof is None]
+    nesting = [field for field in alone if field.message_type is not None and not _is_required(field)]
+    chosen = [field for field in alone if field not in nesting and (_is_required(field) or draw(st.booleans()))]
+    if nesting:
+        chosen += draw(st.lists(st.sampled_from(nesting), max_size=2, unique_by=lambda field: field.number))
+    members = [draw(st.sampled_from([None, *oneof.fields])) for oneof in descriptor.oneofs]
+    return chosen + [field for field in members if field is not None]
+
+
+def _is_repeated(field: Any) -> bool:
+    known = getattr(field, "is_repeated", None)  # where it exists, `label` warns or is gone
+    return bool(field.label == FieldDescriptor.LABEL_REPEATED if known is None else known)
+
+
+def _is_required(field: Any) -> bool:
+    known = getattr(field, "is_required", None)
+    return bool(field.label == FieldDescriptor.LABEL_REQUIRED if known is None else known)
+
+
+def _fill_repeated(draw: st.DrawFn, message: Message, field: FieldDescriptor, depth: int) -> None:
+    container, size = getattr(message, field.name), draw(st.integers(0, 3))
+    inner = field.message_type
+    if inner is not None and inner.GetOptions().map_entry:
+        key, value = inner.fields_by_name["key"], inner.fields_by_name["value"]
+        for _ in range(size):
+            chosen = draw(_scalars(key))
+            if value.message_type is None:
+                container[chosen] = draw(_scalars(value))
+            else:
+                container[chosen].Clear()  # in case the key was drawn before
+                _fill(draw, container[chosen], depth - 1)
+    elif inner is None:
+        container.extend(draw(st.lists(_scalars(field), max_size=3)))
+    else:
+        for _ in range(size):
+            _fill(draw, container.add(), depth - 1)
+
+
+def _integers(bits: int, *, signed: bool) -> st.SearchStrategy[int]:
+    return st.integers(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else st.integers(0, 2**bits - 1)
+
+
+def _floats(width: int) -> st.SearchStrategy[float]:
+    return st.floats(allow_nan=False, allow_infinity=False, width=32 if width == 32 else 64)
+
+
+_SCALARS: Final[dict[int, st.SearchStrategy[Any]]] = {
+    FieldDescriptor.CPPTYPE_INT32: _integers(32, signed=True),
+    FieldDescriptor.CPPTYPE_INT64: _integers(64, signed=True),
+    FieldDescriptor.CPPTYPE_UINT32: _integers(32, signed=False),
+    FieldDescriptor.CPPTYPE_UINT64: _integers(64, signed=False),
+    FieldDescriptor.CPPTYPE_FLOAT: _floats(32),
+    FieldDescriptor.CPPTYPE_DOUBLE: _floats(64),
+    FieldDescriptor.CPPTYPE_BOOL: st.booleans(),
+}
+
+
+def _scalars(field: FieldDescriptor) -> st.SearchStrategy[Any]:
+    if field.enum_type is not None:
+        return st.sampled_from([value.number for value in field.enum_type.values])
+    if field.type == FieldDescriptor.TYPE_BYTES:
+        return st.binary(max_size=12)
+    if field.type == FieldDescriptor.TYPE_STRING:
+        return st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+    return _SCALARS[field.cpp_type]
+
+
+def _fill_timestamp(draw: st.DrawFn, message: Message) -> None:
+    message.MergeFrom(
+        timestamp_pb2.Timestamp(
+            seconds=draw(st.integers(-62_135_596_800, 253_402_300_799)), nanos=draw(st.integers(0, 999_999_999))
+        )
+    )
+
+
+def _fill_duration(draw: st.DrawFn, message: Message) -> None:
+    sign = draw(st.sampled_from([1, -1]))
+    seconds, nanos = draw(st.integers(0, 315_576_000_000)), draw(st.integers(0, 999_999_999))
+    message.MergeFrom(duration_pb2.Duration(seconds=sign * seconds, nanos=sign * nanos))
+
+
+def _fill_field_mask(draw: st.DrawFn, message: Message) -> None:
+    paths = st.from_regex(r"[a-z]{1,6}(\.[a-z]{1,6})?", fullmatch=True)
+    message.MergeFrom(field_mask_pb2.FieldMask(paths=draw(st.lists(paths, max_size=3))))
+
+
+def _fill_any(draw: st.DrawFn, message: Message) -> None:
+    inner = draw(st.sampled_from([empty_pb2.Empty, wrappers_pb2.StringValue, timestamp_pb2.Timestamp]))()
+    _fill(draw, inner, 0)
+    packed = any_pb2.Any()
+    packed.Pack(inner)
+    message.MergeFrom(packed)
+
+
+def _fill_value(draw: st.DrawFn, message: Any) -> None:
+    """A google.protobuf.Value always has a kind; one without is no JSON."""
+    kind = draw(st.sampled_from(["null", "number", "string", "bool", "list", "struct"]))
+    if kind == "null":
+        message.null_value = 0
+    elif kind == "number":
+        message.number_value = draw(_floats(64))
+    elif kind == "string":
+        message.string_value = draw(st.text(st.characters(exclude_categories=["Cs"]), max_size=8))
+    elif kind == "bool":
+        message.bool_value = draw(st.booleans())
+    elif kind == "list":
+        message.list_value.SetInParent()
+        message.list_value.extend(draw(st.lists(st.booleans(), max_size=2)))
+    else:
+        message.struct_value.SetInParent()
+        message.struct_value.update(draw(st.dictionaries(st.text("abc", max_size=3), st.booleans(), max_size=2)))
+
+
+_SPECIAL: Final = {
+    "google.protobuf.Timestamp": _fill_timestamp,
+    "google.protobuf.Duration": _fill_duration,
+    "google.protobuf.FieldMask": _fill_field_mask,
+    "google.protobuf.Any": _fill_any,
+    "google.protobuf.Value": _fill_value,
+}

@@ -1,0 +1,75 @@
+"""Every store of this distribution keeps the contract."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from sessionstream.hydration.memory import MemoryStore
+from sessionstream.hydration.sqlite import SQLiteStore
+from sessionstream.schema import SchemaRegistry
+from sessionstream.store import HydrationStore
+from sessionstream.testing.store_contract import StoreContract
+from sessionstream.testing.store_machine import StoreMachine
+
+
+@asynccontextmanager
+async def memory(registry: SchemaRegistry) -> AsyncIterator[HydrationStore]:
+    store = MemoryStore(registry)
+    yield store
+    await store.close()
+
+
+class TestMemoryStore(StoreContract):
+    def open(self, registry: SchemaRegistry) -> AbstractAsyncContextManager[HydrationStore]:
+        return memory(registry)
+
+
+class TestSQLiteStore(StoreContract):
+    durable = True
+
+    @pytest.fixture(autouse=True)
+    def place(self, tmp_path: Path) -> None:
+        self.path = tmp_path / "sessions.db"
+
+    def open(self, registry: SchemaRegistry) -> AbstractAsyncContextManager[HydrationStore]:
+        return SQLiteStore.open(self.path, registry)
+
+    def reopen(self, registry: SchemaRegistry) -> AbstractAsyncContextManager[HydrationStore]:
+        return SQLiteStore.open(self.path, registry)
+
+
+class SQLiteMachine(StoreMachine):
+    durable = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.directory = TemporaryDirectory()
+
+    def open(self, registry: SchemaRegistry) -> AbstractAsyncContextManager[HydrationStore]:
+        return SQLiteStore.open(Path(self.directory.name) / "sessions.db", registry)
+
+    def reopen(self, registry: SchemaRegistry) -> AbstractAsyncContextManager[HydrationStore]:
+        return self.open(registry)
+
+    def teardown(self) -> None:
+        super().teardown()
+        self.directory.cleanup()
+
+
+class MemoryMachine(StoreMachine):
+    def open(self, registry: SchemaRegistry) -> AbstractAsyncContextManager[HydrationStore]:
+        return memory(registry)
+
+
+QUICK = settings(max_examples=20, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck))
+
+TestSQLiteInLockstep = SQLiteMachine.TestCase
+TestSQLiteInLockstep.settings = QUICK
+TestMemoryInLockstep = MemoryMachine.TestCase
+TestMemoryInLockstep.settings = QUICK
