@@ -31,8 +31,9 @@ demo: $(STAMP) ## lint a sample app, stream a chat, kill the process, carry on (
 test: $(STAMP) ## every test (a few minutes)
 	@$(BIN)/python -m pytest
 
-torture: $(STAMP) ## the long tests too
-	@$(BIN)/python -m pytest -m torture
+torture: $(STAMP) ## the properties, searched for hours instead of seconds
+	@HYPOTHESIS_PROFILE=torture $(BIN)/python -m pytest -m "torture or not torture" --timeout=0 \
+		tests/properties tests/contracts tests/lint
 
 coverage: $(STAMP) ## the tests with branch coverage
 	@$(BIN)/coverage erase

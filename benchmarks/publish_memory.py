@@ -12,11 +12,13 @@ import asyncio
 import time
 from collections.abc import Iterable
 from statistics import median
-
-from google.protobuf.message import Message
+from typing import TYPE_CHECKING
 
 from sessionstream import Event, Hub, SchemaRegistry, Session, TimelineEntity, TimelineView, UIEvent
 from sessionstream.examples.chatdemo.v1.chat_pb2 import ChatMessageEntity, ChatMessageUpdate, TokensDeltaEvent
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
 
 EVENTS = 5_000
 ROUNDS = 7
@@ -36,7 +38,7 @@ def timeline_projection(event: Event, session: Session, view: TimelineView) -> I
     return [TimelineEntity("Message", payload.message_id, ChatMessageEntity(text=payload.chunk))]
 
 
-def registry() -> SchemaRegistry:
+def new_schemas() -> SchemaRegistry:
     schemas = SchemaRegistry()
     schemas.register_event("Delta", TokensDeltaEvent)
     schemas.register_ui_event("Appended", ChatMessageUpdate)
@@ -45,7 +47,7 @@ def registry() -> SchemaRegistry:
 
 
 def new_hub(sink: list[object]) -> Hub:
-    hub = Hub(registry(), fanout=lambda session_id, ordinal, events: sink.append(events))
+    hub = Hub(new_schemas(), fanout=lambda session_id, ordinal, events: sink.append(events))
     hub.register_ui_projection(ui_projection)
     hub.register_timeline_projection(timeline_projection)
     return hub
@@ -85,9 +87,7 @@ class BareLoop:
         view = _BareView(self._entities)
         kept = Event(event.name, _copy(event.payload), event.session_id, len(self._log) + 1)
         shown = Event(event.name, _copy(kept.payload), event.session_id, kept.ordinal)
-        ui_events = [
-            UIEvent(item.name, _copy(item.payload)) for item in ui_projection(shown, self._session, view)
-        ]
+        ui_events = [UIEvent(item.name, _copy(item.payload)) for item in ui_projection(shown, self._session, view)]
         shown = Event(event.name, _copy(kept.payload), event.session_id, kept.ordinal)
         for item in timeline_projection(shown, self._session, view):
             assert item.payload is not None

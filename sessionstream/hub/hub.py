@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from sessionstream.hub import replay
 from sessionstream.hub.commands import CommandHandler, Commands
@@ -139,7 +139,7 @@ class Hub:
         Raises:
             TypeError: it is neither a function nor an object with a ``publish_ui`` method.
         """
-        publish_ui: Any = getattr(fanout, "publish_ui", fanout)
+        publish_ui = cast("FanoutFunction | None", getattr(fanout, "publish_ui", fanout))
         if publish_ui is not None and not callable(publish_ui):
             raise TypeError(
                 f"a fan-out is a function (session_id, ordinal, events), or an object with such a "

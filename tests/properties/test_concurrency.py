@@ -13,7 +13,7 @@ from pathlib import Path
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from sessionstream import (
     Event,
@@ -115,7 +115,6 @@ def on_every_store(scenario: Scenario, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])
-@settings(max_examples=25)
 @given(plan=st.lists(st.tuples(st.integers(0, 1), SESSIONS), min_size=2, max_size=24))
 def test_a_storm_of_publishers_lands_once_each(kind: str, plan: list[tuple[int, str]]) -> None:
     async def scenario(store: HydrationStore, registry: SchemaRegistry) -> None:
@@ -134,7 +133,6 @@ def test_a_storm_of_publishers_lands_once_each(kind: str, plan: list[tuple[int, 
 
 
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])
-@settings(max_examples=25)
 @given(
     victims=st.lists(st.tuples(SESSIONS, st.integers(0, 12)), min_size=1, max_size=8),
     bystanders=st.lists(SESSIONS, max_size=6),
