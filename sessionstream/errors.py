@@ -48,6 +48,14 @@ def _revive(cls: type[SessionstreamError], args: tuple[object, ...]) -> Sessions
     return error
 
 
+def words(error: BaseException) -> str:
+    """Return an exception's type and words, as messages and error records show them; never fails itself."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception as failure:  # noqa: BLE001 - somebody else's __str__ must not hide the error it belongs to
+        return f"{type(error).__name__} (whose message raised {type(failure).__name__})"
+
+
 class SessionstreamError(Exception):
     """The root: catching it catches everything this library raises on purpose."""
 
@@ -244,7 +252,7 @@ class ProjectionError(SessionstreamError):
     def __init__(self, event: Event, projector: str, cause: BaseException) -> None:
         super().__init__(
             f"{projector} failed on event {event.name!r} (session {event.session_id!r}, ordinal "
-            f"{event.ordinal}): {type(cause).__name__}: {cause}. The event is stored and holds its "
+            f"{event.ordinal}): {words(cause)}. The event is stored and holds its "
             f"session; mend the projection and publish again, or call retry_timeline"
         )
         self.event = event

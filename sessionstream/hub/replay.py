@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from sessionstream.errors import HistoryPruned, OrdinalConflict
+from sessionstream.errors import HistoryPruned, OrdinalConflict, words
 from sessionstream.hub.completion import Completion
 from sessionstream.hub.lane import Projecting
 from sessionstream.hub.projecting import ProjectorFailed
-from sessionstream.hub.reporting import copy_event, words
+from sessionstream.hub.reporting import copy_event
 from sessionstream.hub.timeline import Timeline, copy_entity
 from sessionstream.hub.turn import MAX_ATTEMPTS
 from sessionstream.observe import ErrorRecord, PipelineRecord

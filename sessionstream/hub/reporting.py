@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from sessionstream.errors import words
 from sessionstream.observe import ErrorObserver, ErrorRecord, PipelineObserver, PipelineRecord
 from sessionstream.schema import copy_message
 from sessionstream.types import Event, UIEvent
@@ -14,11 +15,6 @@ if TYPE_CHECKING:
     from sessionstream.store import HydrationStore
 
 _log = logging.getLogger("sessionstream")
-
-
-def words(error: BaseException) -> str:
-    """Return an exception's type and words, as error records keep them."""
-    return f"{type(error).__name__}: {error}"
 
 
 class Reporter:

@@ -21,10 +21,11 @@ from sessionstream.errors import (
     ProjectionError,
     SchemaError,
     SessionHeld,
+    words,
 )
 from sessionstream.hub.lane import Projecting
 from sessionstream.hub.projecting import ProjectorFailed
-from sessionstream.hub.reporting import copy_event, copy_ui_event, words
+from sessionstream.hub.reporting import copy_event, copy_ui_event
 from sessionstream.hub.timeline import Timeline, copy_entity
 from sessionstream.observe import ErrorKind, ErrorRecord, Mode, PipelineRecord
 from sessionstream.ordinals import assign_ordinal

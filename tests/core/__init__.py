@@ -1,0 +1,1 @@
+"""The modules below the hub, file by file."""

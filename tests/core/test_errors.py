@@ -1,0 +1,229 @@
+"""The error tree: drawn as it is, and every error survives a trip through pickle."""
+
+from __future__ import annotations
+
+import inspect
+import pickle
+import re
+
+import pytest
+
+from sessionstream import errors
+from sessionstream.errors import (
+    BusError,
+    CommandConflict,
+    CommandError,
+    DuplicateCommandError,
+    DuplicateSchemaError,
+    EventConflict,
+    HistoryPruned,
+    HubClosed,
+    HubError,
+    InvalidIdError,
+    InvalidNameError,
+    LaneReentryError,
+    OrdinalConflict,
+    OrdinalExhausted,
+    PayloadDecodeError,
+    PayloadTypeError,
+    ProjectionError,
+    SchemaError,
+    SessionHeld,
+    SessionstreamError,
+    StoreClosed,
+    StoreError,
+    StructPayloadError,
+    TransportError,
+    UnknownCommandError,
+    UnknownSchemaError,
+)
+from sessionstream.examples.chatdemo.v1.chat_pb2 import TokensDeltaEvent
+from sessionstream.types import Event
+
+EVENT = Event("Said", TokensDeltaEvent(chunk="x"), "s-1", 7, "id-1")
+
+
+class WordlessError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+def every_class() -> list[type[SessionstreamError]]:
+    found = [cls for _, cls in inspect.getmembers(errors, inspect.isclass) if issubclass(cls, SessionstreamError)]
+    assert len(found) > 20
+    return found
+
+
+def drawn_tree() -> dict[str, str]:
+    """Read the drawing: class name → name of the class it hangs from."""
+    assert errors.__doc__ is not None
+    parents: dict[str, str] = {}
+    path: list[str] = []
+    for line in errors.__doc__.splitlines():
+        match = re.match(r"^    (?P<branches>[│├└─ ]*)(?P<name>[A-Z]\w+)", line)
+        if match is None:
+            continue
+        depth = len(match["branches"]) // 4
+        del path[depth:]
+        path.append(match["name"])
+        if depth:
+            parents[path[-1]] = path[-2]
+    return parents
+
+
+def test_the_drawing_is_the_tree() -> None:
+    real = {cls.__name__: cls.__bases__[0].__name__ for cls in every_class() if cls is not SessionstreamError}
+    assert drawn_tree() == real
+
+
+def test_the_contract_s_tree_holds() -> None:
+    promised: dict[type, list[type]] = {
+        SchemaError: [UnknownSchemaError, DuplicateSchemaError, PayloadTypeError, StructPayloadError],
+        CommandError: [UnknownCommandError, DuplicateCommandError, CommandConflict],
+        HubError: [HubClosed, LaneReentryError],
+        StoreError: [OrdinalConflict, OrdinalExhausted, EventConflict, HistoryPruned, StoreClosed],
+        SessionstreamError: [
+            SchemaError,
+            InvalidIdError,
+            CommandError,
+            ProjectionError,
+            SessionHeld,
+            HubError,
+            StoreError,
+            BusError,
+            TransportError,
+        ],
+    }
+    for parent, children in promised.items():
+        assert [child.__bases__ for child in children] == [(parent,)] * len(children)
+
+
+SAMPLES: list[SessionstreamError] = [
+    SessionstreamError("anything"),
+    SchemaError("words", family="event", name="Said"),
+    InvalidNameError("event", ""),
+    UnknownSchemaError("event", "Said"),
+    UnknownSchemaError("timeline entity", "Text", payload_type="a.B"),
+    DuplicateSchemaError("ui event", "Told", existing="a.B", offender="a.C"),
+    PayloadTypeError("command", "Say", expected="a.B", got="a.C"),
+    PayloadTypeError("command", "Say", expected="", got="the class builtins.int"),
+    PayloadDecodeError("command", "Say", expected="a.B", reason="not JSON"),
+    StructPayloadError("event", "Said"),
+    InvalidIdError("session id", "", "it is empty"),
+    CommandError("words", name="Say"),
+    UnknownCommandError("Say"),
+    DuplicateCommandError("Say"),
+    CommandConflict("s-1", "key-1", name="Say"),
+    ProjectionError(EVENT, "timeline projection app.write", ValueError("no")),
+    SessionHeld(EVENT, 3),
+    HubError("words"),
+    HubClosed(),
+    LaneReentryError("s-1"),
+    StoreError("the disk is full"),
+    OrdinalConflict("s-1", expected=4, actual=5),
+    OrdinalExhausted("s-1", 2**64 - 1),
+    EventConflict("s-1", "id-1", 3),
+    HistoryPruned("s-1", 2, 9),
+    StoreClosed("the memory store"),
+    BusError("words"),
+    TransportError("words"),
+]
+
+
+def test_every_class_has_a_sample() -> None:
+    assert {type(sample) for sample in SAMPLES} == set(every_class())
+
+
+@pytest.mark.parametrize("error", SAMPLES, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
+def test_errors_survive_pickling(error: SessionstreamError, protocol: int) -> None:
+    error.add_note("a note")
+    back = pickle.loads(pickle.dumps(error, protocol))
+    assert type(back) is type(error)
+    assert str(back) == str(error)
+    assert back.args == error.args
+    assert vars(back) == vars(error)
+
+
+@pytest.mark.parametrize(
+    ("error", "attributes", "named"),
+    [
+        (InvalidNameError("event", " "), {"family": "event", "name": " "}, ["event name ' '"]),
+        (
+            UnknownSchemaError("ui event", "Told"),
+            {"family": "ui event", "name": "Told", "payload_type": ""},
+            ["'Told'", "register_ui_event('Told'"],
+        ),
+        (
+            UnknownSchemaError("timeline entity", "Text", payload_type="a.B"),
+            {"family": "timeline entity", "name": "Text", "payload_type": "a.B"},
+            ["'Text'", "a.B", "register_timeline_entity('Text'"],
+        ),
+        (
+            DuplicateSchemaError("event", "Said", existing="a.B", offender="a.C"),
+            {"family": "event", "name": "Said", "existing": "a.B", "offender": "a.C"},
+            ["'Said'", "a.B", "a.C"],
+        ),
+        (
+            PayloadTypeError("event", "Said", expected="a.C", got="a.B"),
+            {"family": "event", "name": "Said", "expected": "a.C", "got": "a.B"},
+            ["event 'Said' payload type mismatch: got a.B, want a.C"],
+        ),
+        (
+            PayloadDecodeError("command", "Say", expected="a.B", reason="odd"),
+            {"family": "command", "name": "Say", "expected": "a.B", "reason": "odd"},
+            ["'Say'", "a.B", "odd"],
+        ),
+        (
+            StructPayloadError("event", "Said"),
+            {"family": "event", "name": "Said"},
+            ["'Said'", "google.protobuf.Struct", "define a message"],
+        ),
+        (InvalidIdError("session id", 5, "it is 5"), {"what": "session id", "value": 5}, ["session id 5", "it is 5"]),
+        (UnknownCommandError("Say"), {"name": "Say"}, ["'Say'", "register_command('Say'"]),
+        (DuplicateCommandError("Say"), {"name": "Say"}, ["'Say'"]),
+        (
+            CommandConflict("s-1", "key-1", name="Say"),
+            {"session_id": "s-1", "key": "key-1", "name": "Say"},
+            ["'s-1'", "'key-1'", "'Say'", "new key"],
+        ),
+        (
+            ProjectionError(EVENT, "timeline projection app.write", ValueError("odd")),
+            {"event": EVENT, "projector": "timeline projection app.write"},
+            ["'Said'", "'s-1'", "7", "app.write", "ValueError: odd", "retry_timeline"],
+        ),
+        (SessionHeld(EVENT, 3), {"event": EVENT, "failed_ordinal": 3}, ["'s-1'", "3", "'Said'", "7"]),
+        (LaneReentryError("s-1"), {"session_id": "s-1"}, ["'s-1'", "command handler"]),
+        (
+            OrdinalConflict("s-1", expected=4, actual=5),
+            {"session_id": "s-1", "expected": 4, "actual": 5},
+            ["'s-1'", "4", "5"],
+        ),
+        (
+            OrdinalExhausted("s-1", 2**64 - 1),
+            {"session_id": "s-1", "cursor": 2**64 - 1},
+            ["'s-1'", "18446744073709551615", "new session"],
+        ),
+        (
+            EventConflict("s-1", "id-1", 3),
+            {"session_id": "s-1", "event_id": "id-1", "ordinal": 3},
+            ["'s-1'", "'id-1'", "3", "new id"],
+        ),
+        (
+            HistoryPruned("s-1", 2, 9),
+            {"session_id": "s-1", "ordinal": 2, "floor": 9},
+            ["'s-1'", "2", "9"],
+        ),
+        (StoreClosed("the store"), {}, ["the store"]),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+)
+def test_errors_carry_what_they_say(error: SessionstreamError, attributes: dict[str, object], named: list[str]) -> None:
+    for name, value in attributes.items():
+        assert getattr(error, name) == value
+    for word in named:
+        assert word in str(error)
+
+
+def test_a_cause_without_words_does_not_hide_the_failure() -> None:
+    assert "WordlessError" in str(ProjectionError(EVENT, "UI projection app.tell", WordlessError()))

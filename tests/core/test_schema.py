@@ -1,0 +1,354 @@
+"""The schema registry: what may be registered, what fits, what can be read back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, cast
+
+import pytest
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, struct_pb2, wrappers_pb2
+from google.protobuf.message import Message
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sessionstream.errors import (
+    DuplicateSchemaError,
+    InvalidNameError,
+    PayloadDecodeError,
+    PayloadTypeError,
+    SchemaError,
+    StructPayloadError,
+    UnknownSchemaError,
+)
+from sessionstream.examples.chatdemo.v1 import chat_pb2
+from sessionstream.examples.chatdemo.v1.chat_pb2 import StartInferenceCommand, StopInferenceCommand, TokensDeltaEvent
+from sessionstream.schema import Family, SchemaRegistry, check_name, copy_message, describe
+
+Register = Callable[[SchemaRegistry, str, Any], None]
+Look = Callable[[SchemaRegistry, str], type[Message] | None]
+
+FAMILIES: list[tuple[Family, Register, Look]] = [
+    ("command", SchemaRegistry.register_command, SchemaRegistry.command_schema),
+    ("event", SchemaRegistry.register_event, SchemaRegistry.event_schema),
+    ("ui event", SchemaRegistry.register_ui_event, SchemaRegistry.ui_event_schema),
+    ("timeline entity", SchemaRegistry.register_timeline_entity, SchemaRegistry.timeline_entity_schema),
+]
+every_family = pytest.mark.parametrize(("family", "register", "look"), FAMILIES, ids=[name for name, *_ in FAMILIES])
+
+DELTA = "sessionstream.examples.chatdemo.v1.TokensDeltaEvent"
+START = "sessionstream.examples.chatdemo.v1.StartInferenceCommand"
+
+
+@pytest.fixture
+def registry() -> SchemaRegistry:
+    return SchemaRegistry()
+
+
+def foreign_class(name: str) -> type[Message]:
+    """The class of a message of the same full name that another descriptor pool made."""
+    pool = descriptor_pool.DescriptorPool()
+    proto = descriptor_pb2.FileDescriptorProto()
+    chat_pb2.DESCRIPTOR.CopyToProto(proto)
+    pool.Add(proto)  # type: ignore[no-untyped-call, unused-ignore]
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName(name))
+
+
+@every_family
+class TestRegistering:
+    def test_a_class(self, registry: SchemaRegistry, family: Family, register: Register, look: Look) -> None:
+        assert look(registry, "A") is None
+        register(registry, "A", TokensDeltaEvent)
+        assert look(registry, "A") is TokensDeltaEvent
+
+    def test_an_instance_is_a_prototype(
+        self, registry: SchemaRegistry, family: Family, register: Register, look: Look
+    ) -> None:
+        register(registry, "A", TokensDeltaEvent(chunk="does not matter"))
+        assert look(registry, "A") is TokensDeltaEvent
+        assert registry.checked_copy(family, "A", TokensDeltaEvent()) == TokensDeltaEvent()
+
+    @pytest.mark.parametrize("name", ["", " ", "\n", None, 5, b"A", ["A"]])
+    def test_an_unusable_name(
+        self, registry: SchemaRegistry, family: Family, register: Register, look: Look, name: object
+    ) -> None:
+        with pytest.raises(InvalidNameError, match=f"{family} name") as caught:
+            register(registry, cast("str", name), TokensDeltaEvent)
+        assert (caught.value.family, caught.value.name) == (family, name)
+        assert repr(name) in str(caught.value)
+        assert registry.names(family) == []
+
+    @pytest.mark.parametrize(
+        ("message", "got"),
+        [
+            (None, "a builtins.NoneType"),
+            (dict, "the class builtins.dict"),
+            ({"chunk": "x"}, "a builtins.dict"),
+            ("TokensDeltaEvent", "a builtins.str"),
+            (Message, "the class google.protobuf.message.Message"),
+            (TokensDeltaEvent.DESCRIPTOR, None),
+        ],
+    )
+    def test_no_message(
+        self,
+        registry: SchemaRegistry,
+        family: Family,
+        register: Register,
+        look: Look,
+        message: object,
+        got: str | None,
+    ) -> None:
+        with pytest.raises(PayloadTypeError, match="concrete protobuf message") as caught:
+            register(registry, "A", message)
+        error = caught.value
+        assert (error.family, error.name, error.expected) == (family, "A", "")
+        assert f"{family} 'A'" in str(error)
+        assert error.got in str(error)
+        assert got is None or error.got == got
+        assert look(registry, "A") is None
+
+    @pytest.mark.parametrize("message", [struct_pb2.Struct, struct_pb2.Struct()])
+    def test_a_struct(
+        self, registry: SchemaRegistry, family: Family, register: Register, look: Look, message: object
+    ) -> None:
+        with pytest.raises(StructPayloadError, match=r"google\.protobuf\.Struct") as caught:
+            register(registry, "A", message)
+        assert (caught.value.family, caught.value.name) == (family, "A")
+        assert look(registry, "A") is None
+
+    def test_relatives_of_struct_are_fine(
+        self, registry: SchemaRegistry, family: Family, register: Register, look: Look
+    ) -> None:
+        nested = descriptor_pool.DescriptorPool()
+        for proto in (struct_pb2.DESCRIPTOR, None):
+            description = descriptor_pb2.FileDescriptorProto()
+            if proto is not None:
+                proto.CopyToProto(description)
+            else:
+                description.name, description.package, description.syntax = "n.proto", "n", "proto3"
+                description.dependency.append("google/protobuf/struct.proto")
+                message = description.message_type.add(name="Nested")
+                message.field.add(name="inner", number=1, type=11, label=1, type_name=".google.protobuf.Struct")
+                description.message_type.add(name="Struct")
+            nested.Add(description)  # type: ignore[no-untyped-call, unused-ignore]
+        for name in ("n.Nested", "n.Struct"):
+            register(registry, name, message_factory.GetMessageClass(nested.FindMessageTypeByName(name)))
+        register(registry, "value", struct_pb2.Value)
+        assert registry.names(family) == ["n.Nested", "n.Struct", "value"]
+
+    def test_a_struct_of_another_pool_is_a_struct(
+        self, registry: SchemaRegistry, family: Family, register: Register, look: Look
+    ) -> None:
+        pool = descriptor_pool.DescriptorPool()
+        description = descriptor_pb2.FileDescriptorProto()
+        struct_pb2.DESCRIPTOR.CopyToProto(description)
+        pool.Add(description)  # type: ignore[no-untyped-call, unused-ignore]
+        with pytest.raises(StructPayloadError):
+            register(
+                registry, "A", message_factory.GetMessageClass(pool.FindMessageTypeByName("google.protobuf.Struct"))
+            )
+
+    def test_a_name_twice(self, registry: SchemaRegistry, family: Family, register: Register, look: Look) -> None:
+        register(registry, "A", TokensDeltaEvent)
+        for again in (StartInferenceCommand, TokensDeltaEvent):
+            with pytest.raises(DuplicateSchemaError) as caught:
+                register(registry, "A", again)
+            error = caught.value
+            assert (error.family, error.name) == (family, "A")
+            assert (error.existing, error.offender) == (DELTA, again.DESCRIPTOR.full_name)
+            assert all(word in str(error) for word in (family, "'A'", error.existing, error.offender))
+        assert look(registry, "A") is TokensDeltaEvent
+
+    def test_one_message_under_two_names(
+        self, registry: SchemaRegistry, family: Family, register: Register, look: Look
+    ) -> None:
+        register(registry, "B", TokensDeltaEvent)
+        register(registry, "A", TokensDeltaEvent)
+        assert registry.names(family) == ["B", "A"]
+
+    def test_what_is_not_registered(
+        self, registry: SchemaRegistry, family: Family, register: Register, look: Look
+    ) -> None:
+        register(registry, "A", TokensDeltaEvent)
+        for name in ("B", "a", "A ", ""):
+            with pytest.raises(UnknownSchemaError, match="register_") as caught:
+                registry.checked_copy(family, name, TokensDeltaEvent())
+            assert (caught.value.family, caught.value.name, caught.value.payload_type) == (family, name, "")
+            with pytest.raises(UnknownSchemaError):
+                registry.check_known(family, name)
+        registry.check_known(family, "A")
+
+
+def test_families_do_not_share_names(registry: SchemaRegistry) -> None:
+    messages: list[type[Message]] = [TokensDeltaEvent, StartInferenceCommand, StopInferenceCommand]
+    messages.append(chat_pb2.ChatMessageUpdate)
+    for (_, register, _), message in zip(FAMILIES, messages, strict=True):
+        register(registry, "A", message)
+    assert [look(registry, "A") for _, _, look in FAMILIES] == messages
+
+
+def test_registries_do_not_share_names(registry: SchemaRegistry) -> None:
+    registry.register_event("A", TokensDeltaEvent)
+    assert SchemaRegistry().event_schema("A") is None
+
+
+class TestCheckedCopies:
+    @pytest.fixture(autouse=True)
+    def _register(self, registry: SchemaRegistry) -> None:
+        registry.register_event("Said", TokensDeltaEvent)
+
+    def test_it_shares_nothing(self, registry: SchemaRegistry) -> None:
+        payload = TokensDeltaEvent(chunk="x")
+        copy = registry.checked_copy("event", "Said", payload)
+        assert copy == payload
+        payload.chunk = "y"
+        assert copy == TokensDeltaEvent(chunk="x")
+
+    @pytest.mark.parametrize(
+        ("payload", "got"),
+        [
+            (StartInferenceCommand(), START),
+            (TokensDeltaEvent, DELTA),
+            (None, "a builtins.NoneType"),
+            (b"", "a builtins.bytes"),
+            ({"chunk": "x"}, "a builtins.dict"),
+        ],
+    )
+    def test_another_payload(self, registry: SchemaRegistry, payload: object, got: str) -> None:
+        with pytest.raises(PayloadTypeError) as caught:
+            registry.checked_copy("event", "Said", payload)
+        error = caught.value
+        assert (error.family, error.name, error.expected, error.got) == ("event", "Said", DELTA, got)
+        assert str(error) == f"event 'Said' payload type mismatch: got {got}, want {DELTA}"
+
+    def test_the_same_message_of_another_pool_is_converted(self, registry: SchemaRegistry) -> None:
+        foreign: Any = foreign_class(DELTA)(chunk="x")
+        assert not isinstance(foreign, TokensDeltaEvent)
+        copy = registry.checked_copy("event", "Said", foreign)
+        assert isinstance(copy, TokensDeltaEvent)
+        assert copy == TokensDeltaEvent(chunk="x")
+
+    def test_unknown_fields_survive(self, registry: SchemaRegistry) -> None:
+        newer = TokensDeltaEvent.FromString(TokensDeltaEvent(chunk="x").SerializeToString() + b"\xfa\x07\x01z")
+        data = newer.SerializeToString(deterministic=True)
+        assert b"\xfa\x07\x01z" in data
+        for copy in (registry.checked_copy("event", "Said", newer), copy_message(newer)):
+            assert copy.SerializeToString(deterministic=True) == data
+        assert registry.decode("event", "Said", DELTA, data).SerializeToString(deterministic=True) == data
+
+    def test_missing_required_fields_do_not_get_in_the_way(self, registry: SchemaRegistry) -> None:
+        part = descriptor_pb2.UninterpretedOption.NamePart(name_part="x")
+        registry.register_event("Part", descriptor_pb2.UninterpretedOption.NamePart)
+        assert registry.checked_copy("event", "Part", part) == part
+        assert copy_message(part) == part
+
+
+def commands() -> SchemaRegistry:
+    registry = SchemaRegistry()
+    registry.register_command("Say", StartInferenceCommand)
+    registry.register_command("Wrapped", wrappers_pb2.Int32Value)
+    registry.register_command("Value", struct_pb2.Value)
+    registry.register_command("Event", TokensDeltaEvent)
+    return registry
+
+
+class TestDecodingCommands:
+    @pytest.fixture
+    def registry(self) -> SchemaRegistry:
+        return commands()
+
+    @pytest.mark.parametrize("data", [b'{"prompt":"hi"}', '{"prompt":"hi"}', b' {"prompt": "hi"}\n'])
+    def test_json_becomes_the_message(self, registry: SchemaRegistry, data: str | bytes) -> None:
+        assert registry.decode_command_json("Say", data) == StartInferenceCommand(prompt="hi")
+
+    def test_both_spellings_of_a_field(self, registry: SchemaRegistry) -> None:
+        for data in ('{"messageId":"1"}', '{"message_id":"1"}'):
+            assert registry.decode_command_json("Event", data) == TokensDeltaEvent(message_id="1")
+
+    @pytest.mark.parametrize(
+        "data",
+        [
+            b"",
+            b"{",
+            b"[1]",
+            b"null",
+            b'"x"',
+            b"1",
+            b'{"prompt":1}',
+            b'{"prompt":"\\ud800"}',
+            b'{"nonsense":"hi"}',
+            b'{"prompt":"a","prompt":"b"}',
+            b"\xff\xfe",
+            b"[" * 100_000,
+            b'{"prompt":' + b"9" * 5000 + b"}",
+        ],
+        ids=lambda data: repr(data[:20]),
+    )
+    def test_what_is_no_such_json(self, registry: SchemaRegistry, data: bytes) -> None:
+        with pytest.raises(PayloadDecodeError) as caught:
+            registry.decode_command_json("Say", data)
+        error = caught.value
+        assert (error.family, error.name, error.expected) == ("command", "Say", START)
+        assert error.reason
+        assert "'Say'" in str(error)
+
+    def test_an_unknown_command(self, registry: SchemaRegistry) -> None:
+        with pytest.raises(UnknownSchemaError, match="register_command") as caught:
+            registry.decode_command_json("Sing", b"{}")
+        assert (caught.value.family, caught.value.name) == ("command", "Sing")
+
+    @given(
+        name=st.sampled_from(["Say", "Wrapped", "Value", "Event"]),
+        data=st.one_of(
+            st.binary(max_size=40),
+            st.text(max_size=40),
+            st.recursive(
+                st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5),
+                lambda inner: (
+                    st.lists(inner, max_size=3)
+                    | st.dictionaries(st.sampled_from(["prompt", "value", "streaming", "x"]), inner, max_size=3)
+                ),
+            ).map(json.dumps),
+        ),
+    )
+    def test_whatever_a_client_sends(self, name: str, data: str | bytes) -> None:
+        registry = commands()
+        try:
+            assert registry.decode_command_json(name, data).IsInitialized()
+        except SchemaError as error:
+            assert error.name == name
+
+
+class TestReadingBack:
+    def test_by_the_name_of_the_message(self, registry: SchemaRegistry) -> None:
+        registry.register_event("Said", TokensDeltaEvent)
+        data = TokensDeltaEvent(chunk="x").SerializeToString()
+        assert registry.decode("event", "Said", DELTA, data) == TokensDeltaEvent(chunk="x")
+
+    def test_a_renamed_event_is_readable_while_its_message_is_known(self, registry: SchemaRegistry) -> None:
+        registry.register_timeline_entity("Text", TokensDeltaEvent)
+        assert registry.decode("event", "Gone", DELTA, b"") == TokensDeltaEvent()
+
+    def test_a_message_that_vanished(self, registry: SchemaRegistry) -> None:
+        registry.register_event("Said", StartInferenceCommand)
+        with pytest.raises(UnknownSchemaError, match="register it again with register_event") as caught:
+            registry.decode("event", "Said", DELTA, b"")
+        error = caught.value
+        assert (error.family, error.name, error.payload_type) == ("event", "Said", DELTA)
+        assert DELTA in str(error)
+
+    def test_bytes_that_are_no_such_message(self, registry: SchemaRegistry) -> None:
+        registry.register_event("Said", TokensDeltaEvent)
+        with pytest.raises(PayloadDecodeError) as caught:
+            registry.decode("event", "Said", DELTA, b"\xff\xff\xff")
+        assert (caught.value.family, caught.value.name, caught.value.expected) == ("event", "Said", DELTA)
+
+
+def test_names_may_be_anything_visible() -> None:
+    assert check_name("event", "Überraschung 1/2") == "Überraschung 1/2"
+
+
+def test_describing() -> None:
+    assert describe(TokensDeltaEvent()) == describe(TokensDeltaEvent) == DELTA
+    assert describe(SchemaRegistry()) == "a sessionstream.schema.SchemaRegistry"
+    assert describe(SchemaRegistry) == "the class sessionstream.schema.SchemaRegistry"

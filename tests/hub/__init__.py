@@ -1,0 +1,1 @@
+"""The hub, subject by subject."""
