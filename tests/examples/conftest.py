@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sessionstream import HydrationStore, MemoryStore, UIEvent
+from sessionstream import HydrationStore, MemoryStore, SQLiteStore, UIEvent
 from sessionstream.examples.chatdemo import chat_schemas
 from sessionstream.examples.chatdemo.v1.chat_pb2 import ChatMessageUpdate
 
@@ -49,7 +49,7 @@ async def recorder() -> Recorder:
     return Recorder()
 
 
-@pytest.fixture(params=["memory"])
+@pytest.fixture(params=["memory", "sqlite"])
 async def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[OpenStore]:
     """Open the same store again and again, as the processes of one application would, one after the other."""
     memory = MemoryStore(chat_schemas())
@@ -58,5 +58,10 @@ async def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
     async def open_memory() -> AsyncIterator[HydrationStore]:
         yield memory
 
-    yield open_memory
+    @asynccontextmanager
+    async def open_sqlite() -> AsyncIterator[HydrationStore]:
+        async with SQLiteStore.open(tmp_path / "chat.db", chat_schemas()) as store:
+            yield store
+
+    yield open_memory if request.param == "memory" else open_sqlite
     await memory.close()

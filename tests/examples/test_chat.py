@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from sessionstream import Event, HubClosed, HydrationStore, MemoryStore, Snapshot
-from sessionstream.examples.chatdemo import Chat, EmptyPromptError, chat_schemas
+from sessionstream import Event, Hub, HubClosed, HydrationStore, MemoryStore, Snapshot
+from sessionstream.examples.chatdemo import Chat, EmptyPromptError, InferenceEngine, chat_schemas
 from sessionstream.examples.chatdemo.v1.chat_pb2 import (
     ChatMessageEntity,
     InferenceStoppedEvent,
     InferenceTraceEvent,
+    StartInferenceCommand,
     TokensDeltaEvent,
 )
 
 if TYPE_CHECKING:
-    from examples.conftest import OpenStore, Recorder
+    from tests.examples.conftest import OpenStore, Recorder
 
 FOR_EVER = 3600.0
 """A delay after which nothing comes: the answer stays at its first piece until somebody ends it."""
@@ -279,3 +280,13 @@ async def test_closing_stops_the_answers_and_leaves_no_task(recorder: Recorder) 
         assert texts(await store.snapshot(session_id))[1][1] == "stopped"
     with pytest.raises(HubClosed):
         await chat.start("s-1", "too late")
+
+
+async def test_a_closed_engine_takes_no_more_starts() -> None:
+    async with Hub(chat_schemas()) as hub:
+        engine = InferenceEngine(hub)
+        hub.register_command("ChatStartInference", engine.start)
+        await engine.close()
+        with pytest.raises(HubClosed):
+            await hub.submit("s-1", "ChatStartInference", StartInferenceCommand(prompt="too late"))
+        assert await hub.event_cursor("s-1") == 0

@@ -13,7 +13,7 @@ from sessionstream.examples.chatdemo import Chat, chat_schemas
 from sessionstream.examples.chatdemo.v1.chat_pb2 import ChatMessageEntity
 
 if TYPE_CHECKING:
-    from examples.conftest import Recorder
+    from tests.examples.conftest import Recorder
 
 
 class BrokenStore(MemoryStore):

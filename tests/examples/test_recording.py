@@ -14,7 +14,7 @@ from sessionstream.examples.chatdemo import Chat
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-    from examples.conftest import OpenStore, Recorder
+    from tests.examples.conftest import OpenStore, Recorder
 
 RECORDING: dict[str, Any] = json.loads((Path(__file__).parent / "recording.json").read_text("utf-8"))
 

@@ -1,0 +1,113 @@
+"""The commands people type: ``demo`` shows everything at work, ``chat`` is there to play with."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import io
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+from sessionstream import SessionstreamError, SQLiteStore, UIEvent
+from sessionstream.examples.chatdemo.app import Chat
+from sessionstream.examples.chatdemo.demo import linting, story
+from sessionstream.examples.chatdemo.demo.checks import CheckFailed
+from sessionstream.examples.chatdemo.demo.console import Console
+from sessionstream.examples.chatdemo.demo.records import snapshot_of
+from sessionstream.examples.chatdemo.demo.text import printable
+from sessionstream.examples.chatdemo.schemas import chat_schemas
+from sessionstream.examples.chatdemo.v1.chat_pb2 import ChatMessageUpdate
+
+OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+    options = _parser().parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+    if options.command == "demo" and (missing := linting.missing_packages()):
+        print(f"the demo also runs the linter, and {' and '.join(missing)} is not installed:", file=sys.stderr)
+        print("  pip install 'sessionstream[lint]'", file=sys.stderr)
+        return USAGE
+    console = Console(sys.stdout)
+    # SIGTERM ends us like Ctrl-C, with nothing left behind.
+    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        if options.command == "demo":
+            asyncio.run(story.tell(console, options.prompt, options.delay))
+        else:
+            asyncio.run(chat(console, options))
+    except CheckFailed as failure:
+        console.failed(str(failure))
+        return FAILED
+    except SessionstreamError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # whoever read our output is gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor can the flush at exit reach them
+        return FAILED
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+    return OK
+
+
+async def chat(console: Console, options: argparse.Namespace) -> None:
+    """Stream one answer, then print the session. Interrupted, the answer is stopped and kept as far as it came.
+
+    Raises:
+        SessionstreamError: the file cannot be opened, or the answer failed.
+    """
+
+    def show(_session_id: str, _ordinal: int, events: Sequence[UIEvent]) -> None:
+        for event in events:
+            if isinstance(event.payload, ChatMessageUpdate):
+                print(printable(event.payload.chunk), end="", flush=True)
+
+    async with (
+        SQLiteStore.open(options.store, chat_schemas()) as store,
+        Chat(store=store, fanout=show, delay=options.delay) as app,
+    ):
+        await app.start(options.session, options.prompt)
+        await app.wait(options.session)
+        print()
+        console.snapshot(snapshot_of(await app.hub.snapshot(options.session)))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m sessionstream.examples.chatdemo", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    demo = commands.add_parser("demo", help="lint a sample, stream a chat, kill the process, carry on")
+    demo.add_argument("--prompt", type=_prompt, default="Explain ordinals", help="what to ask (default: %(default)s)")
+    demo.add_argument("--delay", type=_delay, default=None, help="seconds between two pieces of an answer")
+    chat_command = commands.add_parser("chat", help="stream an answer and print the session")
+    chat_command.add_argument("--store", required=True, metavar="FILE", help="the SQLite file; created if need be")
+    chat_command.add_argument("--session", default="session-1", metavar="ID", help="default: %(default)s")
+    chat_command.add_argument("--delay", type=_delay, default=0.05, help="default: %(default)s")
+    chat_command.add_argument("prompt", type=_prompt, metavar="PROMPT")
+    return parser
+
+
+def _prompt(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise argparse.ArgumentTypeError("the prompt is not valid Unicode text") from None
+    if not text.strip():
+        raise argparse.ArgumentTypeError("the prompt is empty: give a text to answer")
+    return text
+
+
+def _delay(text: str) -> float:
+    try:
+        delay = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds") from None
+    if not 0 <= delay <= 60:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 60 seconds")
+    return delay

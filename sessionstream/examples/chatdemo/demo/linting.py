@@ -1,0 +1,83 @@
+"""The sample app with a planted mistake, and flake8 run over it the way anybody would."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+SAMPLE: Final = '''\
+"""A small app. Its events carry whatever somebody puts into them."""
+
+from google.protobuf import struct_pb2
+
+from sessionstream import SchemaRegistry
+
+registry = SchemaRegistry()
+registry.register_event("ChatTokensDelta", struct_pb2.Struct)
+'''
+
+FIXED: Final = '''\
+"""A small app. Its events carry a message of their own."""
+
+from sessionstream import SchemaRegistry
+from sessionstream.examples.chatdemo.v1 import chat_pb2
+
+registry = SchemaRegistry()
+registry.register_event("ChatTokensDelta", chat_pb2.TokensDeltaEvent)
+'''
+
+REGISTRATION: Final = "registry.register_event("
+PAYLOAD: Final = "struct_pb2.Struct)"
+
+
+@dataclass(frozen=True, slots=True)
+class LintRun:
+    """What flake8 said about a file."""
+
+    file: str
+    status: int
+    output: str
+
+
+def missing_packages() -> list[str]:
+    """Return which of the packages that linting needs are not installed."""
+    return [name for name in ("flake8", "libcst") if find_spec(name) is None]
+
+
+def registration_in(source: str) -> tuple[int, str]:
+    """Return the line that registers the event, with its number."""
+    return next((number, line) for number, line in enumerate(source.splitlines(), 1) if line.startswith(REGISTRATION))
+
+
+def planted_place() -> tuple[int, int]:
+    """Return line and column (from 1) of the payload expression that the linter has to find."""
+    number, line = registration_in(SAMPLE)
+    return number, line.index(PAYLOAD) + 1
+
+
+async def lint(directory: Path, name: str, source: str) -> LintRun:
+    """Write a source file and run flake8 with our plugin, and nothing else, over it.
+
+    Raises:
+        TimeoutError: flake8 does not end within a minute; it is killed.
+    """
+    await asyncio.to_thread((directory / name).write_text, source, encoding="utf-8")
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "flake8", "--isolated", "--select", "SST", name),
+        cwd=directory,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        async with asyncio.timeout(60):
+            output, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    return LintRun(name, process.returncode or 0, output.decode("utf-8", "replace").strip())

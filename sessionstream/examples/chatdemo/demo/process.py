@@ -1,0 +1,129 @@
+"""The chat process as the demo sees it: started, asked, killed or let go; never left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Final, cast
+
+from sessionstream.examples.chatdemo.demo.checks import CheckFailed
+from sessionstream.examples.chatdemo.demo.records import LiveUpdate, StoredSnapshot, from_line
+
+KILLED: Final = 1 if sys.platform == "win32" else -signal.SIGKILL
+"""Exit status of a process that was killed."""
+
+CHILD = ("-m", "sessionstream.examples.chatdemo.demo.child")
+
+_LONGEST_LINE: Final = 2**28
+_PATIENCE = 30.0
+
+
+class ChatProcess:
+    """A running ``child`` that holds a file.
+
+    Args:
+        patience: seconds to wait for the next word from the process.
+    """
+
+    def __init__(self, process: asyncio.subprocess.Process, patience: float) -> None:
+        self._process = process
+        self._stdin = cast("asyncio.StreamWriter", process.stdin)  # pipes were asked for
+        self._stdout = cast("asyncio.StreamReader", process.stdout)
+        self._patience = patience
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    async def ask(self, prompt: str) -> None:
+        """Send a prompt; ``next`` gives what comes of it.
+
+        Raises:
+            CheckFailed: the process is gone.
+        """
+        try:
+            self._stdin.write(f"{json.dumps(prompt)}\n".encode("ascii"))
+            await self._stdin.drain()
+        except ConnectionError:
+            raise await self._gone() from None
+
+    async def next(self) -> LiveUpdate | StoredSnapshot:
+        """Return the next thing the process says.
+
+        Raises:
+            CheckFailed: it says nothing for too long, or no more at all, or nonsense.
+        """
+        try:
+            async with asyncio.timeout(self._patience):
+                line = await self._stdout.readline()
+        except TimeoutError:
+            raise CheckFailed(f"the chat process said nothing for {self._patience:g} seconds") from None
+        if not line:
+            raise await self._gone()
+        try:
+            return from_line(line)
+        except ValueError as error:
+            raise CheckFailed(f"the chat process said something odd: {error}") from error
+
+    async def kill(self) -> int:
+        """Kill it, so that it can tidy up nothing (SIGKILL; TerminateProcess on Windows). Return its exit status.
+
+        Raises:
+            CheckFailed: it is gone already.
+        """
+        if self._process.returncode is not None:
+            raise await self._gone()
+        self._process.kill()
+        return await self._reap()
+
+    async def let_go(self) -> int:
+        """Let it close its file and end by itself; return its exit status.
+
+        Raises:
+            CheckFailed: it does not end.
+        """
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                return await self._reap()
+        except TimeoutError:
+            raise CheckFailed(f"the chat process did not end within {_PATIENCE:g} seconds") from None
+
+    async def _gone(self) -> CheckFailed:
+        with suppress(ProcessLookupError):
+            self._process.kill()
+        return CheckFailed(f"the chat process ended too early, with status {await self._reap()}")
+
+    async def _reap(self) -> int:
+        self._stdin.close()
+        await self._stdout.read()  # its pipe is let go of at its end
+        return await self._process.wait()
+
+
+@asynccontextmanager
+async def chat_process(path: Path, session_id: str, *, delay: float, limit: int) -> AsyncIterator[ChatProcess]:
+    """Start a process that holds the file. However the block is left, the process is gone afterwards.
+
+    Args:
+        delay: seconds between the pieces of an answer.
+        limit: an answer of more pieces is stopped.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, *CHILD, str(path), session_id, repr(delay), str(limit)),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        limit=_LONGEST_LINE,
+        start_new_session=True,  # Ctrl-C is for us; we tell the child
+    )
+    chat = ChatProcess(process, _PATIENCE + delay)
+    try:
+        yield chat
+    finally:
+        if process.returncode is None:
+            with suppress(CheckFailed):
+                await chat.kill()
