@@ -126,7 +126,7 @@ def returned(ev: Evaluator, scope: Scope, given: tuple[Given, ...], receiver: Va
     depth = site.frame.depth + 1 if site.frame else 1
     if depth > MAX_FRAMES:
         return ()
-    frame = Frame(scope, given, receiver, site.frame, depth)
+    frame = ev.frame(scope, given, receiver, site.frame, depth)
     shape = scope.shape
     declared: Values = ()
     if isinstance(shape, s.Function) and shape.returns is not None and scope.signature is not None:

@@ -15,7 +15,7 @@ from sessionstream_lint import calling, containers, hints, members, narrow
 from sessionstream_lint import scopes as sc
 from sessionstream_lint import syntax as s
 from sessionstream_lint.flow import Reached, reaching
-from sessionstream_lint.frames import argument_for, frame_of, parameters
+from sessionstream_lint.frames import Frame, argument_for, frame_of, parameters
 from sessionstream_lint.resolve import Project
 from sessionstream_lint.scopes import Module, Scope, Site
 from sessionstream_lint.values import (
@@ -29,13 +29,17 @@ from sessionstream_lint.values import (
     Sequence,
     Symbol,
     Table,
+    Value,
     Values,
     known,
     union,
 )
 
 MAX_DEPTH = 40
-MAX_QUESTIONS = 20_000
+# Questions for one call, and for a whole file before every call has to do with a few.
+MAX_QUESTIONS = 2_000
+MAX_QUESTIONS_OF_FILE = 10_000
+FEW_QUESTIONS = 40
 BUILTINS = frozenset(dir(builtins))
 
 
@@ -48,13 +52,17 @@ class Evaluator:
         self.follow_callers = True
         self._answers: dict[Any, Values] = {}
         self._asking: set[Any] = set()
+        self._frames: dict[Any, Frame] = {}
         self._depth = 0
         self._questions = 0
+        self._allowed = MAX_QUESTIONS
         self._cut = 0
 
     def fresh(self) -> None:
-        """Allow a full measure of work for the next question."""
-        self._questions = 0
+        """Allow a measure of work for the next call."""
+        spent = self._questions
+        measure = MAX_QUESTIONS if spent < MAX_QUESTIONS_OF_FILE else FEW_QUESTIONS
+        self._allowed = spent + measure
 
     def evaluate(self, node: s.Node, site: Site) -> Values:
         """Return what the expression may be at that site."""
@@ -69,7 +77,7 @@ class Evaluator:
         question = (self.follow_callers, question)
         if question in self._answers:
             return self._answers[question]
-        if question in self._asking or self._depth >= MAX_DEPTH or self._questions >= MAX_QUESTIONS:
+        if question in self._asking or self._depth >= MAX_DEPTH or self._questions >= self._allowed:
             self._cut += 1
             return ()
         self._questions += 1
@@ -84,6 +92,15 @@ class Evaluator:
         if self._cut == cut:
             self._answers[question] = found
         return found
+
+    def frame(
+        self, scope: Scope, given: tuple[Given, ...], receiver: Value | None, outer: Frame | None, depth: int
+    ) -> Frame:
+        """Return the one frame for such a call."""
+        key = (scope, given, receiver, outer)
+        if key not in self._frames:
+            self._frames[key] = Frame(scope, given, receiver, outer, depth)
+        return self._frames[key]
 
     # Names -----------------------------------------------------------------------------------------------
 
@@ -194,7 +211,8 @@ class Evaluator:
             values = union(values, members.receiver(self, scope))
         if param.star:
             return values
-        if self.follow_callers and frame is None and not known(values):
+        here = scope.module is self.module
+        if self.follow_callers and here and frame is None and not known(values):
             values = union(values, calling.from_callers(self, scope, param))
         return (*values, Symbol(scope, param.name))
 

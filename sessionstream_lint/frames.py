@@ -9,9 +9,12 @@ from sessionstream_lint.syntax import Argument, Parameter
 from sessionstream_lint.values import Given, Value
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """A call of ``scope``; ``receiver`` is what the first parameter of a method got."""
+    """A call of ``scope``; ``receiver`` is what the first parameter of a method got.
+
+    Frames are compared by identity, for they hold each other: `Evaluator.frame` hands out one for equal calls.
+    """
 
     scope: Scope
     given: tuple[Given, ...]

@@ -99,9 +99,11 @@ class Registrations:
             yield from self._wrapped(sink)
 
     def _candidates(self) -> list[CallSite]:
-        """The calls that name a method; all calls when a method is named in another way too."""
+        """The calls that name a method; when one is named in another way too, the other calls after them."""
         direct = [site for site in self.module.calls if calling.last_name(site.shape.func) in METHODS]
-        return direct if len(direct) >= self.mentions else self.module.calls
+        if len(direct) >= self.mentions:
+            return direct
+        return direct + [site for site in self.module.calls if calling.last_name(site.shape.func) not in METHODS]
 
     def _direct(self, site: CallSite) -> Iterator[Payload]:
         given = tuple(Given(argument, site.site) for argument in site.shape.args)

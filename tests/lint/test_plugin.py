@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import textwrap
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -199,6 +200,18 @@ def test_flake8_reads_standard_input(python):
 def test_the_gate(source, passes):
     assert gate.concerns(source) is passes
     assert gate.concerns(source.encode()) is passes
+
+
+def test_recursive_calls_with_shared_arguments_stay_cheap():
+    """Calls that look into calls once took seconds: nested frames were compared by value."""
+    functions = "".join(
+        f"def f{n}(a, b):\n    return f{(n + 1) % 30}(f{(n + 2) % 30}(a, b), f{(n + 3) % 30}(b, a))\n"
+        for n in range(30)
+    )
+    source = VIOLATION + functions + "register = 'register_event'\n" + "f0(1, 2)\n" * 50
+    start = time.process_time()
+    assert [one.code for one in engine.check(source, "x.py")] == ["SST001"]
+    assert time.process_time() - start < 10
 
 
 def test_only_line_ends_end_lines():

@@ -1,0 +1,112 @@
+"""What the linter costs: flake8 with the plugin against flake8 without it, and the command on its own.
+
+    python -m benchmarks.lint_overhead [PATH ...]
+
+Without a path: this repository. Every figure is CPU time of a fresh process (children included), the least of several
+rounds, taken in turns so that a busy machine hits all of them alike.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+# flake8 has no switch for a single plugin: this one takes ours out of what it finds.
+BARE = """
+import sys
+from flake8.plugins import finder
+original = finder._find_importlib_plugins
+finder._find_importlib_plugins = lambda: (p for p in original() if "sessionstream_lint" not in p.entry_point.value)
+from flake8.main.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+# The plugin's own CPU time, clocked inside the process: a difference of two runs would drown in noise.
+WITH = """
+import sys, time
+before = time.process_time()
+from sessionstream_lint.plugin import Plugin
+own = time.process_time() - before
+run = Plugin.run
+def clocked(self):
+    global own
+    before = time.process_time()
+    found = list(run(self))
+    own += time.process_time() - before
+    return found
+Plugin.run = clocked
+from flake8.main.cli import main
+status = main(sys.argv[1:])
+print(f"own {own:.4f} of {time.process_time():.4f}")
+sys.exit(status)
+"""
+
+
+@dataclass
+class Measurement:
+    name: str
+    command: list[str]
+    cpu: float = float("inf")
+    wall: float = float("inf")
+    findings: int = 0
+    own: str = ""
+
+    def run(self) -> None:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        start = time.perf_counter()
+        done = subprocess.run(self.command, capture_output=True, text=True, check=False, cwd=ROOT)
+        wall = time.perf_counter() - start
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        if done.returncode not in (0, 1) or done.stderr:
+            raise SystemExit(f"{self.name} failed with {done.returncode}:\n{done.stderr[-2000:]}")
+        self.cpu = min(self.cpu, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+        self.wall = min(self.wall, wall)
+        last = done.stdout.rpartition("own ")[2].split()
+        if len(last) == 3:
+            self.own = f"{100 * float(last[0]) / float(last[2]):.3f} % of it ({float(last[0]):.3f} s)"
+        self.findings = sum(": SST" in line for line in done.stdout.splitlines())
+
+
+def measure(paths: list[str], rounds: int) -> list[Measurement]:
+    flake8 = ["--isolated", "-j1", "--exit-zero", *paths]
+    runs = [
+        Measurement("flake8 without the plugin", [sys.executable, "-c", BARE, *flake8]),
+        Measurement("flake8 with the plugin", [sys.executable, "-c", WITH, *flake8]),
+        Measurement("sessionstream-lint", [sys.executable, "-m", "sessionstream_lint", *paths]),
+    ]
+    for _ in range(rounds):
+        for run in runs:
+            run.run()
+    return runs
+
+
+def size(paths: list[str]) -> tuple[int, float]:
+    files = [
+        file for path in paths for file in ([Path(path)] if Path(path).is_file() else sorted(Path(path).rglob("*.py")))
+    ]
+    return len(files), sum(file.stat().st_size for file in files) / 1e6
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="What the linter costs.")
+    parser.add_argument("paths", nargs="*", default=[str(ROOT / "sessionstream"), str(ROOT / "sessionstream_lint")])
+    parser.add_argument("--rounds", type=int, default=2)
+    args = parser.parse_args()
+    paths = [str(Path(path).resolve()) for path in args.paths]
+    count, megabytes = size(paths)
+    runs = measure(paths, args.rounds)
+    print(f"{count} files, {megabytes:.1f} MB; least of {args.rounds} rounds")
+    print(f"{'':28}{'CPU s':>9}{'wall s':>9}{'ratio':>9}{'SST':>6}")
+    for run in runs:
+        print(f"{run.name:28}{run.cpu:9.2f}{run.wall:9.2f}{run.cpu / runs[0].cpu:9.4f}{run.findings:6}")
+    print(f"the plugin's own CPU time: {runs[1].own}")
+
+
+if __name__ == "__main__":
+    main()
