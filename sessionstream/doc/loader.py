@@ -1,0 +1,232 @@
+"""From the packaged markdown files to entries. Standard library only, also out of a wheel or a zip file.
+
+An entry begins with front matter: lines ``key: value`` between two lines ``---``. It looks like YAML and is a small
+part of it, small enough that every reader reads the same: plain text, ``[a, b]``, an integer, an ISO date; no
+quotes, no nesting, no comments. Every key of ``Entry`` that is not taken from the place of the file occurs once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from difflib import get_close_matches
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, TypeVar, get_args
+
+from sessionstream.errors import SessionstreamError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from importlib.resources.abc import Traversable
+
+Section: TypeAlias = Literal["tutorials", "topics", "reference", "playbooks"]
+"""The directories of the help, in reading order."""
+
+T = TypeVar("T")
+
+_FENCE: Final = "---"
+_KEYS: Final = ("title", "slug", "short", "topics", "commands", "doc_version", "last_updated")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One page of the embedded help.
+
+    Attributes:
+        section: the directory it is in; with the slug it gives its place, ``f"{section}/{slug}.md"``.
+        slug: unique name, the one people type.
+        short: one sentence.
+        topics: what it is about, for lists and searches.
+        commands: the console commands it explains.
+        doc_version: raised when the entry is reorganised.
+        last_updated: when its contents changed last.
+        body: markdown, without front matter and without a heading for the title.
+    """
+
+    section: Section
+    slug: str
+    title: str
+    short: str
+    topics: tuple[str, ...]
+    commands: tuple[str, ...]
+    doc_version: int
+    last_updated: date
+    body: str
+
+
+class DocError(SessionstreamError):
+    """The embedded help cannot give what was asked for."""
+
+
+class UnknownEntryError(DocError):
+    """There is no entry of that slug.
+
+    Attributes:
+        slug: what was asked for.
+        close: slugs that resemble it, best first; may be empty.
+    """
+
+    def __init__(self, slug: str, known: tuple[str, ...]) -> None:
+        close = get_close_matches(slug, known, cutoff=0.6)
+        close += [other for other in known if slug and slug.lower() in other and other not in close]
+        hint = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(known)}"
+        super().__init__(f"there is no help entry {slug!r}: {hint}")
+        self.slug = slug
+        self.close = tuple(close)
+
+
+class EntryFormatError(DocError):
+    """A file of the help is not an entry.
+
+    Attributes:
+        file: its place below ``files()``.
+        line: the line concerned, from 1.
+    """
+
+    def __init__(self, file: str, line: int, reason: str) -> None:
+        super().__init__(f"{file}:{line}: {reason}")
+        self.file = file
+        self.line = line
+
+
+def files() -> Traversable:
+    """Return the directory of the help, as it is in the installed package."""
+    return resources.files("sessionstream.doc")
+
+
+@cache
+def entries() -> tuple[Entry, ...]:
+    """Return every entry, by section in reading order and by slug within a section.
+
+    Raises:
+        EntryFormatError: a file is not an entry; in a released package that does not happen.
+    """
+    return load(files())
+
+
+def get(slug: str) -> Entry:
+    """Return one entry.
+
+    Raises:
+        UnknownEntryError: there is none of that slug. It lists the ones that resemble it.
+    """
+    found = {entry.slug: entry for entry in entries()}
+    try:
+        return found[slug]
+    except KeyError:
+        raise UnknownEntryError(slug, tuple(found)) from None
+
+
+def load(root: Traversable) -> tuple[Entry, ...]:
+    """Return the entries below ``root``; see ``entries``."""
+    found: list[Entry] = []
+    places: dict[str, str] = {}
+    for section in get_args(Section):
+        directory = root / section
+        if not directory.is_dir():
+            continue
+        for file in sorted(directory.iterdir(), key=lambda file: file.name):
+            if not file.name.endswith(".md"):
+                continue
+            place = f"{section}/{file.name}"
+            entry = parse(section, place, file.read_text(encoding="utf-8"))
+            earlier = places.setdefault(entry.slug, place)
+            if earlier != place:
+                raise EntryFormatError(place, 1, f"the slug {entry.slug!r} belongs to {earlier} already")
+            found.append(entry)
+    return tuple(found)
+
+
+def parse(section: Section, place: str, text: str) -> Entry:
+    """Read one file.
+
+    Raises:
+        EntryFormatError: the front matter is malformed, or does not fit the name of the file.
+    """
+    matter, body = _split(place, text)
+    entry = Entry(
+        section=section,
+        slug=matter.take("slug", _text),
+        title=matter.take("title", _text),
+        short=matter.take("short", _text),
+        topics=matter.take("topics", _items),
+        commands=matter.take("commands", _items),
+        doc_version=matter.take("doc_version", _version),
+        last_updated=matter.take("last_updated", date.fromisoformat),
+        body=body,
+    )
+    if place != f"{section}/{entry.slug}.md":
+        raise EntryFormatError(place, matter.lines["slug"], f"the slug {entry.slug!r} does not fit the file's name")
+    return entry
+
+
+@dataclass(frozen=True, slots=True)
+class _Matter:
+    """The values of one front matter as text, and the lines they are on."""
+
+    place: str
+    values: dict[str, str]
+    lines: dict[str, int]
+
+    def take(self, key: str, read: Callable[[str], T]) -> T:
+        try:
+            return read(self.values[key])
+        except ValueError as error:
+            raise EntryFormatError(self.place, self.lines[key], f"{key}: {error}") from error
+
+
+def _split(place: str, text: str) -> tuple[_Matter, str]:
+    lines = text.splitlines()
+    if not lines or lines[0] != _FENCE:
+        raise EntryFormatError(place, 1, f"an entry begins with a line {_FENCE!r}")
+    if _FENCE not in lines[1:]:
+        raise EntryFormatError(place, 1, f"the front matter has no second line {_FENCE!r}")
+    end = lines.index(_FENCE, 1)
+    matter = _Matter(place, {}, {})
+    for number, line in enumerate(lines[1:end], start=2):
+        key, value = _pair(place, number, line)
+        if key in matter.values:
+            raise EntryFormatError(place, number, f"{key!r} is given twice")
+        matter.values[key], matter.lines[key] = value, number
+    missing = [key for key in _KEYS if key not in matter.values]
+    if missing:
+        raise EntryFormatError(place, end + 1, f"the front matter lacks {', '.join(missing)}")
+    body = "\n".join(lines[end + 1 :]).strip("\n") + "\n"
+    if not body.strip():
+        raise EntryFormatError(place, end + 1, "the entry has no text")
+    return matter, body
+
+
+def _pair(place: str, number: int, line: str) -> tuple[str, str]:
+    key, colon, value = line.partition(": ")
+    if not colon or key not in _KEYS:
+        raise EntryFormatError(place, number, f"{line!r} is not 'key: value' with a key of {', '.join(_KEYS)}")
+    value = value.strip()
+    if not value:
+        raise EntryFormatError(place, number, f"{key!r} has no value")
+    if ": " in value or " #" in value or value[0] in "\"'{}&*!|>%@`#,]-?:":
+        raise EntryFormatError(place, number, f"{value!r} would mean something else to a YAML reader: reword it")
+    return key, value
+
+
+def _text(text: str) -> str:
+    if text.startswith("["):
+        raise ValueError(f"{text!r} is a list: give plain text")
+    return text
+
+
+def _items(text: str) -> tuple[str, ...]:
+    if not (text.startswith("[") and text.endswith("]")):
+        raise ValueError(f"{text!r} is no list: write [a, b], or [] for none")
+    inner = text[1:-1].strip()
+    items = tuple(item.strip() for item in inner.split(",")) if inner else ()
+    if not all(items):
+        raise ValueError(f"{text!r} has an empty item")
+    return items
+
+
+def _version(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise ValueError(f"{text!r} is no version: count 1, 2, 3 …")
+    return int(text)
