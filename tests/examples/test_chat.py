@@ -160,11 +160,11 @@ async def test_ids_do_not_collide_after_a_restart(reopen: OpenStore) -> None:
 
 async def interrupted(store: HydrationStore) -> None:
     """Leave a session the way a killed process does: an answer that is streaming, and nobody who streams it."""
-    async with Chat(delay=0) as chat:
+    whole = MemoryStore(chat_schemas())
+    async with Chat(store=whole, delay=0) as chat:
         await ask(chat, "Explain ordinals")
-        events = await chat.hub._store.events("s-1")
     async with Chat(store=store) as chat:
-        for event in events[:4]:
+        for event in await whole.events("s-1", limit=4):
             await chat.hub.publish(Event(event.name, event.payload, event.session_id))
 
 

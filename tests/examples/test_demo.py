@@ -103,6 +103,13 @@ def test_a_prompt_that_is_no_text(capsys: pytest.CaptureFixture[str]) -> None:
     assert "not valid Unicode" in capsys.readouterr().err
 
 
+def test_a_locale_without_unicode(environ: dict[str, str], tmp_path: Path) -> None:
+    poor = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": ""}
+    done = run(environ | poor, "chat", "--store", str(tmp_path / "chat.db"), "--delay", "0", "grüß 🙂")
+    assert done.returncode == 0, done.stderr
+    assert "Answer: gr?? ?" in done.stdout
+
+
 def test_without_the_linter_installed_it_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -95,8 +95,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _prompt(text: str) -> str:
     try:
-        text.encode()
-    except UnicodeEncodeError:
+        if any("\ud800" <= char <= "\udfff" for char in text):  # a byte that the locale could not decode
+            text = os.fsencode(text).decode("utf-8")
+    except UnicodeError:
         raise argparse.ArgumentTypeError("the prompt is not valid Unicode text") from None
     if not text.strip():
         raise argparse.ArgumentTypeError("the prompt is empty: give a text to answer")
