@@ -25,8 +25,10 @@ $(STAMP): pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
+# Through the environment, unexpanded, so that no shell sees what is in the prompt.
+demo: export SESSIONSTREAM_PROMPT = $(value PROMPT)
 demo: $(STAMP) ## lint a sample app, stream a chat, kill the process, carry on (PROMPT="…")
-	@$(BIN)/python -m sessionstream.examples.chatdemo demo --prompt "$(PROMPT)"
+	@$(BIN)/python -m sessionstream.examples.chatdemo demo --prompt "$$SESSIONSTREAM_PROMPT"
 
 test: $(STAMP) ## every test (a few minutes)
 	@$(BIN)/python -m pytest

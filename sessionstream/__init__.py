@@ -39,16 +39,18 @@ from sessionstream.errors import (
     UnknownCommandError,
     UnknownSchemaError,
 )
-from sessionstream.fanout import UIFanout
-from sessionstream.hub import CommandHandler, EventPublisher, Hub, ReplayReport
+from sessionstream.fanout import FanoutFunction, UIFanout
+from sessionstream.hub import CommandHandler, EventPublisher, Hub, ReplayReport, SessionMetadata
 from sessionstream.hydration.memory import MemoryStore
 from sessionstream.observe import ErrorObserver, ErrorRecord, PipelineObserver, PipelineRecord
 from sessionstream.ordinals import MAX_ORDINAL, assign_ordinal, derive_ordinal
 from sessionstream.projection import (
     ProjectionPolicies,
     TimelineProjection,
+    TimelineProjectionFunction,
     TimelineView,
     UIProjection,
+    UIProjectionFunction,
 )
 from sessionstream.schema import SchemaRegistry
 from sessionstream.store import (
@@ -80,9 +82,12 @@ __all__ = [
     "CommandHandler",
     "EventPublisher",
     "ReplayReport",
+    "SessionMetadata",
     # projections
     "UIProjection",
+    "UIProjectionFunction",
     "TimelineProjection",
+    "TimelineProjectionFunction",
     "TimelineView",
     "ProjectionPolicies",
     # stores
@@ -97,6 +102,7 @@ __all__ = [
     "TimelineReplacement",
     # fan-out
     "UIFanout",
+    "FanoutFunction",
     # observers
     "PipelineRecord",
     "PipelineObserver",

@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 
 
 class EventPublisher(Protocol):
-    """What a command handler publishes with. (Reference: EventPublisher.)"""
+    """What a command handler publishes with. (Reference: EventPublisher.)
+
+    It goes on working after the handler has returned, so that a handler may leave the work to a task of its own. A
+    command with an idempotency key counts as having published from its first stored event on: publish that one
+    before the handler returns or can be cancelled, or a repeat may find the key free and run the handler again.
+    """
 
     async def publish(self, event: Event, /) -> Event:
         """Publish one event; the same as ``Hub.publish``."""
