@@ -77,10 +77,10 @@ class Evaluator:
         question = (self.follow_callers, question)
         if question in self._answers:
             return self._answers[question]
+        self._questions += 1
         if question in self._asking or self._depth >= MAX_DEPTH or self._questions >= self._allowed:
             self._cut += 1
             return ()
-        self._questions += 1
         self._depth += 1
         self._asking.add(question)
         cut = self._cut
