@@ -67,7 +67,7 @@ class Database:
         try:
             self._check_place()
             if Path(self.path).exists():
-                with closing(self._connect("ro")) as db:
+                with closing(self._connect(self._mode_of_looking())) as db:
                     schema.check_identity(db, self.path)
             db = self._connect("rwc")
             try:
@@ -96,6 +96,11 @@ class Database:
             raise StoreError(f"cannot open {place}: it is a directory, the store needs a file")
         if not place.parent.is_dir():
             raise StoreError(f"cannot open {place}: its directory {place.parent} does not exist")
+
+    def _mode_of_looking(self) -> str:
+        """Return the mode in which SQLite leaves the file, and its directory, as they are."""
+        # Without a log beside it nobody has the file open, and SQLite need not create one to read it.
+        return "ro" if Path(f"{self.path}-wal").exists() else "ro&immutable=1"
 
     def _connect(self, mode: str) -> sqlite3.Connection:
         return sqlite3.connect(

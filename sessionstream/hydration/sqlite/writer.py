@@ -14,21 +14,13 @@ from queue import SimpleQueue
 from threading import Lock, Thread
 from typing import Any, Final
 
-from sessionstream.errors import StoreClosed
+from sessionstream.errors import StoreClosed, StoreError
 from sessionstream.hydration.sqlite.files import Database
 from sessionstream.hydration.sqlite.types import WrittenTypes
 from sessionstream.hydration.sqlite.writes import Writing
 
 GROUP_LIMIT: Final = 500
 """Changes in one transaction: more would only make the first of them wait for the last."""
-
-
-class _TransactionLost(Exception):
-    """SQLite rolled the whole transaction back, not only the change that failed."""
-
-    def __init__(self, reason: Exception) -> None:
-        super().__init__(reason)
-        self.reason = reason
 
 
 class _Change:
@@ -75,6 +67,7 @@ class Writer:
         self._queue: SimpleQueue[_Change | None] = SimpleQueue()
         self._lock = Lock()
         self._stopped = False
+        self._writing: Writing | None = None  # of the thread alone
         self._thread = Thread(target=self._main, name=f"sessionstream writer {database.path}", daemon=True)
         self._thread.start()
 
@@ -101,80 +94,119 @@ class Writer:
 
     def _main(self) -> None:
         try:
-            db = self._database.connect_writer()
-            first_epoch = db.execute("SELECT value FROM meta WHERE key = 'first_epoch'").fetchone()[0]
-        except BaseException as error:  # noqa: BLE001 - whoever opens the store gets it
+            self._writing = self._open()
+        except Exception as error:  # noqa: BLE001 - whoever opens the store gets it
             self._at_end()
-            self.opened.set_exception(error)
+            self.opened.set_exception(self._explain(error))
             self.closed.set_result(None)
             return
-        self.opened.set_result(first_epoch)
-        writing = Writing(db, WrittenTypes(), first_epoch)
+        self.opened.set_result(self._writing.first_epoch)
         try:
-            while self._run_group(writing):
+            while self._run_group():
                 pass
         finally:
+            self._refuse_the_rest()
             self._at_end()
-            db.close()
+            if self._writing is not None:
+                self._writing.db.close()
             self.closed.set_result(None)
 
-    def _run_group(self, writing: Writing) -> bool:
-        """Carry out what waits; return whether more may come."""
-        group: list[_Change] = []
-        change = self._queue.get()
-        while change is not None:
-            group.append(change)
-            if len(group) == GROUP_LIMIT or self._queue.empty():
-                break
-            change = self._queue.get()
-        if group:
-            self._carry_out(writing, group)
-            _deliver(group)
-        return change is not None
-
-    def _carry_out(self, writing: Writing, group: Sequence[_Change]) -> None:
+    def _open(self) -> Writing:
+        db = self._database.connect_writer()
         try:
-            self._transact(writing, group)
-        except _TransactionLost:
+            row = db.execute("SELECT value FROM meta WHERE key = 'first_epoch'").fetchone()
+        except sqlite3.Error:
+            db.close()
+            raise
+        return Writing(db, WrittenTypes(), row[0])
+
+    def _run_group(self) -> bool:
+        """Carry out what waits; return whether more may come."""
+        first = self._queue.get()
+        if first is None:
+            return False
+        group, ending = [first], False
+        while len(group) < GROUP_LIMIT and not self._queue.empty():
+            change = self._queue.get()
+            if change is None:
+                ending = True
+                break
+            group.append(change)
+        try:
+            self._carry_out(group)
+        except BaseException as error:
+            for change in group:
+                change.error = change.error or StoreError(f"the writer of {self._database.path} died: {error!r}")
+            raise
+        finally:
+            _deliver(group)
+        return not ending
+
+    def _refuse_the_rest(self) -> None:
+        """Take nothing more, and leave nobody waiting; there is a rest only if the thread dies of a bug."""
+        with self._lock:
+            self._stopped = True
+            rest = []
+            while not self._queue.empty():
+                change = self._queue.get()
+                if change is not None:
+                    change.error = StoreClosed(self._database.path)
+                    rest.append(change)
+        _deliver(rest)
+
+    def _carry_out(self, group: Sequence[_Change]) -> None:
+        try:
+            if self._writing is None:
+                self._writing = self._open()  # the last one was given up
+            self._writing.db.execute("BEGIN IMMEDIATE")
+        except (sqlite3.Error, StoreError) as error:  # locked, or gone: it would be for each of them
+            self._roll_back()
+            for change in group:
+                change.error = self._explain(error)
+            return
+        try:
+            self._transact(self._writing, group)
+        except sqlite3.Error as error:
+            self._roll_back()
+            if len(group) == 1:
+                group[0].result, group[0].error = None, self._explain(error)
+                return
             # Nothing of the group is true. Each change alone finds out which of them it was.
             for change in group:
                 change.result, change.error = None, None
-                try:
-                    self._transact(writing, [change])
-                except _TransactionLost as lost:
-                    change.error = self._explain(lost.reason)
+                self._carry_out([change])
 
     def _transact(self, writing: Writing, group: Sequence[_Change]) -> None:
-        """Carry out a group in one transaction; changes that fail have their error and no effect."""
-        db = writing.db
-        try:
-            db.execute("BEGIN IMMEDIATE")
-            for change in group:
-                self._attempt(writing, change)
-            db.execute("COMMIT")
-        except sqlite3.Error as error:
-            _roll_back(db)
-            writing.types.rolled_back()
-            for change in group:
-                change.error = self._explain(error)
-        except _TransactionLost:
-            writing.types.rolled_back()
-            raise
-        else:
-            writing.types.committed()
+        """Carry out a group in the transaction that has begun; a change that fails has its error and no effect.
 
-    def _attempt(self, writing: Writing, change: _Change) -> None:
+        Raises:
+            sqlite3.Error: nothing of the group is true.
+        """
         db = writing.db
-        db.execute("SAVEPOINT change")
+        for change in group:
+            db.execute("SAVEPOINT change")
+            try:
+                change.result = change.run(writing)
+            except Exception as error:
+                if not db.in_transaction:  # SQLite has rolled back more than the change
+                    raise sqlite3.OperationalError(str(error)) from error
+                db.execute("ROLLBACK TO change")
+                writing.types.rolled_back()
+                change.error = self._explain(error)
+            db.execute("RELEASE change")
+        db.execute("COMMIT")
+        writing.types.committed()
+
+    def _roll_back(self) -> None:
+        if self._writing is None:
+            return
+        self._writing.types.rolled_back()
         try:
-            change.result = change.run(writing)
-        except Exception as error:  # it is the caller's, the writer goes on
-            if not db.in_transaction:
-                raise _TransactionLost(error) from error
-            db.execute("ROLLBACK TO change")
-            writing.types.rolled_back()
-            change.error = self._explain(error)
-        db.execute("RELEASE change")
+            if self._writing.db.in_transaction:
+                self._writing.db.execute("ROLLBACK")
+        except sqlite3.Error:
+            self._writing.db.close()  # which rolls back as well; the next group begins with a new connection
+            self._writing = None
 
     def _explain(self, error: Exception) -> Exception:
         """Return the error the caller gets: our own as they are, SQLite's as a StoreError."""
@@ -183,11 +215,6 @@ class Writer:
             failure.__cause__ = error
             return failure
         return error
-
-
-def _roll_back(db: sqlite3.Connection) -> None:
-    if db.in_transaction:
-        db.execute("ROLLBACK")
 
 
 def _deliver(group: Sequence[_Change]) -> None:

@@ -1,0 +1,247 @@
+"""Faults at every statement: whatever fails, a change is true as a whole or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Awaitable, Callable
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+from sessionstream.errors import StoreError
+from sessionstream.hydration.sqlite import SQLiteStore
+from sessionstream.hydration.sqlite.files import Database
+from sessionstream.hydration.sqlite.store import Opening
+from sessionstream.hydration.sqlite.writes import Writing
+from sessionstream.observe import ErrorRecord
+from sessionstream.store import Cursors, TimelineReplacement
+from sessionstream.testing import SessionWriter, drop, put, sample_registry
+from sessionstream.types import TimelineEntity
+
+REGISTRY = sample_registry()
+
+Damage = Literal["before", "after", "lost"]
+
+
+@dataclass
+class Fault:
+    """Fails one statement of the writer, the ``at``-th after it was armed.
+
+    Before it is executed, after it was, or so that SQLite rolls the whole transaction back.
+    """
+
+    damage: Damage
+    at: int = 0
+    armed: bool = False
+    seen: list[str] = field(default_factory=list)
+    fired: bool = False
+
+    def connections(self) -> type[sqlite3.Connection]:
+        fault = self
+
+        class Connection(sqlite3.Connection):
+            def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
+                return fault.run(self, sql, lambda: super(Connection, self).execute(sql, *parameters))
+
+            def executemany(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
+                return fault.run(self, sql, lambda: super(Connection, self).executemany(sql, *parameters))
+
+        return Connection
+
+    def run(self, db: sqlite3.Connection, sql: str, execute: Callable[[], sqlite3.Cursor]) -> sqlite3.Cursor:
+        if not self.armed or threading.current_thread().name.startswith("sessionstream reader"):
+            return execute()
+        self.seen.append(sql.split()[0])
+        if len(self.seen) - 1 != self.at:
+            return execute()
+        self.fired, self.armed = True, False
+        if self.damage == "after" and sql != "COMMIT":  # after that, it would be true
+            execute()
+        if self.damage == "lost" and db.in_transaction:
+            sqlite3.Connection.execute(db, "ROLLBACK")
+        raise sqlite3.OperationalError("injected")
+
+
+def contents(path: Path) -> list[str]:
+    with closing(sqlite3.connect(path)) as db:
+        return [line for line in db.iterdump() if "payload_types" not in line]  # numbers of types do no harm
+
+
+async def prepare(store: SQLiteStore) -> list[SessionWriter]:
+    writers = [SessionWriter(store, name) for name in ("one", "two", "three")]
+    for writer in writers[:2]:
+        await writer.log(put("a", "1"), put("b", "1"))
+        await writer.log(put("a", "2"), drop("b"))
+    await store.claim_command("one", "claimed", b"digest")
+    await store.record_error(ErrorRecord("store", "one", 1, "Delta", "what"))
+    return writers
+
+
+def faults(damage: Damage) -> list[Fault]:
+    """More faults than any change here has statements; a test asserts that the last ones found none."""
+    return [Fault(damage, at) for at in range(60)]
+
+
+@pytest.mark.parametrize("damage", ["before", "after", "lost"])
+async def test_commits_of_a_group_are_each_all_or_nothing(tmp_path: Path, damage: Damage) -> None:
+    hit = 0
+    for fault in faults(damage):
+        path = tmp_path / f"{fault.at}.db"
+        async with Opening(Database(str(path), factory=fault.connections()), REGISTRY) as store:
+            writers = await prepare(store)
+            steps = [writer.step(put("a", "next"), put("c", "next"), drop("b")) for writer in writers]
+            release = threading.Event()
+            gate = store._writer.submit(partial(waiting, release))
+
+            def arm(_: object, fault: Fault = fault) -> None:
+                fault.armed = True
+
+            armed = store._writer.submit(arm)
+            outcomes = [store.commit(step) for step in steps]
+            release.set()
+            results = await asyncio.gather(*outcomes, gate, armed, return_exceptions=True)
+            fault.armed = False
+            for writer, step, result in zip(writers, steps, results[:3], strict=True):
+                if result is None:
+                    writer.remember(step)
+                else:
+                    assert isinstance(result, StoreError)
+                    assert "injected" in str(result)
+                await matches(store, writer)
+                await writer.log(put("d", "afterwards"))
+                await matches(store, writer)
+        async with SQLiteStore.open(path, REGISTRY) as store:
+            for writer in writers:
+                await matches(store, writer)
+        hit += fault.fired
+    assert 20 < hit < 60
+
+
+def waiting(release: threading.Event, _: object) -> None:
+    release.wait(30)
+
+
+async def matches(store: SQLiteStore, writer: SessionWriter) -> None:
+    cursors = await store.cursors(writer.session_id)
+    assert cursors == Cursors(writer.event, writer.timeline, cursors.epoch)
+    assert await store.events(writer.session_id) == writer.events
+    for ordinal in range(writer.timeline + 1):
+        assert (await store.snapshot(writer.session_id, as_of=ordinal)).entities == writer.at(ordinal)
+
+
+async def rebuild(store: SQLiteStore) -> object:
+    versions = [TimelineEntity("Message", "z", put("z", str(at)).payload, 1, at) for at in (1, 2)]
+    return await store.replace_timeline(TimelineReplacement("one", versions, 2, await store.cursors("one")))
+
+
+CHANGES: dict[str, Callable[[SQLiteStore], Awaitable[object]]] = {
+    "rebuild": rebuild,
+    "prune": lambda store: store.prune("one", before=2),
+    "delete": lambda store: store.delete_session("one"),
+    "claim": lambda store: store.claim_command("one", "new", b"digest"),
+    "release": lambda store: store.release_command("one", "claimed"),
+    "record": lambda store: store.record_error(ErrorRecord("store", "one", 1, "Delta", "again")),
+}
+
+
+@pytest.mark.parametrize("damage", ["before", "after", "lost"])
+@pytest.mark.parametrize("change", CHANGES)
+async def test_every_other_change_is_all_or_nothing(tmp_path: Path, change: str, damage: Damage) -> None:
+    hit = 0
+    for fault in faults(damage):
+        path = tmp_path / f"{fault.at}.db"
+        async with Opening(Database(str(path), factory=fault.connections()), REGISTRY) as store:
+            await prepare(store)
+            before = contents(path)
+            fault.armed = True
+            try:
+                await CHANGES[change](store)
+            except StoreError:
+                assert fault.fired
+                assert contents(path) == before
+                await CHANGES[change](store)
+            fault.armed = False
+            assert contents(path) != before
+        hit += fault.fired
+        if not fault.fired:
+            break
+    assert 4 <= hit < 60
+
+
+async def test_a_full_disk_is_a_store_error_and_no_harm(tmp_path: Path) -> None:
+    async with SQLiteStore.open(tmp_path / "x.db", REGISTRY) as store:
+        writers = await prepare(store)
+        pages = "PRAGMA page_count"
+        limit = await store._writer.submit(lambda writing: writing.db.execute(pages).fetchone()[0])
+        await store._writer.submit(lambda writing: writing.db.execute(f"PRAGMA max_page_count = {limit}").fetchone())
+        big = [writer.step(put("big", "x" * 100_000)) for writer in writers]
+        for result in await asyncio.gather(*[store.commit(step) for step in big], return_exceptions=True):
+            assert isinstance(result, StoreError)
+            assert "full" in str(result)
+        for writer in writers:
+            await matches(store, writer)
+        await store._writer.submit(lambda writing: writing.db.execute("PRAGMA max_page_count = 100000").fetchone())
+        for writer, step in zip(writers, big, strict=True):
+            await writer.commit(step)
+            await matches(store, writer)
+
+
+async def test_an_interrupted_commit_is_a_store_error_and_no_harm(tmp_path: Path) -> None:
+    async with SQLiteStore.open(tmp_path / "x.db", REGISTRY) as store:
+        (writer, *_) = await prepare(store)
+        interrupting = threading.Event()
+
+        def handle(every: int) -> Callable[[Writing], None]:
+            return lambda writing: writing.db.set_progress_handler(interrupting.is_set, every)
+
+        for every in (1, 5, 20, 50):
+            await store._writer.submit(handle(every))
+            interrupting.set()
+            outcome = store.commit(writer.step(put("a", "interrupted"), put("c")))
+            with pytest.raises(StoreError, match="interrupted"):
+                await outcome
+            interrupting.clear()
+            await matches(store, writer)
+            await writer.log(put("a", "well"))
+
+
+async def test_a_bug_in_a_change_reaches_its_caller_and_nobody_else(tmp_path: Path) -> None:
+    def broken(_: object) -> None:
+        raise KeyError("a bug")
+
+    async with SQLiteStore.open(tmp_path / "x.db", REGISTRY) as store:
+        outcome = store._writer.submit(broken)
+        writer = SessionWriter(store)
+        await writer.log(put("a"))
+        with pytest.raises(KeyError):
+            await outcome
+        await matches(store, writer)
+
+
+async def test_nobody_waits_for_a_writer_that_died(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    deaths: list[threading.ExceptHookArgs] = []
+    monkeypatch.setattr(threading, "excepthook", deaths.append)
+
+    def dies(_: object) -> None:
+        raise GeneratorExit  # nothing that a change may raise
+
+    async with SQLiteStore.open(tmp_path / "x.db", REGISTRY) as store:
+        release = threading.Event()
+        outcomes = [
+            store._writer.submit(partial(waiting, release)),
+            store._writer.submit(dies),
+            store.commit(SessionWriter(store).step(put("a"))),
+        ]
+        release.set()
+        results = await asyncio.gather(*outcomes, return_exceptions=True)
+        assert all(isinstance(result, StoreError) for result in results[1:])
+        with pytest.raises(StoreError):
+            await store.commit(SessionWriter(store).step(put("a")))
+        await asyncio.to_thread(store._writer._thread.join, 10)
+    assert [death.exc_type for death in deaths] == [GeneratorExit]
