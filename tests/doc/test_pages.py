@@ -1,0 +1,218 @@
+"""What the pages say is so: every block runs, every name is there, every link leads somewhere."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import sessionstream
+from sessionstream import doc, errors
+from sessionstream_lint.engine import check
+from sessionstream_lint.rules import SUMMARIES
+
+from .pages import DECISIONS, ENTRIES, HELP, PAGES, ROOT, Block, anchors, blocks, links, name_of
+
+RUNNER = Path(__file__).parent / "run_blocks.py"
+SLUGS = {
+    "sessionstream-getting-started": "tutorials",
+    "sessionstream-user-guide": "topics",
+    "sessionstream-reference": "reference",
+    "sessionstream-schema-vet-playbook": "playbooks",
+}
+REFERENCE = doc.get("sessionstream-reference").body
+
+
+def ids(path: Path) -> str:
+    return name_of(path)
+
+
+def page_blocks(page: Path) -> list[Block]:
+    return list(blocks(page.read_text(encoding="utf-8")))
+
+
+def run_page(page: Path, directory: Path) -> list[str]:
+    ran = subprocess.run(
+        [sys.executable, "-W", "error", "-X", "dev", str(RUNNER), str(page)],
+        cwd=directory,
+        input=json.dumps([[block.info, block.line, block.text] for block in page_blocks(page)]),
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=100,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    shown = json.loads(ran.stdout)
+    assert isinstance(shown, list)
+    return shown
+
+
+def test_there_are_the_four_entries() -> None:
+    assert {entry.slug: entry.section for entry in doc.entries()} == SLUGS
+
+
+@pytest.mark.parametrize("page", PAGES, ids=ids)
+def test_every_python_block_runs_and_prints_what_the_page_says(page: Path, tmp_path: Path) -> None:
+    found = page_blocks(page)
+    printed = iter(run_page(page, tmp_path))
+    last = ""
+    for block in found:
+        if block.info == "python":
+            last = next(printed)
+        elif block.info == "text output":
+            assert last == block.text, f"{name_of(page)}:{block.line}"
+            last = ""
+    assert not list(printed)
+
+
+def test_the_entries_have_blocks_to_run() -> None:
+    for page in ENTRIES:
+        assert any(block.info == "python" for block in page_blocks(page)), page
+
+
+def test_blocks_that_print_show_what_they_print(tmp_path: Path) -> None:
+    """In the tutorial, whose reader compares."""
+    page = HELP / "tutorials" / "sessionstream-getting-started.md"
+    shown = sum(block.info == "text output" for block in page_blocks(page))
+    assert shown == sum(bool(text) for text in run_page(page, tmp_path)) > 0
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("```python\nundefined\n```\n", "NameError"),
+        ("```python\nimport warnings; warnings.warn('x')\n```\n", "UserWarning"),
+        ("```python\nx = 1  # SST001\n```\n", "does not refuse"),
+    ],
+)
+def test_a_block_that_does_not_run_is_noticed(tmp_path: Path, text: str, word: str) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"Some text\n\n{text}", encoding="utf-8")
+    with pytest.raises(AssertionError, match=word):
+        run_page(page, tmp_path)
+
+
+def test_blocks_of_a_page_share_names_and_keep_their_lines(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        "\n```python\nasync def two(): return 2\n```\n\n1. In a list\n\n   ```python\n   print(await two())\n   ```\n",
+        encoding="utf-8",
+    )
+    assert run_page(page, tmp_path) == ["", "2\n"]
+    page.write_text("\n\n```python\n\nassert False\n```\n", encoding="utf-8")
+    with pytest.raises(AssertionError, match=r"page\.md.*, line 5"):
+        run_page(page, tmp_path)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=ids)
+def test_the_linter_agrees_with_every_python_block(page: Path) -> None:
+    """A line with a comment ``# SST001`` is a finding, no other line is."""
+    lines: dict[int, str] = {}
+    for block in page_blocks(page):
+        if block.info == "python":
+            if "# SST001" in block.text:
+                lines[block.line - 1] = "from google.protobuf.struct_pb2 import Struct"
+            lines.update(enumerate(block.text.splitlines(), start=block.line))
+    expected = {number for number, line in lines.items() if "# SST001" in line}
+    source = "".join(lines.get(number, "") + "\n" for number in range(1, max(lines, default=0) + 1))
+    assert {found.line for found in check(source, "page.py")} == expected
+
+
+# -- names -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", sessionstream.__all__)
+def test_every_public_name_is_in_the_reference(name: str) -> None:
+    assert re.search(rf"(?<![\w.]){name}\b", REFERENCE) or f"sessionstream.{name}" in REFERENCE
+
+
+@pytest.mark.parametrize("name", ["Hub", "SchemaRegistry", "HydrationStore", "TimelineView"])
+def test_every_public_method_is_in_the_reference(name: str) -> None:
+    cls = getattr(sessionstream, name)
+    for member in vars(cls):
+        if not member.startswith("_"):
+            assert re.search(rf"\b{member}\b", REFERENCE), f"{name}.{member}"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Command", "Event", "UIEvent", "TimelineEntity", "Snapshot", "Session", "Commit", "Cursors", "LoggedEvent",
+        "StoredTimeline", "UnreadableEntity", "TimelineReplacement", "ProjectionPolicies", "PipelineRecord",
+        "ErrorRecord", "ReplayReport",
+    ],
+)  # fmt: skip
+def test_every_field_of_a_value_is_in_the_reference(name: str) -> None:
+    for field in getattr(sessionstream, name).__dataclass_fields__:
+        assert re.search(rf"\b{field}\b", REFERENCE), f"{name}.{field}"
+
+
+def test_every_error_has_a_row_and_every_row_an_error() -> None:
+    table = REFERENCE[REFERENCE.index("\n## Errors\n") : REFERENCE.index("\n## Commands\n")]
+    rows = set(re.findall(r"`(\w+)`", "".join(line.split("|")[1] for line in table.splitlines() if line[:2] == "| ")))
+    tree = {
+        name
+        for name, cls in vars(errors).items()
+        if isinstance(cls, type) and issubclass(cls, errors.SessionstreamError)
+    }
+    assert rows == tree - {"SessionstreamError"}
+
+
+def test_every_lint_rule_is_in_the_reference_and_in_the_playbook() -> None:
+    for text in (REFERENCE, doc.get("sessionstream-schema-vet-playbook").body):
+        assert set(re.findall(r"^\| `(SST\d+)` \|", text, re.MULTILINE)) == set(SUMMARIES)
+
+
+def test_every_name_of_the_testing_kit_and_of_the_help_is_in_the_reference() -> None:
+    from sessionstream import testing
+
+    for name in (*testing.__all__, "entries", "get", "files", "Entry", "UnknownEntryError"):
+        assert re.search(rf"\b{name}\b", REFERENCE), name
+
+
+# -- links -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", [*PAGES, *DECISIONS], ids=ids)
+def test_every_internal_link_leads_somewhere(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for target in links(text):
+        if target.startswith(("https://", "http://")):
+            continue
+        place, _, anchor = target.partition("#")
+        file = page if not place else (page.parent / place)
+        assert file.exists(), target
+        if page in ENTRIES:
+            assert file.resolve().is_relative_to(HELP), f"{target} leads out of what the wheel holds"
+        if anchor:
+            assert anchor in anchors(file.read_text(encoding="utf-8")), target
+
+
+@pytest.mark.parametrize("page", ENTRIES, ids=ids)
+def test_every_slug_that_is_mentioned_exists(page: Path) -> None:
+    known = {*SLUGS, "sessionstream-lint"}
+    mentioned = set(re.findall(r"\bsessionstream-[a-z][a-z-]*[a-z]\b", page.read_text(encoding="utf-8")))
+    assert mentioned <= known
+
+
+@pytest.mark.parametrize("page", ENTRIES, ids=ids)
+def test_every_entry_leads_to_every_other(page: Path) -> None:
+    linked = {(page.parent / target.partition("#")[0]).resolve() for target in links(page.read_text(encoding="utf-8"))}
+    assert linked >= {other for other in ENTRIES if other != page}
+
+
+def test_the_decisions_are_numbered_indexed_and_complete() -> None:
+    pages = [page for page in DECISIONS if page.name != "README.md"]
+    assert [page.name[:4] for page in pages] == [f"{number:04}" for number in range(1, len(pages) + 1)]
+    index = (ROOT / "docs" / "decisions" / "README.md").read_text(encoding="utf-8")
+    assert links(index) == [page.name for page in pages]
+    for page in pages:
+        text = page.read_text(encoding="utf-8")
+        assert re.match(rf"# {page.name[:4]}: \S", text), page
+        headings = re.findall(r"^## (.*)$", text, re.MULTILINE)
+        assert headings == ["Context", "Decision", "Consequences", "Rejected"], page
