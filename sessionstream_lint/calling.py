@@ -248,8 +248,8 @@ def _external(ev: Evaluator, name: str, given: tuple[Given, ...], site: Site) ->
         return first
     if name in LISTED or name in SETS:
         source = args[1] if name == "builtins.filter" and len(args) > 1 else first
-        exact = name in ("builtins.list", "builtins.tuple") and len(source) == 1
-        if exact and isinstance(source[0], Sequence):
+        exact = name in ("builtins.list", "builtins.tuple") and bool(source)
+        if exact and all(isinstance(value, Sequence) for value in source):
             return source
         return (Many("set" if name in SETS else "list", containers.elements(ev, source)),)
     special = _SPECIAL.get(name)

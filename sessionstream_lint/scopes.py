@@ -20,6 +20,7 @@ from sessionstream_lint.syntax import (
     Node,
     Parameter,
     Pattern,
+    Walrus,
     dotted,
     view,
 )
@@ -77,7 +78,8 @@ def _keys(test: Node) -> list[Key]:
                 found.append(key)
                 continue
         stack.extend(shape.parts())
-        stack.extend([shape.target] if hasattr(shape, "target") else [])
+        if isinstance(shape, Walrus):
+            stack.append(shape.target)
     return found
 
 

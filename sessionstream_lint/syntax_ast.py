@@ -373,7 +373,7 @@ def _type_alias(node: Any) -> s.View:
 
 
 if hasattr(ast, "TypeAlias"):
-    s.VIEWS[ast.TypeAlias] = _type_alias
+    s.VIEWS[getattr(ast, "TypeAlias")] = _type_alias  # noqa: B009 - not in 3.11's
 
 
 @_shape(ast.Return)

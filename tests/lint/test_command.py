@@ -6,10 +6,10 @@ import io
 import json
 import os
 import subprocess
+from pathlib import Path
 
 import pytest
 
-from sessionstream_lint import cli
 from sessionstream_lint.cli import main
 from sessionstream_lint.version import VERSION
 
@@ -18,7 +18,7 @@ BAD = HEAD + 'SchemaRegistry().register_event("A", Struct)\n'
 
 
 @pytest.fixture
-def tree(tmp_path, monkeypatch):
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "pkg" / ".venv").mkdir(parents=True)
     (tmp_path / "pkg" / "bad.py").write_text(BAD)
@@ -28,7 +28,7 @@ def tree(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_text_and_exit_codes(tree, capsys):
+def test_text_and_exit_codes(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["pkg"]) == 1
     out = capsys.readouterr().out
     assert out.startswith("pkg/bad.py:3:38: SST001 event 'A' registers google.protobuf.Struct")
@@ -38,7 +38,7 @@ def test_text_and_exit_codes(tree, capsys):
     assert main(["pkg/notes.txt"]) == 1
 
 
-def test_json(tree, capsys):
+def test_json(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["pkg", "--format", "json"]) == 1
     [found] = json.loads(capsys.readouterr().out)
     assert {key: found[key] for key in ("path", "line", "column", "code")} == {
@@ -51,7 +51,7 @@ def test_json(tree, capsys):
     assert json.loads(capsys.readouterr().out) == []
 
 
-def test_sarif(tree, capsys):
+def test_sarif(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["pkg", "--format", "sarif"]) == 1
     log = json.loads(capsys.readouterr().out)
     assert log["version"] == "2.1.0"
@@ -70,13 +70,13 @@ def test_sarif(tree, capsys):
     assert json.loads(capsys.readouterr().out)["runs"][0]["results"] == []
 
 
-def test_github(tree, capsys):
+def test_github(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["pkg", "--format", "github"]) == 1
     out = capsys.readouterr().out
     assert out.startswith("::error file=pkg/bad.py,line=3,col=38,title=SST001::SST001 event 'A' registers")
 
 
-def test_github_escapes(tree, capsys):
+def test_github_escapes(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tree / "a,b:c%.py").write_text(BAD)
     assert main(["a,b:c%.py", "--format", "github"]) == 1
     assert capsys.readouterr().out.startswith("::error file=a%2Cb%3Ac%25.py,line=3")
@@ -96,54 +96,54 @@ def test_github_escapes(tree, capsys):
         (["--select", "E1,SST"], 1),
     ],
 )
-def test_select_and_ignore(tree, options, status, capsys):
+def test_select_and_ignore(tree: Path, options: list[str], status: int, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["pkg", *options]) == status
 
 
-def test_a_code_that_is_none_is_a_usage_error(tree, capsys):
+def test_a_code_that_is_none_is_a_usage_error(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["pkg", "--select", "SST0012"]) == 2
     assert "SST0012" in capsys.readouterr().err
 
 
-def test_usage_errors_exit_with_two(tree, capsys):
+def test_usage_errors_exit_with_two(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         main(["--format", "xml"])
     assert stop.value.code == 2
 
 
-def test_version(capsys):
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         main(["--version"])
     assert stop.value.code == 0
     assert capsys.readouterr().out == f"sessionstream-lint {VERSION}\n"
 
 
-def test_standard_input(tree, capsys, monkeypatch):
-    monkeypatch.setattr(cli.sys, "stdin", io.TextIOWrapper(io.BytesIO(BAD.encode())))
+def test_standard_input(tree: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(BAD.encode())))
     assert main(["-", "--stdin-display-name", "pkg/edited.py"]) == 1
     assert capsys.readouterr().out.startswith("pkg/edited.py:3:38: SST001")
 
 
-def test_what_cannot_be_read_is_said_and_the_rest_is_checked(tree, capsys):
+def test_what_cannot_be_read_is_said_and_the_rest_is_checked(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["missing.py", "pkg"]) == 2
     captured = capsys.readouterr()
     assert "cannot read missing.py" in captured.err
     assert "pkg/bad.py:3:38" in captured.out
 
 
-def test_a_broken_encoding_is_said(tree, capsys):
+def test_a_broken_encoding_is_said(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tree / "latin.py").write_bytes(BAD.encode() + b"# \xe9\n")
     assert main(["latin.py"]) == 2
     assert "cannot read latin.py" in capsys.readouterr().err
 
 
-def test_a_syntax_error_in_a_file_that_registers_is_a_finding(tree, capsys):
+def test_a_syntax_error_in_a_file_that_registers_is_a_finding(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tree / "broken.py").write_text(BAD + "def\n")
     assert main(["broken.py"]) == 1
     assert "broken.py:3:1: SST900 this file could not be analysed (SyntaxError" in capsys.readouterr().out
 
 
-def test_encodings_and_byte_order_marks(tree, capsys):
+def test_encodings_and_byte_order_marks(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tree / "latin.py").write_bytes(b"# coding: latin-1\n" + BAD.replace('"A"', '"\xe9"').encode("latin-1"))
     (tree / "mark.py").write_bytes(b"\xef\xbb\xbf" + BAD.encode())
     assert main(["latin.py", "mark.py"]) == 1
@@ -165,21 +165,25 @@ def test_encodings_and_byte_order_marks(tree, capsys):
         (HEAD + 'SchemaRegistry().register_event(  # noqa\n"A", Struct)\n', 1),
     ],
 )
-def test_suppressions_are_those_of_flake8(tree, source, status, python, capsys):
+def test_suppressions_are_those_of_flake8(
+    tree: Path, source: str, status: int, python: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tree / "case.py").write_text(source)
     assert main(["case.py"]) == status
     command = [python, "-m", "flake8", "--isolated", "--select=SST", "case.py"]
     assert subprocess.run(command, capture_output=True, check=False).returncode == status
 
 
-def test_a_file_level_suppression_of_another_code_suppresses_nothing(tree, capsys):
+def test_a_file_level_suppression_of_another_code_suppresses_nothing(
+    tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Versions of flake8 differ here; not silencing is the safe reading."""
     (tree / "case.py").write_text("# flake8: noqa: E501\n" + BAD)
     assert main(["case.py"]) == 1
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root reads everything")
-def test_a_forbidden_file_is_said(tree, capsys):
+def test_a_forbidden_file_is_said(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tree / "secret.py").write_text(BAD)
     (tree / "secret.py").chmod(0)
     assert main(["secret.py"]) == 2

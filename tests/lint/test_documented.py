@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import re
 import tomllib
+from pathlib import Path
+from typing import Any
 
 from sessionstream_lint.rules import RULES, SUMMARIES, UNREADABLE
 
 HEADINGS = ["What it says", "Why", "Bad", "Good", "How to fix it", "What it cannot see", "How to suppress it", "Since"]
 
 
-def test_each_code_has_a_page_and_each_page_a_code(root):
+def test_each_code_has_a_page_and_each_page_a_code(root: Path) -> None:
     assert {path.stem for path in (root / "docs" / "rules").glob("SST*.md")} == set(SUMMARIES)
 
 
-def test_each_page_says_everything(root):
+def test_each_page_says_everything(root: Path) -> None:
     for code in SUMMARIES:
         text = (root / "docs" / "rules" / f"{code}.md").read_text(encoding="utf-8")
         assert text.startswith(f"# {code}: ")
         assert re.findall(r"^## (.*)$", text, re.MULTILINE) == HEADINGS
 
 
-def test_each_rule_has_fixtures_and_each_fixture_a_rule(all_examples):
+def test_each_rule_has_fixtures_and_each_fixture_a_rule(all_examples: Any) -> None:
     planted = {code for example in all_examples for _, _, code in example.expected}
     assert planted == {rule.CODE for rule in RULES}
     for example in all_examples:
@@ -29,19 +31,19 @@ def test_each_rule_has_fixtures_and_each_fixture_a_rule(all_examples):
         assert name[:6].upper() in planted
 
 
-def test_each_rule_module_is_named_after_its_code():
+def test_each_rule_module_is_named_after_its_code() -> None:
     for rule in RULES:
         assert rule.__name__.rpartition(".")[2].startswith(rule.CODE.lower() + "_")
     assert UNREADABLE not in {rule.CODE for rule in RULES}
 
 
-def test_flake8_knows_the_prefix(root):
+def test_flake8_knows_the_prefix(root: Path) -> None:
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert project["entry-points"]["flake8.extension"] == {"SST": "sessionstream_lint.plugin:Plugin"}
     assert all(re.fullmatch(r"SST\d{3}", code) for code in SUMMARIES)
 
 
-def test_the_bad_example_is_found_and_the_good_one_is_not(root):
+def test_the_bad_example_is_found_and_the_good_one_is_not(root: Path) -> None:
     from sessionstream_lint.engine import check
 
     text = (root / "docs" / "rules" / "SST001.md").read_text(encoding="utf-8")

@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from libcst import parse_module
@@ -25,12 +26,12 @@ def places(found: list[engine.Diagnostic]) -> list[tuple[int, int, str]]:
 
 
 @pytest.mark.parametrize("reader", ["libcst", "ast"])
-def test_findings_are_exactly_the_expected_ones(example, reader):
+def test_findings_are_exactly_the_expected_ones(example: Any, reader: str) -> None:
     found = places(engine.check(example.source, str(example.path), reader=reader))
     assert sorted(found) == sorted(example.expected)
 
 
-def test_the_plugin_reports_the_same(example):
+def test_the_plugin_reports_the_same(example: Any) -> None:
     lines = example.source.splitlines(keepends=True)
     found = [
         (line, col + 1, text[:6])
@@ -39,20 +40,22 @@ def test_the_plugin_reports_the_same(example):
     assert sorted(found) == sorted(example.expected)
 
 
-def test_line_ends_do_not_move_findings(example):
+def test_line_ends_do_not_move_findings(example: Any) -> None:
     source = example.source.replace("\n", "\r\n")
     assert sorted(places(engine.check(source, str(example.path)))) == sorted(example.expected)
 
 
 @pytest.mark.parametrize("comment", ["# noqa", "# noqa: SST001", "# NOQA:E501,SST001", "# noqa: SST"])
-def test_each_finding_can_be_suppressed(example, comment, tmp_path, capsys):
+def test_each_finding_can_be_suppressed(
+    example: Any, comment: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "example.py"
     path.write_text(example.suppressed(comment), encoding="utf-8")
     assert main([str(path), "--src-root", str(example.path.parent)]) == 0
     assert capsys.readouterr().out == ""
 
 
-def test_another_code_suppresses_nothing(example, tmp_path, capsys):
+def test_another_code_suppresses_nothing(example: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "example.py"
     path.write_text(example.suppressed("# noqa: E501"), encoding="utf-8")
     main([str(path), "--format", "json", "--src-root", str(example.path.parent)])
@@ -73,25 +76,25 @@ def run_flake8(python: str, *args: str) -> dict[str, set[tuple[int, int, str]]]:
     return found
 
 
-def test_flake8_itself_reports_the_same_with_one_job_and_with_two(all_examples, python):
+def test_flake8_itself_reports_the_same_with_one_job_and_with_two(all_examples: Any, python: str) -> None:
     paths = [str(example.path) for example in all_examples]
     expected = {example.path.name: set(example.expected) for example in all_examples if example.expected}
     assert run_flake8(python, "-j1", *paths) == expected
     assert run_flake8(python, "-j2", *paths) == expected
 
 
-def test_flake8_honours_suppressions(all_examples, python, tmp_path):
+def test_flake8_honours_suppressions(all_examples: Any, python: str, tmp_path: Path) -> None:
     for number, example in enumerate(all_examples):
         (tmp_path / f"example_{number}.py").write_text(example.suppressed("# noqa: SST001"), encoding="utf-8")
     assert run_flake8(python, "-j1", str(tmp_path)) == {}
 
 
-def test_there_is_enough_to_prove_something(all_examples):
+def test_there_is_enough_to_prove_something(all_examples: Any) -> None:
     assert sum(len(example.expected) for example in all_examples) >= 240
     assert sum(len(example.clean) for example in all_examples) >= 160
 
 
-def test_indenting_everything_moves_columns_and_nothing_else(example):
+def test_indenting_everything_moves_columns_and_nothing_else(example: Any) -> None:
     """Everything inside ``if True:``: the same findings, four columns on."""
     assert not any(line.count('"""') % 2 for line in example.source.splitlines()), "a string over several lines"
     source = "if True:\n" + "".join(f"    {line}\n" for line in example.source.splitlines())
@@ -99,7 +102,7 @@ def test_indenting_everything_moves_columns_and_nothing_else(example):
     assert sorted(found) == sorted((line + 1, column + 4, code) for line, column, code in example.expected)
 
 
-def test_both_readers_collect_the_same(example):
+def test_both_readers_collect_the_same(example: Any) -> None:
     one = collect(ast.parse(example.source), Module("m", "", ""))
     two = collect(parse_module(example.source), Module("m", "", ""))
     assert summary(one) == summary(two)

@@ -6,6 +6,7 @@ import ast
 import subprocess
 import textwrap
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -27,7 +28,7 @@ def run(python: str, code: str, *args: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def test_libcst_is_imported_only_for_a_file_that_passes_the_gate(python):
+def test_libcst_is_imported_only_for_a_file_that_passes_the_gate(python: str) -> None:
     done = run(
         python,
         """
@@ -55,7 +56,7 @@ sys.meta_path.insert(0, Block())
 """
 
 
-def test_without_libcst_flake8_still_runs_and_says_what_to_install(python, tmp_path):
+def test_without_libcst_flake8_still_runs_and_says_what_to_install(python: str, tmp_path: Path) -> None:
     (tmp_path / "other.py").write_text("import os\n")
     (tmp_path / "schemas.py").write_text(VIOLATION)
     code = BLOCK + "from flake8.main.cli import main\nsys.exit(main(sys.argv[1:]))"
@@ -69,7 +70,7 @@ def test_without_libcst_flake8_still_runs_and_says_what_to_install(python, tmp_p
     assert "schemas.py:4:38: SST001" in finding
 
 
-def test_without_libcst_the_command_works_too(python, tmp_path):
+def test_without_libcst_the_command_works_too(python: str, tmp_path: Path) -> None:
     (tmp_path / "schemas.py").write_text(VIOLATION)
     code = BLOCK + "from sessionstream_lint.cli import main\nsys.exit(main(sys.argv[1:]))"
     done = run(python, code, str(tmp_path))
@@ -86,7 +87,7 @@ def check_through_plugin(source: str) -> list[object]:
 
 
 @given(st.text())
-def test_no_text_makes_it_raise(text):
+def test_no_text_makes_it_raise(text: str) -> None:
     for source in (text, VIOLATION + text, text + VIOLATION, f"registry.register_event({text})"):
         check_through_plugin(source)
 
@@ -102,7 +103,7 @@ FRAGMENTS = [
 
 @given(st.lists(st.sampled_from(FRAGMENTS), max_size=25).map("".join))
 @settings(max_examples=300)
-def test_no_mixture_of_syntax_makes_it_raise(text):
+def test_no_mixture_of_syntax_makes_it_raise(text: str) -> None:
     check_through_plugin(VIOLATION + text)
     check_through_plugin("registry.register_event('A', " + text)
 
@@ -126,7 +127,7 @@ def nested(kind: str, depth: int) -> str:
 
 @pytest.mark.parametrize("kind", ["sum", "or", "attribute", "calls", "parentheses", "not"])
 @pytest.mark.parametrize("depth", [50, 2000])
-def test_depth_is_survived(python, tmp_path, kind, depth):
+def test_depth_is_survived(python: str, tmp_path: Path, kind: str, depth: int) -> None:
     """In a process of its own: a crash of the interpreter must not look like anything else."""
     path = tmp_path / "deep.py"
     path.write_text(nested(kind, depth))
@@ -135,14 +136,14 @@ def test_depth_is_survived(python, tmp_path, kind, depth):
     assert "deep.py:4:38: SST001" in done.stdout or "SST900" in done.stdout
 
 
-def test_elif_chains_and_long_files_are_survived():
+def test_elif_chains_and_long_files_are_survived() -> None:
     chain = "if x == 0:\n    p = 0\n" + "".join(f"elif x == {n}:\n    p = {n}\n" for n in range(1, 300))
     source = VIOLATION + chain + "SchemaRegistry().register_event('B', p)\n" * 200
     assert [one.code for one in engine.check(source, "x.py")] == ["SST001"]
 
 
 @pytest.mark.parametrize("source", ["(x): int = 3\n", "x = 1;;\n", "print 'x'\n", "a.register_event(\n"])
-def test_what_a_reader_refuses_is_not_skipped(source):
+def test_what_a_reader_refuses_is_not_skipped(source: str) -> None:
     found = engine.check(VIOLATION + source, "x.py")
     try:
         ast.parse(source)
@@ -152,7 +153,7 @@ def test_what_a_reader_refuses_is_not_skipped(source):
         assert [one.code for one in found] == ["SST001"]
 
 
-def test_an_error_of_ours_becomes_a_diagnostic(monkeypatch):
+def test_an_error_of_ours_becomes_a_diagnostic(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise KeyError("lost")
 
@@ -163,7 +164,7 @@ def test_an_error_of_ours_becomes_a_diagnostic(monkeypatch):
 
 
 @pytest.mark.parametrize("error", [KeyError, RecursionError, RuntimeError])
-def test_an_error_of_libcst_makes_ast_decide(monkeypatch, error):
+def test_an_error_of_libcst_makes_ast_decide(monkeypatch: pytest.MonkeyPatch, error: type[Exception]) -> None:
     from sessionstream_lint import syntax_cst
 
     def broken(_: str) -> None:
@@ -173,7 +174,7 @@ def test_an_error_of_libcst_makes_ast_decide(monkeypatch, error):
     assert [(one.line, one.code) for one in engine.check(VIOLATION, "x.py")] == [(4, "SST001")]
 
 
-def test_flake8_reads_standard_input(python):
+def test_flake8_reads_standard_input(python: str) -> None:
     done = subprocess.run(
         [python, "-m", "flake8", "--isolated", "--select=SST", "-"],
         input=VIOLATION,
@@ -197,12 +198,12 @@ def test_flake8_reads_standard_input(python):
         ("", False),
     ],
 )
-def test_the_gate(source, passes):
+def test_the_gate(source: str, passes: bool) -> None:
     assert gate.concerns(source) is passes
     assert gate.concerns(source.encode()) is passes
 
 
-def test_calls_that_pass_many_arguments_on_stay_cheap():
+def test_calls_that_pass_many_arguments_on_stay_cheap() -> None:
     """A call looked into holds its arguments, and they the call around it: comparing them by value is exponential."""
     names = ", ".join(f"a{n}" for n in range(12))
     functions = "".join(f"def f{n}({names}):\n    return f{n + 1}({names})\n" for n in range(5))
@@ -213,17 +214,17 @@ def test_calls_that_pass_many_arguments_on_stay_cheap():
     assert time.process_time() - start < 5
 
 
-def test_only_line_ends_end_lines():
+def test_only_line_ends_end_lines() -> None:
     source = "x = '\u2028\x1c'\n\x0c\n" + VIOLATION.replace('"A"', '"\u2028é"')
     assert [(one.line, one.column, one.code) for one in engine.check(source, "x.py")] == [(6, 38, "SST001")]
 
 
-def test_names_of_files_do_not_matter(tmp_path):
+def test_names_of_files_do_not_matter(tmp_path: Path) -> None:
     for name in ("-", "stdin", "", "no/such/file.py", "\0", str(tmp_path)):
         assert [one.code for one in engine.check(VIOLATION, name)] == ["SST001"]
 
 
-def test_the_message_names_the_event_and_the_way_out():
+def test_the_message_names_the_event_and_the_way_out() -> None:
     [found] = engine.check(VIOLATION, "x.py")
     assert found.text.startswith(
         "SST001 event 'A' registers google.protobuf.Struct as its payload; define a message of its own"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 
@@ -57,7 +58,7 @@ USES = [
 
 
 @pytest.fixture
-def project(tmp_path):
+def project(tmp_path: Path) -> Path:
     for name, text in FILES.items():
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -67,7 +68,9 @@ def project(tmp_path):
 
 @pytest.mark.parametrize(("name", "first", "second", "call", "expected"), USES)
 @pytest.mark.parametrize("reader", ["libcst", "ast"])
-def test_imports_are_followed(project, name, first, second, call, expected, reader):
+def test_imports_are_followed(
+    project: Path, name: str, first: str, second: str, call: str, expected: int, reader: str
+) -> None:
     path = project / name
     source = f"{first}\n{second}\n" + call.format("register_event('A', ") + "\n"
     path.write_text(source)
@@ -75,7 +78,7 @@ def test_imports_are_followed(project, name, first, second, call, expected, read
     assert "app" not in sys.modules
 
 
-def test_source_roots_are_followed(project, tmp_path_factory):
+def test_source_roots_are_followed(project: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     other = tmp_path_factory.mktemp("elsewhere") / "script.py"
     source = "from app.registry import registry\nfrom app.payloads import Blob\nregistry.register_event('A', Blob)\n"
     other.write_text(source)
@@ -83,7 +86,9 @@ def test_source_roots_are_followed(project, tmp_path_factory):
     assert [one.code for one in engine.check(source, str(other), roots=(str(project),))] == ["SST001"]
 
 
-def test_the_directory_it_is_started_in_does_not_matter(project, monkeypatch, tmp_path_factory):
+def test_the_directory_it_is_started_in_does_not_matter(
+    project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     path = project / "app" / "x.py"
     source = "from .registry import registry\nfrom .payloads import Blob\nregistry.register_event('A', Blob)\n"
     path.write_text(source)
