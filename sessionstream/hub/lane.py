@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from typing import Final
 
 from sessionstream.errors import LaneReentryError
@@ -19,18 +19,19 @@ class Projecting:
     ``active``.
     """
 
-    __slots__ = ("_token", "active", "session_id")
+    __slots__ = ("active", "session_id")
 
     def __init__(self, session_id: str) -> None:
         self.session_id = session_id
         self.active = True
 
     def __enter__(self) -> None:
-        self._token: Token[Projecting | None] = _projecting.set(self)
+        _projecting.set(self)
 
     def __exit__(self, *exc_info: object) -> None:
         self.active = False
-        _projecting.reset(self._token)
+        # Not reset with a token: whoever closes a coroutine that was left behind does so from another context.
+        _projecting.set(None)
 
 
 _projecting: Final[ContextVar[Projecting | None]] = ContextVar("sessionstream_projecting", default=None)

@@ -104,8 +104,8 @@ class Pipeline:
         state = self.sessions.pin(session_id)
         completion = Completion()
         try:
-            session = state.session or await self.sessions.session(state)
-            async with state.lane:
+            async with state.lane:  # metadata is loaded inside, so that waiting for it changes nobody's place
+                session = state.session or await self.sessions.session(state)
                 result = await action(Turn(self, state, session, completion))
         except Exception:
             completion.checkpoint()

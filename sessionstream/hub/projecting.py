@@ -33,8 +33,8 @@ class ProjectorFailed(Exception):  # internal: becomes a ProjectionError once th
         self.error = error
 
     def as_projection_error(self, event: Event) -> ProjectionError:
-        """Return what the publisher is told."""
-        told = ProjectionError(event, self.projector, self.error)
+        """Return what the publisher is told, with a copy of the event."""
+        told = ProjectionError(copy_event(event), self.projector, self.error)
         told.__cause__ = self.error
         return told
 

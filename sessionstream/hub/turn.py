@@ -178,7 +178,7 @@ class Turn:
         event = _with_ordinal(draft, assign_ordinal(state.event_cursor, session_id=state.id))
         step = Step("live", event, timeline.ordinal)
         if hold is not None:
-            step.failure = SessionHeld(event, hold.ordinal)
+            step.failure = SessionHeld(copy_event(event), hold.ordinal)
             step.failure.__cause__ = hold.error
         failure = await self._step(step, timeline, on_published)
         if failure is not None:
@@ -262,8 +262,10 @@ class Turn:
         fan_out = self.pipeline.fan_out
         if fan_out is None:
             return
+        # They are the receiver's to change, and an observer is still to be shown what they were.
+        events = tuple(map(copy_ui_event, step.ui_events)) if self.pipeline.report.observes_pipeline else step.ui_events
         try:
-            fan_out(self.state.id, step.event.ordinal, step.ui_events)
+            fan_out(self.state.id, step.event.ordinal, events)
             step.fanned_out = True
         except Exception as error:  # noqa: BLE001 - the event is true already: record, never raise
             step.error = error
