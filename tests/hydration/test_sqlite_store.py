@@ -367,3 +367,15 @@ async def test_equal_events_are_equal_bytes(path: Path) -> None:
         found = [await store.find_event(session_id, "e") for session_id in ("one", "two")]
         assert found[0] == found[1]
     assert len(rows(path, "SELECT DISTINCT payload FROM events UNION SELECT payload FROM entities")) == 1
+
+
+async def test_pruning_removes_the_rows_it_can(path: Path) -> None:
+    async with SQLiteStore.open(path, REGISTRY) as store:
+        writer = SessionWriter(store)
+        for number in range(1, 11):
+            await writer.log(put("a", str(number)), drop("b") if number % 2 else put("b"))
+        await store.prune("session", before=7)
+    assert [row[0] for row in rows(path, "SELECT ordinal FROM events WHERE payload IS NOT NULL")] == [7, 8, 9, 10]
+    assert rows(path, "SELECT count(*) FROM events WHERE length(digest) = 32") == [(6,)]
+    versions = rows(path, "SELECT id, changed FROM entity_versions ORDER BY id, changed")
+    assert versions == [("a", 7), ("a", 8), ("a", 9), ("b", 8), ("b", 9)]
