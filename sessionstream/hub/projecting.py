@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -113,11 +114,18 @@ class Projections:
 
 
 async def _run(project: _Project[T], event: Event, session: Session, timeline: Timeline) -> Iterable[T]:
-    result = project(copy_event(event), session, View(timeline))
-    if isinstance(result, list | tuple):  # the usual answers, recognised without asking abstract classes
-        return result
-    if isinstance(result, Awaitable):
-        result = await result
+    try:
+        result = project(copy_event(event), session, View(timeline))
+        if isinstance(result, list | tuple):  # the usual answers, recognised without asking abstract classes
+            return result
+        if isinstance(result, Awaitable):
+            result = await result
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        # Nobody cancelled the publisher: it must not be taken for cancelled, and its event not be dropped silently.
+        raise RuntimeError("it waited for something that was cancelled") from error
     return () if result is None else result
 
 

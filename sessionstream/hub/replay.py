@@ -140,6 +140,7 @@ class _Rebuild:
         pipeline, timeline = self._pipeline, self._timeline
         entities: tuple[TimelineEntity, ...] = ()
         failed: ProjectorFailed | None = None
+        completion = Completion()
         try:
             with Projecting(self._session.id):
                 entities = await pipeline.projections.entities(event, self._session, timeline)
@@ -148,9 +149,10 @@ class _Rebuild:
             record = ErrorRecord(
                 "timeline-projection", event.session_id, event.ordinal, event.name, words(failed.error)
             )
-            await pipeline.report.error(record, Completion())
+            await pipeline.report.error(record, completion)
         advances = failed is None or pipeline.policies.timeline == "advance"
         self._observe(event, entities, failed, advances)
+        completion.checkpoint()
         if failed is not None and not advances:
             raise failed.as_projection_error(event) from failed.error
         self._versions.extend(entities)

@@ -12,6 +12,7 @@ What the invariants rest on, in the order in which it happens:
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -243,8 +244,9 @@ class Turn:
             await self.completion.finish(self.pipeline.store.commit(commit))
         except OrdinalConflict:
             raise
-        except Exception as error:
-            # What the store holds now is not for us to guess: read it again before the next event.
+        except (Exception, asyncio.CancelledError) as error:
+            # What the store holds now is not for us to guess, least of all if it was the commit itself that was
+            # cancelled, as when an event loop shuts down: read it again before the next event.
             state.forget_timeline()
             if on_published is not None:
                 on_published()
@@ -271,10 +273,10 @@ class Turn:
             step.error = error
             await self._record_of(step, "fanout", error)
 
-    async def _record_of(self, step: Step, kind: ErrorKind, error: Exception) -> None:
+    async def _record_of(self, step: Step, kind: ErrorKind, error: BaseException) -> None:
         await self._record(kind, step.event.ordinal, step.event.name, error)
 
-    async def _record(self, kind: ErrorKind, ordinal: int, name: str, error: Exception) -> None:
+    async def _record(self, kind: ErrorKind, ordinal: int, name: str, error: BaseException) -> None:
         record = ErrorRecord(kind, self.state.id, ordinal, name, words(error))
         await self.pipeline.report.error(record, self.completion)
 

@@ -215,6 +215,7 @@ class Store:
         self._before: dict[str, list[Gate]] = {}
         self._after: dict[str, list[Gate]] = {}
         self._failures: dict[str, list[BaseException]] = {}
+        self._late_failures: dict[str, list[BaseException]] = {}
         self._hooks: dict[str, list[Callable[[], Awaitable[object]]]] = {}
         self._working: set[asyncio.Task[None]] = set()
 
@@ -231,6 +232,10 @@ class Store:
     def fail(self, method: str, error: BaseException, *, times: int = 1) -> None:
         self._failures.setdefault(method, []).extend([error] * times)
 
+    def fail_after(self, method: str, error: BaseException) -> None:
+        """Let the next call of a method do its work, and raise all the same."""
+        self._late_failures.setdefault(method, []).append(error)
+
     def first(self, method: str, hook: Callable[[], Awaitable[object]]) -> None:
         """Do something else within the next call of a method, before its own work."""
         self._hooks.setdefault(method, []).append(hook)
@@ -246,6 +251,8 @@ class Store:
         result = await work()
         if gates := self._after.get(method):
             await gates.pop(0).stop()
+        if failures := self._late_failures.get(method):
+            raise failures.pop(0)
         return result
 
     def commit(self, commit: Commit, /) -> Awaitable[None]:
