@@ -47,8 +47,7 @@ async def retry(pipeline: Pipeline, session_id: str) -> ReplayReport:
         events = 0
         for _ in range(MAX_ATTEMPTS):
             try:
-                # What the cache believes may be old news if another process repaired the session.
-                turn.state.forget_timeline()
+                await turn.refresh()  # another process may have repaired the session
                 applied, hold = await turn.resume()
             except OrdinalConflict:
                 continue

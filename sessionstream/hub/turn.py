@@ -95,12 +95,10 @@ class Hold:
     Attributes:
         ordinal: of the event that cannot be applied.
         error: why.
-        applied: how many held events were applied before it.
     """
 
     ordinal: int
     error: Exception
-    applied: int
 
 
 @dataclass(slots=True)
@@ -133,6 +131,22 @@ class Turn:
             self.state.timeline = Timeline.load(stored)
         return self.state.timeline
 
+    async def refresh(self) -> Timeline:
+        """Return the session's timeline, loaded again unless the store's cursors are those of the cached one.
+
+        A commit finds out by itself that the cache is old. Whoever will not commit has to ask first.
+        """
+        timeline = self.state.timeline
+        if timeline is not None:
+            cursors = await self.pipeline.store.cursors(self.state.id)
+            if (cursors.event, cursors.timeline, cursors.epoch) != (
+                self.state.event_cursor,
+                timeline.ordinal,
+                timeline.epoch,
+            ):
+                self.state.forget_timeline()
+        return await self.load()
+
     async def resume(self) -> tuple[int, Hold | None]:
         """Apply the held events in order; return how many could be, and what still holds the session, if any.
 
@@ -149,25 +163,27 @@ class Turn:
                     limit = 1
                     continue
                 await self._record("decode", timeline.ordinal + 1, str(error.name), error)
-                return applied, Hold(timeline.ordinal + 1, error, applied)
+                return applied, Hold(timeline.ordinal + 1, error)
             if not events:
                 raise OrdinalConflict(self.state.id, expected=f"events after {timeline.ordinal}", actual="none")
             for event in events:
                 self.completion.checkpoint()
                 failure = await self._step(Step("retry", event, timeline.ordinal), timeline)
                 if failure is not None:
-                    return applied, Hold(event.ordinal, failure, applied)
+                    return applied, Hold(event.ordinal, failure)
                 applied += 1
         return applied, None
 
     async def _publish_once(self, draft: Event, given_id: bool, on_published: Callable[[], None] | None) -> int:
         store, state = self.pipeline.store, self.state
+        # The cursors first: whoever logs this very id after they were read makes our commit a lost race.
+        timeline = await self.load()
         logged = await store.find_event(state.id, draft.event_id) if given_id else None
         if logged is not None and logged.digest != payload_digest(draft.name, draft.payload):
             raise EventConflict(state.id, draft.event_id, logged.ordinal)
-        timeline = await self.load()
         hold = None
-        if timeline.ordinal < state.event_cursor:
+        if timeline.ordinal < max(state.event_cursor, logged.ordinal if logged is not None else 0):
+            timeline = await self.refresh()
             _, hold = await self.resume()
             self.completion.checkpoint()
         if logged is not None:
