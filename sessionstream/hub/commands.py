@@ -9,8 +9,10 @@ from sessionstream.errors import (
     CommandConflict,
     DuplicateCommandError,
     UnknownCommandError,
+    words,
 )
 from sessionstream.hub.completion import Completion
+from sessionstream.observe import ErrorRecord
 from sessionstream.schema import check_name
 from sessionstream.store import payload_digest
 from sessionstream.types import Command, Event, Session, check_id
@@ -101,10 +103,24 @@ class Commands:
         try:
             completion.checkpoint()
             await _handle(handler, command, session, publisher)
-        except BaseException:
-            if not publisher.published:
-                await completion.finish(store.release_command(session.id, key))
+        except GeneratorExit:  # the event loop is gone, and nothing can be awaited: the claim stays
             raise
+        except BaseException as error:
+            if not publisher.published:
+                await self._release(command, key, completion)
+                if isinstance(error, Exception):
+                    completion.checkpoint()
+            raise
+
+    async def _release(self, command: Command, key: str, completion: Completion) -> None:
+        """Give a claim back. A store that cannot is reported: the handler's own error is what the submitter gets."""
+        try:
+            await completion.finish(self._pipeline.store.release_command(command.session_id, key))
+        except Exception as error:  # noqa: BLE001 - reported
+            record = ErrorRecord(
+                "store", command.session_id, 0, "", words(error), metadata={"command": command.name, "key": key}
+            )
+            await self._pipeline.report.error(record, completion)
 
 
 async def _handle(handler: CommandHandler, command: Command, session: Session, publisher: EventPublisher) -> None:
