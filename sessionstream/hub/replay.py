@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -120,10 +121,13 @@ class _Rebuild:
                 self._session.id, after=self._timeline.ordinal, limit=REBUILD_BATCH
             )
             for event in events:
-                await self._apply(event)
-            if not events:  # a deleted session: nothing is left below its cursor
+                if event.ordinal <= cursors.event:  # what was logged meanwhile is for the next time
+                    await self._apply(event)
+            if not events or events[-1].ordinal > cursors.event:
+                # A deleted session has nothing left below its cursor.
                 self._timeline.ordinal = cursors.event
-        return cursors if self._timeline.ordinal == cursors.event else await self.catch_up()
+            await asyncio.sleep(0)  # a store in memory and plain projections wait for nothing: let others run
+        return cursors
 
     async def swap_in(self, cursors: Cursors) -> Timeline:
         """Make the rebuilt timeline the session's own; return it for the cache.

@@ -240,6 +240,11 @@ class Store:
         """Do something else within the next call of a method, before its own work."""
         self._hooks.setdefault(method, []).append(hook)
 
+    def calm(self) -> None:
+        """Forget what was to happen in calls that did not come."""
+        self._hooks.clear()
+        self._failures.clear()
+
     async def _do(self, method: str, work: Callable[[], Awaitable[T]]) -> T:
         self.calls.append(method)
         if gates := self._before.get(method):
