@@ -7,39 +7,51 @@ Field numbers and JSON names are frozen, because clients in the field speak them
 fields that a client which has never heard of them can ignore.
 """
 
-from collections import abc as abc
-from google.protobuf import any_pb2 as any_pb2
-from google.protobuf import descriptor as descriptor
-from google.protobuf import message as message
-from google.protobuf.internal import containers as containers
-import builtins as builtins
-import sys
-import typing as typing
+from builtins import (
+    bool,
+    int,
+    str,
+)
+from collections.abc import (
+    Iterable,
+)
+from google.protobuf.any_pb2 import (
+    Any,
+)
+from google.protobuf.descriptor import (
+    Descriptor,
+    FileDescriptor,
+)
+from google.protobuf.internal.containers import (
+    RepeatedCompositeFieldContainer,
+)
+from google.protobuf.message import (
+    Message,
+)
+from typing import (
+    Literal,
+    final,
+)
 
-if sys.version_info >= (3, 11):
-    from typing import TypeAlias as _TypeAlias, Never as _Never
-else:
-    from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
+DESCRIPTOR: FileDescriptor
 
-DESCRIPTOR: descriptor.FileDescriptor
-
-@typing.final
-class ClientFrame(message.Message):
+@final
+class ClientFrame(Message):
     """What a client may say."""
 
-    DESCRIPTOR: descriptor.Descriptor
+    DESCRIPTOR: Descriptor
 
-    SUBSCRIBE_FIELD_NUMBER: builtins.int
-    UNSUBSCRIBE_FIELD_NUMBER: builtins.int
-    PING_FIELD_NUMBER: builtins.int
-    PONG_FIELD_NUMBER: builtins.int
-    @builtins.property
+    SUBSCRIBE_FIELD_NUMBER: int
+    UNSUBSCRIBE_FIELD_NUMBER: int
+    PING_FIELD_NUMBER: int
+    PONG_FIELD_NUMBER: int
+    @property
     def subscribe(self) -> SubscribeRequest: ...
-    @builtins.property
+    @property
     def unsubscribe(self) -> UnsubscribeRequest: ...
-    @builtins.property
+    @property
     def ping(self) -> PingFrame: ...
-    @builtins.property
+    @property
     def pong(self) -> PongFrame: ...
     def __init__(
         self,
@@ -49,43 +61,39 @@ class ClientFrame(message.Message):
         ping: PingFrame | None = ...,
         pong: PongFrame | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["frame", b"frame", "ping", b"ping", "pong", b"pong", "subscribe", b"subscribe", "unsubscribe", b"unsubscribe"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["frame", b"frame", "ping", b"ping", "pong", b"pong", "subscribe", b"subscribe", "unsubscribe", b"unsubscribe"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_frame: _TypeAlias = typing.Literal["subscribe", "unsubscribe", "ping", "pong"]  # noqa: Y015
-    _WhichOneofArgType_frame: _TypeAlias = typing.Literal["frame", b"frame"]  # noqa: Y015
-    def WhichOneof(self, oneof_group: _WhichOneofArgType_frame) -> _WhichOneofReturnType_frame | None: ...
+    def HasField(self, field_name: Literal["frame", b"frame", "ping", b"ping", "pong", b"pong", "subscribe", b"subscribe", "unsubscribe", b"unsubscribe"]) -> bool: ...
+    def ClearField(self, field_name: Literal["frame", b"frame", "ping", b"ping", "pong", b"pong", "subscribe", b"subscribe", "unsubscribe", b"unsubscribe"]) -> None: ...
+    def WhichOneof(self, oneof_group: Literal["frame", b"frame"]) -> Literal["subscribe", "unsubscribe", "ping", "pong"] | None: ...
 
-@typing.final
-class ServerFrame(message.Message):
+@final
+class ServerFrame(Message):
     """What a server says."""
 
-    DESCRIPTOR: descriptor.Descriptor
+    DESCRIPTOR: Descriptor
 
-    HELLO_FIELD_NUMBER: builtins.int
-    SNAPSHOT_FIELD_NUMBER: builtins.int
-    SUBSCRIBED_FIELD_NUMBER: builtins.int
-    UNSUBSCRIBED_FIELD_NUMBER: builtins.int
-    UI_EVENT_FIELD_NUMBER: builtins.int
-    ERROR_FIELD_NUMBER: builtins.int
-    PING_FIELD_NUMBER: builtins.int
-    PONG_FIELD_NUMBER: builtins.int
-    @builtins.property
+    HELLO_FIELD_NUMBER: int
+    SNAPSHOT_FIELD_NUMBER: int
+    SUBSCRIBED_FIELD_NUMBER: int
+    UNSUBSCRIBED_FIELD_NUMBER: int
+    UI_EVENT_FIELD_NUMBER: int
+    ERROR_FIELD_NUMBER: int
+    PING_FIELD_NUMBER: int
+    PONG_FIELD_NUMBER: int
+    @property
     def hello(self) -> HelloFrame: ...
-    @builtins.property
+    @property
     def snapshot(self) -> SnapshotFrame: ...
-    @builtins.property
+    @property
     def subscribed(self) -> SubscribedFrame: ...
-    @builtins.property
+    @property
     def unsubscribed(self) -> UnsubscribedFrame: ...
-    @builtins.property
+    @property
     def ui_event(self) -> UiEventFrame: ...
-    @builtins.property
+    @property
     def error(self) -> ErrorFrame: ...
-    @builtins.property
+    @property
     def ping(self) -> PingFrame: ...
-    @builtins.property
+    @property
     def pong(self) -> PongFrame: ...
     def __init__(
         self,
@@ -99,256 +107,210 @@ class ServerFrame(message.Message):
         ping: PingFrame | None = ...,
         pong: PongFrame | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["error", b"error", "frame", b"frame", "hello", b"hello", "ping", b"ping", "pong", b"pong", "snapshot", b"snapshot", "subscribed", b"subscribed", "ui_event", b"ui_event", "unsubscribed", b"unsubscribed"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["error", b"error", "frame", b"frame", "hello", b"hello", "ping", b"ping", "pong", b"pong", "snapshot", b"snapshot", "subscribed", b"subscribed", "ui_event", b"ui_event", "unsubscribed", b"unsubscribed"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_frame: _TypeAlias = typing.Literal["hello", "snapshot", "subscribed", "unsubscribed", "ui_event", "error", "ping", "pong"]  # noqa: Y015
-    _WhichOneofArgType_frame: _TypeAlias = typing.Literal["frame", b"frame"]  # noqa: Y015
-    def WhichOneof(self, oneof_group: _WhichOneofArgType_frame) -> _WhichOneofReturnType_frame | None: ...
+    def HasField(self, field_name: Literal["error", b"error", "frame", b"frame", "hello", b"hello", "ping", b"ping", "pong", b"pong", "snapshot", b"snapshot", "subscribed", b"subscribed", "ui_event", b"ui_event", "unsubscribed", b"unsubscribed"]) -> bool: ...
+    def ClearField(self, field_name: Literal["error", b"error", "frame", b"frame", "hello", b"hello", "ping", b"ping", "pong", b"pong", "snapshot", b"snapshot", "subscribed", b"subscribed", "ui_event", b"ui_event", "unsubscribed", b"unsubscribed"]) -> None: ...
+    def WhichOneof(self, oneof_group: Literal["frame", b"frame"]) -> Literal["hello", "snapshot", "subscribed", "unsubscribed", "ui_event", "error", "ping", "pong"] | None: ...
 
-@typing.final
-class HelloFrame(message.Message):
+@final
+class HelloFrame(Message):
     """The first frame of every connection."""
 
-    DESCRIPTOR: descriptor.Descriptor
+    DESCRIPTOR: Descriptor
 
-    CONNECTION_ID_FIELD_NUMBER: builtins.int
-    connection_id: builtins.str
+    CONNECTION_ID_FIELD_NUMBER: int
+    connection_id: str
     def __init__(
         self,
         *,
-        connection_id: builtins.str = ...,
+        connection_id: str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["connection_id", b"connection_id"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    def ClearField(self, field_name: Literal["connection_id", b"connection_id"]) -> None: ...
 
-@typing.final
-class SubscribeRequest(message.Message):
+@final
+class SubscribeRequest(Message):
     """Answered by a snapshot, then the live events after it, then SubscribedFrame."""
 
-    DESCRIPTOR: descriptor.Descriptor
+    DESCRIPTOR: Descriptor
 
-    SESSION_ID_FIELD_NUMBER: builtins.int
-    SINCE_SNAPSHOT_ORDINAL_FIELD_NUMBER: builtins.int
-    session_id: builtins.str
-    since_snapshot_ordinal: builtins.int
+    SESSION_ID_FIELD_NUMBER: int
+    SINCE_SNAPSHOT_ORDINAL_FIELD_NUMBER: int
+    session_id: str
+    since_snapshot_ordinal: int
     """The snapshot ordinal the client already holds. On its own it changes nothing: the snapshot is full."""
     def __init__(
         self,
         *,
-        session_id: builtins.str = ...,
-        since_snapshot_ordinal: builtins.int = ...,
+        session_id: str = ...,
+        since_snapshot_ordinal: int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["session_id", b"session_id", "since_snapshot_ordinal", b"since_snapshot_ordinal"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    def ClearField(self, field_name: Literal["session_id", b"session_id", "since_snapshot_ordinal", b"since_snapshot_ordinal"]) -> None: ...
 
-@typing.final
-class SubscribedFrame(message.Message):
-    DESCRIPTOR: descriptor.Descriptor
+@final
+class SubscribedFrame(Message):
+    DESCRIPTOR: Descriptor
 
-    SESSION_ID_FIELD_NUMBER: builtins.int
-    SINCE_SNAPSHOT_ORDINAL_FIELD_NUMBER: builtins.int
-    session_id: builtins.str
-    since_snapshot_ordinal: builtins.int
+    SESSION_ID_FIELD_NUMBER: int
+    SINCE_SNAPSHOT_ORDINAL_FIELD_NUMBER: int
+    session_id: str
+    since_snapshot_ordinal: int
     def __init__(
         self,
         *,
-        session_id: builtins.str = ...,
-        since_snapshot_ordinal: builtins.int = ...,
+        session_id: str = ...,
+        since_snapshot_ordinal: int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["session_id", b"session_id", "since_snapshot_ordinal", b"since_snapshot_ordinal"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    def ClearField(self, field_name: Literal["session_id", b"session_id", "since_snapshot_ordinal", b"since_snapshot_ordinal"]) -> None: ...
 
-@typing.final
-class UnsubscribeRequest(message.Message):
-    DESCRIPTOR: descriptor.Descriptor
+@final
+class UnsubscribeRequest(Message):
+    DESCRIPTOR: Descriptor
 
-    SESSION_ID_FIELD_NUMBER: builtins.int
-    session_id: builtins.str
+    SESSION_ID_FIELD_NUMBER: int
+    session_id: str
     def __init__(
         self,
         *,
-        session_id: builtins.str = ...,
+        session_id: str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["session_id", b"session_id"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    def ClearField(self, field_name: Literal["session_id", b"session_id"]) -> None: ...
 
-@typing.final
-class UnsubscribedFrame(message.Message):
-    DESCRIPTOR: descriptor.Descriptor
+@final
+class UnsubscribedFrame(Message):
+    DESCRIPTOR: Descriptor
 
-    SESSION_ID_FIELD_NUMBER: builtins.int
-    session_id: builtins.str
+    SESSION_ID_FIELD_NUMBER: int
+    session_id: str
     def __init__(
         self,
         *,
-        session_id: builtins.str = ...,
+        session_id: str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["session_id", b"session_id"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    def ClearField(self, field_name: Literal["session_id", b"session_id"]) -> None: ...
 
-@typing.final
-class SnapshotFrame(message.Message):
+@final
+class SnapshotFrame(Message):
     """The timeline of one session as it stood at snapshot_ordinal."""
 
-    DESCRIPTOR: descriptor.Descriptor
+    DESCRIPTOR: Descriptor
 
-    SESSION_ID_FIELD_NUMBER: builtins.int
-    SNAPSHOT_ORDINAL_FIELD_NUMBER: builtins.int
-    ENTITIES_FIELD_NUMBER: builtins.int
-    session_id: builtins.str
-    snapshot_ordinal: builtins.int
-    @builtins.property
-    def entities(self) -> containers.RepeatedCompositeFieldContainer[SnapshotEntity]:
+    SESSION_ID_FIELD_NUMBER: int
+    SNAPSHOT_ORDINAL_FIELD_NUMBER: int
+    ENTITIES_FIELD_NUMBER: int
+    session_id: str
+    snapshot_ordinal: int
+    @property
+    def entities(self) -> RepeatedCompositeFieldContainer[SnapshotEntity]:
         """Sorted by (created_ordinal, last_event_ordinal, kind, id)."""
 
     def __init__(
         self,
         *,
-        session_id: builtins.str = ...,
-        snapshot_ordinal: builtins.int = ...,
-        entities: abc.Iterable[SnapshotEntity] | None = ...,
+        session_id: str = ...,
+        snapshot_ordinal: int = ...,
+        entities: Iterable[SnapshotEntity] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["entities", b"entities", "session_id", b"session_id", "snapshot_ordinal", b"snapshot_ordinal"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    def ClearField(self, field_name: Literal["entities", b"entities", "session_id", b"session_id", "snapshot_ordinal", b"snapshot_ordinal"]) -> None: ...
 
-@typing.final
-class SnapshotEntity(message.Message):
-    DESCRIPTOR: descriptor.Descriptor
+@final
+class SnapshotEntity(Message):
+    DESCRIPTOR: Descriptor
 
-    KIND_FIELD_NUMBER: builtins.int
-    ID_FIELD_NUMBER: builtins.int
-    CREATED_ORDINAL_FIELD_NUMBER: builtins.int
-    LAST_EVENT_ORDINAL_FIELD_NUMBER: builtins.int
-    TOMBSTONE_FIELD_NUMBER: builtins.int
-    PAYLOAD_FIELD_NUMBER: builtins.int
-    kind: builtins.str
-    id: builtins.str
-    created_ordinal: builtins.int
-    last_event_ordinal: builtins.int
-    tombstone: builtins.bool
-    @builtins.property
-    def payload(self) -> any_pb2.Any: ...
+    KIND_FIELD_NUMBER: int
+    ID_FIELD_NUMBER: int
+    CREATED_ORDINAL_FIELD_NUMBER: int
+    LAST_EVENT_ORDINAL_FIELD_NUMBER: int
+    TOMBSTONE_FIELD_NUMBER: int
+    PAYLOAD_FIELD_NUMBER: int
+    kind: str
+    id: str
+    created_ordinal: int
+    last_event_ordinal: int
+    tombstone: bool
+    @property
+    def payload(self) -> Any: ...
     def __init__(
         self,
         *,
-        kind: builtins.str = ...,
-        id: builtins.str = ...,
-        created_ordinal: builtins.int = ...,
-        last_event_ordinal: builtins.int = ...,
-        tombstone: builtins.bool = ...,
-        payload: any_pb2.Any | None = ...,
+        kind: str = ...,
+        id: str = ...,
+        created_ordinal: int = ...,
+        last_event_ordinal: int = ...,
+        tombstone: bool = ...,
+        payload: Any | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["payload", b"payload"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["created_ordinal", b"created_ordinal", "id", b"id", "kind", b"kind", "last_event_ordinal", b"last_event_ordinal", "payload", b"payload", "tombstone", b"tombstone"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    def HasField(self, field_name: Literal["payload", b"payload"]) -> bool: ...
+    def ClearField(self, field_name: Literal["created_ordinal", b"created_ordinal", "id", b"id", "kind", b"kind", "last_event_ordinal", b"last_event_ordinal", "payload", b"payload", "tombstone", b"tombstone"]) -> None: ...
 
-@typing.final
-class UiEventFrame(message.Message):
+@final
+class UiEventFrame(Message):
     """One live event; event_ordinal is that of the backend event it was projected from."""
 
-    DESCRIPTOR: descriptor.Descriptor
+    DESCRIPTOR: Descriptor
 
-    SESSION_ID_FIELD_NUMBER: builtins.int
-    EVENT_ORDINAL_FIELD_NUMBER: builtins.int
-    NAME_FIELD_NUMBER: builtins.int
-    PAYLOAD_FIELD_NUMBER: builtins.int
-    session_id: builtins.str
-    event_ordinal: builtins.int
-    name: builtins.str
-    @builtins.property
-    def payload(self) -> any_pb2.Any: ...
+    SESSION_ID_FIELD_NUMBER: int
+    EVENT_ORDINAL_FIELD_NUMBER: int
+    NAME_FIELD_NUMBER: int
+    PAYLOAD_FIELD_NUMBER: int
+    session_id: str
+    event_ordinal: int
+    name: str
+    @property
+    def payload(self) -> Any: ...
     def __init__(
         self,
         *,
-        session_id: builtins.str = ...,
-        event_ordinal: builtins.int = ...,
-        name: builtins.str = ...,
-        payload: any_pb2.Any | None = ...,
+        session_id: str = ...,
+        event_ordinal: int = ...,
+        name: str = ...,
+        payload: Any | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["payload", b"payload"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["event_ordinal", b"event_ordinal", "name", b"name", "payload", b"payload", "session_id", b"session_id"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    def HasField(self, field_name: Literal["payload", b"payload"]) -> bool: ...
+    def ClearField(self, field_name: Literal["event_ordinal", b"event_ordinal", "name", b"name", "payload", b"payload", "session_id", b"session_id"]) -> None: ...
 
-@typing.final
-class ErrorFrame(message.Message):
-    DESCRIPTOR: descriptor.Descriptor
+@final
+class ErrorFrame(Message):
+    DESCRIPTOR: Descriptor
 
-    CODE_FIELD_NUMBER: builtins.int
-    MESSAGE_FIELD_NUMBER: builtins.int
-    SESSION_ID_FIELD_NUMBER: builtins.int
-    DETAIL_FIELD_NUMBER: builtins.int
-    code: builtins.str
-    message: builtins.str
-    session_id: builtins.str
-    detail: builtins.str
+    CODE_FIELD_NUMBER: int
+    MESSAGE_FIELD_NUMBER: int
+    SESSION_ID_FIELD_NUMBER: int
+    DETAIL_FIELD_NUMBER: int
+    code: str
+    message: str
+    session_id: str
+    detail: str
     def __init__(
         self,
         *,
-        code: builtins.str = ...,
-        message: builtins.str = ...,
-        session_id: builtins.str = ...,
-        detail: builtins.str = ...,
+        code: str = ...,
+        message: str = ...,
+        session_id: str = ...,
+        detail: str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["code", b"code", "detail", b"detail", "message", b"message", "session_id", b"session_id"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    def ClearField(self, field_name: Literal["code", b"code", "detail", b"detail", "message", b"message", "session_id", b"session_id"]) -> None: ...
 
-@typing.final
-class PingFrame(message.Message):
-    DESCRIPTOR: descriptor.Descriptor
+@final
+class PingFrame(Message):
+    DESCRIPTOR: Descriptor
 
-    NONCE_FIELD_NUMBER: builtins.int
-    nonce: builtins.str
+    NONCE_FIELD_NUMBER: int
+    nonce: str
     def __init__(
         self,
         *,
-        nonce: builtins.str = ...,
+        nonce: str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["nonce", b"nonce"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    def ClearField(self, field_name: Literal["nonce", b"nonce"]) -> None: ...
 
-@typing.final
-class PongFrame(message.Message):
-    DESCRIPTOR: descriptor.Descriptor
+@final
+class PongFrame(Message):
+    DESCRIPTOR: Descriptor
 
-    NONCE_FIELD_NUMBER: builtins.int
-    nonce: builtins.str
+    NONCE_FIELD_NUMBER: int
+    nonce: str
     def __init__(
         self,
         *,
-        nonce: builtins.str = ...,
+        nonce: str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["nonce", b"nonce"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    def ClearField(self, field_name: Literal["nonce", b"nonce"]) -> None: ...

@@ -3,319 +3,284 @@
 isort:skip_file
 The messages of the chat example: commands in, backend events logged, one UI message, one timeline entity."""
 
-from google.protobuf import descriptor as descriptor
-from google.protobuf import message as message
-import builtins as builtins
-import sys
-import typing as typing
+from builtins import (
+    bool,
+    int,
+    str,
+)
+from google.protobuf.descriptor import (
+    Descriptor,
+    FileDescriptor,
+)
+from google.protobuf.message import (
+    Message,
+)
+from typing import (
+    Literal,
+    final,
+)
 
-if sys.version_info >= (3, 11):
-    from typing import TypeAlias as _TypeAlias, Never as _Never
-else:
-    from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
+DESCRIPTOR: FileDescriptor
 
-DESCRIPTOR: descriptor.FileDescriptor
-
-@typing.final
-class StartInferenceCommand(message.Message):
+@final
+class StartInferenceCommand(Message):
     """Commands."""
 
-    DESCRIPTOR: descriptor.Descriptor
+    DESCRIPTOR: Descriptor
 
-    PROMPT_FIELD_NUMBER: builtins.int
-    prompt: builtins.str
+    PROMPT_FIELD_NUMBER: int
+    prompt: str
     def __init__(
         self,
         *,
-        prompt: builtins.str = ...,
+        prompt: str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["prompt", b"prompt"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    def ClearField(self, field_name: Literal["prompt", b"prompt"]) -> None: ...
 
-@typing.final
-class StopInferenceCommand(message.Message):
-    DESCRIPTOR: descriptor.Descriptor
+@final
+class StopInferenceCommand(Message):
+    DESCRIPTOR: Descriptor
 
     def __init__(
         self,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-@typing.final
-class UserMessageAcceptedEvent(message.Message):
+@final
+class UserMessageAcceptedEvent(Message):
     """Backend events."""
 
-    DESCRIPTOR: descriptor.Descriptor
+    DESCRIPTOR: Descriptor
 
-    MESSAGE_ID_FIELD_NUMBER: builtins.int
-    ROLE_FIELD_NUMBER: builtins.int
-    CONTENT_FIELD_NUMBER: builtins.int
-    STREAMING_FIELD_NUMBER: builtins.int
-    message_id: builtins.str
-    role: builtins.str
-    content: builtins.str
-    streaming: builtins.bool
+    MESSAGE_ID_FIELD_NUMBER: int
+    ROLE_FIELD_NUMBER: int
+    CONTENT_FIELD_NUMBER: int
+    STREAMING_FIELD_NUMBER: int
+    message_id: str
+    role: str
+    content: str
+    streaming: bool
     def __init__(
         self,
         *,
-        message_id: builtins.str = ...,
-        role: builtins.str = ...,
-        content: builtins.str = ...,
-        streaming: builtins.bool = ...,
+        message_id: str = ...,
+        role: str = ...,
+        content: str = ...,
+        streaming: bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["content", b"content", "message_id", b"message_id", "role", b"role", "streaming", b"streaming"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    def ClearField(self, field_name: Literal["content", b"content", "message_id", b"message_id", "role", b"role", "streaming", b"streaming"]) -> None: ...
 
-@typing.final
-class InferenceStartedEvent(message.Message):
-    DESCRIPTOR: descriptor.Descriptor
+@final
+class InferenceStartedEvent(Message):
+    DESCRIPTOR: Descriptor
 
-    MESSAGE_ID_FIELD_NUMBER: builtins.int
-    PROMPT_FIELD_NUMBER: builtins.int
-    ROLE_FIELD_NUMBER: builtins.int
-    CONTENT_FIELD_NUMBER: builtins.int
-    STATUS_FIELD_NUMBER: builtins.int
-    STREAMING_FIELD_NUMBER: builtins.int
-    message_id: builtins.str
-    prompt: builtins.str
-    role: builtins.str
-    content: builtins.str
-    status: builtins.str
-    streaming: builtins.bool
+    MESSAGE_ID_FIELD_NUMBER: int
+    PROMPT_FIELD_NUMBER: int
+    ROLE_FIELD_NUMBER: int
+    CONTENT_FIELD_NUMBER: int
+    STATUS_FIELD_NUMBER: int
+    STREAMING_FIELD_NUMBER: int
+    message_id: str
+    prompt: str
+    role: str
+    content: str
+    status: str
+    streaming: bool
     def __init__(
         self,
         *,
-        message_id: builtins.str = ...,
-        prompt: builtins.str = ...,
-        role: builtins.str = ...,
-        content: builtins.str = ...,
-        status: builtins.str = ...,
-        streaming: builtins.bool = ...,
+        message_id: str = ...,
+        prompt: str = ...,
+        role: str = ...,
+        content: str = ...,
+        status: str = ...,
+        streaming: bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["content", b"content", "message_id", b"message_id", "prompt", b"prompt", "role", b"role", "status", b"status", "streaming", b"streaming"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    def ClearField(self, field_name: Literal["content", b"content", "message_id", b"message_id", "prompt", b"prompt", "role", b"role", "status", b"status", "streaming", b"streaming"]) -> None: ...
 
-@typing.final
-class TokensDeltaEvent(message.Message):
+@final
+class TokensDeltaEvent(Message):
     """One piece of the answer. Only the new chunk is logged; text and content stay empty, because the projections
     fold the chunks, and a log that repeated the text so far would grow with the square of the answer.
     """
 
-    DESCRIPTOR: descriptor.Descriptor
+    DESCRIPTOR: Descriptor
 
-    MESSAGE_ID_FIELD_NUMBER: builtins.int
-    ROLE_FIELD_NUMBER: builtins.int
-    CHUNK_FIELD_NUMBER: builtins.int
-    TEXT_FIELD_NUMBER: builtins.int
-    CONTENT_FIELD_NUMBER: builtins.int
-    STATUS_FIELD_NUMBER: builtins.int
-    STREAMING_FIELD_NUMBER: builtins.int
-    message_id: builtins.str
-    role: builtins.str
-    chunk: builtins.str
-    text: builtins.str
-    content: builtins.str
-    status: builtins.str
-    streaming: builtins.bool
+    MESSAGE_ID_FIELD_NUMBER: int
+    ROLE_FIELD_NUMBER: int
+    CHUNK_FIELD_NUMBER: int
+    TEXT_FIELD_NUMBER: int
+    CONTENT_FIELD_NUMBER: int
+    STATUS_FIELD_NUMBER: int
+    STREAMING_FIELD_NUMBER: int
+    message_id: str
+    role: str
+    chunk: str
+    text: str
+    content: str
+    status: str
+    streaming: bool
     def __init__(
         self,
         *,
-        message_id: builtins.str = ...,
-        role: builtins.str = ...,
-        chunk: builtins.str = ...,
-        text: builtins.str = ...,
-        content: builtins.str = ...,
-        status: builtins.str = ...,
-        streaming: builtins.bool = ...,
+        message_id: str = ...,
+        role: str = ...,
+        chunk: str = ...,
+        text: str = ...,
+        content: str = ...,
+        status: str = ...,
+        streaming: bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["chunk", b"chunk", "content", b"content", "message_id", b"message_id", "role", b"role", "status", b"status", "streaming", b"streaming", "text", b"text"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    def ClearField(self, field_name: Literal["chunk", b"chunk", "content", b"content", "message_id", b"message_id", "role", b"role", "status", b"status", "streaming", b"streaming", "text", b"text"]) -> None: ...
 
-@typing.final
-class InferenceTraceEvent(message.Message):
+@final
+class InferenceTraceEvent(Message):
     """Timing of the run, published only when tracing is switched on."""
 
-    DESCRIPTOR: descriptor.Descriptor
+    DESCRIPTOR: Descriptor
 
-    MESSAGE_ID_FIELD_NUMBER: builtins.int
-    STAGE_FIELD_NUMBER: builtins.int
-    DETAIL_FIELD_NUMBER: builtins.int
-    ELAPSED_MS_FIELD_NUMBER: builtins.int
-    message_id: builtins.str
-    stage: builtins.str
-    detail: builtins.str
-    elapsed_ms: builtins.int
+    MESSAGE_ID_FIELD_NUMBER: int
+    STAGE_FIELD_NUMBER: int
+    DETAIL_FIELD_NUMBER: int
+    ELAPSED_MS_FIELD_NUMBER: int
+    message_id: str
+    stage: str
+    detail: str
+    elapsed_ms: int
     def __init__(
         self,
         *,
-        message_id: builtins.str = ...,
-        stage: builtins.str = ...,
-        detail: builtins.str = ...,
-        elapsed_ms: builtins.int = ...,
+        message_id: str = ...,
+        stage: str = ...,
+        detail: str = ...,
+        elapsed_ms: int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["detail", b"detail", "elapsed_ms", b"elapsed_ms", "message_id", b"message_id", "stage", b"stage"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    def ClearField(self, field_name: Literal["detail", b"detail", "elapsed_ms", b"elapsed_ms", "message_id", b"message_id", "stage", b"stage"]) -> None: ...
 
-@typing.final
-class InferenceFinishedEvent(message.Message):
-    DESCRIPTOR: descriptor.Descriptor
+@final
+class InferenceFinishedEvent(Message):
+    DESCRIPTOR: Descriptor
 
-    MESSAGE_ID_FIELD_NUMBER: builtins.int
-    ROLE_FIELD_NUMBER: builtins.int
-    TEXT_FIELD_NUMBER: builtins.int
-    CONTENT_FIELD_NUMBER: builtins.int
-    STATUS_FIELD_NUMBER: builtins.int
-    STREAMING_FIELD_NUMBER: builtins.int
-    message_id: builtins.str
-    role: builtins.str
-    text: builtins.str
-    content: builtins.str
-    status: builtins.str
-    streaming: builtins.bool
+    MESSAGE_ID_FIELD_NUMBER: int
+    ROLE_FIELD_NUMBER: int
+    TEXT_FIELD_NUMBER: int
+    CONTENT_FIELD_NUMBER: int
+    STATUS_FIELD_NUMBER: int
+    STREAMING_FIELD_NUMBER: int
+    message_id: str
+    role: str
+    text: str
+    content: str
+    status: str
+    streaming: bool
     def __init__(
         self,
         *,
-        message_id: builtins.str = ...,
-        role: builtins.str = ...,
-        text: builtins.str = ...,
-        content: builtins.str = ...,
-        status: builtins.str = ...,
-        streaming: builtins.bool = ...,
+        message_id: str = ...,
+        role: str = ...,
+        text: str = ...,
+        content: str = ...,
+        status: str = ...,
+        streaming: bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["content", b"content", "message_id", b"message_id", "role", b"role", "status", b"status", "streaming", b"streaming", "text", b"text"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    def ClearField(self, field_name: Literal["content", b"content", "message_id", b"message_id", "role", b"role", "status", b"status", "streaming", b"streaming", "text", b"text"]) -> None: ...
 
-@typing.final
-class InferenceStoppedEvent(message.Message):
-    DESCRIPTOR: descriptor.Descriptor
+@final
+class InferenceStoppedEvent(Message):
+    DESCRIPTOR: Descriptor
 
-    MESSAGE_ID_FIELD_NUMBER: builtins.int
-    ROLE_FIELD_NUMBER: builtins.int
-    TEXT_FIELD_NUMBER: builtins.int
-    CONTENT_FIELD_NUMBER: builtins.int
-    STATUS_FIELD_NUMBER: builtins.int
-    STREAMING_FIELD_NUMBER: builtins.int
-    message_id: builtins.str
-    role: builtins.str
-    text: builtins.str
-    content: builtins.str
-    status: builtins.str
-    streaming: builtins.bool
+    MESSAGE_ID_FIELD_NUMBER: int
+    ROLE_FIELD_NUMBER: int
+    TEXT_FIELD_NUMBER: int
+    CONTENT_FIELD_NUMBER: int
+    STATUS_FIELD_NUMBER: int
+    STREAMING_FIELD_NUMBER: int
+    message_id: str
+    role: str
+    text: str
+    content: str
+    status: str
+    streaming: bool
     def __init__(
         self,
         *,
-        message_id: builtins.str = ...,
-        role: builtins.str = ...,
-        text: builtins.str = ...,
-        content: builtins.str = ...,
-        status: builtins.str = ...,
-        streaming: builtins.bool = ...,
+        message_id: str = ...,
+        role: str = ...,
+        text: str = ...,
+        content: str = ...,
+        status: str = ...,
+        streaming: bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["content", b"content", "message_id", b"message_id", "role", b"role", "status", b"status", "streaming", b"streaming", "text", b"text"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    def ClearField(self, field_name: Literal["content", b"content", "message_id", b"message_id", "role", b"role", "status", b"status", "streaming", b"streaming", "text", b"text"]) -> None: ...
 
-@typing.final
-class ChatMessageUpdate(message.Message):
+@final
+class ChatMessageUpdate(Message):
     """The payload of every UI event."""
 
-    DESCRIPTOR: descriptor.Descriptor
+    DESCRIPTOR: Descriptor
 
-    MESSAGE_ID_FIELD_NUMBER: builtins.int
-    ROLE_FIELD_NUMBER: builtins.int
-    PROMPT_FIELD_NUMBER: builtins.int
-    CHUNK_FIELD_NUMBER: builtins.int
-    TEXT_FIELD_NUMBER: builtins.int
-    CONTENT_FIELD_NUMBER: builtins.int
-    STATUS_FIELD_NUMBER: builtins.int
-    STREAMING_FIELD_NUMBER: builtins.int
-    ORDINAL_FIELD_NUMBER: builtins.int
-    message_id: builtins.str
-    role: builtins.str
-    prompt: builtins.str
-    chunk: builtins.str
-    text: builtins.str
-    content: builtins.str
-    status: builtins.str
-    streaming: builtins.bool
-    ordinal: builtins.str
+    MESSAGE_ID_FIELD_NUMBER: int
+    ROLE_FIELD_NUMBER: int
+    PROMPT_FIELD_NUMBER: int
+    CHUNK_FIELD_NUMBER: int
+    TEXT_FIELD_NUMBER: int
+    CONTENT_FIELD_NUMBER: int
+    STATUS_FIELD_NUMBER: int
+    STREAMING_FIELD_NUMBER: int
+    ORDINAL_FIELD_NUMBER: int
+    message_id: str
+    role: str
+    prompt: str
+    chunk: str
+    text: str
+    content: str
+    status: str
+    streaming: bool
+    ordinal: str
     """The ordinal of the backend event, in decimal."""
     def __init__(
         self,
         *,
-        message_id: builtins.str = ...,
-        role: builtins.str = ...,
-        prompt: builtins.str = ...,
-        chunk: builtins.str = ...,
-        text: builtins.str = ...,
-        content: builtins.str = ...,
-        status: builtins.str = ...,
-        streaming: builtins.bool = ...,
-        ordinal: builtins.str = ...,
+        message_id: str = ...,
+        role: str = ...,
+        prompt: str = ...,
+        chunk: str = ...,
+        text: str = ...,
+        content: str = ...,
+        status: str = ...,
+        streaming: bool = ...,
+        ordinal: str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["chunk", b"chunk", "content", b"content", "message_id", b"message_id", "ordinal", b"ordinal", "prompt", b"prompt", "role", b"role", "status", b"status", "streaming", b"streaming", "text", b"text"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    def ClearField(self, field_name: Literal["chunk", b"chunk", "content", b"content", "message_id", b"message_id", "ordinal", b"ordinal", "prompt", b"prompt", "role", b"role", "status", b"status", "streaming", b"streaming", "text", b"text"]) -> None: ...
 
-@typing.final
-class ChatMessageEntity(message.Message):
+@final
+class ChatMessageEntity(Message):
     """The payload of the timeline entity kind ChatMessage."""
 
-    DESCRIPTOR: descriptor.Descriptor
+    DESCRIPTOR: Descriptor
 
-    MESSAGE_ID_FIELD_NUMBER: builtins.int
-    ROLE_FIELD_NUMBER: builtins.int
-    PROMPT_FIELD_NUMBER: builtins.int
-    TEXT_FIELD_NUMBER: builtins.int
-    CONTENT_FIELD_NUMBER: builtins.int
-    STATUS_FIELD_NUMBER: builtins.int
-    STREAMING_FIELD_NUMBER: builtins.int
-    message_id: builtins.str
-    role: builtins.str
-    prompt: builtins.str
-    text: builtins.str
-    content: builtins.str
-    status: builtins.str
-    streaming: builtins.bool
+    MESSAGE_ID_FIELD_NUMBER: int
+    ROLE_FIELD_NUMBER: int
+    PROMPT_FIELD_NUMBER: int
+    TEXT_FIELD_NUMBER: int
+    CONTENT_FIELD_NUMBER: int
+    STATUS_FIELD_NUMBER: int
+    STREAMING_FIELD_NUMBER: int
+    message_id: str
+    role: str
+    prompt: str
+    text: str
+    content: str
+    status: str
+    streaming: bool
     def __init__(
         self,
         *,
-        message_id: builtins.str = ...,
-        role: builtins.str = ...,
-        prompt: builtins.str = ...,
-        text: builtins.str = ...,
-        content: builtins.str = ...,
-        status: builtins.str = ...,
-        streaming: builtins.bool = ...,
+        message_id: str = ...,
+        role: str = ...,
+        prompt: str = ...,
+        text: str = ...,
+        content: str = ...,
+        status: str = ...,
+        streaming: bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["content", b"content", "message_id", b"message_id", "prompt", b"prompt", "role", b"role", "status", b"status", "streaming", b"streaming", "text", b"text"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    def ClearField(self, field_name: Literal["content", b"content", "message_id", b"message_id", "prompt", b"prompt", "role", b"role", "status", b"status", "streaming", b"streaming", "text", b"text"]) -> None: ...
