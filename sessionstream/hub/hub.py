@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from sessionstream.hub import replay
@@ -137,13 +138,17 @@ class Hub:
         """Send live UI events here from the next event on; None sends them nowhere.
 
         Raises:
-            TypeError: it is neither a function nor an object with a ``publish_ui`` method.
+            TypeError: it is neither a function nor an object with a ``publish_ui`` method, or it is async.
         """
         publish_ui = cast("FanoutFunction | None", getattr(fanout, "publish_ui", fanout))
         if publish_ui is not None and not callable(publish_ui):
             raise TypeError(
                 f"a fan-out is a function (session_id, ordinal, events), or an object with such a "
                 f"publish_ui method; {fanout!r} is neither"
+            )
+        if iscoroutinefunction(publish_ui):
+            raise TypeError(
+                f"a fan-out enqueues and returns: {fanout!r} has to be plain, not async, as nobody awaits it"
             )
         self._pipeline.fan_out = publish_ui
 

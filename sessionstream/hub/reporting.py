@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import TYPE_CHECKING
 
@@ -42,7 +43,7 @@ class Reporter:
         if self._pipeline_observer is not None:
             try:
                 self._pipeline_observer(record)
-            except Exception:  # noqa: BLE001 - logged with its traceback; observers cannot break anything
+            except (Exception, asyncio.CancelledError):  # noqa: BLE001 - logged with its traceback; observers cannot break anything
                 _log.exception("the pipeline observer failed on %r", record.event.name)
 
     async def error(self, record: ErrorRecord, completion: Completion) -> None:
@@ -68,7 +69,7 @@ class Reporter:
             return
         try:
             self._error_observer(record)
-        except Exception:  # noqa: BLE001 - as above
+        except (Exception, asyncio.CancelledError):  # noqa: BLE001 - as above
             _log.exception("the error observer failed on: %s", record.error)
 
 

@@ -168,10 +168,11 @@ class Turn:
                 raise OrdinalConflict(self.state.id, expected=f"events after {timeline.ordinal}", actual="none")
             for event in events:
                 self.completion.checkpoint()
-                failure = await self._step(Step("retry", event, timeline.ordinal), timeline)
+                failure = await self._step(Step("retry", event, timeline.ordinal, stored=True), timeline)
                 if failure is not None:
                     return applied, Hold(event.ordinal, failure)
                 applied += 1
+            await asyncio.sleep(0)  # a store in memory and plain projections wait for nothing: let others run
         return applied, None
 
     async def _publish_once(self, draft: Event, given_id: bool, on_published: Callable[[], None] | None) -> int:
@@ -285,8 +286,8 @@ class Turn:
         try:
             fan_out(self.state.id, step.event.ordinal, events)
             step.fanned_out = True
-        except Exception as error:  # noqa: BLE001 - the event is true already: record, never raise
-            step.error = error
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - the event is true already: record, never raise
+            step.error = error if isinstance(error, Exception) else RuntimeError(words(error))
             await self._record_of(step, "fanout", error)
 
     async def _record_of(self, step: Step, kind: ErrorKind, error: BaseException) -> None:
