@@ -76,7 +76,10 @@ class SessionCache:
         Raises:
             InvalidIdError: no store could keep this id.
         """
-        state = self._states.get(session_id)
+        try:
+            state = self._states.get(session_id)
+        except TypeError:  # not even hashable
+            state = None
         if state is None:
             check_id("session id", session_id)
             state = self._states[session_id] = SessionState(session_id)
@@ -115,7 +118,8 @@ class SessionCache:
     async def wait_idle(self) -> None:
         """Return once no session is pinned."""
         while self._busy():
-            self._idle = asyncio.Event()
+            if self._idle is None or self._idle.is_set():  # several may wait
+                self._idle = asyncio.Event()
             await self._idle.wait()
 
     def clear(self) -> None:
@@ -129,9 +133,9 @@ class SessionCache:
         return any(state.pins for state in self._states.values())
 
     def _evict(self) -> None:
-        for session_id, state in list(self._states.items()):
-            if self._weight <= self._capacity:
+        while self._weight > self._capacity:
+            idle = next((state for state in self._states.values() if not state.pins), None)
+            if idle is None:
                 return
-            if not state.pins:
-                del self._states[session_id]
-                self._weight -= state.weight
+            del self._states[idle.id]
+            self._weight -= idle.weight
