@@ -354,3 +354,22 @@ async def test_publishing_in_a_loop_lets_others_run() -> None:
         turns += 1
         await asyncio.sleep(0)
     assert turns >= 10
+
+
+async def test_deleting_one_of_several_and_deleting_what_cannot_be_read() -> None:
+    app, store = app_on()
+    for name in ("1", "2"):
+        await app.hub.publish(said(name, entity=name))
+    await app.hub.publish(said(entity="1", status="delete"))
+    assert await app.texts() == {"2": "2"}
+    assert isinstance(store.inner, MemoryStore)
+    store.inner._registry = later = SchemaRegistry()
+    later.register_event("Said", TokensDeltaEvent)
+    later.register_timeline_entity("Text", ChatMessageUpdate)
+    store.inner._readable.clear()
+    hub = Hub(later, store=store)
+    hub.register_timeline_projection(app.project_timeline)
+    await hub.publish(said(entity="2", status="delete"))
+    assert (await hub.snapshot("s")).entities == ()
+    (deleted,) = (await hub.snapshot("s", since=3)).entities
+    assert (deleted.id, deleted.tombstone, deleted.created_ordinal, deleted.last_event_ordinal) == ("2", True, 2, 4)
