@@ -1,4 +1,4 @@
-"""Every exception this library raises, in one tree.
+"""Every exception of the core, in one tree; those of other parts hang under its root.
 
 .. code-block:: text
 

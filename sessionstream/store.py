@@ -169,8 +169,9 @@ class HydrationStore(Protocol):
     def commit(self, commit: Commit, /) -> Awaitable[None]:
         """Make a step true, all of it or nothing.
 
-        Calling it hands the commit over: from then on it is carried out, whether or not anybody awaits the
-        outcome. An ``async def`` will do; returning an ``asyncio.Future`` spares the hub a task.
+        A hub carries what this returns to its end, even when its publisher is cancelled: a coroutine (an
+        ``async def`` will do) in a task of its own; an ``asyncio.Future`` spares it the task, and then the call
+        itself has handed the commit over. Of two reasons to refuse, OrdinalConflict comes first.
 
         Raises:
             OrdinalConflict: cursors or epoch are not what the commit expects.

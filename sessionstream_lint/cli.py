@@ -11,11 +11,13 @@ import os
 import sys
 import tokenize
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sessionstream_lint import gate
 from sessionstream_lint.options import Options, UsageError, codes
+from sessionstream_lint.pages import page
 from sessionstream_lint.version import VERSION
 
 if TYPE_CHECKING:
@@ -32,11 +34,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = _parser()
     args = parser.parse_args(argv)
     try:
+        if args.explain is not None:
+            print(page(args.explain), end="")
+            return CLEAN
+        if not _installed("libcst"):
+            raise UsageError("the extra 'lint' is not installed: pip install 'sessionstream[lint]'")
         options = Options(select=codes(args.select), ignore=codes(args.ignore), roots=tuple(args.src_root))
     except UsageError as error:
         print(f"sessionstream-lint: {error}", file=sys.stderr)
         return ERROR
     return Command(options, args.format, args.stdin_display_name).run(args.paths or ["."])
+
+
+def _installed(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except ImportError:
+        return False
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -57,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
         help="resolve the project's imports here too (repeatable)",
     )
     parser.add_argument("--stdin-display-name", default="stdin", metavar="NAME", help="the path to report for -")
+    parser.add_argument("--explain", metavar="CODE", help="print the page of a rule, and check nothing")
     parser.add_argument("--version", action="version", version=f"sessionstream-lint {VERSION}")
     return parser
 

@@ -18,7 +18,7 @@ from sessionstream_lint.rules.sst001_struct_payload import Finding
 from sessionstream_lint.scopes import CallSite, Module
 from sessionstream_lint.syntax import Node
 
-DOCS = "docs/rules"
+EXPLAIN = "sessionstream-lint --explain"
 MAX_NESTING = 200
 INSTALL = "pip install 'sessionstream[lint]'"
 
@@ -152,7 +152,7 @@ def _pair(call: CallSite, other: CallSite, wanted: set[int], places: dict[int, N
 
 def _diagnostic(finding: Finding, node: Node, lines: list[str]) -> Diagnostic:
     line, column = position(node, lines)
-    message = f"{finding.message} ({DOCS}/{finding.code}.md)"
+    message = f"{finding.message} ({EXPLAIN} {finding.code})"
     return Diagnostic(line, column, finding.code, message)
 
 
@@ -170,7 +170,7 @@ def split_lines(source: str) -> list[str]:
 
 
 def _failure(source: str, message: str) -> Diagnostic:
-    return Diagnostic(gate.first_line(source), 0, UNREADABLE, f"{message} ({DOCS}/{UNREADABLE}.md)")
+    return Diagnostic(gate.first_line(source), 0, UNREADABLE, f"{message} ({EXPLAIN} {UNREADABLE})")
 
 
 def _short(error: Exception) -> str:

@@ -15,8 +15,9 @@ EPOCH_LIMIT: Final = 2**53
 def new_epoch(previous: int = 0) -> int:
     """Return an epoch other than 0 and ``previous``.
 
-    Epochs are random, not counted, so that a client's position of an earlier process, an earlier file, or a
-    file that was restored from a backup is never mistaken for one in the present history.
+    Epochs are random, not counted, so that a client's position of an earlier process or an earlier file is never
+    mistaken for one in the present history. (A file restored from a backup carries the epochs it had: rebuild
+    its timelines before clients come back.)
     """
     while True:
         epoch = randbelow(EPOCH_LIMIT)

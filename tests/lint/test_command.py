@@ -187,3 +187,12 @@ def test_a_forbidden_file_is_said(tree: Path, capsys: pytest.CaptureFixture[str]
     (tree / "secret.py").write_text(BAD)
     (tree / "secret.py").chmod(0)
     assert main(["secret.py"]) == 2
+
+
+def test_explain(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--explain", "sst001"]) == 0
+    assert capsys.readouterr().out.startswith("# SST001: ")
+    assert main(["--explain", "SST777"]) == 2
+    assert "SST777" in (said := capsys.readouterr()).err
+    assert "SST001, SST900" in said.err
+    assert said.out == ""

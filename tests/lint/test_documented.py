@@ -7,18 +7,19 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from sessionstream_lint.pages import page
 from sessionstream_lint.rules import RULES, SUMMARIES, UNREADABLE
 
 HEADINGS = ["What it says", "Why", "Bad", "Good", "How to fix it", "What it cannot see", "How to suppress it", "Since"]
 
 
 def test_each_code_has_a_page_and_each_page_a_code(root: Path) -> None:
-    assert {path.stem for path in (root / "docs" / "rules").glob("SST*.md")} == set(SUMMARIES)
+    assert {path.stem for path in (root / "sessionstream_lint" / "rules").glob("SST*.md")} == set(SUMMARIES)
 
 
-def test_each_page_says_everything(root: Path) -> None:
+def test_each_page_says_everything() -> None:
     for code in SUMMARIES:
-        text = (root / "docs" / "rules" / f"{code}.md").read_text(encoding="utf-8")
+        text = page(code)
         assert text.startswith(f"# {code}: ")
         assert re.findall(r"^## (.*)$", text, re.MULTILINE) == HEADINGS
 
@@ -43,10 +44,10 @@ def test_flake8_knows_the_prefix(root: Path) -> None:
     assert all(re.fullmatch(r"SST\d{3}", code) for code in SUMMARIES)
 
 
-def test_the_bad_example_is_found_and_the_good_one_is_not(root: Path) -> None:
+def test_the_bad_example_is_found_and_the_good_one_is_not() -> None:
     from sessionstream_lint.engine import check
 
-    text = (root / "docs" / "rules" / "SST001.md").read_text(encoding="utf-8")
+    text = page("SST001")
     bad, good = (re.search(rf"## {name}\n.*?```python\n(.*?)```", text, re.DOTALL) for name in ("Bad", "Good"))
     assert bad
     assert good

@@ -42,7 +42,7 @@ def test_the_wheel_has_what_it_promises(wheel: Path) -> None:
 def test_the_wheel_alone_runs_the_readme_app_on_the_lowest_protobuf(
     root: Path, bare: Environment, tmp_path: Path
 ) -> None:
-    freeze = bare.run("pip", "list", "--format", "freeze", check=True)
+    freeze = bare.run("pip", "list", "--format", "freeze", status=0)
     installed = {line.split("==")[0] for line in freeze.split() if "==" in line} - {"pip", "setuptools"}
     assert installed == {"protobuf", "sessionstream"}
     assert FLOOR in freeze
@@ -55,8 +55,13 @@ def test_the_wheel_alone_runs_the_readme_app_on_the_lowest_protobuf(
 
 def test_the_chat_runs_from_the_wheel_alone(bare: Environment, tmp_path: Path) -> None:
     store = tmp_path / "chat.db"
-    printed = bare.run("sessionstream.examples.chatdemo", "chat", "--store", str(store), "Explain ordinals", check=True)
+    printed = bare.run("sessionstream.examples.chatdemo", "chat", "--store", str(store), "Explain ordinals", status=0)
     assert "Answer: Explain ordinals" in printed
+
+
+def test_the_command_without_its_extra_says_what_to_install(bare: Environment, tmp_path: Path) -> None:
+    printed = bare.run("sessionstream_lint", str(tmp_path), status=2)
+    assert "pip install 'sessionstream[lint]'" in printed
 
 
 def test_flake8_without_libcst_goes_on_working(bare: Environment, tmp_path: Path) -> None:
