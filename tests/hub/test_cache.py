@@ -82,10 +82,13 @@ async def test_a_session_in_use_does_not_leave() -> None:
     second = asyncio.create_task(app.hub.publish(said("b")))
     for number in range(5):
         await app.publish("x", session_id=f"other {number}")
+    third = asyncio.create_task(app.hub.publish(said("c")))
+    await settle()
+    assert not third.done()
     gate.open()
-    assert [(await soon(task)).ordinal for task in (first, second)] == [1, 2]
+    assert [(await soon(task)).ordinal for task in (first, second, third)] == [1, 2, 3]
     assert store.calls.count("timeline") == 6
-    assert await app.texts() == {"1": "ab"}
+    assert await app.texts() == {"1": "abc"}
 
 
 class Counting(OrderedDict[str, sessions.SessionState]):

@@ -229,6 +229,25 @@ async def test_a_session_that_is_resumed_stops_between_two_events(futures: bool)
 
 
 @styles
+async def test_an_event_behind_those_that_are_resumed_is_not_begun(futures: bool) -> None:
+    app, store = app_on(futures=futures)
+    app.broken["timeline"].add("a")
+    with pytest.raises(ProjectionError):
+        await app.publish("a")
+    app.broken["timeline"].clear()
+    gate = store.stop_before("commit")
+    task = asyncio.create_task(app.hub.publish(said("b")))
+    await gate.reached()
+    task.cancel()
+    await settle()
+    gate.open()
+    await cancelled(task)
+    assert await app.log() == ["a"]
+    assert await app.texts() == {"1": "a"}
+    await app.usable()
+
+
+@styles
 async def test_a_commit_that_lost_a_race_is_not_believed_and_not_doubled(futures: bool) -> None:
     app, store = app_on(futures=futures)
     other = App(store.inner, schemas=app.schemas)

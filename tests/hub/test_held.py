@@ -222,6 +222,15 @@ async def test_each_policy_is_its_own() -> None:
     assert app.recorder.ordinals() == []
 
 
+async def test_timeline_projections_are_not_asked_when_a_ui_projection_has_failed_for_good() -> None:
+    app, _ = app_on()
+    app.broken = {"ui": {"a"}, "timeline": {"a"}}
+    with pytest.raises(ProjectionError, match="ui a"):
+        await app.publish("a")
+    assert app.recorder.kinds() == ["ui-projection"]
+    assert app.recorder.records[0].timeline_error is None
+
+
 async def test_nothing_of_a_failed_event_is_kept() -> None:
     app, _ = app_on()
 
