@@ -100,7 +100,7 @@ def payloads(message: type[M], *, max_depth: int = 3) -> st.SearchStrategy[M]:
 
     Numbers are finite, so that equal messages compare equal. ``Any`` holds one of protobuf's well-known
     messages; ``Timestamp`` and ``Duration`` are in their valid ranges. Messages nested deeper than ``max_depth``
-    stay empty.
+    hold their required fields alone.
     """
     return _messages(message, max_depth)
 
@@ -117,9 +117,8 @@ def _fill(draw: st.DrawFn, message: Message, depth: int) -> None:
     if special is not None:
         special(draw, message)
         return
-    if depth < 0:
-        return
-    for field in _chosen_fields(draw, message.DESCRIPTOR):
+    required = [field for field in message.DESCRIPTOR.fields if _is_required(field)]
+    for field in required if depth < 0 else _chosen_fields(draw, message.DESCRIPTOR):
         if _is_repeated(field):
             _fill_repeated(draw, message, field, depth)
         elif field.message_type is None:

@@ -125,3 +125,8 @@ def test_where_nothing_is_registered_there_is_nothing_to_draw() -> None:
 
     with pytest.raises(ValueError, match="no command is registered"):
         draw()
+
+
+@given(payload=payloads(descriptor_pb2.UninterpretedOption, max_depth=0))
+def test_required_fields_are_set_at_any_depth(payload: Message) -> None:
+    assert payload.IsInitialized()

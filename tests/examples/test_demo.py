@@ -76,7 +76,7 @@ def test_a_very_long_prompt_is_stopped_after_a_while(environ: dict[str, str]) ->
     done = run(environ, "demo", "--delay", "0", "--prompt", "long 長い " * 10_000)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "ChatMessageStopped" in done.stdout
-    assert max(map(len, done.stdout.splitlines())) < 200
+    assert max(map(len, done.stdout.splitlines())) < 240  # the widest is the finding flake8 prints
 
 
 @pytest.mark.parametrize(
