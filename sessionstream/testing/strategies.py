@@ -117,8 +117,7 @@ def _fill(draw: st.DrawFn, message: Message, depth: int) -> None:
     if special is not None:
         special(draw, message)
         return
-    required = [field for field in message.DESCRIPTOR.fields if _is_required(field)]
-    for field in required if depth < 0 else _chosen_fields(draw, message.DESCRIPTOR):
+    for field in _required_fields(message.DESCRIPTOR) if depth < 0 else _chosen_fields(draw, message.DESCRIPTOR):
         if _is_repeated(field):
             _fill_repeated(draw, message, field, depth)
         elif field.message_type is None:
@@ -127,6 +126,10 @@ def _fill(draw: st.DrawFn, message: Message, depth: int) -> None:
             inner = getattr(message, field.name)
             inner.SetInParent()
             _fill(draw, inner, depth - 1)
+
+
+def _required_fields(descriptor: Any) -> list[FieldDescriptor]:
+    return [field for field in descriptor.fields if _is_required(field)]
 
 
 def _chosen_fields(draw: st.DrawFn, descriptor: Any) -> list[FieldDescriptor]:
