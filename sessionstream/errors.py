@@ -288,16 +288,17 @@ class HubClosed(HubError):
 
 
 class LaneReentryError(HubError):
-    """Something was published from inside a projection, which would wait for itself.
+    """A projection, or ``session_metadata``, published or asked for its session: it would wait for itself.
 
     Attributes:
-        session_id: the session that was being projected.
+        session_id: the session it was called for.
     """
 
     def __init__(self, session_id: str) -> None:
         super().__init__(
-            f"a projection of session {session_id!r} tried to publish: a projection only returns what "
-            f"an event means; publish from a command handler, or from a task that outlives the projection"
+            f"a projection (or session_metadata) of session {session_id!r} called its hub, and would wait for "
+            f"itself: a projection only returns what an event means; publish from a "
+            f"command handler, or from a task that outlives the projection"
         )
         self.session_id = session_id
 

@@ -148,15 +148,18 @@ class SchemaRegistry:
 
         Raises:
             UnknownSchemaError: nothing is registered under ``name``.
-            PayloadTypeError: ``payload`` is another message, or none.
+            PayloadTypeError: ``payload`` is another message, or none, or lacks fields that are required (proto2).
         """
         expected = self._expect(family, name)
         if isinstance(payload, expected):
             copy = expected()
             copy.CopyFrom(payload)
+            if not copy.IsInitialized():
+                got = f"{describe(payload)} without all of its required fields"
+                raise PayloadTypeError(family, name, expected=expected.DESCRIPTOR.full_name, got=got)
             return copy
         if isinstance(payload, Message) and payload.DESCRIPTOR.full_name == expected.DESCRIPTOR.full_name:
-            return expected.FromString(payload.SerializePartialToString())
+            return self.checked_copy(family, name, expected.FromString(payload.SerializePartialToString()))
         raise PayloadTypeError(family, name, expected=expected.DESCRIPTOR.full_name, got=describe(payload))
 
     def check_known(self, family: Family, name: str) -> None:

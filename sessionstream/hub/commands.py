@@ -79,7 +79,10 @@ class Commands:
     async def submit(self, session_id: str, name: str, payload: Message, idempotency_key: str | None) -> None:
         """Run a command; see ``Hub.submit``."""
         check_id("session id", session_id)
-        handler = self._handlers.get(name)
+        try:
+            handler = self._handlers.get(name)
+        except TypeError:  # a name that is no string, and not even hashable
+            handler = None
         if handler is None:
             raise UnknownCommandError(name)
         payload = self._pipeline.schemas.checked_copy("command", name, payload)

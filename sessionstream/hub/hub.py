@@ -56,6 +56,9 @@ class Hub:
         error_observer: is told of every error; without one, errors go to the ``sessionstream`` logger.
         cache_entities: how many timeline entities may stay in memory, over all sessions together.
 
+    Raises:
+        TypeError: the fan-out or an observer is not callable, or is async: they are told, never awaited.
+
     Ordering: events of one session pass one at a time, in the order in which ``publish`` was called; sessions do
     not wait for each other.
     """

@@ -12,11 +12,11 @@ from sessionstream.errors import LaneReentryError
 Lane = asyncio.Lock
 
 
-class Projecting:
-    """The time in which projections of a session run, whatever tasks they await; a context manager.
+class Inside:
+    """The time in which projections, or the metadata function, of a session run inside its lane; a context manager.
 
-    Tasks that a projection starts inherit a reference to it, and must not be refused for ever after: hence
-    ``active``.
+    It covers whatever tasks they await. Tasks that they start inherit a reference to it, and must not be refused
+    for ever after: hence ``active``.
     """
 
     __slots__ = ("active", "session_id")
@@ -26,23 +26,24 @@ class Projecting:
         self.active = True
 
     def __enter__(self) -> None:
-        _projecting.set(self)
+        _inside.set(self)
 
     def __exit__(self, *exc_info: object) -> None:
         self.active = False
         # Not reset with a token: whoever closes a coroutine that was left behind does so from another context.
-        _projecting.set(None)
+        _inside.set(None)
 
 
-_projecting: Final[ContextVar[Projecting | None]] = ContextVar("sessionstream_projecting", default=None)
+_inside: Final[ContextVar[Inside | None]] = ContextVar("sessionstream_inside", default=None)
 
 
 def refuse_reentry() -> None:
-    """Refuse to enter a lane from inside a projection.
+    """Refuse to enter a lane from inside one.
 
     Raises:
-        LaneReentryError: a projection that is still running called, directly or through a task it started.
+        LaneReentryError: a projection or metadata function that is still running called, directly or through a
+            task it started.
     """
-    marker = _projecting.get()
+    marker = _inside.get()
     if marker is not None and marker.active:
         raise LaneReentryError(marker.session_id)

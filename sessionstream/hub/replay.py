@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from sessionstream.errors import HistoryPruned, OrdinalConflict, words
 from sessionstream.hub.completion import Completion
-from sessionstream.hub.lane import Projecting
+from sessionstream.hub.lane import Inside
 from sessionstream.hub.projecting import ProjectorFailed
 from sessionstream.hub.reporting import copy_event
 from sessionstream.hub.timeline import Timeline, copy_entity
@@ -45,18 +45,17 @@ async def retry(pipeline: Pipeline, session_id: str) -> ReplayReport:
     """Resume a held session; see ``Hub.retry_timeline``."""
 
     async def resume(turn: Turn) -> ReplayReport:
-        events = 0
         for _ in range(MAX_ATTEMPTS):
             try:
                 await turn.refresh()  # another process may have repaired the session
-                applied, hold = await turn.resume()
+                hold = await turn.resume()
             except OrdinalConflict:
+                turn.state.forget_timeline()
                 continue
-            events += applied
             if hold is not None:
                 raise hold.error
             timeline = await turn.load()
-            return ReplayReport(session_id, events, timeline.ordinal, timeline.epoch)
+            return ReplayReport(session_id, turn.resumed, timeline.ordinal, timeline.epoch)
         raise OrdinalConflict(session_id, expected="to win a race", actual=f"{MAX_ATTEMPTS} losses")
 
     return await pipeline.take_turn(session_id, resume)
@@ -145,7 +144,7 @@ class _Rebuild:
         failed: ProjectorFailed | None = None
         completion = Completion()
         try:
-            with Projecting(self._session.id):
+            with Inside(self._session.id):
                 entities = await pipeline.projections.entities(event, self._session, timeline)
         except ProjectorFailed as caught:
             failed = caught

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING
 
 from sessionstream.errors import words
@@ -19,7 +20,11 @@ _log = logging.getLogger("sessionstream")
 
 
 class Reporter:
-    """Passes records to the observers, and errors to the store first."""
+    """Passes records to the observers, and errors to the store first.
+
+    Raises:
+        TypeError: an observer is no function, or an async one.
+    """
 
     __slots__ = ("_error_observer", "_pipeline_observer", "_store")
 
@@ -29,6 +34,10 @@ class Reporter:
         pipeline_observer: PipelineObserver | None,
         error_observer: ErrorObserver | None,
     ) -> None:
+        observers: dict[str, object] = {"pipeline_observer": pipeline_observer, "error_observer": error_observer}
+        for name, observer in observers.items():
+            if observer is not None and (not callable(observer) or iscoroutinefunction(observer)):
+                raise TypeError(f"{name} is a plain function of one record; {observer!r} is not, and nobody awaits it")
         self._store = store
         self._pipeline_observer = pipeline_observer
         self._error_observer = error_observer

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from inspect import isawaitable
 from typing import TYPE_CHECKING, TypeAlias
 
-from sessionstream.hub.lane import Lane
+from sessionstream.hub.lane import Inside, Lane
 from sessionstream.types import Session, check_id
 
 if TYPE_CHECKING:
@@ -109,9 +109,12 @@ class SessionCache:
             return state.session
         async with state.loading:
             if state.session is None:
-                metadata = self._metadata(state.id) if self._metadata is not None else None
-                if isawaitable(metadata):
-                    metadata = await metadata
+                metadata = None
+                if self._metadata is not None:
+                    with Inside(state.id):
+                        metadata = self._metadata(state.id)
+                        if isawaitable(metadata):
+                            metadata = await metadata
                 state.session = Session(state.id, metadata)
             return state.session
 

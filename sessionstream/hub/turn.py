@@ -24,7 +24,7 @@ from sessionstream.errors import (
     SessionHeld,
     words,
 )
-from sessionstream.hub.lane import Projecting
+from sessionstream.hub.lane import Inside
 from sessionstream.hub.projecting import ProjectorFailed
 from sessionstream.hub.reporting import copy_event, copy_ui_event
 from sessionstream.hub.timeline import Timeline, copy_entity
@@ -103,12 +103,17 @@ class Hold:
 
 @dataclass(slots=True)
 class Turn:
-    """The operations of whoever holds the session's lane."""
+    """The operations of whoever holds the session's lane.
+
+    Attributes:
+        resumed: how many held events this turn has applied.
+    """
 
     pipeline: Pipeline
     state: SessionState
     session: Session
     completion: Completion
+    resumed: int = 0
 
     async def publish(self, draft: Event, *, given_id: bool, on_published: Callable[[], None] | None) -> int:
         """Log one event and apply it; return its ordinal, or the one it already has.
@@ -147,14 +152,14 @@ class Turn:
                 self.state.forget_timeline()
         return await self.load()
 
-    async def resume(self) -> tuple[int, Hold | None]:
-        """Apply the held events in order; return how many could be, and what still holds the session, if any.
+    async def resume(self) -> Hold | None:
+        """Apply the held events in order; return what still holds the session, if anything.
 
         Raises:
             OrdinalConflict: somebody else moved the session meanwhile.
         """
         timeline = await self.load()
-        applied, limit = 0, RESUME_BATCH
+        limit = RESUME_BATCH
         while timeline.ordinal < self.state.event_cursor:
             try:
                 events = await self.pipeline.store.events(self.state.id, after=timeline.ordinal, limit=limit)
@@ -163,17 +168,17 @@ class Turn:
                     limit = 1
                     continue
                 await self._record("decode", timeline.ordinal + 1, str(error.name), error)
-                return applied, Hold(timeline.ordinal + 1, error)
+                return Hold(timeline.ordinal + 1, error)
             if not events:
                 raise OrdinalConflict(self.state.id, expected=f"events after {timeline.ordinal}", actual="none")
             for event in events:
                 self.completion.checkpoint()
                 failure = await self._step(Step("retry", event, timeline.ordinal, stored=True), timeline)
                 if failure is not None:
-                    return applied, Hold(event.ordinal, failure)
-                applied += 1
+                    return Hold(event.ordinal, failure)
+                self.resumed += 1
             await asyncio.sleep(0)  # a store in memory and plain projections wait for nothing: let others run
-        return applied, None
+        return None
 
     async def _publish_once(self, draft: Event, given_id: bool, on_published: Callable[[], None] | None) -> int:
         store, state = self.pipeline.store, self.state
@@ -185,7 +190,7 @@ class Turn:
         hold = None
         if timeline.ordinal < max(state.event_cursor, logged.ordinal if logged is not None else 0):
             timeline = await self.refresh()
-            _, hold = await self.resume()
+            hold = await self.resume()
             self.completion.checkpoint()
         if logged is not None:
             if on_published is not None:
@@ -229,7 +234,7 @@ class Turn:
 
     async def _project(self, step: Step, timeline: Timeline) -> None:
         pipeline, event = self.pipeline, step.event
-        with Projecting(self.state.id):
+        with Inside(self.state.id):
             try:
                 step.ui_events = await pipeline.projections.ui_events(event, self.session, timeline)
             except ProjectorFailed as failed:

@@ -236,9 +236,12 @@ class TestCheckedCopies:
             assert copy.SerializeToString(deterministic=True) == data
         assert registry.decode("event", "Said", DELTA, data).SerializeToString(deterministic=True) == data
 
-    def test_missing_required_fields_do_not_get_in_the_way(self, registry: SchemaRegistry) -> None:
+    def test_missing_required_fields_are_refused_before_anything_is_stored(self, registry: SchemaRegistry) -> None:
         part = descriptor_pb2.UninterpretedOption.NamePart(name_part="x")
         registry.register_event("Part", descriptor_pb2.UninterpretedOption.NamePart)
+        with pytest.raises(PayloadTypeError, match="required fields"):
+            registry.checked_copy("event", "Part", part)
+        part.is_extension = False
         assert registry.checked_copy("event", "Part", part) == part
         assert copy_message(part) == part
 
