@@ -1,7 +1,7 @@
 # The names people type. Every target sets up .venv first, once.
 #   make demo        lint a sample, stream a chat, kill it, carry on: see it work
 #   make test        every test
-#   make lint        ruff, mypy --strict, pyright, and our own flake8 plugin
+#   make lint        ruff, mypy --strict, pyright
 #   make help        the rest
 
 PYTHON ?= python3

@@ -82,8 +82,8 @@ class InvalidNameError(SchemaError):
 
     def __init__(self, family: str, name: object) -> None:
         super().__init__(
-            f"{family} name {name!r} is not usable: give a non-empty string that stays the same "
-            f"for as long as its data is kept",
+            f"{family} name {name!r} is not usable: give a non-empty string without NUL or lone "
+            f"surrogates, one that stays the same for as long as its data is kept",
             family=family,
             name=name,
         )

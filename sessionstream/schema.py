@@ -9,12 +9,14 @@ from google.protobuf.message import DecodeError, Message
 
 from sessionstream.errors import (
     DuplicateSchemaError,
+    InvalidIdError,
     InvalidNameError,
     PayloadDecodeError,
     PayloadTypeError,
     StructPayloadError,
     UnknownSchemaError,
 )
+from sessionstream.types import check_id
 
 Family: TypeAlias = Literal["command", "event", "ui event", "timeline entity"]
 """The four families of names; a name may occur once in each."""
@@ -45,11 +47,12 @@ def check_name(family: Family, name: object) -> str:
     """Return ``name`` if it can name something.
 
     Raises:
-        InvalidNameError: it is empty, blank or no string.
+        InvalidNameError: it is empty, blank, no string, or holds what not every store can keep.
     """
-    if not isinstance(name, str) or not name or name.isspace():
-        raise InvalidNameError(family, name)
-    return name
+    try:
+        return check_id(f"{family} name", name)
+    except InvalidIdError:
+        raise InvalidNameError(family, name) from None
 
 
 class SchemaRegistry:

@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from typing import TypeAlias
 
 from sessionstream_lint.scopes import Module, Scope, Site
 from sessionstream_lint.syntax import Argument, Node
 
 MAX_VALUES = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Compound:
+    """A value made of values. It remembers its hash: values share parts, and hashing each anew is exponential."""
+
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        parts = [getattr(self, one.name) for one in fields(self) if one.init]
+        object.__setattr__(self, "_hash", hash((self.__class__.__name__, *parts)))
+
+    def __hash__(self) -> int:
+        return self._hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,19 +62,21 @@ class Instance:
 
 
 @dataclass(frozen=True, slots=True)
-class Super:
+class Super(Compound):
     """``super()`` of an instance, seen from a class."""
 
     instance: Value
     above: Scope
+    __hash__ = Compound.__hash__
 
 
 @dataclass(frozen=True, slots=True)
-class Bound:
+class Bound(Compound):
     """A method with the object it is bound to; of a container it is the method's name."""
 
     receiver: Value
     method: Routine | External
+    __hash__ = Compound.__hash__
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +88,12 @@ class Given:
 
 
 @dataclass(frozen=True, slots=True)
-class Partial:
+class Partial(Compound):
     """A callable with some arguments given."""
 
     target: Value
     given: tuple[Given, ...]
+    __hash__ = Compound.__hash__
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,41 +112,46 @@ class Literal:
 
 
 @dataclass(frozen=True, slots=True)
-class Sequence:
+class Sequence(Compound):
     """A container whose items are known one by one."""
 
     kind: str
     items: tuple[Values, ...]
+    __hash__ = Compound.__hash__
 
 
 @dataclass(frozen=True, slots=True)
-class Many:
+class Many(Compound):
     """A container of any number of such elements; awaitables and context managers hold one."""
 
     kind: str
     element: Values
+    __hash__ = Compound.__hash__
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class Table(Compound):
     """A dict with known keys."""
 
     pairs: tuple[tuple[Values, Values], ...]
+    __hash__ = Compound.__hash__
 
 
 @dataclass(frozen=True, slots=True)
-class Mapping:
+class Mapping(Compound):
     """A dict of any keys and values of these kinds."""
 
     key: Values
     value: Values
+    __hash__ = Compound.__hash__
 
 
 @dataclass(frozen=True, slots=True)
-class Callable:
+class Callable(Compound):
     """A callable of which only the result is known."""
 
     result: Values
+    __hash__ = Compound.__hash__
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from sessionstream.projection import (
     UIProjection,
     UIProjectionFunction,
 )
+from sessionstream.schema import SchemaRegistry
 from sessionstream.types import Event, Session, Snapshot, check_id
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from sessionstream.fanout import FanoutFunction, UIFanout
     from sessionstream.hub.replay import ReplayReport
     from sessionstream.observe import ErrorObserver, PipelineObserver
-    from sessionstream.schema import SchemaRegistry
     from sessionstream.store import HydrationStore
 
 H = TypeVar("H", bound="CommandHandler")
@@ -57,7 +57,8 @@ class Hub:
         cache_entities: how many timeline entities may stay in memory, over all sessions together.
 
     Raises:
-        TypeError: the fan-out or an observer is not callable, or is async: they are told, never awaited.
+        TypeError: an argument is of another type, or the fan-out or an observer is async: they are told, never
+            awaited.
 
     Ordering: events of one session pass one at a time, in the order in which ``publish`` was called; sessions do
     not wait for each other.
@@ -75,6 +76,7 @@ class Hub:
         error_observer: ErrorObserver | None = None,
         cache_entities: int = 100_000,
     ) -> None:
+        _check_arguments(schemas, store, policies, session_metadata, cache_entities)
         self._owns_store = store is None
         self._store: HydrationStore = MemoryStore(schemas) if store is None else store
         self._sessions = SessionCache(cache_entities, session_metadata)
@@ -194,6 +196,7 @@ class Hub:
         Raises:
             InvalidIdError: the session id or the event id is one that no store could keep.
             ValueError: the event has an ordinal already.
+            TypeError: it is no Event.
             UnknownSchemaError, PayloadTypeError: the event is not registered, or its payload is another message.
             LaneReentryError: called from inside a projection.
             ProjectionError: a projection failed under the ``fail`` policy; the event is stored and holds its session.
@@ -315,3 +318,17 @@ class Hub:
         traceback: TracebackType | None,
     ) -> None:
         await self.shutdown()
+
+
+def _check_arguments(schemas: object, store: object, policies: object, metadata: object, capacity: object) -> None:
+    """Refuse at once what would fail at the first event, or after it was stored."""
+    if not isinstance(schemas, SchemaRegistry):
+        raise TypeError(f"schemas is a SchemaRegistry, not {schemas!r}")
+    if store is not None and not hasattr(store, "commit"):
+        raise TypeError(f"store is an open store, not {store!r} (await SQLiteStore.open(…) gives one)")
+    if not isinstance(policies, ProjectionPolicies):
+        raise TypeError(f"policies is a ProjectionPolicies, not {policies!r}")
+    if metadata is not None and not callable(metadata):
+        raise TypeError(f"session_metadata is a function of a session id, not {metadata!r}")
+    if not isinstance(capacity, int) or capacity < 0:
+        raise TypeError(f"cache_entities is a number of entities, not {capacity!r}")

@@ -55,6 +55,8 @@ class Pipeline:
 
         ``on_published`` is called once the event is in the log, or may be.
         """
+        if not isinstance(event, Event):
+            raise TypeError(f"publish takes an Event, not {event!r}")
         if event.ordinal:
             raise ValueError(
                 f"event {event.name!r} has ordinal {event.ordinal} already: ordinals are the hub's to give"

@@ -6,7 +6,16 @@ import asyncio
 
 import pytest
 
-from sessionstream import ErrorRecord, Event, Hub, LaneReentryError, PipelineRecord, SchemaRegistry, UnknownCommandError
+from sessionstream import (
+    ErrorRecord,
+    Event,
+    Hub,
+    InvalidNameError,
+    LaneReentryError,
+    PipelineRecord,
+    SchemaRegistry,
+    UnknownCommandError,
+)
 from sessionstream.examples.chatdemo.v1.chat_pb2 import StartInferenceCommand, TokensDeltaEvent
 
 
@@ -55,3 +64,32 @@ async def test_a_command_name_that_is_no_name() -> None:
     for name in (["list"], None, 7):
         with pytest.raises(UnknownCommandError):
             await hub.submit("s", name, StartInferenceCommand())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"schemas": {}}, "schemas is a SchemaRegistry"),
+        ({"store": "sessions.db"}, "store is an open store"),
+        ({"policies": "advance"}, "policies is a ProjectionPolicies"),
+        ({"session_metadata": {}}, "session_metadata is a function"),
+        ({"cache_entities": "many"}, "cache_entities is a number"),
+        ({"cache_entities": -1}, "cache_entities is a number"),
+    ],
+)
+def test_wrong_arguments_are_refused_at_once(arguments: dict[str, object], words: str) -> None:
+    with pytest.raises(TypeError, match=words):
+        Hub(**{"schemas": schemas(), **arguments})  # type: ignore[arg-type]
+
+
+async def test_publishing_what_is_no_event() -> None:
+    hub = Hub(schemas())
+    for what in ("x", None, TokensDeltaEvent()):
+        with pytest.raises(TypeError, match="publish takes an Event"):
+            await hub.publish(what)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["\ud800", "a\0b"])
+def test_names_that_not_every_store_can_keep(name: str) -> None:
+    with pytest.raises(InvalidNameError):
+        SchemaRegistry().register_event(name, TokensDeltaEvent)

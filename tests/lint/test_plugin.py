@@ -230,3 +230,13 @@ def test_the_message_names_the_event_and_the_way_out() -> None:
         "SST001 event 'A' registers google.protobuf.Struct as its payload; define a message of its own"
     )
     assert "sessionstream-lint --explain SST001" in found.text
+
+
+def test_values_that_nest_across_branches_stay_cheap() -> None:
+    """Each level shares the one below; whoever walks them anew for each branch never comes back."""
+    from sessionstream_lint.engine import check
+
+    head = "from google.protobuf.struct_pb2 import Struct\nfrom sessionstream import SchemaRegistry\n"
+    levels = "".join(f"if flag({n}):\n    p = (p, Struct)\n" for n in range(60))
+    source = f"{head}r = SchemaRegistry()\np = ()\n{levels}r.register_event('a', p[1])\n"
+    assert [one.code for one in check(source, "nested.py")] == ["SST001"]
