@@ -132,12 +132,13 @@ class PayloadTypeError(SchemaError):
 
     Attributes:
         expected: full name of the wanted message; ``""`` where any concrete message would do.
-        got: full name of the message that came, or the Python type of what is no message.
+        got: full name of the message that came, or the Python type of what is no message. A class is
+            ``"the class …"``.
     """
 
-    def __init__(self, family: str, name: str, *, expected: str, got: str) -> None:
+    def __init__(self, family: str, name: str, *, expected: str, got: str, hint: str = "") -> None:
         if expected:
-            message = f"{family} {name!r} payload type mismatch: got {got}, want {expected}"
+            message = f"{family} {name!r} payload type mismatch: got {got}, want {expected}{hint and f'; {hint}'}"
         else:
             message = (
                 f"{family} {name!r} needs a concrete protobuf message (a generated class, or an "

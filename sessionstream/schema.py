@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, TypeAlias, TypeVar
+from typing import Final, Literal, TypeAlias, TypeVar, get_args
 
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError, Message
@@ -24,6 +24,7 @@ Family: TypeAlias = Literal["command", "event", "ui event", "timeline entity"]
 M = TypeVar("M", bound=Message)
 
 _STRUCT: Final = "google.protobuf.Struct"
+_BINARY: Final = (bytes, bytearray, memoryview)
 
 
 def copy_message(message: M) -> M:
@@ -34,10 +35,11 @@ def copy_message(message: M) -> M:
 
 
 def describe(value: object) -> str:
-    """Name what ``value`` is, for an error: a message's full name, else the Python type."""
+    """Name what ``value`` is, for an error: a message's full name, else the Python type; of a class, that it is one."""
     if isinstance(value, type):
         descriptor = getattr(value, "DESCRIPTOR", None) if issubclass(value, Message) else None
-        return descriptor.full_name if descriptor is not None else f"the class {value.__module__}.{value.__qualname__}"
+        full_name = descriptor.full_name if descriptor is not None else f"{value.__module__}.{value.__qualname__}"
+        return f"the class {full_name}"
     if isinstance(value, Message):
         return value.DESCRIPTOR.full_name
     return f"a {type(value).__module__}.{type(value).__qualname__}"
@@ -104,23 +106,27 @@ class SchemaRegistry:
 
     def command_schema(self, name: str) -> type[Message] | None:
         """Return the message class of a command, or None."""
-        return self._families["command"].get(name)
+        return self._find("command", name)
 
     def event_schema(self, name: str) -> type[Message] | None:
         """Return the message class of an event, or None."""
-        return self._families["event"].get(name)
+        return self._find("event", name)
 
     def ui_event_schema(self, name: str) -> type[Message] | None:
         """Return the message class of a UI event, or None."""
-        return self._families["ui event"].get(name)
+        return self._find("ui event", name)
 
     def timeline_entity_schema(self, kind: str) -> type[Message] | None:
         """Return the message class of a kind of timeline entity, or None."""
-        return self._families["timeline entity"].get(kind)
+        return self._find("timeline entity", kind)
 
     def names(self, family: Family) -> list[str]:
-        """Return the registered names of a family, in the order of their registration."""
-        return list(self._families[family])
+        """Return the registered names of a family, in the order of their registration.
+
+        Raises:
+            ValueError: there is no such family.
+        """
+        return list(self._names(family))
 
     def decode_command_json(self, name: str, data: str | bytes) -> Message:
         """Read protobuf JSON as the payload of a command.
@@ -128,10 +134,14 @@ class SchemaRegistry:
         Raises:
             UnknownSchemaError: no such command is registered.
             PayloadDecodeError: the JSON is malformed or does not fit the message.
+            TypeError: ``data`` is no text; JSON that was parsed already is none.
         """
         expected = self._expect("command", name)
+        if not isinstance(data, (str, *_BINARY)):
+            raise TypeError(f"command {name!r} is decoded from JSON text, as str or bytes, not {describe(data)}")
+        text = data if isinstance(data, str) else bytes(data)
         try:
-            return json_format.Parse(data, expected())
+            return json_format.Parse(text, expected())
         except (
             json_format.ParseError,
             ValueError,
@@ -152,6 +162,7 @@ class SchemaRegistry:
         Raises:
             UnknownSchemaError: nothing is registered under ``name``.
             PayloadTypeError: ``payload`` is another message, or none, or lacks fields that are required (proto2).
+            ValueError: there is no such family.
         """
         expected = self._expect(family, name)
         if isinstance(payload, expected):
@@ -163,10 +174,16 @@ class SchemaRegistry:
             return copy
         if isinstance(payload, Message) and payload.DESCRIPTOR.full_name == expected.DESCRIPTOR.full_name:
             return self.checked_copy(family, name, expected.FromString(payload.SerializePartialToString()))
-        raise PayloadTypeError(family, name, expected=expected.DESCRIPTOR.full_name, got=describe(payload))
+        hint = f"a payload is an instance: write {expected.__name__}(…)" if payload is expected else ""
+        raise PayloadTypeError(family, name, expected=expected.DESCRIPTOR.full_name, got=describe(payload), hint=hint)
 
     def check_known(self, family: Family, name: str) -> None:
-        """Raise UnknownSchemaError if nothing is registered under ``name``."""
+        """Check that something is registered under ``name``.
+
+        Raises:
+            UnknownSchemaError: nothing is.
+            ValueError: there is no such family.
+        """
         self._expect(family, name)
 
     def decode(self, family: Family, name: str, payload_type: str, data: bytes) -> Message:
@@ -175,7 +192,12 @@ class SchemaRegistry:
         Raises:
             UnknownSchemaError: that message is registered nowhere (any more).
             PayloadDecodeError: the bytes are no such message.
+            TypeError: ``data`` is no bytes, or ``payload_type`` no string.
         """
+        if not isinstance(payload_type, str):
+            raise TypeError(f"payload_type is the full name of a message, not {describe(payload_type)}")
+        if not isinstance(data, _BINARY):
+            raise TypeError(f"{family} {name!r} is decoded from bytes, not {describe(data)}")
         expected = self._by_type.get(payload_type)
         if expected is None:
             raise UnknownSchemaError(family, name, payload_type=payload_type)
@@ -184,10 +206,19 @@ class SchemaRegistry:
         except DecodeError as error:
             raise PayloadDecodeError(family, name, expected=payload_type, reason=str(error)) from error
 
+    def _names(self, family: Family) -> dict[str, type[Message]]:
+        if family not in get_args(Family):  # which, unlike a dictionary, can be asked for anything
+            raise ValueError(f"a family is 'command', 'event', 'ui event' or 'timeline entity', not {family!r}")
+        return self._families[family]
+
+    def _find(self, family: Family, name: object) -> type[Message] | None:
+        return self._families[family].get(name) if isinstance(name, str) else None
+
     def _expect(self, family: Family, name: str) -> type[Message]:
         try:
             return self._families[family][name]
         except (KeyError, TypeError):
+            self._names(family)
             raise UnknownSchemaError(family, name) from None
 
     def _register(self, family: Family, name: object, message: object) -> None:

@@ -208,7 +208,8 @@ class TestCheckedCopies:
         ("payload", "got"),
         [
             (StartInferenceCommand(), START),
-            (TokensDeltaEvent, DELTA),
+            (StartInferenceCommand, f"the class {START}"),
+            (dict, "the class builtins.dict"),
             (None, "a builtins.NoneType"),
             (b"", "a builtins.bytes"),
             ({"chunk": "x"}, "a builtins.dict"),
@@ -220,6 +221,12 @@ class TestCheckedCopies:
         error = caught.value
         assert (error.family, error.name, error.expected, error.got) == ("event", "Said", DELTA, got)
         assert str(error) == f"event 'Said' payload type mismatch: got {got}, want {DELTA}"
+
+    def test_the_class_where_an_instance_is_due(self, registry: SchemaRegistry) -> None:
+        with pytest.raises(PayloadTypeError) as caught:
+            registry.checked_copy("event", "Said", TokensDeltaEvent)
+        assert (caught.value.expected, caught.value.got) == (DELTA, f"the class {DELTA}")
+        assert str(caught.value).endswith("a payload is an instance: write TokensDeltaEvent(…)")
 
     def test_the_same_message_of_another_pool_is_converted(self, registry: SchemaRegistry) -> None:
         foreign: Any = foreign_class(DELTA)(chunk="x")
@@ -295,6 +302,15 @@ class TestDecodingCommands:
         assert error.reason
         assert "'Say'" in str(error)
 
+    @pytest.mark.parametrize("data", [None, 3, {"prompt": "hi"}, ["hi"], StartInferenceCommand()], ids=repr)
+    def test_what_is_no_text(self, registry: SchemaRegistry, data: object) -> None:
+        with pytest.raises(TypeError, match=r"'Say'.*as str or bytes, not [a-zA-Z_. ]+$"):
+            registry.decode_command_json("Say", cast("str", data))
+
+    @pytest.mark.parametrize("make", [bytearray, memoryview])
+    def test_other_kinds_of_bytes(self, registry: SchemaRegistry, make: Callable[[bytes], Any]) -> None:
+        assert registry.decode_command_json("Say", make(b'{"prompt":"hi"}')) == StartInferenceCommand(prompt="hi")
+
     def test_an_unknown_command(self, registry: SchemaRegistry) -> None:
         with pytest.raises(UnknownSchemaError, match="register_command") as caught:
             registry.decode_command_json("Sing", b"{}")
@@ -346,12 +362,45 @@ class TestReadingBack:
             registry.decode("event", "Said", DELTA, b"\xff\xff\xff")
         assert (caught.value.family, caught.value.name, caught.value.expected) == ("event", "Said", DELTA)
 
+    @pytest.mark.parametrize("data", [None, 3, "x", {}, TokensDeltaEvent()], ids=repr)
+    def test_what_is_no_bytes(self, registry: SchemaRegistry, data: object) -> None:
+        registry.register_event("Said", TokensDeltaEvent)
+        with pytest.raises(TypeError, match=r"'Said' is decoded from bytes, not [a-zA-Z_.]+"):
+            registry.decode("event", "Said", DELTA, cast("bytes", data))
+
+    @pytest.mark.parametrize("payload_type", [None, 3, ["x"]], ids=repr)
+    def test_what_is_no_name_of_a_message(self, registry: SchemaRegistry, payload_type: object) -> None:
+        with pytest.raises(TypeError, match="payload_type"):
+            registry.decode("event", "Said", cast("str", payload_type), b"")
+
+
+@pytest.mark.parametrize("name", [None, 3, ["x"], {}], ids=repr)
+def test_what_is_no_name_is_not_registered(name: Any) -> None:
+    registry = commands()
+    assert [look(registry, name) for _, _, look in FAMILIES] == [None] * 4
+    with pytest.raises(UnknownSchemaError):
+        registry.decode_command_json(name, b"{}")
+
+
+@pytest.mark.parametrize("family", ["entity", "", None, ["event"]], ids=repr)
+def test_a_family_that_is_none(family: Any) -> None:
+    registry = commands()
+    calls: list[Callable[[], object]] = [
+        lambda: registry.names(family),
+        lambda: registry.check_known(family, "Say"),
+        lambda: registry.checked_copy(family, "Say", StartInferenceCommand()),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match="'command', 'event', 'ui event' or 'timeline entity'"):
+            call()
+
 
 def test_names_may_be_anything_visible() -> None:
     assert check_name("event", "Überraschung 1/2") == "Überraschung 1/2"
 
 
 def test_describing() -> None:
-    assert describe(TokensDeltaEvent()) == describe(TokensDeltaEvent) == DELTA
+    assert describe(TokensDeltaEvent()) == DELTA
+    assert describe(TokensDeltaEvent) == f"the class {DELTA}"
     assert describe(SchemaRegistry()) == "a sessionstream.schema.SchemaRegistry"
     assert describe(SchemaRegistry) == "the class sessionstream.schema.SchemaRegistry"

@@ -96,7 +96,7 @@ async def test_a_command_with_a_handler_but_no_schema(app: App) -> None:
     ("payload", "got"),
     [
         (StopInferenceCommand(), STOP),
-        (StartInferenceCommand, START),
+        (StartInferenceCommand, f"the class {START}"),
         (None, "a builtins.NoneType"),
         ({"prompt": "x"}, "a builtins.dict"),
         (b"", "a builtins.bytes"),
@@ -119,7 +119,10 @@ async def test_an_unknown_event(app: App, name: object) -> None:
     await app.usable()
 
 
-@pytest.mark.parametrize(("payload", "got"), [(say(), START), (None, "a builtins.NoneType"), (TokensDeltaEvent, DELTA)])
+@pytest.mark.parametrize(
+    ("payload", "got"),
+    [(say(), START), (None, "a builtins.NoneType"), (TokensDeltaEvent, f"the class {DELTA}")],
+)
 async def test_an_event_s_payload_of_another_type(app: App, payload: object, got: str) -> None:
     with pytest.raises(PayloadTypeError) as caught:
         await app.hub.publish(Event("Said", not_a(payload), "s"))
