@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, TypeAlias, TypeVar, get_args
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar, get_args, overload
 
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError, Message
@@ -17,6 +18,20 @@ from sessionstream.errors import (
     UnknownSchemaError,
 )
 from sessionstream.types import check_id
+
+if TYPE_CHECKING:
+    from google.protobuf.struct_pb2 import Struct
+    from typing_extensions import deprecated  # type checkers know it without the package
+
+    class _Unchecked(Message):
+        """What only ``Any`` fits: of several overloads that fit it, type checkers take the first."""
+
+else:
+
+    def deprecated(message: str) -> Callable[[Any], Any]:
+        """Mark an overload, for type checkers only: the registry itself refuses when the program runs."""
+        return lambda function: function
+
 
 Family: TypeAlias = Literal["command", "event", "ui event", "timeline entity"]
 """The four families of names; a name may occur once in each."""
@@ -88,17 +103,57 @@ class SchemaRegistry:
         }
         self._by_type: dict[str, type[Message]] = {}
 
+    @overload
+    def register_command(self, name: str, message: _Unchecked) -> None: ...
+
+    @overload
+    @deprecated("google.protobuf.Struct says nothing about its fields: register a message of its own (SST001)")
+    def register_command(self, name: str, message: type[Struct] | Struct) -> None: ...
+
+    @overload
+    def register_command(self, name: str, message: type[Message] | Message) -> None: ...
+
     def register_command(self, name: str, message: type[Message] | Message) -> None:
         """Register the payload of a command."""
         self._register("command", name, message)
+
+    @overload
+    def register_event(self, name: str, message: _Unchecked) -> None: ...
+
+    @overload
+    @deprecated("google.protobuf.Struct says nothing about its fields: register a message of its own (SST001)")
+    def register_event(self, name: str, message: type[Struct] | Struct) -> None: ...
+
+    @overload
+    def register_event(self, name: str, message: type[Message] | Message) -> None: ...
 
     def register_event(self, name: str, message: type[Message] | Message) -> None:
         """Register the payload of a backend event."""
         self._register("event", name, message)
 
+    @overload
+    def register_ui_event(self, name: str, message: _Unchecked) -> None: ...
+
+    @overload
+    @deprecated("google.protobuf.Struct says nothing about its fields: register a message of its own (SST001)")
+    def register_ui_event(self, name: str, message: type[Struct] | Struct) -> None: ...
+
+    @overload
+    def register_ui_event(self, name: str, message: type[Message] | Message) -> None: ...
+
     def register_ui_event(self, name: str, message: type[Message] | Message) -> None:
         """Register the payload of a UI event."""
         self._register("ui event", name, message)
+
+    @overload
+    def register_timeline_entity(self, kind: str, message: _Unchecked) -> None: ...
+
+    @overload
+    @deprecated("google.protobuf.Struct says nothing about its fields: register a message of its own (SST001)")
+    def register_timeline_entity(self, kind: str, message: type[Struct] | Struct) -> None: ...
+
+    @overload
+    def register_timeline_entity(self, kind: str, message: type[Message] | Message) -> None: ...
 
     def register_timeline_entity(self, kind: str, message: type[Message] | Message) -> None:
         """Register the payload of a kind of timeline entity."""
