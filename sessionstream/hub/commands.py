@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from inspect import isawaitable
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from sessionstream.errors import (
@@ -11,6 +12,7 @@ from sessionstream.errors import (
     UnknownCommandError,
     words,
 )
+from sessionstream.hub.callables import handler_of, refuse_generator
 from sessionstream.hub.completion import Completion
 from sessionstream.observe import ErrorRecord
 from sessionstream.schema import check_name
@@ -68,10 +70,7 @@ class Commands:
     def register(self, name: str, handler: CommandHandler) -> None:
         """Set the handler of a command; see ``Hub.register_command``."""
         check_name("command", name)
-        if not callable(handler):
-            raise TypeError(
-                f"the handler of command {name!r} is a function (command, session, publisher), not {handler!r}"
-            )
+        handler_of(f"the handler of command {name!r}", handler)
         if name in self._handlers:
             raise DuplicateCommandError(name)
         self._handlers[name] = handler
@@ -128,5 +127,7 @@ class Commands:
 
 async def _handle(handler: CommandHandler, command: Command, session: Session, publisher: EventPublisher) -> None:
     result = handler(command, session, publisher)
-    if result is not None:
+    if isawaitable(result):
         await result
+    else:
+        refuse_generator(f"the handler of command {command.name!r}", result)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from inspect import iscoroutinefunction
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar
 
 from sessionstream.hub import replay
+from sessionstream.hub.callables import told_of
 from sessionstream.hub.commands import CommandHandler, Commands
 from sessionstream.hub.lane import refuse_reentry
 from sessionstream.hub.pipeline import Pipeline
@@ -20,7 +20,7 @@ from sessionstream.projection import (
     UIProjection,
     UIProjectionFunction,
 )
-from sessionstream.schema import SchemaRegistry
+from sessionstream.schema import SchemaRegistry, check_name
 from sessionstream.types import Event, Session, Snapshot, check_id
 
 if TYPE_CHECKING:
@@ -100,12 +100,17 @@ class Hub:
         Raises:
             InvalidNameError: the name is empty, blank or no string.
             DuplicateCommandError: the command has a handler.
-            TypeError: ``handler`` cannot be called.
+            TypeError: ``handler`` is no function, or a class, or a generator function.
         """
         self._commands.register(name, handler)
 
     def command(self, name: str) -> Callable[[H], H]:
-        """Decorate a command handler; the same as ``register_command``."""
+        """Decorate a command handler; the same as ``register_command``.
+
+        Raises:
+            InvalidNameError: the name is empty, blank or no string, as where the decorator is used without one.
+        """
+        check_name("command", name)
 
         def register(handler: H) -> H:
             self.register_command(name, handler)
@@ -117,7 +122,8 @@ class Hub:
         """Add a UI projection; several run in the order of their registration.
 
         Raises:
-            TypeError: it is neither a function nor an object with a ``project`` method.
+            TypeError: it is neither a function nor an object with a ``project`` method; or it is a class, or an
+                async generator function. (A plain generator function is fine.)
         """
         self._projections.add_ui(projection)
 
@@ -130,7 +136,8 @@ class Hub:
         """Add a timeline projection; several run in the order of their registration, all on the same view.
 
         Raises:
-            TypeError: it is neither a function nor an object with a ``project`` method.
+            TypeError: it is neither a function nor an object with a ``project`` method; or it is a class, or an
+                async generator function. (A plain generator function is fine.)
         """
         self._projections.add_timeline(projection)
 
@@ -143,19 +150,14 @@ class Hub:
         """Send live UI events here from the next event on; None sends them nowhere.
 
         Raises:
-            TypeError: it is neither a function nor an object with a ``publish_ui`` method, or it is async.
+            TypeError: it is neither a function nor an object with a ``publish_ui`` method; or it is a class, async,
+                or a generator function.
         """
-        publish_ui = cast("FanoutFunction | None", getattr(fanout, "publish_ui", fanout))
-        if publish_ui is not None and not callable(publish_ui):
-            raise TypeError(
-                f"a fan-out is a function (session_id, ordinal, events), or an object with such a "
-                f"publish_ui method; {fanout!r} is neither"
-            )
-        if iscoroutinefunction(publish_ui):
-            raise TypeError(
-                f"a fan-out enqueues and returns: {fanout!r} has to be plain, not async, as nobody awaits it"
-            )
-        self._pipeline.fan_out = publish_ui
+        self._pipeline.fan_out = (
+            None
+            if fanout is None
+            else told_of("a fan-out", "(session_id, ordinal, events)", fanout, method="publish_ui")
+        )
 
     # -- what moves sessions -----------------------------------------------------------------------------------
 

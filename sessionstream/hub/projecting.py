@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sessionstream.errors import ProjectionError
+from sessionstream.hub.callables import projection_of
 from sessionstream.hub.reporting import copy_event
 from sessionstream.hub.timeline import View
 from sessionstream.projection import (
@@ -15,6 +16,7 @@ from sessionstream.projection import (
     UIProjection,
     UIProjectionFunction,
 )
+from sessionstream.schema import describe
 from sessionstream.types import Event, Session, TimelineEntity, UIEvent, check_id
 
 if TYPE_CHECKING:
@@ -67,9 +69,9 @@ class Projections:
         events: list[UIEvent] = []
         for projector, project in self._ui:
             try:
-                for item in await _run(project, event, session, timeline):
+                for item in await _run(project, event, session, timeline, "UIEvent"):
                     if not isinstance(item, UIEvent):
-                        raise _wrong(item, "UIEvent")
+                        raise _wrong(item, "UIEvent", " among others")
                     payload = self._schemas.checked_copy("ui event", item.name, item.payload)
                     events.append(UIEvent(item.name, payload))
             except Exception as error:
@@ -85,9 +87,9 @@ class Projections:
         changes: dict[tuple[str, str], TimelineEntity] = {}
         for projector, project in self._timeline:
             try:
-                for item in await _run(project, event, session, timeline):
+                for item in await _run(project, event, session, timeline, "TimelineEntity"):
                     if not isinstance(item, TimelineEntity):
-                        raise _wrong(item, "TimelineEntity")
+                        raise _wrong(item, "TimelineEntity", " among others")
                     self._change(changes, item, event.ordinal, timeline)
             except Exception as error:
                 raise ProjectorFailed(projector, error) from error
@@ -113,7 +115,7 @@ class Projections:
             changes[key] = TimelineEntity(*key, payload, ordinal if created is None else created, ordinal)
 
 
-async def _run(project: _Project[T], event: Event, session: Session, timeline: Timeline) -> Iterable[T]:
+async def _run(project: _Project[T], event: Event, session: Session, timeline: Timeline, wanted: str) -> Iterable[T]:
     try:
         result = project(copy_event(event), session, View(timeline))
         if isinstance(result, list | tuple):  # the usual answers, recognised without asking abstract classes
@@ -126,19 +128,20 @@ async def _run(project: _Project[T], event: Event, session: Session, timeline: T
             raise
         # Nobody cancelled the publisher: it must not be taken for cancelled, and its event not be dropped silently.
         raise RuntimeError("it waited for something that was cancelled") from error
-    return () if result is None else result
+    if result is None:
+        return ()
+    try:
+        return iter(result)
+    except TypeError as error:
+        raise _wrong(result, wanted) from error
 
 
 def _named(what: str, projection: object) -> tuple[str, Any]:
-    project = getattr(projection, "project", projection)
-    if not callable(project):
-        raise TypeError(
-            f"a {what} is a function (event, session, view), or an object with such a project method; "
-            f"{projection!r} is neither"
-        )
+    project = projection_of(what, projection)
     named: Any = projection if hasattr(projection, "__qualname__") else type(projection)
     return f"{what} {named.__module__}.{named.__qualname__}", project
 
 
-def _wrong(item: object, wanted: str) -> TypeError:
-    return TypeError(f"it returned {item!r}; it has to return an iterable of {wanted}, or None")
+def _wrong(item: object, wanted: str, among: str = "") -> TypeError:
+    got = describe(item) if isinstance(item, type) else repr(item)
+    return TypeError(f"it returned {got}{among}; it has to return an iterable of {wanted}, or None")

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING
 
 from sessionstream.errors import words
+from sessionstream.hub.callables import told_of
 from sessionstream.observe import ErrorObserver, ErrorRecord, PipelineObserver, PipelineRecord
 from sessionstream.schema import copy_message
 from sessionstream.types import Event, UIEvent
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sessionstream.hub.completion import Completion
     from sessionstream.store import HydrationStore
 
@@ -23,7 +25,7 @@ class Reporter:
     """Passes records to the observers, and errors to the store first.
 
     Raises:
-        TypeError: an observer is no function, or an async one.
+        TypeError: an observer is no plain function.
     """
 
     __slots__ = ("_error_observer", "_pipeline_observer", "_store")
@@ -34,13 +36,9 @@ class Reporter:
         pipeline_observer: PipelineObserver | None,
         error_observer: ErrorObserver | None,
     ) -> None:
-        observers: dict[str, object] = {"pipeline_observer": pipeline_observer, "error_observer": error_observer}
-        for name, observer in observers.items():
-            if observer is not None and (not callable(observer) or iscoroutinefunction(observer)):
-                raise TypeError(f"{name} is a plain function of one record; {observer!r} is not, and nobody awaits it")
         self._store = store
-        self._pipeline_observer = pipeline_observer
-        self._error_observer = error_observer
+        self._pipeline_observer = _observer("pipeline_observer", pipeline_observer)
+        self._error_observer = _observer("error_observer", error_observer)
 
     @property
     def observes_pipeline(self) -> bool:
@@ -80,6 +78,10 @@ class Reporter:
             self._error_observer(record)
         except (Exception, asyncio.CancelledError):  # noqa: BLE001 - as above
             _log.exception("the error observer failed on: %s", record.error)
+
+
+def _observer(name: str, observer: object) -> Callable[..., None] | None:
+    return None if observer is None else told_of(name, "(record)", observer)
 
 
 def copy_event(event: Event) -> Event:

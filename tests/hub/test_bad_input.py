@@ -162,11 +162,11 @@ def test_registering_two_handlers(app: App) -> None:
 
 def test_registering_what_cannot_be_called(app: App) -> None:
     refused: list[tuple[Callable[[], object], str]] = [
-        (lambda: app.hub.register_command("Stop", not_a(5)), "'Stop'.*5"),
-        (lambda: app.hub.register_ui_projection(not_a(5)), "UI projection.*5 is neither"),
-        (lambda: app.hub.register_timeline_projection(not_a("x")), "timeline projection.*'x' is neither"),
-        (lambda: app.hub.set_fanout(not_a(5)), "fan-out.*5 is neither"),
-        (lambda: Hub(registry(), fanout=not_a(5)), "fan-out.*5 is neither"),
+        (lambda: app.hub.register_command("Stop", not_a(5)), r"'Stop' is a function \(command, session.*; 5 is not"),
+        (lambda: app.hub.register_ui_projection(not_a(5)), r"UI projection is a function .*project; 5 is not"),
+        (lambda: app.hub.register_timeline_projection(not_a("x")), r"timeline projection .*project; 'x' is not"),
+        (lambda: app.hub.set_fanout(not_a(5)), r"fan-out is a function .*publish_ui; 5 is not"),
+        (lambda: Hub(registry(), fanout=not_a(5)), r"fan-out is a function .*publish_ui; 5 is not"),
     ]
     for register, words in refused:
         with pytest.raises(TypeError, match=words):

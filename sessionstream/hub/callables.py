@@ -1,0 +1,125 @@
+"""The functions a hub is given: what is refused at registration, and what comes out of a call that nobody awaits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from inspect import (
+    isasyncgen,
+    isasyncgenfunction,
+    iscoroutine,
+    iscoroutinefunction,
+    isgenerator,
+    isgeneratorfunction,
+)
+from typing import Any, Final, ParamSpec
+
+P = ParamSpec("P")
+
+_ENQUEUE: Final = "hand over what it is told, as with queue.put_nowait, or start a task, and return"
+
+
+def handler_of(what: str, candidate: object) -> Callable[..., Any]:
+    """Return a command handler, plain or async.
+
+    Raises:
+        TypeError: it is no function, or a class, or a generator function, which a call would not run.
+    """
+    function = _function(what, "(command, session, publisher)", candidate)
+    _refuse_generators(what, function)
+    return function
+
+
+def projection_of(what: str, candidate: object) -> Callable[..., Any]:
+    """Return a projection, plain, async, or a plain generator function; or the ``project`` method of an object.
+
+    Raises:
+        TypeError: it is neither, or a class, or an async generator function.
+    """
+    function = _function(what, "(event, session, view)", candidate, method="project")
+    if _is(isasyncgenfunction, function):
+        raise TypeError(
+            f"{what} {candidate!r} is an async generator function, which is not supported: collect what it "
+            f"yields and return a list"
+        )
+    return function
+
+
+def told_of(what: str, arguments: str, candidate: object, *, method: str = "") -> Callable[..., None]:
+    """Return a function that is told and never awaited, or such a method of an object.
+
+    When it is called, a coroutine or a generator that comes back, which nobody would run, is closed; that call
+    raises TypeError.
+
+    Raises:
+        TypeError: it is neither, or a class, or async, or a generator function.
+    """
+    function = _function(what, arguments, candidate, method=method)
+    _refuse_generators(what, function)
+    if _is(iscoroutinefunction, function):
+        raise TypeError(f"{what} {candidate!r} has to be plain, not async, as nobody awaits it: {_ENQUEUE}")
+    return _checked(what, function)
+
+
+def refuse_generator(what: str, result: object) -> None:
+    """Refuse a generator that a call returned in place of doing its work.
+
+    Raises:
+        TypeError: ``result`` is one; it is closed.
+    """
+    if isgenerator(result):
+        result.close()
+    elif not isasyncgen(result):
+        return
+    raise TypeError(f"{what} returned {_a(result)}, which nobody runs: write it without yield")
+
+
+def _checked(what: str, function: Callable[P, object]) -> Callable[P, None]:
+    def tell(*args: P.args, **kwargs: P.kwargs) -> None:
+        result = function(*args, **kwargs)
+        if result is None:
+            return
+        if iscoroutine(result):
+            result.close()  # and spare the program the warning that it was never awaited
+            raise TypeError(f"{what} returned a coroutine, which nobody awaits: {_ENQUEUE}")
+        refuse_generator(what, result)
+
+    return tell
+
+
+def _function(what: str, arguments: str, candidate: object, *, method: str = "") -> Callable[..., Any]:
+    _refuse_class(what, candidate)
+    function = getattr(candidate, method, candidate) if method else candidate
+    _refuse_class(what, function)
+    if not callable(function):
+        either = f", or an object with such a method {method}" if method else ""
+        raise TypeError(f"{what} is a function {arguments}{either}; {candidate!r} is not")
+    return function
+
+
+def _refuse_class(what: str, candidate: object) -> None:
+    cls = _unwrapped(candidate)
+    if isinstance(cls, type):
+        raise TypeError(f"{what} {cls.__qualname__} is a class: give an instance of it, {cls.__name__}(…)")
+
+
+def _refuse_generators(what: str, function: Callable[..., Any]) -> None:
+    if _is(isgeneratorfunction, function) or _is(isasyncgenfunction, function):
+        raise TypeError(f"{what} {function!r} is a generator function, which would never run: write it without yield")
+
+
+def _unwrapped(function: object) -> object:
+    while isinstance(function, partial):
+        function = function.func
+    return function
+
+
+def _is(kind: Callable[[object], bool], function: object) -> bool:
+    """Whether a function, or the ``__call__`` of an object, is of a kind; partial applications are looked into."""
+    function = _unwrapped(function)
+    return kind(function) or kind(getattr(type(function), "__call__", None))  # noqa: B004 - its function is wanted
+
+
+def _a(result: object) -> str:
+    name = type(result).__name__
+    return f"an {name}" if name.startswith("a") else f"a {name}"
