@@ -56,16 +56,18 @@ class UnreadableEntity:
 
 @dataclass(frozen=True, slots=True)
 class StoredTimeline:
-    """A whole session as a hub loads it: cursors and timeline of one instant.
+    """A session as a hub loads it, or what changed in it: cursors and timeline of one instant.
 
     Attributes:
-        entities: live entities, in any order.
+        entities: live entities, and with ``since`` also tombstones; in any order.
         unreadable: live entities of vanished types; they are an error only for whoever asks for them.
+        since: None for the whole timeline; else only the entities that changed after this ordinal are here.
     """
 
     cursors: Cursors
     entities: Sequence[TimelineEntity]
     unreadable: Sequence[UnreadableEntity] = ()
+    since: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,8 +207,12 @@ class HydrationStore(Protocol):
         """Return what is known of the event with this id, pruned or not, or None."""
         ...
 
-    async def timeline(self, session_id: str, /) -> StoredTimeline:
-        """Return the cursors and the timeline as one commit left them; vanished types raise nothing here."""
+    async def timeline(self, session_id: str, /, *, known: Cursors | None = None) -> StoredTimeline:
+        """Return the cursors and the timeline as one commit left them; vanished types raise nothing here.
+
+        For a caller who has the timeline as it was at the ``known`` cursors, only what changed after them: but the
+        whole if that is of another epoch, above the present cursor, or below the floor.
+        """
         ...
 
     async def cursors(self, session_id: str, /) -> Cursors:

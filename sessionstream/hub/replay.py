@@ -10,15 +10,15 @@ from sessionstream.errors import HistoryPruned, OrdinalConflict, words
 from sessionstream.hub.completion import Completion
 from sessionstream.hub.lane import Inside
 from sessionstream.hub.projecting import ProjectorFailed
+from sessionstream.hub.races import win
 from sessionstream.hub.reporting import copy_event
 from sessionstream.hub.timeline import Timeline, copy_entity
-from sessionstream.hub.turn import MAX_ATTEMPTS
 from sessionstream.observe import ErrorRecord, PipelineRecord
 from sessionstream.store import Cursors, TimelineReplacement
 
 if TYPE_CHECKING:
     from sessionstream.hub.pipeline import Pipeline
-    from sessionstream.hub.turn import Turn
+    from sessionstream.hub.turn import Hold, Turn
     from sessionstream.types import Event, Session, TimelineEntity
 
 REBUILD_BATCH: Final = 512
@@ -45,18 +45,15 @@ async def retry(pipeline: Pipeline, session_id: str) -> ReplayReport:
     """Resume a held session; see ``Hub.retry_timeline``."""
 
     async def resume(turn: Turn) -> ReplayReport:
-        for _ in range(MAX_ATTEMPTS):
-            try:
-                await turn.refresh()  # another process may have repaired the session
-                hold = await turn.resume()
-            except OrdinalConflict:
-                turn.state.forget_timeline()
-                continue
-            if hold is not None:
-                raise hold.error
-            timeline = await turn.load()
-            return ReplayReport(session_id, turn.resumed, timeline.ordinal, timeline.epoch)
-        raise OrdinalConflict(session_id, expected="to win a race", actual=f"{MAX_ATTEMPTS} losses")
+        async def once() -> Hold | None:
+            await turn.refresh()  # another process may have repaired the session
+            return await turn.resume()
+
+        hold = await win(once)
+        if hold is not None:
+            raise hold.error
+        timeline = await turn.load()
+        return ReplayReport(session_id, turn.resumed, timeline.ordinal, timeline.epoch)
 
     return await pipeline.take_turn(session_id, resume)
 
@@ -68,24 +65,16 @@ async def rebuild(pipeline: Pipeline, session_id: str) -> ReplayReport:
 
     async def swap(turn: Turn) -> ReplayReport:
         cursors = await build.catch_up()  # what was published while the bulk was built aside
-        turn.state.forget_timeline()
+        turn.state.current = False
         timeline = await turn.completion.finish(build.swap_in(cursors))
-        turn.state.timeline, turn.state.event_cursor = timeline, cursors.event
+        turn.state.timeline, turn.state.event_cursor, turn.state.current = timeline, cursors.event, True
         return ReplayReport(session_id, build.events, timeline.ordinal, timeline.epoch)
 
-    for _ in range(MAX_ATTEMPTS):
-        try:
-            await build.catch_up()
-            return await pipeline.take_turn(session_id, swap)
-        except _TimelineReplaced:
-            build = _Rebuild(pipeline, session)
-        except OrdinalConflict:  # another process published meanwhile: go on from where we are
-            continue
-    raise OrdinalConflict(session_id, expected="to win a race", actual=f"{MAX_ATTEMPTS} losses")
+    async def once() -> ReplayReport:
+        await build.catch_up()
+        return await pipeline.take_turn(session_id, swap)
 
-
-class _TimelineReplaced(Exception):
-    """Somebody else rebuilt or deleted the session under us: what was built may be of another history."""
+    return await win(once)
 
 
 class _Rebuild:
@@ -96,22 +85,28 @@ class _Rebuild:
     def __init__(self, pipeline: Pipeline, session: Session) -> None:
         self._pipeline = pipeline
         self._session = session
+        self._begin()
+
+    def _begin(self) -> None:
+        self._epoch: int | None = None
         self._timeline = Timeline()
         self._versions: list[TimelineEntity] = []
-        self._epoch: int | None = None
         self.events = 0
 
     async def catch_up(self) -> Cursors:
         """Apply every event logged so far; return the cursors this was read under.
 
         Raises:
+            OrdinalConflict: the timeline was replaced; the next call begins anew.
             HistoryPruned: the first events are gone.
             ProjectionError: a projection failed, and the policy is to fail.
             UnknownSchemaError: an event's message is registered no more.
         """
         cursors = await self._pipeline.store.cursors(self._session.id)
-        if self._epoch not in (None, cursors.epoch):
-            raise _TimelineReplaced
+        expected = self._epoch
+        if expected not in (None, cursors.epoch):
+            self._begin()  # rebuilt or deleted by somebody else: what was built may be of another history
+            raise OrdinalConflict(self._session.id, expected=f"epoch {expected}", actual=f"epoch {cursors.epoch}")
         self._epoch = cursors.epoch
         if cursors.floor:
             raise HistoryPruned(self._session.id, 0, cursors.floor)

@@ -22,11 +22,12 @@ class SessionState:
 
     Attributes:
         session: None until its metadata is loaded.
-        timeline: None until loaded from the store, and again whenever somebody else may have moved it.
-        event_cursor: means something only while there is a timeline.
+        timeline: None until loaded from the store. It was right once, at its ordinal and epoch.
+        current: whether nobody else is known to have moved the session since.
+        event_cursor: means something only while the timeline is current.
     """
 
-    __slots__ = ("event_cursor", "id", "lane", "loading", "pins", "session", "timeline", "weight")
+    __slots__ = ("current", "event_cursor", "id", "lane", "loading", "pins", "session", "timeline", "weight")
 
     def __init__(self, session_id: str) -> None:
         self.id = session_id
@@ -34,13 +35,10 @@ class SessionState:
         self.loading = asyncio.Lock()
         self.session: Session | None = None
         self.timeline: Timeline | None = None
+        self.current = False
         self.event_cursor = 0
         self.pins = 0
         self.weight = 0
-
-    def forget_timeline(self) -> None:
-        """Load it again before it is next used."""
-        self.timeline = None
 
 
 class SessionCache:

@@ -30,14 +30,15 @@ class Timeline:
         self._unreadable: dict[tuple[str, str], UnreadableEntity] = {}
         self._size = 0
 
-    @classmethod
-    def load(cls, stored: StoredTimeline) -> Timeline:
-        """Take over what a store returned."""
-        timeline = cls(stored.cursors.timeline, stored.cursors.epoch)
-        for entity in stored.entities:
-            timeline._put(entity)
-        timeline._unreadable = {(entity.kind, entity.id): entity for entity in stored.unreadable}
-        return timeline
+    def take_over(self, stored: StoredTimeline) -> None:
+        """Become what a store returned, which is the whole timeline or what changed after this one."""
+        if stored.since is None:
+            self._kinds, self._unreadable, self._size = {}, {}, 0
+        self.apply(stored.entities, stored.cursors.timeline)
+        for unreadable in stored.unreadable:
+            self._remove(unreadable.kind, unreadable.id)
+            self._unreadable[unreadable.kind, unreadable.id] = unreadable
+        self.epoch = stored.cursors.epoch
 
     def __len__(self) -> int:
         return self._size + len(self._unreadable)

@@ -6,7 +6,7 @@ What the invariants rest on, in the order in which it happens:
 2. Held events are resumed first, so that the timeline is always the fold of the events up to its cursor.
 3. Projections see the timeline before the event, and may fail without leaving more than the stored event.
 4. One commit makes everything true. It names the cursors and the epoch it is based on, so that the loser of a
-   race with another process learns of it, reloads, and begins again at 1.
+   race with another process learns of it, takes over what the winner did, and begins again at 1.
 5. From the moment the commit is handed over, cancellation waits until the fan-out is done.
 """
 
@@ -26,11 +26,12 @@ from sessionstream.errors import (
 )
 from sessionstream.hub.lane import Inside
 from sessionstream.hub.projecting import ProjectorFailed
+from sessionstream.hub.races import win
 from sessionstream.hub.reporting import copy_event, copy_ui_event
 from sessionstream.hub.timeline import Timeline, copy_entity
 from sessionstream.observe import ErrorKind, ErrorRecord, Mode, PipelineRecord
 from sessionstream.ordinals import assign_ordinal
-from sessionstream.store import Commit, payload_digest
+from sessionstream.store import Commit, Cursors, payload_digest
 from sessionstream.types import Event, Session, TimelineEntity, UIEvent
 
 if TYPE_CHECKING:
@@ -42,9 +43,6 @@ if TYPE_CHECKING:
 
 RESUME_BATCH: Final = 64
 """How many held events are read at a time."""
-
-MAX_ATTEMPTS: Final = 1000
-"""Lost races in a row after which a store is not believed any more."""
 
 
 @dataclass(slots=True)
@@ -121,36 +119,28 @@ class Turn:
         Raises:
             ProjectionError, SessionHeld, EventConflict, OrdinalExhausted, StoreError: as ``Hub.publish``.
         """
-        for _ in range(MAX_ATTEMPTS - 1):
-            try:
-                return await self._publish_once(draft, given_id, on_published)
-            except OrdinalConflict:
-                self.state.forget_timeline()
-        return await self._publish_once(draft, given_id, on_published)
+        return await win(lambda: self._publish_once(draft, given_id, on_published))
 
     async def load(self) -> Timeline:
-        """Return the session's timeline, from the store if it is not cached."""
-        if self.state.timeline is None:
-            stored = await self.pipeline.store.timeline(self.state.id)
-            self.state.event_cursor = stored.cursors.event
-            self.state.timeline = Timeline.load(stored)
-        return self.state.timeline
+        """Return the session's timeline, from the store unless the cached one is current."""
+        if self.state.current and self.state.timeline is not None:
+            return self.state.timeline
+        return await self.refresh()
 
     async def refresh(self) -> Timeline:
-        """Return the session's timeline, loaded again unless the store's cursors are those of the cached one.
+        """Return the session's timeline as it is in the store, for the cost of what others did to it.
 
         A commit finds out by itself that the cache is old. Whoever will not commit has to ask first.
         """
-        timeline = self.state.timeline
+        state, timeline = self.state, self.state.timeline
+        known = None
         if timeline is not None:
-            cursors = await self.pipeline.store.cursors(self.state.id)
-            if (cursors.event, cursors.timeline, cursors.epoch) != (
-                self.state.event_cursor,
-                timeline.ordinal,
-                timeline.epoch,
-            ):
-                self.state.forget_timeline()
-        return await self.load()
+            known = Cursors(state.event_cursor, timeline.ordinal, timeline.epoch)
+        stored = await self.pipeline.store.timeline(state.id, known=known)
+        timeline = timeline or Timeline()
+        timeline.take_over(stored)
+        state.timeline, state.event_cursor, state.current = timeline, stored.cursors.event, True
+        return timeline
 
     async def resume(self) -> Hold | None:
         """Apply the held events in order; return what still holds the session, if anything.
@@ -170,6 +160,7 @@ class Turn:
                 await self._record("decode", timeline.ordinal + 1, str(error.name), error)
                 return Hold(timeline.ordinal + 1, error)
             if not events:
+                self.state.current = False
                 raise OrdinalConflict(self.state.id, expected=f"events after {timeline.ordinal}", actual="none")
             for event in events:
                 self.completion.checkpoint()
@@ -265,11 +256,12 @@ class Turn:
         try:
             await self.completion.finish(self.pipeline.store.commit(commit))
         except OrdinalConflict:
+            state.current = False
             raise
         except (Exception, asyncio.CancelledError) as error:
             # What the store holds now is not for us to guess, least of all if it was the commit itself that was
-            # cancelled, as when an event loop shuts down: read it again before the next event.
-            state.forget_timeline()
+            # cancelled, as when an event loop shuts down: ask it before the next event.
+            state.current = False
             if on_published is not None:
                 on_published()
             await self._record_of(step, "store", error)

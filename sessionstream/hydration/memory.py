@@ -17,7 +17,7 @@ from sessionstream.errors import (
     StoreError,
     UnknownSchemaError,
 )
-from sessionstream.hydration.rules import check_before, check_floor, check_question, conflict, new_epoch
+from sessionstream.hydration.rules import check_before, check_floor, check_question, conflict, known_since, new_epoch
 from sessionstream.ordinals import MAX_ORDINAL
 from sessionstream.schema import Family, SchemaRegistry, copy_message
 from sessionstream.store import (
@@ -180,11 +180,13 @@ class MemoryStore:
         event = self._look(session_id).ids.get(event_id)
         return None if event is None else _logged(event)
 
-    async def timeline(self, session_id: str, /) -> StoredTimeline:
-        """Return the cursors and the timeline as one commit left them; vanished types raise nothing here."""
+    async def timeline(self, session_id: str, /, *, known: Cursors | None = None) -> StoredTimeline:
+        """Return the timeline, or what changed in it, as one commit left it; vanished types raise nothing here."""
         session = self._look(session_id)
+        cursors = session.cursors()
+        since = known_since(known, cursors)
         entities, unreadable = [], []
-        for entity in session.timeline_at(session.timeline):
+        for entity in session.timeline_at(session.timeline) if since is None else session.changes(since):
             try:
                 entities.append(self._copy_entity(entity))
             except UnknownSchemaError as error:
@@ -197,7 +199,7 @@ class MemoryStore:
                         error.payload_type,
                     )
                 )
-        return StoredTimeline(session.cursors(), entities, unreadable)
+        return StoredTimeline(cursors, entities, unreadable, since)
 
     async def cursors(self, session_id: str, /) -> Cursors:
         """Return where the session stands."""

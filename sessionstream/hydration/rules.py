@@ -49,6 +49,13 @@ def check_floor(session_id: str, floor: int, *ordinals: int | None) -> None:
             raise HistoryPruned(session_id, ordinal, floor)
 
 
+def known_since(known: Cursors | None, actual: Cursors) -> int | None:
+    """Return the ordinal since which a timeline has to be told to whoever knows it as of ``known``; None is all."""
+    if known is None or known.epoch != actual.epoch or not actual.floor <= known.timeline <= actual.timeline:
+        return None
+    return known.timeline
+
+
 def check_before(before: int) -> None:
     """Refuse a negative bound of pruning.
 

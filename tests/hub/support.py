@@ -206,12 +206,16 @@ class Store:
     """A store whose every method can be stopped before or after its work, or made to fail, and is counted.
 
     ``commit`` is either an ``async def`` that works when it is awaited, or returns a future and works by itself.
+
+    Attributes:
+        told: how many entities each call of ``timeline`` returned.
     """
 
     def __init__(self, inner: HydrationStore, *, futures: bool = False) -> None:
         self.inner = inner
         self.futures = futures
         self.calls: list[str] = []
+        self.told: list[int] = []
         self._before: dict[str, list[Gate]] = {}
         self._after: dict[str, list[Gate]] = {}
         self._failures: dict[str, list[BaseException]] = {}
@@ -287,8 +291,10 @@ class Store:
     async def find_event(self, session_id: str, event_id: str, /) -> LoggedEvent | None:
         return await self._do("find_event", lambda: self.inner.find_event(session_id, event_id))
 
-    async def timeline(self, session_id: str, /) -> StoredTimeline:
-        return await self._do("timeline", lambda: self.inner.timeline(session_id))
+    async def timeline(self, session_id: str, /, *, known: Cursors | None = None) -> StoredTimeline:
+        stored = await self._do("timeline", lambda: self.inner.timeline(session_id, known=known))
+        self.told.append(len(stored.entities))
+        return stored
 
     async def cursors(self, session_id: str, /) -> Cursors:
         return await self._do("cursors", lambda: self.inner.cursors(session_id))

@@ -21,8 +21,10 @@ from sessionstream import (
 )
 from sessionstream.examples.chatdemo.v1.chat_pb2 import ChatMessageUpdate, TokensDeltaEvent
 from sessionstream.hub import sessions
+from sessionstream.hub.timeline import Timeline
+from sessionstream.store import Cursors
 
-from .support import App, Broken, Gate, Store, registry, said, settle, soon, texts
+from .support import App, Broken, Gate, Store, registry, said, settle, soon, text, texts
 
 
 def app_on(**options: object) -> tuple[App, Store]:
@@ -202,6 +204,45 @@ async def test_and_by_publishing_each_event_once() -> None:
     assert (app.recorder.ordinals(), other.recorder.ordinals()) == ([1, 3, 5], [2, 4, 6])
     assert [*app.recorder.errors, *other.recorder.errors] == []
     assert len(app.recorder.records) == 3, "a lost race is not an event's way through the pipeline"
+
+
+async def test_the_loser_of_a_race_is_told_only_what_changed() -> None:
+    app, store = app_on()
+    other = App(store.inner, schemas=app.schemas)
+    for number in range(50):
+        await app.hub.publish(said("x", entity=str(number)))
+    await other.publish("warm")
+    store.told.clear()
+    for each in "abc":
+        await other.hub.publish(said(each, entity="7"))
+        await other.hub.publish(said("", entity="8", status="delete"))
+        await app.hub.publish(said(each, entity="9"))
+        await app.hub.publish(said(each, entity="8"))
+        assert await app.texts() == await other.texts()
+    assert store.told == [3, 2, 2]
+
+
+async def test_what_vanished_and_what_came_back_is_taken_over() -> None:
+    app, store = app_on()
+    other = App(store.inner, schemas=app.schemas)
+    await app.publish("a")
+    await app.hub.publish(said("b", entity="2"))
+    known = Timeline()
+    known.take_over(await store.timeline("s"))
+    assert isinstance(store.inner, MemoryStore)
+    await other.hub.publish(said("c", entity="2"))
+    known_cursors = Cursors(2, 2, known.epoch)
+    store.inner._registry = SchemaRegistry()
+    store.inner._readable.clear()
+    known.take_over(await store.timeline("s", known=known_cursors))
+    assert (len(known), known.ordinal, known.created_ordinal("Text", "2")) == (2, 3, 2)
+    assert text(known.copy_of("Text", "1")) == "a"
+    with pytest.raises(UnknownSchemaError, match="ChatMessageEntity"):
+        known.copy_of("Text", "2")
+    store.inner._registry = app.schemas
+    known.take_over(await store.timeline("s", known=known_cursors))
+    assert (len(known), text(known.copy_of("Text", "2"))) == (2, "bc")
+    assert known.snapshot("s") == await store.snapshot("s")
 
 
 async def test_many_hubs_at_once() -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sessionstream.errors import UnknownSchemaError
-from sessionstream.hydration.rules import check_floor
+from sessionstream.hydration.rules import check_floor, known_since
 from sessionstream.hydration.sqlite.rows import bounded, error_record
 from sessionstream.hydration.sqlite.types import ReadTypes
 from sessionstream.hydration.sqlite.writes import Stored, stored
@@ -64,26 +64,25 @@ class Reading:
         session = self.session(db, session_id)
         check_floor(session_id, session.cursors.floor, as_of, since)
         ordinal = session.cursors.timeline if as_of is None else min(as_of, session.cursors.timeline)
-        if since is not None:
-            rows = db.execute(_SINCE, (session.timeline, bounded(since)))
-        elif ordinal < session.cursors.timeline:
+        if ordinal < session.cursors.timeline:
             rows = db.execute(_AS_OF, {"timeline": session.timeline, "ordinal": ordinal})
         else:
-            rows = db.execute(_NOW, (session.timeline,))
+            rows = self._present(db, session, since)
         entities = in_snapshot_order([self._entity(db, row) for row in rows])
         return Snapshot(session_id, ordinal, tuple(entities), session.cursors.epoch)
 
-    def timeline(self, db: sqlite3.Connection, session_id: str) -> StoredTimeline:
-        """Return the cursors and the timeline as one commit left them."""
+    def timeline(self, db: sqlite3.Connection, session_id: str, known: Cursors | None) -> StoredTimeline:
+        """Return the cursors and the timeline, or what changed in it, as one commit left them."""
         session = self.session(db, session_id)
+        since = known_since(known, session.cursors)
         entities, unreadable = [], []
-        for row in db.execute(_NOW, (session.timeline,)):
+        for row in self._present(db, session, since):
             try:
                 entities.append(self._entity(db, row))
             except UnknownSchemaError as error:
                 kind, entity_id, created, changed = row[:4]
                 unreadable.append(UnreadableEntity(kind, entity_id, created, changed, error.payload_type))
-        return StoredTimeline(session.cursors, entities, unreadable)
+        return StoredTimeline(session.cursors, entities, unreadable, since)
 
     def events(self, db: sqlite3.Connection, session_id: str, after: int, limit: int | None) -> list[Event]:
         """Return logged events above ``after``, in order.
@@ -114,6 +113,12 @@ class Reading:
             return None
         ordinal, name, number, payload, digest = row
         return LoggedEvent(ordinal, digest or stored_digest(name, self.types.name(db, number), payload))
+
+    def _present(self, db: sqlite3.Connection, session: Stored, since: int | None) -> sqlite3.Cursor:
+        """Return the rows of the timeline as it is, or those that changed since an ordinal."""
+        if since is None:
+            return db.execute(_NOW, (session.timeline,))
+        return db.execute(_SINCE, (session.timeline, bounded(since)))
 
     def _entity(self, db: sqlite3.Connection, row: tuple[Any, ...]) -> TimelineEntity:
         kind, entity_id, created, changed, tombstone, number, data = row

@@ -122,9 +122,9 @@ class SQLiteStore:
         """Return what is known of the event with this id, or None."""
         return await self._ask(partial(self._reading.find_event, session_id=session_id, event_id=event_id))
 
-    async def timeline(self, session_id: str, /) -> StoredTimeline:
-        """Return the cursors and the timeline as one commit left them; vanished types raise nothing here."""
-        return await self._ask(partial(self._reading.timeline, session_id=session_id))
+    async def timeline(self, session_id: str, /, *, known: Cursors | None = None) -> StoredTimeline:
+        """Return the timeline, or what changed in it, as one commit left it; vanished types raise nothing here."""
+        return await self._ask(partial(self._reading.timeline, session_id=session_id, known=known))
 
     async def cursors(self, session_id: str, /) -> Cursors:
         """Return where the session stands."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import TypeVar
 
 import pytest
@@ -116,6 +117,10 @@ class DurabilityContract(ContractBase):
         timeline = await store.timeline("session")
         assert [entity.id for entity in timeline.entities] == ["a"]
         assert list(timeline.unreadable) == [UnreadableEntity(OTHER_KIND, "b", 1, 1, "google.protobuf.StringValue")]
+        told = await store.timeline("session", known=replace(timeline.cursors, timeline=0))
+        assert (told.since, list(told.entities), told.unreadable) == (0, timeline.entities, timeline.unreadable)
+        told = await store.timeline("session", known=replace(timeline.cursors, timeline=1))
+        assert (told.since, list(told.entities), list(told.unreadable)) == (1, timeline.entities, [])
         assert await store.find_event("session", "note") is not None
         assert len((await store.snapshot("other")).entities) == 1
         await writer.log(put("a", "4"))

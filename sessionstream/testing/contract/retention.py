@@ -3,6 +3,8 @@
 # ruff: noqa: S101, D102 - these are tests, and their names say what they show
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from sessionstream.errors import EventConflict, HistoryPruned
@@ -24,6 +26,8 @@ async def check_above_floor(writer: SessionWriter, floor: int) -> None:
         assert (await store.snapshot(session_id, as_of=ordinal)).entities == writer.at(ordinal)
         changes = await store.snapshot(session_id, since=ordinal)
         assert applied(writer.at(ordinal), changes.entities) == now
+        await check_known(writer, ordinal)
+    await check_known(writer, floor - 1)
     for ordinal in range(floor):
         for question in ({"as_of": ordinal}, {"since": ordinal}):
             with pytest.raises(HistoryPruned) as raised:
@@ -33,6 +37,21 @@ async def check_above_floor(writer: SessionWriter, floor: int) -> None:
         kept = [event for event in writer.events if event.ordinal > after]
         assert await store.events(session_id, after=after) == kept
     assert all(event.ordinal >= floor for event in await store.events(session_id))
+
+
+async def check_known(writer: SessionWriter, ordinal: int) -> None:
+    """Check that a hub that knows the timeline as of ``ordinal`` is told what it needs, and no more."""
+    cursors = await writer.cursors()
+    known = replace(cursors, timeline=ordinal)
+    told = await writer.store.timeline(writer.session_id, known=known)
+    assert (told.cursors, list(told.unreadable)) == (cursors, [])
+    if cursors.floor <= ordinal <= cursors.timeline:
+        assert told.since == ordinal
+        assert all(entity.last_event_ordinal > ordinal for entity in told.entities)
+        assert applied(writer.at(ordinal), told.entities) == writer.at(writer.timeline)
+    else:
+        assert told.since is None
+        assert applied((), told.entities) == writer.at(writer.timeline)
 
 
 class RetentionContract(ContractBase):

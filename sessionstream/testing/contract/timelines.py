@@ -126,6 +126,19 @@ class TimelineContract(ContractBase):
         check(self)
 
     @on_fresh_store
+    async def test_another_epoch_is_told_whole(self, store: HydrationStore) -> None:
+        writer = await eventful(store)
+        known = await writer.cursors()
+        assert list((await store.timeline("session", known=known)).entities) == []
+        for elsewhere in (replace(known, epoch=known.epoch ^ 1), replace(known, timeline=known.timeline + 1)):
+            told = await store.timeline("session", known=elsewhere)
+            assert told.since is None
+            assert applied((), told.entities) == writer.at(writer.timeline)
+        replaced = await store.replace_timeline(TimelineReplacement("session", (), known.timeline, known))
+        told = await store.timeline("session", known=known)
+        assert (told.since, list(told.entities), told.cursors) == (None, [], replaced)
+
+    @on_fresh_store
     async def test_payloads_are_private_copies(self, store: HydrationStore) -> None:
         writer = SessionWriter(store)
         await writer.log(put("a", "kept"))
@@ -133,7 +146,9 @@ class TimelineContract(ContractBase):
         for _ in range(2):
             now, then = await store.snapshot("session"), await store.snapshot("session", as_of=1)
             changes, timeline = await store.snapshot("session", since=0), await store.timeline("session")
-            for entities in (now.entities, then.entities, changes.entities, timeline.entities):
+            blank = replace(timeline.cursors, timeline=0)
+            told = await store.timeline("session", known=blank)
+            for entities in (now.entities, then.entities, changes.entities, timeline.entities, told.entities):
                 (entity,) = entities
                 assert isinstance(entity.payload, chat_pb2.ChatMessageEntity)
                 assert entity.payload.text == "kept"
