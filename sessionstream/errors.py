@@ -19,7 +19,7 @@
     ├── SessionHeld                    an earlier event still holds the session; this one waits in the log
     ├── HubError
     │   ├── HubClosed
-    │   └── LaneReentryError           publishing from inside a projection
+    │   └── LaneReentryError           a call that enters a lane, from inside a projection
     ├── StoreError
     │   ├── OrdinalConflict            somebody else moved the session first
     │   ├── OrdinalExhausted           no ordinal is left
@@ -34,7 +34,7 @@ The attributes of an error are its contract; the wording of its message is not.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -288,20 +288,30 @@ class HubClosed(HubError):
         super().__init__("the hub is shut down: it takes no more commands or events")
 
 
+_OUTLIVE: Final = "call it from elsewhere, or from a task that outlives the projection"
+_WAYS_OUT: Final = {
+    "publish": "a projection only returns what an event means; publish from a command handler, or from a task that "
+    "outlives the projection",
+    "session": "a projection is given its session as an argument; session_metadata may ask for snapshots and cursors",
+}
+
+
 class LaneReentryError(HubError):
-    """A projection, or ``session_metadata``, published or asked for its session: it would wait for itself.
+    """A projection, or ``session_metadata``, called what enters a lane: it would wait for itself.
 
     Attributes:
-        session_id: the session it was called for.
+        session_id: the session whose projection, or metadata, it is.
+        call: what was called: ``"publish"``, ``"submit"``, ``"session"``, ``"retry_timeline"``,
+            ``"rebuild_timeline"`` or ``"shutdown"``.
     """
 
-    def __init__(self, session_id: str) -> None:
+    def __init__(self, session_id: str, call: str) -> None:
         super().__init__(
-            f"a projection (or session_metadata) of session {session_id!r} called its hub, and would wait for "
-            f"itself: a projection only returns what an event means; publish from a "
-            f"command handler, or from a task that outlives the projection"
+            f"{call} was called inside a projection (or session_metadata) of session {session_id!r}, and would wait "
+            f"for itself: {_WAYS_OUT.get(call, _OUTLIVE)}"
         )
         self.session_id = session_id
+        self.call = call
 
 
 class StoreError(SessionstreamError):

@@ -85,12 +85,15 @@ class Commands:
         if handler is None:
             raise UnknownCommandError(name)
         payload = self._pipeline.schemas.checked_copy("command", name, payload)
+        if idempotency_key is not None:
+            check_id("idempotency key", idempotency_key)
+        self._pipeline.check_call("submit", session_id)
         command = Command(name, payload, session_id)
         session = await self._pipeline.session(session_id)
         if idempotency_key is None:
             await _handle(handler, command, session, _Publisher(self._pipeline))
         else:
-            await self._once(handler, command, session, check_id("idempotency key", idempotency_key))
+            await self._once(handler, command, session, idempotency_key)
 
     async def _once(self, handler: CommandHandler, command: Command, session: Session, key: str) -> None:
         store, completion = self._pipeline.store, Completion()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from sessionstream.hub import replay
+from sessionstream.hub.arguments import check_arguments
 from sessionstream.hub.callables import told_of
 from sessionstream.hub.commands import CommandHandler, Commands
 from sessionstream.hub.lane import refuse_reentry
@@ -59,6 +60,10 @@ class Hub:
     Raises:
         TypeError: an argument is of another type, or the fan-out or an observer is async: they are told, never
             awaited.
+        ValueError: ``cache_entities`` is negative.
+
+    Of several reasons to refuse a call, a wrong argument comes first, then HubClosed, then LaneReentryError, and what
+    the session or the store says last.
 
     Ordering: events of one session pass one at a time, in the order in which ``publish`` was called; sessions do
     not wait for each other.
@@ -76,7 +81,7 @@ class Hub:
         error_observer: ErrorObserver | None = None,
         cache_entities: int = 100_000,
     ) -> None:
-        _check_arguments(schemas, store, policies, session_metadata, cache_entities)
+        check_arguments(schemas, store, policies, session_metadata, cache_entities)
         self._owns_store = store is None
         self._store: HydrationStore = MemoryStore(schemas) if store is None else store
         self._sessions = SessionCache(cache_entities, session_metadata)
@@ -184,6 +189,7 @@ class Hub:
             PayloadTypeError: the payload is another message, or none.
             CommandConflict: the key was used for another command.
             HubClosed: the hub is shut down.
+            LaneReentryError: called from inside a projection.
             StoreError: the store failed.
         """
         await self._commands.submit(session_id, name, payload, idempotency_key)
@@ -198,7 +204,7 @@ class Hub:
         Raises:
             InvalidIdError: the session id or the event id is one that no store could keep.
             ValueError: the event has an ordinal already.
-            TypeError: it is no Event.
+            TypeError: it is no Event, or its ordinal no int.
             UnknownSchemaError, PayloadTypeError: the event is not registered, or its payload is another message.
             LaneReentryError: called from inside a projection.
             ProjectionError: a projection failed under the ``fail`` policy; the event is stored and holds its session.
@@ -218,6 +224,7 @@ class Hub:
             UnknownSchemaError: the message of a waiting event is registered no more.
             InvalidIdError, LaneReentryError, HubClosed, StoreError: as ``publish``.
         """
+        self._pipeline.check_call("retry_timeline", session_id)
         return await replay.retry(self._pipeline, session_id)
 
     async def rebuild_timeline(self, session_id: str) -> ReplayReport:
@@ -232,6 +239,7 @@ class Hub:
             UnknownSchemaError: the message of an event is registered no more.
             InvalidIdError, LaneReentryError, HubClosed, StoreError: as ``publish``.
         """
+        self._pipeline.check_call("rebuild_timeline", session_id)
         return await replay.rebuild(self._pipeline, session_id)
 
     # -- what reads them ---------------------------------------------------------------------------------------
@@ -248,8 +256,8 @@ class Hub:
             UnknownSchemaError: the message of an entity is registered no more.
             InvalidIdError, HubClosed, StoreError: as ``publish``.
         """
-        self._pipeline.check_open()
         check_id("session id", session_id)
+        self._pipeline.check_open()
         if as_of is None and since is None and session_id in self._sessions:
             cursors = await self._store.cursors(session_id)
             timeline = self._sessions.timeline(session_id)
@@ -261,8 +269,10 @@ class Hub:
         """Return the session with its metadata.
 
         Raises:
-            InvalidIdError, HubClosed: as ``publish``. What ``session_metadata`` raises comes out unchanged.
+            InvalidIdError, HubClosed, LaneReentryError: as ``publish``. What ``session_metadata`` raises comes out
+                unchanged.
         """
+        self._pipeline.check_call("session", session_id)
         return await self._pipeline.session(session_id)
 
     async def cursor(self, session_id: str) -> int:
@@ -271,8 +281,9 @@ class Hub:
         Raises:
             InvalidIdError, HubClosed, StoreError: as ``publish``.
         """
+        check_id("session id", session_id)
         self._pipeline.check_open()
-        return (await self._store.cursors(check_id("session id", session_id))).timeline
+        return (await self._store.cursors(session_id)).timeline
 
     async def event_cursor(self, session_id: str) -> int:
         """Return the highest ordinal in the session's event log.
@@ -280,8 +291,9 @@ class Hub:
         Raises:
             InvalidIdError, HubClosed, StoreError: as ``publish``.
         """
+        check_id("session id", session_id)
         self._pipeline.check_open()
-        return (await self._store.cursors(check_id("session id", session_id))).event
+        return (await self._store.cursors(session_id)).event
 
     # -- life --------------------------------------------------------------------------------------------------
 
@@ -302,7 +314,7 @@ class Hub:
         Raises:
             LaneReentryError: a projection called.
         """
-        refuse_reentry()
+        refuse_reentry("shutdown")
         self._pipeline.closed = True
         await self._sessions.wait_idle()
         self._sessions.clear()
@@ -320,17 +332,3 @@ class Hub:
         traceback: TracebackType | None,
     ) -> None:
         await self.shutdown()
-
-
-def _check_arguments(schemas: object, store: object, policies: object, metadata: object, capacity: object) -> None:
-    """Refuse at once what would fail at the first event, or after it was stored."""
-    if not isinstance(schemas, SchemaRegistry):
-        raise TypeError(f"schemas is a SchemaRegistry, not {schemas!r}")
-    if store is not None and not hasattr(store, "commit"):
-        raise TypeError(f"store is an open store, not {store!r} (await SQLiteStore.open(…) gives one)")
-    if not isinstance(policies, ProjectionPolicies):
-        raise TypeError(f"policies is a ProjectionPolicies, not {policies!r}")
-    if metadata is not None and not callable(metadata):
-        raise TypeError(f"session_metadata is a function of a session id, not {metadata!r}")
-    if not isinstance(capacity, int) or capacity < 0:
-        raise TypeError(f"cache_entities is a number of entities, not {capacity!r}")

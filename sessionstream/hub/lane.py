@@ -37,13 +37,18 @@ class Inside:
 _inside: Final[ContextVar[Inside | None]] = ContextVar("sessionstream_inside", default=None)
 
 
-def refuse_reentry() -> None:
-    """Refuse to enter a lane from inside one.
+def inside() -> Inside | None:
+    """Return the running projection or metadata function that is calling, directly or through a task it started."""
+    marker = _inside.get()
+    return marker if marker is not None and marker.active else None
+
+
+def refuse_reentry(call: str) -> None:
+    """Refuse a call that would enter a lane from inside one.
 
     Raises:
-        LaneReentryError: a projection or metadata function that is still running called, directly or through a
-            task it started.
+        LaneReentryError: a projection or metadata function that is still running called.
     """
-    marker = _inside.get()
-    if marker is not None and marker.active:
-        raise LaneReentryError(marker.session_id)
+    marker = inside()
+    if marker is not None:
+        raise LaneReentryError(marker.session_id, call)

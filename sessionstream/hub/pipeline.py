@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from sessionstream.errors import HubClosed
 from sessionstream.hub.completion import Completion
 from sessionstream.hub.event_ids import new_event_id
-from sessionstream.hub.lane import refuse_reentry
+from sessionstream.hub.lane import inside, refuse_reentry
 from sessionstream.hub.turn import Turn
 from sessionstream.types import Event, check_id
 
@@ -50,6 +50,19 @@ class Pipeline:
         if self.closed:
             raise HubClosed
 
+    def check_call(self, call: str, session_id: str) -> None:
+        """Refuse a call that may not enter a lane now; ``call`` is the name of the hub's method.
+
+        Raises:
+            InvalidIdError: no store could keep this session id.
+            HubClosed: the hub is shut down.
+            LaneReentryError: called from inside a projection.
+        """
+        if self.closed or inside() is not None:
+            check_id("session id", session_id)  # wrong arguments come first; else `pin` looks at new ids only
+            self.check_open()
+            refuse_reentry(call)
+
     async def publish(self, event: Event, on_published: Callable[[], None] | None = None) -> Event:
         """Carry one event through; see ``Hub.publish``.
 
@@ -57,12 +70,10 @@ class Pipeline:
         """
         if not isinstance(event, Event):
             raise TypeError(f"publish takes an Event, not {event!r}")
-        if event.ordinal:
-            raise ValueError(
-                f"event {event.name!r} has ordinal {event.ordinal} already: ordinals are the hub's to give"
-            )
+        _check_ordinal(event)
         payload = self.schemas.checked_copy("event", event.name, event.payload)
-        given_id = check_id("event id", event.event_id) if event.event_id else ""
+        given_id = "" if event.event_id == "" else check_id("event id", event.event_id)
+        self.check_call("publish", event.session_id)
         draft = Event(event.name, payload, event.session_id, 0, given_id or new_event_id())
 
         def publish(turn: Turn) -> Awaitable[int]:
@@ -77,13 +88,13 @@ class Pipeline:
     async def session(self, session_id: str) -> Session:
         """Return the session's value, metadata loaded.
 
+        It is for calls that have passed ``check_call``.
+
         Raises:
             InvalidIdError: no store could keep this session id.
-            LaneReentryError: called from inside a projection.
             HubClosed: the hub is shut down.
         """
         self.check_open()
-        refuse_reentry()
         state = self.sessions.pin(session_id)
         try:
             return await self.sessions.session(state)
@@ -96,13 +107,13 @@ class Pipeline:
         Cancelled while it waits, nothing has happened. Cancelled later, CancelledError comes out when all that was
         begun is finished, in place of the result or of any other error.
 
+        It is for calls that have passed ``check_call``.
+
         Raises:
             InvalidIdError: no store could keep this session id.
-            LaneReentryError: called from inside a projection.
             HubClosed: the hub is shut down.
         """
         self.check_open()
-        refuse_reentry()
         state = self.sessions.pin(session_id)
         completion = Completion()
         try:
@@ -116,3 +127,13 @@ class Pipeline:
             self.sessions.unpin(state)
         completion.checkpoint()
         return result
+
+
+def _check_ordinal(event: Event) -> None:
+    ordinal: object = event.ordinal
+    if ordinal.__class__ is int and not ordinal:
+        return
+    if not isinstance(ordinal, int) or isinstance(ordinal, bool):
+        raise TypeError(f"event {event.name!r} has the {type(ordinal).__name__} {ordinal!r} as its ordinal: leave it 0")
+    if ordinal:
+        raise ValueError(f"event {event.name!r} has ordinal {ordinal} already: ordinals are the hub's to give")

@@ -118,7 +118,7 @@ SAMPLES: list[SessionstreamError] = [
     SessionHeld(EVENT, 3),
     HubError("words"),
     HubClosed(),
-    LaneReentryError("s-1"),
+    LaneReentryError("s-1", "publish"),
     StoreError("the disk is full"),
     OrdinalConflict("s-1", expected=4, actual=5),
     OrdinalExhausted("s-1", 2**64 - 1),
@@ -193,7 +193,11 @@ def test_errors_survive_pickling(error: SessionstreamError, protocol: int) -> No
             ["'Said'", "'s-1'", "7", "app.write", "ValueError: odd", "retry_timeline"],
         ),
         (SessionHeld(EVENT, 3), {"event": EVENT, "failed_ordinal": 3}, ["'s-1'", "3", "'Said'", "7"]),
-        (LaneReentryError("s-1"), {"session_id": "s-1"}, ["'s-1'", "command handler"]),
+        (
+            LaneReentryError("s-1", "publish"),
+            {"session_id": "s-1", "call": "publish"},
+            ["'s-1'", "publish was called", "command handler"],
+        ),
         (
             OrdinalConflict("s-1", expected=4, actual=5),
             {"session_id": "s-1", "expected": 4, "actual": 5},

@@ -15,6 +15,7 @@ from sessionstream import (
     Event,
     EventPublisher,
     Hub,
+    HubClosed,
     InvalidIdError,
     InvalidNameError,
     PayloadTypeError,
@@ -31,7 +32,7 @@ from sessionstream.examples.chatdemo.v1.chat_pb2 import (
     TokensDeltaEvent,
 )
 
-from .support import App, Broken, chunk, not_a, registry, said, say
+from .support import App, Broken, chunk, not_a, registry, said, say, settle, soon
 
 DELTA = "sessionstream.examples.chatdemo.v1.TokensDeltaEvent"
 START = "sessionstream.examples.chatdemo.v1.StartInferenceCommand"
@@ -137,6 +138,88 @@ async def test_an_ordinal_is_the_hub_s_to_give(app: App, ordinal: int) -> None:
     with pytest.raises(ValueError, match=f"'Said' has ordinal {ordinal} already"):
         await app.hub.publish(Event("Said", TokensDeltaEvent(), "s", ordinal))
     await app.usable()
+
+
+@pytest.mark.parametrize("ordinal", [None, False, True, 0.0, "0", "", (), b""], ids=repr)
+async def test_an_ordinal_of_another_type(app: App, ordinal: object) -> None:
+    with pytest.raises(TypeError, match=rf"'Said'.*{type(ordinal).__name__}.*leave it 0"):
+        await app.hub.publish(Event("Said", TokensDeltaEvent(), "s", not_a(ordinal)))
+    await app.usable()
+
+
+@pytest.mark.parametrize("event_id", [None, 0, False, b"", (), [], 5, " "], ids=repr)
+async def test_an_event_id_that_is_none(app: App, event_id: object) -> None:
+    with pytest.raises(InvalidIdError, match="event id") as caught:
+        await app.hub.publish(Event("Said", TokensDeltaEvent(), "s", event_id=not_a(event_id)))
+    assert caught.value.value is event_id
+    await app.usable()
+
+
+@pytest.mark.parametrize("key", ["", 0, False, b"k", ["k"]], ids=repr)
+async def test_an_idempotency_key_that_is_none(app: App, key: object) -> None:
+    with pytest.raises(InvalidIdError, match="idempotency key"):
+        await app.hub.submit("s", "Say", say(), idempotency_key=not_a(key))
+    assert await app.log() == []
+    assert len(app.hub._sessions) == 0
+    await app.usable()
+
+
+WRONG_ARGUMENTS: dict[str, tuple[type[Exception], Callable[[Hub], Awaitable[object]]]] = {
+    **{
+        f"{method} of a session": (InvalidIdError, lambda hub, call=call: call(hub, ""))  # type: ignore[misc]
+        for method, call in METHODS.items()
+    },
+    "a command": (UnknownCommandError, lambda hub: hub.submit("s", "Sing", say())),
+    "a command's payload": (PayloadTypeError, lambda hub: hub.submit("s", "Say", TokensDeltaEvent())),
+    "a key": (InvalidIdError, lambda hub: hub.submit("s", "Say", say(), idempotency_key="")),
+    "no event": (TypeError, lambda hub: hub.publish(not_a("x"))),
+    "an event": (UnknownSchemaError, lambda hub: hub.publish(Event("Sung", TokensDeltaEvent(), "s"))),
+    "an event's payload": (PayloadTypeError, lambda hub: hub.publish(Event("Said", say(), "s"))),
+    "an event's id": (InvalidIdError, lambda hub: hub.publish(said(event_id=" "))),
+    "an ordinal": (ValueError, lambda hub: hub.publish(Event("Said", TokensDeltaEvent(), "s", 3))),
+}
+
+
+@pytest.mark.parametrize(("error", "call"), WRONG_ARGUMENTS.values(), ids=WRONG_ARGUMENTS)
+async def test_wrong_arguments_are_told_before_the_state_of_the_hub(
+    app: App, error: type[Exception], call: Callable[[Hub], Awaitable[object]]
+) -> None:
+    inside: list[BaseException | None] = []
+
+    async def project(event: Event, session: Session, view: TimelineView) -> None:
+        inside.append(await outcome(call))
+
+    async def outcome(call: Callable[[Hub], Awaitable[object]]) -> BaseException | None:
+        (result,) = await asyncio.gather(call(app.hub), return_exceptions=True)
+        return result if isinstance(result, BaseException) else None
+
+    app.hub.register_timeline_projection(project)
+    await app.publish("x")
+    assert [type(got) for got in inside] == [error]
+    await app.hub.shutdown()
+    assert type(await outcome(call)) is error
+
+
+@pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
+async def test_a_closed_hub_is_told_before_a_lane(app: App, method: Callable[[Hub, str], Awaitable[object]]) -> None:
+    inside: list[object] = []
+    closing: list[asyncio.Task[None]] = []
+
+    async def project(event: Event, session: Session, view: TimelineView) -> None:
+        await closed.wait()
+        inside.extend(await asyncio.gather(method(app.hub, "s"), return_exceptions=True))
+
+    async def close() -> None:
+        closed.set()
+        await app.hub.shutdown()
+
+    closed = asyncio.Event()
+    app.hub.register_timeline_projection(project)
+    publishing = asyncio.create_task(app.publish("x"))
+    await settle()
+    closing.append(asyncio.create_task(close()))
+    await soon(asyncio.gather(publishing, *closing))
+    assert [type(got) for got in inside] == [HubClosed]
 
 
 async def test_a_published_event_cannot_be_published_again(app: App) -> None:
