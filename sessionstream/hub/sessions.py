@@ -13,6 +13,7 @@ from sessionstream.types import Session, check_id
 
 if TYPE_CHECKING:
     from sessionstream.hub.timeline import Timeline
+    from sessionstream.observe import ErrorKind
 
 SessionMetadata: TypeAlias = Callable[[str], object | Awaitable[object]]
 
@@ -25,9 +26,11 @@ class SessionState:
         timeline: None until loaded from the store. It was right once, at its ordinal and epoch.
         current: whether nobody else is known to have moved the session since.
         event_cursor: means something only while the timeline is current.
+        told: what is recorded already of the event that holds the session, by kind of error; every publish tries
+            that event again, and the same words need not be recorded again.
     """
 
-    __slots__ = ("current", "event_cursor", "id", "lane", "loading", "pins", "session", "timeline", "weight")
+    __slots__ = ("current", "event_cursor", "id", "lane", "loading", "pins", "session", "timeline", "told", "weight")
 
     def __init__(self, session_id: str) -> None:
         self.id = session_id
@@ -37,6 +40,7 @@ class SessionState:
         self.timeline: Timeline | None = None
         self.current = False
         self.event_cursor = 0
+        self.told: dict[tuple[int, ErrorKind], str] = {}
         self.pins = 0
         self.weight = 0
 

@@ -44,6 +44,9 @@ if TYPE_CHECKING:
 RESUME_BATCH: Final = 64
 """How many held events are read at a time."""
 
+_HOLDING: Final = frozenset[ErrorKind](("decode", "ui-projection", "timeline-projection"))
+"""The errors of an event that is tried again and again."""
+
 
 @dataclass(slots=True)
 class Step:
@@ -272,6 +275,7 @@ class Turn:
                 on_published()
         if moves:
             timeline.apply(step.entities, ordinal)
+            state.told.clear()
         step.stored, step.moved = True, moves
 
     async def _fan_out(self, step: Step) -> None:
@@ -292,6 +296,10 @@ class Turn:
 
     async def _record(self, kind: ErrorKind, ordinal: int, name: str, error: BaseException) -> None:
         record = ErrorRecord(kind, self.state.id, ordinal, name, words(error))
+        if kind in _HOLDING:
+            if self.state.told.get((ordinal, kind)) == record.error:
+                return
+            self.state.told[ordinal, kind] = record.error
         await self.pipeline.report.error(record, self.completion)
 
     def _observe(self, step: Step) -> None:

@@ -44,6 +44,36 @@ async def hold(app: App, *chunks: str, family: str = "timeline") -> None:
 
 
 @families
+async def test_what_holds_a_session_is_recorded_once_however_often_it_is_tried(family: str) -> None:
+    app, _ = app_on(policies=ProjectionPolicies(ui="advance" if family == "timeline" else "fail"))
+    app.broken["ui"].add("a")
+    await hold(app, "a", *"bcdef", family=family)
+    with pytest.raises(ProjectionError):
+        await app.hub.retry_timeline("s")
+    first = ["ui-projection"] if family == "ui" else ["ui-projection", "timeline-projection"]
+    assert app.recorder.kinds() == first
+    assert [record.ordinal for record in app.recorder.errors] == [1] * len(first)
+    assert await app.store.error_records("s") == app.recorder.errors
+    app.broken[family].clear()
+    app.broken["ui"].clear()
+    app.broken[family].add("c")
+    with pytest.raises(ProjectionError):
+        await app.hub.retry_timeline("s")
+    assert [record.ordinal for record in app.recorder.errors] == [*([1] * len(first)), 3]
+
+
+async def test_another_failure_of_the_same_event_is_recorded() -> None:
+    app, _ = app_on()
+    await hold(app, "a")
+    app.broken["timeline"].clear()
+    app.broken["ui"].add("a")
+    for _ in range(2):
+        with pytest.raises(ProjectionError):
+            await app.hub.retry_timeline("s")
+    assert app.recorder.kinds() == ["timeline-projection", "ui-projection"]
+
+
+@families
 async def test_a_failure_stores_the_event_and_holds_the_session(family: str) -> None:
     app, _ = app_on()
     await app.publish("good")
