@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from sessionstream_lint import containers, hints, members
+from sessionstream_lint import containers, hints, members, records
 from sessionstream_lint import syntax as s
-from sessionstream_lint.frames import Frame, argument_for, parameters
+from sessionstream_lint.frames import Frame, argument_for
 from sessionstream_lint.resolve import canonical
-from sessionstream_lint.scopes import CallSite, Scope, Site
+from sessionstream_lint.scopes import Scope, Site
+from sessionstream_lint.syntax import Argument
 from sessionstream_lint.values import (
     Alternatives,
     Bound,
@@ -21,12 +22,15 @@ from sessionstream_lint.values import (
     Klass,
     Literal,
     Many,
+    Mapping,
     MethodCaller,
     Partial,
     Routine,
     Sequence,
     Super,
+    Symbol,
     Table,
+    TupleClass,
     Value,
     Values,
     known,
@@ -37,7 +41,6 @@ if TYPE_CHECKING:
     from sessionstream_lint.evaluate import Evaluator
 
 MAX_FRAMES = 6
-MAX_CALLERS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +62,11 @@ def invocations(ev: Evaluator, callee: Values, given: tuple[Given, ...]) -> Iter
             target = target.target
             layers += 1
         if isinstance(target, MethodCaller) and given and not given[0].argument.star:
-            receivers = ev.evaluate(given[0].argument.value, given[0].site)
-            for method in members.attribute(ev, receivers, target.method):
+            for method in members.attribute(ev, ev.given(given[0]), target.method):
                 yield Invocation(method, target.given)
+        elif isinstance(target, Instance) and isinstance(target.of, Klass):
+            for method in members.attribute(ev, (target,), "__call__"):
+                yield Invocation(method, arguments)
         else:
             yield Invocation(target, arguments)
 
@@ -74,7 +79,13 @@ def call_all(ev: Evaluator, callee: Values, given: tuple[Given, ...], site: Site
 def _call(ev: Evaluator, value: Value, given: tuple[Given, ...], site: Site) -> Values:
     match value:
         case Klass():
-            return (Instance(value),)
+            return _make(ev, value, given, site)
+        case TupleClass(fields):
+            params = tuple(s.Parameter(name, None, None) for name in fields)
+            parts = [argument_for(params, spread(ev, given), name) for name in fields]
+            return (Sequence("tuple", tuple(() if one is None else ev.given(one) for one in parts), fields),)
+        case Symbol():
+            return (value,)
         case Routine(scope):
             return returned(ev, scope, given, None, site)
         case Bound(receiver, Routine(scope)):
@@ -85,12 +96,17 @@ def _call(ev: Evaluator, value: Value, given: tuple[Given, ...], site: Site) -> 
             return containers.method(ev, receiver, name.rpartition(".")[2], _plain(ev, given))
         case Callable(result):
             return result
-        case Instance(Klass()):
-            return method(ev, value, "__call__")
         case External(name):
             return _external(ev, name, given, site)
         case _:
             return ()
+
+
+def _make(ev: Evaluator, of: Klass, given: tuple[Given, ...], site: Site) -> Values:
+    ancestors = members.ancestors(ev, of.scope)
+    if External("typing.TypedDict") in ancestors:
+        return _dict(ev, _plain(ev, given), given, site)
+    return (records.make(ev, of, given),)
 
 
 def method(ev: Evaluator, value: Value, name: str) -> Values:
@@ -109,8 +125,8 @@ def method(ev: Evaluator, value: Value, name: str) -> Values:
 
 
 def decorators(ev: Evaluator, scope: Scope) -> frozenset[str]:
-    """Return the last names of the decorators of a function."""
-    if not isinstance(scope.shape, s.Function):
+    """Return the last names of the decorators of a function or class."""
+    if not isinstance(scope.shape, s.Function | s.Class):
         return frozenset()
     found: set[str] = set()
     for node in scope.shape.decorators:
@@ -126,7 +142,7 @@ def returned(ev: Evaluator, scope: Scope, given: tuple[Given, ...], receiver: Va
     depth = site.frame.depth + 1 if site.frame else 1
     if depth > MAX_FRAMES:
         return ()
-    frame = ev.frame(scope, given, receiver, site.frame, depth)
+    frame = ev.frame(scope, spread(ev, given), receiver, site.frame, depth)
     shape = scope.shape
     declared: Values = ()
     if isinstance(shape, s.Function) and shape.returns is not None and scope.signature is not None:
@@ -157,38 +173,69 @@ def _generated(ev: Evaluator, scope: Scope, frame: Frame, declared: Values, cont
     return (Many("context" if context else "iterator", values),)
 
 
-# Callers -------------------------------------------------------------------------------------------------
+# Arguments -----------------------------------------------------------------------------------------------
 
 
-def callers(ev: Evaluator, scope: Scope) -> Iterator[tuple[CallSite, Invocation, bool]]:
-    """Yield the calls in the same file that may reach a function, and whether ``self`` is bound already."""
-    names = {scope.name, "self", "cls"} if scope.name != "__init__" else set()
-    if scope.name == "__init__" and scope.parent:
-        names = {scope.parent.name}
-    looked = 0
-    for site in scope.module.calls:
-        name = last_name(site.shape.func)
-        if name not in names or looked >= MAX_CALLERS:
-            continue
-        looked += 1
-        given = tuple(Given(argument, site.site) for argument in site.shape.args)
-        for found in invocations(ev, ev.evaluate(site.shape.func, site.site), given):
-            bound = reaches(found.target, scope)
-            if bound is not None:
-                yield site, found, bound
+def spread(ev: Evaluator, given: tuple[Given, ...]) -> tuple[Given, ...]:
+    """Return the arguments with ``*`` and ``**`` unpacked where it is known what is in there."""
+    if not any(item.argument.star and not item.opaque for item in given):
+        return given
+    found: list[Given] = []
+    for item in given:
+        if item.argument.star == "*" and not item.opaque:
+            found += _starred(ev, item)
+        elif item.argument.star == "**" and not item.opaque:
+            found += _double_starred(ev, item)
+        else:
+            found.append(item)
+    return tuple(found)
 
 
-def reaches(target: Value, scope: Scope) -> bool | None:
-    """Say whether calling the target runs the function: None if not, else whether ``self`` is bound."""
-    match target:
-        case Routine(found) if found is scope:
-            return False
-        case Bound(_, Routine(found)) if found is scope:
-            return True
-        case Klass(found) if scope.name == "__init__" and scope.parent is found:
-            return True
-        case _:
-            return None
+def _starred(ev: Evaluator, item: Given) -> Iterator[Given]:
+    node, site = item.argument.value, item.site
+    shape = s.view(node)
+    if isinstance(shape, s.Items) and not any(isinstance(s.view(part), s.Starred) for part in shape.items):
+        yield from (Given(Argument(part), site) for part in shape.items)
+        return
+    values = ev.given(item)
+    tuples = [records.as_tuple(ev, value) or value for value in values]
+    sizes = {len(value.items) for value in tuples if isinstance(value, Sequence)}
+    for index in range(min(sizes, default=0)):
+        yield Given(Argument(node), site, containers.unpack(ev, values, index, starred=False))
+    if not sizes:
+        yield replace(item, held=containers.elements(ev, values), opaque=True)
+
+
+def _double_starred(ev: Evaluator, item: Given) -> Iterator[Given]:
+    node, site = item.argument.value, item.site
+    shape = s.view(node)
+    if isinstance(shape, s.Pairs):
+        for key, value in shape.pairs:
+            if key is None:
+                yield from _double_starred(ev, Given(Argument(value, star="**"), site))
+                continue
+            for name in _strings(ev.evaluate(key, site)):
+                yield Given(Argument(value, name), site)
+    elif isinstance(shape, s.Call) and shape.args and External("builtins.dict") in ev.evaluate(shape.func, site):
+        yield from spread(ev, tuple(Given(part, site) for part in shape.args if part.keyword or part.star == "**"))
+    else:
+        yield from _mapped(ev, item)
+
+
+def _mapped(ev: Evaluator, item: Given) -> Iterator[Given]:
+    for value in ev.given(item):
+        if isinstance(value, Table):
+            for key, held in value.pairs:
+                for name in _strings(key):
+                    yield Given(Argument(item.argument.value, name), item.site, held)
+                if not key:
+                    yield replace(item, held=held, opaque=True)
+        elif isinstance(value, Mapping | Symbol):
+            yield replace(item, held=value.value if isinstance(value, Mapping) else (value,), opaque=True)
+
+
+def _strings(values: Values) -> list[str]:
+    return [value.value for value in values if isinstance(value, Literal) and isinstance(value.value, str)]
 
 
 def last_name(func: s.Node) -> str:
@@ -199,37 +246,23 @@ def last_name(func: s.Node) -> str:
     return shape.id if isinstance(shape, s.Name) else ""
 
 
-def from_callers(ev: Evaluator, scope: Scope, param: s.Parameter) -> Values:
-    """Return what the calls in the same file pass for a parameter."""
-    return ev.once(("callers", id(scope), param.name), lambda: _from_callers(ev, scope, param))
-
-
-def _from_callers(ev: Evaluator, scope: Scope, param: s.Parameter) -> Values:
-    groups = []
-    for _, found, bound in callers(ev, scope):
-        given = argument_for(parameters(scope, bound=bound), found.given, param.name)
-        if given is not None:
-            groups.append(ev.evaluate(given.argument.value, given.site))
-    return union(*groups)
-
-
 # Outside functions ---------------------------------------------------------------------------------------
 
 
 def _plain(ev: Evaluator, given: tuple[Given, ...]) -> tuple[Values, ...]:
     """The values of the positional arguments, up to the first that is unpacked."""
     found: list[Values] = []
-    for item in given:
-        if item.argument.star or item.argument.keyword is not None:
+    for item in spread(ev, given):
+        if item.opaque or item.argument.keyword is not None:
             break
-        found.append(ev.evaluate(item.argument.value, item.site))
+        found.append(ev.given(item))
     return tuple(found)
 
 
 def _keyword(ev: Evaluator, given: tuple[Given, ...], name: str) -> Values:
     for item in given:
         if item.argument.keyword == name:
-            return ev.evaluate(item.argument.value, item.site)
+            return ev.given(item)
     return ()
 
 
@@ -264,6 +297,43 @@ def _made(name: str) -> Values:
     if last in members.MESSAGE_FACTORIES and owner:
         return (Instance(External(owner)),)
     return (Instance(External(canonical(name))),) if last[:1].isupper() else ()
+
+
+def _named_tuple(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], site: Site) -> Values:
+    """``namedtuple("Row", "name message")``, or ``NamedTuple("Row", [("name", str), ("message", type)])``."""
+    found: list[Value] = []
+    for value in args[1] if len(args) > 1 else _keyword(ev, given, "field_names"):
+        if isinstance(value, Literal) and isinstance(value.value, str):
+            found.append(TupleClass(tuple(value.value.replace(",", " ").split())))
+        elif isinstance(value, Sequence):
+            heads = [containers.unpack(ev, one, 0, starred=False) or one for one in value.items]
+            names = [_strings(head)[:1] for head in heads]
+            if all(names):
+                found.append(TupleClass(tuple(name[0] for name in names)))
+    return tuple(found)
+
+
+def _map(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], site: Site) -> Values:
+    if not args:
+        return ()
+    return (Many("iterator", call_all(ev, args[0], mapped(ev, given[1:]), site)),)
+
+
+def _starmap(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], site: Site) -> Values:
+    if len(args) < 2:
+        return ()
+    return (Many("iterator", call_all(ev, args[0], star_mapped(ev, given[1]), site)),)
+
+
+def mapped(ev: Evaluator, given: tuple[Given, ...]) -> tuple[Given, ...]:
+    """Return the arguments with which ``map`` calls: an element of each iterable."""
+    return tuple(replace(item, held=containers.elements(ev, ev.given(item))) for item in given)
+
+
+def star_mapped(ev: Evaluator, given: Given) -> tuple[Given, ...]:
+    """Return the arguments with which ``starmap`` calls: an element, unpacked."""
+    held = containers.elements(ev, ev.given(given))
+    return (replace(given, argument=replace(given.argument, star="*"), held=held),)
 
 
 def _cast(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], site: Site) -> Values:
@@ -307,6 +377,10 @@ def _chain(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], si
     return (Many("iterator", union(*(containers.elements(ev, one) for one in args))),)
 
 
+def _chained(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], site: Site) -> Values:
+    return (Many("iterator", containers.elements(ev, containers.elements(ev, args[0] if args else ()))),)
+
+
 def _next(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], site: Site) -> Values:
     return union(containers.elements(ev, args[0]) if args else (), *args[1:])
 
@@ -316,14 +390,15 @@ def _dict(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], sit
     for value in args[0] if args else ():
         if isinstance(value, Table):
             pairs += value.pairs
+        elif isinstance(value, Symbol):
+            pairs.append(((), (value,)))
         else:
             for one in containers.elements(ev, (value,)):
                 if isinstance(one, Sequence) and len(one.items) > 1:
                     pairs.append((one.items[0], one.items[1]))
-    for item in given:
+    for item in spread(ev, given):
         if item.argument.keyword is not None:
-            held = ev.evaluate(item.argument.value, item.site)
-            pairs.append(((Literal(item.argument.keyword),), held))
+            pairs.append(((Literal(item.argument.keyword),), ev.given(item)))
     return (Table(tuple(pairs)),)
 
 
@@ -366,6 +441,11 @@ _SPECIAL = {
     "builtins.enumerate": _enumerate,
     "builtins.zip": _zip,
     "itertools.chain": _chain,
+    "itertools.chain.from_iterable": _chained,
+    "itertools.starmap": _starmap,
+    "builtins.map": _map,
+    "collections.namedtuple": _named_tuple,
+    "typing.NamedTuple": _named_tuple,
     "builtins.next": _next,
     "builtins.dict": _dict,
     "functools.partial": _partial,

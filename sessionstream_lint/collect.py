@@ -28,6 +28,7 @@ from sessionstream_lint.scopes import (
     Imported,
     Module,
     Passed,
+    Removal,
     Scope,
     Source,
     Stored,
@@ -35,8 +36,16 @@ from sessionstream_lint.scopes import (
     Unpacked,
 )
 
-# Methods that put their last argument, or all its elements, into the container they are called on.
-GROWING = {"append": False, "add": False, "insert": False, "extend": True, "update": True}
+# Methods that put their last argument into the container they are called on, all elements of their arguments, or
+# an argument under a key.
+GROWING = {"append", "add", "insert", "appendleft"}
+POURING = {"extend", "update", "extendleft"}
+KEYED = {"setdefault", "__setitem__"}
+# Methods that take something out of it.
+SHRINKING = {
+    "pop": "key", "popitem": "last", "popleft": "last", "clear": "all", "remove": "value", "discard": "value",
+    "__delitem__": "key",
+}  # fmt: skip
 MAX_GUARDS = 8
 
 Guards = tuple[Guard, ...]
@@ -110,8 +119,13 @@ class _Collector:
 
     def delete(self, shape: s.Delete, block: Block) -> None:
         for target in shape.targets:
-            if not isinstance(s.view(target), s.Subscript):
+            inner = s.view(target)
+            if not isinstance(inner, s.Subscript):
                 self.bind(target, Unknown(), block)
+                continue
+            key = s.dotted(inner.value)
+            if key is not None and len(inner.index) == 1:
+                self.removed(key, "key", inner.index[0], block)
 
     def imports(self, shape: s.Import, block: Block) -> None:
         for name, alias in shape.names:
@@ -278,6 +292,8 @@ class _Collector:
         if shape.kind == "return":
             value = shape.children[0] if shape.children else None
             block.scope.returns.append((value, block.here()))
+            if value is not None:
+                self.module.sources.append((block.scope.name, value))
         elif shape.kind in ("break", "continue"):
             inside: Block | None = block
             while inside is not None and inside.loop is None:
@@ -320,11 +336,48 @@ class _Collector:
     def called(self, node: s.Node, shape: s.Call, block: Block, guards: Guards) -> None:
         self.module.calls.append(CallSite(node, shape, block.here(guards)))
         func = s.view(shape.func)
-        if isinstance(func, s.Attribute) and func.attr in GROWING and shape.args:
-            key = s.dotted(func.value)
-            if key is not None:
-                stored = Stored(None, Assigned(shape.args[-1].value), whole=GROWING[func.attr])
-                self.name(key, stored, block, kills=False, local=False)
+        key = s.dotted(func.value) if isinstance(func, s.Attribute) and func.attr in _CHANGING else None
+        if isinstance(func, s.Attribute) and key is not None:
+            if func.attr in SHRINKING:
+                self.module.taking[id(node)] = block.here(guards)
+            self.changed(key, func.attr, shape.args, block, certain=not guards)
+
+    def changed(self, key: str, method: str, args: tuple[s.Argument, ...], block: Block, *, certain: bool) -> None:
+        """Record what a method does to the container it is called on."""
+        plain = [arg.value for arg in args if not arg.star and arg.keyword is None]
+        if method in GROWING and plain:
+            self.store(key, Stored(None, Assigned(plain[-1])), block)
+        elif method in POURING:
+            for arg in args:
+                if arg.keyword is not None:
+                    self.put(key, s.Constant(arg.keyword), Assigned(arg.value), block, certain=certain)
+                elif not arg.star:
+                    self.pour(key, arg.value, block, certain=certain)
+        elif method in KEYED and len(plain) == 2:
+            self.put(key, plain[0], Assigned(plain[1]), block, certain=certain and method == "__setitem__")
+        elif method in SHRINKING and certain:
+            self.removed(key, SHRINKING[method], plain[0] if plain else None, block)
+
+    def pour(self, key: str, value: s.Node, block: Block, *, certain: bool) -> None:
+        shape = s.view(value)
+        for known, _ in shape.pairs if isinstance(shape, s.Pairs) and certain else ():
+            self.removed(key, "replaced", known, block)
+        self.store(key, Stored(None, Assigned(value), whole=True), block)
+
+    def put(self, key: str, index: s.Node | None, source: Source, block: Block, *, certain: bool) -> None:
+        """Put a value under an index, in place of what was there."""
+        if certain:
+            self.removed(key, "replaced", index, block)
+        self.store(key, Stored(index, source), block)
+
+    def store(self, key: str, stored: Stored, block: Block) -> None:
+        self.name(key, stored, block, kills=False, local=False)
+
+    def removed(self, key: str, kind: str, node: s.Node | None, block: Block) -> None:
+        if kind == "key" and node is None:
+            kind = "last"
+        if not block.private and (node is not None or kind in ("last", "all")):
+            block.events.append(Removal(key, kind, node, block.here()))
 
     def conditional(self, node: s.Node, shape: s.Conditional, block: Block, guards: Guards) -> None:
         site = block.here(guards)
@@ -399,7 +452,7 @@ class _Collector:
                 key = s.dotted(shape.value)
                 if key is not None:
                     index = shape.index[0] if len(shape.index) == 1 else None
-                    self.name(key, Stored(index, value), block, kills=False, local=False)
+                    self.put(key, index, value, block, certain=kills and index is not None)
                 self.later((self.expression, node, block))
 
     def attribute(self, node: s.Node, shape: s.Attribute, source: Source, block: Block) -> None:
@@ -418,6 +471,9 @@ class _Collector:
     def name(self, key: str, source: Source, block: Block, kills: bool = True, *, local: bool = True) -> None:
         """Record a binding, unless ``local`` is False also as a name of the scope."""
         self.order += 1
+        expression = _expression(source)
+        if expression is not None:
+            self.module.sources.append((key, expression))
         if isinstance(source, Assigned) and block.private:
             block = block.home()
             kills = False
@@ -454,6 +510,19 @@ def _more(guards: Guards, guard: Guard) -> Guards:
     return (*guards[-MAX_GUARDS:], guard)
 
 
+def _expression(source: Source) -> s.Node | None:
+    """The expression that a bound value is, or is part of."""
+    while isinstance(source, Unpacked):
+        source = source.source
+    match source:
+        case Assigned(value) | Element(value) | Entered(value) | Stored(_, Assigned(value)):
+            return value
+        case Declared(_, value):
+            return value
+        case _:
+            return None
+
+
 def _unpacked(items: s.Nodes, source: Source) -> list[tuple[s.Node, Source]]:
     """Pair the items of a tuple target with their sources."""
     found: list[tuple[s.Node, Source]] = []
@@ -469,6 +538,7 @@ def _unpacked(items: s.Nodes, source: Source) -> list[tuple[s.Node, Source]]:
     return found[::-1]
 
 
+_CHANGING = GROWING | POURING | KEYED | SHRINKING.keys()
 _STATEMENTS: dict[type[s.View], Callable[..., None]] = {
     s.Assign: _Collector.assign,
     s.Declare: _Collector.declare,

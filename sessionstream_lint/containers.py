@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sessionstream_lint import calling
+from sessionstream_lint import calling, records
 from sessionstream_lint import scopes as sc
 from sessionstream_lint import syntax as s
 from sessionstream_lint.scopes import Site
@@ -17,6 +18,7 @@ from sessionstream_lint.values import (
     Many,
     Mapping,
     Sequence,
+    Symbol,
     Table,
     Value,
     Values,
@@ -80,7 +82,12 @@ def _elements(ev: Evaluator, value: Value) -> Values:
             return union(*(key for key, _ in pairs))
         case Mapping(key, _):
             return key
+        case Symbol():
+            return (value,)
         case Instance(Klass()):
+            known = records.as_tuple(ev, value)
+            if known is not None:
+                return union(*known.items)
             made = calling.method(ev, value, "__iter__") or calling.method(ev, value, "__aiter__")
             return union(*(_elements(ev, inner) for inner in made if not isinstance(inner, Instance)))
         case _:
@@ -106,7 +113,8 @@ def entered(ev: Evaluator, values: Values) -> Values:
 def unpack(ev: Evaluator, values: Values, index: int, *, starred: bool) -> Values:
     """Return item ``index`` of these, or the list of what is left from there."""
     groups: list[Values] = []
-    for value in values:
+    for one in values:
+        value = records.as_tuple(ev, one) or one
         if isinstance(value, Sequence) and value.kind != "set":
             if starred:
                 groups.append((Sequence("list", value.items[index:]),))
@@ -143,9 +151,14 @@ def item(ev: Evaluator, value: Value, index: Values, node: s.Node, site: Site) -
             return union(*(held for key, held in pairs if not keys or _may_equal(key, keys)))
         case Mapping(_, held):
             return held
+        case Symbol():
+            return (value,)
         case External() | Klass():
             return (Alternatives(node, site),)
         case Instance(Klass()):
+            known = records.as_tuple(ev, value)
+            if known is not None:
+                return item(ev, known, index, node, site)
             return calling.method(ev, value, "__getitem__")
         case _:
             return ()
@@ -173,13 +186,67 @@ def stored(ev: Evaluator, source: sc.Stored, site: Site) -> Values:
     """Return a container into which something was put."""
     values = ev.source(source.value, site)
     if source.whole:
-        values = union(elements(ev, values), *(v.value for v in values if isinstance(v, Mapping)))
+        return _poured(ev, values)
     if not values:
         return ()
     if source.key is None:
         return (Many("list", values),)
     key = ev.evaluate(source.key, site)
-    return (Table(((key, values),)),)
+    found: Values = (Table(((key, values),)),)
+    if any(isinstance(one, Literal) and isinstance(one.value, str) for one in key):
+        return found
+    # It may just as well be a list: then this is one of its elements, at a place that other keys do not name.
+    return (*found, Many("set", values))
+
+
+def _poured(ev: Evaluator, values: Values) -> Values:
+    """Return what ``update`` or ``extend`` adds: a dict of the same keys, or any of the elements."""
+    tables = tuple(value for value in values if isinstance(value, Table | Mapping))
+    held = elements(ev, tuple(value for value in values if value not in tables))
+    pairs = [value.items for value in held if isinstance(value, Sequence) and len(value.items) == 2]
+    added: list[Values] = [tables]
+    if held:
+        added.append((Many("list", held),))
+    if pairs:
+        added.append((Table(tuple((key, value) for key, value in pairs)),))
+    return union(*added)
+
+
+def removed(ev: Evaluator, values: Values, removal: sc.Removal, site: Site) -> Values:
+    """Return containers without what was certainly taken out; anything else as it is."""
+    wanted: Values = ()
+    if removal.node is not None:
+        wanted = ev.evaluate(removal.node, replace(removal.site, frame=site.frame))
+        if len(wanted) != 1:
+            return values
+    return tuple(_without(value, removal.kind, wanted) for value in values)
+
+
+def _without(value: Value, kind: str, wanted: Values) -> Value:
+    match value:
+        case Sequence() | Many() if kind == "all":
+            return Sequence("list", ())
+        case Table() | Mapping() if kind == "all":
+            return Table(())
+        case Table(pairs) if kind in ("key", "replaced"):
+            return Table(tuple(pair for pair in pairs if pair[0] != wanted))
+        case Sequence(of, items, names) if kind == "value":
+            return Sequence(of, tuple(item for item in items if item != wanted), names)
+        case Many(of, element) if kind == "value":
+            return Many(of, tuple(one for one in element if one not in wanted))
+        case Sequence(of, items) if kind != "value":
+            index = -1 if kind == "last" else _index(wanted)
+            if index is None or not -len(items) <= index < len(items):
+                return value
+            index %= len(items)
+            return Sequence(of, items[:index] + ((),) * (kind == "replaced") + items[index + 1 :])
+        case _:
+            return value
+
+
+def _index(wanted: Values) -> int | None:
+    value = wanted[0].value if wanted and isinstance(wanted[0], Literal) else None
+    return value if isinstance(value, int) else None
 
 
 def comprehension(ev: Evaluator, shape: s.Comprehension, site: Site) -> Values:

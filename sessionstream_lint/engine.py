@@ -108,7 +108,8 @@ def parse(source: str) -> ast.Module:
 
 def _rules(module: Module, project: Project, mentions: int) -> list[Finding]:
     registrations = Registrations(module, Evaluator(module, project), mentions)
-    return [finding for rule in RULES for finding in rule.check(registrations)]
+    found = {(rule.CODE, id(one.payload.node)): one for rule in RULES for one in rule.check(registrations)}
+    return list(found.values())
 
 
 # Places --------------------------------------------------------------------------------------------------

@@ -11,11 +11,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from sessionstream_lint import calling, containers, hints, members, narrow
+from sessionstream_lint import callers, calling, containers, hints, members, narrow, records
 from sessionstream_lint import scopes as sc
 from sessionstream_lint import syntax as s
 from sessionstream_lint.flow import Reached, reaching
-from sessionstream_lint.frames import Frame, argument_for, frame_of, parameters
+from sessionstream_lint.frames import Frame, argument_for, arguments_for, frame_of, parameters
 from sessionstream_lint.resolve import Project
 from sessionstream_lint.scopes import Module, Scope, Site
 from sessionstream_lint.values import (
@@ -25,6 +25,7 @@ from sessionstream_lint.values import (
     Given,
     Klass,
     Literal,
+    Many,
     Routine,
     Sequence,
     Symbol,
@@ -120,7 +121,8 @@ class Evaluator:
         if binding is None:
             base, _, attr = key.rpartition(".")
             if base:
-                return members.attribute(self, self.lookup(base, site), attr)
+                values = members.attribute(self, self.lookup(base, site), attr)
+                return values if "." in base or site.frame else union(values, records.symbol(self, base, attr, site))
             return (External("builtins." + key),) if key in BUILTINS else ()
         if binding.key == "*":
             return self._wildcard(binding, key)
@@ -201,20 +203,39 @@ class Evaluator:
         if frame is not None:
             if frame.receiver is not None and param is scope.params[0]:
                 return (frame.receiver,)
+            if param.star:
+                return self._rest(frame, param)
             given = argument_for(parameters(scope, bound=frame.receiver is not None), frame.given, param.name)
             if given is not None:
-                return self.evaluate(given.argument.value, given.site)
+                values = self.given(given)
+                declared = param.annotation is not None and not known(values) and given.held != ()
+                return union(values, hints.parameter(self, param, signature)) if declared else values
         values = () if param.default is None else self.evaluate(param.default, signature)
         if param.annotation is not None:
             values = union(values, hints.parameter(self, param, signature))
         elif param is scope.params[0] and scope.parent and scope.parent.kind == "class":
-            values = union(values, members.receiver(self, scope))
-        if param.star:
-            return values
+            values = union(values, records.receiver(self, scope, site))
+            if values:
+                return values
         here = scope.module is self.module
-        if self.follow_callers and here and frame is None and not known(values):
-            values = union(values, calling.from_callers(self, scope, param))
+        if self.follow_callers and here and frame is None and not param.star and not known(values):
+            values = union(values, callers.passed(self, scope, param))
         return (*values, Symbol(scope, param.name))
+
+    def _rest(self, frame: Frame, param: s.Parameter) -> Values:
+        """Return what ``*args`` or ``**kwargs`` get in a call."""
+        params = parameters(frame.scope, bound=frame.receiver is not None)
+        items = [frame.given[index] for index in arguments_for(params, frame.given, param)]
+        if param.star == "**":
+            keys: list[Values] = [(Literal(item.argument.keyword),) if item.argument.keyword else () for item in items]
+            return (Table(tuple((key, self.given(item)) for key, item in zip(keys, items, strict=True))),)
+        if any(item.opaque for item in items):
+            return (Many("tuple", union(*(self.given(item) for item in items))),)
+        return (Sequence("tuple", tuple(self.given(item) for item in items)),)
+
+    def given(self, item: Given) -> Values:
+        """Return what an argument may be."""
+        return self.evaluate(item.argument.value, item.site) if item.held is None else item.held
 
     # Expressions -----------------------------------------------------------------------------------------
 
@@ -231,6 +252,9 @@ class Evaluator:
         return (Literal(shape.value),)
 
     def _call(self, node: s.Node, shape: s.Call, site: Site) -> Values:
+        before = site.block.scope.module.taking.get(id(node))
+        if before is not None:
+            site = replace(before, frame=site.frame)
         given = tuple(Given(argument, site) for argument in shape.args)
         return calling.call_all(self, self.evaluate(shape.func, site), given, site)
 

@@ -17,19 +17,21 @@ from sessionstream_lint.scopes import (
     Fork,
     Guard,
     Key,
+    Removal,
     Scope,
     Site,
 )
 
 MAX_STEPS = 5000
 MAX_GUARDS = 6
+MAX_REMOVALS = 100
 
-Guards = tuple[Guard, ...]
+Guards = tuple[Guard | Removal, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """A binding that may be current, and the tests passed since, oldest last.
+    """A binding that may be current, and since then the tests passed and the removals, oldest last.
 
     Without a binding the search ended elsewhere: for a dotted key at a binding of its base or at the outermost
     scope, for a plain name at the outermost scope only (so that it can only be a builtin).
@@ -68,9 +70,10 @@ class _Search:
             self.seen.add(point)
             self.todo.append(point)
 
-    def relevant(self, known: Guards, new: Guards) -> Guards:
+    def relevant(self, known: Guards, new: tuple[Guard, ...]) -> Guards:
         for guard in reversed(new):
-            if guard not in known and len(known) < MAX_GUARDS and guard.mentions(self.key):
+            tests = sum(isinstance(one, Guard) for one in known)
+            if tests < MAX_GUARDS and guard not in known and guard.mentions(self.key):
                 known = (*known, guard)
         return known
 
@@ -90,6 +93,9 @@ class _Search:
                     return
             elif isinstance(event, Assume):
                 guards = self.relevant(guards, (event.guard,))
+            elif isinstance(event, Removal):
+                if event.key == self.key and len(guards) < MAX_REMOVALS and event not in guards:
+                    guards = (*guards, event)
             elif isinstance(event, Departure):
                 return
             else:

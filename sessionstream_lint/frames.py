@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sessionstream_lint.scopes import Scope, Site
-from sessionstream_lint.syntax import Argument, Parameter
+from sessionstream_lint.syntax import Parameter
 from sessionstream_lint.values import Given, Value
 
 
@@ -37,18 +38,32 @@ def parameters(scope: Scope, *, bound: bool) -> tuple[Parameter, ...]:
 
 
 def argument_for(params: tuple[Parameter, ...], given: tuple[Given, ...], name: str) -> Given | None:
-    """Return the plain argument that the parameter called ``name`` gets, if one is written out."""
+    """Return the one argument that the parameter called ``name`` gets, if it can be told."""
+    return next((item for _, item in _matched(params, given, name)), None)
+
+
+def arguments_for(params: tuple[Parameter, ...], given: tuple[Given, ...], param: Parameter) -> list[int]:
+    """Return the positions in ``given`` of all that goes into a parameter; ``*args`` may get any number."""
+    return [index for index, _ in _matched(params, given, param.name)]
+
+
+def _matched(params: tuple[Parameter, ...], given: tuple[Given, ...], name: str) -> Iterator[tuple[int, Given]]:
     positions = [param.name for param in params if param.kind != "keyword" and not param.star]
-    index = 0
-    for item in given:
-        argument: Argument = item.argument
-        if argument.star:
-            return None
-        if argument.keyword is not None:
-            if argument.keyword == name:
-                return item
-        elif index < len(positions):
-            if positions[index] == name:
-                return item
+    by_keyword = {param.name for param in params if param.kind != "positional" and not param.star}
+    rest = {param.star: param.name for param in params if param.star}
+    index: int | None = 0
+    for number, item in enumerate(given):
+        argument = item.argument
+        if item.opaque:
+            if argument.star == "*":
+                index = None
+            target = rest.get(argument.star)
+        elif argument.keyword is not None:
+            target = argument.keyword if argument.keyword in by_keyword else rest.get("**")
+        elif index is None:
+            target = rest.get("*")
+        else:
+            target = positions[index] if index < len(positions) else rest.get("*")
             index += 1
-    return None
+        if target == name:
+            yield number, item

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sessionstream_lint import calling, hints
+from sessionstream_lint import calling, hints, records
 from sessionstream_lint import scopes as sc
 from sessionstream_lint import syntax as s
+from sessionstream_lint.frames import Frame
 from sessionstream_lint.resolve import canonical
-from sessionstream_lint.scopes import Scope
+from sessionstream_lint.scopes import Binding, Scope
 from sessionstream_lint.values import (
     Bound,
     External,
@@ -22,6 +23,7 @@ from sessionstream_lint.values import (
     Routine,
     Sequence,
     Super,
+    Symbol,
     Table,
     Value,
     Values,
@@ -56,6 +58,10 @@ def _of(ev: Evaluator, value: Value, attr: str) -> Values:
             return _of_class(ev, scope, attr, value)
         case Super(instance, above):
             return _inherited(ev, above, attr, instance)
+        case Symbol():
+            return (value,)
+        case Sequence(_, items, names) if attr in names:
+            return items[names.index(attr)]
         case Sequence() | Many() | Table() | Mapping() | Literal():
             return (Bound(value, External(f"builtins.container.{attr}")),)
         case Routine() if attr == "__wrapped__":
@@ -77,6 +83,9 @@ def of_module(ev: Evaluator, module: str, name: str) -> Values:
 
 
 def _of_class(ev: Evaluator, scope: Scope, attr: str, instance: Value | None) -> Values:
+    given = records.field(ev, instance, attr)
+    if given:
+        return given
     for ancestor in ancestors(ev, scope):
         if isinstance(ancestor, External):
             name = External(canonical(f"{ancestor.name}.{attr}"))
@@ -105,7 +114,8 @@ def _declared(ev: Evaluator, scope: Scope, attr: str, instance: Value | None) ->
     inside = scope.bindings.get(attr, [])
     if not assigned and not inside:
         return None
-    groups = [ev.bound(binding) for binding in assigned]
+    frame = records.frame(ev, instance) if assigned else None
+    groups = [_assigned(ev, binding, frame) for binding in assigned]
     if inside:
         current = ev.lookup(attr, scope.end())
         groups.append(union(*(_through(ev, value, instance, scope) for value in current)))
@@ -115,6 +125,13 @@ def _declared(ev: Evaluator, scope: Scope, attr: str, instance: Value | None) ->
         if isinstance(binding.source, sc.Declared)
     )
     return union(*groups, *hinted)
+
+
+def _assigned(ev: Evaluator, binding: Binding, frame: Frame | None) -> Values:
+    """Return what a method assigned to an attribute, the ``__init__`` that made the object with its arguments."""
+    if frame is None or binding.site.block.scope is not frame.scope:
+        return ev.bound(binding)
+    return ev.bound(binding, replace(binding.site, frame=frame))
 
 
 def _through(ev: Evaluator, value: Value, instance: Value | None, owner: Scope) -> Values:

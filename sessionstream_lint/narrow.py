@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sessionstream_lint import hints, members
+from sessionstream_lint import containers, hints, members
 from sessionstream_lint import syntax as s
-from sessionstream_lint.scopes import Guard, Key, Site
+from sessionstream_lint.flow import Guards
+from sessionstream_lint.scopes import Guard, Key, Removal, Site
 from sessionstream_lint.values import (
     NONE,
     External,
@@ -25,10 +26,12 @@ if TYPE_CHECKING:
 MAX_NESTING = 10
 
 
-def apply(ev: Evaluator, values: Values, key: Key, guards: tuple[Guard, ...], site: Site) -> Values:
-    """Return what is left of the values after the tests."""
+def apply(ev: Evaluator, values: Values, key: Key, guards: Guards, site: Site) -> Values:
+    """Return what is left of the values after the tests and removals."""
     for guard in reversed(guards):
-        if guard.pattern is not None:
+        if isinstance(guard, Removal):
+            values = containers.removed(ev, values, guard, site)
+        elif guard.pattern is not None:
             values = _matched(ev, values, key, guard)
         else:
             values = _tested(ev, values, key, guard.test, guard.positive, guard.site, 0)
@@ -92,7 +95,7 @@ def _compared(ev: Evaluator, values: Values, key: Key, left: s.Node, right: s.No
         if not wanted:
             return values
         if not same:
-            return tuple(v for v in values if v not in wanted and (not isinstance(v, Symbol) or wanted == (NONE,)))
+            return tuple(value for value in values if value not in wanted)
         if _open(values):
             return tuple(value for value in wanted if isinstance(value, External | Klass))
         return tuple(value for value in values if value in wanted)
@@ -119,11 +122,7 @@ def _instance_of(ev: Evaluator, values: Values, wanted: Values, positive: bool) 
     if positive:
         kept = union(*(_meet(ev, value, wanted) for value in values))
         return kept if kept or not _open(values) else wanted
-    return tuple(
-        value
-        for value in values
-        if not isinstance(value, Symbol) and not any(_is(ev, value, other) for other in wanted)
-    )
+    return tuple(value for value in values if not any(_is(ev, value, other) for other in wanted))
 
 
 def _meet(ev: Evaluator, value: Value, wanted: Values) -> Values:

@@ -7,29 +7,28 @@ stands where somebody wrote the argument.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from sessionstream_lint import calling, containers, members
+from sessionstream_lint import callers, calling, members
 from sessionstream_lint import syntax as s
+from sessionstream_lint.callers import Link
 from sessionstream_lint.calling import Invocation
 from sessionstream_lint.evaluate import Evaluator
-from sessionstream_lint.frames import argument_for, parameters
+from sessionstream_lint.frames import argument_for
 from sessionstream_lint.gate import METHODS
-from sessionstream_lint.scopes import CallSite, Module, Scope, Site
-from sessionstream_lint.syntax import Argument, Node
+from sessionstream_lint.scopes import CallSite, Module, Scope
+from sessionstream_lint.syntax import Node
 from sessionstream_lint.values import (
     Bound,
     External,
     Given,
     Instance,
     Literal,
-    Mapping,
     Partial,
-    Sequence,
     Symbol,
-    Table,
     Value,
     Values,
+    union,
 )
 
 REGISTRY = "sessionstream.SchemaRegistry"
@@ -41,6 +40,7 @@ FAMILIES = {
 }
 PARAMETERS = (s.Parameter("name", None, None), s.Parameter("message", None, None))
 MAX_WRAPPERS = 100
+MAX_CHAIN = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +63,31 @@ def _article(family: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Registering:
+    """A call of a registering method, reached by way of the calls in ``chain``, innermost first."""
+
+    given: tuple[Given, ...]
+    unbound: bool
+    family: str
+    chain: tuple[Link, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """The message of a call, if it can be told apart, what it may be, and the name if it is known."""
+
+    message: Given | None
+    values: Values
+    label: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Sink:
-    """A function that registers what it gets as ``param``."""
+    """A function, or a class that is made, whose argument ``param`` ends up as a payload."""
 
     scope: Scope
     param: str
-    family: str
+    call: Registering
 
 
 class Registrations:
@@ -81,11 +100,12 @@ class Registrations:
         self._sinks: dict[Sink, None] = {}
 
     def payloads(self) -> Iterator[Payload]:
-        """Yield every payload, each expression once, in no particular order."""
-        seen: set[int] = set()
+        """Yield every payload, in no particular order; one expression may be several."""
+        seen: set[tuple[int, Values]] = set()
         for payload in self._all():
-            if id(payload.node) not in seen:
-                seen.add(id(payload.node))
+            key = (id(payload.node), payload.values)
+            if key not in seen:
+                seen.add(key)
                 yield payload
 
     def _all(self) -> Iterator[Payload]:
@@ -108,20 +128,38 @@ class Registrations:
     def _direct(self, site: CallSite) -> Iterator[Payload]:
         given = tuple(Given(argument, site.site) for argument in site.shape.args)
         for found in calling.invocations(self.ev, self.ev.evaluate(site.shape.func, site.site), given):
-            if found.target == External("functools.partial") and given:
-                yield from self._partial(given)
-            else:
+            indirect = self._called_later(found.target, given)
+            if indirect is None:
                 yield from self._invoked(found)
+                continue
+            callee, passed = indirect
+            for inner in calling.invocations(self.ev, callee, passed):
+                yield from self._invoked(inner)
 
-    def _partial(self, given: tuple[Given, ...]) -> Iterator[Payload]:
-        for target in self.ev.evaluate(given[0].argument.value, given[0].site):
-            for found in calling.invocations(self.ev, (Partial(target, given[1:]),), ()):
-                yield from self._invoked(found)
+    def _called_later(self, target: Value, given: tuple[Given, ...]) -> tuple[Values, tuple[Given, ...]] | None:
+        """Return what a function that calls its first argument calls, and with what."""
+        if not given or given[0].argument.star or not isinstance(target, External):
+            return None
+        callee, rest = self.ev.given(given[0]), given[1:]
+        match target.name:
+            case "functools.partial":
+                return tuple(Partial(value, rest) for value in callee), ()
+            case "builtins.map":
+                return callee, calling.mapped(self.ev, rest)
+            case "itertools.starmap" if rest:
+                return callee, calling.star_mapped(self.ev, rest[0])
+            case _:
+                return None
 
     def _invoked(self, found: Invocation) -> Iterator[Payload]:
         method, bound = self._method(found.target)
-        if method is not None:
-            yield from self._payload(found.given, not bound, FAMILIES[method])
+        if method is None:
+            return
+        call = Registering(found.given, not bound, FAMILIES[method])
+        registered = self._registered(call)
+        self._follow(registered, call)
+        if registered.message is not None:
+            yield Payload(registered.message.argument.value, registered.values, call.family, registered.label)
 
     def _method(self, target: Value) -> tuple[str | None, bool]:
         """Return which registering method a callee is, and whether it is bound to a registry."""
@@ -139,119 +177,58 @@ class Registrations:
     def _is_registry(self, value: Value) -> bool:
         return isinstance(value, Instance) and members.inherits(self.ev, value.of, REGISTRY)
 
-    def _payload(self, given: tuple[Given, ...], unbound: bool, family: str) -> Iterator[Payload]:
-        params = (s.Parameter("self", None, None), *PARAMETERS) if unbound else PARAMETERS
-        arguments = list(self._spread(given))
-        if unbound and not self._receiver(arguments):
-            return
-        name = _argument(arguments, params, "name")
-        message = _argument(arguments, params, "message")
-        if message is not None:
-            yield self._record(message, name, family)
-
-    def _receiver(self, arguments: list[_Spread]) -> bool:
-        if not arguments or arguments[0].keyword is not None:
-            return False
-        return any(self._is_registry(value) for value in self._values(arguments[0]))
-
-    def _record(self, message: _Spread, name: _Spread | None, family: str) -> Payload:
+    def _registered(self, call: Registering) -> Registered:
+        """Return what a call registers, as its own file shows it: not what its callers may pass."""
+        given = callers.within(call.given, callers.frame(self.ev, call.chain))
+        params = (s.Parameter("self", None, None), *PARAMETERS) if call.unbound else PARAMETERS
+        if call.unbound and not self._receiver(calling.spread(self.ev, given)):
+            return Registered(None, (), None)
         self.ev.follow_callers = False
         try:
-            values = self._values(message)
+            arguments = calling.spread(self.ev, given)
+            message = argument_for(params, arguments, "message")
+            if message is None:
+                rest = union(*(self.ev.given(item) for item in arguments if item.opaque))
+                return Registered(None, tuple(value for value in rest if isinstance(value, Symbol)), None)
+            label = self._label(argument_for(params, arguments, "name"))
+            return Registered(message, self.ev.given(message), label)
         finally:
             self.ev.follow_callers = True
-        names = () if name is None else self._values(name)
+
+    def _receiver(self, arguments: tuple[Given, ...]) -> bool:
+        if not arguments or arguments[0].opaque or arguments[0].argument.keyword is not None:
+            return False
+        return any(self._is_registry(value) for value in self.ev.given(arguments[0]))
+
+    def _label(self, name: Given | None) -> str | None:
+        names = () if name is None else self.ev.given(name)
         label = names[0].value if len(names) == 1 and isinstance(names[0], Literal) else None
-        for value in values:
-            if isinstance(value, Symbol):
-                self._sinks[Sink(value.scope, value.name, family)] = None
-        return Payload(message.node, values, family, label if isinstance(label, str) else None)
-
-    def _values(self, argument: _Spread) -> Values:
-        if argument.values is not None:
-            return argument.values
-        return self.ev.evaluate(argument.value, argument.site)
-
-    # Arguments, with * and ** spread out where they can be read
-
-    def _spread(self, given: tuple[Given, ...]) -> Iterator[_Spread]:
-        for item in given:
-            argument, site = item.argument, item.site
-            if argument.star == "*":
-                yield from self._starred(argument, site)
-            elif argument.star == "**":
-                yield from self._double_starred(argument, site)
-            else:
-                yield _Spread(argument.value, argument.value, site, argument.keyword)
-
-    def _starred(self, argument: Argument, site: Site) -> Iterator[_Spread]:
-        shape = s.view(argument.value)
-        if isinstance(shape, s.Items) and not any(isinstance(s.view(i), s.Starred) for i in shape.items):
-            for node in shape.items:
-                yield _Spread(node, node, site)
-            return
-        values = self.ev.evaluate(argument.value, site)
-        sizes = {len(value.items) for value in values if isinstance(value, Sequence)}
-        for index in range(min(sizes, default=0)):
-            held = containers.unpack(self.ev, values, index, starred=False)
-            yield _Spread(argument.value, argument.value, site, values=held)
-        if not sizes:
-            yield _Spread(argument.value, argument.value, site, values=(), opaque=True)
-
-    def _double_starred(self, argument: Argument, site: Site) -> Iterator[_Spread]:
-        shape = s.view(argument.value)
-        if isinstance(shape, s.Pairs):
-            for key, node in shape.pairs:
-                name = s.view(key) if key is not None else None
-                if isinstance(name, s.Constant) and isinstance(name.value, str):
-                    yield _Spread(node, node, site, name.value)
-            return
-        if isinstance(shape, s.Call):
-            for inner in shape.args:
-                if inner.keyword and External("builtins.dict") in self.ev.evaluate(shape.func, site):
-                    yield _Spread(inner.value, inner.value, site, inner.keyword)
-        for value in self.ev.evaluate(argument.value, site):
-            if isinstance(value, Table | Mapping):
-                for param in PARAMETERS:
-                    held = containers.item(self.ev, value, (Literal(param.name),), argument.value, site)
-                    yield _Spread(argument.value, argument.value, site, param.name, held)
+        return label if isinstance(label, str) else None
 
     # Wrappers
 
+    def _follow(self, registered: Registered, call: Registering) -> None:
+        if len(call.chain) < MAX_CHAIN:
+            for value in registered.values:
+                if isinstance(value, Symbol) and all(link.scope is not value.scope for link in call.chain):
+                    self._sinks[Sink(value.scope, value.name, call)] = None
+
     def _wrapped(self, sink: Sink) -> Iterator[Payload]:
-        scope = sink.scope
-        for _, found, bound in calling.callers(self.ev, scope):
+        for link in callers.links(self.ev, sink.scope):
             self.ev.fresh()
-            params = parameters(scope, bound=bound)
-            given = argument_for(params, found.given, sink.param)
-            if given is None:
-                continue
-            spread = _Spread(given.argument.value, given.argument.value, given.site)
-            yield self._record(spread, None, sink.family)
+            positions = link.positions(self.ev, sink.param)
+            for position in positions:
+                yield from self._passed(sink.call, link, position, positions)
 
-
-@dataclass(frozen=True, slots=True)
-class _Spread:
-    """One argument after unpacking; ``values`` when it is a part of ``node`` rather than all of it."""
-
-    node: Node
-    value: Node
-    site: Site
-    keyword: str | None = None
-    values: Values | None = None
-    opaque: bool = False
-
-
-def _argument(arguments: list[_Spread], params: tuple[s.Parameter, ...], name: str) -> _Spread | None:
-    index = 0
-    for argument in arguments:
-        if argument.opaque:
-            return next((later for later in arguments if later.keyword == name), None)
-        if argument.keyword is not None:
-            if argument.keyword == name:
-                return argument
-        else:
-            if index < len(params) and params[index].name == name:
-                return argument
-            index += 1
-    return None
+    def _passed(self, call: Registering, link: Link, position: int, positions: list[int]) -> Iterator[Payload]:
+        """Yield what one argument of a wrapper contributes to the payload."""
+        longer = replace(call, chain=(*call.chain, link.only(position, positions)))
+        registered = self._registered(longer)
+        self._follow(registered, longer)
+        if registered.message is None:
+            return
+        base = self._registered(replace(call, chain=(*call.chain, link.only(None, positions)))).values
+        values = tuple(value for value in registered.values if value not in base and not isinstance(value, Symbol))
+        if values:
+            label = self._registered(replace(call, chain=(*call.chain, link))).label
+            yield Payload(link.given[position].argument.value, values, call.family, label)

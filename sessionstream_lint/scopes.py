@@ -231,7 +231,21 @@ class Departure:
     """Control never gets past this."""
 
 
-Event: TypeAlias = Binding | Fork | Assume | Departure
+@dataclass(eq=False, slots=True)
+class Removal:
+    """Something was taken out of the container that ``key`` holds.
+
+    ``kind`` is "key" for the item called ``node``, "replaced" for one that gets another value at once, "value" for
+    the element that equals ``node``, "last" or "all".
+    """
+
+    key: Key
+    kind: str
+    node: Node | None
+    site: Site
+
+
+Event: TypeAlias = Binding | Fork | Assume | Departure | Removal
 
 
 @dataclass(eq=False, slots=True)
@@ -314,12 +328,21 @@ class CallSite:
 
 @dataclass(eq=False, slots=True)
 class Module:
-    """One collected file; ``package`` is the package that its relative imports start from."""
+    """One collected file; ``package`` is the package that its relative imports start from.
+
+    ``sources`` are the names that were given the value of an expression, or a part of it, and functions with
+    what they return. ``taking`` are calls that take out of a container what they return, and the points before
+    them. ``calls_by_name`` and ``aliases`` are made from the rest when somebody asks.
+    """
 
     name: str
     package: str
     path: str
     calls: list[CallSite] = field(default_factory=list)
+    calls_by_name: dict[str, list[CallSite]] | None = None
+    taking: dict[int, Site] = field(default_factory=dict)
+    sources: list[tuple[Key, Node]] = field(default_factory=list)
+    aliases: dict[str, list[str]] | None = None
     lambdas: dict[int, Scope] = field(default_factory=dict)
     comprehensions: dict[int, Block] = field(default_factory=dict)
     scope: Scope = field(init=False)

@@ -490,7 +490,8 @@ class Outer(View):
 
 
 NOTHING = Other()
-VIEWS: dict[type, Callable[[Node], View]] = {}
+# A constant that no parser produced may stand for a node: the key in ``update(key=value)``.
+VIEWS: dict[type, Callable[[Node], View]] = {Constant: lambda node: node}  # type: ignore[dict-item, return-value]
 
 
 def view(node: Node) -> View:

@@ -56,9 +56,10 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """An instance of a class."""
+    """An instance of a class; ``made`` are the arguments it was made with, if they are known."""
 
     of: External | Klass
+    made: tuple[Given, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +82,16 @@ class Bound(Compound):
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """An argument, and where it was written."""
+    """An argument, and where it was written.
+
+    ``held`` is what it gives when that is not the value of its expression: a part of what ``*`` unpacks.
+    An ``opaque`` one stands for any number of arguments, none of which is known for itself.
+    """
 
     argument: Argument
     site: Site
+    held: Values | None = None
+    opaque: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +120,11 @@ class Literal:
 
 @dataclass(frozen=True, slots=True)
 class Sequence(Compound):
-    """A container whose items are known one by one."""
+    """A container whose items are known one by one, and may have names."""
 
     kind: str
     items: tuple[Values, ...]
+    names: tuple[str, ...] = ()
     __hash__ = Compound.__hash__
 
 
@@ -147,6 +155,13 @@ class Mapping(Compound):
 
 
 @dataclass(frozen=True, slots=True)
+class TupleClass:
+    """What ``namedtuple`` returns."""
+
+    fields: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Callable(Compound):
     """A callable of which only the result is known."""
 
@@ -156,7 +171,10 @@ class Callable(Compound):
 
 @dataclass(frozen=True, slots=True)
 class Symbol:
-    """Whatever the caller passes for a parameter."""
+    """Whatever the caller passes for a parameter, or some part of it.
+
+    The scope is a class when the parameter is a field of one that has no ``__init__`` to look into.
+    """
 
     scope: Scope
     name: str
@@ -185,6 +203,7 @@ Value: TypeAlias = (
     | Many
     | Table
     | Mapping
+    | TupleClass
     | Callable
     | Symbol
     | Alternatives

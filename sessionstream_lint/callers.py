@@ -1,0 +1,176 @@
+"""Who calls a function of the file, and with which arguments?
+
+A function is called by its name, by a name it was given later, as what another function returned, through
+``partial`` or as a decorator with arguments. Every call that may do so by its spelling is looked into.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from sessionstream_lint import calling, records
+from sessionstream_lint import syntax as s
+from sessionstream_lint.calling import Invocation
+from sessionstream_lint.frames import Frame, argument_for, arguments_for, parameters
+from sessionstream_lint.scopes import CallSite, Module, Scope
+from sessionstream_lint.values import Bound, External, Given, Instance, Klass, Partial, Routine, Value, Values, union
+
+if TYPE_CHECKING:
+    from sessionstream_lint.evaluate import Evaluator
+
+MAX_ALIASES = 50
+# How many calls are looked into to tell what a parameter may be.
+MAX_CALLS = 50
+MAX_PARTS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A call of ``scope``: its arguments, and what its first parameter is bound to."""
+
+    scope: Scope
+    given: tuple[Given, ...]
+    receiver: Value | None
+
+    def parameters(self, ev: Evaluator) -> tuple[s.Parameter, ...]:
+        """The parameters that the arguments fill."""
+        if self.scope.kind == "class":
+            return records.fields(ev, self.scope)
+        return parameters(self.scope, bound=self.receiver is not None)
+
+    def positions(self, ev: Evaluator, name: str) -> list[int]:
+        """The positions of the arguments that go into the parameter called ``name``."""
+        params = self.parameters(ev)
+        found = next((param for param in params if param.name == name), None)
+        return [] if found is None else arguments_for(params, self.given, found)
+
+    def only(self, kept: int | None, positions: list[int]) -> Link:
+        """The same call, nothing being known of the arguments at these positions, but for one."""
+        given = tuple(
+            replace(item, held=()) if number in positions and number != kept else item
+            for number, item in enumerate(self.given)
+        )
+        return replace(self, given=given)
+
+
+def links(ev: Evaluator, scope: Scope) -> Iterator[Link]:
+    """Yield the calls in the same file that may reach a function, or make an object of a class."""
+    for site in _candidates(scope):
+        given = tuple(Given(argument, site.site) for argument in site.shape.args)
+        callee = ev.evaluate(site.shape.func, site.site)
+        if External("functools.partial") in callee and given and not given[0].argument.star:
+            callee = tuple(Partial(target, given[1:]) for target in ev.given(given[0]))
+            given = ()
+        for found in calling.invocations(ev, callee, given):
+            link = _link(ev, found, scope)
+            if link is not None:
+                yield link
+
+
+def _link(ev: Evaluator, found: Invocation, scope: Scope) -> Link | None:
+    match found.target:
+        case Routine(target) if target is scope:
+            return Link(scope, calling.spread(ev, found.given), None)
+        case Bound(receiver, Routine(target)) if target is scope:
+            return Link(scope, calling.spread(ev, found.given), receiver)
+        case Klass(made) if scope is made or (scope.name == "__init__" and records.initializer(ev, made) is scope):
+            new = None if scope is made else Instance(Klass(made))
+            return Link(scope, calling.spread(ev, found.given), new)
+        case _:
+            return None
+
+
+def frame(ev: Evaluator, chain: tuple[Link, ...]) -> Frame | None:
+    """Return the frame of the first of these calls, each of which was made from within the next."""
+    found: Frame | None = None
+    for depth, link in enumerate(reversed(chain), 1):
+        found = ev.frame(link.scope, calling.spread(ev, within(link.given, found)), link.receiver, found, depth)
+    return found
+
+
+def within(given: tuple[Given, ...], frame: Frame | None) -> tuple[Given, ...]:
+    """Return arguments as they are in a call looked into, where more may be known of what is unpacked."""
+    if frame is None:
+        return given
+    return tuple(
+        Given(item.argument, replace(item.site, frame=frame))
+        if item.opaque and item.held
+        else replace(item, site=replace(item.site, frame=frame))
+        for item in given
+    )
+
+
+def passed(ev: Evaluator, scope: Scope, param: s.Parameter) -> Values:
+    """Return what the calls in the same file pass for a parameter."""
+    return ev.once(("callers", id(scope), param.name), lambda: _passed(ev, scope, param))
+
+
+def _passed(ev: Evaluator, scope: Scope, param: s.Parameter) -> Values:
+    groups = []
+    for number, link in enumerate(links(ev, scope)):
+        if number >= MAX_CALLS:
+            break
+        given = argument_for(link.parameters(ev), link.given, param.name)
+        if given is not None:
+            groups.append(ev.given(given))
+    return union(*groups)
+
+
+# By spelling ---------------------------------------------------------------------------------------------
+
+
+def _candidates(scope: Scope) -> list[CallSite]:
+    """The calls that may reach a function, by the names that may stand for it."""
+    calls = _calls_by_name(scope.module)
+    names = dict.fromkeys(_names(scope))
+    return [site for name in names for site in calls.get(name, ())]
+
+
+def _names(scope: Scope) -> Iterator[str]:
+    first = scope.name
+    if first in ("__init__", "__call__") and scope.parent is not None:
+        first = scope.parent.name
+    aliases = _aliases(scope.module)
+    found: dict[str, None] = {first: None}
+    todo = [first]
+    while todo and len(found) < MAX_ALIASES:
+        for name in aliases.get(todo.pop(), ()):
+            if name not in found:
+                found[name] = None
+                todo.append(name)
+    yield from found
+    # What has no name: ``make()(x)``, ``table["x"](x)``; and those that are named after what they do.
+    yield from ("", "self", "cls", "partial", "super" if scope.name != "__init__" else "__init__")
+
+
+def _calls_by_name(module: Module) -> dict[str, list[CallSite]]:
+    if module.calls_by_name is None:
+        module.calls_by_name = {}
+        for site in module.calls:
+            module.calls_by_name.setdefault(calling.last_name(site.shape.func), []).append(site)
+    return module.calls_by_name
+
+
+def _aliases(module: Module) -> dict[str, list[str]]:
+    """For each name the names that were given something in which it is mentioned."""
+    if module.aliases is None:
+        module.aliases = {}
+        for key, node in module.sources:
+            for name in set(_mentioned(node)):
+                module.aliases.setdefault(name, []).append(key.rpartition(".")[2])
+    return module.aliases
+
+
+def _mentioned(node: s.Node) -> Iterator[str]:
+    stack = [node]
+    for _ in range(MAX_PARTS):
+        if not stack:
+            return
+        shape = s.view(stack.pop())
+        if isinstance(shape, s.Name):
+            yield shape.id
+        elif isinstance(shape, s.Attribute):
+            yield shape.attr
+        stack.extend([shape.body] if isinstance(shape, s.Lambda) else shape.parts())

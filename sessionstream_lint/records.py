@@ -1,0 +1,116 @@
+"""Objects that keep what they were made with: dataclasses, named tuples, and whatever has an ``__init__``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sessionstream_lint import calling, members
+from sessionstream_lint import scopes as sc
+from sessionstream_lint import syntax as s
+from sessionstream_lint.frames import Frame, argument_for, frame_of
+from sessionstream_lint.scopes import Scope, Site
+from sessionstream_lint.values import External, Given, Instance, Klass, Sequence, Symbol, Value, Values
+
+if TYPE_CHECKING:
+    from sessionstream_lint.evaluate import Evaluator
+
+DECORATORS = {"dataclass", "define", "frozen", "mutable", "attrs", "attr", "s"}
+BASES = {"typing.NamedTuple", "pydantic.BaseModel", "msgspec.Struct"}
+MAX_FRAMES = 6
+
+
+def initializer(ev: Evaluator, scope: Scope) -> Scope | None:
+    """Return the ``__init__`` that making an object of this class runs, if the project wrote it."""
+    for ancestor in members.ancestors(ev, scope):
+        for binding in ancestor.scope.bindings.get("__init__", ()) if isinstance(ancestor, Klass) else ():
+            if isinstance(binding.source, sc.Defined):
+                return binding.source.scope
+    return None
+
+
+def fields(ev: Evaluator, scope: Scope) -> tuple[s.Parameter, ...]:
+    """Return what the generated ``__init__`` of a class takes; nothing when it has none."""
+    found: dict[str, s.Parameter] = {}
+    ancestors = members.ancestors(ev, scope)
+    if initializer(ev, scope) is not None or not any(_is_record(ev, one) for one in ancestors):
+        return ()
+    for ancestor in reversed(ancestors):
+        for key, bindings in ancestor.scope.bindings.items() if isinstance(ancestor, Klass) else ():
+            source = bindings[0].source
+            if isinstance(source, sc.Declared) and "." not in key and not _is_shared(source.annotation):
+                found[key] = s.Parameter(key, source.annotation, source.value)
+    return tuple(found.values())
+
+
+def _is_record(ev: Evaluator, of: Klass | External) -> bool:
+    if isinstance(of, External):
+        return of.name in BASES
+    return bool(calling.decorators(ev, of.scope) & DECORATORS)
+
+
+def _is_shared(annotation: s.Node) -> bool:
+    shape = s.view(annotation)
+    name = s.dotted(shape.value) if isinstance(shape, s.Subscript) else s.dotted(annotation)
+    return name is not None and name.rpartition(".")[2] == "ClassVar"
+
+
+def make(ev: Evaluator, of: Klass, given: tuple[Given, ...]) -> Instance:
+    """Return an object of the class, with its arguments if they say something about it."""
+    if initializer(ev, of.scope) is None and not fields(ev, of.scope):
+        return Instance(of)
+    return Instance(of, calling.spread(ev, given))
+
+
+def field(ev: Evaluator, instance: Value | None, attr: str) -> Values:
+    """Return what an object got for a field when it was made."""
+    if not isinstance(instance, Instance) or not isinstance(instance.of, Klass) or instance.made is None:
+        return ()
+    given = argument_for(fields(ev, instance.of.scope), instance.made, attr)
+    return () if given is None else ev.given(given)
+
+
+def frame(ev: Evaluator, instance: Value | None) -> Frame | None:
+    """Return the call of ``__init__`` that made an object."""
+    if not isinstance(instance, Instance) or not isinstance(instance.of, Klass) or instance.made is None:
+        return None
+    init = initializer(ev, instance.of.scope)
+    depth = 1 + max((item.site.frame.depth for item in instance.made if item.site.frame), default=0)
+    if init is None or depth > MAX_FRAMES:
+        return None
+    return ev.frame(init, instance.made, instance, None, depth)
+
+
+def as_tuple(ev: Evaluator, value: Value) -> Sequence | None:
+    """Return a named tuple as the tuple it is."""
+    if not isinstance(value, Instance) or not isinstance(value.of, Klass) or value.made is None:
+        return None
+    if External("typing.NamedTuple") not in members.ancestors(ev, value.of.scope):
+        return None
+    params = fields(ev, value.of.scope)
+    return Sequence("tuple", tuple(field(ev, value, param.name) for param in params), tuple(p.name for p in params))
+
+
+def receiver(ev: Evaluator, method: Scope, site: Site) -> Values:
+    """Return what the first parameter of a method is; made by the call looked into, if that is one."""
+    found = members.receiver(ev, method)
+    if site.frame is None:
+        return found
+    return tuple(_made_within(ev, value, site) for value in found)
+
+
+def _made_within(ev: Evaluator, value: Value, site: Site) -> Value:
+    if not isinstance(value, Instance) or not isinstance(value.of, Klass):
+        return value
+    init = initializer(ev, value.of.scope)
+    made = frame_of(site, value.of.scope if init is None else init)
+    return value if made is None else Instance(value.of, made.given)
+
+
+def symbol(ev: Evaluator, base: str, attr: str, site: Site) -> Values:
+    """Return the symbol for ``self.attr``, when that is a field which whoever makes the object gives."""
+    scope: Scope | None = site.block.scope
+    while scope is not None and not (scope.params and scope.params[0].name == base):
+        scope = scope.parent
+    if scope is None or scope.parent is None or scope.parent.kind != "class":
+        return ()
+    return (Symbol(scope.parent, attr),) if any(p.name == attr for p in fields(ev, scope.parent)) else ()
