@@ -165,7 +165,8 @@ class HydrationStore(Protocol):
 
     Payloads that come out are the caller's own copies. Reads see whole commits only, and every commit that was
     acknowledged before. Ids of sessions nobody has used are answered like empty sessions and leave no trace.
-    Every method raises StoreClosed once the store is closed, and another StoreError where the medium fails.
+    Every method raises StoreClosed once the store is closed, and another StoreError where the medium fails; but wrong
+    arguments come first.
     """
 
     def commit(self, commit: Commit, /) -> Awaitable[None]:
@@ -190,6 +191,7 @@ class HydrationStore(Protocol):
 
         Raises:
             ValueError: both are given, or one is negative.
+            TypeError: one is no int, or the session id no string.
             HistoryPruned: one is below the session's floor.
             UnknownSchemaError: a payload's message is registered no more.
         """
@@ -199,6 +201,8 @@ class HydrationStore(Protocol):
         """Return logged events with a higher ordinal than ``after``, in order, at most ``limit``.
 
         Raises:
+            ValueError: a number is negative.
+            TypeError: one is no int, or the session id no string.
             UnknownSchemaError: a payload's message is registered no more.
         """
         ...
@@ -240,11 +244,21 @@ class HydrationStore(Protocol):
         ...
 
     async def error_records(self, session_id: str | None = None, *, limit: int | None = None) -> list[ErrorRecord]:
-        """Return the last ``limit`` error records of one session, or of all, in the order they came."""
+        """Return the last ``limit`` error records of one session, or of all, in the order they came.
+
+        Raises:
+            ValueError: ``limit`` is negative.
+            TypeError: ``limit`` is no int, or the session id no string.
+        """
         ...
 
     async def sessions(self, *, after: str = "", limit: int | None = None) -> list[str]:
-        """Return the ids of the sessions that hold anything, sorted, above ``after``, at most ``limit``."""
+        """Return the ids of the sessions that hold anything, sorted, above ``after``, at most ``limit``.
+
+        Raises:
+            ValueError: ``limit`` is negative.
+            TypeError: ``limit`` is no int, or ``after`` no string.
+        """
         ...
 
     async def prune(self, session_id: str, *, before: int) -> None:
@@ -255,6 +269,7 @@ class HydrationStore(Protocol):
 
         Raises:
             ValueError: ``before`` is negative.
+            TypeError: ``before`` is no int, or the session id no string.
         """
         ...
 
@@ -263,6 +278,9 @@ class HydrationStore(Protocol):
 
         The id, used again, continues above its old ordinals in a new epoch, whose history is complete (floor 0)
         and empty up to them.
+
+        Raises:
+            TypeError: the session id is no string.
         """
         ...
 

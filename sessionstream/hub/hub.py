@@ -14,6 +14,7 @@ from sessionstream.hub.projecting import Projections
 from sessionstream.hub.reporting import Reporter
 from sessionstream.hub.sessions import SessionCache, SessionMetadata
 from sessionstream.hydration.memory import MemoryStore
+from sessionstream.hydration.rules import check_snapshot
 from sessionstream.projection import (
     ProjectionPolicies,
     TimelineProjection,
@@ -252,11 +253,13 @@ class Hub:
 
         Raises:
             ValueError: both are given, or one is negative.
+            TypeError: one is no int.
             HistoryPruned: that part of the history is gone.
             UnknownSchemaError: the message of an entity is registered no more.
             InvalidIdError, HubClosed, StoreError: as ``publish``.
         """
         check_id("session id", session_id)
+        check_snapshot(session_id, as_of, since)
         self._pipeline.check_open()
         if as_of is None and since is None and session_id in self._sessions:
             cursors = await self._store.cursors(session_id)

@@ -17,7 +17,18 @@ from sessionstream.errors import (
     StoreError,
     UnknownSchemaError,
 )
-from sessionstream.hydration.rules import check_before, check_floor, check_question, conflict, known_since, new_epoch
+from sessionstream.hydration.rules import (
+    check_error_records,
+    check_events,
+    check_floor,
+    check_prune,
+    check_sessions,
+    check_snapshot,
+    check_text,
+    conflict,
+    known_since,
+    new_epoch,
+)
 from sessionstream.ordinals import MAX_ORDINAL
 from sessionstream.schema import Family, SchemaRegistry, copy_message
 from sessionstream.store import (
@@ -160,8 +171,8 @@ class MemoryStore:
 
     async def snapshot(self, session_id: str, *, as_of: int | None = None, since: int | None = None) -> Snapshot:
         """Return the timeline now, as of an ordinal, or what changed since one."""
+        check_snapshot(session_id, as_of, since)
         session = self._look(session_id)
-        check_question(as_of, since)
         check_floor(session_id, session.floor, as_of, since)
         ordinal = session.timeline if as_of is None else min(as_of, session.timeline)
         found = session.timeline_at(ordinal) if since is None else session.changes(since)
@@ -170,6 +181,7 @@ class MemoryStore:
 
     async def events(self, session_id: str, *, after: int = 0, limit: int | None = None) -> list[Event]:
         """Return logged events above ``after``, in order."""
+        check_events(session_id, after, limit)
         log = self._look(session_id).log
         start = bisect_right(log, after, key=_event_ordinal)
         stop = None if limit is None else start + limit
@@ -241,6 +253,7 @@ class MemoryStore:
 
     async def error_records(self, session_id: str | None = None, *, limit: int | None = None) -> list[ErrorRecord]:
         """Return the last ``limit`` error records of one session, or of all, in the order they came."""
+        check_error_records(session_id, limit)
         self._check_open()
         records = [
             replace(record, metadata=dict(record.metadata))
@@ -251,6 +264,7 @@ class MemoryStore:
 
     async def sessions(self, *, after: str = "", limit: int | None = None) -> list[str]:
         """Return the ids of the sessions that hold events, keys or errors, sorted."""
+        check_sessions(after, limit)
         self._check_open()
         held = {session_id for session_id, session in self._sessions.items() if session.ids or session.history}
         held.update(self._claims, (record.session_id for record in self._errors))
@@ -258,14 +272,15 @@ class MemoryStore:
 
     async def prune(self, session_id: str, *, before: int) -> None:
         """Forget what only questions below ordinal ``before`` need."""
+        check_prune(session_id, before)
         session = self._look(session_id)
-        check_before(before)
         floor = min(before, session.timeline)
         if floor > session.floor:
             session.forget_below(floor)
 
     async def delete_session(self, session_id: str, /) -> None:
         """Forget all of a session but its event cursor."""
+        check_text("session_id", session_id)
         self._check_open()
         self._claims.pop(session_id, None)
         self._errors = [record for record in self._errors if record.session_id != session_id]

@@ -25,17 +25,89 @@ def new_epoch(previous: int = 0) -> int:
             return epoch
 
 
-def check_question(as_of: int | None, since: int | None) -> None:
-    """Refuse a question about the timeline that contradicts itself.
+def check_number(name: str, value: object, *, optional: bool = False) -> None:
+    """Check an ordinal, or a number of things, that somebody asks with.
 
     Raises:
-        ValueError: both are given, or one is negative.
+        TypeError: it is no int; None is fine where it is ``optional``.
+        ValueError: it is negative.
     """
+    if value is None and optional:
+        return
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{name} is an int{' or None' if optional else ''}, not {value!r}")
+    if value < 0:
+        raise ValueError(f"{name} is never negative: {value}")
+
+
+def check_text(name: str, value: object) -> None:
+    """Check an id that somebody asks with.
+
+    Raises:
+        TypeError: it is no string.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"{name} is a str, not {value!r}")
+
+
+def check_snapshot(session_id: object, as_of: object, since: object) -> None:
+    """Check a question for a snapshot.
+
+    Raises:
+        TypeError: an argument is of another type.
+        ValueError: both ordinals are given, or one is negative.
+    """
+    check_text("session_id", session_id)
+    check_number("as_of", as_of, optional=True)
+    check_number("since", since, optional=True)
     if as_of is not None and since is not None:
         raise ValueError("a snapshot is either as_of an ordinal or since one, not both")
-    for name, ordinal in (("as_of", as_of), ("since", since)):
-        if ordinal is not None and ordinal < 0:
-            raise ValueError(f"{name} is an ordinal, which is never negative: {ordinal}")
+
+
+def check_events(session_id: object, after: object, limit: object) -> None:
+    """Check a question for events.
+
+    Raises:
+        TypeError: an argument is of another type.
+        ValueError: a number is negative.
+    """
+    check_text("session_id", session_id)
+    check_number("after", after)
+    check_number("limit", limit, optional=True)
+
+
+def check_error_records(session_id: object, limit: object) -> None:
+    """Check a question for error records; None stands for every session.
+
+    Raises:
+        TypeError: an argument is of another type.
+        ValueError: the limit is negative.
+    """
+    if session_id is not None:
+        check_text("session_id", session_id)
+    check_number("limit", limit, optional=True)
+
+
+def check_sessions(after: object, limit: object) -> None:
+    """Check a question for the ids of sessions.
+
+    Raises:
+        TypeError: an argument is of another type.
+        ValueError: the limit is negative.
+    """
+    check_text("after", after)
+    check_number("limit", limit, optional=True)
+
+
+def check_prune(session_id: object, before: object) -> None:
+    """Check what is to be pruned.
+
+    Raises:
+        TypeError: an argument is of another type.
+        ValueError: the ordinal is negative.
+    """
+    check_text("session_id", session_id)
+    check_number("before", before)
 
 
 def check_floor(session_id: str, floor: int, *ordinals: int | None) -> None:
@@ -54,16 +126,6 @@ def known_since(known: Cursors | None, actual: Cursors) -> int | None:
     if known is None or known.epoch != actual.epoch or not actual.floor <= known.timeline <= actual.timeline:
         return None
     return known.timeline
-
-
-def check_before(before: int) -> None:
-    """Refuse a negative bound of pruning.
-
-    Raises:
-        ValueError: it is negative.
-    """
-    if before < 0:
-        raise ValueError(f"before is an ordinal, which is never negative: {before}")
 
 
 def conflict(commit: Commit, actual: Cursors) -> OrdinalConflict:

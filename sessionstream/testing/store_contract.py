@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from sessionstream.testing.contract.commits import CommitContract
 from sessionstream.testing.contract.durability import DurabilityContract
+from sessionstream.testing.contract.questions import QuestionContract
 from sessionstream.testing.contract.records import RecordContract
 from sessionstream.testing.contract.retention import RetentionContract
 from sessionstream.testing.contract.timelines import TimelineContract
 
 
-class StoreContract(CommitContract, TimelineContract, RecordContract, RetentionContract, DurabilityContract):
+class StoreContract(
+    CommitContract, TimelineContract, RecordContract, RetentionContract, QuestionContract, DurabilityContract
+):
     """Every sentence of ``sessionstream.store.HydrationStore``, as tests that pytest collects from a subclass.
 
     Override ``open``: it returns an async context manager that enters a fresh, empty store for a registry and

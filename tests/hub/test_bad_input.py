@@ -176,6 +176,8 @@ WRONG_ARGUMENTS: dict[str, tuple[type[Exception], Callable[[Hub], Awaitable[obje
     "an event": (UnknownSchemaError, lambda hub: hub.publish(Event("Sung", TokensDeltaEvent(), "s"))),
     "an event's payload": (PayloadTypeError, lambda hub: hub.publish(Event("Said", say(), "s"))),
     "an event's id": (InvalidIdError, lambda hub: hub.publish(said(event_id=" "))),
+    "as_of": (TypeError, lambda hub: hub.snapshot("s", as_of=not_a(False))),
+    "since": (ValueError, lambda hub: hub.snapshot("s", since=-1)),
     "an ordinal": (ValueError, lambda hub: hub.publish(Event("Said", TokensDeltaEvent(), "s", 3))),
 }
 
@@ -313,6 +315,15 @@ async def test_a_question_that_contradicts_itself(app: App, question: dict[str, 
     await app.publish("a")
     with pytest.raises(ValueError, match=r"as_of|since"):
         await app.hub.snapshot("s", **question)
+
+
+@pytest.mark.parametrize("argument", ["as_of", "since"])
+@pytest.mark.parametrize("value", [1.5, True, False, "1", [1]], ids=repr)
+async def test_a_question_of_another_type(app: App, argument: str, value: object) -> None:
+    await app.publish("a")
+    with pytest.raises(TypeError, match=f"^{argument} is an int or None, not "):
+        await app.hub.snapshot("s", **{argument: not_a(value)})
+    await app.usable()
 
 
 async def test_asking_leaves_no_trace(app: App) -> None:

@@ -9,7 +9,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sessionstream.errors import StoreClosed, StoreError
-from sessionstream.hydration.rules import check_before, check_question
+from sessionstream.hydration.rules import (
+    check_error_records,
+    check_events,
+    check_prune,
+    check_sessions,
+    check_snapshot,
+    check_text,
+)
 from sessionstream.hydration.sqlite import reads, rows, writes
 from sessionstream.hydration.sqlite.files import Database, Synchronous
 from sessionstream.hydration.sqlite.reader import Reader
@@ -110,12 +117,12 @@ class SQLiteStore:
 
     async def snapshot(self, session_id: str, *, as_of: int | None = None, since: int | None = None) -> Snapshot:
         """Return the timeline now, as of an ordinal, or what changed since one."""
-        self._check_open()
-        check_question(as_of, since)
+        check_snapshot(session_id, as_of, since)
         return await self._ask(partial(self._reading.snapshot, session_id=session_id, as_of=as_of, since=since))
 
     async def events(self, session_id: str, *, after: int = 0, limit: int | None = None) -> list[Event]:
         """Return logged events above ``after``, in order."""
+        check_events(session_id, after, limit)
         return await self._ask(partial(self._reading.events, session_id=session_id, after=after, limit=limit))
 
     async def find_event(self, session_id: str, event_id: str, /) -> LoggedEvent | None:
@@ -151,20 +158,23 @@ class SQLiteStore:
 
     async def error_records(self, session_id: str | None = None, *, limit: int | None = None) -> list[ErrorRecord]:
         """Return the last ``limit`` error records of one session, or of all, in the order they came."""
+        check_error_records(session_id, limit)
         return await self._ask(partial(reads.error_records, session_id=session_id, limit=limit))
 
     async def sessions(self, *, after: str = "", limit: int | None = None) -> list[str]:
         """Return the ids of the sessions that hold events, keys or errors, sorted."""
+        check_sessions(after, limit)
         return await self._ask(partial(reads.sessions, after=after, limit=limit))
 
     async def prune(self, session_id: str, *, before: int) -> None:
         """Forget what only questions below ordinal ``before`` need."""
+        check_prune(session_id, before)
         self._check_open()
-        check_before(before)
         await self._write(partial(writes.prune, session_id=session_id, before=rows.bounded(before)))
 
     async def delete_session(self, session_id: str, /) -> None:
         """Forget all of a session but its event cursor."""
+        check_text("session_id", session_id)
         await self._write(partial(writes.delete_session, session_id=session_id))
 
     async def close(self) -> None:

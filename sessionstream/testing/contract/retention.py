@@ -104,14 +104,6 @@ class RetentionContract(ContractBase):
         assert await store.sessions() == ["session"]
 
     @on_fresh_store
-    async def test_pruning_below_nothing_is_a_value_error(self, store: HydrationStore) -> None:
-        writer = await eventful(store)
-        for session_id in ("session", "nobody"):
-            with pytest.raises(ValueError, match=r"."):
-                await store.prune(session_id, before=-1)
-        await check_above_floor(writer, 0)
-
-    @on_fresh_store
     async def test_a_deleted_session_is_empty_but_for_its_ordinals(self, store: HydrationStore) -> None:
         writer, other = await eventful(store), await eventful(store, "other")
         for each in ("session", "other"):

@@ -114,17 +114,6 @@ class TimelineContract(ContractBase):
             assert keys == sorted(keys)
         assert [e.id for e in (await store.snapshot("session")).entities] == ["b", "B", "z", "ä", "a", "0"]
 
-    @pytest.mark.parametrize("question", [{"as_of": 1, "since": 1}, {"as_of": -1}, {"since": -1}])
-    def test_a_question_that_makes_no_sense_is_a_value_error(self, question: dict[str, int]) -> None:
-        @on_fresh_store
-        async def check(_: ContractBase, store: HydrationStore) -> None:
-            await eventful(store)
-            for session_id in ("session", "nobody"):
-                with pytest.raises(ValueError, match=r"."):
-                    await store.snapshot(session_id, **question)
-
-        check(self)
-
     @on_fresh_store
     async def test_another_epoch_is_told_whole(self, store: HydrationStore) -> None:
         writer = await eventful(store)

@@ -1,0 +1,99 @@
+"""Questions that cannot be meant: refused by the name of the argument, whatever the state of the store."""
+
+# ruff: noqa: S101, D102 - these are tests, and their names say what they show
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Any
+
+import pytest
+
+from sessionstream.store import HydrationStore
+from sessionstream.testing.contract.base import ContractBase, raised_by
+from sessionstream.testing.contract.records import record
+from sessionstream.testing.contract.timelines import eventful
+from sessionstream.testing.sessions import sample_registry
+
+NUMBERS = ["as_of", "since", "events after", "events limit", "error_records limit", "sessions limit", "before"]
+REQUIRED = ["events after", "before"]
+TEXTS = ["snapshot of", "events of", "error_records of", "sessions after", "prune", "delete"]
+
+
+def ask(store: HydrationStore, argument: str, value: Any) -> Awaitable[object]:
+    """Ask with one argument as it is given."""
+    match argument:
+        case "as_of" | "since":
+            return store.snapshot("session", **{argument: value})
+        case "events after" | "events limit":
+            return store.events("session", **{argument.split()[1]: value})
+        case "error_records limit":
+            return store.error_records(limit=value)
+        case "sessions limit" | "sessions after":
+            return store.sessions(**{argument.split()[1]: value})
+        case "before":
+            return store.prune("session", before=value)
+        case "snapshot of":
+            return store.snapshot(value)
+        case "events of":
+            return store.events(value)
+        case "error_records of":
+            return store.error_records(value)
+        case "prune":
+            return store.prune(value, before=1)
+        case _:
+            return store.delete_session(value)
+
+
+class QuestionContract(ContractBase):
+    """What a store may not be asked."""
+
+    def _check_refused(self, argument: str, value: object, error: type[Exception], name: str) -> None:
+        async def check() -> None:
+            async with self.open(sample_registry()) as store:
+                writer = await eventful(store)
+                await store.record_error(record("session", 1))
+                refusals = [await raised_by(ask(store, argument, value))]
+                assert (await store.snapshot("session")).entities == writer.at(writer.timeline)
+                assert await store.events("session") == writer.events
+                assert await store.error_records() == [record("session", 1)]
+                await store.close()
+                refusals.append(await raised_by(ask(store, argument, value)))
+            for refusal in refusals:
+                assert type(refusal) is error
+                assert str(refusal).startswith(name)
+                assert repr(value) in str(refusal)
+
+        asyncio.run(check())
+
+    @pytest.mark.parametrize("argument", NUMBERS)
+    @pytest.mark.parametrize("value", [-1, -(2**64)])
+    def test_a_negative_number_is_a_value_error(self, argument: str, value: int) -> None:
+        self._check_refused(argument, value, ValueError, argument.split()[-1])
+
+    @pytest.mark.parametrize("argument", NUMBERS)
+    @pytest.mark.parametrize("value", [1.5, 1.0, True, False, "1", b"1", [1]], ids=repr)
+    def test_what_is_no_number_is_a_type_error(self, argument: str, value: object) -> None:
+        self._check_refused(argument, value, TypeError, argument.split()[-1])
+
+    @pytest.mark.parametrize("argument", REQUIRED)
+    def test_a_number_that_is_due_is_not_none(self, argument: str) -> None:
+        self._check_refused(argument, None, TypeError, argument.split()[-1])
+
+    @pytest.mark.parametrize("argument", TEXTS)
+    @pytest.mark.parametrize("value", [5, True, b"session", ["session"]], ids=repr)
+    def test_what_is_no_text_is_a_type_error(self, argument: str, value: object) -> None:
+        self._check_refused(argument, value, TypeError, "after" if argument == "sessions after" else "session_id")
+
+    @pytest.mark.parametrize("argument", ["snapshot of", "events of", "sessions after", "prune", "delete"])
+    def test_an_id_that_is_due_is_not_none(self, argument: str) -> None:
+        self._check_refused(argument, None, TypeError, "after" if argument == "sessions after" else "session_id")
+
+    @pytest.mark.parametrize("ordinals", [(0, 0), (1, 1), (3, 2)])
+    def test_as_of_and_since_exclude_each_other(self, ordinals: tuple[int, int]) -> None:
+        async def check() -> None:
+            async with self.open(sample_registry()) as store:
+                refusal = await raised_by(store.snapshot("session", as_of=ordinals[0], since=ordinals[1]))
+                assert type(refusal) is ValueError
+
+        asyncio.run(check())
