@@ -26,10 +26,12 @@ from sessionstream_lint.scopes import (
     Fork,
     Guard,
     Imported,
+    Matched,
     Module,
     Passed,
     Removal,
     Scope,
+    Site,
     Source,
     Stored,
     Unknown,
@@ -152,33 +154,34 @@ class _Collector:
     def looped_while(self, shape: s.While, block: Block) -> None:
         test = s.view(shape.test)
         endless = isinstance(test, s.Constant) and bool(test.value)
-        arm = self.loop(block, endless, Guard(shape.test, True, block.here()))
-        self.later((self.body, shape.body, arm), (self.otherwise, shape.orelse, block))
+        arm = self.loop(block, endless, bool(shape.orelse), Guard(shape.test, True, block.here()))
+        self.later((self.body, shape.body, arm), (self.otherwise, shape.orelse, block, arm))
 
     def loop_for(self, shape: s.For, block: Block) -> None:
         self.later((self.expression, shape.iterable, block), (self.looped_for, shape, block))
 
     def looped_for(self, shape: s.For, block: Block) -> None:
-        arm = self.loop(block, endless=False)
+        arm = self.loop(block, False, bool(shape.orelse))
         self.later(
             (self.bind, shape.target, Element(shape.iterable), arm),
             (self.body, shape.body, arm),
-            (self.otherwise, shape.orelse, block),
+            (self.otherwise, shape.orelse, block, arm),
         )
 
-    def loop(self, block: Block, endless: bool, *guards: Guard) -> Block:
+    def loop(self, block: Block, endless: bool, followed: bool, *guards: Guard) -> Block:
         arm = self.arm(block, *guards)
-        fork = Fork([] if endless else [arm], skippable=not endless)
+        fork = Fork([] if endless else [arm], skippable=not endless, orelse=Fork() if followed else None)
         arm.loop = fork
         block.events.append(fork)
         return arm
 
-    def otherwise(self, statements: s.Nodes, block: Block) -> None:
-        """The ``else`` of a loop: it may run, or not."""
-        if statements:
-            arms = [self.arm(block), self.arm(block)]
-            block.events.append(Fork(arms))
-            self.later((self.body, statements, arms[0]))
+    def otherwise(self, statements: s.Nodes, block: Block, loop: Block) -> None:
+        """The ``else`` of a loop: it runs unless the loop was left."""
+        if loop.loop is not None and loop.loop.orelse is not None:
+            arm = self.arm(block)
+            loop.loop.orelse.arms.append(arm)
+            block.events.append(loop.loop.orelse)
+            self.later((self.body, statements, arm))
 
     def attempt(self, shape: s.Try, block: Block) -> None:
         arms = [self.arm(block)]
@@ -232,8 +235,9 @@ class _Collector:
         self.later(*steps)
 
     def captures(self, pattern: s.Pattern, subject: s.Node, arm: Block) -> None:
+        typed = dict(pattern.typed)
         for name in pattern.captures:
-            self.name(name, Unknown(), arm)
+            self.name(name, Matched(typed[name]) if name in typed else Unknown(), arm)
         if pattern.name:
             self.name(pattern.name, Assigned(subject), arm)
 
@@ -299,7 +303,8 @@ class _Collector:
             while inside is not None and inside.loop is None:
                 inside = inside.parent
             if inside is not None and inside.loop is not None:
-                inside.loop.jumps.append((block, len(block.events), shape.kind))
+                left = inside.loop.orelse if shape.kind == "break" and inside.loop.orelse else inside.loop
+                left.jumps.append((block, len(block.events), shape.kind))
         block.events.append(Departure())
 
     def check(self, shape: s.Assert, block: Block) -> None:
@@ -439,11 +444,12 @@ class _Collector:
     def bind(self, target: s.Node, source: Source, block: Block, kills: bool = True) -> None:
         """Bind a target, however nested, to a source."""
         todo: list[tuple[s.Node, Source]] = [(target, source)]
+        site = block.here()
         while todo:
             node, value = todo.pop()
             shape = s.view(node)
             if isinstance(shape, s.Name):
-                self.name(shape.id, value, block, kills)
+                self.name(shape.id, value, block, kills, site=site)
             elif isinstance(shape, s.Items):
                 todo.extend(_unpacked(shape.items, value))
             elif isinstance(shape, s.Attribute):
@@ -468,16 +474,29 @@ class _Collector:
             binding = cast("Binding", block.events[-1])
             scope.parent.attributes.setdefault(attr, []).append(binding)
 
-    def name(self, key: str, source: Source, block: Block, kills: bool = True, *, local: bool = True) -> None:
-        """Record a binding, unless ``local`` is False also as a name of the scope."""
+    def name(
+        self,
+        key: str,
+        source: Source,
+        block: Block,
+        kills: bool = True,
+        *,
+        local: bool = True,
+        site: Site | None = None,
+    ) -> None:
+        """Record a binding, unless ``local`` is False also as a name of the scope.
+
+        The source is evaluated at ``site``: before any of the names that get a part of it at the same time.
+        """
         self.order += 1
+        site = site or block.here()
         expression = _expression(source)
         if expression is not None:
             self.module.sources.append((key, expression))
         if isinstance(source, Assigned) and block.private:
             block = block.home()
             kills = False
-        binding = Binding(key, source, block.here(), self.order, kills)
+        binding = Binding(key, source, site, self.order, kills)
         block.events.append(binding)
         if block.private:
             return

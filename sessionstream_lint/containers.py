@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sessionstream_lint import calling, records
+from sessionstream_lint import calling, members, records
 from sessionstream_lint import scopes as sc
 from sessionstream_lint import syntax as s
 from sessionstream_lint.scopes import Site
 from sessionstream_lint.values import (
+    NONE,
     Alternatives,
     External,
     Instance,
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from sessionstream_lint.evaluate import Evaluator
 
 MAX_ITEMS = 500
+MAX_TEXT = 1000
+STACKS = (External("contextlib.ExitStack"), External("contextlib.AsyncExitStack"))
 WRAPPERS = ("awaitable", "context")
 
 
@@ -84,6 +87,8 @@ def _elements(ev: Evaluator, value: Value) -> Values:
             return key
         case Symbol():
             return (value,)
+        case Klass(scope) if records.is_enum(ev, scope):
+            return records.enum_members(ev, scope)
         case Instance(Klass()):
             known = records.as_tuple(ev, value)
             if known is not None:
@@ -103,7 +108,9 @@ def entered(ev: Evaluator, values: Values) -> Values:
     """Return what ``with`` binds for these context managers."""
     groups = [inside(values, "context")]
     for value in values:
-        if isinstance(value, Instance):
+        if isinstance(value, Instance) and value.of in STACKS:
+            groups.append((value,))
+        elif isinstance(value, Instance):
             made = calling.method(ev, value, "__enter__")
             later = calling.method(ev, value, "__aenter__")
             groups += [made, inside(later, "awaitable")]
@@ -133,9 +140,22 @@ def subscript(ev: Evaluator, values: Values, shape: s.Subscript, node: s.Node, s
     if len(shape.index) == 1:
         inner = s.view(shape.index[0])
         if isinstance(inner, s.Slice):
-            return union(*(((Many("list", _elements(ev, value)),)) for value in values))
+            return tuple(_sliced(ev, value, inner, site) for value in values)
         index = ev.evaluate(shape.index[0], site)
     return union(*(item(ev, value, index, node, site) for value in values))
+
+
+def _sliced(ev: Evaluator, value: Value, shape: s.Slice, site: Site) -> Value:
+    """Return ``value[lower:upper:step]``, exactly if it can be told."""
+    bounds: list[int | None] = []
+    for node in (shape.lower, shape.upper, shape.step):
+        found = (NONE,) if node is None else ev.evaluate(node, site)
+        bound = found[0].value if len(found) == 1 and isinstance(found[0], Literal) else ...
+        if isinstance(bound, int | None):
+            bounds.append(bound)
+    if isinstance(value, Sequence) and len(bounds) == 3 and bounds[2] != 0:
+        return Sequence(value.kind, value.items[slice(*bounds)])
+    return Many("list", _elements(ev, value))
 
 
 def item(ev: Evaluator, value: Value, index: Values, node: s.Node, site: Site) -> Values:
@@ -153,12 +173,16 @@ def item(ev: Evaluator, value: Value, index: Values, node: s.Node, site: Site) -
             return held
         case Symbol():
             return (value,)
+        case Klass(scope) if records.is_enum(ev, scope):
+            return union(*(members.attribute(ev, (value,), key) for key in keys if isinstance(key, str)))
         case External() | Klass():
             return (Alternatives(node, site),)
-        case Instance(Klass()):
+        case Instance(Klass(scope)):
             known = records.as_tuple(ev, value)
             if known is not None:
                 return item(ev, known, index, node, site)
+            if External("typing.TypedDict") in members.ancestors(ev, scope):
+                return union(*(members.attribute(ev, (value,), key) for key in keys if isinstance(key, str)))
             return calling.method(ev, value, "__getitem__")
         case _:
             return ()
@@ -178,8 +202,16 @@ def added(ev: Evaluator, left: Values, right: Values) -> Values:
         one, two = left[0], right[0]
         if isinstance(one, Sequence) and isinstance(two, Sequence):
             return (Sequence(one.kind, one.items + two.items),)
+        if isinstance(one, Literal) and isinstance(two, Literal):
+            return _joined(one.value, two.value)
     found = union(*groups)
     return (Many("list", found),) if found else ()
+
+
+def _joined(one: object, two: object) -> Values:
+    if isinstance(one, str) and isinstance(two, str) and len(one) + len(two) < MAX_TEXT:
+        return (Literal(one + two),)
+    return ()
 
 
 def stored(ev: Evaluator, source: sc.Stored, site: Site) -> Values:

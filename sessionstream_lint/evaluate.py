@@ -26,6 +26,7 @@ from sessionstream_lint.values import (
     Klass,
     Literal,
     Many,
+    Mapping,
     Routine,
     Sequence,
     Symbol,
@@ -181,6 +182,8 @@ class Evaluator:
                 return containers.stored(self, source, site)
             case sc.Augmented(target, value):
                 return union(self.evaluate(target, site), self.evaluate(value, site))
+            case sc.Matched(classes):
+                return hints.from_classes(self, union(*(self.evaluate(node, site) for node in classes)))
             case sc.Bounded(bound):
                 return (Alternatives(bound, site),) if bound is not None else ()
             case _:
@@ -282,7 +285,7 @@ class Evaluator:
     def _binary(self, node: s.Node, shape: s.Binary, site: Site) -> Values:
         if shape.op == "|":
             left = self.evaluate(shape.left, site)
-            if not any(isinstance(value, Table | Sequence) for value in left):
+            if not any(isinstance(value, Table | Sequence | Many | Mapping) for value in left):
                 return (Alternatives(node, site),)
         return containers.added(self, self.evaluate(shape.left, site), self.evaluate(shape.right, site))
 

@@ -107,6 +107,9 @@ def _instance(ev: Evaluator, value: Value, site: Site) -> Values:
             return (Instance(value),)
         case Alternatives(node, where):
             return instances(ev, node, where)
+        case Literal(str() as text):
+            inner = quoted(text)
+            return () if inner is None else _keep(ev, inner, site)
         case _:
             return ()
 

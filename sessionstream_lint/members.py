@@ -83,7 +83,7 @@ def of_module(ev: Evaluator, module: str, name: str) -> Values:
 
 
 def _of_class(ev: Evaluator, scope: Scope, attr: str, instance: Value | None) -> Values:
-    given = records.field(ev, instance, attr)
+    given = _enumerated(ev, scope, attr) if instance is None else records.field(ev, instance, attr)
     if given:
         return given
     for ancestor in ancestors(ev, scope):
@@ -95,6 +95,14 @@ def _of_class(ev: Evaluator, scope: Scope, attr: str, instance: Value | None) ->
         values = _declared(ev, ancestor.scope, attr, instance)
         if values is not None:
             return values
+    return ()
+
+
+def _enumerated(ev: Evaluator, scope: Scope, attr: str) -> Values:
+    """Return the member of an enumeration, if the class is one."""
+    for binding in scope.bindings.get(attr, ())[:1]:
+        if isinstance(binding.source, sc.Assigned) and records.is_enum(ev, scope):
+            return (records.enum_member(attr, binding),)
     return ()
 
 

@@ -14,6 +14,7 @@ from sessionstream_lint.values import (
     Instance,
     Klass,
     Literal,
+    Sequence,
     Symbol,
     Value,
     Values,
@@ -66,7 +67,9 @@ def _tested(ev: Evaluator, values: Values, key: Key, test: s.Node, positive: boo
         case s.Call(func, args) if len(args) == 2:
             return _called(ev, values, key, func, args, positive, site)
         case s.Comparison(op, left, right):
-            same = op in ("is", "==")
+            same = op in ("is", "==", "in")
+            if op in ("in", "not in"):
+                return _contained(ev, values, key, left, ev.evaluate(right, site), same is positive)
             return _compared(ev, values, key, left, right, same is positive, site)
         case s.Name() | s.Attribute() if s.dotted(test) == key and positive:
             return tuple(value for value in values if value != NONE)
@@ -102,6 +105,19 @@ def _compared(ev: Evaluator, values: Values, key: Key, left: s.Node, right: s.No
     if _is_type_of(ev, left, key, site):
         return _instance_of(ev, values, hints.from_classes(ev, ev.evaluate(right, site)), same)
     return values
+
+
+def _contained(ev: Evaluator, values: Values, key: Key, left: s.Node, right: Values, within: bool) -> Values:
+    """Keep what is (or, not ``within``, is not) among the items of a container written out."""
+    if s.dotted(left) != key or len(right) != 1 or not isinstance(right[0], Sequence):
+        return values
+    wanted = [item for items in right[0].items for item in items]
+    if not within:
+        sure = [items[0] for items in right[0].items if len(items) == 1]
+        return tuple(value for value in values if value not in sure)
+    if _open(values):
+        return tuple(value for value in wanted if isinstance(value, External | Klass))
+    return tuple(value for value in values if value in wanted or isinstance(value, Symbol))
 
 
 def _is_type_of(ev: Evaluator, node: s.Node, key: Key, site: Site) -> bool:

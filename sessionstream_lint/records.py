@@ -29,9 +29,11 @@ def initializer(ev: Evaluator, scope: Scope) -> Scope | None:
 
 
 def fields(ev: Evaluator, scope: Scope) -> tuple[s.Parameter, ...]:
-    """Return what the generated ``__init__`` of a class takes; nothing when it has none."""
+    """Return what the generated ``__init__`` of a class takes; of an enumeration what its members have."""
     found: dict[str, s.Parameter] = {}
     ancestors = members.ancestors(ev, scope)
+    if is_enum(ev, scope):
+        return tuple(s.Parameter(name, None, None) for name in ("name", "value"))
     if initializer(ev, scope) is not None or not any(_is_record(ev, one) for one in ancestors):
         return ()
     for ancestor in reversed(ancestors):
@@ -54,8 +56,38 @@ def _is_shared(annotation: s.Node) -> bool:
     return name is not None and name.rpartition(".")[2] == "ClassVar"
 
 
+def is_enum(ev: Evaluator, scope: Scope) -> bool:
+    """Say whether a class is an enumeration."""
+    return any(isinstance(one, External) and one.name.startswith("enum.") for one in members.ancestors(ev, scope))
+
+
+def enum_members(ev: Evaluator, scope: Scope) -> Values:
+    """Return the members of an enumeration."""
+    return tuple(
+        enum_member(name, binding)
+        for name, bindings in scope.bindings.items()
+        for binding in bindings[:1]
+        if isinstance(binding.source, sc.Assigned) and not name.startswith("_") and "." not in name
+    )
+
+
+def enum_member(name: str, binding: sc.Binding) -> Instance:
+    """Return one member of an enumeration: an object with a name and a value."""
+    value = binding.source.value if isinstance(binding.source, sc.Assigned) else s.NOTHING
+    given = Given(s.Argument(s.Constant(name)), binding.site), Given(s.Argument(value), binding.site)
+    return Instance(Klass(binding.site.block.scope), given)
+
+
+def replaced(ev: Evaluator, values: Values, given: tuple[Given, ...]) -> Values:
+    """Return copies of objects, made with other arguments."""
+    changed = tuple(item for item in calling.spread(ev, given) if item.argument.keyword is not None)
+    return tuple(Instance(value.of, (*changed, *(value.made or ()))) for value in values if isinstance(value, Instance))
+
+
 def make(ev: Evaluator, of: Klass, given: tuple[Given, ...]) -> Instance:
     """Return an object of the class, with its arguments if they say something about it."""
+    if is_enum(ev, of.scope):
+        return Instance(of)
     if initializer(ev, of.scope) is None and not fields(ev, of.scope):
         return Instance(of)
     return Instance(of, calling.spread(ev, given))

@@ -196,9 +196,8 @@ class Registrations:
             self.ev.follow_callers = True
 
     def _receiver(self, arguments: tuple[Given, ...]) -> bool:
-        if not arguments or arguments[0].opaque or arguments[0].argument.keyword is not None:
-            return False
-        return any(self._is_registry(value) for value in self.ev.given(arguments[0]))
+        first = argument_for((s.Parameter("self", None, None),), arguments, "self")
+        return first is not None and any(self._is_registry(value) for value in self.ev.given(first))
 
     def _label(self, name: Given | None) -> str | None:
         names = () if name is None else self.ev.given(name)

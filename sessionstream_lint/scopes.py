@@ -18,6 +18,7 @@ from sessionstream_lint.syntax import (
     Lambda,
     Name,
     Node,
+    Nodes,
     Parameter,
     Pattern,
     Walrus,
@@ -173,6 +174,13 @@ class Bounded:
 
 
 @dataclass(frozen=True, slots=True)
+class Matched:
+    """An object of one of these classes, caught by a pattern."""
+
+    classes: Nodes
+
+
+@dataclass(frozen=True, slots=True)
 class Unknown:
     """Something the engine does not follow: an exception, a deletion, a part of a pattern."""
 
@@ -189,6 +197,7 @@ Source: TypeAlias = (
     | Stored
     | Augmented
     | Bounded
+    | Matched
     | Unknown
 )
 
@@ -208,11 +217,15 @@ class Binding:
 
 @dataclass(eq=False, slots=True)
 class Fork:
-    """Control passed through one of the arms; a loop may also have been skipped, or left by a jump."""
+    """Control passed through one of the arms; a loop may also have been skipped, or left by a jump.
+
+    ``orelse`` is what follows a loop that ran to its end; one that was left by ``break`` passes by it.
+    """
 
     arms: list[Block] = field(default_factory=list)
     skippable: bool = False
     jumps: list[tuple[Block, int, str]] = field(default_factory=list)
+    orelse: Fork | None = None
 
     def breaks(self) -> bool:
         """Say whether a loop is left by ``break``."""

@@ -104,8 +104,16 @@ class Subscript(View):
 
 
 @dataclass(frozen=True, slots=True)
-class Slice(Other):
+class Slice(View):
     """``lower:upper:step``."""
+
+    lower: Node | None
+    upper: Node | None
+    step: Node | None
+
+    def parts(self) -> Iterator[Node]:
+        """Yield the bounds that are written out."""
+        return (part for part in (self.lower, self.upper, self.step) if part is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +204,7 @@ class Binary(View):
 
 @dataclass(frozen=True, slots=True)
 class Comparison(View):
-    """One comparison of two values; ``op`` is ``is``, ``is not``, ``==`` or ``!=``."""
+    """One comparison of two values; ``op`` is ``is``, ``is not``, ``==``, ``!=``, ``in`` or ``not in``."""
 
     op: str
     left: Node
@@ -397,7 +405,8 @@ class Pattern:
     """What the engine knows of a ``case``: the classes it names, the names it binds, what it catches.
 
     ``exact`` says that the subject matches whenever it is an instance of one of ``classes`` (with none: always).
-    ``name`` is bound to the subject itself, ``captures`` to parts of it.
+    ``name`` is bound to the subject itself, ``captures`` to parts of it. ``typed`` are those among them that are
+    objects of certain classes: ``{"key": Class() as name}``.
     """
 
     classes: Nodes = ()
@@ -405,6 +414,7 @@ class Pattern:
     name: str | None = None
     captures: tuple[str, ...] = ()
     values: Nodes = ()
+    typed: tuple[tuple[str, Nodes], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,14 @@ def parse(source: str | bytes) -> ast.Module:
 
 # Expressions ---------------------------------------------------------------------------------------------
 
-_COMPARE: dict[type[ast.cmpop], str] = {ast.Is: "is", ast.IsNot: "is not", ast.Eq: "==", ast.NotEq: "!="}
+_COMPARE: dict[type[ast.cmpop], str] = {
+    ast.Is: "is",
+    ast.IsNot: "is not",
+    ast.Eq: "==",
+    ast.NotEq: "!=",
+    ast.In: "in",
+    ast.NotIn: "not in",
+}
 
 
 @_shape(ast.Name)
@@ -72,7 +79,7 @@ def _subscript(node: ast.Subscript) -> s.View:
 
 @_shape(ast.Slice)
 def _slice(node: ast.Slice) -> s.View:
-    return s.Slice(tuple(part for part in (node.lower, node.upper, node.step) if part))
+    return s.Slice(node.lower, node.upper, node.step)
 
 
 @_shape(ast.Tuple)
@@ -315,16 +322,17 @@ def _pattern(node: ast.pattern) -> s.Pattern:
         name, node = node.name, node.pattern
     options = node.patterns if isinstance(node, ast.MatchOr) else [node]
     classes = [option for option in options if isinstance(option, ast.MatchClass)]
-    captures, values = _pattern_parts(node)
+    captures, values, typed = _pattern_parts(node)
     if len(classes) != len(options):
-        return s.Pattern(name=name, captures=captures, values=values)
+        return s.Pattern(name=name, captures=captures, values=values, typed=typed)
     bare = all(not (option.patterns or option.kwd_patterns) for option in classes)
-    return s.Pattern(tuple(option.cls for option in classes), bare, name, captures, values)
+    return s.Pattern(tuple(option.cls for option in classes), bare, name, captures, values, typed)
 
 
-def _pattern_parts(node: ast.pattern) -> tuple[tuple[str, ...], s.Nodes]:
-    """The names that a pattern binds, and the expressions in it, in the order of the source."""
+def _pattern_parts(node: ast.pattern) -> tuple[tuple[str, ...], s.Nodes, tuple[tuple[str, s.Nodes], ...]]:
+    """The names that a pattern binds, and the expressions in it, in the order of the source; names of one class."""
     names: list[str] = []
+    typed: list[tuple[str, s.Nodes]] = []
     values: list[s.Node] = []
     stack: list[ast.AST] = [node]
     while stack:
@@ -332,12 +340,14 @@ def _pattern_parts(node: ast.pattern) -> tuple[tuple[str, ...], s.Nodes]:
         if isinstance(part, ast.expr):
             values.append(part)
             continue
+        if isinstance(part, ast.MatchAs) and part.name and isinstance(part.pattern, ast.MatchClass):
+            typed.append((part.name, (part.pattern.cls,)))
         for field in ("name", "rest"):
             bound = getattr(part, field, None)
             if isinstance(bound, str):
                 names.append(bound)
         stack.extend(reversed(list(ast.iter_child_nodes(part))))
-    return tuple(sorted(names)), tuple(values)
+    return tuple(sorted(names)), tuple(values), tuple(sorted(typed, key=lambda one: one[0]))
 
 
 def _type_params(node: ast.AST) -> tuple[s.TypeParameter, ...]:

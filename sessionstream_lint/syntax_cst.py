@@ -52,6 +52,8 @@ _COMPARE: dict[type[cst.CSTNode], str] = {
     cst.IsNot: "is not",
     cst.Equal: "==",
     cst.NotEqual: "!=",
+    cst.In: "in",
+    cst.NotIn: "not in",
 }
 _SINGLETONS = {"None": None, "True": True, "False": False}
 
@@ -153,7 +155,7 @@ def _subscript(node: cst.Subscript) -> s.View:
 
 @_shape(cst.Slice)
 def _slice(node: cst.Slice) -> s.View:
-    return s.Slice(tuple(part for part in (node.lower, node.upper, node.step) if part))
+    return s.Slice(node.lower, node.upper, node.step)
 
 
 def _elements(elements: Sequence[cst.BaseElement]) -> Iterator[s.Node]:
@@ -398,16 +400,17 @@ def _pattern(node: cst.MatchPattern) -> s.Pattern:
         node = node.pattern
     options = [option.pattern for option in node.patterns] if isinstance(node, cst.MatchOr) else [node]
     classes = [option for option in options if isinstance(option, cst.MatchClass)]
-    captures, values = _pattern_parts(node)
+    captures, values, typed = _pattern_parts(node)
     if len(classes) != len(options):
-        return s.Pattern(name=name, captures=captures, values=values)
+        return s.Pattern(name=name, captures=captures, values=values, typed=typed)
     bare = all(not (option.patterns or option.kwds) for option in classes)
-    return s.Pattern(tuple(option.cls for option in classes), bare, name, captures, values)
+    return s.Pattern(tuple(option.cls for option in classes), bare, name, captures, values, typed)
 
 
-def _pattern_parts(node: cst.MatchPattern) -> tuple[tuple[str, ...], s.Nodes]:
-    """The names that a pattern binds, and the expressions in it, in the order of the source."""
+def _pattern_parts(node: cst.MatchPattern) -> tuple[tuple[str, ...], s.Nodes, tuple[tuple[str, s.Nodes], ...]]:
+    """The names that a pattern binds, and the expressions in it, in the order of the source; names of one class."""
     names: list[str] = []
+    typed: list[tuple[str, s.Nodes]] = []
     values: list[s.Node] = []
     stack: list[cst.CSTNode] = [node]
     while stack:
@@ -417,6 +420,8 @@ def _pattern_parts(node: cst.MatchPattern) -> tuple[tuple[str, ...], s.Nodes]:
             case cst.MatchAs() | cst.MatchStar():
                 names += [part.name.value] if part.name else []
                 inner = [part.pattern] if isinstance(part, cst.MatchAs) and part.pattern else []
+                if part.name and inner and isinstance(inner[0], cst.MatchClass):
+                    typed.append((part.name.value, (inner[0].cls,)))
             case cst.MatchOr():
                 inner = [option.pattern for option in part.patterns]
             case cst.MatchClass():
@@ -435,7 +440,7 @@ def _pattern_parts(node: cst.MatchPattern) -> tuple[tuple[str, ...], s.Nodes]:
             case _:
                 pass
         stack.extend(reversed(inner))
-    return tuple(sorted(names)), tuple(values)
+    return tuple(sorted(names)), tuple(values), tuple(sorted(typed, key=lambda one: one[0]))
 
 
 def _type_params(node: cst.TypeParameters | None) -> tuple[s.TypeParameter, ...]:

@@ -1,0 +1,257 @@
+"""What functions and classes of other libraries return, as far as it matters here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sessionstream_lint import calling, containers, hints, members, records
+from sessionstream_lint.resolve import canonical
+from sessionstream_lint.scopes import Scope, Site
+from sessionstream_lint.values import (
+    Alternatives,
+    External,
+    Given,
+    Instance,
+    Klass,
+    Literal,
+    Many,
+    Mapping,
+    MethodCaller,
+    Partial,
+    Sequence,
+    Super,
+    Symbol,
+    Table,
+    TupleClass,
+    Value,
+    Values,
+    union,
+)
+
+if TYPE_CHECKING:
+    from sessionstream_lint.evaluate import Evaluator
+
+
+def _keyword(ev: Evaluator, given: tuple[Given, ...], name: str) -> Values:
+    for item in given:
+        if item.argument.keyword == name:
+            return ev.given(item)
+    return ()
+
+
+SAME = {
+    "copy.copy", "copy.deepcopy", "functools.cache", "functools.lru_cache", "builtins.iter", "typing.final",
+    "weakref.proxy", "types.MappingProxyType", "builtins.aiter", "typing.assert_type", "typing.reveal_type",
+}  # fmt: skip
+LISTED = {"builtins.list", "builtins.sorted", "builtins.reversed", "builtins.tuple", "collections.deque"}
+SETS = {"builtins.set", "builtins.frozenset", "builtins.filter"}
+
+
+def call(ev: Evaluator, name: str, given: tuple[Given, ...], site: Site) -> Values:
+    """Return what a call of that function gives; by the spelling alone when nothing is known of it."""
+    args = calling.plain(ev, given)
+    first = args[0] if args else ()
+    if name in SAME:
+        return first
+    if name in LISTED or name in SETS:
+        source = args[1] if name == "builtins.filter" and len(args) > 1 else first
+        exact = name in ("builtins.list", "builtins.tuple") and bool(source)
+        if exact and all(isinstance(value, Sequence) for value in source):
+            return source
+        return (Many("set" if name in SETS else "list", containers.elements(ev, source)),)
+    special = _SPECIAL.get(name)
+    if special is not None:
+        return special(ev, args, given, site)
+    return _made(name)
+
+
+def _made(name: str) -> Values:
+    """By the spelling alone: calling ``pkg.Name`` makes an object, and of ``pkg.Name.create`` nothing is known."""
+    owner, _, last = name.rpartition(".")
+    if last in members.MESSAGE_FACTORIES and owner:
+        return (Instance(External(owner)),)
+    return (Instance(External(canonical(name))),) if last[:1].isupper() else ()
+
+
+def _named_tuple(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], site: Site) -> Values:
+    """``namedtuple("Row", "name message")``, or ``NamedTuple("Row", [("name", str), ("message", type)])``."""
+    found: list[Value] = []
+    for value in args[1] if len(args) > 1 else _keyword(ev, given, "field_names"):
+        if isinstance(value, Literal) and isinstance(value.value, str):
+            found.append(TupleClass(tuple(value.value.replace(",", " ").split())))
+        elif isinstance(value, Sequence):
+            heads = [containers.unpack(ev, one, 0, starred=False) or one for one in value.items]
+            names = [calling.strings(head)[:1] for head in heads]
+            if all(names):
+                found.append(TupleClass(tuple(name[0] for name in names)))
+    return tuple(found)
+
+
+def _map(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], site: Site) -> Values:
+    if not args:
+        return ()
+    return (Many("iterator", calling.call_all(ev, args[0], calling.mapped(ev, given[1:]), site)),)
+
+
+def _starmap(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], site: Site) -> Values:
+    if len(args) < 2:
+        return ()
+    return (Many("iterator", calling.call_all(ev, args[0], calling.star_mapped(ev, given[1]), site)),)
+
+
+def _cast(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], site: Site) -> Values:
+    if len(given) < 2:
+        return ()
+    values = hints.instances(ev, given[0].argument.value, given[0].site)
+    return values or (args[1] if len(args) > 1 else ())
+
+
+def _getattr(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], site: Site) -> Values:
+    if len(args) < 2:
+        return ()
+    names = [value.value for value in args[1] if isinstance(value, Literal) and isinstance(value.value, str)]
+    return union(*(members.attribute(ev, args[0], name) for name in names), *args[2:])
+
+
+def _type(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], site: Site) -> Values:
+    return hints.classes(args[0]) if len(args) == 1 else ()
+
+
+def _super(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], site: Site) -> Values:
+    scope: Scope | None = site.block.scope
+    while scope is not None and not (scope.kind == "function" and scope.parent and scope.parent.kind == "class"):
+        scope = scope.parent
+    if scope is None or scope.parent is None or not scope.params:
+        return ()
+    found = ev.lookup(scope.params[0].name, Site(scope.block, 1, (), site.frame))
+    return tuple(Super(value, scope.parent) for value in found if isinstance(value, Instance | Klass))
+
+
+def _enumerate(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], site: Site) -> Values:
+    element = containers.elements(ev, args[0]) if args else ()
+    return (Many("iterator", (Sequence("tuple", ((), element)),)),)
+
+
+def _zip(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], site: Site) -> Values:
+    return (Many("iterator", (Sequence("tuple", tuple(containers.elements(ev, one) for one in args)),)),)
+
+
+def _chain(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], site: Site) -> Values:
+    return (Many("iterator", union(*(containers.elements(ev, one) for one in args))),)
+
+
+def _chained(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], site: Site) -> Values:
+    return (Many("iterator", containers.elements(ev, containers.elements(ev, args[0] if args else ()))),)
+
+
+def _next(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], site: Site) -> Values:
+    return union(containers.elements(ev, args[0]) if args else (), *args[1:])
+
+
+def make_dict(ev: Evaluator, given: tuple[Given, ...]) -> Values:
+    """Return the dict that ``dict(given)`` is."""
+    pairs: list[tuple[Values, Values]] = []
+    for value in union(*calling.plain(ev, given)[:1]):
+        if isinstance(value, Table):
+            pairs += value.pairs
+        elif isinstance(value, Mapping):
+            pairs.append((value.key, value.value))
+        elif isinstance(value, Symbol):
+            pairs.append(((), (value,)))
+        else:
+            for one in containers.elements(ev, (value,)):
+                if isinstance(one, Sequence) and len(one.items) > 1:
+                    pairs.append((one.items[0], one.items[1]))
+    for item in calling.spread(ev, given):
+        if item.argument.keyword is not None:
+            pairs.append(((Literal(item.argument.keyword),), ev.given(item)))
+    return (Table(tuple(pairs)),)
+
+
+def _dict(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], site: Site) -> Values:
+    return make_dict(ev, given)
+
+
+def _default_dict(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], site: Site) -> Values:
+    """What the factory makes is there under every key."""
+    made = calling.call_all(ev, args[0], (), site) if args else ()
+    return (*make_dict(ev, given[1:]), *((Mapping((), made),) if made else ()))
+
+
+def _from_keys(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], site: Site) -> Values:
+    return (Mapping(containers.elements(ev, args[0]), args[1]),) if len(args) > 1 else ()
+
+
+def _namespace(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], site: Site) -> Values:
+    named = [item for item in calling.spread(ev, given) if item.argument.keyword is not None]
+    values = tuple(ev.given(item) for item in named)
+    return (Sequence("namespace", values, tuple(item.argument.keyword or "" for item in named)),)
+
+
+def _replace(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], site: Site) -> Values:
+    return records.replaced(ev, args[0] if args else (), given[1:])
+
+
+def _partial(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], site: Site) -> Values:
+    return tuple(Partial(target, given[1:]) for target in (args[0] if args else ()))
+
+
+def _methodcaller(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], site: Site) -> Values:
+    names = args[0] if args else ()
+    return tuple(
+        MethodCaller(name.value, given[1:])
+        for name in names
+        if isinstance(name, Literal) and isinstance(name.value, str)
+    )
+
+
+def _context(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], site: Site) -> Values:
+    return (Many("context", args[0] if args else ()),)
+
+
+def _field(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], site: Site) -> Values:
+    made = calling.call_all(ev, _keyword(ev, given, "default_factory"), (), site)
+    return union(made, _keyword(ev, given, "default"))
+
+
+def _new_type(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], site: Site) -> Values:
+    return args[1] if len(args) > 1 else ()
+
+
+def _type_var(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], site: Site) -> Values:
+    nodes = [item.argument for item in given[1:] if item.argument.keyword in (None, "bound")]
+    return tuple(Alternatives(argument.value, site) for argument in nodes)
+
+
+_SPECIAL = {
+    "typing.cast": _cast,
+    "builtins.getattr": _getattr,
+    "builtins.type": _type,
+    "builtins.super": _super,
+    "builtins.enumerate": _enumerate,
+    "builtins.zip": _zip,
+    "itertools.chain": _chain,
+    "itertools.chain.from_iterable": _chained,
+    "itertools.starmap": _starmap,
+    "builtins.map": _map,
+    "collections.namedtuple": _named_tuple,
+    "typing.NamedTuple": _named_tuple,
+    "builtins.next": _next,
+    "builtins.dict": _dict,
+    "builtins.dict.fromkeys": _from_keys,
+    "collections.OrderedDict": _dict,
+    "collections.defaultdict": _default_dict,
+    "types.SimpleNamespace": _namespace,
+    "dataclasses.replace": _replace,
+    "copy.replace": _replace,
+    "attrs.evolve": _replace,
+    "attr.evolve": _replace,
+    "functools.partial": _partial,
+    "operator.methodcaller": _methodcaller,
+    "contextlib.nullcontext": _context,
+    "contextlib.closing": _context,
+    "dataclasses.field": _field,
+    "attrs.field": _field,
+    "typing.NewType": _new_type,
+    "typing.TypeVar": _type_var,
+}
