@@ -22,6 +22,7 @@ from sessionstream.hydration.rules import (
     check_events,
     check_floor,
     check_prune,
+    check_registry,
     check_sessions,
     check_snapshot,
     check_text,
@@ -146,6 +147,12 @@ class MemoryStore:
     """
 
     def __init__(self, registry: SchemaRegistry) -> None:
+        """Make an empty store.
+
+        Raises:
+            TypeError: ``registry`` is no SchemaRegistry.
+        """
+        check_registry(registry)
         self._registry = registry
         self._readable: set[type[Message]] = set()
         self._first_epoch = new_epoch()

@@ -1,4 +1,4 @@
-"""What every store decides alike, apart from how it keeps things: epochs, questions, conflicts."""
+"""What every store decides alike, apart from how it keeps things: arguments, epochs, conflicts."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from secrets import randbelow
 from typing import Final
 
 from sessionstream.errors import HistoryPruned, OrdinalConflict
+from sessionstream.schema import SchemaRegistry
 from sessionstream.store import Commit, Cursors
 
 EPOCH_LIMIT: Final = 2**53
@@ -23,6 +24,16 @@ def new_epoch(previous: int = 0) -> int:
         epoch = randbelow(EPOCH_LIMIT)
         if epoch not in (0, previous):
             return epoch
+
+
+def check_registry(registry: object) -> None:
+    """Check what a store is to decode with.
+
+    Raises:
+        TypeError: it is no SchemaRegistry.
+    """
+    if not isinstance(registry, SchemaRegistry):
+        raise TypeError(f"registry is a SchemaRegistry, not {registry!r}")
 
 
 def check_number(name: str, value: object, *, optional: bool = False) -> None:

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import sqlite3
 import threading
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 
 from sessionstream.errors import StoreError
+from sessionstream.hydration.memory import MemoryStore
 from sessionstream.hydration.sqlite import SQLiteStore, schema
+from sessionstream.hydration.sqlite.files import Database
+from sessionstream.hydration.sqlite.store import Opening
+from sessionstream.schema import SchemaRegistry
 from sessionstream.testing import SessionWriter, put, sample_registry
 
 REGISTRY = sample_registry()
@@ -27,6 +35,11 @@ def make(path: Path, *statements: str) -> None:
 
 def files_in(directory: Path) -> list[str]:
     return sorted(path.name for path in directory.iterdir())
+
+
+def bind(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(path))
 
 
 async def refusal(path: Path) -> str:
@@ -69,18 +82,156 @@ async def test_a_missing_directory_is_refused(tmp_path: Path) -> None:
     assert files_in(tmp_path) == []
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
-async def test_a_file_without_permission_is_refused(tmp_path: Path) -> None:
+@contextmanager
+def as_nobody() -> Iterator[Path]:
+    """A directory, and the rights of somebody to whom things can be forbidden."""
+    with TemporaryDirectory() as name:
+        directory = Path(name)
+        directory.chmod(0o777)
+        before = os.geteuid()
+        try:
+            if before == 0:
+                os.seteuid(65534)
+            yield directory
+        finally:
+            os.seteuid(before)
+
+
+async def a_store_at(path: Path) -> None:
+    async with SQLiteStore.open(path, REGISTRY) as store:
+        writer = SessionWriter(store)
+        for number in range(50):
+            await writer.log(put("a", str(number) * 1000))
+
+
+async def test_what_may_not_be_written_is_refused_with_the_way_out() -> None:
+    with as_nobody() as directory:
+        path = directory / "inner" / "x.db"
+        path.parent.mkdir()
+        await a_store_at(path)
+        path.chmod(0o444)
+        assert "it writes to the file and beside it: allow both" in await refusal(path)
+        path.chmod(0)
+        assert "it writes to the file and beside it: allow both" in await refusal(path)
+        path.chmod(0o644)
+        path.parent.chmod(0o555)
+        assert "it writes to the file and beside it: allow both" in await refusal(path)
+        assert "it writes to the file and beside it: allow both" in await refusal(path.parent / "new.db")
+        path.parent.chmod(0)
+        assert "allow both" in await refusal(path)
+        path.parent.chmod(0o755)
+        async with SQLiteStore.open(path, REGISTRY) as store:
+            assert len(await store.events("session")) == 50
+
+
+@pytest.mark.parametrize(
+    "make", [os.mkfifo, lambda path: path.symlink_to("/dev/null"), bind], ids=["fifo", "dev", "sock"]
+)
+async def test_what_is_no_regular_file_is_refused_at_once(tmp_path: Path, make: Callable[[Path], object]) -> None:
+    make(path := tmp_path / "x.db")
+    async with asyncio.timeout(10):
+        assert "it is no regular file: give the store a file of its own" in await refusal(path)
+
+
+async def test_links_that_lead_nowhere_are_refused(tmp_path: Path) -> None:
+    (path := tmp_path / "x.db").symlink_to(tmp_path / "missing" / "y.db")
+    words = await refusal(path)
+    assert "is a symbolic link" in words
+    assert f"{tmp_path / 'missing'} does not exist" in words
+    (loop := tmp_path / "loop.db").symlink_to(loop)
+    assert "symbolic link" in await refusal(loop)
+    assert files_in(tmp_path) == ["loop.db", "x.db"]
+
+
+async def test_a_link_to_a_file_that_can_be_created_is_followed(tmp_path: Path) -> None:
+    (path := tmp_path / "x.db").symlink_to(tmp_path / "y.db")
+    await a_store_at(path)
+    assert files_in(tmp_path) == ["x.db", "y.db"]
+
+
+async def test_a_name_that_is_too_long_is_refused(tmp_path: Path) -> None:
+    words = await refusal(tmp_path / ("x" * 300))
+    assert words.count("x" * 300) == 1
+    assert "File name too long" in words
+
+
+@pytest.mark.parametrize("version", [-1, -(2**31)])
+async def test_a_version_that_never_was_is_refused_untouched(tmp_path: Path, version: int) -> None:
+    await a_store_at(path := tmp_path / "x.db")
+    make(path, f"PRAGMA user_version = {version}")
+    before = path.read_bytes()
+    words = await refusal(path)
+    assert f"schema {version}, which no version of sessionstream has written" in words
+    assert "backup" in words
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("table", ["meta", "sessions", "entities", "events", "errors", "payload_types"])
+async def test_a_file_that_lost_a_table_is_refused_untouched(tmp_path: Path, table: str) -> None:
+    await a_store_at(path := tmp_path / "x.db")
+    make(path, f"DROP TABLE {table}")
+    before = path.read_bytes()
+    words = await refusal(path)
+    assert f"lacks the table {table}: something else has changed it" in words
+    assert "backup" in words
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("size", [50, 100, 5000])
+async def test_a_file_that_was_cut_off_is_refused_untouched(tmp_path: Path, size: int) -> None:
+    await a_store_at(path := tmp_path / "x.db")
+    path.write_bytes(path.read_bytes()[:size])
+    before = path.read_bytes()
+    words = await refusal(path)
+    assert "the file is damaged: restore it from a backup" in words
+    assert path.read_bytes() == before
+
+
+async def test_a_table_that_vanishes_while_the_store_is_open(tmp_path: Path) -> None:
     path = tmp_path / "x.db"
-    make(path, "CREATE TABLE t (x)")
-    path.chmod(0)
-    assert "cannot open" in await refusal(path)
+    async with SQLiteStore.open(path, REGISTRY) as store:
+        writer = SessionWriter(store)
+        await writer.log(put("a"))
+        make(path, "ALTER TABLE errors RENAME TO gone")
+        with pytest.raises(StoreError, match=r"no such table.*something else has changed it.*backup"):
+            await store.error_records()
+        make(path, "ALTER TABLE gone RENAME TO errors")
+        assert await store.error_records() == []
+        await writer.log(put("b"))
+        assert (await store.snapshot("session")).entities == writer.at(2)
+
+
+async def test_a_locked_file_names_the_way_out(tmp_path: Path) -> None:
+    await a_store_at(path := tmp_path / "x.db")
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        database = Database(str(path), busy_seconds=0.05)
+        async with Opening(database, REGISTRY) as store:
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(StoreError, match=r"another process.*for more than 0\.05 seconds: end it, or try again"):
+                await store.delete_session("session")
+            other.execute("ROLLBACK")
+            assert len(await store.events("session")) == 50
+            await store.delete_session("session")
+
+
+@pytest.mark.parametrize("path", [None, 5, ["x.db"]], ids=repr)
+def test_what_is_no_path(path: Any) -> None:
+    with pytest.raises(TypeError, match=r"path is a str or an os\.PathLike, not "):
+        SQLiteStore.open(path, REGISTRY)
+
+
+@pytest.mark.parametrize("registry", [None, SchemaRegistry, {}], ids=repr)
+def test_what_is_no_registry(tmp_path: Path, registry: Any) -> None:
+    for make_store in (lambda: SQLiteStore.open(tmp_path / "x.db", registry), lambda: MemoryStore(registry)):
+        with pytest.raises(TypeError, match="registry is a SchemaRegistry, not "):
+            make_store()
+    assert files_in(tmp_path) == []
 
 
 async def test_a_file_that_is_no_database_is_refused_untouched(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_bytes(b"Dear diary, " * 500)
-    assert "not a database" in await refusal(path)
+    assert "not a database: give the store a file of its own" in await refusal(path)
     assert path.read_bytes() == b"Dear diary, " * 500
 
 

@@ -1,8 +1,8 @@
 """The SQLite store: one file, one writer thread, readers that never wait for it.
 
 ``store`` is the asyncio face, ``writer`` the thread that groups commits into transactions, ``writes`` what one
-commit does, ``reader`` and ``reads`` the questions, ``rows`` and ``types`` the encoding of payloads, ``files``
-and ``schema`` the file itself.
+commit does, ``reader`` and ``reads`` the questions, ``rows`` and ``types`` the encoding of payloads, ``files``,
+``schema`` and ``failures`` the file itself.
 """
 
 from sessionstream.hydration.sqlite.store import SQLiteStore

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
+import stat
 import time
 from contextlib import closing
 from dataclasses import dataclass
@@ -11,7 +13,7 @@ from pathlib import Path
 from typing import Final, Literal, TypeAlias, get_args
 
 from sessionstream.errors import StoreError
-from sessionstream.hydration.sqlite import schema
+from sessionstream.hydration.sqlite import failures, schema
 
 Synchronous: TypeAlias = Literal["normal", "full"]
 
@@ -44,12 +46,16 @@ class Database:
         Raises:
             StoreError: the path stands for no file, or SQLite is too old.
             ValueError: ``synchronous`` is neither ``"normal"`` nor ``"full"``.
+            TypeError: ``path`` is no path.
         """
         if synchronous not in get_args(Synchronous):
             raise ValueError(f"synchronous is 'normal' or 'full', not {synchronous!r}")
         if sqlite3.sqlite_version_info < _MINIMUM:
             raise StoreError(f"the SQLite library is {sqlite3.sqlite_version}; the SQLite store needs 3.24 or newer")
-        text = os.fsdecode(path)
+        try:
+            text = os.fsdecode(path)
+        except TypeError:
+            raise TypeError(f"path is a str or an os.PathLike, not {path!r}") from None
         if not text or "\0" in text:
             raise StoreError(f"{path!r} is no path of a file; for a store without a file use MemoryStore")
         if text == ":memory:" or (text.startswith("file:") and "memory" in text):
@@ -87,15 +93,30 @@ class Database:
         return db
 
     def failure(self, error: Exception, what: str = "SQLite failed on") -> StoreError:
-        """Return the StoreError for what SQLite, or the file system, said."""
-        return StoreError(f"{what} {self.path}: {error}")
+        """Return the StoreError for what SQLite, or the file system, said, with the way out."""
+        return failures.failure(self.path, error, what, self.busy_seconds)
 
     def _check_place(self) -> None:
         place = Path(self.path)
-        if place.is_dir():
-            raise StoreError(f"cannot open {place}: it is a directory, the store needs a file")
+        if place.is_symlink():
+            place = Path(os.path.realpath(place))
+            if place.is_symlink():
+                raise StoreError(f"cannot open {self.path}: it is a symbolic link that leads to itself: mend the link")
+        via = "" if str(place) == self.path else f"it is a symbolic link to {place}, and "
+        try:
+            mode = place.stat().st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            mode = stat.S_IFREG  # it will be one, if there is a directory for it
+        if stat.S_ISDIR(mode):
+            raise StoreError(f"cannot open {self.path}: {via}it is a directory, the store needs a file")
+        if not stat.S_ISREG(mode):  # opening a pipe would wait for its other end
+            raise StoreError(f"cannot open {self.path}: {via}it is no regular file: give the store a file of its own")
         if not place.parent.is_dir():
-            raise StoreError(f"cannot open {place}: its directory {place.parent} does not exist")
+            wrong = f"{via}its directory {place.parent} does not exist"
+            raise StoreError(f"cannot open {self.path}: {wrong}: create it, or mend the path")
+        if place.exists() and not os.access(place, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
+            # SQLite would open it all the same, for reading, and fail at the first commit.
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
     def _mode_of_looking(self) -> str:
         """Return the mode in which SQLite leaves the file, and its directory, as they are."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from typing import Final
 
 from sessionstream.errors import StoreError
 from sessionstream.hydration.rules import new_epoch
+from sessionstream.hydration.sqlite.failures import CHANGED
 
 APPLICATION_ID: Final = 0x53535452
 """Marks a file as ours: "SSTR"."""
@@ -93,12 +95,17 @@ MIGRATIONS: Final = (_VERSION_1,)
 
 VERSION: Final = len(MIGRATIONS)
 
+_TABLES: Final = [
+    match[1] for statements in MIGRATIONS for sql in statements if (match := re.match(r"CREATE TABLE (\w+)", sql))
+]
+
 
 def check_identity(db: sqlite3.Connection, path: str) -> int:
     """Return the file's version, 0 for an empty file, without changing anything.
 
     Raises:
-        StoreError: the file is another application's, or from a newer version of this one.
+        StoreError: the file is another application's, or from a newer version of this one, or lacks what it says
+            it has.
     """
     application = db.execute("PRAGMA application_id").fetchone()[0]
     version = int(db.execute("PRAGMA user_version").fetchone()[0])
@@ -114,7 +121,20 @@ def check_identity(db: sqlite3.Connection, path: str) -> int:
             f"{path} was written by a newer version of sessionstream (schema {version}, this one knows "
             f"{VERSION}): upgrade sessionstream, or open another file; this one was left as it is"
         )
+    if version < 0:
+        raise StoreError(
+            f"{path} says that it is schema {version}, which no version of sessionstream has written: {CHANGED}"
+        )
+    if version == VERSION:
+        _check_tables(db, path)
     return version
+
+
+def _check_tables(db: sqlite3.Connection, path: str) -> None:
+    present = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    for table in _TABLES:
+        if table not in present:
+            raise StoreError(f"{path} lacks the table {table}: {CHANGED}")
 
 
 def migrate(db: sqlite3.Connection, path: str) -> None:

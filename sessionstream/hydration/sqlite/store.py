@@ -13,6 +13,7 @@ from sessionstream.hydration.rules import (
     check_error_records,
     check_events,
     check_prune,
+    check_registry,
     check_sessions,
     check_snapshot,
     check_text,
@@ -99,9 +100,12 @@ class SQLiteStore:
 
         Raises:
             StoreError: the path stands for no file (``":memory:"`` does not: use MemoryStore), or, when
-                awaited, cannot be opened, is no database, another application's, or from a newer version.
+                awaited, cannot be opened or may not be written, is no database or a damaged one, another
+                application's, or from a newer version. Whatever was refused is left as it was.
             ValueError: ``synchronous`` is neither.
+            TypeError: ``path`` is no path, or ``registry`` no SchemaRegistry.
         """
+        check_registry(registry)
         return Opening(Database.at(path, synchronous), registry)
 
     def commit(self, commit: Commit, /) -> asyncio.Future[None]:

@@ -1,0 +1,43 @@
+"""What SQLite and the file system say when they fail, and the way out of each."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Final
+
+from sessionstream.errors import StoreError
+
+CHANGED: Final = "something else has changed it, so restore it from a backup, or open another file"
+
+_DAMAGED: Final = "the file is damaged: restore it from a backup, or save what `sqlite3 FILE .recover` finds"
+_NOT_WRITABLE: Final = (
+    "the store needs to write, as it writes to the file and beside it: allow both to the user of this process, or copy "
+    "the file, with those that begin with its name, to where that is allowed"
+)
+_WAYS_OUT: Final = {
+    sqlite3.SQLITE_PERM: _NOT_WRITABLE,
+    sqlite3.SQLITE_READONLY: _NOT_WRITABLE,
+    sqlite3.SQLITE_CANTOPEN: _NOT_WRITABLE,
+    sqlite3.SQLITE_CORRUPT: _DAMAGED,
+    sqlite3.SQLITE_NOTADB: "give the store a file of its own; if this was one, restore it from a backup",
+    sqlite3.SQLITE_FULL: "nothing of this was written; make room on the disk and try again",
+    sqlite3.SQLITE_IOERR: "the disk, or the file system, failed: look at the system's log, then open the store again",
+}
+
+
+def failure(path: str, error: Exception, what: str, busy_seconds: float) -> StoreError:
+    """Return the StoreError for what SQLite, or the file system, said while ``what`` was done to the file."""
+    if isinstance(error, OSError):
+        way_out = f": {_NOT_WRITABLE}" if isinstance(error, PermissionError) else ""
+        return StoreError(f"{what} {path}: {error.strerror}{way_out}")
+    way_out = _way_out(error, busy_seconds) if isinstance(error, sqlite3.Error) else ""
+    return StoreError(f"{what} {path}: {error}{way_out and ': '}{way_out}")
+
+
+def _way_out(error: sqlite3.Error, busy_seconds: float) -> str:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the rest are details; none where Python itself refused
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return f"another process has been writing to it for more than {busy_seconds} seconds: end it, or try again"
+    if code == sqlite3.SQLITE_ERROR and str(error).startswith("no such"):
+        return CHANGED
+    return _WAYS_OUT.get(code, "")
