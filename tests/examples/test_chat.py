@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -258,6 +258,12 @@ async def test_a_rebuilt_timeline_is_the_same() -> None:
         entities = await ask(chat, "Explain ordinals")
         await chat.hub.rebuild_timeline("s-1")
         assert texts(await chat.hub.snapshot("s-1")) == entities
+
+
+@pytest.mark.parametrize("delay", ["fast", None, [1]], ids=repr)
+def test_a_delay_that_is_no_number_is_refused(delay: Any) -> None:
+    with pytest.raises(TypeError, match="delay is a number of seconds, not "):
+        Chat(delay=delay)
 
 
 @pytest.mark.parametrize("delay", [-1, float("nan")])

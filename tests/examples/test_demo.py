@@ -110,12 +110,21 @@ def test_a_locale_without_unicode(environ: dict[str, str], tmp_path: Path) -> No
     assert "Answer: gr?? ?" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("missing", "words"),
+    [
+        ({"libcst"}, "libcst is not installed"),
+        ({"flake8"}, "flake8 is not installed"),
+        ({"flake8", "libcst"}, "flake8 and libcst are not installed"),
+    ],
+    ids=lambda it: "-".join(sorted(it)) if isinstance(it, set) else None,
+)
 def test_without_the_linter_installed_it_says_what_to_install(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], missing: set[str], words: str
 ) -> None:
-    monkeypatch.setattr(linting, "find_spec", lambda name: None if name == "libcst" else object())
+    monkeypatch.setattr(linting, "find_spec", lambda name: None if name in missing else object())
     assert cli.main(["demo"]) == 2
-    assert "libcst is not installed:\n  pip install 'sessionstream[lint]'" in capsys.readouterr().err
+    assert f"{words}:\n  pip install 'sessionstream[lint]'" in capsys.readouterr().err
 
 
 # -- each promise, broken -----------------------------------------------------------------------------------------

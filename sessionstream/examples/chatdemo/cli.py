@@ -29,7 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
     if options.command == "demo" and (missing := linting.missing_packages()):
-        print(f"the demo also runs the linter, and {' and '.join(missing)} is not installed:", file=sys.stderr)
+        are = "is" if len(missing) == 1 else "are"
+        print(f"the demo also runs the linter, and {' and '.join(missing)} {are} not installed:", file=sys.stderr)
         print("  pip install 'sessionstream[lint]'", file=sys.stderr)
         return USAGE
     console = Console(sys.stdout)

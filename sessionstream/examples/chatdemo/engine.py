@@ -46,10 +46,13 @@ class InferenceEngine:
         tracing: whether to publish trace events, which live clients and the timeline take no notice of.
 
     Raises:
-        ValueError: the delay is negative or not a number.
+        ValueError: the delay is negative or NaN.
+        TypeError: the delay is no number.
     """
 
     def __init__(self, hub: Hub, *, delay: float = 0.05, tracing: bool = False) -> None:
+        if not isinstance(delay, int | float):
+            raise TypeError(f"delay is a number of seconds, not {delay!r}")
         if not delay >= 0:
             raise ValueError(f"delay is a number of seconds, 0 or more, not {delay!r}")
         self._hub = hub
