@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from sessionstream.errors import ProjectionError
 from sessionstream.hub.callables import projection_of
-from sessionstream.hub.reporting import copy_event
+from sessionstream.hub.copies import copy_event
 from sessionstream.hub.timeline import View
 from sessionstream.projection import (
     TimelineProjection,

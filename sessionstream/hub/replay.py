@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Final
 
 from sessionstream.errors import HistoryPruned, OrdinalConflict, words
 from sessionstream.hub.completion import Completion
+from sessionstream.hub.copies import copy_entity, copy_event
 from sessionstream.hub.lane import Inside
 from sessionstream.hub.projecting import ProjectorFailed
 from sessionstream.hub.races import win
-from sessionstream.hub.reporting import copy_event
-from sessionstream.hub.timeline import Timeline, copy_entity
+from sessionstream.hub.timeline import Timeline
 from sessionstream.observe import ErrorRecord, PipelineRecord
 from sessionstream.store import Cursors, TimelineReplacement
 

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 from sessionstream.errors import words
 from sessionstream.hub.callables import told_of
 from sessionstream.observe import ErrorObserver, ErrorRecord, PipelineObserver, PipelineRecord
-from sessionstream.schema import copy_message
-from sessionstream.types import Event, UIEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,13 +80,3 @@ class Reporter:
 
 def _observer(name: str, observer: object) -> Callable[..., None] | None:
     return None if observer is None else told_of(name, "(record)", observer)
-
-
-def copy_event(event: Event) -> Event:
-    """Return an equal event whose payload is a copy."""
-    return Event(event.name, copy_message(event.payload), event.session_id, event.ordinal, event.event_id)
-
-
-def copy_ui_event(event: UIEvent) -> UIEvent:
-    """Return an equal UI event whose payload is a copy."""
-    return UIEvent(event.name, copy_message(event.payload))

@@ -6,7 +6,7 @@ import builtins
 from typing import TYPE_CHECKING
 
 from sessionstream.errors import UnknownSchemaError
-from sessionstream.schema import copy_message
+from sessionstream.hub.copies import copy_entity
 from sessionstream.types import Snapshot, TimelineEntity, in_snapshot_order
 
 if TYPE_CHECKING:
@@ -136,19 +136,6 @@ class View:
     def list(self, kind: str = "") -> builtins.list[TimelineEntity]:
         """Return copies of the entities of one kind, or of all, in snapshot order."""
         return self._timeline.copies(kind)
-
-
-def copy_entity(entity: TimelineEntity) -> TimelineEntity:
-    """Return an equal entity whose payload is a copy."""
-    payload = entity.payload
-    return TimelineEntity(
-        entity.kind,
-        entity.id,
-        None if payload is None else copy_message(payload),
-        entity.created_ordinal,
-        entity.last_event_ordinal,
-        entity.tombstone,
-    )
 
 
 def _vanished(entity: UnreadableEntity) -> UnknownSchemaError:

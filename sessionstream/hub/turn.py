@@ -24,11 +24,11 @@ from sessionstream.errors import (
     SessionHeld,
     words,
 )
+from sessionstream.hub.copies import copy_entity, copy_event, copy_ui_event
 from sessionstream.hub.lane import Inside
 from sessionstream.hub.projecting import ProjectorFailed
 from sessionstream.hub.races import win
-from sessionstream.hub.reporting import copy_event, copy_ui_event
-from sessionstream.hub.timeline import Timeline, copy_entity
+from sessionstream.hub.timeline import Timeline
 from sessionstream.observe import ErrorKind, ErrorRecord, Mode, PipelineRecord
 from sessionstream.ordinals import assign_ordinal
 from sessionstream.store import Commit, Cursors, payload_digest
