@@ -232,15 +232,27 @@ class HydrationStore(Protocol):
         ...
 
     async def claim_command(self, session_id: str, key: str, digest: bytes, /) -> bytes | None:
-        """Claim an idempotency key durably. Return None if it was free, else the earlier claim's digest."""
+        """Claim an idempotency key durably. Return None if it was free, else the earlier claim's digest.
+
+        Raises:
+            TypeError: the session id or the key is no string, or the digest no bytes.
+        """
         ...
 
     async def release_command(self, session_id: str, key: str, /) -> None:
-        """Give a claim back, so that the key can be claimed again."""
+        """Give a claim back, so that the key can be claimed again.
+
+        Raises:
+            TypeError: the session id or the key is no string.
+        """
         ...
 
     async def record_error(self, record: ErrorRecord, /) -> None:
-        """Keep an error record, with the present time."""
+        """Keep an error record, with the present time.
+
+        Raises:
+            TypeError: it is no ErrorRecord, or a text in it is no string.
+        """
         ...
 
     async def error_records(self, session_id: str | None = None, *, limit: int | None = None) -> list[ErrorRecord]:

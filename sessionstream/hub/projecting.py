@@ -102,10 +102,10 @@ class Projections:
         ordinal: int,
         timeline: Timeline,
     ) -> None:
+        self._schemas.check_known("timeline entity", item.kind)
         key = (item.kind, check_id("timeline entity id", item.id))
         created = timeline.created_ordinal(*key)
         if item.tombstone:
-            self._schemas.check_known("timeline entity", item.kind)
             if created is None:
                 changes.pop(key, None)  # created and deleted by one event: it never was
             else:

@@ -18,10 +18,12 @@ from sessionstream.errors import (
     UnknownSchemaError,
 )
 from sessionstream.hydration.rules import (
+    check_claim,
     check_error_records,
     check_events,
     check_floor,
     check_prune,
+    check_record,
     check_registry,
     check_sessions,
     check_snapshot,
@@ -238,6 +240,7 @@ class MemoryStore:
 
     async def claim_command(self, session_id: str, key: str, digest: bytes, /) -> bytes | None:
         """Claim an idempotency key; return None, or the digest of the earlier claim."""
+        check_claim(session_id, key, digest)
         self._check_open()
         claims = self._claims.setdefault(session_id, {})
         earlier = claims.get(key)
@@ -247,6 +250,7 @@ class MemoryStore:
 
     async def release_command(self, session_id: str, key: str, /) -> None:
         """Give a claim back."""
+        check_claim(session_id, key)
         self._check_open()
         claims = self._claims.get(session_id, {})
         claims.pop(key, None)
@@ -255,6 +259,7 @@ class MemoryStore:
 
     async def record_error(self, record: ErrorRecord, /) -> None:
         """Keep an error record, with the present time."""
+        check_record(record)
         self._check_open()
         self._errors.append(replace(record, metadata=dict(record.metadata), recorded_at=datetime.now(UTC)))
 

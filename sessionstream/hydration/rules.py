@@ -6,6 +6,7 @@ from secrets import randbelow
 from typing import Final
 
 from sessionstream.errors import HistoryPruned, OrdinalConflict
+from sessionstream.observe import ErrorRecord
 from sessionstream.schema import SchemaRegistry
 from sessionstream.store import Commit, Cursors
 
@@ -119,6 +120,30 @@ def check_prune(session_id: object, before: object) -> None:
     """
     check_text("session_id", session_id)
     check_number("before", before)
+
+
+def check_claim(session_id: object, key: object, digest: object = b"") -> None:
+    """Check an idempotency key that is claimed or released.
+
+    Raises:
+        TypeError: an argument is of another type.
+    """
+    check_text("session_id", session_id)
+    check_text("key", key)
+    if not isinstance(digest, bytes):
+        raise TypeError(f"digest is bytes, not {digest!r}")
+
+
+def check_record(record: object) -> None:
+    """Check an error record that is to be kept.
+
+    Raises:
+        TypeError: it is none, or a text in it is no string.
+    """
+    if not isinstance(record, ErrorRecord):
+        raise TypeError(f"record is an ErrorRecord, not {record!r}")
+    for name in ("kind", "session_id", "event_name", "error"):
+        check_text(name, getattr(record, name))
 
 
 def check_floor(session_id: str, floor: int, *ordinals: int | None) -> None:

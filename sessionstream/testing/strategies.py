@@ -9,6 +9,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from hypothesis import strategies as st
 
+from sessionstream.hydration.rules import check_registry
 from sessionstream.ordinals import MAX_ORDINAL, SEQUENCE_LIMIT
 
 if TYPE_CHECKING:
@@ -71,15 +72,17 @@ def registered_payloads(registry: SchemaRegistry, family: Family) -> st.SearchSt
     """Pairs of a name registered in the family and a random payload for it.
 
     Raises:
-        ValueError: when drawn, if nothing is registered in the family.
+        ValueError: there is no such family; or, when drawn, nothing is registered in it.
+        TypeError: ``registry`` is no SchemaRegistry.
     """
+    check_registry(registry)
+    names = registry.names(family)
     schemas = {
         "command": registry.command_schema,
         "event": registry.event_schema,
         "ui event": registry.ui_event_schema,
         "timeline entity": registry.timeline_entity_schema,
     }[family]
-    names = registry.names(family)
     if not names:
         return st.deferred(lambda: _nothing_registered(family))
     return st.sampled_from(names).flatmap(lambda name: st.tuples(st.just(name), payloads(_known(schemas(name)))))
@@ -101,7 +104,13 @@ def payloads(message: type[M], *, max_depth: int = 3) -> st.SearchStrategy[M]:
     Numbers are finite, so that equal messages compare equal. ``Any`` holds one of protobuf's well-known
     messages; ``Timestamp`` and ``Duration`` are in their valid ranges. Messages nested deeper than ``max_depth``
     hold their required fields alone.
+
+    Raises:
+        TypeError: ``message`` is no generated message class.
     """
+    known: object = message
+    if not isinstance(known, type) or not issubclass(known, Message) or getattr(known, "DESCRIPTOR", None) is None:
+        raise TypeError(f"message is a generated message class, not {known!r}")
     return _messages(message, max_depth)
 
 

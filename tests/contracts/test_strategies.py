@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 from google.protobuf import (
@@ -17,7 +18,7 @@ from google.protobuf import (
     type_pb2,
     wrappers_pb2,
 )
-from google.protobuf.message import Message  # noqa: TC002 - read by Hypothesis
+from google.protobuf.message import Message
 from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis import strategies as st
 
@@ -130,3 +131,17 @@ def test_where_nothing_is_registered_there_is_nothing_to_draw() -> None:
 @given(payload=payloads(descriptor_pb2.UninterpretedOption, max_depth=0))
 def test_required_fields_are_set_at_any_depth(payload: Message) -> None:
     assert payload.IsInitialized()
+
+
+@pytest.mark.parametrize("message", [None, dict, chat_pb2.TokensDeltaEvent(), Message], ids=repr)
+def test_payloads_of_what_is_no_message(message: Any) -> None:
+    with pytest.raises(TypeError, match="a generated message class, not "):
+        payloads(message)
+
+
+def test_registered_payloads_of_what_is_none() -> None:
+    nobody: Any = None
+    with pytest.raises(TypeError, match="registry is a SchemaRegistry, not None"):
+        registered_payloads(nobody, "event")
+    with pytest.raises(ValueError, match="a family is 'command'"):
+        registered_payloads(SchemaRegistry(), nobody)

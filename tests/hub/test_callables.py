@@ -289,3 +289,13 @@ async def test_what_else_a_handler_returns_is_ignored() -> None:
     await app.hub.submit("s", "Say", say(), idempotency_key="k")
     await app.hub.publish(said("x"))
     await app.usable()
+
+
+@pytest.mark.parametrize("kind", [None, 5, ["Text"], "Other"], ids=repr)
+@pytest.mark.parametrize("tombstone", [True, False])
+async def test_an_entity_of_no_registered_kind(kind: Any, tombstone: bool) -> None:
+    app = App()
+    entity = TimelineEntity(kind, "1", None if tombstone else ChatMessageEntity(), tombstone=tombstone)
+    app.hub.register_timeline_projection(lambda event, session, view: [entity])
+    with pytest.raises(ProjectionError, match=r"UnknownSchemaError: timeline entity .* is not registered"):
+        await app.publish("x")

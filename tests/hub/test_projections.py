@@ -143,7 +143,7 @@ def stop() -> None:
         ([TimelineEntity("Nonsense", "1", ChatMessageEntity())], UnknownSchemaError),
         ([tombstone(kind="Nonsense")], UnknownSchemaError),
         ([TimelineEntity(not_a(5), "1", ChatMessageEntity())], UnknownSchemaError),
-        ([TimelineEntity(not_a(["Text"]), "1", ChatMessageEntity())], TypeError),
+        ([TimelineEntity(not_a(["Text"]), "1", ChatMessageEntity())], UnknownSchemaError),
         ([TimelineEntity("Text", "", ChatMessageEntity())], InvalidIdError),
         ([TimelineEntity("Text", not_a(1), ChatMessageEntity())], InvalidIdError),
         ([TimelineEntity("Text", "a\0b", ChatMessageEntity())], InvalidIdError),

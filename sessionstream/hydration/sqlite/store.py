@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from sessionstream.errors import StoreClosed, StoreError
 from sessionstream.hydration.rules import (
+    check_claim,
     check_error_records,
     check_events,
     check_prune,
+    check_record,
     check_registry,
     check_sessions,
     check_snapshot,
@@ -150,14 +152,17 @@ class SQLiteStore:
 
     async def claim_command(self, session_id: str, key: str, digest: bytes, /) -> bytes | None:
         """Claim an idempotency key; return None, or the digest of the earlier claim."""
+        check_claim(session_id, key, digest)
         return await self._write(partial(writes.claim_command, session_id=session_id, key=key, digest=digest))
 
     async def release_command(self, session_id: str, key: str, /) -> None:
         """Give a claim back."""
+        check_claim(session_id, key)
         await self._write(partial(writes.release_command, session_id=session_id, key=key))
 
     async def record_error(self, record: ErrorRecord, /) -> None:
         """Keep an error record, with the present time."""
+        check_record(record)
         await self._write(partial(writes.record_error, row=rows.error_row(record)))
 
     async def error_records(self, session_id: str | None = None, *, limit: int | None = None) -> list[ErrorRecord]:

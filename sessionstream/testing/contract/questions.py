@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from sessionstream.store import HydrationStore
-from sessionstream.testing.contract.base import ContractBase, raised_by
+from sessionstream.testing.contract.base import ContractBase, on_fresh_store, raised_by
 from sessionstream.testing.contract.records import record
 from sessionstream.testing.contract.timelines import eventful
 from sessionstream.testing.sessions import sample_registry
@@ -88,6 +89,26 @@ class QuestionContract(ContractBase):
     @pytest.mark.parametrize("argument", ["snapshot of", "events of", "sessions after", "prune", "delete"])
     def test_an_id_that_is_due_is_not_none(self, argument: str) -> None:
         self._check_refused(argument, None, TypeError, "after" if argument == "sessions after" else "session_id")
+
+    @on_fresh_store
+    async def test_claims_and_records_of_another_type_leave_no_trace(self, store: HydrationStore) -> None:
+        odd: Any
+        for odd in (None, 5, b"s", ["s"]):
+            for call in (
+                store.claim_command(odd, "key", b""),
+                store.claim_command("session", odd, b""),
+                store.release_command(odd, "key"),
+                store.release_command("session", odd),
+                store.record_error(odd),
+                store.record_error(replace(record("session", 1), session_id=odd)),
+                store.record_error(replace(record("session", 1), error=odd)),
+            ):
+                assert type(await raised_by(call)) is TypeError
+        for odd in (None, 5, "text", ["s"]):
+            assert type(await raised_by(store.claim_command("session", "key", odd))) is TypeError
+        assert await store.sessions() == []
+        assert await store.error_records() == []
+        assert await store.claim_command("session", "key", b"digest") is None
 
     @pytest.mark.parametrize("ordinals", [(0, 0), (1, 1), (3, 2)])
     def test_as_of_and_since_exclude_each_other(self, ordinals: tuple[int, int]) -> None:
