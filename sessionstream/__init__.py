@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sessionstream.bus import BusMessage, EventBus, MessageHandler, Subscription
+from sessionstream.buses.memory import MemoryBus
 from sessionstream.errors import (
     BusError,
     CommandConflict,
@@ -42,7 +44,7 @@ from sessionstream.errors import (
 from sessionstream.fanout import FanoutFunction, UIFanout
 from sessionstream.hub import CommandHandler, EventPublisher, Hub, ReplayReport, SessionMetadata
 from sessionstream.hydration.memory import MemoryStore
-from sessionstream.observe import ErrorObserver, ErrorRecord, PipelineObserver, PipelineRecord
+from sessionstream.observe import ConsumerStatus, ErrorObserver, ErrorRecord, PipelineObserver, PipelineRecord
 from sessionstream.ordinals import MAX_ORDINAL, assign_ordinal, derive_ordinal
 from sessionstream.projection import (
     ProjectionPolicies,
@@ -100,6 +102,12 @@ __all__ = [
     "StoredTimeline",
     "UnreadableEntity",
     "TimelineReplacement",
+    # buses
+    "EventBus",
+    "MemoryBus",
+    "BusMessage",
+    "MessageHandler",
+    "Subscription",
     # fan-out
     "UIFanout",
     "FanoutFunction",
@@ -108,6 +116,7 @@ __all__ = [
     "PipelineObserver",
     "ErrorRecord",
     "ErrorObserver",
+    "ConsumerStatus",
     # ordinals
     "MAX_ORDINAL",
     "derive_ordinal",

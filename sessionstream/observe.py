@@ -75,5 +75,24 @@ class ErrorRecord:
     recorded_at: datetime | None = field(default=None, compare=False)
 
 
+@dataclass(frozen=True, slots=True)
+class ConsumerStatus:
+    """What a hub's consumer is doing.
+
+    Attributes:
+        state: ``"failed"`` when it ended by itself; ``"stopped"`` before it runs and after it was shut down.
+        consumed: how many messages are in the log, those included that were there already.
+        refused: how many were recorded as errors, because they can never be events.
+        waiting: the sessions of which a message is being tried again, sorted; later ones of theirs wait behind it.
+        error: what the consumer failed of, or what one of those messages waits for; else empty.
+    """
+
+    state: Literal["running", "stopped", "failed"]
+    consumed: int = 0
+    refused: int = 0
+    waiting: tuple[str, ...] = ()
+    error: str = ""
+
+
 PipelineObserver: TypeAlias = Callable[[PipelineRecord], object]
 ErrorObserver: TypeAlias = Callable[[ErrorRecord], object]

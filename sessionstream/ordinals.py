@@ -35,8 +35,10 @@ def derive_ordinal(stream_id: str) -> int | None:
     return ordinal if sequence < SEQUENCE_LIMIT and ordinal <= MAX_ORDINAL else None
 
 
-def assign_ordinal(cursor: int, stream_id: str = "", *, session_id: str = "") -> int:
+def assign_ordinal(cursor: int, stream_id: str = "", *, session_id: str = "", limit: int = MAX_ORDINAL) -> int:
     """Return the ordinal of the event after ``cursor``: the derived one if it is higher, else cursor + 1.
+
+    A derived one above ``limit``, the highest ordinal that the store can hold, is as good as none.
 
     Raises:
         OrdinalExhausted: ``cursor`` is the highest ordinal already. ``session_id`` is only named in it.
@@ -49,8 +51,8 @@ def assign_ordinal(cursor: int, stream_id: str = "", *, session_id: str = "") ->
     1700000000000000003
     """
     derived = derive_ordinal(stream_id) if stream_id else None
-    if derived is not None and derived > cursor:
+    if derived is not None and cursor < derived <= limit:
         return derived
-    if cursor >= MAX_ORDINAL:
+    if cursor >= limit:
         raise OrdinalExhausted(session_id, cursor)
     return cursor + 1

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar, get_args, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar, cast, get_args, overload
 
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError, Message
@@ -58,6 +59,25 @@ def describe(value: object) -> str:
     if isinstance(value, Message):
         return value.DESCRIPTOR.full_name
     return f"a {type(value).__module__}.{type(value).__qualname__}"
+
+
+def load_json(text: str | bytes) -> object:
+    """Return the value of a JSON text; of protobuf JSON that is, where a key may occur but once.
+
+    Raises:
+        ValueError: it is no such text, or nested beyond reason.
+    """
+    try:
+        return json.loads(text, object_pairs_hook=_once_each)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+def _once_each(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError(f"a key occurs twice among {[key for key, _ in pairs]}")
+    return found
 
 
 def check_name(family: Family, name: object) -> str:
@@ -194,19 +214,36 @@ class SchemaRegistry:
         expected = self._expect("command", name)
         if not isinstance(data, (str, *_BINARY)):
             raise TypeError(f"command {name!r} is decoded from JSON text, as str or bytes, not {describe(data)}")
-        text = data if isinstance(data, str) else bytes(data)
         try:
-            return json_format.Parse(text, expected())
+            value = load_json(data if isinstance(data, str) else bytes(data))
+        except ValueError as error:
+            full_name = expected.DESCRIPTOR.full_name
+            raise PayloadDecodeError("command", name, expected=full_name, reason=str(error)) from error
+        return self.parse("command", name, value)
+
+    def parse(self, family: Family, name: str, value: object) -> Message:
+        """Read protobuf JSON that is parsed already, as ``json.loads`` returns it.
+
+        Raises:
+            UnknownSchemaError: nothing is registered under ``name``.
+            PayloadDecodeError: the value does not fit the message.
+            ValueError: there is no such family.
+        """
+        expected = self._expect(family, name)
+        full_name = expected.DESCRIPTOR.full_name
+        try:
+            if not isinstance(value, dict) and not full_name.startswith("google.protobuf."):
+                raise TypeError(f"a JSON object is needed, not {type(value).__name__}")
+            return json_format.ParseDict(cast("dict[str, Any]", value), expected())
         except (
             json_format.ParseError,
             ValueError,
             TypeError,
+            AttributeError,
             RecursionError,
             OverflowError,
         ) as error:
-            raise PayloadDecodeError(
-                "command", name, expected=expected.DESCRIPTOR.full_name, reason=str(error)
-            ) from error
+            raise PayloadDecodeError(family, name, expected=full_name, reason=str(error)) from error
 
     def checked_copy(self, family: Family, name: str, payload: object) -> Message:
         """Return a private copy of ``payload``, an instance of the class registered under ``name``.

@@ -169,6 +169,11 @@ class HydrationStore(Protocol):
     arguments come first.
     """
 
+    @property
+    def max_ordinal(self) -> int:
+        """The highest ordinal it can hold, at least 2**63 - 1; never changes."""
+        ...
+
     def commit(self, commit: Commit, /) -> Awaitable[None]:
         """Make a step true, all of it or nothing.
 

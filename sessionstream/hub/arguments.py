@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import Final
 
+from sessionstream.bus import EventBus
 from sessionstream.projection import ProjectionPolicies
 from sessionstream.schema import SchemaRegistry, describe
 from sessionstream.store import HydrationStore
 
-_STORE: Final = [name for name in vars(HydrationStore) if not name.startswith("_")]
+_STORE: Final = "an open store", "MemoryStore(registry) is one, and await SQLiteStore.open(…) gives one"
+_BUS: Final = "an open bus", "MemoryBus() is one"
 
 
-def check_arguments(schemas: object, store: object, policies: object, metadata: object, capacity: object) -> None:
+def check_arguments(
+    schemas: object, store: object, bus: object, policies: object, metadata: object, capacity: object
+) -> None:
     """Check what is given to ``Hub``, apart from functions that it is to tell.
 
     Raises:
@@ -20,7 +24,9 @@ def check_arguments(schemas: object, store: object, policies: object, metadata: 
     """
     _check_instance("schemas", SchemaRegistry, schemas)
     if store is not None:
-        _check_store(store)
+        _check_port("store", HydrationStore, store, *_STORE)
+    if bus is not None:
+        _check_port("bus", EventBus, bus, *_BUS)
     _check_instance("policies", ProjectionPolicies, policies)
     if metadata is not None and not callable(metadata):
         raise TypeError(f"session_metadata is a function of a session id, not {metadata!r}")
@@ -37,12 +43,11 @@ def _check_instance(name: str, cls: type, value: object) -> None:
         raise TypeError(f"{name} is a {cls.__name__}, not {value!r}")
 
 
-def _check_store(store: object) -> None:
-    if isinstance(store, type) or not hasattr(store, "commit"):
-        got = describe(store) if isinstance(store, type) else repr(store)
-        raise TypeError(
-            f"store is an open store, not {got} (MemoryStore(registry) is one, and await SQLiteStore.open(…) gives one)"
-        )
-    missing = [name for name in _STORE if not callable(getattr(store, name, None))]
+def _check_port(name: str, port: type, value: object, wanted: str, way_out: str) -> None:
+    methods = [name for name, member in vars(port).items() if not name.startswith("_") and callable(member)]
+    if isinstance(value, type) or not callable(getattr(value, methods[0], None)):
+        got = describe(value) if isinstance(value, type) else repr(value)
+        raise TypeError(f"{name} is {wanted}, not {got} ({way_out})")
+    missing = [method for method in methods if not callable(getattr(value, method, None))]
     if missing:
-        raise TypeError(f"store {store!r} is no HydrationStore: it lacks {', '.join(missing)}")
+        raise TypeError(f"{name} {value!r} is no {port.__name__}: it lacks {', '.join(missing)}")

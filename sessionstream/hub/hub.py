@@ -8,6 +8,8 @@ from sessionstream.hub import replay
 from sessionstream.hub.arguments import check_arguments
 from sessionstream.hub.callables import told_of
 from sessionstream.hub.commands import CommandHandler, Commands
+from sessionstream.hub.consumer import Consumer
+from sessionstream.hub.guard import Guard
 from sessionstream.hub.lane import refuse_reentry
 from sessionstream.hub.pipeline import Pipeline
 from sessionstream.hub.projecting import Projections
@@ -31,9 +33,10 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
+    from sessionstream.bus import EventBus
     from sessionstream.fanout import FanoutFunction, UIFanout
     from sessionstream.hub.replay import ReplayReport
-    from sessionstream.observe import ErrorObserver, PipelineObserver
+    from sessionstream.observe import ConsumerStatus, ErrorObserver, PipelineObserver
     from sessionstream.store import HydrationStore
 
 H = TypeVar("H", bound="CommandHandler")
@@ -51,6 +54,8 @@ class Hub:
         store: where sessions are kept. None keeps them in this process, in a MemoryStore of the hub's own. A store
             that is passed in is not closed by the hub.
         fanout: receives live UI events; an object with ``publish_ui``, or a function of the same arguments.
+        bus: carries events to whichever hub consumes them, instead of straight into the pipeline; while this hub
+            runs, it is one of those. A bus is not closed by the hub.
         policies: what a failing projection does to its session.
         session_metadata: ``session_metadata(session_id)``, plain or async, gives ``Session.metadata``. It is called
             once per session while the session is cached, and never persisted.
@@ -76,13 +81,14 @@ class Hub:
         *,
         store: HydrationStore | None = None,
         fanout: UIFanout | FanoutFunction | None = None,
+        bus: EventBus | None = None,
         policies: ProjectionPolicies = ProjectionPolicies(),  # noqa: B008 - frozen
         session_metadata: SessionMetadata | None = None,
         pipeline_observer: PipelineObserver | None = None,
         error_observer: ErrorObserver | None = None,
         cache_entities: int = 100_000,
     ) -> None:
-        check_arguments(schemas, store, policies, session_metadata, cache_entities)
+        check_arguments(schemas, store, bus, policies, session_metadata, cache_entities)
         self._owns_store = store is None
         self._store: HydrationStore = MemoryStore(schemas) if store is None else store
         self._sessions = SessionCache(cache_entities, session_metadata)
@@ -94,7 +100,10 @@ class Hub:
             projections=self._projections,
             policies=policies,
             report=Reporter(self._store, pipeline_observer, error_observer),
+            bus=bus,
         )
+        self._guard = Guard()
+        self._consumer = None if bus is None else Consumer(self._pipeline, bus, self._guard.fire)
         self._commands = Commands(self._pipeline)
         self.set_fanout(fanout)
 
@@ -202,6 +211,9 @@ class Hub:
         with the ordinal it has. Cancelled before its commit is handed to the store, nothing has happened; after
         that, commit and fan-out are completed before CancelledError comes out.
 
+        With a bus it returns when the bus has the event, with ordinal 0: everything else happens where it is
+        consumed, and what goes wrong there is recorded there. Cancelled meanwhile, the bus may or may not have it.
+
         Raises:
             InvalidIdError: the session id or the event id is one that no store could keep.
             ValueError: the event has an ordinal already.
@@ -214,6 +226,7 @@ class Hub:
             OrdinalExhausted: the session is out of ordinals.
             HubClosed: the hub is shut down.
             StoreError: the store failed.
+            BusError: the bus failed; it may or may not have the event.
         """
         return await self._pipeline.publish(event)
 
@@ -300,24 +313,35 @@ class Hub:
 
     # -- life --------------------------------------------------------------------------------------------------
 
+    @property
+    def consumer(self) -> ConsumerStatus | None:
+        """What the consumer of the bus is doing, or None without a bus."""
+        return None if self._consumer is None else self._consumer.status
+
     async def run(self) -> None:
-        """Start what runs in the background. A hub that was shut down stays so.
+        """Start what runs in the background: with a bus, the consumer. A hub that was shut down stays so.
 
         Raises:
             HubClosed: the hub is shut down.
+            BusError: the bus cannot be consumed.
         """
         self._pipeline.check_open()
+        if self._consumer is not None:
+            await self._consumer.start()
 
     async def shutdown(self) -> None:
         """Take nothing more, wait until what is inside the lanes is finished, and leave nothing behind.
 
-        Handlers that are still running get HubClosed when they publish next. A store that was passed in stays open.
-        Calling it again is allowed. Must not be called from inside a projection.
+        Handlers that are still running get HubClosed when they publish next. A store or a bus that was passed in
+        stays open; messages that were not begun stay in the bus. Calling it again is allowed. Must not be called
+        from inside a projection.
 
         Raises:
             LaneReentryError: a projection called.
         """
         refuse_reentry("shutdown")
+        if self._consumer is not None:
+            await self._consumer.stop()
         self._pipeline.closed = True
         await self._sessions.wait_idle()
         self._sessions.clear()
@@ -325,6 +349,13 @@ class Hub:
             await self._store.close()
 
     async def __aenter__(self) -> Hub:
+        """Run the hub for the time of the body, which is cancelled if the consumer cannot go on.
+
+        Raises:
+            HubClosed: the hub is shut down.
+            BusError: the bus cannot be consumed; or, at the end, why the consumer could not go on.
+        """
+        self._guard.enter()
         await self.run()
         return self
 
@@ -334,4 +365,10 @@ class Hub:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        cancelled = await self._guard.leave(exc)
         await self.shutdown()
+        failure = None if self._consumer is None else self._consumer.failure
+        if failure is not None and (exc is None or cancelled):
+            raise failure
+        if failure is not None and exc is not None:
+            exc.add_note(f"the hub's consumer had failed before: {failure}")

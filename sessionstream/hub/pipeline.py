@@ -6,7 +6,8 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from sessionstream.errors import HubClosed
+from sessionstream.bus import envelope
+from sessionstream.errors import BusError, HubClosed, words
 from sessionstream.hub.completion import Completion
 from sessionstream.hub.event_ids import new_event_id
 from sessionstream.hub.lane import inside, refuse_reentry
@@ -16,6 +17,7 @@ from sessionstream.types import Event, check_id
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from sessionstream.bus import EventBus
     from sessionstream.hub.projecting import Projections
     from sessionstream.hub.reporting import Reporter
     from sessionstream.hub.sessions import SessionCache
@@ -42,6 +44,7 @@ class Pipeline:
     policies: ProjectionPolicies
     report: Reporter
     fan_out: Callable[[str, int, Sequence[UIEvent]], None] | None = None
+    bus: EventBus | None = None
     closed: bool = False
     published: int = 0
 
@@ -76,14 +79,42 @@ class Pipeline:
         self.check_call("publish", event.session_id)
         draft = Event(event.name, payload, event.session_id, 0, given_id or new_event_id())
 
-        def publish(turn: Turn) -> Awaitable[int]:
-            return turn.publish(draft, given_id=bool(given_id), on_published=on_published)
+        if self.bus is None:
+            ordinal = await self.apply(draft, given_id=bool(given_id), on_published=on_published)
+        else:
+            ordinal = 0
+            await self._hand_over(draft, self.bus, on_published)
+        return Event(event.name, event.payload, event.session_id, ordinal, draft.event_id)
 
-        ordinal = await self.take_turn(event.session_id, publish)
+    async def apply(
+        self, draft: Event, *, given_id: bool, stream_id: str = "", on_published: Callable[[], None] | None = None
+    ) -> int:
+        """Log and apply a checked event that has an id; return its ordinal. Raises what ``Hub.publish`` raises."""
+
+        def publish(turn: Turn) -> Awaitable[int]:
+            return turn.publish(draft, given_id=given_id, stream_id=stream_id, on_published=on_published)
+
+        ordinal = await self.take_turn(draft.session_id, publish)
         self.published += 1
         if self.published % YIELD_EVERY == 0:
             await asyncio.sleep(0)
-        return Event(event.name, event.payload, event.session_id, ordinal, draft.event_id)
+        return ordinal
+
+    async def _hand_over(self, draft: Event, bus: EventBus, on_published: Callable[[], None] | None) -> None:
+        """Give an event to the bus, in the order in which the session's events were published here."""
+        self.check_open()
+        state = self.sessions.pin(draft.session_id)
+        try:
+            async with state.outgoing:
+                if on_published is not None:
+                    on_published()  # whether the bus has it cannot be known when this fails
+                await bus.publish(envelope(draft))
+        except BusError:
+            raise
+        except Exception as error:
+            raise BusError(f"the bus failed to take event {draft.name!r}: {words(error)}") from error
+        finally:
+            self.sessions.unpin(state)
 
     async def session(self, session_id: str) -> Session:
         """Return the session's value, metadata loaded.

@@ -23,6 +23,7 @@ class SessionState:
 
     Attributes:
         session: None until its metadata is loaded.
+        outgoing: the lane of events on their way to a bus, which must not wait for those that come from it.
         timeline: None until loaded from the store. It was right once, at its ordinal and epoch.
         current: whether nobody else is known to have moved the session since.
         event_cursor: means something only while the timeline is current.
@@ -30,12 +31,25 @@ class SessionState:
             that event again, and the same words need not be recorded again.
     """
 
-    __slots__ = ("current", "event_cursor", "id", "lane", "loading", "pins", "session", "timeline", "told", "weight")
+    __slots__ = (
+        "current",
+        "event_cursor",
+        "id",
+        "lane",
+        "loading",
+        "outgoing",
+        "pins",
+        "session",
+        "timeline",
+        "told",
+        "weight",
+    )
 
     def __init__(self, session_id: str) -> None:
         self.id = session_id
         self.lane = Lane()
         self.loading = asyncio.Lock()
+        self.outgoing = Lane()
         self.session: Session | None = None
         self.timeline: Timeline | None = None
         self.current = False

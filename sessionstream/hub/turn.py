@@ -116,13 +116,15 @@ class Turn:
     completion: Completion
     resumed: int = 0
 
-    async def publish(self, draft: Event, *, given_id: bool, on_published: Callable[[], None] | None) -> int:
+    async def publish(
+        self, draft: Event, *, given_id: bool, stream_id: str, on_published: Callable[[], None] | None
+    ) -> int:
         """Log one event and apply it; return its ordinal, or the one it already has.
 
         Raises:
             ProjectionError, SessionHeld, EventConflict, OrdinalExhausted, StoreError: as ``Hub.publish``.
         """
-        return await win(lambda: self._publish_once(draft, given_id, on_published))
+        return await win(lambda: self._publish_once(draft, given_id, stream_id, on_published))
 
     async def load(self) -> Timeline:
         """Return the session's timeline, from the store unless the cached one is current."""
@@ -174,7 +176,9 @@ class Turn:
             await asyncio.sleep(0)  # a store in memory and plain projections wait for nothing: let others run
         return None
 
-    async def _publish_once(self, draft: Event, given_id: bool, on_published: Callable[[], None] | None) -> int:
+    async def _publish_once(
+        self, draft: Event, given_id: bool, stream_id: str, on_published: Callable[[], None] | None
+    ) -> int:
         store, state = self.pipeline.store, self.state
         # The cursors first: whoever logs this very id after they were read makes our commit a lost race.
         timeline = await self.load()
@@ -192,7 +196,9 @@ class Turn:
             if logged.ordinal > timeline.ordinal and hold is not None:
                 raise SessionHeld(_with_ordinal(draft, logged.ordinal), hold.ordinal) from hold.error
             return logged.ordinal
-        event = _with_ordinal(draft, assign_ordinal(state.event_cursor, session_id=state.id))
+        event = _with_ordinal(
+            draft, assign_ordinal(state.event_cursor, stream_id, session_id=state.id, limit=store.max_ordinal)
+        )
         step = Step("live", event, timeline.ordinal)
         if hold is not None:
             step.failure = SessionHeld(copy_event(event), hold.ordinal)

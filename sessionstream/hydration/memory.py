@@ -163,6 +163,11 @@ class MemoryStore:
         self._errors: list[ErrorRecord] = []
         self._closed = False
 
+    @property
+    def max_ordinal(self) -> int:
+        """The highest ordinal there is."""
+        return MAX_ORDINAL
+
     def commit(self, commit: Commit, /) -> asyncio.Future[None]:
         """Make a step true before returning; what stands in its way is raised where the future is awaited."""
         outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()

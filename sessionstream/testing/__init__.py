@@ -59,6 +59,7 @@ pytest.register_assert_rewrite(
     "sessionstream.testing.contract", "sessionstream.testing.ordinal_machine", "sessionstream.testing.store_machine"
 )
 
+from sessionstream.testing.bus_contract import BusContract  # noqa: E402
 from sessionstream.testing.ordinal_machine import OrdinalMachine  # noqa: E402
 from sessionstream.testing.recorders import RecordingFanout, RecordingObserver  # noqa: E402
 from sessionstream.testing.sessions import SessionWriter, drop, put, sample_registry  # noqa: E402
@@ -80,6 +81,8 @@ __all__ = [
     "sample_registry",
     "put",
     "drop",
+    # buses
+    "BusContract",
     # ordinals
     "OrdinalMachine",
     # strategies

@@ -64,6 +64,8 @@ PROMISED = [
 
 INTERNAL = {
     "check_id",
+    "deprecated",
+    "load_json",
     "in_snapshot_order",
     "check_name",
     "copy_message",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from itertools import count
 from typing import Any, TypeVar, cast
 
 from sessionstream import (
@@ -102,6 +103,15 @@ async def soon(awaitable: Awaitable[T]) -> T:
     """Await what must not hang."""
     async with asyncio.timeout(PATIENCE):
         return await awaitable
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Let others run until a condition holds."""
+    async with asyncio.timeout(PATIENCE):
+        for _ in count():
+            if condition():
+                return
+            await asyncio.sleep(0)
 
 
 async def settle(rounds: int = 20) -> None:
@@ -222,6 +232,10 @@ class Store:
         self._late_failures: dict[str, list[BaseException]] = {}
         self._hooks: dict[str, list[Callable[[], Awaitable[object]]]] = {}
         self._working: set[asyncio.Task[None]] = set()
+
+    @property
+    def max_ordinal(self) -> int:
+        return self.inner.max_ordinal
 
     def stop_before(self, method: str) -> Gate:
         """Stop the next call of a method that is not stopped yet, before it does anything."""

@@ -364,7 +364,7 @@ class Copies:
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.count = 0
-        for module in ("hub.timeline", "hub.reporting", "hydration.memory"):
+        for module in ("hub.copies", "hydration.memory"):
             patch.setattr(f"sessionstream.{module}.copy_message", self.copy)
 
     def copy(self, message: ChatMessageUpdate) -> ChatMessageUpdate:

@@ -110,6 +110,11 @@ class SQLiteStore:
         check_registry(registry)
         return Opening(Database.at(path, synchronous), registry)
 
+    @property
+    def max_ordinal(self) -> int:
+        """The highest integer of SQLite."""
+        return rows.MAX_STORED
+
     def commit(self, commit: Commit, /) -> asyncio.Future[None]:
         """Hand a step to the writer; its outcome is the future's, and cancelling that changes nothing."""
         try:

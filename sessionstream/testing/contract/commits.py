@@ -9,6 +9,7 @@ from typing import TypeVar
 import pytest
 
 from sessionstream.errors import EventConflict, OrdinalConflict, StoreError
+from sessionstream.ordinals import MAX_ORDINAL
 from sessionstream.store import Commit, Cursors, HydrationStore
 from sessionstream.testing.contract.base import ContractBase, on_fresh_store, raised_by
 from sessionstream.testing.sessions import SessionWriter, drop, put
@@ -165,6 +166,7 @@ class CommitContract(ContractBase):
     @on_fresh_store
     async def test_a_store_holds_ordinals_of_63_bits(self, store: HydrationStore) -> None:
         writer = SessionWriter(store)
+        assert 2**63 - 1 <= store.max_ordinal <= MAX_ORDINAL
         for ordinal in (2**31, 2**53 + 1, 2**63 - 1):
             await writer.log(put("a", str(ordinal)), ordinal=ordinal)
         await self._unchanged(writer)

@@ -1,0 +1,162 @@
+"""The EventBus port: how events travel between processes, and what they look like on the way.
+
+With a bus, ``Hub.publish`` hands an event over without an ordinal. Whichever hub consumes it gives it one, logs it
+and projects it. A bus delivers at least once and keeps the order of each session; the event id, which travels with
+the event, makes what arrives twice count once. ``sessionstream.testing.BusContract`` is this page as a test suite.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
+
+from google.protobuf import json_format
+
+from sessionstream.errors import BusError, InvalidIdError, SchemaError
+from sessionstream.schema import check_name, load_json
+from sessionstream.types import Event, check_id
+
+if TYPE_CHECKING:
+    from sessionstream.schema import SchemaRegistry
+
+TOPIC: Final = "sessionstream.events"
+"""The topic, stream or subject of events, where a broker has such names."""
+
+EVENT_NAME: Final = "sessionstream_event_name"
+SESSION_ID: Final = "sessionstream_session_id"
+PARTITION_KEY: Final = "sessionstream_partition_key"
+PUBLISHED_ORDINAL: Final = "sessionstream_published_ordinal"
+STREAM_ID: Final = "sessionstream_stream_id"
+EVENT_ID: Final = "sessionstream_event_id"
+
+
+@dataclass(frozen=True, slots=True)
+class BusMessage:
+    """A message as a bus carries it.
+
+    Attributes:
+        body: the envelope: JSON with ``name``, ``sessionId`` and ``payload``.
+        metadata: names the event, its session and its id without a look into the body. A bus adds the stream id
+            where its broker has one.
+        key: messages of one key stay in order. It is the session id.
+        message_id: what the bus knows the message by: the same at every delivery, another for every message.
+    """
+
+    body: bytes
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    key: str = ""
+    message_id: str = ""
+
+
+MessageHandler: TypeAlias = Callable[[BusMessage], Awaitable[None]]
+
+
+class Subscription(Protocol):
+    """A handler that is being given messages."""
+
+    async def wait(self) -> None:
+        """Return when the subscription is closed.
+
+        Raises:
+            BusError: it ended by itself: the handler raised, or the broker is gone for good.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Start no more messages, and return when those that were started are finished. Twice is allowed."""
+        ...
+
+
+class EventBus(Protocol):
+    """Carries messages from publishers to subscribers, at least once, each key in order.
+
+    A message belongs to one subscriber at a time and is done when the handler returns. Until then it is the bus's:
+    when the handler raises, the subscription ends, and the message goes to another subscriber or to the next one,
+    before all later ones of its key. Messages of one key never overlap; those of different keys do not wait for
+    each other, up to a limit of the bus. What is published while nobody subscribes is kept.
+    """
+
+    async def publish(self, message: BusMessage, /) -> None:
+        """Return when the bus has the message.
+
+        Raises:
+            BusError: it may or may not have it.
+        """
+        ...
+
+    async def subscribe(self, handler: MessageHandler, /) -> Subscription:
+        """Give messages to ``handler`` from now on.
+
+        Raises:
+            BusError: the bus is closed, or its broker cannot be reached.
+        """
+        ...
+
+
+class EnvelopeError(BusError):
+    """A message that is no envelope: nothing of it can be published.
+
+    Attributes:
+        session_id, event_name: as far as they are known, else empty.
+    """
+
+    def __init__(self, reason: str, *, session_id: str = "", event_name: str = "") -> None:
+        super().__init__(f"this message carries no event: {reason}")
+        self.session_id = session_id
+        self.event_name = event_name
+
+
+def envelope(event: Event, *, partition_key: str = "") -> BusMessage:
+    """Return the message that carries an event, which has its id and a registered payload."""
+    body = {
+        "name": event.name,
+        "sessionId": event.session_id,
+        "payload": json_format.MessageToDict(event.payload),
+    }
+    metadata = {
+        EVENT_NAME: event.name,
+        SESSION_ID: event.session_id,
+        PARTITION_KEY: partition_key or event.session_id,
+        PUBLISHED_ORDINAL: str(event.ordinal),
+        EVENT_ID: event.event_id,
+    }
+    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    return BusMessage(text.encode(), MappingProxyType(metadata), metadata[PARTITION_KEY], event.event_id)
+
+
+def read_envelope(message: BusMessage, schemas: SchemaRegistry) -> Event:
+    """Return the event that a message carries: with an id, without an ordinal.
+
+    The id is that of the metadata. A message of foreign origin has none there: it is known by its place in the
+    stream, or by what the bus calls it.
+
+    Raises:
+        EnvelopeError: the message is no event of this registry; the cause says more where there is one.
+    """
+    try:
+        body = load_json(message.body)
+    except ValueError as error:
+        raise EnvelopeError(f"its body is not JSON: {error}") from error
+    if not isinstance(body, dict):
+        raise EnvelopeError(f"its body is a JSON {type(body).__name__}, not an object")
+    name, session_id = body.get("name"), body.get("sessionId")
+    try:
+        checked_name = check_name("event", name)
+        payload = schemas.parse("event", checked_name, body.get("payload", {}))
+        checked_session = check_id("session id", session_id)
+        return Event(checked_name, payload, checked_session, 0, check_id("event id", _event_id(message)))
+    except (InvalidIdError, SchemaError) as error:
+        raise EnvelopeError(str(error), session_id=_known(session_id), event_name=_known(name)) from error
+
+
+def _event_id(message: BusMessage) -> str:
+    stream_id = message.metadata.get(STREAM_ID)
+    return message.metadata.get(EVENT_ID) or (f"stream:{stream_id}" if stream_id else message.message_id)
+
+
+def _known(value: object) -> str:
+    """Return a text that a store can keep, or an empty one."""
+    return value.encode(errors="replace").decode() if isinstance(value, str) else ""

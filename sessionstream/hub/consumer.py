@@ -1,0 +1,148 @@
+"""The consumer: takes events from a bus, gives them ordinals, and carries them through the pipeline.
+
+A message is finished with when its event is in the log (whether or not its session is held), or when it is recorded
+as one that can never be an event. Anything else, a store that fails above all, is tried again until it works: only
+that session waits meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from sessionstream.bus import STREAM_ID, EnvelopeError, read_envelope
+from sessionstream.errors import (
+    BusError,
+    EventConflict,
+    HubClosed,
+    OrdinalExhausted,
+    ProjectionError,
+    SessionHeld,
+    StoreClosed,
+    words,
+)
+from sessionstream.hub.completion import Completion
+from sessionstream.observe import ConsumerStatus, ErrorRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sessionstream.bus import BusMessage, EventBus, Subscription
+    from sessionstream.hub.pipeline import Pipeline
+    from sessionstream.observe import ErrorKind
+    from sessionstream.types import Event
+
+FIRST_PAUSE: Final = 0.05
+"""Seconds before something is tried again for the first time; doubled each time."""
+
+LONGEST_PAUSE: Final = 5.0
+"""Seconds between two attempts at most."""
+
+
+class Consumer:
+    """Consumes a bus between ``start`` and ``stop``."""
+
+    def __init__(self, pipeline: Pipeline, bus: EventBus, on_failure: Callable[[], None]) -> None:
+        self._pipeline = pipeline
+        self._bus = bus
+        self._on_failure = on_failure
+        self._subscription: Subscription | None = None
+        self._watching: asyncio.Task[None] | None = None
+        self._stopping = asyncio.Event()
+        self._waiting: dict[str, str] = {}
+        self._consumed = 0
+        self._refused = 0
+        self.failure: BusError | None = None
+
+    @property
+    def status(self) -> ConsumerStatus:
+        """What it is doing now."""
+        facts = self._consumed, self._refused, tuple(sorted(self._waiting))
+        if self.failure is not None:
+            return ConsumerStatus("failed", *facts, words(self.failure))
+        error = next(iter(self._waiting.values()), "")
+        return ConsumerStatus("stopped" if self._subscription is None else "running", *facts, error)
+
+    async def start(self) -> None:
+        """Subscribe; nothing happens if it has.
+
+        Raises:
+            BusError: the bus does not let it.
+        """
+        if self._subscription is None and self.failure is None:
+            self._subscription = await self._bus.subscribe(self._consume)
+            self._watching = asyncio.create_task(self._watch(self._subscription))
+
+    async def stop(self) -> None:
+        """Finish the messages that were begun, and leave the others to the bus."""
+        self._stopping.set()
+        if self._subscription is not None and self._watching is not None:
+            await self._subscription.close()
+            await self._watching
+            self._subscription = None
+
+    async def _watch(self, subscription: Subscription) -> None:
+        try:
+            await subscription.wait()
+        except BusError as error:
+            self._fail(error)
+        except Exception as error:  # noqa: BLE001 - a bus that breaks its word has failed all the same
+            self._fail(BusError(f"the bus failed: {words(error)}"), error)
+
+    def _fail(self, failure: BusError, cause: Exception | None = None) -> None:
+        if cause is not None:
+            failure.__cause__ = cause
+        if not self._stopping.is_set():
+            self.failure = failure
+            self._on_failure()
+
+    async def _consume(self, message: BusMessage) -> None:
+        """Return when the message needs no further delivery.
+
+        Raises:
+            StoreClosed, HubClosed: there is nothing left to consume it with.
+            Exception: what stood in its way when it was told to stop.
+        """
+        try:
+            draft = read_envelope(message, self._pipeline.schemas)
+        except EnvelopeError as error:
+            await self._refuse("decode", message, error, error.session_id, error.event_name)
+            return
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                await self._carry(draft, message)
+                break
+            except (StoreClosed, HubClosed):
+                raise
+            except Exception as error:
+                self._waiting[draft.session_id] = words(error)
+                if await self._stopped_within(pause):
+                    raise
+                pause = min(2 * pause, LONGEST_PAUSE)
+        self._waiting.pop(draft.session_id, None)
+
+    async def _carry(self, draft: Event, message: BusMessage) -> None:
+        try:
+            await self._pipeline.apply(draft, given_id=True, stream_id=message.metadata.get(STREAM_ID, ""))
+        except (EventConflict, OrdinalExhausted) as error:
+            await self._refuse("ordinal", message, error, draft.session_id, draft.name)
+        except (ProjectionError, SessionHeld):
+            self._consumed += 1  # it is in the log, and the session's state is recorded there
+        else:
+            self._consumed += 1
+
+    async def _refuse(
+        self, kind: ErrorKind, message: BusMessage, error: Exception, session_id: str, event_name: str
+    ) -> None:
+        self._refused += 1
+        record = ErrorRecord(kind, session_id, 0, event_name, words(error), message.body, dict(message.metadata))
+        await self._pipeline.report.error(record, Completion())
+
+    async def _stopped_within(self, seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+        except TimeoutError:
+            return False
+        return True
