@@ -104,8 +104,8 @@ def check_identity(db: sqlite3.Connection, path: str) -> int:
     """Return the file's version, 0 for an empty file, without changing anything.
 
     Raises:
-        StoreError: the file is another application's, or from a newer version of this one, or lacks what it says
-            it has.
+        StoreError: the file is another application's, or from a newer version of this one, or says a version
+            that never was.
     """
     application = db.execute("PRAGMA application_id").fetchone()[0]
     version = int(db.execute("PRAGMA user_version").fetchone()[0])
@@ -125,8 +125,6 @@ def check_identity(db: sqlite3.Connection, path: str) -> int:
         raise StoreError(
             f"{path} says that it is schema {version}, which no version of sessionstream has written: {CHANGED}"
         )
-    if version == VERSION:
-        _check_tables(db, path)
     return version
 
 
@@ -141,9 +139,10 @@ def migrate(db: sqlite3.Connection, path: str) -> None:
     """Bring the file to the present version, in one transaction.
 
     Raises:
-        StoreError: the file turned out to be another's, or newer.
+        StoreError: the file turned out to be another's, or newer, or it lacks a table.
     """
     if check_identity(db, path) == VERSION:
+        _check_tables(db, path)  # here, not while looking: that may see a file that another process is just filling
         return
     db.execute("BEGIN IMMEDIATE")
     try:
