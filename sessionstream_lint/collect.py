@@ -49,6 +49,8 @@ SHRINKING = {
     "__delitem__": "key",
 }  # fmt: skip
 MAX_GUARDS = 8
+# Context managers in whose body an error is expected.
+EXPECTING = {"raises", "assertRaises", "assertRaisesRegex", "suppress"}
 
 Guards = tuple[Guard, ...]
 
@@ -63,6 +65,7 @@ class _Collector:
     def __init__(self, module: Module) -> None:
         self.module = module
         self.order = 0
+        self.guarding = 0
         self.stack: list[tuple[Any, ...]] = []
 
     def run(self, tree: s.Node) -> None:
@@ -185,7 +188,8 @@ class _Collector:
 
     def attempt(self, shape: s.Try, block: Block) -> None:
         arms = [self.arm(block)]
-        steps: list[tuple[Any, ...]] = [(self.body, (*shape.body, *shape.orelse), arms[0])]
+        body = [(self.body, (*shape.body, *shape.orelse), arms[0])]
+        steps: list[tuple[Any, ...]] = self.guard(body) if any(map(_is_narrow, shape.handlers)) else body
         for handler in shape.handlers:
             arm = self.arm(block)
             arm.torn = arms[0]
@@ -204,7 +208,16 @@ class _Collector:
             steps.append((self.expression, manager, block))
             if target is not None:
                 steps.append((self.bind, target, Entered(manager), block))
-        self.later(*steps, (self.statements, shape.body, block))
+        body = [(self.statements, shape.body, block)]
+        expecting = any(_last_name(manager) in EXPECTING for manager, _ in shape.items)
+        self.later(*steps, *(self.guard(body) if expecting else body))
+
+    def guard(self, steps: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+        """Note of the calls in these steps that an error of theirs is expected or handled."""
+        return [(self.guarded, 1), *steps, (self.guarded, -1)]
+
+    def guarded(self, change: int) -> None:
+        self.guarding += change
 
     def match(self, shape: s.Match, block: Block) -> None:
         self.later((self.expression, shape.subject, block), (self.matched, shape, block))
@@ -339,7 +352,7 @@ class _Collector:
         self.expressions(tuple(shape.parts()), block, guards)
 
     def called(self, node: s.Node, shape: s.Call, block: Block, guards: Guards) -> None:
-        self.module.calls.append(CallSite(node, shape, block.here(guards)))
+        self.module.calls.append(CallSite(node, shape, block.here(guards), self.guarding > 0))
         func = s.view(shape.func)
         key = s.dotted(func.value) if isinstance(func, s.Attribute) and func.attr in _CHANGING else None
         if isinstance(func, s.Attribute) and key is not None:
@@ -527,6 +540,18 @@ class _Collector:
 
 def _more(guards: Guards, guard: Guard) -> Guards:
     return (*guards[-MAX_GUARDS:], guard)
+
+
+def _is_narrow(handler: s.Handler) -> bool:
+    """Say whether a handler waits for something in particular, not for whatever may go wrong."""
+    return handler.type is not None and _last_name(handler.type) not in ("Exception", "BaseException")
+
+
+def _last_name(node: s.Node) -> str:
+    """The last identifier of a name, or of what is called."""
+    shape = s.view(node)
+    func = s.view(shape.func) if isinstance(shape, s.Call) else shape
+    return func.attr if isinstance(func, s.Attribute) else func.id if isinstance(func, s.Name) else ""
 
 
 def _expression(source: Source) -> s.Node | None:

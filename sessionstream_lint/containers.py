@@ -12,6 +12,7 @@ from sessionstream_lint.scopes import Site
 from sessionstream_lint.values import (
     NONE,
     Alternatives,
+    Computed,
     External,
     Instance,
     Klass,
@@ -290,11 +291,18 @@ def comprehension(ev: Evaluator, shape: s.Comprehension, site: Site) -> Values:
     return (Many(shape.kind, values),)
 
 
+METHODS_OF_STRINGS = {
+    "capitalize", "casefold", "center", "expandtabs", "format", "format_map", "join", "ljust", "lower", "lstrip",
+    "removeprefix", "removesuffix", "replace", "rjust", "rstrip", "strip", "swapcase", "title", "translate", "upper",
+    "zfill",
+}  # fmt: skip
 METHODS_OF_ELEMENTS = {"pop", "popleft", "__getitem__", "__next__"}
 
 
 def method(ev: Evaluator, value: Value, name: str, args: tuple[Values, ...]) -> Values:
-    """Return what a method of a container gives."""
+    """Return what a method of a container or string gives."""
+    if isinstance(value, Computed | Literal):
+        return (Computed("a call"),) if name in METHODS_OF_STRINGS else ()
     if isinstance(value, Table | Mapping):
         return _method_of_dict(value, name, args)
     if name in METHODS_OF_ELEMENTS:

@@ -11,13 +11,14 @@ from sessionstream_lint import gate, syntax_ast
 from sessionstream_lint import syntax as s
 from sessionstream_lint.collect import collect
 from sessionstream_lint.evaluate import Evaluator
+from sessionstream_lint.options import Options
 from sessionstream_lint.registrations import Registrations
 from sessionstream_lint.resolve import Project
-from sessionstream_lint.rules import RULES, UNREADABLE
-from sessionstream_lint.rules.sst001_struct_payload import Finding
+from sessionstream_lint.rules import RULES, UNREADABLE, Finding, Rule
 from sessionstream_lint.scopes import CallSite, Module
 from sessionstream_lint.syntax import Node
 
+EVERYTHING = Options(select=("SST",))
 EXPLAIN = "sessionstream-lint --explain"
 MAX_NESTING = 200
 INSTALL = "pip install 'sessionstream[lint]'"
@@ -39,22 +40,29 @@ class Diagnostic:
 
 
 def check(
-    source: str, path: str, tree: ast.Module | None = None, roots: tuple[str, ...] = (), reader: str = "libcst"
+    source: str,
+    path: str,
+    tree: ast.Module | None = None,
+    options: Options = EVERYTHING,
+    reader: str = "libcst",
 ) -> list[Diagnostic]:
     """Return the findings of one file, sorted; never raises, whatever the input.
 
-    ``tree`` spares a parse when the caller has one. ``reader`` "ast" does without libcst.
+    ``tree`` spares a parse when the caller has one. Only the rules that ``options`` want are run; SST900 is reported
+    whenever it applies. ``reader`` "ast" does without libcst.
     """
     if not gate.concerns(source):
         return []
+    source = source.removeprefix("\ufeff")
     try:
-        return _check(source, path, tree, roots, reader)
+        return _check(source, path, tree, options, reader)
     except Exception as error:  # noqa: BLE001 - an exception in a plugin would abort the whole run
         return [_failure(source, f"this file could not be analysed ({type(error).__name__}: {_short(error)})")]
 
 
-def _check(source: str, path: str, tree: ast.Module | None, roots: tuple[str, ...], reader: str) -> list[Diagnostic]:
-    project = Project(path, roots)
+def _check(source: str, path: str, tree: ast.Module | None, options: Options, reader: str) -> list[Diagnostic]:
+    project = Project(path, tuple(str(root) for root in options.src_roots))
+    rules = [rule for rule in RULES if options.wants(rule.CODE)]
     mentions = gate.mentions(source)
     # What ast refuses libcst must not even see: deep enough, it takes the interpreter with it.
     tree = tree or parse(source)
@@ -65,13 +73,13 @@ def _check(source: str, path: str, tree: ast.Module | None, roots: tuple[str, ..
         except ImportError:
             extra = [_failure(source, f"libcst is not installed, so the simpler reader was used: {INSTALL}")]
         else:
-            found = _with_libcst(syntax_cst.parse, source, project, mentions)
+            found = _with_libcst(syntax_cst.parse, source, project, rules, mentions)
             placed = None if found is None else _place(found, tree, project, source)
             if placed is not None:
                 return placed
-    findings = _rules(collect(tree, project.module()), project, mentions)
+    findings = _apply(rules, collect(tree, project.module()), project, mentions)
     lines = split_lines(source)
-    return sorted([*extra, *(_diagnostic(finding, finding.payload.node, lines) for finding in findings)])
+    return sorted([*extra, *(_diagnostic(finding, finding.node, lines) for finding in findings)])
 
 
 def _is_deep(tree: ast.Module) -> bool:
@@ -90,11 +98,13 @@ class _Found:
     finding: Finding
 
 
-def _with_libcst(parser: Callable[[str], Node], source: str, project: Project, mentions: int) -> list[_Found] | None:
+def _with_libcst(
+    parser: Callable[[str], Node], source: str, project: Project, rules: list[Rule], mentions: int
+) -> list[_Found] | None:
     """Return the findings as libcst sees the file; None when it cannot read it."""
     try:
         module = collect(parser(source), project.module())
-        return [_Found(module, finding) for finding in _rules(module, project, mentions)]
+        return [_Found(module, finding) for finding in _apply(rules, module, project, mentions)]
     except Exception:  # noqa: BLE001 - libcst raises many things on source that compiles: ast decides
         return None
 
@@ -106,9 +116,9 @@ def parse(source: str) -> ast.Module:
         return syntax_ast.parse(source)
 
 
-def _rules(module: Module, project: Project, mentions: int) -> list[Finding]:
+def _apply(rules: list[Rule], module: Module, project: Project, mentions: int) -> list[Finding]:
     registrations = Registrations(module, Evaluator(module, project), mentions)
-    found = {(rule.CODE, id(one.payload.node)): one for rule in RULES for one in rule.check(registrations)}
+    found = {(rule.CODE, id(one.node)): one for rule in rules for one in rule.check(registrations)}
     return list(found.values())
 
 
@@ -122,7 +132,7 @@ def _place(found: list[_Found], tree: ast.Module, project: Project, source: str)
     module, twin = found[0].module, collect(tree, project.module())
     if len(twin.calls) != len(module.calls):
         return None
-    wanted = {id(one.finding.payload.node) for one in found}
+    wanted = {id(one.finding.node) for one in found}
     places: dict[int, Node] = {}
     for call, other in zip(module.calls, twin.calls, strict=True):
         if not _pair(call, other, wanted, places):
@@ -130,7 +140,7 @@ def _place(found: list[_Found], tree: ast.Module, project: Project, source: str)
     if len(places) != len(wanted):
         return None
     lines = split_lines(source)
-    return sorted(_diagnostic(one.finding, places[id(one.finding.payload.node)], lines) for one in found)
+    return sorted(_diagnostic(one.finding, places[id(one.finding.node)], lines) for one in found)
 
 
 def _pair(call: CallSite, other: CallSite, wanted: set[int], places: dict[int, Node]) -> bool:

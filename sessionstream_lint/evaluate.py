@@ -20,6 +20,7 @@ from sessionstream_lint.resolve import Project
 from sessionstream_lint.scopes import Module, Scope, Site
 from sessionstream_lint.values import (
     Alternatives,
+    Computed,
     External,
     File,
     Given,
@@ -287,7 +288,14 @@ class Evaluator:
             left = self.evaluate(shape.left, site)
             if not any(isinstance(value, Table | Sequence | Many | Mapping) for value in left):
                 return (Alternatives(node, site),)
-        return containers.added(self, self.evaluate(shape.left, site), self.evaluate(shape.right, site))
+        left, right = self.evaluate(shape.left, site), self.evaluate(shape.right, site)
+        values = () if shape.op == "%" else containers.added(self, left, right)
+        if shape.op != "|" and any(_is_string(value) for value in (*left, *right)):
+            return (*values, Computed("a concatenation" if shape.op == "+" else "the operator %"))
+        return values
+
+    def _formatted(self, node: s.Node, shape: s.Formatted, site: Site) -> Values:
+        return (Computed("an f-string"),)
 
     def _walrus(self, node: s.Node, shape: s.Walrus, site: Site) -> Values:
         return self.evaluate(shape.value, site)
@@ -315,8 +323,13 @@ class Evaluator:
         s.Conditional: _conditional,
         s.Boolean: _boolean,
         s.Binary: _binary,
+        s.Formatted: _formatted,
         s.Walrus: _walrus,
         s.Await: _awaited,
         s.Lambda: _lambda,
         s.Comprehension: _comprehension,
     }
+
+
+def _is_string(value: Value) -> bool:
+    return isinstance(value, Computed) or (isinstance(value, Literal) and isinstance(value.value, str))

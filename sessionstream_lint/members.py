@@ -13,6 +13,7 @@ from sessionstream_lint.resolve import canonical
 from sessionstream_lint.scopes import Binding, Scope
 from sessionstream_lint.values import (
     Bound,
+    Computed,
     External,
     File,
     Instance,
@@ -62,7 +63,7 @@ def _of(ev: Evaluator, value: Value, attr: str) -> Values:
             return (value,)
         case Sequence(_, items, names) if attr in names:
             return items[names.index(attr)]
-        case Sequence() | Many() | Table() | Mapping() | Literal():
+        case Sequence() | Many() | Table() | Mapping() | Literal() | Computed():
             return (Bound(value, External(f"builtins.container.{attr}")),)
         case Routine() if attr == "__wrapped__":
             return (value,)

@@ -10,12 +10,16 @@ from sessionstream_lint.flow import Guards
 from sessionstream_lint.scopes import Guard, Key, Removal, Site
 from sessionstream_lint.values import (
     NONE,
+    Computed,
     External,
     Instance,
     Klass,
     Literal,
+    Many,
+    Mapping,
     Sequence,
     Symbol,
+    Table,
     Value,
     Values,
     union,
@@ -148,9 +152,27 @@ def _meet(ev: Evaluator, value: Value, wanted: Values) -> Values:
     return tuple(other for other in wanted if _is(ev, other, value))
 
 
+def _builtin(value: Value) -> tuple[External, ...]:
+    """Return the classes of a value that is written out."""
+    match value:
+        case Literal(constant):
+            return tuple(External(f"builtins.{one.__name__}") for one in type(constant).__mro__)
+        case Computed():
+            return (External("builtins.str"),)
+        case Table() | Mapping():
+            return External("builtins.dict"), External("typing.Mapping"), External("typing.MutableMapping")
+        case Sequence(kind, _) | Many(kind, _) if kind in ("list", "tuple"):
+            return External(f"builtins.{kind}"), External("typing.Sequence"), External("typing.Iterable")
+        case _:
+            return ()
+
+
 def _is(ev: Evaluator, value: Value, other: Value) -> bool:
-    if isinstance(value, Literal) or isinstance(other, Literal):
+    if isinstance(other, Literal):
         return value == other
+    builtin = _builtin(value)
+    if builtin:
+        return isinstance(other, Instance) and other.of in builtin
     if not isinstance(value, Instance) or not isinstance(other, Instance):
         return False
     if isinstance(value.of, External):

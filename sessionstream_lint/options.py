@@ -1,11 +1,16 @@
-"""What can be configured: which codes are reported, and where the project's modules are."""
+"""What can be configured: which codes are reported, where the project's modules are, what is left out."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 _CODE = re.compile(r"[A-Z]{1,3}[0-9]{0,3}", re.ASCII)
+
+# Rules that are off until a code or prefix of theirs is selected; docs/decisions/0011 says why these.
+OPT_IN = frozenset({"SST002", "SST003"})
 
 # Directories that hold no source of the project.
 EXCLUDED = (
@@ -20,29 +25,62 @@ class UsageError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Codes are given by prefix; with none selected everything is, less what is ignored.
+    """Codes are given by prefix; with none selected every rule that is not opt-in is, less what is ignored.
 
-    Of two prefixes that fit, the longer decides, and ``ignore`` when both are the same.
+    Of two prefixes that fit, the longer decides, and ``ignore`` when both are the same. ``src_roots`` are absolute
+    directories; with none, imports are looked for where the outermost package of a file lies. ``exclude`` are
+    patterns of names and paths.
     """
 
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
-    roots: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = EXCLUDED
+    src_roots: tuple[Path, ...] = ()
+    exclude: tuple[str, ...] = ()
 
     def wants(self, code: str) -> bool:
         """Say whether findings of that code are reported."""
         selected = max((len(prefix) for prefix in self.select if code.startswith(prefix)), default=-1)
         ignored = max((len(prefix) for prefix in self.ignore if code.startswith(prefix)), default=-1)
-        if self.select and selected < 0:
+        if selected < 0 and (self.select or code in OPT_IN):
             return False
         return ignored < 0 or selected > ignored
 
 
-def codes(text: str) -> tuple[str, ...]:
-    """Read a list of codes or prefixes, separated by commas or blanks."""
-    found = tuple(part for part in re.split(r"[,\s]+", text.upper()) if part)
+def codes(value: object) -> tuple[str, ...]:
+    """Read codes or prefixes: an array of strings, or a string with commas or blanks between them."""
+    found = tuple(part for text in _strings(value) for part in re.split(r"[,\s]+", text.upper()) if part)
     for part in found:
         if not _CODE.fullmatch(part):
             raise UsageError(f"{part!r} is not a code: up to three letters and up to three digits")
     return found
+
+
+def patterns(value: object) -> tuple[str, ...]:
+    """Read patterns or paths: an array of strings, or a string with commas or line ends between them."""
+    return tuple(part.strip() for text in _strings(value) for part in re.split(r"[,\n]", text) if part.strip())
+
+
+def roots(value: object, base: Path) -> tuple[Path, ...]:
+    """Read source roots, relative to ``base``; whether they are there is for `existing` to say."""
+    return tuple(dict.fromkeys((base / part).absolute() for part in patterns(value)))
+
+
+def existing(directories: Iterable[Path]) -> tuple[Path, ...]:
+    """Return the directories.
+
+    Raises:
+        UsageError: one of them is none.
+    """
+    found = tuple(directories)
+    for directory in found:
+        if not directory.is_dir():
+            raise UsageError(f"sst-src-roots: {directory} is not a directory")
+    return found
+
+
+def _strings(value: object) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, list | tuple) and all(isinstance(part, str) for part in value):
+        return list(value)
+    raise UsageError(f"{value!r} is neither a string nor an array of strings")

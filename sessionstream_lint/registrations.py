@@ -1,6 +1,6 @@
-"""The registrations in a file: which payload does which call give to which method of a SchemaRegistry?
+"""The registrations in a file: which name and payload does which call give to which method of a SchemaRegistry?
 
-A function whose parameter ends up as a payload registers too: its calls are followed, so that a finding
+A function whose parameter ends up as one of them registers too: its calls are followed, so that a finding
 stands where somebody wrote the argument.
 """
 
@@ -16,7 +16,7 @@ from sessionstream_lint.calling import Invocation
 from sessionstream_lint.evaluate import Evaluator
 from sessionstream_lint.frames import argument_for
 from sessionstream_lint.gate import METHODS
-from sessionstream_lint.scopes import CallSite, Module, Scope
+from sessionstream_lint.scopes import CallSite, Module, Scope, Site
 from sessionstream_lint.syntax import Node
 from sessionstream_lint.values import (
     Bound,
@@ -38,34 +38,20 @@ FAMILIES = {
     "register_ui_event": "UI event",
     "register_timeline_entity": "timeline entity",
 }
-PARAMETERS = (s.Parameter("name", None, None), s.Parameter("message", None, None))
+NAME, MESSAGE = "name", "message"
+PARAMETERS = {
+    family: (s.Parameter("kind" if family == "timeline entity" else NAME, None, None), s.Parameter(MESSAGE, None, None))
+    for family in FAMILIES.values()
+}
 MAX_WRAPPERS = 100
 MAX_CHAIN = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Payload:
-    """A payload: the expression somebody wrote, and what it may be."""
-
-    node: Node
-    values: Values
-    family: str
-    name: str | None
-
-    @property
-    def subject(self) -> str:
-        """What is registered, for a message: ``event 'ChatDelta'``."""
-        return f"{self.family} {self.name!r}" if self.name is not None else f"{_article(self.family)} {self.family}"
-
-
-def _article(family: str) -> str:
-    return "an" if family[0] in "aeio" else "a"
 
 
 @dataclass(frozen=True, slots=True)
 class Registering:
     """A call of a registering method, reached by way of the calls in ``chain``, innermost first."""
 
+    at: CallSite
     given: tuple[Given, ...]
     unbound: bool
     family: str
@@ -73,50 +59,80 @@ class Registering:
 
 
 @dataclass(frozen=True, slots=True)
-class Registered:
-    """The message of a call, if it can be told apart, what it may be, and the name if it is known."""
+class Written:
+    """A name or payload: the expression somebody wrote, where, what it may be, and the name if that is known."""
 
-    message: Given | None
+    node: Node
+    site: Site
+    values: Values
+    call: Registering
+    label: str | None
+
+    @property
+    def family(self) -> str:
+        """What is registered."""
+        return self.call.family
+
+    @property
+    def subject(self) -> str:
+        """What is registered, for a message: ``event 'ChatDelta'``."""
+        return f"{self.family} {self.label!r}" if self.label is not None else f"{_article(self.family)} {self.family}"
+
+
+def _article(family: str) -> str:
+    return "an" if family[0] in "aeio" else "a"
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """The argument of a call, if it can be told apart, what it may be, and the name if it is known."""
+
+    argument: Given | None
     values: Values
     label: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Sink:
-    """A function, or a class that is made, whose argument ``param`` ends up as a payload."""
+    """A function, or a class that is made, whose argument ``param`` ends up in a registration."""
 
     scope: Scope
     param: str
     call: Registering
 
 
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A problem with an argument of a registration, to be reported at its expression."""
+
+    code: str
+    node: Node
+    message: str
+
+
 class Registrations:
-    """Finds the payloads of one module."""
+    """Finds the names and payloads of one module."""
 
     def __init__(self, module: Module, evaluator: Evaluator, mentions: int) -> None:
         self.module = module
         self.ev = evaluator
         self.mentions = mentions
-        self._sinks: dict[Sink, None] = {}
+        self._written: dict[str, tuple[Written, ...]] = {}
 
-    def payloads(self) -> Iterator[Payload]:
-        """Yield every payload, in no particular order; one expression may be several."""
-        seen: set[tuple[int, Values]] = set()
-        for payload in self._all():
-            key = (id(payload.node), payload.values)
-            if key not in seen:
-                seen.add(key)
-                yield payload
+    def payloads(self) -> tuple[Written, ...]:
+        """Return every payload, in no particular order; one expression may be several."""
+        return self._find(MESSAGE)
 
-    def _all(self) -> Iterator[Payload]:
-        for site in self._candidates():
-            self.ev.fresh()
-            yield from self._direct(site)
-        done = 0
-        while done < min(len(self._sinks), MAX_WRAPPERS):
-            sink = list(self._sinks)[done]
-            done += 1
-            yield from self._wrapped(sink)
+    def names(self) -> tuple[Written, ...]:
+        """Return every name, in no particular order; one expression may be several."""
+        return self._find(NAME)
+
+    def _find(self, role: str) -> tuple[Written, ...]:
+        if role not in self._written:
+            search = _Search(self.ev, role)
+            found = {(id(one.node), one.values): one for one in search.run(self._candidates())}
+            self._written[role] = tuple(found.values())
+        return self._written[role]
 
     def _candidates(self) -> list[CallSite]:
         """The calls that name a method; when one is named in another way too, the other calls after them."""
@@ -125,16 +141,35 @@ class Registrations:
             return direct
         return direct + [site for site in self.module.calls if calling.last_name(site.shape.func) not in METHODS]
 
-    def _direct(self, site: CallSite) -> Iterator[Payload]:
+
+class _Search:
+    """Finds the arguments of one role."""
+
+    def __init__(self, ev: Evaluator, role: str) -> None:
+        self.ev = ev
+        self.role = role
+        self._sinks: dict[Sink, None] = {}
+
+    def run(self, candidates: list[CallSite]) -> Iterator[Written]:
+        for site in candidates:
+            self.ev.fresh()
+            yield from self._direct(site)
+        done = 0
+        while done < min(len(self._sinks), MAX_WRAPPERS):
+            sink = list(self._sinks)[done]
+            done += 1
+            yield from self._wrapped(sink)
+
+    def _direct(self, site: CallSite) -> Iterator[Written]:
         given = tuple(Given(argument, site.site) for argument in site.shape.args)
         for found in calling.invocations(self.ev, self.ev.evaluate(site.shape.func, site.site), given):
             indirect = self._called_later(found.target, given)
             if indirect is None:
-                yield from self._invoked(found)
+                yield from self._invoked(found, site)
                 continue
             callee, passed = indirect
             for inner in calling.invocations(self.ev, callee, passed):
-                yield from self._invoked(inner)
+                yield from self._invoked(inner, site)
 
     def _called_later(self, target: Value, given: tuple[Given, ...]) -> tuple[Values, tuple[Given, ...]] | None:
         """Return what a function that calls its first argument calls, and with what."""
@@ -151,15 +186,16 @@ class Registrations:
             case _:
                 return None
 
-    def _invoked(self, found: Invocation) -> Iterator[Payload]:
+    def _invoked(self, found: Invocation, site: CallSite) -> Iterator[Written]:
         method, bound = self._method(found.target)
         if method is None:
             return
-        call = Registering(found.given, not bound, FAMILIES[method])
+        call = Registering(site, found.given, not bound, FAMILIES[method])
         registered = self._registered(call)
         self._follow(registered, call)
-        if registered.message is not None:
-            yield Payload(registered.message.argument.value, registered.values, call.family, registered.label)
+        written = registered.argument
+        if written is not None:
+            yield Written(written.argument.value, written.site, registered.values, call, registered.label)
 
     def _method(self, target: Value) -> tuple[str | None, bool]:
         """Return which registering method a callee is, and whether it is bound to a registry."""
@@ -180,18 +216,20 @@ class Registrations:
     def _registered(self, call: Registering) -> Registered:
         """Return what a call registers, as its own file shows it: not what its callers may pass."""
         given = callers.within(call.given, callers.frame(self.ev, call.chain))
-        params = (s.Parameter("self", None, None), *PARAMETERS) if call.unbound else PARAMETERS
+        own = PARAMETERS[call.family]
+        name, message = (param.name for param in own)
+        params = (s.Parameter("self", None, None), *own) if call.unbound else own
         if call.unbound and not self._receiver(calling.spread(self.ev, given)):
             return Registered(None, (), None)
         self.ev.follow_callers = False
         try:
             arguments = calling.spread(self.ev, given)
-            message = argument_for(params, arguments, "message")
-            if message is None:
+            argument = argument_for(params, arguments, message if self.role == MESSAGE else name)
+            if argument is None:
                 rest = union(*(self.ev.given(item) for item in arguments if item.opaque))
                 return Registered(None, tuple(value for value in rest if isinstance(value, Symbol)), None)
-            label = self._label(argument_for(params, arguments, "name"))
-            return Registered(message, self.ev.given(message), label)
+            label = self._label(argument_for(params, arguments, name))
+            return Registered(argument, self.ev.given(argument), label)
         finally:
             self.ev.follow_callers = True
 
@@ -212,22 +250,23 @@ class Registrations:
                 if isinstance(value, Symbol) and all(link.scope is not value.scope for link in call.chain):
                     self._sinks[Sink(value.scope, value.name, call)] = None
 
-    def _wrapped(self, sink: Sink) -> Iterator[Payload]:
+    def _wrapped(self, sink: Sink) -> Iterator[Written]:
         for link in callers.links(self.ev, sink.scope):
             self.ev.fresh()
             positions = link.positions(self.ev, sink.param)
             for position in positions:
                 yield from self._passed(sink.call, link, position, positions)
 
-    def _passed(self, call: Registering, link: Link, position: int, positions: list[int]) -> Iterator[Payload]:
-        """Yield what one argument of a wrapper contributes to the payload."""
+    def _passed(self, call: Registering, link: Link, position: int, positions: list[int]) -> Iterator[Written]:
+        """Yield what one argument of a wrapper contributes; of a name also that nothing is known."""
         longer = replace(call, chain=(*call.chain, link.only(position, positions)))
         registered = self._registered(longer)
         self._follow(registered, longer)
-        if registered.message is None:
+        if registered.argument is None:
             return
         base = self._registered(replace(call, chain=(*call.chain, link.only(None, positions)))).values
         values = tuple(value for value in registered.values if value not in base and not isinstance(value, Symbol))
-        if values:
-            label = self._registered(replace(call, chain=(*call.chain, link))).label
-            yield Payload(link.given[position].argument.value, values, call.family, label)
+        if values or self.role == NAME:
+            whole = replace(call, chain=(*call.chain, link))
+            given = link.given[position]
+            yield Written(given.argument.value, given.site, values, whole, self._registered(whole).label)

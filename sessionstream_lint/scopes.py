@@ -332,11 +332,12 @@ class Scope:
 
 @dataclass(eq=False, slots=True)
 class CallSite:
-    """A call, and where it stands."""
+    """A call, and where it stands; ``guarded`` where an error of it is expected or handled."""
 
     node: Node
     shape: Call
     site: Site
+    guarded: bool = False
 
 
 @dataclass(eq=False, slots=True)

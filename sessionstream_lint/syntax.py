@@ -104,6 +104,11 @@ class Subscript(View):
 
 
 @dataclass(frozen=True, slots=True)
+class Formatted(Other):
+    """An f-string with expressions in it; one without is a `Constant`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Slice(View):
     """``lower:upper:step``."""
 
@@ -191,7 +196,7 @@ class Not(View):
 
 @dataclass(frozen=True, slots=True)
 class Binary(View):
-    """``left + right`` or ``left | right``."""
+    """``left + right``, ``left % right`` or ``left | right``."""
 
     op: str
     left: Node

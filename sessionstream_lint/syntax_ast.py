@@ -132,6 +132,8 @@ def _unary(node: ast.UnaryOp) -> s.View:
 def _binary(node: ast.BinOp) -> s.View:
     if isinstance(node.op, ast.Add):
         return s.Binary("+", node.left, node.right)
+    if isinstance(node.op, ast.Mod):
+        return s.Binary("%", node.left, node.right)
     if isinstance(node.op, ast.BitOr):
         return s.Binary("|", node.left, node.right)
     return s.Other((node.left, node.right))
@@ -166,7 +168,9 @@ def _yield_from(node: ast.YieldFrom) -> s.View:
 
 @_shape(ast.JoinedStr)
 def _joined(node: ast.JoinedStr) -> s.View:
-    return s.Other(tuple(part for part in node.values if not isinstance(part, ast.Constant)))
+    if all(isinstance(part, ast.Constant) for part in node.values):
+        return s.Constant("".join(str(part.value) for part in node.values if isinstance(part, ast.Constant)))
+    return s.Formatted(tuple(part for part in node.values if not isinstance(part, ast.Constant)))
 
 
 @_shape(ast.FormattedValue)

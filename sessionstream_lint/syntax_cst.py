@@ -78,6 +78,17 @@ def _text(node: cst.SimpleString) -> object:
         return ast.literal_eval(node.value)
 
 
+def _plain(node: cst.FormattedString) -> object:
+    """The text of an f-string without an expression in it."""
+    text = "".join(part.value for part in node.parts if isinstance(part, cst.FormattedStringText))
+    prefix = node.start.rstrip("'\"").lower().replace("f", "")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return (
+            ast.literal_eval(prefix + node.start.lstrip("fFrR") + text + node.end).replace("{{", "{").replace("}}", "}")
+        )
+
+
 def _number(node: cst.Integer | cst.Float | cst.Imaginary) -> s.View:
     return s.Constant(ast.literal_eval(node.value))
 
@@ -100,16 +111,19 @@ def _concatenated(node: cst.ConcatenatedString) -> s.View:
         parts.append(rest.left)
         rest = rest.right
     parts.append(rest)
-    texts = [_text(part) for part in parts if isinstance(part, cst.SimpleString)]
-    if len(texts) == len(parts):
+    shapes = [s.view(part) for part in parts]
+    if all(isinstance(shape, s.Constant) for shape in shapes):
+        texts = [shape.value for shape in shapes if isinstance(shape, s.Constant)]
         plain = [text for text in texts if isinstance(text, str)]
         return s.Constant("".join(plain) if len(plain) == len(texts) else b"")
-    return s.Other(tuple(part for part in parts if not isinstance(part, cst.SimpleString)))
+    kind = s.Formatted if any(isinstance(shape, s.Formatted) for shape in shapes) else s.Other
+    return kind(tuple(part for part in parts if not isinstance(part, cst.SimpleString)))
 
 
 @_shape(cst.FormattedString)
 def _formatted(node: cst.FormattedString) -> s.View:
-    return s.Other(tuple(part for part in node.parts if not isinstance(part, cst.FormattedStringText)))
+    parts = tuple(part for part in node.parts if not isinstance(part, cst.FormattedStringText))
+    return s.Formatted(parts) if parts else s.Constant(_plain(node))
 
 
 @_shape(cst.FormattedStringExpression)
@@ -223,6 +237,8 @@ def _unary(node: cst.UnaryOperation) -> s.View:
 def _binary(node: cst.BinaryOperation) -> s.View:
     if isinstance(node.operator, cst.Add):
         return s.Binary("+", node.left, node.right)
+    if isinstance(node.operator, cst.Modulo):
+        return s.Binary("%", node.left, node.right)
     if isinstance(node.operator, cst.BitOr):
         return s.Binary("|", node.left, node.right)
     return s.Other((node.left, node.right))

@@ -181,6 +181,13 @@ class Symbol:
 
 
 @dataclass(frozen=True, slots=True)
+class Computed:
+    """A string that is put together when the program runs; ``how`` is what does it, for a message."""
+
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
 class Alternatives:
     """What an annotation as a whole stands for, when used as a value: ``X | None``, a type variable."""
 
@@ -206,6 +213,7 @@ Value: TypeAlias = (
     | TupleClass
     | Callable
     | Symbol
+    | Computed
     | Alternatives
 )
 Values: TypeAlias = tuple[Value, ...]

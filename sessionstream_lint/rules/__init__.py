@@ -2,13 +2,41 @@
 
 from __future__ import annotations
 
-from sessionstream_lint.rules import sst001_struct_payload
+from collections.abc import Iterator
+from typing import Protocol
 
-RULES = (sst001_struct_payload,)
+from sessionstream_lint.registrations import Finding, Registrations
+from sessionstream_lint.rules import (
+    sst001_struct_payload,
+    sst002_schemaless_payload,
+    sst003_computed_name,
+    sst004_unusable_name,
+    sst005_foreign_payload,
+)
+
+
+class Rule(Protocol):
+    """What the module of a rule offers."""
+
+    __name__: str
+    CODE: str
+    SUMMARY: str
+
+    def check(self, registrations: Registrations, /) -> Iterator[Finding]:
+        """Yield the findings of one file."""
+
+
+RULES: tuple[Rule, ...] = (
+    sst001_struct_payload,
+    sst002_schemaless_payload,
+    sst003_computed_name,
+    sst004_unusable_name,
+    sst005_foreign_payload,
+)
 UNREADABLE = "SST900"
 SUMMARIES = {
     **{rule.CODE: rule.SUMMARY for rule in RULES},
     UNREADABLE: "a file that registers schemas could not be analysed",
 }
 
-__all__ = ["RULES", "SUMMARIES", "UNREADABLE"]
+__all__ = ["RULES", "SUMMARIES", "UNREADABLE", "Finding", "Rule"]

@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-from sessionstream_lint.registrations import Payload, Registrations
+from sessionstream_lint.registrations import Finding, Registrations
 from sessionstream_lint.values import External, Instance, Value
 
 CODE = "SST001"
 SUMMARY = "a payload is registered as top-level google.protobuf.Struct"
 STRUCT = External("google.protobuf.struct_pb2.Struct")
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """A problem with a payload."""
-
-    code: str
-    payload: Payload
-    message: str
 
 
 def check(registrations: Registrations) -> Iterator[Finding]:
@@ -30,8 +20,8 @@ def check(registrations: Registrations) -> Iterator[Finding]:
                 f"{payload.subject} registers google.protobuf.Struct as its payload; "
                 "define a message of its own (nested Struct fields are fine)"
             )
-            yield Finding(CODE, payload, text)
+            yield Finding(CODE, payload.node, text)
 
 
 def _is_struct(value: Value) -> bool:
-    return value == STRUCT or value == Instance(STRUCT)
+    return value == STRUCT or (isinstance(value, Instance) and value.of == STRUCT)

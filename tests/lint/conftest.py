@@ -30,6 +30,11 @@ class Example:
     expected: frozenset[Place]
     clean: frozenset[int]
 
+    @property
+    def code(self) -> str:
+        """The rule that the file is about; the others are not run on it."""
+        return self.path.name[:6].upper()
+
     def suppressed(self, comment: str) -> str:
         """The source with another comment in place of each expectation."""
         return re.sub(r"  # expect: .*$", "  " + comment, self.source, flags=re.MULTILINE)

@@ -7,6 +7,10 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from sessionstream_lint.engine import check
+from sessionstream_lint.options import OPT_IN, Options
 from sessionstream_lint.pages import page
 from sessionstream_lint.rules import RULES, SUMMARIES, UNREADABLE
 
@@ -26,10 +30,9 @@ def test_each_page_says_everything() -> None:
 
 def test_each_rule_has_fixtures_and_each_fixture_a_rule(all_examples: Any) -> None:
     planted = {code for example in all_examples for _, _, code in example.expected}
-    assert planted == {rule.CODE for rule in RULES}
+    assert planted == {rule.CODE for rule in RULES} == {example.code for example in all_examples}
     for example in all_examples:
-        name = example.path.relative_to(example.path.parents[-2]).as_posix().rpartition("fixtures/")[2]
-        assert name[:6].upper() in planted
+        assert {code for _, _, code in example.expected} <= {example.code}
 
 
 def test_each_rule_module_is_named_after_its_code() -> None:
@@ -44,12 +47,30 @@ def test_flake8_knows_the_prefix(root: Path) -> None:
     assert all(re.fullmatch(r"SST\d{3}", code) for code in SUMMARIES)
 
 
-def test_the_bad_example_is_found_and_the_good_one_is_not() -> None:
-    from sessionstream_lint.engine import check
-
-    text = page("SST001")
-    bad, good = (re.search(rf"## {name}\n.*?```python\n(.*?)```", text, re.DOTALL) for name in ("Bad", "Good"))
+@pytest.mark.parametrize("code", sorted(SUMMARIES))
+def test_the_bad_example_is_found_and_the_good_one_is_not(code: str) -> None:
+    bad, good = (re.search(rf"## {name}\n.*?```python\n(.*?)```", page(code), re.DOTALL) for name in ("Bad", "Good"))
     assert bad
     assert good
-    assert {one.code for one in check(bad[1], "bad.py")} == {"SST001"}
+    assert {one.code for one in check(bad[1], "bad.py")} == {code}
     assert check(good[1], "good.py") == []
+
+
+@pytest.mark.parametrize("code", sorted(SUMMARIES))
+def test_each_page_says_whether_its_rule_is_on(code: str) -> None:
+    assert ("It is off until it is selected" in page(code)) is (code in OPT_IN)
+
+
+def test_the_documentation_and_the_changelog_name_the_same_codes(root: Path) -> None:
+    reference = root / "sessionstream" / "doc" / "reference" / "sessionstream-reference.md"
+    playbook = root / "sessionstream" / "doc" / "playbooks" / "sessionstream-schema-vet-playbook.md"
+    for path in (reference, playbook):
+        assert set(re.findall(r"^\| `(SST\d{3})` \|", path.read_text("utf-8"), re.MULTILINE)) == set(SUMMARIES)
+    changelog = (root / "CHANGELOG.md").read_text("utf-8")
+    assert set(re.findall(r"SST\d{3}", changelog)) == set(SUMMARIES)
+
+
+def test_each_message_leads_to_its_page(all_examples: Any) -> None:
+    for example in all_examples:
+        for one in check(example.source, str(example.path), options=Options(select=(example.code,))):
+            assert one.message.endswith(f"(sessionstream-lint --explain {example.code})")

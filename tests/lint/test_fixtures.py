@@ -15,10 +15,15 @@ from libcst import parse_module
 from sessionstream_lint import engine
 from sessionstream_lint.cli import main
 from sessionstream_lint.collect import collect
+from sessionstream_lint.options import Options
 from sessionstream_lint.plugin import Plugin
 from sessionstream_lint.scopes import Module
 
 LINE = re.compile(r"(?P<path>.*?):(?P<line>\d+):(?P<column>\d+): (?P<code>[A-Z]+\d+) ")
+
+
+def only(example: Any) -> Options:
+    return Options(select=(example.code,))
 
 
 def places(found: list[engine.Diagnostic]) -> list[tuple[int, int, str]]:
@@ -27,11 +32,12 @@ def places(found: list[engine.Diagnostic]) -> list[tuple[int, int, str]]:
 
 @pytest.mark.parametrize("reader", ["libcst", "ast"])
 def test_findings_are_exactly_the_expected_ones(example: Any, reader: str) -> None:
-    found = places(engine.check(example.source, str(example.path), reader=reader))
+    found = places(engine.check(example.source, str(example.path), options=only(example), reader=reader))
     assert sorted(found) == sorted(example.expected)
 
 
-def test_the_plugin_reports_the_same(example: Any) -> None:
+def test_the_plugin_reports_the_same(example: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Plugin, "options", only(example))
     lines = example.source.splitlines(keepends=True)
     found = [
         (line, col + 1, text[:6])
@@ -42,29 +48,29 @@ def test_the_plugin_reports_the_same(example: Any) -> None:
 
 def test_line_ends_do_not_move_findings(example: Any) -> None:
     source = example.source.replace("\n", "\r\n")
-    assert sorted(places(engine.check(source, str(example.path)))) == sorted(example.expected)
+    assert sorted(places(engine.check(source, str(example.path), options=only(example)))) == sorted(example.expected)
 
 
-@pytest.mark.parametrize("comment", ["# noqa", "# noqa: SST001", "# NOQA:E501,SST001", "# noqa: SST"])
+@pytest.mark.parametrize("comment", ["# noqa", "# noqa: {}", "# NOQA:E501,{}", "# noqa: SST0"])
 def test_each_finding_can_be_suppressed(
     example: Any, comment: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "example.py"
-    path.write_text(example.suppressed(comment), encoding="utf-8")
-    assert main([str(path), "--src-root", str(example.path.parent)]) == 0
+    path.write_text(example.suppressed(comment.format(example.code)), encoding="utf-8")
+    assert main([str(path), "--select", example.code, "--sst-src-roots", str(example.path.parent)]) == 0
     assert capsys.readouterr().out == ""
 
 
 def test_another_code_suppresses_nothing(example: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "example.py"
     path.write_text(example.suppressed("# noqa: E501"), encoding="utf-8")
-    main([str(path), "--format", "json", "--src-root", str(example.path.parent)])
+    main([str(path), "--select", example.code, "--format", "json", "--sst-src-roots", str(example.path.parent)])
     found = json.loads(capsys.readouterr().out)
     assert {(one["line"], one["column"], one["code"]) for one in found} == example.expected
 
 
-def run_flake8(python: str, *args: str) -> dict[str, set[tuple[int, int, str]]]:
-    command = [python, "-m", "flake8", "--isolated", "--select=SST", *args]
+def run_flake8(python: str, code: str, *args: str) -> dict[str, set[tuple[int, int, str]]]:
+    command = [python, "-m", "flake8", "--isolated", f"--select={code}", *args]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.stderr == ""
     found: dict[str, set[tuple[int, int, str]]] = {}
@@ -77,28 +83,35 @@ def run_flake8(python: str, *args: str) -> dict[str, set[tuple[int, int, str]]]:
 
 
 def test_flake8_itself_reports_the_same_with_one_job_and_with_two(all_examples: Any, python: str) -> None:
-    paths = [str(example.path) for example in all_examples]
-    expected = {example.path.name: set(example.expected) for example in all_examples if example.expected}
-    assert run_flake8(python, "-j1", *paths) == expected
-    assert run_flake8(python, "-j2", *paths) == expected
+    for code in sorted({example.code for example in all_examples}):
+        mine = [example for example in all_examples if example.code == code]
+        paths = [str(example.path) for example in mine]
+        expected = {example.path.name: set(example.expected) for example in mine if example.expected}
+        assert run_flake8(python, code, "-j1", *paths) == expected
+        assert run_flake8(python, code, "-j2", *paths, *paths[:1]) == expected
 
 
 def test_flake8_honours_suppressions(all_examples: Any, python: str, tmp_path: Path) -> None:
     for number, example in enumerate(all_examples):
-        (tmp_path / f"example_{number}.py").write_text(example.suppressed("# noqa: SST001"), encoding="utf-8")
-    assert run_flake8(python, "-j1", str(tmp_path)) == {}
+        suppressed = example.suppressed(f"# noqa: {example.code}")
+        (tmp_path / f"{example.code}_{number}.py").write_text(suppressed, encoding="utf-8")
+    for code in sorted({example.code for example in all_examples}):
+        assert run_flake8(python, code, "-j1", *(str(path) for path in tmp_path.glob(f"{code}_*"))) == {}
 
 
 def test_there_is_enough_to_prove_something(all_examples: Any) -> None:
     assert sum(len(example.expected) for example in all_examples) >= 240
     assert sum(len(example.clean) for example in all_examples) >= 160
+    for code in {example.code for example in all_examples}:
+        assert sum(len(example.expected) for example in all_examples if example.code == code) >= 15
+        assert sum(len(example.clean) for example in all_examples if example.code == code) >= 15
 
 
 def test_indenting_everything_moves_columns_and_nothing_else(example: Any) -> None:
     """Everything inside ``if True:``: the same findings, four columns on."""
     assert not any(line.count('"""') % 2 for line in example.source.splitlines()), "a string over several lines"
     source = "if True:\n" + "".join(f"    {line}\n" for line in example.source.splitlines())
-    found = places(engine.check(source, str(example.path)))
+    found = places(engine.check(source, str(example.path), options=only(example)))
     assert sorted(found) == sorted((line + 1, column + 4, code) for line, column, code in example.expected)
 
 

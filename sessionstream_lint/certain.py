@@ -1,0 +1,168 @@
+"""What is certain of an expression, where "may be" is not enough: the one constant it is, the one object it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sessionstream_lint import members
+from sessionstream_lint import scopes as sc
+from sessionstream_lint import syntax as s
+from sessionstream_lint.evaluate import Evaluator
+from sessionstream_lint.flow import reaching
+from sessionstream_lint.gate import METHODS
+from sessionstream_lint.registrations import Registering
+from sessionstream_lint.scopes import Binding, Block, Key, Site
+from sessionstream_lint.values import External, File, Instance, Klass
+
+MAX_STEPS = 10
+
+
+def constant(ev: Evaluator, node: s.Node, site: Site, steps: int = MAX_STEPS) -> str | None:
+    """Return the string that an expression is whichever way control came, if that is written out somewhere."""
+    shape = s.view(node)
+    if isinstance(shape, s.Constant):
+        return shape.value if isinstance(shape.value, str) else None
+    key = s.dotted(node)
+    return None if key is None else _constant(ev, key, site, steps)
+
+
+def _constant(ev: Evaluator, key: Key, site: Site, steps: int) -> str | None:
+    if not steps:
+        return None
+    found, binding = _binding(key, site)
+    if not found:
+        return None
+    if binding is None:
+        base, _, attr = key.rpartition(".")
+        scopes = {
+            value.module.scope if isinstance(value, File) else value.scope
+            for value in (ev.lookup(base, site) if base else ())
+            if isinstance(value, File | Klass)
+        }
+        return _constant(ev, attr, scopes.pop().end(), steps - 1) if len(scopes) == 1 else None
+    match binding.source:
+        case sc.Assigned(value) | sc.Declared(_, value) if value is not None:
+            return constant(ev, value, binding.site, steps - 1)
+        case sc.Imported(module, level, str() as name):
+            home = ev.project.load(ev.project.absolute(module, level, binding.site.block.scope.module))
+            return None if home is None else _constant(ev, name, home.scope.end(), steps - 1)
+        case _:
+            return None
+
+
+def _binding(key: Key, site: Site) -> tuple[bool, Binding | None]:
+    """Return whether exactly one way leads to the key, and its binding, which a dotted key may lack."""
+    reached = reaching(key, site)
+    bindings = {one.binding for one in reached}
+    if len(bindings) != 1:
+        return False, None
+    return True, bindings.pop()
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """One object: what a binding gave, and the attributes of it that lead there."""
+
+    binding: Binding
+    path: tuple[str, ...] = ()
+
+
+def registry(ev: Evaluator, call: Registering) -> Origin | None:
+    """Return which registry a call registers with, if it is certain; one that a wrapper gets is its caller's."""
+    node, site = call.at.shape.func, call.at.site
+    found = _receiver(ev, node, site, call)
+    for link in call.chain:
+        if found is None:
+            return None
+        source = found.binding.source
+        if isinstance(source, sc.Passed) and source.scope is link.scope:
+            positions = link.positions(ev, source.param.name)
+            if len(positions) != 1 or found.path:
+                return None
+            given = link.given[positions[0]]
+            found = _origin(ev, given.argument.value, given.site)
+        elif found.binding.site.block.scope is link.scope:
+            return None
+    return found
+
+
+def _receiver(ev: Evaluator, node: s.Node, site: Site, call: Registering) -> Origin | None:
+    for _ in range(MAX_STEPS):
+        shape = s.view(node)
+        if isinstance(shape, s.Attribute) and shape.attr in METHODS:
+            if call.unbound:
+                first = call.given[0].argument if call.given else None
+                return None if first is None or first.star else _origin(ev, first.value, call.given[0].site)
+            return _origin(ev, shape.value, site)
+        if isinstance(shape, s.Call) and shape.args and External("builtins.getattr") in ev.evaluate(shape.func, site):
+            return _origin(ev, shape.args[0].value, site)
+        key = s.dotted(node)
+        found, binding = (False, None) if key is None else _binding(key, site)
+        if not found or binding is None or not isinstance(binding.source, sc.Assigned):
+            return None
+        node, site = binding.source.value, binding.site
+    return None
+
+
+def _origin(ev: Evaluator, node: s.Node, site: Site) -> Origin | None:
+    key = s.dotted(node)
+    return None if key is None else _origin_of(ev, key, site, MAX_STEPS)
+
+
+def _origin_of(ev: Evaluator, key: Key, site: Site, steps: int) -> Origin | None:
+    found, binding = _binding(key, site)
+    if not found or not steps:
+        return None
+    if binding is None:
+        base, _, attr = key.rpartition(".")
+        inner = _origin_of(ev, base, site, steps - 1) if base else None
+        if inner is None or not _is_stable(ev, base, attr, site):
+            return None
+        return Origin(inner.binding, (*inner.path, attr))
+    match binding.source:
+        case sc.Assigned(value) | sc.Declared(_, value) if value is not None:
+            alias = s.dotted(value)
+            return (None if alias is None else _origin_of(ev, alias, binding.site, steps - 1)) or Origin(binding)
+        case sc.Imported() | sc.Passed() | sc.Entered() | sc.Unpacked() | sc.Element():
+            return Origin(binding)
+        case _:
+            return None
+
+
+def _is_stable(ev: Evaluator, base: Key, attr: str, site: Site) -> bool:
+    """Say whether an attribute is the same object each time: assigned in one place, and no property."""
+    for value in ev.lookup(base, site):
+        if isinstance(value, Instance) and isinstance(value.of, Klass):
+            classes = [one.scope for one in members.ancestors(ev, value.of.scope) if isinstance(one, Klass)]
+            assigned = [one for scope in classes for one in scope.attributes.get(attr, ())]
+            defined = [one for scope in classes for one in scope.bindings.get(attr, ())]
+            if len(assigned) > 1 or any(isinstance(one.source, sc.Defined) for one in defined):
+                return False
+        elif isinstance(value, File) and len(value.module.scope.bindings.get(attr, ())) > 1:
+            return False
+    return True
+
+
+def precedes(first: Site, second: Site) -> bool:
+    """Say whether control can pass the first site and then the second, which stands after it, in one go.
+
+    That is so when one of them lies in a branch, at most, of the block of the other.
+    """
+    if first.block.scope is not second.block.scope or (first.guards and second.guards):
+        return False
+    if any(block is first.block for block in _upwards(second.block)):
+        return True
+    for block in _upwards(first.block):
+        if block is second.block:
+            return True
+        if block.dead:
+            return False
+    return False
+
+
+def _upwards(block: Block | None) -> list[Block]:
+    found = []
+    while block is not None:
+        found.append(block)
+        block = block.parent
+    return found

@@ -1,0 +1,107 @@
+"""SST003: a name is stored with the data, so it should be written out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sessionstream_lint import certain
+from sessionstream_lint import scopes as sc
+from sessionstream_lint import syntax as s
+from sessionstream_lint.evaluate import Evaluator
+from sessionstream_lint.flow import reaching
+from sessionstream_lint.registrations import Finding, Registrations, Written
+from sessionstream_lint.scopes import Site
+from sessionstream_lint.values import Computed, External, Literal, Routine
+
+CODE = "SST003"
+SUMMARY = "a name is put together when the program runs"
+CLASS_NAMES = ("__name__", "__qualname__")
+# Calls that give back an argument, and which.
+TRANSPARENT = {"typing.cast": 1, "sys.intern": 0}
+MAX_STEPS = 10
+
+
+def check(registrations: Registrations) -> Iterator[Finding]:
+    """Yield a finding for every name that is computed."""
+    for name in registrations.names():
+        how = _how(registrations.ev, name)
+        if how is not None:
+            text = (
+                f"{_article(name.family)} is registered under a name that {how} puts together; names are stored with "
+                "the data: write it out, as a literal or a constant of the module"
+            )
+            yield Finding(CODE, name.node, text)
+
+
+def _article(family: str) -> str:
+    return f"an {family}" if family == "event" else f"a {family}"
+
+
+def _how(ev: Evaluator, name: Written) -> str | None:
+    found = next((value.how for value in name.values if isinstance(value, Computed)), None)
+    return found or _written(ev, name.node, name.site, MAX_STEPS)
+
+
+def _written(ev: Evaluator, node: s.Node, site: Site, steps: int) -> str | None:
+    """Say how an expression is put together, as far as its spelling and that of what it was assigned show."""
+    if not steps:
+        return None
+    shape = s.view(node)
+    match shape:
+        case s.Formatted():
+            return "an f-string"
+        case s.Binary("+" | "%"):
+            return "a concatenation" if shape.op == "+" else "the operator %"
+        case s.Attribute(_, attr) if attr in CLASS_NAMES:
+            return f"the {attr} of a class or function"
+        case s.Conditional(_, body, orelse):
+            return _written(ev, body, site, steps - 1) or _written(ev, orelse, site, steps - 1)
+        case s.Boolean(_, operands):
+            return next(filter(None, (_written(ev, one, site, steps - 1) for one in operands[:MAX_STEPS])), None)
+        case s.Walrus(_, value) | s.Await(value):
+            return _written(ev, value, site, steps - 1)
+        case s.Call():
+            return _called(ev, node, shape, site, steps)
+        case s.Name() | s.Attribute():
+            return _assigned(ev, node, site, steps)
+        case s.Subscript(value):
+            return _written(ev, value, site, steps - 1) if isinstance(s.view(value), s.Call) else None
+        case _:
+            return None
+
+
+def _called(ev: Evaluator, node: s.Node, shape: s.Call, site: Site, steps: int) -> str | None:
+    if any(isinstance(value, Literal) for value in ev.evaluate(node, site)):
+        return None
+    for callee in ev.evaluate(shape.func, site):
+        if (
+            isinstance(callee, Routine)
+            and callee.scope.returns
+            and all(
+                one is not None and certain.constant(ev, one, where) is not None for one, where in callee.scope.returns
+            )
+        ):
+            return None
+        if isinstance(callee, External) and callee.name in TRANSPARENT:
+            index = TRANSPARENT[callee.name]
+            return _written(ev, shape.args[index].value, site, steps - 1) if index < len(shape.args) else None
+    return "a call"
+
+
+def _assigned(ev: Evaluator, node: s.Node, site: Site, steps: int) -> str | None:
+    key = s.dotted(node)
+    if key is None:
+        shape = s.view(node)
+        return _written(ev, shape.value, site, steps - 1) if isinstance(shape, s.Attribute) else None
+    for reached in reaching(key, site):
+        binding = reached.binding
+        match None if binding is None else binding.source:
+            case sc.Augmented():
+                return "a concatenation"
+            case sc.Assigned(value) | sc.Declared(_, value) if value is not None and binding is not None:
+                how = _written(ev, value, binding.site, steps - 1)
+                if how is not None:
+                    return how
+            case _:
+                pass
+    return None

@@ -1,0 +1,48 @@
+"""SST004: a name must not be empty, and in one registry it belongs to one payload of its family."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sessionstream_lint import certain
+from sessionstream_lint.certain import Origin
+from sessionstream_lint.registrations import Finding, Registrations, Written
+from sessionstream_lint.scopes import CallSite, Site
+
+CODE = "SST004"
+SUMMARY = "a name is empty, or taken within its family"
+
+
+def check(registrations: Registrations) -> Iterator[Finding]:
+    """Yield a finding for every name that the registry is certain to refuse."""
+    order = {
+        id(argument.value): (number, call)
+        for number, call in enumerate(registrations.module.calls)
+        for argument in call.shape.args
+    }
+    named = [(*order[id(one.node)], one) for one in registrations.names() if id(one.node) in order]
+    taken: dict[tuple[Origin, str, str], list[Site]] = {}
+    for _, call, name in sorted(named, key=lambda item: item[0]):
+        problem = _problem(registrations, name, call, taken)
+        if problem is not None:
+            yield Finding(CODE, name.node, problem)
+
+
+def _problem(
+    registrations: Registrations, name: Written, call: CallSite, taken: dict[tuple[Origin, str, str], list[Site]]
+) -> str | None:
+    """Say what is wrong with a name, and note that it is taken; where an error is handled, nothing is."""
+    text = certain.constant(registrations.ev, name.node, name.site)
+    if text is None or call.guarded or name.call.at.guarded:
+        return None
+    if not text.strip():
+        return f"{name.family} name {text!r} is empty; give it one that stays the same as long as its data is kept"
+    origin = certain.registry(registrations.ev, name.call)
+    if origin is None:
+        return None
+    sites = taken.setdefault((origin, name.family, text), [])
+    twice = any(certain.precedes(site, call.site) for site in sites)
+    sites.append(call.site)
+    if not twice:
+        return None
+    return f"{name.family} {text!r} is registered already, with the same registry; each payload needs a name of its own"

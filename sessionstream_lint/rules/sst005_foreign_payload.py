@@ -1,0 +1,170 @@
+"""SST005: a payload has to be a protobuf message."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Iterator
+
+from sessionstream_lint import members
+from sessionstream_lint import syntax as s
+from sessionstream_lint.evaluate import Evaluator
+from sessionstream_lint.registrations import Finding, Registrations, Written
+from sessionstream_lint.scopes import Scope, Site
+from sessionstream_lint.values import (
+    Alternatives,
+    Bound,
+    Computed,
+    External,
+    File,
+    Instance,
+    Klass,
+    Literal,
+    Many,
+    Mapping,
+    Routine,
+    Sequence,
+    Table,
+    TupleClass,
+    Value,
+)
+
+CODE = "SST005"
+SUMMARY = "a payload is no protobuf message"
+
+# Classes from outside the project of which it is known that they are no messages, and what inherits from them and
+# from nothing else is none either. Of ``object`` and ``type`` anything may be an instance.
+MODULES = ("datetime.", "decimal.", "enum.", "fractions.", "pathlib.", "uuid.")
+KNOWN = {
+    "abc.ABC", "collections.ChainMap", "collections.Counter", "collections.OrderedDict", "collections.UserDict",
+    "collections.defaultdict", "collections.deque", "msgspec.Struct", "pydantic.BaseModel", "pydantic.RootModel",
+    "types.SimpleNamespace", "typing.NamedTuple", "typing.TypedDict", "sessionstream.Command", "sessionstream.Event",
+    "sessionstream.Hub", "sessionstream.SchemaRegistry", "sessionstream.TimelineEntity", "sessionstream.UIEvent",
+}  # fmt: skip
+TIMES = {"date", "datetime", "time", "timedelta", "timezone", "tzinfo"}
+BUILTINS = {f"builtins.{name}" for name, value in vars(builtins).items() if isinstance(value, type)}
+OPEN = {"builtins.object", "builtins.type", "abc.ABC"}
+# Decorators that give back a class, or another that is no message either.
+DECORATORS = {
+    "dataclasses.dataclass", "attr.s", "attr.attrs", "attr.define", "attr.frozen", "attr.mutable", "attrs.define",
+    "attrs.frozen", "attrs.mutable", "enum.unique", "functools.total_ordering", "pydantic.dataclasses.dataclass",
+    "typing.final",
+}  # fmt: skip
+
+
+def check(registrations: Registrations) -> Iterator[Finding]:
+    """Yield a finding for every payload that is something else, on one path at least, unless the error is expected."""
+    for payload in registrations.payloads():
+        if payload.call.at.guarded:
+            continue
+        what = _what(registrations.ev, payload)
+        if what is not None:
+            text = f"{payload.subject} registers {what} as its payload; it has to be a protobuf message"
+            yield Finding(CODE, payload.node, text)
+
+
+def _what(ev: Evaluator, payload: Written) -> str | None:
+    shape = s.view(payload.node)
+    if isinstance(shape, s.Constant):
+        return None if shape.value is ... else _literal(shape.value)
+    found = [_described(ev, value) for value in payload.values]
+    what = next(filter(None, found), None)
+    if what is not None:
+        return what
+    # Scalars lie beside messages in many a table: that one is the payload is sure only if nothing else can be.
+    literals = [value.value for value in payload.values if isinstance(value, Literal)]
+    if not literals or len(literals) < len(payload.values) or any(one in (None, ...) for one in literals):
+        return None
+    return _literal(literals[0])
+
+
+def _literal(value: object) -> str:
+    return "None" if value is None else f"a {type(value).__name__}"
+
+
+def _described(ev: Evaluator, value: Value) -> str | None:
+    """Describe a value that is certainly no message."""
+    match value:
+        case Klass(scope):
+            return f"the class {scope.name}" if _is_foreign(ev, scope) else None
+        case External(name) if name.endswith("_pb2"):
+            return f"the module {name.rpartition('.')[2]}"
+        case External(name):
+            return f"the class {_short(name)}" if _is_known(name) else None
+        case Instance(Klass(scope)):
+            return f"an object of the class {scope.name}" if _is_foreign(ev, scope) else None
+        case Instance(External(name)):
+            return f"an object of the class {_short(name)}" if _is_known(name) and name not in OPEN else None
+        case _:
+            return _container(value) or _function(value)
+
+
+def _container(value: Value) -> str | None:
+    match value:
+        case Computed():
+            return "a str"
+        case Table() | Mapping():
+            return "a dict"
+        case Sequence(kind, _):
+            return f"a {kind}"
+        case Many("list" | "set" | "tuple" as kind, _):
+            return f"a {kind}"
+        case Many("iterator"):
+            return "an iterator"
+        case Many("awaitable"):
+            return "a coroutine"
+        case TupleClass():
+            return "a named tuple"
+        case File(module):
+            return f"the module {module.name.rpartition('.')[2]}"
+        case _:
+            return None
+
+
+def _function(value: Value) -> str | None:
+    scope = value.scope if isinstance(value, Routine) else None
+    if isinstance(value, Bound) and isinstance(value.method, Routine):
+        scope = value.method.scope
+    if scope is None or (isinstance(scope.shape, s.Function) and scope.shape.decorators):
+        return None
+    return f"the function {scope.name}" if scope.name else "a lambda"
+
+
+def _short(name: str) -> str:
+    return name.removeprefix("builtins.")
+
+
+def _is_known(name: str) -> bool:
+    last = name.rpartition(".")[2]
+    return name in BUILTINS or name in KNOWN or (name.startswith(MODULES) and (last[:1].isupper() or last in TIMES))
+
+
+def _is_foreign(ev: Evaluator, scope: Scope) -> bool:
+    """Say whether nothing that a class inherits, and nothing that decorates it, could make it a message."""
+    return all(_stays_foreign(ev, one.scope) for one in members.ancestors(ev, scope) if isinstance(one, Klass))
+
+
+def _stays_foreign(ev: Evaluator, scope: Scope) -> bool:
+    shape, site = scope.shape, scope.signature
+    if not isinstance(shape, s.Class) or site is None:
+        return False
+    for decorator in shape.decorators:
+        call = s.view(decorator)
+        values = ev.evaluate(call.func if isinstance(call, s.Call) else decorator, scope.site or site)
+        if not values or not all(isinstance(value, External) and value.name in DECORATORS for value in values):
+            return False
+    for base in shape.bases:
+        if base.star or base.keyword == "metaclass":
+            return False
+        if base.keyword is None and not _is_foreign_base(ev, base.value, site):
+            return False
+    return True
+
+
+def _is_foreign_base(ev: Evaluator, node: s.Node, site: Site) -> bool:
+    subscript = s.view(node)
+    values = ev.evaluate(subscript.value if isinstance(subscript, s.Subscript) else node, site)
+    return bool(values) and all(
+        isinstance(value, Klass | TupleClass | Alternatives)
+        or (isinstance(value, External) and (_is_known(value.name) or value.name == "typing.Generic"))
+        for value in values
+    )

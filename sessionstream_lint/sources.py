@@ -1,0 +1,92 @@
+"""The files to check: found below the given paths, read, decoded."""
+
+from __future__ import annotations
+
+import codecs
+import fnmatch
+import io
+import os
+import re
+import sys
+import tokenize
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path, PurePath
+
+from sessionstream_lint.options import EXCLUDED
+
+STDIN = "-"
+SUFFIXES = (".py", ".pyi", ".pyw")
+
+Complain = Callable[[str, OSError], None]
+
+
+def anchored(patterns: Iterable[str], base: Path) -> tuple[str, ...]:
+    """Return patterns to compare with: those with a slash in them are paths, relative to ``base``."""
+    return tuple(str(Path(os.path.normpath(base / one))) if "/" in one else one for one in patterns)
+
+
+def read(paths: Iterable[str], exclude: tuple[str, ...], stdin: str, complain: Complain) -> Iterator[tuple[str, bytes]]:
+    """Yield path and content of each file that is not excluded, in the order given, directories sorted.
+
+    ``-`` is standard input under the name ``stdin``. ``complain`` is told of what cannot be read.
+    """
+    excluded = _matcher(exclude)
+    for path in paths:
+        if path == STDIN:
+            if not excluded(stdin):
+                yield stdin, sys.stdin.buffer.read()
+            continue
+        for file in _files(path, excluded, complain):
+            try:
+                content = Path(file).read_bytes()
+            except OSError as error:
+                complain(file, error)
+            else:
+                yield file, content
+
+
+def decode(content: bytes) -> str:
+    """Return the text of a source file, line ends untouched but for a byte order mark.
+
+    A file that is not what it declares to be is read as Latin-1, as flake8 does: Python will refuse it, but what it
+    registers can be checked.
+    """
+    try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
+        return content.decode(encoding)
+    except (SyntaxError, UnicodeError, LookupError):
+        return content.removeprefix(codecs.BOM_UTF8).decode("latin-1")
+
+
+def _matcher(patterns: tuple[str, ...]) -> Callable[[str], bool]:
+    if not patterns:
+        return lambda _: False
+    pattern = re.compile("|".join(fnmatch.translate(one) for one in patterns))
+    absolute = any(os.sep in one for one in patterns)
+
+    def excluded(path: str) -> bool:
+        """Whatever lies in an excluded directory is excluded, however it was named."""
+        given = PurePath(os.path.normpath(path))
+        if any(pattern.match(part) for part in given.parts):
+            return True
+        whole = Path(given).absolute() if absolute else None
+        return whole is not None and any(pattern.match(str(one)) for one in (whole, *whole.parents))
+
+    return excluded
+
+
+def _files(path: str, excluded: Callable[[str], bool], complain: Complain) -> Iterator[str]:
+    """Yield a file as it is, and of a directory the Python files in it, sorted."""
+    if excluded(path):
+        return
+    if not os.path.isdir(path):  # noqa: PTH112 - os.walk below wants strings too
+        yield path
+        return
+    for directory, inner, files in os.walk(path, onerror=lambda error: complain(path, error)):
+        join = os.path.join
+        inner[:] = sorted(name for name in inner if name not in EXCLUDED and not excluded(join(directory, name)))
+        for name in sorted(files):
+            if name.endswith(SUFFIXES):
+                file = os.path.normpath(join(directory, name))
+                if not excluded(file):
+                    yield file

@@ -1,0 +1,272 @@
+"""Options of the plugin and of the command, wherever they are written."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from sessionstream_lint.cli import main
+from sessionstream_lint.options import Options
+
+FILES = {
+    "generated/shared/__init__.py": "",
+    "generated/shared/payloads.py": "from google.protobuf.struct_pb2 import Struct as Payload\n",
+    "app/use.py": """
+        from sessionstream import SchemaRegistry
+        from shared.payloads import Payload
+        SchemaRegistry().register_event("A", Payload)
+    """,
+    "app/plain.py": """
+        from google.protobuf.struct_pb2 import Struct, Value
+        from sessionstream import SchemaRegistry
+        SchemaRegistry().register_event("A", Struct)
+        SchemaRegistry().register_event("B", Value)
+        SchemaRegistry().register_event("", Value)
+    """,
+}
+USE, PLAIN = "app/use.py:4:38: SST001", "app/plain.py:4:38: SST001"
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name, text in FILES.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(text))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def places(out: str) -> list[str]:
+    return sorted(match[0] for match in re.finditer(r"^[^:\n]+:\d+:\d+: \w+", out, re.MULTILINE))
+
+
+def flake8(python: str, *args: str, status: int | None = None) -> list[str]:
+    done = subprocess.run([python, "-m", "flake8", *args], capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stderr
+    assert status is None or done.returncode == status, done.stderr
+    return places(done.stdout)
+
+
+# Source roots ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "written", ["generated", "./generated", "generated, app", "app,\n    generated", "{}/generated"]
+)
+@pytest.mark.parametrize("name", ["setup.cfg", "tox.ini", ".flake8"])
+def test_flake8_resolves_roots_relative_to_its_configuration(
+    project: Path, name: str, written: str, python: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / name).write_text(f"[flake8]\nselect = SST001\nsst-src-roots = {written.format(project)}\n")
+    assert flake8(python, "-j1", "app/use.py") == [USE]
+    monkeypatch.chdir(project / "app")
+    assert flake8(python, "-j1", f"--config={project / name}", "use.py") == ["use.py:4:38: SST001"]
+
+
+@pytest.mark.parametrize("jobs", ["-j1", "-j2"])
+@pytest.mark.parametrize("written", ["generated", "./generated", "app,generated"])
+def test_flake8_takes_roots_on_the_command_line(project: Path, written: str, jobs: str, python: str) -> None:
+    assert flake8(python, "--isolated", "--select=SST001", jobs, "app") == [PLAIN]
+    found = flake8(python, "--isolated", "--select=SST001", jobs, f"--sst-src-roots={written}", "app")
+    assert found == [PLAIN, USE]
+
+
+def test_the_configuration_may_use_underscores(project: Path, python: str) -> None:
+    (project / ".flake8").write_text("[flake8]\nselect = SST001\nsst_src_roots = generated\n")
+    assert flake8(python, "-j1", "app/use.py") == [USE]
+
+
+def test_flake8_refuses_a_root_that_is_not_there(project: Path, python: str) -> None:
+    command = [python, "-m", "flake8", "--isolated", "--sst-src-roots=missing", "app"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert f"sst-src-roots: {project / 'missing'} is not a directory" in done.stderr
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize("name", ["pyproject.toml", "setup.cfg"])
+@pytest.mark.parametrize("directory", [".", "app"])
+def test_the_command_resolves_roots_relative_to_its_configuration(
+    project: Path, name: str, directory: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = {
+        "pyproject.toml": '[tool.sessionstream-lint]\nsst-src-roots = ["generated"]\n',
+        "setup.cfg": "[sessionstream-lint]\nsst-src-roots = generated\n",
+    }
+    (project / name).write_text(text[name])
+    monkeypatch.chdir(project / directory)
+    assert main([str(project / "app" / "use.py")]) == 1
+    assert "use.py:4:38: SST001" in capsys.readouterr().out
+
+
+def test_the_command_takes_roots_and_refuses_missing_ones(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["app/use.py"]) == 0
+    assert main(["app/use.py", "--sst-src-roots", "generated"]) == 1
+    assert main(["app/use.py", "--sst-src-roots", "app,generated"]) == 1
+    assert main(["app/use.py", "--sst-src-roots", "app", "--sst-src-roots", "generated"]) == 1
+    assert places(capsys.readouterr().out) == [USE] * 3
+    assert main(["app/use.py", "--sst-src-roots", "missing"]) == 2
+    assert f"sst-src-roots: {project / 'missing'} is not a directory" in capsys.readouterr().err
+
+
+# Codes -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "codes"),
+    [
+        ((), {"SST001", "SST004"}),
+        (("--select=SST",), {"SST001", "SST002", "SST004"}),
+        (("--select=SST0",), {"SST001", "SST002", "SST004"}),
+        (("--select=SST002",), {"SST002"}),
+        (("--select=F,E9",), set()),
+        (("--extend-select=SST",), {"SST001", "SST002", "SST004"}),
+        (("--extend-select=SST002",), {"SST001", "SST002", "SST004"}),
+        (("--ignore=E501",), {"SST001", "SST004"}),
+        (("--extend-ignore=SST001",), {"SST004"}),
+        (("--select=SST", "--ignore=SST001"), {"SST002", "SST004"}),
+        (("--select=SST", "--extend-ignore=SST002"), {"SST001", "SST004"}),
+        (("--ignore=SST", "--select=SST002"), {"SST002"}),
+    ],
+)
+@pytest.mark.parametrize("place", ["command line", "file"])
+def test_flake8_runs_opt_in_rules_for_those_who_select_them(
+    project: Path, options: tuple[str, ...], codes: set[str], place: str, python: str
+) -> None:
+    if place == "file":
+        lines = (option[2:].replace("=", " = ") for option in options)
+        (project / ".flake8").write_text("\n".join(["[flake8]", *lines, ""]))
+        found = flake8(python, "-j1", "app/plain.py")
+    else:
+        found = flake8(python, "--isolated", "-j1", *options, "app/plain.py")
+    assert {one[-6:] for one in found if "SST" in one} == codes
+
+
+def test_flake8_ignores_per_file(project: Path, python: str) -> None:
+    (project / ".flake8").write_text("[flake8]\nselect = SST\nper-file-ignores =\n    app/pl*.py: SST001, SST004\n")
+    for jobs in ("-j1", "-j2"):
+        assert flake8(python, jobs, "app") == ["app/plain.py:5:38: SST002", "app/plain.py:6:37: SST002"]
+
+
+@pytest.mark.parametrize(
+    ("options", "codes"),
+    [
+        ((), {"SST001", "SST004"}),
+        (("--select=SST",), {"SST001", "SST002", "SST004"}),
+        (("--select=SST002",), {"SST002"}),
+        (("--select=SST", "--ignore=SST001"), {"SST002", "SST004"}),
+        (("--ignore=SST001",), {"SST004"}),
+        (("--ignore=SST", "--select=SST002"), {"SST002"}),
+    ],
+)
+def test_the_command_does_the_same(
+    project: Path, options: tuple[str, ...], codes: set[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["app/plain.py", *options])
+    assert {one[-6:] for one in places(capsys.readouterr().out)} == codes
+
+
+def test_a_longer_prefix_decides() -> None:
+    assert Options(select=("SST002",), ignore=("SST",)).wants("SST002")
+    assert not Options(select=("SST",), ignore=("SST002",)).wants("SST002")
+    assert not Options(ignore=("SST",)).wants("SST001")
+    assert not Options().wants("SST003")
+
+
+# The command's configuration ---------------------------------------------------------------------------------
+
+
+def test_pyproject(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "pyproject.toml").write_text(
+        '[tool.sessionstream-lint]\nselect = ["SST"]\nignore = "SST001"\nexclude = ["use.py"]\nformat = "github"\n'
+    )
+    assert main(["app"]) == 1
+    out = capsys.readouterr().out
+    assert {line[:8] for line in out.splitlines()} == {"::error "}
+    assert "SST002" in out
+    assert "SST001" not in out
+    assert main(["app", "--ignore", "", "--select", "SST001", "--format", "text"]) == 1
+    assert places(capsys.readouterr().out) == [PLAIN]
+
+
+def test_the_nearest_section_counts_and_other_files_do_not_matter(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "pyproject.toml").write_text('[tool.sessionstream-lint]\nignore = ["SST"]\n')
+    (project / "app" / "pyproject.toml").write_text('[tool.ruff]\nselect = ["E"]\n')
+    (project / "app" / "setup.cfg").write_text("[flake8]\nignore = E\n")
+    monkeypatch.chdir(project / "app")
+    assert main(["."]) == 0
+    (project / "app" / "setup.cfg").write_text("[sessionstream-lint]\nselect = SST002\n")
+    assert main(["."]) == 1
+    assert {one[-6:] for one in places(capsys.readouterr().out)} == {"SST002"}
+
+
+def test_a_given_configuration(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "lint.toml").write_text('[tool.sessionstream-lint]\nselect = ["SST002"]\n')
+    (project / "pyproject.toml").write_text('[tool.sessionstream-lint]\nignore = ["SST"]\n')
+    assert main(["app", "--config", "lint.toml"]) == 1
+    assert main(["app", "--config", "missing.toml"]) == 2
+    (project / "other.cfg").write_text("[flake8]\n")
+    assert main(["app", "--config", "other.cfg"]) == 2
+    assert "no section for sessionstream-lint" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[tool.sessionstream-lint]\nselects = 'SST'\n", "'selects' is not an option of sessionstream-lint"),
+        ("[tool.sessionstream-lint]\nselect = 7\n", "7 is neither a string nor an array"),
+        ("[tool.sessionstream-lint]\nselect = ['SST0001']\n", "'SST0001' is not a code"),
+        ("[tool.sessionstream-lint]\nformat = 'xml'\n", "'xml' is none of text, json, sarif, github"),
+        ("[tool.sessionstream-lint]\nsst-src-roots = ['no']\n", "no is not a directory"),
+        ("[tool.sessionstream-lint\n", "cannot read"),
+    ],
+)
+def test_a_broken_configuration_is_a_usage_error(
+    project: Path, text: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "pyproject.toml").write_text(text)
+    assert main(["app"]) == 2
+    captured = capsys.readouterr()
+    assert said in captured.err
+    assert captured.out == ""
+
+
+# Exclusions --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("patterns", "found"),
+    [
+        ("plain.py", []),
+        ("pl*.py", []),
+        ("app/plain.py", []),
+        ("./app/pl?in.py", []),
+        ("app", []),
+        ("other,plain.py", []),
+        ("lib/plain.py", [PLAIN]),
+        ("plain", [PLAIN]),
+        ("ap", [PLAIN]),
+    ],
+)
+@pytest.mark.parametrize("path", ["app", "app/plain.py", "."])
+def test_what_is_excluded_is_not_checked_in_any_way(
+    project: Path, patterns: str, found: list[str], path: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([path, "--select=SST001", "--exclude", patterns]) == bool(found)
+    assert places(capsys.readouterr().out) == found
+
+
+def test_exclusions_of_the_configuration_are_relative_to_it(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "pyproject.toml").write_text('[tool.sessionstream-lint]\nexclude = ["app/plain.py"]\n')
+    monkeypatch.chdir(project / "app")
+    assert main(["."]) == 0
+    assert main(["plain.py"]) == 0
