@@ -95,9 +95,14 @@ class ChatProcess:
             raise CheckFailed(f"the chat process did not end within {_PATIENCE:g} seconds") from None
 
     async def _gone(self) -> CheckFailed:
-        with suppress(ProcessLookupError):
-            self._process.kill()
-        return CheckFailed(f"the chat process ended too early, with status {await self._reap()}")
+        try:  # its end is a moment away: a kill now could take its exit status from whoever waits for it
+            async with asyncio.timeout(_PATIENCE):
+                status = await self._reap()
+        except TimeoutError:
+            with suppress(ProcessLookupError):
+                self._process.kill()
+            status = await self._reap()
+        return CheckFailed(f"the chat process ended too early, with status {status}")
 
     async def _reap(self) -> int:
         self._stdin.close()
