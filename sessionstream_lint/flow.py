@@ -149,6 +149,9 @@ class _Search:
                 for binding in outer.bindings.get(self.key, ()):
                     if binding.order > inner.order:
                         yield Reached(binding, ())
+                later = (one.order > inner.order for base in self.bases for one in outer.bindings.get(base, ()))
+                if any(later):
+                    yield Reached(None, ())
 
     def foreign(self, scope: Scope) -> Iterator[Reached]:
         """Bindings that other functions make through ``global`` or ``nonlocal``."""
