@@ -11,7 +11,7 @@ STAMP := $(VENV)/.installed
 PROMPT ?= Explain ordinals
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test torture bench build lint format schema-vet boundary-check proto coverage clean
+.PHONY: help demo test torture bench build lint format schema-vet boundary-check proto coverage clean bench-lint
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,11 @@ coverage: $(STAMP) ## the tests with branch coverage
 
 bench: $(STAMP) ## the benchmarks: ratios within one run
 	@$(BIN)/python -m benchmarks
+
+bench-lint: $(STAMP) ## the linter beside mypy, pylint and semgrep; what it costs flake8
+	@$(BIN)/python -m benchmarks.lint_recall
+	@$(BIN)/python -m benchmarks.lint_overhead
+	@$(BIN)/python -m benchmarks.lint_overhead --registering 20
 
 build: $(STAMP) ## the sdist and the wheel, into dist/
 	@$(BIN)/python -m build --outdir dist .

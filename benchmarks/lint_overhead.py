@@ -1,8 +1,9 @@
 """What the linter costs: flake8 with the plugin against flake8 without it, and the command on its own.
 
-    python -m benchmarks.lint_overhead [PATH ...]
+    python -m benchmarks.lint_overhead [PATH ...] [--registering N]
 
-Without a path: this repository. Every figure is CPU time of a fresh process (children included), the least of several
+Without a path: this repository. With ``--registering 20`` the same files, copied, every twentieth of them with
+registrations at its end. Every figure is CPU time of a fresh process (children included), the least of several
 rounds, taken in turns so that a busy machine hits all of them alike.
 """
 
@@ -10,8 +11,10 @@ from __future__ import annotations
 
 import argparse
 import resource
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,6 +89,36 @@ def measure(paths: list[str], rounds: int) -> list[Measurement]:
     return runs
 
 
+REGISTRATIONS = """
+from google.protobuf.wrappers_pb2 import StringValue
+from sessionstream import SchemaRegistry
+
+
+def benchmark_schemas() -> SchemaRegistry:
+    schemas = SchemaRegistry()
+    schemas.register_command("Start", StringValue)
+    for name in ("Started", "Delta", "Done"):
+        schemas.register_event(name, StringValue)
+    schemas.register_ui_event("Line", StringValue())
+    schemas.register_timeline_entity("Message", message=StringValue)
+    return schemas
+"""
+
+
+def registering(paths: list[str], every: int, target: Path) -> list[str]:
+    """Copy the sources and let every so many-th file register something; files that do not compile stay as they are."""
+    copies = []
+    for number, path in enumerate(paths):
+        copy = target / str(number) / Path(path).name
+        shutil.copytree(path, copy, ignore=lambda _, names: [n for n in names if n == "__pycache__"])
+        copies.append(str(copy))
+    files = sorted(file for copy in copies for file in Path(copy).rglob("*.py"))
+    for file in files[::every]:
+        with file.open("ab") as stream:
+            stream.write(REGISTRATIONS.encode())
+    return copies
+
+
 def size(paths: list[str]) -> tuple[int, float]:
     files = [
         file for path in paths for file in ([Path(path)] if Path(path).is_file() else sorted(Path(path).rglob("*.py")))
@@ -97,11 +130,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="What the linter costs.")
     parser.add_argument("paths", nargs="*", default=[str(ROOT / "sessionstream"), str(ROOT / "sessionstream_lint")])
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument(
+        "--registering", type=int, default=0, metavar="N", help="let every N-th file register something"
+    )
     args = parser.parse_args()
     paths = [str(Path(path).resolve()) for path in args.paths]
+    with tempfile.TemporaryDirectory() as directory:
+        if args.registering:
+            paths = registering(paths, args.registering, Path(directory))
+        report(paths, args.rounds, args.registering)
+
+
+def report(paths: list[str], rounds: int, every: int) -> None:
+    """Measure and print."""
     count, megabytes = size(paths)
-    runs = measure(paths, args.rounds)
-    print(f"{count} files, {megabytes:.1f} MB; least of {args.rounds} rounds")
+    runs = measure(paths, rounds)
+    which = f"one in {every} registers schemas" if every else "none registers"
+    print(f"{count} files, {megabytes:.1f} MB, {which}; least of {rounds} rounds")
     print(f"{'':28}{'CPU s':>9}{'wall s':>9}{'ratio':>9}{'SST':>6}")
     for run in runs:
         print(f"{run.name:28}{run.cpu:9.2f}{run.wall:9.2f}{run.cpu / runs[0].cpu:9.4f}{run.findings:6}")

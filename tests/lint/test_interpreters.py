@@ -1,0 +1,84 @@
+"""The same findings on every supported Python: the fallback reader as it is, everything else after an installation."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+VERSIONS = ("3.11", "3.12", "3.13", "3.14")
+FALLBACK = """
+import json, sys, warnings
+from pathlib import Path
+from sessionstream_lint.engine import check
+from sessionstream_lint.options import Options
+found = {}
+for path in sys.argv[1:]:
+    options = Options(select=(Path(path).name[:6].upper(),))
+    checked = check(Path(path).read_text("utf-8"), path, options=options, reader="ast")
+    found[path] = [(one.line, one.column + 1, one.code) for one in checked]
+json.dump(found, sys.stdout)
+"""
+
+
+def interpreter(version: str) -> str:
+    """Return a Python of that version, from the path or from pyenv."""
+    found = shutil.which(f"python{version}")
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    candidates = [*([found] if found else []), *sorted(str(one) for one in pyenv.glob(f"{version}.*/bin/python"))]
+    for candidate in candidates:
+        command = [candidate, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.stdout.strip() == version:
+            return candidate
+    pytest.skip(f"there is no Python {version} here")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_fallback_reader_finds_the_same(version: str, all_examples: Any, root: Path) -> None:
+    """Without an installation: the linter needs nothing but the standard library for it."""
+    paths = [str(example.path) for example in all_examples]
+    environment = {**os.environ, "PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [interpreter(version), "-W", "error", "-c", FALLBACK, *paths]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    for example in all_examples:
+        assert sorted(map(tuple, found[str(example.path)])) == sorted(example.expected), example.path
+
+
+@pytest.fixture(params=VERSIONS)
+def installed(request: pytest.FixtureRequest, root: Path, tmp_path: Path) -> str:
+    """An environment of another Python with the ``lint`` extra, from the working tree."""
+    base = interpreter(request.param)
+    subprocess.run([base, "-m", "venv", str(tmp_path / "venv")], check=True)
+    python = str(tmp_path / "venv" / "bin" / "python")
+    command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", f"{root}[lint]"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"cannot be installed on Python {request.param}: {done.stderr.strip().splitlines()[-1]}")
+    return python
+
+
+@pytest.mark.torture
+def test_flake8_and_the_command_find_the_same(installed: str, all_examples: Any, tmp_path: Path) -> None:
+    for code in sorted({example.code for example in all_examples}):
+        mine = [example for example in all_examples if example.code == code]
+        paths = [str(example.path) for example in mine]
+        expected = {(example.path.name, *place) for example in mine for place in example.expected}
+        for command in (
+            ["-m", "flake8", "--isolated", "-j1", f"--select={code}"],
+            ["-m", "sessionstream_lint", f"--select={code}"],
+        ):
+            done = subprocess.run(
+                [installed, *command, *paths], capture_output=True, text=True, check=False, cwd=tmp_path
+            )
+            assert done.stderr == ""
+            lines = re.findall(r"^(.*?):(\d+):(\d+): (SST\d+) ", done.stdout, re.MULTILINE)
+            assert {(Path(path).name, int(line), int(column), found) for path, line, column, found in lines} == expected

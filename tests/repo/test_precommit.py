@@ -1,0 +1,56 @@
+"""The hook, as another repository runs it: in an environment that pre-commit makes of this one."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from .conftest import Environment
+
+BAD = """from google.protobuf.struct_pb2 import Struct
+from sessionstream import SchemaRegistry
+SchemaRegistry().register_event("Moved", Struct)
+"""
+GOOD = "print('nothing is registered here')\n"
+
+
+def git(directory: Path, *arguments: str) -> None:
+    identity = ("-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "init.defaultBranch=main")
+    subprocess.run(["git", *identity, *arguments], cwd=directory, check=True, capture_output=True)
+
+
+def test_the_hook_names_a_command_that_is_installed(root: Path) -> None:
+    text = (root / ".pre-commit-hooks.yaml").read_text("utf-8")
+    hook = dict(re.findall(r"^(?:- |  )(\w+): (.*)$", text, re.MULTILINE))
+    project = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]
+    assert hook["language"] == "python"
+    assert hook["entry"] in project["scripts"]
+    libcst = [one for one in project["optional-dependencies"]["lint"] if one.startswith("libcst")]
+    assert json.loads(hook["additional_dependencies"]) == libcst
+
+
+@pytest.mark.torture
+def test_the_hook_works_in_an_environment_of_its_own(root: Path, tmp_path: Path) -> None:
+    if not (root / ".git").exists():
+        pytest.skip("pre-commit clones repositories, and this is none")
+    environment = Environment(tmp_path / "venv")
+    printed = environment.run("pip", "install", "--quiet", "pre-commit>=4")
+    if "ERROR" in printed:
+        pytest.skip(f"pre-commit cannot be installed: {printed.strip().splitlines()[-1]}")
+    sample = tmp_path / "sample"
+    sample.mkdir()
+    git(sample, "init")
+    (sample / "schemas.py").write_text(BAD, "utf-8")
+    (sample / "other.py").write_text(GOOD, "utf-8")
+    git(sample, "add", ".")
+    command = ("pre_commit", "try-repo", str(root), "sessionstream-lint", "--all-files", "--verbose")
+    printed = environment.run(*command, cwd=sample, status=1)
+    assert "schemas.py:3:42: SST001 event 'Moved'" in printed
+    (sample / "schemas.py").write_text(GOOD, "utf-8")
+    git(sample, "add", ".")
+    assert "Passed" in environment.run(*command, cwd=sample, status=0)
