@@ -290,6 +290,18 @@ async def test_many_may_open_a_new_file_at_once(tmp_path: Path) -> None:
         await store.close()
 
 
+async def test_opening_a_file_that_another_is_just_filling(tmp_path: Path) -> None:
+    async def arrive(path: Path, wait: float) -> SQLiteStore:
+        await asyncio.sleep(wait)
+        return await SQLiteStore.open(path, REGISTRY)
+
+    for number in range(20):
+        path = tmp_path / f"{number}.db"
+        stores = await asyncio.gather(*[arrive(path, 0.002 * (step % 3)) for step in range(8)])
+        for store in stores:
+            await store.close()
+
+
 async def test_an_opening_that_is_cancelled_leaves_nothing_open(tmp_path: Path) -> None:
     task = asyncio.ensure_future(SQLiteStore.open(tmp_path / "x.db", REGISTRY)._open())
     await asyncio.sleep(0)

@@ -73,8 +73,7 @@ class Database:
         try:
             self._check_place()
             if Path(self.path).exists():
-                with closing(self._connect(self._mode_of_looking())) as db:
-                    schema.check_identity(db, self.path)
+                self._look()
             db = self._connect("rwc")
             try:
                 self._prepare(db)
@@ -118,10 +117,26 @@ class Database:
             # SQLite would open it all the same, for reading, and fail at the first commit.
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
-    def _mode_of_looking(self) -> str:
-        """Return the mode in which SQLite leaves the file, and its directory, as they are."""
-        # Without a log beside it nobody has the file open, and SQLite need not create one to read it.
-        return "ro" if Path(f"{self.path}-wal").exists() else "ro&immutable=1"
+    def _look(self) -> None:
+        """Refuse a file that is not ours, or is newer than we are, and leave it and its directory as they are."""
+        for last in (False,) * 9 + (True,):
+            # Without a log beside it nobody has the file open, and SQLite need not create one to read it.
+            quiet = not Path(f"{self.path}-wal").exists()
+            before = self._trace()
+            try:
+                with closing(self._connect("ro&immutable=1" if quiet else "ro")) as db, schema.one_state(db):
+                    schema.check_identity(db, self.path)
+            except (StoreError, sqlite3.Error):
+                # Another process may just have begun to fill it, and this have read the pages of several states.
+                if last or not quiet or self._trace() == before:
+                    raise
+            else:
+                return
+
+    def _trace(self) -> tuple[object, ...]:
+        """Return what shows that the file changed, or is open elsewhere."""
+        status = Path(self.path).stat()
+        return status.st_ino, status.st_size, status.st_mtime_ns, Path(f"{self.path}-wal").exists()
 
     def _connect(self, mode: str) -> sqlite3.Connection:
         return sqlite3.connect(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from sessionstream.errors import StoreError
@@ -100,6 +102,16 @@ _TABLES: Final = [
 ]
 
 
+@contextmanager
+def one_state(db: sqlite3.Connection) -> Iterator[None]:
+    """Show one state of the file to several questions, whatever another process is doing to it."""
+    db.execute("BEGIN")
+    try:
+        yield
+    finally:
+        db.execute("ROLLBACK")
+
+
 def check_identity(db: sqlite3.Connection, path: str) -> int:
     """Return the file's version, 0 for an empty file, without changing anything.
 
@@ -141,9 +153,10 @@ def migrate(db: sqlite3.Connection, path: str) -> None:
     Raises:
         StoreError: the file turned out to be another's, or newer, or it lacks a table.
     """
-    if check_identity(db, path) == VERSION:
-        _check_tables(db, path)  # here, not while looking: that may see a file that another process is just filling
-        return
+    with one_state(db):
+        if check_identity(db, path) == VERSION:
+            _check_tables(db, path)
+            return
     db.execute("BEGIN IMMEDIATE")
     try:
         version = check_identity(db, path)  # again: another process may have been faster
