@@ -6,7 +6,6 @@ one, pyproject.toml does.
 
 from __future__ import annotations
 
-import configparser
 from pathlib import Path
 
 from sessionstream_lint.options import UsageError
@@ -62,6 +61,8 @@ def _ini(path: Path) -> dict[str, object] | None:
     content = _content(path)
     if SECTION.encode() not in content:
         return None
+    import configparser
+
     parser = configparser.RawConfigParser()
     try:
         parser.read_string(content.decode())

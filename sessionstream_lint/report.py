@@ -6,8 +6,11 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePath
+from urllib.parse import quote
 
 from sessionstream_lint.engine import Diagnostic
+from sessionstream_lint.options import OPT_IN
+from sessionstream_lint.pages import page
 from sessionstream_lint.rules import SUMMARIES
 from sessionstream_lint.version import VERSION
 
@@ -65,7 +68,12 @@ def _property(text: str) -> str:
 
 def _sarif(located: list[Located]) -> dict[str, object]:
     rules = [
-        {"id": code, "shortDescription": {"text": summary}, "defaultConfiguration": {"level": "error"}}
+        {
+            "id": code,
+            "shortDescription": {"text": summary},
+            "help": {"text": page(code), "markdown": page(code)},
+            "defaultConfiguration": {"level": "error", "enabled": code not in OPT_IN},
+        }
         for code, summary in SUMMARIES.items()
     ]
     driver = {"name": "sessionstream-lint", "version": VERSION, "rules": rules}
@@ -80,7 +88,7 @@ def _sarif(located: list[Located]) -> dict[str, object]:
 def _result(one: Located) -> dict[str, object]:
     found = one.diagnostic
     path = PurePath(one.path)
-    uri = path.as_uri() if path.is_absolute() else path.as_posix()
+    uri = path.as_uri() if path.is_absolute() else quote(path.as_posix())
     return {
         "ruleId": found.code,
         "ruleIndex": list(SUMMARIES).index(found.code),

@@ -38,7 +38,8 @@ def read(paths: Iterable[str], exclude: tuple[str, ...], stdin: str, complain: C
             continue
         for file in _files(path, excluded, complain):
             try:
-                content = Path(file).read_bytes()
+                with io.FileIO(file) as stream:  # unbuffered: nearly all files are read for one search in them
+                    content = stream.readall()
             except OSError as error:
                 complain(file, error)
             else:
@@ -82,11 +83,7 @@ def _files(path: str, excluded: Callable[[str], bool], complain: Complain) -> It
     if not os.path.isdir(path):  # noqa: PTH112 - os.walk below wants strings too
         yield path
         return
-    for directory, inner, files in os.walk(path, onerror=lambda error: complain(path, error)):
-        join = os.path.join
-        inner[:] = sorted(name for name in inner if name not in EXCLUDED and not excluded(join(directory, name)))
-        for name in sorted(files):
-            if name.endswith(SUFFIXES):
-                file = os.path.normpath(join(directory, name))
-                if not excluded(file):
-                    yield file
+    for directory, inner, files in os.walk(os.path.normpath(path), onerror=lambda error: complain(path, error)):
+        start = os.path.join(directory, "").removeprefix(os.path.join(os.curdir, ""))  # noqa: PTH118
+        inner[:] = sorted(name for name in inner if name not in EXCLUDED and not excluded(start + name))
+        yield from (start + name for name in sorted(files) if name.endswith(SUFFIXES) and not excluded(start + name))

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from sessionstream_lint.cli import main
+from sessionstream_lint.options import OPT_IN
 from sessionstream_lint.rules import SUMMARIES
 from sessionstream_lint.version import VERSION
 
@@ -71,6 +72,23 @@ def test_sarif(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(capsys.readouterr().out)["runs"][0]["results"] == []
 
 
+def test_sarif_is_what_code_scanning_wants(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tree / "a b%c.py").write_text(BAD.replace('"A"', '"\U0001d518"'))
+    assert main(["a b%c.py", str(tree / "a b%c.py"), "--format", "sarif"]) == 1
+    log = json.loads(capsys.readouterr().out)
+    assert set(log) == {"$schema", "version", "runs"}
+    [run] = log["runs"]
+    for rule in run["tool"]["driver"]["rules"]:
+        assert rule["help"]["markdown"].startswith(f"# {rule['id']}: ")
+        assert rule["defaultConfiguration"] == {"level": "error", "enabled": rule["id"] not in OPT_IN}
+    places = [result["locations"][0]["physicalLocation"] for result in run["results"]]
+    uris = [place["artifactLocation"]["uri"] for place in places]
+    assert sorted(uris) == ["a%20b%25c.py", (tree / "a b%c.py").as_uri()]
+    for result, place in zip(run["results"], places, strict=True):
+        assert set(result) == {"ruleId", "ruleIndex", "level", "message", "locations"}
+        assert place["region"] == {"startLine": 3, "startColumn": 38}
+
+
 def test_github(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["pkg", "--format", "github"]) == 1
     out = capsys.readouterr().out
@@ -124,9 +142,7 @@ def test_a_reader_that_goes_away_is_no_traceback(tree: Path, python: str) -> Non
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as stop:
-        main(["--version"])
-    assert stop.value.code == 0
+    assert main(["--version"]) == 0
     assert capsys.readouterr().out == f"sessionstream-lint {VERSION}\n"
 
 
