@@ -1,7 +1,8 @@
 """Which bindings may a key have at a site, and which tests lie between?
 
-The search walks events backwards. Where paths meet they are followed once: a path is a point and the tests
-that matter for the key, so the work is linear in the number of events unless many tests are about the key.
+The search walks backwards from event to event about the key. Where paths meet they are followed once: a path is a
+point and the tests that matter for the key, so the work is linear in the number of such events unless many tests are
+about the key.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from sessionstream_lint.scopes import (
 
 MAX_STEPS = 5000
 MAX_GUARDS = 6
-MAX_REMOVALS = 100
+MAX_REMOVALS = 40
 
 Guards = tuple[Guard | Removal, ...]
 
@@ -51,6 +52,7 @@ class _Search:
         self.key = key
         self.bases = {key[:n] for n, char in enumerate(key) if char == "."}
         self.base = key.partition(".")[0]
+        self.keys = (key, "*", *self.bases)
         self.todo: list[tuple[Block, int, Guards]] = []
         self.seen: set[tuple[Block, int, Guards]] = set()
 
@@ -79,7 +81,8 @@ class _Search:
 
     def back(self, block: Block, index: int, guards: Guards) -> Iterator[Reached]:
         """Walk one block from ``index`` to its start."""
-        for number in range(index - 1, -1, -1):
+        number = block.before(index, self.keys)
+        while number >= 0:
             event = block.events[number]
             if isinstance(event, Binding):
                 if event.key == self.key:
@@ -101,6 +104,7 @@ class _Search:
             else:
                 self.fork(block, number, event, guards)
                 return
+            number = block.before(number, self.keys)
         yield from self.enter(block, self.relevant(guards, block.guards))
 
     def fork(self, block: Block, index: int, fork: Fork, guards: Guards) -> None:

@@ -7,6 +7,8 @@ block: the question "what may this name be here?" is answered by walking the eve
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -60,9 +62,13 @@ class Guard:
 
     def mentions(self, key: Key) -> bool:
         """Say whether the test looks at that key at all."""
+        return key in self.keys()
+
+    def keys(self) -> frozenset[Key]:
+        """Return the keys that the test looks at."""
         if self._mentions is None:
             self._mentions = frozenset(_keys(self.test))
-        return key in self._mentions
+        return self._mentions
 
 
 def _keys(test: Node) -> list[Key]:
@@ -226,6 +232,30 @@ class Fork:
     skippable: bool = False
     jumps: list[tuple[Block, int, str]] = field(default_factory=list)
     orelse: Fork | None = None
+    _touched: frozenset[Key] | None = None
+
+    def touched(self) -> frozenset[Key]:
+        """Return the keys that are bound, changed or tested inside, and "" if it is left in some other way."""
+        if self._touched is None:
+            self._touched = frozenset(self._events())
+        return self._touched
+
+    def _events(self) -> Iterator[Key]:
+        stack: list[Fork] = [self]
+        while stack:
+            fork = stack.pop()
+            if fork.jumps or fork.orelse is not None or (not fork.arms and not fork.skippable):
+                yield ""
+            for arm in fork.arms:
+                for guard in arm.guards:
+                    yield from guard.keys()
+                for event in arm.events:
+                    if isinstance(event, Fork):
+                        stack.append(event)
+                    elif isinstance(event, Assume):
+                        yield from event.guard.keys()
+                    else:
+                        yield event.key if isinstance(event, Binding | Removal) else ""
 
     def breaks(self) -> bool:
         """Say whether a loop is left by ``break``."""
@@ -261,6 +291,19 @@ class Removal:
 Event: TypeAlias = Binding | Fork | Assume | Departure | Removal
 
 
+def _about(event: Event) -> Iterable[Key]:
+    """The keys that an event is about; "" is any."""
+    match event:
+        case Binding() | Removal():
+            return (event.key,)
+        case Assume(guard):
+            return guard.keys()
+        case Fork():
+            return event.touched()
+        case Departure():
+            return ("",)
+
+
 @dataclass(eq=False, slots=True)
 class Block:
     """A run of events; ``parent`` and ``index`` say where it hangs, ``guards`` what held on entering it.
@@ -278,6 +321,7 @@ class Block:
     events: list[Event] = field(default_factory=list)
     dead: bool = False
     private: bool = False
+    places: dict[Key, list[int]] | None = None
 
     def home(self) -> Block:
         """Return the block that a walrus binds in: comprehensions keep only their own targets."""
@@ -285,6 +329,24 @@ class Block:
         while block.private and block.parent is not None:
             block = block.parent
         return block
+
+    def before(self, index: int, keys: tuple[Key, ...]) -> int:
+        """Return the position of the last event before ``index`` that is about one of the keys, or about any; or -1.
+
+        Only for a block that is complete.
+        """
+        if self.places is None:
+            self.places = {}
+            for number, event in enumerate(self.events):
+                for key in _about(event):
+                    self.places.setdefault(key, []).append(number)
+        last = -1
+        for key in ("", *keys):
+            found = self.places.get(key)
+            if found is not None:
+                position = bisect_left(found, index)
+                last = max(last, found[position - 1] if position else -1)
+        return last
 
     def here(self, guards: tuple[Guard, ...] = ()) -> Site:
         """Return the site after everything collected so far."""

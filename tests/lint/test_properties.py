@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
+import time
 import warnings
 from pathlib import Path
 from typing import Any
@@ -199,3 +200,33 @@ def test_generated_source_is_read(strategy: str) -> None:
         check_planted(source)
 
     run()
+
+
+# Size -----------------------------------------------------------------------------------------------------
+
+HEAD = """\
+from google.protobuf.struct_pb2 import Struct
+from sessionstream import SchemaRegistry
+registry = SchemaRegistry()
+def wrapper(name, message):
+    registry.register_event(name, message)
+"""
+LONG = {
+    "calls": "registry.register_event('{0}', message)\n",
+    "functions": "def f{0}(r: SchemaRegistry):\n    r.register_event('{0}', message)\n",
+    "bindings": "m{0} = message\nregistry.register_event('{0}', m{0})\n",
+    "branches": "if flag:\n    x{0} = 1\nregistry.register_event('{0}', message)\n",
+    "wrapped": "wrapper('{0}', message)\n",
+}
+
+
+@pytest.mark.parametrize("kind", LONG)
+def test_the_time_grows_with_the_file_and_no_faster(kind: str) -> None:
+    def seconds(count: int) -> float:
+        source = HEAD + "".join(LONG[kind].format(number) for number in range(count))
+        start = time.process_time()
+        assert found(source + "wrapper('A', Struct)\n", "x.py", "ast") == {(source.count("\n") + 1, 14, "SST001")}
+        return time.process_time() - start
+
+    seconds(10)
+    assert seconds(2_000) < 8 * seconds(500)
