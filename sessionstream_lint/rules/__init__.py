@@ -19,11 +19,20 @@ class Rule(Protocol):
     """What the module of a rule offers."""
 
     __name__: str
-    CODE: str
-    SUMMARY: str
+
+    @property
+    def CODE(self) -> str:  # noqa: N802 - a constant of the module
+        """What it is called on the command line."""
+        ...
+
+    @property
+    def SUMMARY(self) -> str:  # noqa: N802 - likewise
+        """What it finds, in a few words."""
+        ...
 
     def check(self, registrations: Registrations, /) -> Iterator[Finding]:
         """Yield the findings of one file."""
+        ...
 
 
 RULES: tuple[Rule, ...] = (
