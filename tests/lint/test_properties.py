@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import sys
-import time
 import warnings
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from sessionstream_lint.options import Options
 
 from .conftest import EXAMPLES, Example
 from .moves import MOVES, Moved
+from .steps import Steps
 
 EXAMPLES_IN_TORTURE = 1_500
 # A smaller example says no more, and takes minutes to find.
@@ -221,12 +221,11 @@ LONG = {
 
 
 @pytest.mark.parametrize("kind", LONG)
-def test_the_time_grows_with_the_file_and_no_faster(kind: str) -> None:
-    def seconds(count: int) -> float:
+def test_the_work_grows_with_the_file_and_no_faster(kind: str) -> None:
+    def work(count: int) -> int:
         source = HEAD + "".join(LONG[kind].format(number) for number in range(count))
-        start = time.process_time()
-        assert found(source + "wrapper('A', Struct)\n", "x.py", "ast") == {(source.count("\n") + 1, 14, "SST001")}
-        return time.process_time() - start
+        with Steps() as steps:
+            assert found(source + "wrapper('A', Struct)\n", "x.py", "ast") == {(source.count("\n") + 1, 14, "SST001")}
+        return steps.count
 
-    seconds(10)
-    assert seconds(2_000) < 8 * seconds(500)
+    assert work(800) < 5 * work(200)
