@@ -67,15 +67,16 @@ class Projections:
             ProjectorFailed: a projection raised, or returned what is no registered UI event.
         """
         events: list[UIEvent] = []
-        for projector, project in self._ui:
-            try:
-                for item in await _run(project, event, session, timeline, "UIEvent"):
-                    if not isinstance(item, UIEvent):
-                        raise _wrong(item, "UIEvent", " among others")
-                    payload = self._schemas.checked_copy("ui event", item.name, item.payload)
-                    events.append(UIEvent(item.name, payload))
-            except Exception as error:
-                raise ProjectorFailed(projector, error) from error
+        with View(timeline) as view:
+            for projector, project in self._ui:
+                try:
+                    for item in await _run(project, event, session, view, "UIEvent"):
+                        if not isinstance(item, UIEvent):
+                            raise _wrong(item, "UIEvent", " among others")
+                        payload = self._schemas.checked_copy("ui event", item.name, item.payload)
+                        events.append(UIEvent(item.name, payload))
+                except Exception as error:
+                    raise ProjectorFailed(projector, error) from error
         return tuple(events)
 
     async def entities(self, event: Event, session: Session, timeline: Timeline) -> tuple[TimelineEntity, ...]:
@@ -85,14 +86,15 @@ class Projections:
             ProjectorFailed: a projection raised, or returned what is no registered entity.
         """
         changes: dict[tuple[str, str], TimelineEntity] = {}
-        for projector, project in self._timeline:
-            try:
-                for item in await _run(project, event, session, timeline, "TimelineEntity"):
-                    if not isinstance(item, TimelineEntity):
-                        raise _wrong(item, "TimelineEntity", " among others")
-                    self._change(changes, item, event.ordinal, timeline)
-            except Exception as error:
-                raise ProjectorFailed(projector, error) from error
+        with View(timeline) as view:
+            for projector, project in self._timeline:
+                try:
+                    for item in await _run(project, event, session, view, "TimelineEntity"):
+                        if not isinstance(item, TimelineEntity):
+                            raise _wrong(item, "TimelineEntity", " among others")
+                        self._change(changes, item, event.ordinal, timeline)
+                except Exception as error:
+                    raise ProjectorFailed(projector, error) from error
         return tuple(changes.values())
 
     def _change(
@@ -115,9 +117,9 @@ class Projections:
             changes[key] = TimelineEntity(*key, payload, ordinal if created is None else created, ordinal)
 
 
-async def _run(project: _Project[T], event: Event, session: Session, timeline: Timeline, wanted: str) -> Iterable[T]:
+async def _run(project: _Project[T], event: Event, session: Session, view: View, wanted: str) -> Iterable[T]:
     try:
-        result = project(copy_event(event), session, View(timeline))
+        result = project(copy_event(event), session, view)
         if isinstance(result, list | tuple):  # the usual answers, recognised without asking abstract classes
             return result
         if isinstance(result, Awaitable):

@@ -117,12 +117,21 @@ class Timeline:
 
 
 class View:
-    """What a projection sees of a timeline: copies only. Implements the TimelineView protocol."""
+    """What a projection sees of a timeline: copies only. Implements the TimelineView protocol.
 
-    __slots__ = ("_timeline",)
+    A context manager: at the end of its event it is closed, because it would show what comes later.
+    """
+
+    __slots__ = ("_open",)
 
     def __init__(self, timeline: Timeline) -> None:
-        self._timeline = timeline
+        self._open: Timeline | None = timeline
+
+    def __enter__(self) -> View:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._open = None
 
     @property
     def ordinal(self) -> int:
@@ -136,6 +145,12 @@ class View:
     def list(self, kind: str = "") -> builtins.list[TimelineEntity]:
         """Return copies of the entities of one kind, or of all, in snapshot order."""
         return self._timeline.copies(kind)
+
+    @property
+    def _timeline(self) -> Timeline:
+        if self._open is None:
+            raise RuntimeError("this view was of the time before its event: keep what it returned, not the view")
+        return self._open
 
 
 def _vanished(entity: UnreadableEntity) -> UnknownSchemaError:

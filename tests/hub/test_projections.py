@@ -417,3 +417,26 @@ async def test_views_find_nothing_under_nonsense() -> None:
 
     await soon(play(hub, 1))
     assert found == [None, None, []]
+
+
+async def test_a_view_that_is_kept_does_not_show_what_comes_later() -> None:
+    app = App()
+    kept: list[TimelineView] = []
+
+    @app.hub.ui_projection
+    def keep(event: Event, session: Session, view: TimelineView) -> Iterator[UIEvent]:
+        kept.append(view)
+        assert view.ordinal == event.ordinal - 1
+        yield from ()
+        view.list()  # it lasts as long as what the projection returns is being read
+
+    @app.hub.timeline_projection
+    def keep_too(event: Event, session: Session, view: TimelineView) -> None:
+        kept.append(view)
+
+    await app.publish("a", "b")
+    assert len(kept) == 4
+    for view in kept:
+        for look in (lambda: view.ordinal, lambda: view.get("Text", "1"), view.list):  # noqa: B023 - called at once
+            with pytest.raises(RuntimeError, match="not the view"):
+                look()
