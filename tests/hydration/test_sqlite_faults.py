@@ -7,7 +7,7 @@ import sqlite3
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +15,8 @@ from typing import Any, Literal
 import pytest
 
 from sessionstream.errors import StoreError
-from sessionstream.hydration.sqlite import SQLiteStore
+from sessionstream.hydration.sqlite import SQLiteStore, sweep
+from sessionstream.hydration.sqlite import store as sqlite_store
 from sessionstream.hydration.sqlite.files import Database
 from sessionstream.hydration.sqlite.store import Opening
 from sessionstream.hydration.sqlite.writes import Writing
@@ -68,11 +69,6 @@ class Fault:
         raise sqlite3.OperationalError("injected")
 
 
-def contents(path: Path) -> list[str]:
-    with closing(sqlite3.connect(path)) as db:
-        return [line for line in db.iterdump() if "payload_types" not in line]  # numbers of types do no harm
-
-
 async def prepare(store: SQLiteStore) -> list[SessionWriter]:
     writers = [SessionWriter(store, name) for name in ("one", "two", "three")]
     for writer in writers[:2]:
@@ -83,9 +79,9 @@ async def prepare(store: SQLiteStore) -> list[SessionWriter]:
     return writers
 
 
-def faults(damage: Damage) -> list[Fault]:
+def faults(damage: Damage, count: int = 60) -> list[Fault]:
     """More faults than any change here has statements; a test asserts that the last ones found none."""
-    return [Fault(damage, at) for at in range(60)]
+    return [Fault(damage, at) for at in range(count)]
 
 
 @pytest.mark.parametrize("damage", ["before", "after", "lost"])
@@ -148,30 +144,74 @@ CHANGES: dict[str, Callable[[SQLiteStore], Awaitable[object]]] = {
     "release": lambda store: store.release_command("one", "claimed"),
     "record": lambda store: store.record_error(ErrorRecord("store", "one", 1, "Delta", "again")),
 }
+SWEPT = {"rebuild", "prune", "delete"}
+"""Those that are true before all that they discarded is removed; repeating them removes the rest."""
+
+
+async def answers(path: Path) -> list[object]:
+    """Everything that can be asked, but for epochs, of which only those that changed are told."""
+    found: list[object] = []
+    async with SQLiteStore.open(path, REGISTRY) as store:
+        first_epoch = (await store.cursors("nobody")).epoch
+        for name in ("one", "two", "three"):
+            cursors = await store.cursors(name)
+            found += [replace(cursors, epoch=0), cursors.epoch == first_epoch, await store.events(name)]
+            for ordinal in range(cursors.floor, cursors.timeline + 1):
+                found += [await store.snapshot(name, as_of=ordinal), await store.snapshot(name, since=ordinal)]
+            found += [await store.find_event(name, f"event-{number}") for number in range(1, 4)]
+            found.append([replace(record, recorded_at=None) for record in await store.error_records(name)])
+        found += [await store.sessions(), rows(path, "SELECT * FROM command_claims")]
+    return found
+
+
+def sizes(path: Path) -> list[tuple[str, int]]:
+    tables = [row[0] for row in rows(path, "SELECT name FROM sqlite_master WHERE type = 'table'")]
+    return [(table, rows(path, f"SELECT count(*) FROM {table}")[0][0]) for table in tables]
+
+
+def rows(path: Path, query: str) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(path)) as db:
+        return db.execute(query).fetchall()
 
 
 @pytest.mark.parametrize("damage", ["before", "after", "lost"])
 @pytest.mark.parametrize("change", CHANGES)
-async def test_every_other_change_is_all_or_nothing(tmp_path: Path, change: str, damage: Damage) -> None:
-    hit = 0
-    for fault in faults(damage):
+async def test_every_other_change_is_all_or_nothing(
+    tmp_path: Path, change: str, damage: Damage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep, "ABANDONED", -(10**9))  # what is being built goes away at the next opportunity
+    monkeypatch.setattr(sweep, "PIECE", 2)
+    monkeypatch.setattr(sqlite_store, "_PIECE_BYTES", 1)
+    before: list[object] = []
+    wanted: list[object] = []
+    kept: list[tuple[str, int]] = []
+    hit, told = 0, []
+    for fault in [Fault(damage, 10**9), *faults(damage, 200)]:
         path = tmp_path / f"{fault.at}.db"
         async with Opening(Database(str(path), factory=fault.connections()), REGISTRY) as store:
             await prepare(store)
-            before = contents(path)
+            before = before or await answers(path)
             fault.armed = True
             try:
                 await CHANGES[change](store)
             except StoreError:
                 assert fault.fired
-                assert contents(path) == before
+                now = await answers(path)
+                assert now in (before, wanted)
+                told.append(now == wanted)
                 await CHANGES[change](store)
             fault.armed = False
-            assert contents(path) != before
+            if not wanted:
+                wanted, kept = await answers(path), sizes(path)
+                assert wanted != before
+            assert await answers(path) == wanted
+            assert sizes(path) == kept
         hit += fault.fired
-        if not fault.fired:
+        if fault.at < 10**9 and not fault.fired:
             break
-    assert 4 <= hit < 60
+    assert 4 <= hit < 200
+    assert told == sorted(told)
+    assert any(told) == (change in SWEPT)
 
 
 async def test_a_full_disk_is_a_store_error_and_no_harm(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from sessionstream.errors import UnknownSchemaError
 from sessionstream.hydration.rules import check_floor, known_since
+from sessionstream.hydration.sqlite import versions
 from sessionstream.hydration.sqlite.rows import bounded, error_record
 from sessionstream.hydration.sqlite.types import ReadTypes
 from sessionstream.hydration.sqlite.writes import Stored, stored
@@ -20,10 +21,6 @@ from sessionstream.types import Event, Snapshot, TimelineEntity, in_snapshot_ord
 _STATE: Final = "SELECT kind, id, created, changed, tombstone, type, payload FROM"
 _NOW: Final = f"{_STATE} entities WHERE timeline = ? AND NOT tombstone"
 _SINCE: Final = f"{_STATE} entities WHERE timeline = ? AND changed > ?"
-_AS_OF: Final = f"""{_STATE} entities WHERE timeline = :timeline AND changed <= :ordinal AND NOT tombstone
-    UNION ALL
-    {_STATE} entity_versions WHERE timeline = :timeline AND changed <= :ordinal AND superseded > :ordinal
-    AND NOT tombstone"""
 _SESSIONS: Final = """SELECT session_id FROM sessions WHERE session_id > :after AND (
         EXISTS (SELECT 1 FROM events WHERE events.sid = sessions.sid)
         OR EXISTS (SELECT 1 FROM entities WHERE entities.timeline = sessions.timeline))
@@ -64,8 +61,9 @@ class Reading:
         session = self.session(db, session_id)
         check_floor(session_id, session.cursors.floor, as_of, since)
         ordinal = session.cursors.timeline if as_of is None else min(as_of, session.cursors.timeline)
+        rows: Iterable[tuple[Any, ...]]
         if ordinal < session.cursors.timeline:
-            rows = db.execute(_AS_OF, {"timeline": session.timeline, "ordinal": ordinal})
+            rows = versions.as_of(db, session.timeline, ordinal)
         else:
             rows = self._present(db, session, since)
         entities = in_snapshot_order([self._entity(db, row) for row in rows])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
@@ -36,13 +37,14 @@ class EntityRow(NamedTuple):
 
 
 class EventRow(NamedTuple):
-    """An event with its payload encoded."""
+    """An event with its payload encoded; ``recorded_at`` in microseconds."""
 
     ordinal: int
     event_id: str
     name: str
     message: type[Message]
     payload: bytes
+    recorded_at: int
 
 
 def check_ordinal(session_id: str, ordinal: int) -> None:
@@ -62,6 +64,11 @@ def bounded(ordinal: int) -> int:
     return min(ordinal, MAX_STORED)
 
 
+def microseconds(moment: datetime) -> int:
+    """Return a moment as the file keeps it: microseconds since 1970."""
+    return (moment - _START) // timedelta(microseconds=1)
+
+
 def encode(payload: Message) -> bytes:
     """Encode a payload; equal messages give equal bytes."""
     return payload.SerializePartialToString(deterministic=True)
@@ -73,7 +80,9 @@ def event_row(commit: Commit) -> EventRow | None:
     if event is None:
         return None
     payload = event.payload
-    return EventRow(event.ordinal, event.event_id, event.name, payload.__class__, encode(payload))
+    return EventRow(
+        event.ordinal, event.event_id, event.name, payload.__class__, encode(payload), time.time_ns() // 1000
+    )
 
 
 def entity_rows(entities: Iterable[TimelineEntity]) -> list[EntityRow]:
@@ -109,7 +118,7 @@ def error_row(record: ErrorRecord) -> ErrorRow:
         _storable(record.error),
         bytes(record.raw_message),
         json.dumps(dict(record.metadata)),
-        (datetime.now(UTC) - _START) // timedelta(microseconds=1),
+        microseconds(datetime.now(UTC)),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -92,8 +93,31 @@ _VERSION_1: Final = (
     "CREATE INDEX errors_by_session ON errors (session_id, seq)",
 )
 
-MIGRATIONS: Final = (_VERSION_1,)
-"""The statements that lead from each version to the next; the first from an empty file."""
+# A superseded state is kept as a delta against the state that superseded it (encoding 1, see ..delta) or in full
+# (encoding 0); `entities.depth` counts the deltas since the last one in full. A delta therefore needs later rows
+# only, and what is pruned are earlier ones.
+#
+# What is no longer true is `discarded`: a row says which rows of other tables nobody can see any more, so that they
+# can be removed in small transactions (see sweep.py). A timeline that is being built beside the present one is there
+# as well, so that it goes away if it is never finished.
+#
+# Events of an older file count as recorded when it was brought to this version.
+_VERSION_2: Final = (
+    "ALTER TABLE entities ADD COLUMN depth INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE events ADD COLUMN recorded_at INTEGER NOT NULL DEFAULT $now",
+    """CREATE TABLE discarded (
+        what TEXT NOT NULL,
+        number INTEGER NOT NULL,
+        below INTEGER NOT NULL DEFAULT 0,
+        after INTEGER NOT NULL DEFAULT 0,
+        kind TEXT NOT NULL DEFAULT '',
+        id TEXT NOT NULL DEFAULT '',
+        PRIMARY KEY (what, number)) WITHOUT ROWID""",
+)
+
+MIGRATIONS: Final = (_VERSION_1, _VERSION_2)
+"""The statements that lead from each version to the next; the first from an empty file. ``$now`` is the present
+time in microseconds."""
 
 VERSION: Final = len(MIGRATIONS)
 
@@ -162,7 +186,7 @@ def migrate(db: sqlite3.Connection, path: str) -> None:
         version = check_identity(db, path)  # again: another process may have been faster
         for statements in MIGRATIONS[version:]:
             for statement in statements:
-                db.execute(statement)
+                db.execute(statement.replace("$now", str(time.time_ns() // 1000)))
         if version == 0:
             db.execute("INSERT INTO meta VALUES ('first_epoch', ?)", (new_epoch(),))
             db.execute(f"PRAGMA application_id = {APPLICATION_ID}")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from sessionstream.errors import StoreClosed, StoreError
+from sessionstream.errors import OrdinalConflict, StoreClosed, StoreError
 from sessionstream.hydration.rules import (
     check_claim,
     check_error_records,
@@ -20,14 +20,15 @@ from sessionstream.hydration.rules import (
     check_snapshot,
     check_text,
 )
-from sessionstream.hydration.sqlite import reads, rows, writes
+from sessionstream.hydration.sqlite import reads, rows, sweep, writes
 from sessionstream.hydration.sqlite.files import Database, Synchronous
 from sessionstream.hydration.sqlite.reader import Reader
 from sessionstream.hydration.sqlite.reads import Reading
 from sessionstream.hydration.sqlite.types import ReadTypes
+from sessionstream.hydration.sqlite.versions import HistoryRow, history_rows
 from sessionstream.hydration.sqlite.writer import Writer
 from sessionstream.store import Commit, Cursors, LoggedEvent, StoredTimeline, TimelineReplacement
-from sessionstream.types import Event, Snapshot
+from sessionstream.types import Event, Snapshot, TimelineEntity
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T")
+
+_PIECE_BYTES: Final = 250_000  # of a rebuilt timeline in one transaction
+_ROW_BYTES: Final = 1_000  # what a row costs beside its payload, in the time that as many bytes take
 
 
 class Opening:
@@ -152,8 +156,18 @@ class SQLiteStore:
         """Swap a rebuilt timeline in, under a new epoch."""
         self._check_open()
         rows.check_ordinal(replacement.session_id, replacement.timeline_cursor)
-        versions = await self._reader.run(partial(rows.entity_rows, replacement.versions))
-        return await self._write(partial(writes.replace_timeline, replacement=replacement, versions=versions))
+        pieces = await self._reader.run(partial(_history_pieces, replacement.versions))
+        timeline: int = await self._write(writes.begin_timeline)
+        try:
+            for piece in pieces:
+                await self._write(partial(writes.write_history, timeline=timeline, rows=piece))
+            cursors = await self._write(partial(writes.replace_timeline, replacement=replacement, timeline=timeline))
+        except OrdinalConflict:
+            await self._write(partial(writes.abandon_timeline, timeline=timeline))
+            await self._sweep()
+            raise
+        await self._sweep()
+        return cursors
 
     async def claim_command(self, session_id: str, key: str, digest: bytes, /) -> bytes | None:
         """Claim an idempotency key; return None, or the digest of the earlier claim."""
@@ -185,11 +199,13 @@ class SQLiteStore:
         check_prune(session_id, before)
         self._check_open()
         await self._write(partial(writes.prune, session_id=session_id, before=rows.bounded(before)))
+        await self._sweep()
 
     async def delete_session(self, session_id: str, /) -> None:
         """Forget all of a session but its event cursor."""
         check_text("session_id", session_id)
         await self._write(partial(writes.delete_session, session_id=session_id))
+        await self._sweep()
 
     async def close(self) -> None:
         """Finish what was handed over and let go of the file. Closing twice is allowed."""
@@ -205,6 +221,11 @@ class SQLiteStore:
         outcome: asyncio.Future[T] = self._writer.submit(change)
         return await outcome
 
+    async def _sweep(self) -> None:
+        """Remove what was discarded, by this store or another: in small steps, so that commits pass in between."""
+        while await self._write(lambda writing: sweep.step(writing.db)):
+            pass
+
     def _check_open(self) -> None:
         if self._closed:
             raise StoreClosed(self._database.path)
@@ -215,3 +236,16 @@ class SQLiteStore:
         refusal = StoreError(f"the commit cannot be encoded: {error}")
         refusal.__cause__ = error
         return refusal
+
+
+def _history_pieces(versions: Sequence[TimelineEntity]) -> list[list[HistoryRow]]:
+    """Return the rows of a rebuilt timeline, as many together as may keep other commits waiting."""
+    pieces: list[list[HistoryRow]] = []
+    room = 0
+    for row in history_rows(rows.entity_rows(versions)):
+        if not pieces or room <= 0:
+            pieces.append([])
+            room = _PIECE_BYTES
+        pieces[-1].append(row)
+        room -= _ROW_BYTES + len(row.kept.data or b"")
+    return pieces

@@ -6,17 +6,21 @@ Each is all or nothing because the writer wraps it in a savepoint or a transacti
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby, pairwise
-from operator import attrgetter
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from sessionstream.errors import EventConflict, OrdinalConflict
+from sessionstream.errors import EventConflict, OrdinalConflict, StoreError
 from sessionstream.hydration.rules import conflict, new_epoch
 from sessionstream.hydration.sqlite.rows import EntityRow, ErrorRow, EventRow
+from sessionstream.hydration.sqlite.sweep import discard, keep
 from sessionstream.hydration.sqlite.types import WrittenTypes
-from sessionstream.store import Commit, Cursors, TimelineReplacement, stored_digest
+from sessionstream.hydration.sqlite.versions import HistoryRow, kept
+from sessionstream.store import Commit, Cursors, TimelineReplacement
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
 
 
 @dataclass(slots=True)
@@ -38,20 +42,15 @@ class Writing:
 
 
 _SESSION: Final = "SELECT sid, event_cursor, timeline_cursor, epoch, floor, timeline FROM sessions WHERE session_id = ?"
-_SUPERSEDE: Final = """INSERT INTO entity_versions
-    (timeline, kind, id, created, changed, superseded, tombstone, type, payload)
-    SELECT timeline, kind, id, created, changed, ?, tombstone, type, payload
-    FROM entities WHERE timeline = ? AND kind = ? AND id = ?"""
-_PRESENT: Final = """INSERT INTO entities (timeline, kind, id, created, changed, tombstone, type, payload)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+_SUPERSEDED: Final = """SELECT created, changed, tombstone, type, payload, depth FROM entities
+    WHERE timeline = ? AND kind = ? AND id = ?"""
+_PRESENT: Final = """INSERT INTO entities (timeline, kind, id, created, changed, tombstone, type, payload, depth)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (timeline, kind, id) DO UPDATE SET created = excluded.created, changed = excluded.changed,
-        tombstone = excluded.tombstone, type = excluded.type, payload = excluded.payload"""
+        tombstone = excluded.tombstone, type = excluded.type, payload = excluded.payload, depth = excluded.depth"""
 _PAST: Final = """INSERT INTO entity_versions
-    (timeline, kind, id, created, changed, superseded, tombstone, type, payload)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"""
-
-_entity_key: Final = attrgetter("kind", "id")
-_version_key: Final = attrgetter("kind", "id", "changed")
+    (timeline, kind, id, created, changed, superseded, tombstone, type, encoding, payload)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 
 
 def stored(db: sqlite3.Connection, session_id: str) -> Stored | None:
@@ -111,8 +110,9 @@ def _log(writing: Writing, sid: int, session_id: str, event: EventRow) -> None:
     number = writing.types.number(writing.db, event.message)
     try:
         writing.db.execute(
-            "INSERT INTO events (sid, ordinal, event_id, name, type, payload) VALUES (?, ?, ?, ?, ?, ?)",
-            (sid, event.ordinal, event.event_id, event.name, number, event.payload),
+            "INSERT INTO events (sid, ordinal, event_id, name, type, payload, recorded_at) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (sid, event.ordinal, event.event_id, event.name, number, event.payload, event.recorded_at),
         )
     except sqlite3.IntegrityError:
         found = writing.db.execute(
@@ -123,68 +123,81 @@ def _log(writing: Writing, sid: int, session_id: str, event: EventRow) -> None:
         raise EventConflict(session_id, event.event_id, found[0]) from None
 
 
-def _type(writing: Writing, row: EntityRow) -> int | None:
-    return None if row.message is None else writing.types.number(writing.db, row.message)
+def _type(writing: Writing, message: type[Message] | None) -> int | None:
+    return None if message is None else writing.types.number(writing.db, message)
 
 
 def _move(writing: Writing, timeline: int, ordinal: int, entities: Sequence[EntityRow]) -> None:
-    db = writing.db
     for row in entities:
-        db.execute(_SUPERSEDE, (ordinal, timeline, row.kind, row.id))
-        db.execute(
-            _PRESENT,
-            (
-                timeline,
-                row.kind,
-                row.id,
-                row.created,
-                row.changed,
-                row.message is None,
-                _type(writing, row),
-                row.payload,
-            ),
-        )
+        depth = _supersede(writing.db, timeline, ordinal, row)
+        _write_present(writing, timeline, row, depth)
 
 
-def replace_timeline(writing: Writing, replacement: TimelineReplacement, versions: Sequence[EntityRow]) -> Cursors:
-    """Write the rebuilt timeline beside the present one, swap it in, drop the old one.
+def _supersede(db: sqlite3.Connection, timeline: int, ordinal: int, row: EntityRow) -> int:
+    """Keep the present state of an entity, if it has one, as superseded by ``row``; return the row's depth."""
+    key = (timeline, row.kind, row.id)
+    found = db.execute(_SUPERSEDED, key).fetchone()
+    if found is None:
+        return 0
+    created, changed, tombstone, number, payload, depth = found
+    past = kept(payload, row.payload, depth)
+    db.execute(_PAST, (*key, created, changed, ordinal, tombstone, number, past.encoding, past.data))
+    return past.depth
+
+
+def _write_present(writing: Writing, timeline: int, row: EntityRow, depth: int) -> None:
+    kind, entity_id, created, changed, message, payload = row
+    number = _type(writing, message)
+    values = (timeline, kind, entity_id, created, changed, message is None, number, payload, depth)
+    writing.db.execute(_PRESENT, values)
+
+
+def begin_timeline(writing: Writing) -> int:
+    """Begin a timeline beside those that are there, and return its number."""
+    timeline = _new_timeline(writing.db, 0)
+    discard(writing.db, "building", timeline, after=time.time_ns() // 1000)
+    return timeline
+
+
+def write_history(writing: Writing, timeline: int, rows: Sequence[HistoryRow]) -> None:
+    """Write some states of a timeline that was begun."""
+    for row in rows:
+        if row.superseded is None:
+            _write_present(writing, timeline, row.state, row.kept.depth)
+            continue
+        kind, entity_id, created, changed, message, _ = row.state
+        values = (timeline, kind, entity_id, created, changed, row.superseded, message is None)
+        writing.db.execute(_PAST, (*values, _type(writing, message), row.kept.encoding, row.kept.data))
+
+
+def replace_timeline(writing: Writing, replacement: TimelineReplacement, timeline: int) -> Cursors:
+    """Swap in the timeline that was written, and discard the old one.
 
     Raises:
         OrdinalConflict: the session is not where the rebuild was based.
+        StoreError: the new timeline was taken for an abandoned one.
     """
     db, expected = writing.db, replacement.expected
     session = stored(db, replacement.session_id)
     actual = Cursors(0, 0, writing.first_epoch) if session is None else session.cursors
     if actual != expected:
         raise OrdinalConflict(replacement.session_id, expected=expected, actual=actual)
+    if not keep(db, "building", timeline):
+        raise StoreError(
+            f"the rebuilt timeline of session {replacement.session_id!r} took so long to write that it was removed as "
+            f"abandoned; the present one stays: rebuild again"
+        )
     if session is None:
         session = _start(writing, replacement.session_id)
-    timeline = _new_timeline(db, session.sid)
-    for _, states in groupby(sorted(versions, key=_version_key), _entity_key):
-        _write_history(writing, timeline, list(states))
     cursors = Cursors(expected.event, replacement.timeline_cursor, new_epoch(expected.epoch), expected.floor)
     _swap(db, session, cursors, timeline)
     return cursors
 
 
-def _write_history(writing: Writing, timeline: int, states: list[EntityRow]) -> None:
-    for state, later in pairwise(states):
-        gone = state.message is None
-        writing.db.execute(
-            _PAST,
-            (
-                timeline,
-                state.kind,
-                state.id,
-                state.created,
-                state.changed,
-                later.changed,
-                gone,
-                _type(writing, state),
-                state.payload,
-            ),
-        )
-    _move(writing, timeline, 0, states[-1:])
+def abandon_timeline(writing: Writing, timeline: int) -> None:
+    """Give up a timeline that was begun."""
+    if keep(writing.db, "building", timeline):
+        discard(writing.db, "timeline", timeline)
 
 
 def _swap(db: sqlite3.Connection, session: Stored, cursors: Cursors, timeline: int) -> None:
@@ -192,33 +205,21 @@ def _swap(db: sqlite3.Connection, session: Stored, cursors: Cursors, timeline: i
         "UPDATE sessions SET timeline_cursor = ?, epoch = ?, floor = ?, timeline = ? WHERE sid = ?",
         (cursors.timeline, cursors.epoch, cursors.floor, timeline, session.sid),
     )
-    for table in ("entities", "entity_versions", "timelines"):
-        db.execute(f"DELETE FROM {table} WHERE timeline = ?", (session.timeline,))  # noqa: S608 - our own names
+    db.execute("UPDATE timelines SET sid = ? WHERE timeline = ?", (session.sid, timeline))
+    discard(db, "timeline", session.timeline)
 
 
 def prune(writing: Writing, session_id: str, before: int) -> None:
-    """Forget what only questions below ``before`` need, and raise the floor."""
+    """Raise the floor, and discard what only questions below it need."""
     db, session = writing.db, stored(writing.db, session_id)
     if session is None:
         return
     floor = min(before, session.cursors.timeline)
     if floor <= session.cursors.floor:
         return
-    pruned = db.execute(
-        "SELECT ordinal, events.name, payload_types.name, payload FROM events JOIN payload_types USING (type) "
-        "WHERE sid = ? AND ordinal < ? AND events.digest IS NULL",
-        (session.sid, floor),
-    ).fetchall()
-    db.executemany(
-        "UPDATE events SET digest = ?, name = NULL, type = NULL, payload = NULL WHERE sid = ? AND ordinal = ?",
-        [(stored_digest(name, kind, data), session.sid, ordinal) for ordinal, name, kind, data in pruned],
-    )
-    db.execute(
-        "DELETE FROM entity_versions WHERE timeline = ? AND (superseded <= ? OR (tombstone AND changed <= ?))",
-        (session.timeline, floor, floor),
-    )
-    db.execute("DELETE FROM entities WHERE timeline = ? AND tombstone AND changed <= ?", (session.timeline, floor))
     db.execute("UPDATE sessions SET floor = ? WHERE sid = ?", (floor, session.sid))
+    discard(db, "events", session.sid, below=floor, after=session.cursors.floor)
+    discard(db, "versions", session.timeline, below=floor)
 
 
 def delete_session(writing: Writing, session_id: str) -> None:
@@ -229,10 +230,13 @@ def delete_session(writing: Writing, session_id: str) -> None:
     session = stored(db, session_id)
     if session is None:
         return
-    db.execute("DELETE FROM events WHERE sid = ?", (session.sid,))
     event = session.cursors.event
     cursors = Cursors(event, event, new_epoch(session.cursors.epoch))
     _swap(db, session, cursors, _new_timeline(db, session.sid))
+    # Under a new number the session has no events; those of the old one belong to nobody.
+    keep(db, "events", session.sid)
+    discard(db, "session", session.sid)
+    db.execute("UPDATE sessions SET sid = (SELECT max(sid) + 1 FROM sessions) WHERE sid = ?", (session.sid,))
 
 
 def claim_command(writing: Writing, session_id: str, key: str, digest: bytes) -> bytes | None:

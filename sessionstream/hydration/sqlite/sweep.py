@@ -1,0 +1,147 @@
+"""What was discarded, removed piece by piece, each in a transaction that other commits hardly wait for.
+
+Pruning, deleting and rebuilding make things invisible at once, by changing one row of ``sessions``, and write down in
+``discarded`` what is to be removed. Nothing here changes an answer, so it can stop anywhere, go on in another
+process, or after a crash.
+
+=============  ===============  ========================================================================
+``what``       ``number``       what nobody can see any more
+=============  ===============  ========================================================================
+``session``    former sid       the events of a deleted session
+``timeline``   timeline         a timeline that was replaced
+``events``     sid              name and payload of its events from ``after`` up to ``below``
+``versions``   timeline         states superseded before ``below``; done up to entity ``kind``, ``id``
+``building``   timeline         a timeline that is being built, since ``after`` (microseconds)
+=============  ===============  ========================================================================
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from sessionstream.store import stored_digest
+
+PIECE: Final = 250
+"""Rows that one step removes."""
+
+ABANDONED: Final = 600_000_000
+"""Microseconds after which a timeline that is still being built is taken for one that nobody builds any more."""
+
+_NEXT: Final = """SELECT what, number, below, after, kind, id FROM discarded
+    WHERE what <> 'building' OR after < ? LIMIT 1"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    what: str
+    number: int
+    below: int
+    after: int
+    kind: str
+    id: str
+
+
+def discard(db: sqlite3.Connection, what: str, number: int, *, below: int = 0, after: int = 0) -> None:
+    """Write down that something is to be removed.
+
+    Of what is to be removed up to a higher ordinal than before, nothing is forgotten that was not done yet.
+    """
+    db.execute(
+        "INSERT INTO discarded (what, number, below, after) VALUES (?, ?, ?, ?) "
+        "ON CONFLICT (what, number) DO UPDATE SET below = excluded.below, kind = '', id = ''",
+        (what, number, below, after),
+    )
+
+
+def keep(db: sqlite3.Connection, what: str, number: int) -> bool:
+    """Take back that something is to be removed; return whether it was still written down."""
+    return db.execute("DELETE FROM discarded WHERE what = ? AND number = ?", (what, number)).rowcount > 0
+
+
+def step(db: sqlite3.Connection) -> bool:
+    """Remove some of what was discarded; return whether there may be more."""
+    row = db.execute(_NEXT, (time.time_ns() // 1000 - ABANDONED,)).fetchone()
+    if row is None:
+        return False
+    job = _Job(*row)
+    if _SWEEP[job.what](db, job):
+        keep(db, job.what, job.number)
+    return True
+
+
+def _session(db: sqlite3.Connection, job: _Job) -> bool:
+    return _removed(db, "events", "sid", job.number) < PIECE
+
+
+def _timeline(db: sqlite3.Connection, job: _Job) -> bool:
+    if _removed(db, "entity_versions", "timeline", job.number) == PIECE:
+        return False
+    done = db.execute(
+        "DELETE FROM entities WHERE timeline = ?1 AND (kind, id) IN "
+        "(SELECT kind, id FROM entities WHERE timeline = ?1 LIMIT ?2)",
+        (job.number, PIECE),
+    )
+    if done.rowcount == PIECE:
+        return False
+    db.execute("DELETE FROM timelines WHERE timeline = ?", (job.number,))
+    return True
+
+
+def _removed(db: sqlite3.Connection, table: str, column: str, number: int) -> int:
+    some = f"SELECT rowid FROM {table} WHERE {column} = ? LIMIT ?"  # noqa: S608 - our own names
+    return db.execute(f"DELETE FROM {table} WHERE rowid IN ({some})", (number, PIECE)).rowcount  # noqa: S608
+
+
+def _events(db: sqlite3.Connection, job: _Job) -> bool:
+    """Replace what was pruned of events by its digest, so that a repeated event is still recognised."""
+    pruned = db.execute(
+        "SELECT ordinal, events.name, payload_types.name, payload FROM events JOIN payload_types USING (type) "
+        "WHERE sid = ? AND ordinal >= ? AND ordinal < ? AND events.digest IS NULL ORDER BY ordinal LIMIT ?",
+        (job.number, job.after, job.below, PIECE),
+    ).fetchall()
+    db.executemany(
+        "UPDATE events SET digest = ?, name = NULL, type = NULL, payload = NULL WHERE sid = ? AND ordinal = ?",
+        [(stored_digest(name, kind, data), job.number, ordinal) for ordinal, name, kind, data in pruned],
+    )
+    if len(pruned) < PIECE:
+        return True
+    db.execute(
+        "UPDATE discarded SET after = ? WHERE what = ? AND number = ?", (pruned[-1][0] + 1, job.what, job.number)
+    )
+    return False
+
+
+def _versions(db: sqlite3.Connection, job: _Job) -> bool:
+    """Remove states that were superseded before the floor, and deletions before it, entity by entity."""
+    left, done = PIECE, (job.kind, job.id)
+    entities = db.execute(
+        "SELECT kind, id FROM entities WHERE timeline = ? AND (kind, id) > (?, ?) ORDER BY kind, id LIMIT ?",
+        (job.number, *done, PIECE),
+    ).fetchall()
+    for kind, entity_id in entities:
+        which = (job.number, kind, entity_id, job.below)
+        left -= 1 + db.execute(_DELETE_PAST, (*which, left)).rowcount
+        if left <= 0:
+            break
+        db.execute(_DELETE_TOMBSTONE, which)
+        done = (kind, entity_id)
+    db.execute("UPDATE discarded SET kind = ?, id = ? WHERE what = ? AND number = ?", (*done, job.what, job.number))
+    return len(entities) < PIECE and left > 0
+
+
+_DELETE_PAST: Final = """DELETE FROM entity_versions WHERE rowid IN (
+    SELECT rowid FROM entity_versions WHERE timeline = ?1 AND kind = ?2 AND id = ?3 AND changed <= ?4
+    AND (superseded <= ?4 OR tombstone) ORDER BY changed LIMIT ?5)"""
+_DELETE_TOMBSTONE: Final = """DELETE FROM entities
+    WHERE timeline = ? AND kind = ? AND id = ? AND tombstone AND changed <= ?"""
+_SWEEP: Final[dict[str, Callable[[sqlite3.Connection, _Job], bool]]] = {
+    "session": _session,
+    "timeline": _timeline,
+    "events": _events,
+    "versions": _versions,
+    "building": _timeline,
+}
