@@ -54,6 +54,7 @@ from sessionstream.projection import (
     UIProjection,
     UIProjectionFunction,
 )
+from sessionstream.retention import RetentionPolicy, RetentionStep
 from sessionstream.schema import SchemaRegistry
 from sessionstream.store import (
     Commit,
@@ -102,6 +103,8 @@ __all__ = [
     "StoredTimeline",
     "UnreadableEntity",
     "TimelineReplacement",
+    "RetentionPolicy",
+    "RetentionStep",
     # buses
     "EventBus",
     "MemoryBus",

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Protocol
 
@@ -290,7 +291,18 @@ class HydrationStore(Protocol):
         """
         ...
 
-    async def delete_session(self, session_id: str, /) -> None:
+    async def ordinal_before(self, session_id: str, moment: datetime, /) -> int:
+        """Return the highest ordinal that was logged before a moment, by the clocks of those who logged; else 0.
+
+        Only of events that are not pruned. Where clocks went back, it may be that of any event near the moment.
+
+        Raises:
+            TypeError: ``moment`` is no datetime, or the session id no string.
+            ValueError: ``moment`` says no time zone.
+        """
+        ...
+
+    async def delete_session(self, session_id: str, /, *, expected: Cursors | None = None) -> None:
         """Forget a session's events, timeline, ids, keys and errors. Its ordinals are not given out again.
 
         The id, used again, continues above its old ordinals in a new epoch, whose history is complete (floor 0)
@@ -298,6 +310,7 @@ class HydrationStore(Protocol):
 
         Raises:
             TypeError: the session id is no string.
+            OrdinalConflict: the session is not where it is ``expected``; nothing is forgotten.
         """
         ...
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from sessionstream.errors import (
     EventConflict,
-    OrdinalConflict,
     StoreClosed,
     StoreError,
     UnknownSchemaError,
@@ -21,7 +20,9 @@ from sessionstream.hydration.rules import (
     check_claim,
     check_error_records,
     check_events,
+    check_expected,
     check_floor,
+    check_moment,
     check_prune,
     check_record,
     check_registry,
@@ -60,7 +61,7 @@ _changed_at: Final = attrgetter("last_event_ordinal")
 class _Session:
     """All that is kept of one session, apart from its keys and errors."""
 
-    __slots__ = ("epoch", "event", "floor", "history", "ids", "log", "timeline")
+    __slots__ = ("epoch", "event", "floor", "history", "ids", "log", "timeline", "times")
 
     def __init__(self, epoch: int, ordinal: int = 0) -> None:
         self.event = ordinal
@@ -68,6 +69,7 @@ class _Session:
         self.epoch = epoch
         self.floor = 0
         self.log: list[Event] = []
+        self.times: list[datetime] = []
         self.ids: dict[str, Event | LoggedEvent] = {}
         self.history: _History = {}
 
@@ -92,6 +94,7 @@ class _Session:
         event = commit.event
         if event is not None:
             self.log.append(event)
+            self.times.append(datetime.now(UTC))
             self.ids[event.event_id] = event
             self.event = event.ordinal
         self.timeline = commit.timeline_cursor
@@ -114,7 +117,7 @@ class _Session:
         kept = bisect_left(self.log, floor, key=_event_ordinal)
         for event in self.log[:kept]:
             self.ids[event.event_id] = _logged(event)
-        del self.log[:kept]
+        del self.log[:kept], self.times[:kept]
         for key, states in list(self.history.items()):
             # The state at the floor is still asked for, unless it is that there is none.
             first = max(bisect_right(states, floor, key=_changed_at) - 1, 0)
@@ -234,8 +237,7 @@ class MemoryStore:
     async def replace_timeline(self, replacement: TimelineReplacement, /) -> Cursors:
         """Swap a rebuilt timeline in, under a new epoch."""
         session = self._look(replacement.session_id)
-        if session.cursors() != replacement.expected:
-            raise OrdinalConflict(replacement.session_id, expected=replacement.expected, actual=session.cursors())
+        check_expected(replacement.session_id, replacement.expected, session.cursors())
         session.history = {}
         _remember(session.history, replacement.versions)
         session.timeline = replacement.timeline_cursor
@@ -295,10 +297,17 @@ class MemoryStore:
         if floor > session.floor:
             session.forget_below(floor)
 
-    async def delete_session(self, session_id: str, /) -> None:
+    async def ordinal_before(self, session_id: str, moment: datetime, /) -> int:
+        """Return the highest ordinal that was logged before a moment, 0 where there is none."""
+        check_moment(session_id, moment)
+        session = self._look(session_id)
+        older = bisect_left(session.times, moment)
+        return session.log[older - 1].ordinal if older else 0
+
+    async def delete_session(self, session_id: str, /, *, expected: Cursors | None = None) -> None:
         """Forget all of a session but its event cursor."""
         check_text("session_id", session_id)
-        self._check_open()
+        check_expected(session_id, expected, self._look(session_id).cursors())
         self._claims.pop(session_id, None)
         self._errors = [record for record in self._errors if record.session_id != session_id]
         session = self._sessions.get(session_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from secrets import randbelow
 from typing import Final
 
@@ -120,6 +121,30 @@ def check_prune(session_id: object, before: object) -> None:
     """
     check_text("session_id", session_id)
     check_number("before", before)
+
+
+def check_moment(session_id: object, moment: object) -> None:
+    """Check a question for what was logged before a moment.
+
+    Raises:
+        TypeError: an argument is of another type.
+        ValueError: the moment says no time zone.
+    """
+    check_text("session_id", session_id)
+    if not isinstance(moment, datetime):
+        raise TypeError(f"moment is a datetime, not {moment!r}")
+    if moment.utcoffset() is None:
+        raise ValueError(f"moment needs a time zone, as datetime.now(UTC) has: {moment!r}")
+
+
+def check_expected(session_id: str, expected: Cursors | None, actual: Cursors) -> None:
+    """Refuse to change a session that is not where it was seen.
+
+    Raises:
+        OrdinalConflict: it is not.
+    """
+    if expected not in (None, actual):
+        raise OrdinalConflict(session_id, expected=expected, actual=actual)
 
 
 def check_claim(session_id: object, key: object, digest: object = b"") -> None:

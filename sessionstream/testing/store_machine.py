@@ -8,11 +8,12 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from sessionstream.examples.chatdemo.v1.chat_pb2 import ChatMessageEntity
 from sessionstream.hydration.memory import MemoryStore
 from sessionstream.observe import ErrorRecord
 from sessionstream.schema import SchemaRegistry
@@ -21,6 +22,9 @@ from sessionstream.testing.contract.base import raised_by
 from sessionstream.testing.sessions import EVENT, KIND, OTHER_EVENT, OTHER_KIND, sample_registry
 from sessionstream.testing.strategies import payloads
 from sessionstream.types import Event, TimelineEntity
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
 
 _SESSIONS: Final = ("a", "会话", "🧵 x")
 _ERROR_ATTRIBUTES: Final = ("session_id", "ordinal", "floor", "event_id", "family", "name")
@@ -128,6 +132,15 @@ class StoreMachine(RuleBasedStateMachine):
     def delete(self, session_id: str) -> None:
         """A session is deleted."""
         self._both(lambda store, _: store.delete_session(session_id), session_id)
+
+    @rule(session_id=_sessions, stale=st.booleans())
+    def delete_where_it_was_seen(self, session_id: str, stale: bool) -> None:
+        """A session is deleted unless it has moved."""
+
+        def deleted(store: HydrationStore, at: Cursors) -> Awaitable[None]:
+            return store.delete_session(session_id, expected=replace(at, event=at.event + 1) if stale else at)
+
+        self._both(deleted, session_id)
 
     @rule(session_id=_sessions, stale=st.booleans(), data=st.data())
     def rebuild(self, session_id: str, stale: bool, data: st.DataObject) -> None:
@@ -244,12 +257,18 @@ class StoreMachine(RuleBasedStateMachine):
     def _entity(self, key: tuple[str, str], created: int, ordinal: int, data: st.DataObject) -> TimelineEntity:
         message = self.registry.timeline_entity_schema(key[0])
         assert message is not None
-        payload = data.draw(st.one_of(st.none(), payloads(message)))
+        payload = data.draw(st.one_of(st.none(), payloads(message), _growing(message)))
         return TimelineEntity(*key, payload, created, ordinal, tombstone=payload is None)
 
     def _versions(self, end: int, data: st.DataObject) -> list[TimelineEntity]:
         changes = data.draw(st.sets(st.tuples(st.integers(1, end), _keys), max_size=8))
         return [self._entity(key, ordinal, ordinal, data) for ordinal, key in sorted(changes)]
+
+
+def _growing(message: type[Message]) -> st.SearchStrategy[Message]:
+    """Payloads with a text of which others have more or less, as streaming leaves them."""
+    field = "text" if message is ChatMessageEntity else "value"
+    return st.integers(20, 90).map(lambda words: message(**{field: "and so on, " * words}))
 
 
 def _known(error: BaseException | None) -> object:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import datetime
 from itertools import count
 from typing import Any, TypeVar, cast
 
@@ -334,8 +335,11 @@ class Store:
     async def prune(self, session_id: str, *, before: int) -> None:
         await self._do("prune", lambda: self.inner.prune(session_id, before=before))
 
-    async def delete_session(self, session_id: str, /) -> None:
-        await self._do("delete_session", lambda: self.inner.delete_session(session_id))
+    async def ordinal_before(self, session_id: str, moment: datetime, /) -> int:
+        return await self._do("ordinal_before", lambda: self.inner.ordinal_before(session_id, moment))
+
+    async def delete_session(self, session_id: str, /, *, expected: Cursors | None = None) -> None:
+        await self._do("delete_session", lambda: self.inner.delete_session(session_id, expected=expected))
 
     async def close(self) -> None:
         await self._do("close", self.inner.close)

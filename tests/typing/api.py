@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import assert_type
 
 from google.protobuf.message import Message
@@ -130,7 +131,12 @@ async def stores(path: str) -> None:
         assert_type(await store.error_records("s", limit=5), list[ss.ErrorRecord])
         assert_type(await store.sessions(after="", limit=5), list[str])
         await store.prune("s", before=1)
-        await store.delete_session("s")
+        assert_type(await store.ordinal_before("s", datetime.now(UTC)), int)
+        policy = ss.RetentionPolicy(keep_events=100, keep_for=timedelta(days=7), delete_idle=timedelta(days=90))
+        async for step in policy.apply(store, ["s"]):
+            assert_type(step, ss.RetentionStep)
+            assert_type(step.deleted, bool)
+        await store.delete_session("s", expected=await store.cursors("s"))
         await store.close()
 
 

@@ -21,6 +21,8 @@ from sessionstream.types import Event, Snapshot, TimelineEntity, in_snapshot_ord
 _STATE: Final = "SELECT kind, id, created, changed, tombstone, type, payload FROM"
 _NOW: Final = f"{_STATE} entities WHERE timeline = ? AND NOT tombstone"
 _SINCE: Final = f"{_STATE} entities WHERE timeline = ? AND changed > ?"
+_RECORDED: Final = """SELECT ordinal, recorded_at FROM events
+    WHERE sid = ? AND ordinal BETWEEN ? AND ? ORDER BY ordinal DESC LIMIT 1"""
 _SESSIONS: Final = """SELECT session_id FROM sessions WHERE session_id > :after AND (
         EXISTS (SELECT 1 FROM events WHERE events.sid = sessions.sid)
         OR EXISTS (SELECT 1 FROM entities WHERE entities.timeline = sessions.timeline))
@@ -99,6 +101,21 @@ class Reading:
             Event(name, decode("event", name, type_name(db, number), payload), session_id, ordinal, event_id)
             for ordinal, event_id, name, number, payload in rows
         ]
+
+    def ordinal_before(self, db: sqlite3.Connection, session_id: str, moment: int) -> int:
+        """Return the highest ordinal that was logged before a moment, 0 where there is none."""
+        session = self.session(db, session_id)
+        low, high, found = session.cursors.floor, session.cursors.event, 0
+        while low <= high:  # times rise with ordinals, so a few probes are enough
+            middle = (low + high) // 2
+            row = db.execute(_RECORDED, (session.sid, low, middle)).fetchone()
+            if row is None:
+                low = middle + 1
+            elif row[1] < moment:
+                low, found = middle + 1, row[0]
+            else:
+                high = row[0] - 1
+        return int(found)
 
     def find_event(self, db: sqlite3.Connection, session_id: str, event_id: str) -> LoggedEvent | None:
         """Return what is known of the event with this id, or None."""

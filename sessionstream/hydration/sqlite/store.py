@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Generator, Sequence
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -13,6 +14,7 @@ from sessionstream.hydration.rules import (
     check_claim,
     check_error_records,
     check_events,
+    check_moment,
     check_prune,
     check_record,
     check_registry,
@@ -201,10 +203,16 @@ class SQLiteStore:
         await self._write(partial(writes.prune, session_id=session_id, before=rows.bounded(before)))
         await self._sweep()
 
-    async def delete_session(self, session_id: str, /) -> None:
+    async def ordinal_before(self, session_id: str, moment: datetime, /) -> int:
+        """Return the highest ordinal that was logged before a moment, 0 where there is none."""
+        check_moment(session_id, moment)
+        before = rows.microseconds(moment)
+        return await self._ask(partial(self._reading.ordinal_before, session_id=session_id, moment=before))
+
+    async def delete_session(self, session_id: str, /, *, expected: Cursors | None = None) -> None:
         """Forget all of a session but its event cursor."""
         check_text("session_id", session_id)
-        await self._write(partial(writes.delete_session, session_id=session_id))
+        await self._write(partial(writes.delete_session, session_id=session_id, expected=expected))
         await self._sweep()
 
     async def close(self) -> None:

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from sessionstream.errors import EventConflict, OrdinalConflict, StoreError
-from sessionstream.hydration.rules import conflict, new_epoch
+from sessionstream.errors import EventConflict, StoreError
+from sessionstream.hydration.rules import check_expected, conflict, new_epoch
 from sessionstream.hydration.sqlite.rows import EntityRow, ErrorRow, EventRow
 from sessionstream.hydration.sqlite.sweep import discard, keep
 from sessionstream.hydration.sqlite.types import WrittenTypes
@@ -62,6 +62,10 @@ def stored(db: sqlite3.Connection, session_id: str) -> Stored | None:
     return Stored(sid, Cursors(event, timeline_cursor, epoch, floor), timeline)
 
 
+def _cursors(writing: Writing, session: Stored | None) -> Cursors:
+    return Cursors(0, 0, writing.first_epoch) if session is None else session.cursors
+
+
 def _new_timeline(db: sqlite3.Connection, sid: int) -> int:
     number = db.execute("INSERT INTO timelines (sid) VALUES (?)", (sid,)).lastrowid
     assert number is not None  # noqa: S101 - an INSERT always gives one
@@ -88,7 +92,7 @@ def commit(writing: Writing, step: Commit, event: EventRow | None, entities: Seq
         EventConflict: the session has an event of that id already.
     """
     session = stored(writing.db, step.session_id)
-    cursors = Cursors(0, 0, writing.first_epoch) if session is None else session.cursors
+    cursors = _cursors(writing, session)
     if (
         step.expected_ordinal != cursors.event
         or step.timeline_before != cursors.timeline
@@ -179,9 +183,7 @@ def replace_timeline(writing: Writing, replacement: TimelineReplacement, timelin
     """
     db, expected = writing.db, replacement.expected
     session = stored(db, replacement.session_id)
-    actual = Cursors(0, 0, writing.first_epoch) if session is None else session.cursors
-    if actual != expected:
-        raise OrdinalConflict(replacement.session_id, expected=expected, actual=actual)
+    check_expected(replacement.session_id, expected, _cursors(writing, session))
     if not keep(db, "building", timeline):
         raise StoreError(
             f"the rebuilt timeline of session {replacement.session_id!r} took so long to write that it was removed as "
@@ -222,12 +224,16 @@ def prune(writing: Writing, session_id: str, before: int) -> None:
     discard(db, "versions", session.timeline, below=floor)
 
 
-def delete_session(writing: Writing, session_id: str) -> None:
-    """Forget all of a session but its event cursor."""
-    db = writing.db
+def delete_session(writing: Writing, session_id: str, expected: Cursors | None) -> None:
+    """Forget all of a session but its event cursor.
+
+    Raises:
+        OrdinalConflict: the session is not where it is expected.
+    """
+    db, session = writing.db, stored(writing.db, session_id)
+    check_expected(session_id, expected, _cursors(writing, session))
     db.execute("DELETE FROM command_claims WHERE session_id = ?", (session_id,))
     db.execute("DELETE FROM errors WHERE session_id = ?", (session_id,))
-    session = stored(db, session_id)
     if session is None:
         return
     event = session.cursors.event

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
-from sessionstream.errors import EventConflict, HistoryPruned
+from sessionstream.errors import EventConflict, HistoryPruned, OrdinalConflict
 from sessionstream.store import HydrationStore, payload_digest
 from sessionstream.testing.contract.base import ContractBase, on_fresh_store, raised_by
 from sessionstream.testing.contract.records import record
@@ -37,6 +39,14 @@ async def check_above_floor(writer: SessionWriter, floor: int) -> None:
         kept = [event for event in writer.events if event.ordinal > after]
         assert await store.events(session_id, after=after) == kept
     assert all(event.ordinal >= floor for event in await store.events(session_id))
+
+
+async def a_moment() -> datetime:
+    """Return a time after all that was done and before all that will be, on this machine's clock."""
+    moment = later = datetime.now(UTC)
+    while later <= moment:
+        later = datetime.now(UTC)
+    return later
 
 
 async def check_known(writer: SessionWriter, ordinal: int) -> None:
@@ -144,6 +154,63 @@ class RetentionContract(ContractBase):
         await check_above_floor(second, 0)
         assert (await store.cursors("session")).epoch == cursors.epoch
         assert await store.sessions() == ["session"]
+
+    @on_fresh_store
+    async def test_a_session_that_moved_is_not_deleted(self, store: HydrationStore) -> None:
+        writer = await eventful(store)
+        seen = await writer.cursors()
+        await writer.log(put("a", "meanwhile"))
+        now = await writer.cursors()
+        for expected in (seen, replace(now, epoch=now.epoch ^ 1), replace(now, floor=1)):
+            with pytest.raises(OrdinalConflict) as raised:
+                await store.delete_session("session", expected=expected)
+            assert (raised.value.expected, raised.value.actual) == (expected, now)
+            await check_above_floor(writer, 0)
+        await store.delete_session("session", expected=now)
+        assert await store.events("session") == []
+        await store.delete_session("nobody", expected=await store.cursors("nobody"))
+        with pytest.raises(OrdinalConflict):
+            await store.delete_session("nobody", expected=now)
+        assert await store.sessions() == []
+
+    @on_fresh_store
+    async def test_it_is_known_what_was_logged_before_a_moment(self, store: HydrationStore) -> None:
+        writer = SessionWriter(store)
+        moments = [await a_moment()]
+        for ordinal in (1, 2, 5, 6, 2**40):
+            await writer.commit(writer.step(put("a"), ordinal=ordinal))
+            moments.append(await a_moment())
+        await writer.commit(writer.waiting())
+        moments.append(await a_moment())
+        await eventful(store, "other")
+        logged = [0, 1, 2, 5, 6, 2**40, 2**40 + 1]
+        assert [await store.ordinal_before("session", moment) for moment in moments] == logged
+        assert await store.ordinal_before("session", datetime.max.replace(tzinfo=UTC)) == 2**40 + 1
+        assert await store.ordinal_before("session", datetime.min.replace(tzinfo=UTC)) == 0
+        assert await store.ordinal_before("nobody", moments[-1]) == 0
+        await store.prune("session", before=5)
+        logged = [0, 0, 0, 5, 6, 2**40, 2**40 + 1]
+        assert [await store.ordinal_before("session", moment) for moment in moments] == logged
+        await store.delete_session("session")
+        assert await store.ordinal_before("session", moments[-1]) == 0
+
+    @pytest.mark.parametrize(
+        ("session_id", "moment", "error"),
+        [
+            (5, datetime.now(UTC), TypeError),
+            ("session", 5, TypeError),
+            ("session", None, TypeError),
+            ("session", datetime(2026, 1, 1), ValueError),
+        ],
+        ids=repr,
+    )
+    def test_what_is_no_moment(self, session_id: Any, moment: Any, error: type[Exception]) -> None:
+        @on_fresh_store
+        async def check(_: ContractBase, store: HydrationStore) -> None:
+            with pytest.raises(error):
+                await store.ordinal_before(session_id, moment)
+
+        check(self)
 
     @on_fresh_store
     async def test_every_deletion_starts_an_epoch(self, store: HydrationStore) -> None:

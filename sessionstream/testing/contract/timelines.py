@@ -67,6 +67,23 @@ class TimelineContract(ContractBase):
             assert snapshot.snapshot_ordinal == min(ordinal, writer.timeline)
 
     @on_fresh_store
+    async def test_as_of_is_right_all_along_a_text_that_grows(self, store: HydrationStore) -> None:
+        writer, text = SessionWriter(store), ""
+        newer = b"\xfa\x3e\x03new"  # a field that nobody here knows
+        for number in range(1, 151):
+            text += f"word {number}, "
+            payload = chat_pb2.ChatMessageEntity(
+                text=text, content=text if number % 50 > 25 else "", status="streaming"
+            )
+            known = payload.SerializeToString() + (newer if number % 7 else b"")
+            entity = TimelineEntity(KIND, "answer", chat_pb2.ChatMessageEntity.FromString(known))
+            await writer.log(drop("answer") if number == 90 else entity, put("label", text[:99], kind=OTHER_KIND))
+        for floor in (0, 3, 70, 91, 149):
+            await store.prune("session", before=floor)
+            for ordinal in range(floor, 151):
+                assert (await store.snapshot("session", as_of=ordinal)).entities == writer.at(ordinal)
+
+    @on_fresh_store
     async def test_since_leads_from_every_ordinal_to_now(self, store: HydrationStore) -> None:
         writer = await eventful(store)
         now = (await store.snapshot("session")).entities

@@ -1,0 +1,143 @@
+"""How long history is kept: a policy that an application applies as often as it likes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from sessionstream.errors import OrdinalConflict
+from sessionstream.hydration.rules import check_moment, check_number, check_text
+from sessionstream.store import Cursors, HydrationStore
+
+_PAGE: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionStep:
+    """What a policy did to one session.
+
+    Attributes:
+        floor: the floor that its history was pruned to; None if the session was deleted.
+    """
+
+    session_id: str
+    floor: int | None
+
+    @property
+    def deleted(self) -> bool:
+        """Whether the session was deleted."""
+        return self.floor is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionPolicy:
+    """What is kept of each session. What none of the rules keeps is forgotten when the policy is applied.
+
+    The present timeline stays in any case, with the last event that it reflects and those that wait; so do event
+    ids. Only ``delete_idle`` deletes sessions.
+
+    Attributes:
+        keep_events: keep the last so many ordinals of each session.
+        keep_for: keep what was logged so long ago or later. With ``keep_events``, what either of them keeps.
+        delete_idle: delete a session as a whole when nothing was logged in it for longer than this.
+
+    Raises:
+        ValueError: nothing is given, or something negative.
+        TypeError: something is of another type.
+    """
+
+    keep_events: int | None = None
+    keep_for: timedelta | None = None
+    delete_idle: timedelta | None = None
+
+    def __post_init__(self) -> None:
+        check_number("keep_events", self.keep_events, optional=True)
+        for name in ("keep_for", "delete_idle"):
+            _check_duration(name, getattr(self, name))
+        if self.keep_events is None and self.keep_for is None and self.delete_idle is None:
+            raise ValueError("a policy without keep_events, keep_for and delete_idle would forget nothing")
+
+    async def apply(
+        self, store: HydrationStore, session_ids: Iterable[str] | None = None, *, now: datetime | None = None
+    ) -> AsyncIterator[RetentionStep]:
+        """Apply the policy to these sessions, or to all, and yield each one that something was done to.
+
+        It goes on when the next step is asked for, so the caller sets the pace, and may stop anywhere. A session
+        that is used while it is to be deleted stays.
+
+        Raises:
+            TypeError: a session id is no string, or ``now`` no datetime.
+            ValueError: ``now`` says no time zone.
+            StoreError: the store failed; what was yielded before is done.
+        """
+        moment = datetime.now(UTC) if now is None else now
+        check_moment("", moment)
+        if isinstance(session_ids, str):
+            raise TypeError(f"session_ids are several ids: give [{session_ids!r}]")
+        async for session_id in _given(session_ids) if session_ids is not None else _all(store):
+            step = await self._apply_to(store, session_id, moment)
+            if step is not None:
+                yield step
+
+    async def _apply_to(self, store: HydrationStore, session_id: str, now: datetime) -> RetentionStep | None:
+        cursors = await store.cursors(session_id)
+        if cursors.event == 0:
+            return None
+        if self.delete_idle is not None:
+            idle = await store.ordinal_before(session_id, _ago(now, self.delete_idle)) == cursors.event
+            if idle and await _deleted(store, session_id, cursors):
+                return RetentionStep(session_id, None)
+        floor = min(await self._first_kept(store, session_id, cursors, now), cursors.timeline)
+        if floor <= max(cursors.floor, 1):  # there is nothing before the first
+            return None
+        await store.prune(session_id, before=floor)
+        return RetentionStep(session_id, floor)
+
+    async def _first_kept(self, store: HydrationStore, session_id: str, cursors: Cursors, now: datetime) -> int:
+        """Return the lowest ordinal that one of the rules keeps."""
+        kept = []
+        if self.keep_events is not None:
+            kept.append(cursors.event - self.keep_events + 1)
+        if self.keep_for is not None:
+            kept.append(await store.ordinal_before(session_id, _ago(now, self.keep_for)) + 1)
+        return min(kept, default=0)
+
+
+def _check_duration(name: str, value: object) -> None:
+    if value is None:
+        return
+    if not isinstance(value, timedelta):
+        raise TypeError(f"{name} is a timedelta or None, not {value!r}")
+    if value < timedelta(0):
+        raise ValueError(f"{name} is never negative: {value}")
+
+
+def _ago(now: datetime, duration: timedelta) -> datetime:
+    try:
+        return now - duration
+    except OverflowError:  # before there were clocks
+        return datetime.min.replace(tzinfo=UTC)
+
+
+async def _given(session_ids: Iterable[str]) -> AsyncIterator[str]:
+    for session_id in session_ids:
+        check_text("session_id", session_id)
+        yield session_id
+
+
+async def _all(store: HydrationStore) -> AsyncIterator[str]:
+    page = await store.sessions(limit=_PAGE)
+    while page:
+        for session_id in page:
+            yield session_id
+        page = await store.sessions(after=page[-1], limit=_PAGE)
+
+
+async def _deleted(store: HydrationStore, session_id: str, cursors: Cursors) -> bool:
+    try:
+        await store.delete_session(session_id, expected=cursors)
+    except OrdinalConflict:  # it is idle no more
+        return False
+    return True

@@ -1,0 +1,179 @@
+"""RetentionPolicy: what is kept, what is forgotten, and that a session in use is not deleted."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sessionstream import HydrationStore, MemoryStore, RetentionPolicy, RetentionStep, SQLiteStore, StoreClosed
+from sessionstream.testing import SessionWriter, put, sample_registry
+from sessionstream.testing.contract.retention import a_moment, check_above_floor
+
+REGISTRY = sample_registry()
+DAY = timedelta(days=1)
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[HydrationStore]:
+    if request.param == "memory":
+        yield MemoryStore(REGISTRY)
+        return
+    async with SQLiteStore.open(tmp_path / "x.db", REGISTRY) as opened:
+        yield opened
+
+
+async def written(store: HydrationStore, session_id: str = "session", events: int = 10) -> SessionWriter:
+    writer = SessionWriter(store, session_id)
+    for number in range(events):
+        await writer.log(put("a", str(number)))
+    return writer
+
+
+async def applied(
+    policy: RetentionPolicy, store: HydrationStore, sessions: Iterable[str] | None = None, **options: Any
+) -> list[RetentionStep]:
+    return [step async for step in policy.apply(store, sessions, **options)]
+
+
+@pytest.mark.parametrize(("keep", "floor"), [(3, 8), (1, 10), (0, 10), (9, 2), (10, 0), (11, 0), (2**70, 0)])
+async def test_the_last_events_are_kept(store: HydrationStore, keep: int, floor: int) -> None:
+    writer = await written(store)
+    steps = await applied(RetentionPolicy(keep_events=keep), store)
+    assert steps == ([RetentionStep("session", floor)] if floor else [])
+    await check_above_floor(writer, floor)
+    assert await applied(RetentionPolicy(keep_events=keep), store) == []
+
+
+async def test_what_is_young_is_kept(store: HydrationStore) -> None:
+    writer = await written(store, events=4)
+    then = await a_moment()
+    for _ in range(3):
+        await writer.log(put("a"))
+    policy = RetentionPolicy(keep_for=DAY)
+    assert await applied(policy, store) == []
+    assert await applied(policy, store, now=then + DAY) == [RetentionStep("session", 5)]
+    await check_above_floor(writer, 5)
+    assert await applied(policy, store, now=then + DAY) == []
+    assert await applied(policy, store, now=datetime.now(UTC) + 2 * DAY) == [RetentionStep("session", 7)]
+    await check_above_floor(writer, 7)
+    assert await applied(RetentionPolicy(keep_for=timedelta.max), store) == []
+
+
+@pytest.mark.parametrize(("keep", "floor"), [(1, 5), (3, 5), (4, 4), (7, 0)])
+async def test_what_either_rule_keeps_is_kept(store: HydrationStore, keep: int, floor: int) -> None:
+    writer = await written(store, events=4)
+    then = await a_moment()
+    for _ in range(3):
+        await writer.log(put("a"))
+    policy = RetentionPolicy(keep_events=keep, keep_for=DAY)
+    assert await applied(policy, store, now=then + DAY) == ([RetentionStep("session", floor)] if floor else [])
+    await check_above_floor(writer, floor)
+
+
+async def test_events_that_wait_are_kept(store: HydrationStore) -> None:
+    writer = await written(store)
+    for _ in range(3):
+        await writer.commit(writer.waiting())
+    assert await applied(RetentionPolicy(keep_events=1), store) == [RetentionStep("session", 10)]
+    await check_above_floor(writer, 10)
+
+
+async def test_idle_sessions_are_deleted_only_if_asked_for(store: HydrationStore) -> None:
+    await written(store, "old")
+    await written(store, "both", 2)
+    then = await a_moment()
+    young = await written(store, "young", 3)
+    later = then + DAY
+    assert await applied(RetentionPolicy(keep_for=DAY), store, now=later) == [
+        RetentionStep("both", 2),
+        RetentionStep("old", 10),
+    ]
+    policy = RetentionPolicy(delete_idle=DAY, keep_events=2)
+    steps = await applied(policy, store, now=later)
+    assert steps == [RetentionStep("both", None), RetentionStep("old", None), RetentionStep("young", 2)]
+    assert [step.deleted for step in steps] == [True, True, False]
+    assert await store.sessions() == ["young"]
+    await check_above_floor(young, 2)
+    assert await applied(policy, store, now=later) == []
+
+
+async def test_a_session_that_is_used_just_then_stays(store: HydrationStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = await written(store)
+    moment = await a_moment()
+    delete = store.delete_session
+
+    async def late(session_id: str, **options: Any) -> None:
+        await writer.log(put("a", "still here"))
+        await delete(session_id, **options)
+
+    monkeypatch.setattr(store, "delete_session", late)
+    assert await applied(RetentionPolicy(delete_idle=DAY), store, now=moment + DAY) == []
+    await check_above_floor(writer, 0)
+    assert writer.event == 11
+
+
+async def test_only_the_given_sessions_in_their_order(store: HydrationStore) -> None:
+    for name in "abc":
+        await written(store, name)
+    policy = RetentionPolicy(keep_events=4)
+    assert await applied(policy, store, ["c", "nobody", "a"]) == [RetentionStep("c", 7), RetentionStep("a", 7)]
+    assert await store.sessions() == ["a", "b", "c"]
+    with pytest.raises(TypeError, match=r"\['abc'\]"):
+        await applied(policy, store, "abc")
+    with pytest.raises(TypeError, match="session_id is a str"):
+        await applied(policy, store, [5])  # type: ignore[list-item]
+
+
+async def test_all_sessions_however_many(store: HydrationStore) -> None:
+    names = [f"s{number:03}" for number in range(205)]
+    for name in names:
+        await written(store, name, 2)
+    moment = await a_moment()
+    steps = await applied(RetentionPolicy(delete_idle=DAY), store, now=moment + DAY)
+    assert [step.session_id for step in steps] == names
+    assert await store.sessions() == []
+
+
+async def test_the_caller_sets_the_pace(store: HydrationStore) -> None:
+    for name in "abc":
+        await written(store, name)
+    steps = RetentionPolicy(keep_events=4).apply(store)
+    assert await anext(steps) == RetentionStep("a", 7)
+    assert [(await store.cursors(name)).floor for name in "abc"] == [7, 0, 0]
+    await steps.aclose()  # type: ignore[attr-defined]
+    assert [(await store.cursors(name)).floor for name in "abc"] == [7, 0, 0]
+
+
+async def test_a_store_that_fails_is_told(store: HydrationStore) -> None:
+    await written(store)
+    await store.close()
+    with pytest.raises(StoreClosed):
+        await applied(RetentionPolicy(keep_events=1), store)
+
+
+@pytest.mark.parametrize(
+    ("rules", "error"),
+    [
+        ({}, ValueError),
+        ({"keep_events": -1}, ValueError),
+        ({"keep_events": 1.5}, TypeError),
+        ({"keep_events": True}, TypeError),
+        ({"keep_for": -DAY}, ValueError),
+        ({"keep_for": 5}, TypeError),
+        ({"delete_idle": -DAY}, ValueError),
+        ({"delete_idle": "1 day"}, TypeError),
+    ],
+    ids=repr,
+)
+def test_rules_that_make_no_sense(rules: dict[str, Any], error: type[Exception]) -> None:
+    with pytest.raises(error):
+        RetentionPolicy(**rules)
+
+
+async def test_a_time_without_a_zone_is_refused(store: HydrationStore) -> None:
+    with pytest.raises(ValueError, match="time zone"):
+        await applied(RetentionPolicy(keep_for=DAY), store, now=datetime(2026, 1, 1))
