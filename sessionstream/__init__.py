@@ -36,6 +36,7 @@ from sessionstream.errors import (
     SessionstreamError,
     StoreClosed,
     StoreError,
+    StoreLost,
     StructPayloadError,
     TransportError,
     UnknownCommandError,
@@ -149,6 +150,7 @@ __all__ = [
     "EventConflict",
     "HistoryPruned",
     "StoreClosed",
+    "StoreLost",
     "BusError",
     "TransportError",
 ]

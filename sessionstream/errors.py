@@ -25,7 +25,8 @@
     │   ├── OrdinalExhausted           no ordinal is left
     │   ├── EventConflict              an event id was used before for another event
     │   ├── HistoryPruned              that part of the history is gone
-    │   └── StoreClosed
+    │   ├── StoreClosed
+    │   └── StoreLost                  its file was deleted or replaced while it was open
     ├── BusError
     └── TransportError
 
@@ -390,6 +391,23 @@ class StoreClosed(StoreError):
 
     def __init__(self, name: str) -> None:
         super().__init__(f"{name} is closed")
+
+
+class StoreLost(StoreError):
+    """What the store keeps its data in was deleted, moved or replaced while the store was open.
+
+    The commit that got this may be true nowhere; every later call of this store gets it as well.
+
+    Attributes:
+        name: the store, for example the path of its file.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"{name} was deleted, moved or replaced while the store was open, so nothing more can be kept in it: close "
+            f"the store, put the file back or restore it from a backup, and open it again"
+        )
+        self.name = name
 
 
 class BusError(SessionstreamError):

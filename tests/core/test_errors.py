@@ -32,6 +32,7 @@ from sessionstream.errors import (
     SessionstreamError,
     StoreClosed,
     StoreError,
+    StoreLost,
     StructPayloadError,
     TransportError,
     UnknownCommandError,
@@ -81,7 +82,7 @@ def test_the_contract_s_tree_holds() -> None:
         SchemaError: [UnknownSchemaError, DuplicateSchemaError, PayloadTypeError, StructPayloadError],
         CommandError: [UnknownCommandError, DuplicateCommandError, CommandConflict],
         HubError: [HubClosed, LaneReentryError],
-        StoreError: [OrdinalConflict, OrdinalExhausted, EventConflict, HistoryPruned, StoreClosed],
+        StoreError: [OrdinalConflict, OrdinalExhausted, EventConflict, HistoryPruned, StoreClosed, StoreLost],
         SessionstreamError: [
             SchemaError,
             InvalidIdError,
@@ -125,6 +126,7 @@ SAMPLES: list[SessionstreamError] = [
     EventConflict("s-1", "id-1", 3),
     HistoryPruned("s-1", 2, 9),
     StoreClosed("the memory store"),
+    StoreLost("the file"),
     BusError("words"),
     TransportError("words"),
 ]
@@ -219,6 +221,7 @@ def test_errors_survive_pickling(error: SessionstreamError, protocol: int) -> No
             ["'s-1'", "2", "9"],
         ),
         (StoreClosed("the store"), {}, ["the store"]),
+        (StoreLost("x.db"), {"name": "x.db"}, ["x.db", "open it again"]),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )

@@ -10,6 +10,7 @@ from queue import Empty, SimpleQueue
 from typing import Final, TypeVar
 
 from sessionstream.hydration.sqlite.files import Database
+from sessionstream.hydration.sqlite.watch import Watch
 
 T = TypeVar("T")
 
@@ -20,8 +21,9 @@ READERS: Final = 4
 class Reader:
     """A few threads and as many connections, opened when they are first needed."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, watch: Watch) -> None:
         self._database = database
+        self._watch = watch
         self._threads = ThreadPoolExecutor(READERS, thread_name_prefix="sessionstream reader")
         self._idle: SimpleQueue[sqlite3.Connection] = SimpleQueue()
 
@@ -29,6 +31,7 @@ class Reader:
         """Answer a question from one instant of the file, with every commit that was acknowledged before.
 
         Raises:
+            StoreLost: the file is not the one that was opened.
             StoreError: SQLite failed.
         """
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._answer, question)
@@ -44,6 +47,7 @@ class Reader:
             self._idle.get().close()
 
     def _answer(self, question: Callable[[sqlite3.Connection], T]) -> T:
+        self._watch.check()  # a connection that is opened from now on would be to another file
         try:
             db = self._connection()
             try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import warnings
 from collections.abc import Callable, Generator, Sequence
 from datetime import datetime
 from functools import partial
@@ -28,6 +29,7 @@ from sessionstream.hydration.sqlite.reader import Reader
 from sessionstream.hydration.sqlite.reads import Reading
 from sessionstream.hydration.sqlite.types import ReadTypes
 from sessionstream.hydration.sqlite.versions import HistoryRow, history_rows
+from sessionstream.hydration.sqlite.watch import Watch
 from sessionstream.hydration.sqlite.writer import Writer
 from sessionstream.store import Commit, Cursors, LoggedEvent, StoredTimeline, TimelineReplacement
 from sessionstream.types import Event, Snapshot, TimelineEntity
@@ -67,8 +69,9 @@ class Opening:
             await self._store.close()
 
     async def _open(self) -> SQLiteStore:
-        reader = Reader(self._database)
-        writer = Writer(self._database, reader.close)
+        watch = Watch(self._database.path)
+        reader = Reader(self._database, watch)
+        writer = Writer(self._database, watch, reader.close)
         try:
             first_epoch = await asyncio.wrap_future(writer.opened)
         except asyncio.CancelledError:
@@ -84,7 +87,8 @@ class SQLiteStore:
     other threads, which never wait for it. The event loop waits for neither disk nor lock nor thread.
     Everything is decoded and encoded with the registry given, and only what a question touches.
 
-    A store may be used from several event loops. Close it; the file stays good even if nobody does.
+    A store may be used from several event loops. Close it: the file stays good even if nobody does, but that is a
+    ResourceWarning. If the file is deleted, moved or replaced meanwhile, every call raises StoreLost.
     """
 
     def __init__(self, database: Database, writer: Writer, reader: Reader, reading: Reading) -> None:
@@ -220,6 +224,12 @@ class SQLiteStore:
         self._closed = True
         self._writer.stop()
         await asyncio.wrap_future(self._writer.closed)
+
+    def __del__(self, warn: Callable[..., None] = warnings.warn) -> None:
+        """Warn of a store that nobody has closed, and let its threads end."""
+        if not self._closed:
+            warn(f"unclosed {type(self).__name__} of {self._database.path}", ResourceWarning, source=self, stacklevel=2)
+            self._writer.stop()
 
     async def _ask(self, question: Callable[..., T]) -> T:
         self._check_open()

@@ -14,9 +14,10 @@ from queue import SimpleQueue
 from threading import Lock, Thread
 from typing import Any, Final
 
-from sessionstream.errors import StoreClosed, StoreError
+from sessionstream.errors import StoreClosed, StoreError, StoreLost
 from sessionstream.hydration.sqlite.files import Database
 from sessionstream.hydration.sqlite.types import WrittenTypes
+from sessionstream.hydration.sqlite.watch import Watch
 from sessionstream.hydration.sqlite.writes import Writing
 
 GROUP_LIMIT: Final = 500
@@ -57,12 +58,13 @@ class Writer:
         closed: done when everything handed over is finished and the file is let go of.
     """
 
-    def __init__(self, database: Database, at_end: Callable[[], None]) -> None:
+    def __init__(self, database: Database, watch: Watch, at_end: Callable[[], None]) -> None:
         self.opened: ThreadFuture[int] = ThreadFuture()
         self.closed: ThreadFuture[None] = ThreadFuture()
         self.opened.set_running_or_notify_cancel()  # from now on nobody who waits for them can cancel them
         self.closed.set_running_or_notify_cancel()
         self._database = database
+        self._watch = watch
         self._at_end = at_end
         self._queue: SimpleQueue[_Change | None] = SimpleQueue()
         self._lock = Lock()
@@ -112,10 +114,12 @@ class Writer:
             self.closed.set_result(None)
 
     def _open(self) -> Writing:
+        self._watch.refuse()
         db = self._database.connect_writer()
         try:
+            self._watch.begin()
             row = db.execute("SELECT value FROM meta WHERE key = 'first_epoch'").fetchone()
-        except sqlite3.Error:
+        except (sqlite3.Error, OSError, StoreError):
             db.close()
             raise
         return Writing(db, WrittenTypes(), row[0])
@@ -156,7 +160,9 @@ class Writer:
 
     def _carry_out(self, group: Sequence[_Change]) -> None:
         try:
+            self._watch.refuse()
             if self._writing is None:
+                self._watch.check()  # opening would create a file that is not there
                 self._writing = self._open()  # the last one was given up
             self._writing.db.execute("BEGIN IMMEDIATE")
         except (sqlite3.Error, StoreError) as error:  # locked, or gone: it would be for each of them
@@ -166,6 +172,10 @@ class Writer:
             return
         try:
             self._transact(self._writing, group)
+            self._watch.check()  # before anything is acknowledged
+        except StoreLost as error:
+            for change in group:
+                change.result, change.error = None, error
         except sqlite3.Error as error:
             self._roll_back()
             if len(group) == 1:

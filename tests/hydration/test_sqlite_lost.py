@@ -1,0 +1,154 @@
+"""A file that goes away under an open store, and a store that nobody closes."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import shutil
+import threading
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sessionstream.errors import StoreLost
+from sessionstream.hydration.sqlite import SQLiteStore
+from sessionstream.hydration.sqlite.store import Opening
+from sessionstream.testing import SessionWriter, put, sample_registry
+
+REGISTRY = sample_registry()
+
+
+def delete(path: Path) -> None:
+    path.unlink()
+
+
+def move(path: Path) -> None:
+    path.rename(path.with_name("moved.db"))
+
+
+def replace(path: Path) -> None:
+    shutil.copy(path, path.with_name("copy.db"))
+    path.with_name("copy.db").replace(path)
+
+
+def move_directory(path: Path) -> None:
+    path.parent.rename(path.parent.with_name("elsewhere"))
+
+
+def directory_becomes_file(path: Path) -> None:
+    move_directory(path)
+    path.parent.touch()
+
+
+def there(path: Path) -> bool:
+    return path.exists()
+
+
+GOES = [delete, move, replace, move_directory, directory_becomes_file]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    (tmp_path / "inner").mkdir()
+    return tmp_path / "inner" / "x.db"
+
+
+@pytest.mark.parametrize("go", GOES)
+async def test_nothing_is_acknowledged_once_the_file_is_gone(path: Path, go: Callable[[Path], None]) -> None:
+    async with SQLiteStore.open(path, REGISTRY) as store:
+        writer = SessionWriter(store)
+        await writer.log(put("a"))
+        await store.cursors("session")
+        go(path)
+        results = await asyncio.gather(
+            *[store.commit(SessionWriter(store, name).step(put("a"))) for name in "abc"], return_exceptions=True
+        )
+        for result in results:
+            assert isinstance(result, StoreLost)
+            assert result.name == str(path)
+        await refused(store, writer)
+
+
+@pytest.mark.parametrize("go", GOES)
+async def test_questions_notice_it_as_well(path: Path, go: Callable[[Path], None]) -> None:
+    async with SQLiteStore.open(path, REGISTRY) as store:
+        writer = SessionWriter(store)
+        await writer.log(put("a"))
+        go(path)
+        with pytest.raises(StoreLost, match="close the store, put the file back"):
+            await store.snapshot("session")
+        await refused(store, writer)
+
+
+async def refused(store: SQLiteStore, writer: SessionWriter) -> None:
+    for call in (
+        store.cursors("session"),
+        store.events("session"),
+        store.prune("session", before=1),
+        store.delete_session("session"),
+        store.commit(writer.step(put("b"))),
+    ):
+        with pytest.raises(StoreLost):
+            await call
+
+
+async def test_a_file_that_was_put_back_is_opened_again(path: Path) -> None:
+    async with SQLiteStore.open(path, REGISTRY) as store:
+        writer = SessionWriter(store)
+        await writer.log(put("a"))
+        move(path)
+        with pytest.raises(StoreLost):
+            await store.commit(writer.step(put("lost")))
+        path.with_name("moved.db").rename(path)
+        with pytest.raises(StoreLost):
+            await store.cursors("session")
+    async with SQLiteStore.open(path, REGISTRY) as store:
+        assert (await store.snapshot("session", as_of=1)).entities == writer.at(1)
+
+
+async def test_no_file_is_created_in_the_place_of_a_lost_one(path: Path) -> None:
+    async with SQLiteStore.open(path, REGISTRY) as store:
+        connection = await store._writer.submit(lambda writing: writing.db)
+        delete(path)
+        store._writer._writing = None
+        with pytest.raises(StoreLost):
+            await store.commit(SessionWriter(store).step(put("a")))
+        assert not there(path)
+        connection.close()
+
+
+async def test_a_store_that_may_not_look_goes_on(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(_: str) -> tuple[int, int]:
+        raise PermissionError
+
+    async with SQLiteStore.open(path, REGISTRY) as store:
+        monkeypatch.setattr("sessionstream.hydration.sqlite.watch._identity", forbidden)
+        writer = SessionWriter(store)
+        await writer.log(put("a"))
+        assert (await store.snapshot("session")).entities == writer.at(1)
+
+
+async def test_a_store_that_nobody_closes_is_a_warning_and_its_thread_ends(path: Path) -> None:
+    stores = [await SQLiteStore.open(path, REGISTRY)]
+    await SessionWriter(stores[0]).log(put("a"))
+    thread = stores[0]._writer._thread
+    with pytest.warns(ResourceWarning, match=r"unclosed SQLiteStore of .*x\.db"):
+        stores.clear()
+    await asyncio.to_thread(thread.join, 10)
+    assert not thread.is_alive()
+    async with SQLiteStore.open(path, REGISTRY) as store:
+        assert (await store.cursors("session")).event == 1
+
+
+async def test_a_store_that_was_closed_is_none(path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        opening = SQLiteStore.open(path, REGISTRY)
+        assert isinstance(opening, Opening)
+        store = await opening
+        await store.close()
+        del store, opening
+        gc.collect()
+    assert not [thread for thread in threading.enumerate() if str(path) in thread.name]
