@@ -22,11 +22,16 @@ def derive_ordinal(stream_id: str) -> int | None:
 
     Impossible are: anything of another form, a sequence of a million or more, and results beyond 64 bits.
 
+    Raises:
+        TypeError: the stream id is no string.
+
     >>> derive_ordinal("1700000000000-2")
     1700000000000000002
     >>> derive_ordinal("1700000000000-1000000") is None
     True
     """
+    if not isinstance(stream_id, str):
+        raise TypeError(f"a stream id is a string, not {stream_id!r}")
     match = _STREAM_ID.fullmatch(stream_id)
     if match is None:
         return None
@@ -42,6 +47,7 @@ def assign_ordinal(cursor: int, stream_id: str = "", *, session_id: str = "", li
 
     Raises:
         OrdinalExhausted: ``cursor`` is the highest ordinal already. ``session_id`` is only named in it.
+        TypeError: the cursor is no integer, or the stream id no string.
 
     >>> assign_ordinal(7)
     8
@@ -50,7 +56,9 @@ def assign_ordinal(cursor: int, stream_id: str = "", *, session_id: str = "", li
     >>> assign_ordinal(1700000000000000002, "1700000000000-1")
     1700000000000000003
     """
-    derived = derive_ordinal(stream_id) if stream_id else None
+    if not isinstance(cursor, int) or isinstance(cursor, bool):
+        raise TypeError(f"a cursor is an ordinal, an integer, not {cursor!r}")
+    derived = None if stream_id == "" else derive_ordinal(stream_id)
     if derived is not None and cursor < derived <= limit:
         return derived
     if cursor >= limit:

@@ -133,3 +133,24 @@ def test_the_last_ordinal_is_given_out_once() -> None:
     with pytest.raises(OrdinalExhausted, match=r"'s-1'.*18446744073709551615.*new session") as caught:
         assign_ordinal(MAX_ORDINAL, session_id="s-1")
     assert (caught.value.session_id, caught.value.cursor) == ("s-1", MAX_ORDINAL)
+
+
+def test_the_store_s_limit_is_the_last_ordinal() -> None:
+    assert assign_ordinal(5, "0-9", limit=8) == 6
+    assert assign_ordinal(5, "0-8", limit=8) == 8
+    with pytest.raises(OrdinalExhausted):
+        assign_ordinal(8, limit=8)
+
+
+@pytest.mark.parametrize("wrong", [None, 7, b"1-1", ["1-1"]])
+def test_what_is_no_stream_id(wrong: object) -> None:
+    with pytest.raises(TypeError, match="a stream id is a string"):
+        derive_ordinal(wrong)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="a stream id is a string"):
+        assign_ordinal(1, wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("wrong", [None, "7", 1.5, True])
+def test_what_is_no_cursor(wrong: object) -> None:
+    with pytest.raises(TypeError, match="a cursor is an ordinal"):
+        assign_ordinal(wrong)  # type: ignore[arg-type]
