@@ -57,6 +57,15 @@ def test_a_growing_text_costs_a_few_bytes(size: int) -> None:
         assert len(steps) < 60
 
 
+def test_what_resumes_only_in_the_common_end() -> None:
+    middle, end = b"0123456789abcdef", b"-" * 20 + b"0123456789abcdef" + b"b" * 300
+    target, base = b"a" * 300 + middle + end, b"a" * 300 + end
+    steps = delta(target, base)
+    assert steps is not None
+    assert patched(base, steps) == target
+    assert len(steps) < 30
+
+
 def test_what_is_small_or_has_nothing_in_common_has_no_delta() -> None:
     assert delta(b"a" * (MIN_SIZE - 1), b"a" * MIN_SIZE) is None
     assert delta(bytes(range(250)) * 2, b"\xff" * 5000) is None

@@ -180,7 +180,6 @@ async def test_every_other_change_is_all_or_nothing(
     tmp_path: Path, change: str, damage: Damage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sweep, "ABANDONED", -(10**9))  # what is being built goes away at the next opportunity
-    monkeypatch.setattr(sweep, "PIECE", 2)
     monkeypatch.setattr(sqlite_store, "_PIECE_BYTES", 1)
     before: list[object] = []
     wanted: list[object] = []
