@@ -15,8 +15,8 @@ from __future__ import annotations
 
 from typing import Final
 
-MIN_SIZE: Final = 256
-"""A smaller payload is not worth the search."""
+MIN_SIZE: Final = 512
+"""For a smaller target, or out of a smaller base, a delta is not worth the search."""
 
 _ANCHOR: Final = 12  # bytes that have to agree for a run to be taken up again
 _LOST: Final = 16  # bytes of the target that may have no counterpart in between
@@ -30,7 +30,7 @@ def delta(target: bytes, base: bytes) -> bytes | None:
 
     Takes time in proportion to the bytes that both have in common, and a bounded time to find that there are none.
     """
-    if len(target) < MIN_SIZE:
+    if len(target) < MIN_SIZE or len(base) < MIN_SIZE:
         return None
     out = bytearray()
     at = here = _common(target, base)
@@ -90,12 +90,13 @@ def _common(one: bytes, other: bytes, *, backwards: bool = False) -> int:
         a, b = pieces(known, more)
         return a == b
 
-    if same(0, limit):
-        return limit
     known, more = 0, min(_PIECE, limit)
-    while same(known, more):  # ever larger pieces, until one differs
-        known += more
-        more = min(2 * more, limit - known)
+    if same(0, more):
+        if same(more, limit - more):
+            return limit
+        while same(known, more):  # ever larger pieces, until one differs
+            known += more
+            more = min(2 * more, limit - known)
     while more > _PIECE:  # and then ever smaller ones
         half = more // 2
         if same(known, half):

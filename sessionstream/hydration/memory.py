@@ -147,6 +147,9 @@ def _logged(event: Event | LoggedEvent) -> LoggedEvent:
 class MemoryStore:
     """The HydrationStore that a hub uses when it is given none. Nothing survives the process.
 
+    Every state of every entity stays in memory as a message until it is pruned: an answer that is streamed in many
+    pieces takes the square of its length. SQLiteStore takes a small part of that.
+
     It belongs to one event loop at a time, and may be created before there is one. A commit takes effect
     within the call.
     """

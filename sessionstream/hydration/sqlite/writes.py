@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from sessionstream.errors import EventConflict, StoreError
+from sessionstream.hydration.delta import MIN_SIZE
 from sessionstream.hydration.rules import check_expected, conflict, new_epoch
 from sessionstream.hydration.sqlite.rows import EntityRow, ErrorRow, EventRow
 from sessionstream.hydration.sqlite.sweep import discard, keep
@@ -42,6 +43,10 @@ class Writing:
 
 
 _SESSION: Final = "SELECT sid, event_cursor, timeline_cursor, epoch, floor, timeline FROM sessions WHERE session_id = ?"
+_SUPERSEDE: Final = """INSERT INTO entity_versions
+    (timeline, kind, id, created, changed, superseded, tombstone, type, payload)
+    SELECT timeline, kind, id, created, changed, ?, tombstone, type, payload
+    FROM entities WHERE timeline = ? AND kind = ? AND id = ?"""
 _SUPERSEDED: Final = """SELECT created, changed, tombstone, type, payload, depth FROM entities
     WHERE timeline = ? AND kind = ? AND id = ?"""
 _PRESENT: Final = """INSERT INTO entities (timeline, kind, id, created, changed, tombstone, type, payload, depth)
@@ -140,6 +145,9 @@ def _move(writing: Writing, timeline: int, ordinal: int, entities: Sequence[Enti
 def _supersede(db: sqlite3.Connection, timeline: int, ordinal: int, row: EntityRow) -> int:
     """Keep the present state of an entity, if it has one, as superseded by ``row``; return the row's depth."""
     key = (timeline, row.kind, row.id)
+    if row.payload is None or len(row.payload) < MIN_SIZE:  # then there is no delta, and SQLite needs no help
+        db.execute(_SUPERSEDE, (ordinal, *key))
+        return 0
     found = db.execute(_SUPERSEDED, key).fetchone()
     if found is None:
         return 0
