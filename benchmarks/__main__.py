@@ -1,30 +1,68 @@
-"""Run every benchmark that needs nothing from outside, and print the figures as JSON at the end.
+"""Run every benchmark that needs nothing from outside, print one table, and write the figures as JSON.
 
-    python -m benchmarks > figures.json
+    python -m benchmarks [--json FILE]
 
-The tables go to standard error, one line a claim; each figure that is a claim is a ratio within this run.
+Each figure is a ratio within this run, of the best of several rounds in which both sides took turns.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
-import contextlib
 import json
+import os
 import platform
+import sqlite3
 import sys
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
 
-from benchmarks import publish_growth, publish_memory
+import google.protobuf
 
-CLAIMS = {"publish_memory": publish_memory.main, "publish_growth": publish_growth.main}
+from benchmarks import cached_memory, publish_growth, publish_memory, publish_sqlite, snapshots
+from benchmarks.figures import Figure, table
+
+CLAIMS: tuple[Callable[[], Awaitable[list[Figure]]], ...] = (
+    publish_memory.main,
+    publish_sqlite.main,
+    publish_growth.main,
+    snapshots.main,
+    cached_memory.main,
+)
+
+RESULTS = Path(__file__).parent / "results" / "latest.json"
+
+
+def circumstances() -> dict[str, object]:
+    """Return what the figures depend on."""
+    return {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "sqlite": sqlite3.sqlite_version,
+        "protobuf": google.protobuf.__version__,
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+    }
 
 
 def main() -> None:
-    """Run, print the lines, then the JSON."""
-    figures: dict[str, object] = {"python": platform.python_version(), "machine": platform.machine()}
-    with contextlib.redirect_stdout(sys.stderr):
-        for name, measure in CLAIMS.items():
-            figures[name] = asyncio.run(measure())
-    print(json.dumps(figures, indent=2))
+    """Run them one after the other."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="run the benchmarks")
+    parser.add_argument("--json", type=Path, default=RESULTS, metavar="FILE", help="default: %(default)s")
+    results: Path = parser.parse_args().json
+    figures = []
+    for measure in CLAIMS:
+        print(f"{measure.__module__} ...", file=sys.stderr)
+        figures += asyncio.run(_run(measure))
+    print(table(figures))
+    results.parent.mkdir(parents=True, exist_ok=True)
+    written = {**circumstances(), "figures": [figure.as_json() for figure in figures]}
+    results.write_text(json.dumps(written, indent=2) + "\n")
+    print(f"\n{results}", file=sys.stderr)
+
+
+async def _run(measure: Callable[[], Awaitable[list[Figure]]]) -> list[Figure]:
+    return await measure()
 
 
 if __name__ == "__main__":

@@ -11,16 +11,17 @@ import asyncio
 import tempfile
 import time
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
-from statistics import median
 
+from benchmarks.figures import Figure, best, report
 from benchmarks.publish_memory import CHUNK, new_schemas, timeline_projection, ui_projection
 from sessionstream import Event, Hub, HydrationStore, MemoryStore, SQLiteStore
 from sessionstream.examples.chatdemo.v1.chat_pb2 import TokensDeltaEvent
 
 FEW, MANY = 1, 10_000
 EVENTS = 1_000
-ROUNDS = 5
+ROUNDS = 10
 
 
 def _deltas(session_id: str, ids: Iterable[int]) -> list[Event]:
@@ -44,29 +45,20 @@ async def _time(hub: Hub, entities: int) -> float:
     return (time.perf_counter() - start) / EVENTS * 1e6
 
 
-async def _measure(name: str, store: HydrationStore) -> dict[str, float]:
+async def _measure(name: str, store: HydrationStore) -> Figure:
     few, many = await _grown(store, FEW), await _grown(store, MANY)
-    pairs = [(await _time(few, FEW), await _time(many, MANY)) for _ in range(ROUNDS)]
-    result = {
-        f"{name}_few_us": median(a for a, _ in pairs),
-        f"{name}_many_us": median(b for _, b in pairs),
-        f"{name}_ratio": median(b / a for a, b in pairs),
-    }
-    print(
-        f"publish, {name}: {result[f'{name}_few_us']:.1f} µs with {FEW} entity, "
-        f"{result[f'{name}_many_us']:.1f} µs with {MANY}; ratio {result[f'{name}_ratio']:.2f}"
-    )
-    return result
+    less, more = await best(ROUNDS, partial(_time, few, FEW), partial(_time, many, MANY))
+    return Figure(f"publish, {name}, {MANY:,} entities", more, f"the same with {FEW} entity", less, "µs", "≤ 1.15")
 
 
-async def main() -> dict[str, float]:
-    """Measure, print, and return microseconds per event and their ratios."""
-    result = await _measure("memory", MemoryStore(new_schemas()))
+async def main() -> list[Figure]:
+    """Measure, and return microseconds per event."""
+    figures = [await _measure("memory store", MemoryStore(new_schemas()))]
     with tempfile.TemporaryDirectory() as directory:
         async with SQLiteStore.open(Path(directory) / "store.db", new_schemas()) as store:
-            result |= await _measure("sqlite", store)
-    return result
+            figures.append(await _measure("SQLite", store))
+    return figures
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    report(asyncio.run(main()))

@@ -10,18 +10,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
-from statistics import median
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING
 
+from benchmarks.figures import Figure, best, report
 from sessionstream import Event, Hub, SchemaRegistry, Session, TimelineEntity, TimelineView, UIEvent
 from sessionstream.examples.chatdemo.v1.chat_pb2 import ChatMessageEntity, ChatMessageUpdate, TokensDeltaEvent
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-EVENTS = 5_000
-ROUNDS = 7
+EVENTS = 2_000
+ROUNDS = 25
 CHUNK = "x" * 200
 
 
@@ -97,7 +98,8 @@ class BareLoop:
         return Event(event.name, event.payload, event.session_id, kept.ordinal)
 
 
-async def _time(publisher: Hub | BareLoop) -> float:
+async def _time(new_publisher: Callable[[list[object]], Hub | BareLoop]) -> float:
+    publisher = new_publisher([])
     events = [Event("Delta", TokensDeltaEvent(message_id=f"m{i % 100}", chunk=CHUNK), "s") for i in range(EVENTS)]
     start = time.perf_counter()
     for event in events:
@@ -105,20 +107,11 @@ async def _time(publisher: Hub | BareLoop) -> float:
     return (time.perf_counter() - start) / EVENTS * 1e6
 
 
-async def main() -> dict[str, float]:
-    """Measure, print, and return microseconds per event and their ratio."""
-    pairs = [(await _time(new_hub([])), await _time(BareLoop([]))) for _ in range(ROUNDS)]
-    result = {
-        "hub_us": median(hub for hub, _ in pairs),
-        "bare_us": median(bare for _, bare in pairs),
-        "ratio": median(hub / bare for hub, bare in pairs),
-    }
-    print(
-        f"publish, memory: {result['hub_us']:.1f} µs per event; bare loop {result['bare_us']:.1f} µs; "
-        f"ratio {result['ratio']:.2f}"
-    )
-    return result
+async def main() -> list[Figure]:
+    """Measure, and return microseconds per event."""
+    hub, bare = await best(ROUNDS, partial(_time, new_hub), partial(_time, BareLoop))
+    return [Figure("publish, memory store", hub, "the same copies and projection calls", bare, "µs", "≤ 3")]
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    report(asyncio.run(main()))

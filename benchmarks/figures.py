@@ -1,0 +1,77 @@
+"""What a benchmark finds: our time beside a bare loop's, of the same run, and the table of them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+HEADINGS = ("what", "ours", "compared to", "that", "ours / that", "goal")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One line of the table.
+
+    Attributes:
+        what: what was measured.
+        ours: in ``unit``.
+        against: the bare loop, or whatever it is compared to.
+        bare: what that took, or reached, in the same unit.
+        goal: what the ratio is to be, empty if it is only stated.
+    """
+
+    what: str
+    ours: float
+    against: str
+    bare: float
+    unit: str
+    goal: str = ""
+
+    @property
+    def ratio(self) -> float:
+        """Ours by theirs: below 1 is better for times and sizes, above 1 for events per second."""
+        return self.ours / self.bare
+
+    def cells(self) -> tuple[str, ...]:
+        """Return the line of the table."""
+        ours, bare = (f"{_rounded(value)} {self.unit}" for value in (self.ours, self.bare))
+        return self.what, ours, self.against, bare, f"{self.ratio:.2f}", self.goal
+
+    def as_json(self) -> dict[str, object]:
+        """Return the figure as it is written down."""
+        return {
+            "what": self.what,
+            "ours": self.ours,
+            "against": self.against,
+            "bare": self.bare,
+            "unit": self.unit,
+            "ratio": self.ratio,
+            "goal": self.goal,
+        }
+
+
+def _rounded(value: float) -> str:
+    return f"{value:,.1f}" if value < 100 else f"{value:,.0f}"
+
+
+def table(figures: Sequence[Figure]) -> str:
+    """Return the figures as a Markdown table."""
+    lines = [HEADINGS, ("---",) * len(HEADINGS), *(figure.cells() for figure in figures)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+async def best(rounds: int, *measures: Callable[[], Awaitable[float]]) -> list[float]:
+    """Take several measures in turns, and return the lowest of each.
+
+    Other work on the machine can only add to a time, and what is measured in turns meets the same weather.
+    """
+    lowest = [float("inf")] * len(measures)
+    for _ in range(rounds):
+        for number, measure in enumerate(measures):
+            lowest[number] = min(lowest[number], await measure())
+    return lowest
+
+
+def report(figures: Sequence[Figure]) -> None:
+    """Print the table of one benchmark."""
+    print(table(figures))

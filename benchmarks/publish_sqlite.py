@@ -1,0 +1,106 @@
+"""Publishing to SQLite, against bare loops that execute the same statements.
+
+    python -m benchmarks.publish_sqlite
+
+One session, one event after the other: a bare loop hands each transaction to a writer thread and awaits it, another
+executes it on its own thread, which an event loop cannot afford. A hundred sessions at once: a bare loop executes the
+same statements on its own thread, fifty events in a transaction. ``synchronous="normal"``, both projections.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+
+from benchmarks.figures import Figure, best, report
+from benchmarks.publish_memory import CHUNK, new_schemas, timeline_projection, ui_projection
+from benchmarks.sqlite_loops import Recording, Transaction, by_thread, directly
+from sessionstream import Event, Hub
+from sessionstream.examples.chatdemo.v1.chat_pb2 import TokensDeltaEvent
+from sessionstream.hydration.sqlite.files import Database
+from sessionstream.hydration.sqlite.store import Opening
+
+EVENTS = 1_000
+SESSIONS = 100
+GROUP = 50
+ROUNDS = 12
+
+
+class Scratch:
+    """Names of files that are not there yet."""
+
+    def __init__(self, directory: str) -> None:
+        self._directory = Path(directory)
+        self._number = 0
+
+    def file(self) -> Path:
+        """Return the next one."""
+        self._number += 1
+        return self._directory / f"{self._number}.db"
+
+
+async def _publish(scratch: Scratch, sessions: int, recording: Recording | None = None) -> float:
+    """Publish the events, spread over the sessions, each session one after the other; return seconds."""
+    database = Database(str(scratch.file()))
+    if recording is not None:
+        database = Database(database.path, factory=recording.connections())
+    schemas = new_schemas()
+    async with Opening(database, schemas) as store:
+        hub = Hub(schemas, store=store, fanout=lambda session_id, ordinal, events: None)
+        hub.register_ui_projection(ui_projection)
+        hub.register_timeline_projection(timeline_projection)
+
+        async def one(session: str) -> None:
+            for number in range(EVENTS // sessions):
+                delta = TokensDeltaEvent(message_id=f"m{number % 100}", chunk=CHUNK)
+                await hub.publish(Event("Delta", delta, session))
+
+        await store.cursors("s0")  # the file is open, and so is the reader's connection
+        start = time.perf_counter()
+        await asyncio.gather(*(one(f"s{session}") for session in range(sessions)))
+        return time.perf_counter() - start
+
+
+async def _record(scratch: Scratch, sessions: int) -> list[Transaction]:
+    recording = Recording()
+    await _publish(scratch, sessions, recording)
+    assert len(recording.changes) == EVENTS
+    return recording.changes
+
+
+async def _directly(scratch: Scratch, changes: list[Transaction], at_once: int) -> float:
+    return directly(scratch.file(), changes, at_once)
+
+
+async def main() -> list[Figure]:
+    """Measure, and return events per second."""
+    with tempfile.TemporaryDirectory() as directory:
+        scratch = Scratch(directory)
+        changes = await _record(scratch, 1)
+        ours, thread, direct = await best(
+            ROUNDS,
+            partial(_publish, scratch, 1),
+            lambda: by_thread(scratch.file(), changes),
+            partial(_directly, scratch, changes, 1),
+        )
+        many = await _record(scratch, SESSIONS)
+        at_once, grouped = await best(
+            ROUNDS, partial(_publish, scratch, SESSIONS), partial(_directly, scratch, many, GROUP)
+        )
+    one, all_ = "publish, SQLite, one session", f"publish, SQLite, {SESSIONS} sessions at once"
+    return [
+        _figure(one, ours, "the same statements, handed to a thread one by one", thread, "≥ 0.7"),
+        _figure(one, ours, "the same statements, without a thread", direct),
+        _figure(all_, at_once, f"the same statements, {GROUP} events a transaction", grouped, "≥ 0.5"),
+    ]
+
+
+def _figure(what: str, ours: float, against: str, bare: float, goal: str = "") -> Figure:
+    return Figure(what, EVENTS / ours, against, EVENTS / bare, "events/s", goal)
+
+
+if __name__ == "__main__":
+    report(asyncio.run(main()))

@@ -1,0 +1,90 @@
+"""Bare loops over SQLite: the very statements that the store executes, without the store.
+
+They are recorded while a hub publishes to one file, and executed again on another that is as empty as that one was.
+So the loops make no row, encode no payload, compute no delta, and know the outcome of every question.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, TypeAlias
+
+from sessionstream.hydration.sqlite.files import Database
+
+Statement: TypeAlias = tuple[str, Sequence[Any]]
+Transaction: TypeAlias = list[Statement]
+
+_FRAME = ("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE", "PRAGMA")
+
+
+class Recording:
+    """What the writer of a store executed, one list of statements for each change, without what frames them."""
+
+    def __init__(self) -> None:
+        self.changes: list[Transaction] = []
+
+    def connections(self) -> type[sqlite3.Connection]:
+        """Return the class of connections to open the store with."""
+        changes = self.changes
+
+        class Connection(sqlite3.Connection):
+            def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+                if "writer" in threading.current_thread().name:
+                    if sql.startswith("SAVEPOINT"):
+                        changes.append([])
+                    elif changes and not sql.startswith(_FRAME):
+                        changes[-1].append((sql, parameters))
+                return super().execute(sql, parameters)
+
+        return Connection
+
+
+def _execute(db: sqlite3.Connection, changes: Sequence[Transaction]) -> None:
+    db.execute("BEGIN IMMEDIATE")
+    for change in changes:
+        for sql, parameters in change:
+            db.execute(sql, parameters).fetchone()
+    db.execute("COMMIT")
+
+
+def directly(file: Path, changes: Sequence[Transaction], at_once: int = 1) -> float:
+    """Execute the changes on this thread, ``at_once`` in a transaction; return seconds."""
+    with closing(Database(str(file)).connect_writer()) as db:
+        start = time.perf_counter()
+        for first in range(0, len(changes), at_once):
+            _execute(db, changes[first : first + at_once])
+        return time.perf_counter() - start
+
+
+async def by_thread(file: Path, changes: Sequence[Transaction]) -> float:
+    """Hand each change to a writer thread as a transaction of its own, and await it; return seconds."""
+    loop = asyncio.get_running_loop()
+    queue: SimpleQueue[tuple[Transaction, asyncio.Future[None]] | None] = SimpleQueue()
+
+    def write() -> None:
+        with closing(Database(str(file)).connect_writer()) as db:
+            loop.call_soon_threadsafe(ready.set)
+            while (handed := queue.get()) is not None:
+                _execute(db, [handed[0]])
+                loop.call_soon_threadsafe(handed[1].set_result, None)
+
+    ready = asyncio.Event()
+    writer = threading.Thread(target=write)
+    writer.start()
+    await ready.wait()
+    start = time.perf_counter()
+    for change in changes:
+        done: asyncio.Future[None] = loop.create_future()
+        queue.put((change, done))
+        await done
+    seconds = time.perf_counter() - start
+    queue.put(None)
+    writer.join()
+    return seconds
