@@ -155,8 +155,8 @@ def _sliced(ev: Evaluator, value: Value, shape: s.Slice, site: Site) -> Value:
         if isinstance(bound, int | None):
             bounds.append(bound)
     if isinstance(value, Sequence) and len(bounds) == 3 and bounds[2] != 0:
-        return Sequence(value.kind, value.items[slice(*bounds)])
-    return Many("list", _elements(ev, value))
+        return Sequence(value.kind, value.items[slice(*bounds)], certain=value.certain)
+    return Many("list", _elements(ev, value), is_container(value))
 
 
 def item(ev: Evaluator, value: Value, index: Values, node: s.Node, site: Site) -> Values:
@@ -197,16 +197,16 @@ def _may_equal(key: Values, wanted: set[str | int]) -> bool:
 def added(ev: Evaluator, left: Values, right: Values) -> Values:
     """Return ``left + right`` and ``left | right`` of containers."""
     if any(isinstance(value, Table | Mapping) for value in left):
-        return union(left, right)
+        return filled(left, right)
     groups = [elements(ev, left), elements(ev, right)]
     if len(left) == len(right) == 1:
         one, two = left[0], right[0]
         if isinstance(one, Sequence) and isinstance(two, Sequence):
-            return (Sequence(one.kind, one.items + two.items),)
+            return (Sequence(one.kind, one.items + two.items, certain=one.certain),)
         if isinstance(one, Literal) and isinstance(two, Literal):
             return _joined(one.value, two.value)
     found = union(*groups)
-    return (Many("list", found),) if found else ()
+    return (Many("list", found, any(is_container(value) for value in left)),) if found else ()
 
 
 def _joined(one: object, two: object) -> Values:
@@ -230,6 +230,57 @@ def stored(ev: Evaluator, source: sc.Stored, site: Site) -> Values:
         return found
     # It may just as well be a list: then this is one of its elements, at a place that other keys do not name.
     return (*found, Many("set", values))
+
+
+def is_certain(value: Value) -> bool:
+    """Say whether a value is more than what was put into something unknown."""
+    return not isinstance(value, Sequence | Many | Table | Mapping) or value.certain
+
+
+def is_container(value: Value) -> bool:
+    """Say whether a value is known to be a list, a dict or the like."""
+    if isinstance(value, Many) and value.kind in (*WRAPPERS, "iterator"):
+        return False
+    return isinstance(value, Sequence | Many | Table | Mapping) and value.certain
+
+
+def filled(held: Values, put: Values) -> Values:
+    """Return what a name holds into which something was put: nothing becomes a container by that."""
+    if any(is_container(value) for value in held):
+        return union(held, put)
+    return union(held, _uncertain(put))
+
+
+def augmented(held: Values, added: Values) -> Values:
+    """Return what a name holds after ``+=`` or ``|=``: what it was, with the items or the text that were added."""
+    more = tuple(value for value in added if is_container(value) or not is_certain(value))
+    if any(isinstance(value, Literal | Computed) for value in held):
+        more = (*more, *(value for value in added if isinstance(value, Literal | Computed)))
+    return filled(held, more)
+
+
+def _uncertain(values: Values) -> Values:
+    """Return what is left of values that an unknown object took in: it may have made others of them.
+
+    Classes and objects stay what they are; of containers only the contents are known, of constants nothing.
+    """
+    return tuple(found for value in values if (found := _loose(value)) is not None)
+
+
+def _loose(value: Value) -> Value | None:
+    match value:
+        case Literal() | Computed():
+            return None
+        case Sequence(items=items):
+            return replace(value, items=tuple(map(_uncertain, items)), certain=False)
+        case Many(element=element):
+            return replace(value, element=_uncertain(element), certain=False)
+        case Table(pairs):
+            return replace(value, pairs=tuple((key, _uncertain(held)) for key, held in pairs), certain=False)
+        case Mapping(value=held):
+            return replace(value, value=_uncertain(held), certain=False)
+        case _:
+            return value
 
 
 def _poured(ev: Evaluator, values: Values) -> Values:
@@ -257,22 +308,24 @@ def removed(ev: Evaluator, values: Values, removal: sc.Removal, site: Site) -> V
 
 def _without(value: Value, kind: str, wanted: Values) -> Value:
     match value:
-        case Sequence() | Many() if kind == "all":
-            return Sequence("list", ())
+        case Sequence(of) | Many(of) if kind == "all":
+            return Sequence(of, (), certain=value.certain)
         case Table() | Mapping() if kind == "all":
-            return Table(())
+            return Table((), value.certain)
         case Table(pairs) if kind in ("key", "replaced"):
-            return Table(tuple(pair for pair in pairs if pair[0] != wanted))
-        case Sequence(of, items, names) if kind == "value":
-            return Sequence(of, tuple(item for item in items if item != wanted), names)
-        case Many(of, element) if kind == "value":
-            return Many(of, tuple(one for one in element if one not in wanted))
+            return replace(value, pairs=tuple(pair for pair in pairs if pair[0] != wanted))
+        case Sequence(_, items) if kind == "value":
+            return replace(value, items=tuple(item for item in items if item != wanted))
+        case Many(_, element) if kind == "value":
+            return replace(value, element=tuple(one for one in element if one not in wanted))
         case Sequence(of, items) if kind != "value":
             index = -1 if kind == "last" else _index(wanted)
             if index is None or not -len(items) <= index < len(items):
                 return value
             index %= len(items)
-            return Sequence(of, items[:index] + ((),) * (kind == "replaced") + items[index + 1 :])
+            return Sequence(
+                of, items[:index] + ((),) * (kind == "replaced") + items[index + 1 :], certain=value.certain
+            )
         case _:
             return value
 
@@ -315,13 +368,14 @@ def method(ev: Evaluator, value: Value, name: str, args: tuple[Values, ...]) -> 
 def _method_of_dict(value: Table | Mapping, name: str, args: tuple[Values, ...]) -> Values:
     pairs = value.pairs if isinstance(value, Table) else ((value.key, value.value),)
     if name == "items":
-        return (Many("set", tuple(Sequence("tuple", pair) for pair in pairs[:MAX_ITEMS])),)
+        return (Many("set", tuple(Sequence("tuple", pair) for pair in pairs[:MAX_ITEMS]), value.certain),)
     if name == "values":
-        return (Sequence("list", tuple(held for _, held in pairs)),)
+        return (Sequence("list", tuple(held for _, held in pairs), certain=value.certain),)
     if name == "keys":
-        return (Sequence("list", tuple(key for key, _ in pairs)),)
+        return (Sequence("list", tuple(key for key, _ in pairs), certain=value.certain),)
     if name in ("get", "pop", "setdefault", "__getitem__"):
         keys = {k.value for k in (args[0] if args else ()) if isinstance(k, Literal) and isinstance(k.value, str | int)}
         found = union(*(held for key, held in pairs if not keys or _may_equal(key, keys)))
-        return union(found, args[1] if len(args) > 1 else ())
+        default = args[1] if len(args) > 1 else ()
+        return union(found, default if value.certain else _uncertain(default))
     return (value,) if name == "copy" else ()

@@ -112,11 +112,13 @@ class Evaluator:
         return self.once(("key", key, site), lambda: self._lookup(key, site))
 
     def _lookup(self, key: str, site: Site) -> Values:
-        groups = []
+        held: list[Values] = []
+        put: list[Values] = []
         for reached in reaching(key, site):
-            values = self._reached(key, reached, site)
-            groups.append(narrow.apply(self, values, key, reached.guards, site))
-        return union(*groups)
+            values = narrow.apply(self, self._reached(key, reached, site), key, reached.guards, site)
+            is_put = reached.binding is not None and isinstance(reached.binding.source, sc.Stored)
+            (put if is_put else held).append(values)
+        return containers.filled(union(*held), union(*put))
 
     def _reached(self, key: str, reached: Reached, site: Site) -> Values:
         binding = reached.binding
@@ -182,7 +184,7 @@ class Evaluator:
             case sc.Stored():
                 return containers.stored(self, source, site)
             case sc.Augmented(target, value):
-                return union(self.evaluate(target, site), self.evaluate(value, site))
+                return containers.augmented(self.evaluate(target, site), self.evaluate(value, site))
             case sc.Matched(classes):
                 return hints.from_classes(self, union(*(self.evaluate(node, site) for node in classes)))
             case sc.Bounded(bound):

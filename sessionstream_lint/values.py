@@ -120,11 +120,15 @@ class Literal:
 
 @dataclass(frozen=True, slots=True)
 class Sequence(Compound):
-    """A container whose items are known one by one, and may have names."""
+    """A container whose items are known one by one, and may have names.
+
+    Of this and the other containers: one that is not ``certain`` may be anything that this was put into.
+    """
 
     kind: str
     items: tuple[Values, ...]
     names: tuple[str, ...] = ()
+    certain: bool = True
     __hash__ = Compound.__hash__
 
 
@@ -134,6 +138,7 @@ class Many(Compound):
 
     kind: str
     element: Values
+    certain: bool = True
     __hash__ = Compound.__hash__
 
 
@@ -142,6 +147,7 @@ class Table(Compound):
     """A dict with known keys."""
 
     pairs: tuple[tuple[Values, Values], ...]
+    certain: bool = True
     __hash__ = Compound.__hash__
 
 
@@ -151,6 +157,7 @@ class Mapping(Compound):
 
     key: Values
     value: Values
+    certain: bool = True
     __hash__ = Compound.__hash__
 
 

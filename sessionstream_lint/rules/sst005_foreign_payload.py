@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 from collections.abc import Iterator
 
-from sessionstream_lint import members
+from sessionstream_lint import containers, members
 from sessionstream_lint import syntax as s
 from sessionstream_lint.evaluate import Evaluator
 from sessionstream_lint.registrations import Finding, Registrations, Written
@@ -99,6 +99,8 @@ def _described(ev: Evaluator, value: Value) -> str | None:
 
 
 def _container(value: Value) -> str | None:
+    if not containers.is_certain(value):
+        return None
     match value:
         case Computed():
             return "a str"
