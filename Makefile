@@ -25,7 +25,8 @@ $(STAMP): pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
-# Through the environment, unexpanded, so that no shell sees what is in the prompt.
+# Through the environment, unexpanded, so that neither make nor a shell reads what is in the prompt.
+unexport PROMPT
 demo: export SESSIONSTREAM_PROMPT = $(value PROMPT)
 demo: $(STAMP) ## lint a sample app, stream a chat, kill the process, carry on (PROMPT="…")
 	@$(BIN)/python -m sessionstream.examples.chatdemo demo --prompt "$$SESSIONSTREAM_PROMPT"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 from google.protobuf import json_format
 
-from sessionstream.errors import BusError, InvalidIdError, SchemaError
+from sessionstream.errors import BusError, InvalidIdError, PayloadTypeError, SchemaError
 from sessionstream.schema import check_name, load_json
 from sessionstream.types import Event, check_id
 
@@ -50,6 +50,21 @@ class BusMessage:
     key: str = ""
     message_id: str = ""
 
+    def __post_init__(self) -> None:
+        """Check the parts.
+
+        Raises:
+            TypeError: one of them is of another type.
+        """
+        if not isinstance(self.body, bytes):
+            raise TypeError(f"the body of a message is bytes, not {self.body!r}")
+        if not isinstance(self.metadata, Mapping):
+            raise TypeError(f"the metadata of a message is a mapping, not {self.metadata!r}")
+        texts = (self.key, self.message_id, *self.metadata, *self.metadata.values())
+        for text in texts:
+            if not isinstance(text, str):
+                raise TypeError(f"the key, the id and the metadata of a message are strings, and {text!r} is not")
+
 
 MessageHandler: TypeAlias = Callable[[BusMessage], Awaitable[None]]
 
@@ -61,7 +76,7 @@ class Subscription(Protocol):
         """Return when the subscription is closed.
 
         Raises:
-            BusError: it ended by itself: the handler raised, or the broker is gone for good.
+            BusError: it ended by itself: the handler raised, the bus was closed, or the broker is gone for good.
         """
         ...
 
@@ -110,12 +125,18 @@ class EnvelopeError(BusError):
 
 
 def envelope(event: Event, *, partition_key: str = "") -> BusMessage:
-    """Return the message that carries an event, which has its id and a registered payload."""
-    body = {
-        "name": event.name,
-        "sessionId": event.session_id,
-        "payload": json_format.MessageToDict(event.payload),
-    }
+    """Return the message that carries an event, which has its id and a registered payload.
+
+    Raises:
+        PayloadTypeError: the payload cannot be written as protobuf JSON.
+    """
+    try:
+        payload = json_format.MessageToDict(event.payload)
+    except Exception as error:  # json_format lets out whatever it stumbles over
+        full_name = event.payload.DESCRIPTOR.full_name
+        got = f"one that JSON cannot express ({error})"
+        raise PayloadTypeError("event", event.name, expected=full_name, got=got) from error
+    body = {"name": event.name, "sessionId": event.session_id, "payload": payload}
     metadata = {
         EVENT_NAME: event.name,
         SESSION_ID: event.session_id,

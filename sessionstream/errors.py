@@ -255,7 +255,7 @@ class ProjectionError(SessionstreamError):
         super().__init__(
             f"{projector} failed on event {event.name!r} (session {event.session_id!r}, ordinal "
             f"{event.ordinal}): {words(cause)}. The event is stored and holds its "
-            f"session; mend the projection and publish again, or call retry_timeline"
+            f"session; mend the projection and call retry_timeline; do not publish it again"
         )
         self.event = event
         self.projector = projector
@@ -270,9 +270,13 @@ class SessionHeld(SessionstreamError):
     """
 
     def __init__(self, event: Event, failed_ordinal: int) -> None:
+        waits = (
+            "this is that event, stored already"
+            if event.ordinal == failed_ordinal
+            else f"event {event.name!r} is stored as {event.ordinal} and will be applied after it"
+        )
         super().__init__(
-            f"session {event.session_id!r} is held by its event {failed_ordinal}, which a projection "
-            f"fails on; event {event.name!r} is stored as {event.ordinal} and will be applied after it"
+            f"session {event.session_id!r} is held by its event {failed_ordinal}, which a projection fails on; {waits}"
         )
         self.event = event
         self.failed_ordinal = failed_ordinal

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar, cast, get_args, overload
 
 from google.protobuf import json_format
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import DecodeError, EncodeError, Message
 
 from sessionstream.errors import (
     DuplicateSchemaError,
@@ -61,6 +61,25 @@ def describe(value: object) -> str:
     return f"a {type(value).__module__}.{type(value).__qualname__}"
 
 
+def _is_recursive(descriptor: Any) -> bool:  # the descriptor of the pure Python runtime, or that of another
+    """Say whether messages of this type may hold messages in messages without end, as Struct does."""
+    above: set[str] = set()
+    done: set[str] = set()
+
+    def returns(to: Any) -> bool:
+        if to.full_name in above:
+            return True
+        if to.full_name in done:
+            return False
+        above.add(to.full_name)
+        found = any(field.message_type is not None and returns(field.message_type) for field in to.fields)
+        above.remove(to.full_name)
+        done.add(to.full_name)
+        return found
+
+    return returns(descriptor)
+
+
 def load_json(text: str | bytes) -> object:
     """Return the value of a JSON text; of protobuf JSON that is, where a key may occur but once.
 
@@ -112,7 +131,7 @@ class SchemaRegistry:
     'TokensDeltaEvent'
     """
 
-    __slots__ = ("_by_type", "_families")
+    __slots__ = ("_by_type", "_families", "_recursive")
 
     def __init__(self) -> None:
         self._families: dict[Family, dict[str, type[Message]]] = {
@@ -122,6 +141,7 @@ class SchemaRegistry:
             "timeline entity": {},
         }
         self._by_type: dict[str, type[Message]] = {}
+        self._recursive: dict[type[Message], bool] = {}
 
     @overload
     def register_command(self, name: str, message: _Unchecked) -> None: ...
@@ -235,14 +255,7 @@ class SchemaRegistry:
             if not isinstance(value, dict) and not full_name.startswith("google.protobuf."):
                 raise TypeError(f"a JSON object is needed, not {type(value).__name__}")
             return json_format.ParseDict(cast("dict[str, Any]", value), expected())
-        except (
-            json_format.ParseError,
-            ValueError,
-            TypeError,
-            AttributeError,
-            RecursionError,
-            OverflowError,
-        ) as error:
+        except Exception as error:  # json_format lets out whatever it stumbles over, SystemError and KeyError included
             raise PayloadDecodeError(family, name, expected=full_name, reason=str(error)) from error
 
     def checked_copy(self, family: Family, name: str, payload: object) -> Message:
@@ -253,7 +266,8 @@ class SchemaRegistry:
 
         Raises:
             UnknownSchemaError: nothing is registered under ``name``.
-            PayloadTypeError: ``payload`` is another message, or none, or lacks fields that are required (proto2).
+            PayloadTypeError: ``payload`` is another message, or none, or lacks fields that are required (proto2),
+                or holds messages in messages so deep that nobody could read it again.
             ValueError: there is no such family.
         """
         expected = self._expect(family, name)
@@ -263,11 +277,25 @@ class SchemaRegistry:
             if not copy.IsInitialized():
                 got = f"{describe(payload)} without all of its required fields"
                 raise PayloadTypeError(family, name, expected=expected.DESCRIPTOR.full_name, got=got)
+            if self._recursive[expected]:
+                self._check_depth(family, name, copy)
             return copy
         if isinstance(payload, Message) and payload.DESCRIPTOR.full_name == expected.DESCRIPTOR.full_name:
-            return self.checked_copy(family, name, expected.FromString(payload.SerializePartialToString()))
+            return self.checked_copy(family, name, self._converted(family, name, payload, expected))
         hint = f"a payload is an instance: write {expected.__name__}(…)" if payload is expected else ""
         raise PayloadTypeError(family, name, expected=expected.DESCRIPTOR.full_name, got=describe(payload), hint=hint)
+
+    def _check_depth(self, family: Family, name: str, payload: Message) -> None:
+        """Refuse what could be written and never be read: protobuf writes deeper messages than it reads."""
+        self._converted(family, name, payload, type(payload))
+
+    def _converted(self, family: Family, name: str, payload: Message, expected: type[M]) -> M:
+        try:
+            return expected.FromString(payload.SerializePartialToString())
+        except (DecodeError, EncodeError, ValueError) as error:
+            got = f"{describe(payload)} that cannot be read again once it is written ({error})"
+            hint = "messages in messages, as in a Struct, may be some 50 to 100 levels deep"
+            raise PayloadTypeError(family, name, expected=expected.DESCRIPTOR.full_name, got=got, hint=hint) from error
 
     def check_known(self, family: Family, name: str) -> None:
         """Check that something is registered under ``name``.
@@ -325,4 +353,5 @@ class SchemaRegistry:
         if name in names:
             raise DuplicateSchemaError(family, name, existing=names[name].DESCRIPTOR.full_name, offender=full_name)
         names[name] = cls
+        self._recursive[cls] = _is_recursive(cls.DESCRIPTOR)
         self._by_type.setdefault(full_name, cls)

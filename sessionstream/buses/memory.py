@@ -39,7 +39,11 @@ class MemoryBus:
 
         Raises:
             ValueError: a number is not positive.
+            TypeError: a number is none.
         """
+        for name, number in (("capacity", capacity), ("at_once", at_once)):
+            if type(number) is bool or not isinstance(number, int):
+                raise TypeError(f"{name} is a number of messages, not {number!r}")
         if capacity < 1 or at_once < 1:
             raise ValueError(f"capacity and at_once are at least 1, not {capacity} and {at_once}")
         self._capacity = capacity
@@ -62,7 +66,10 @@ class MemoryBus:
 
         Raises:
             BusError: the bus is closed, or full while nobody subscribes. It does not have the message.
+            TypeError: it is no BusMessage.
         """
+        if not isinstance(message, BusMessage):
+            raise TypeError(f"publish takes a BusMessage, not {message!r}")
         self._check_open()
         if self._size >= self._capacity:
             await self._wait_for_room()
@@ -77,7 +84,10 @@ class MemoryBus:
 
         Raises:
             BusError: the bus is closed.
+            TypeError: ``handler`` cannot be called.
         """
+        if not callable(handler):
+            raise TypeError(f"subscribe takes a function of a message, not {handler!r}")
         self._check_open()
         subscription = _Subscription(self, handler, self._at_once)
         self._subscriptions.append(subscription)
@@ -86,9 +96,12 @@ class MemoryBus:
         return subscription
 
     async def close(self) -> None:
-        """Close the subscriptions, and take nothing more. Closing twice is allowed."""
+        """End the subscriptions, with BusError, and take nothing more. Closing twice is allowed."""
         self._closed = True
-        for subscription in list(self._subscriptions):
+        ended = list(self._subscriptions)
+        for subscription in ended:
+            subscription.end(BusError("the memory bus was closed"))
+        for subscription in ended:
             await subscription.close()
         self._tell_publishers()
 
@@ -192,6 +205,8 @@ class _Subscription:
 
 
 def _ended(error: BaseException) -> BusError:
+    if isinstance(error, BusError):
+        return error
     ended = BusError(f"the subscriber failed: {words(error)}")
     ended.__cause__ = error
     return ended

@@ -108,6 +108,9 @@ class Consumer:
         except EnvelopeError as error:
             await self._refuse("decode", message, error, error.session_id, error.event_name)
             return
+        except Exception as error:  # noqa: BLE001 - recorded: no message may stop the others, whatever it breaks
+            await self._refuse("decode", message, error, "", "")
+            return
         pause = FIRST_PAUSE
         while True:
             try:
@@ -116,7 +119,7 @@ class Consumer:
             except (StoreClosed, HubClosed):
                 raise
             except Exception as error:
-                self._waiting[draft.session_id] = words(error)
+                await self._say_that_it_waits(draft, error)
                 if await self._stopped_within(pause):
                     raise
                 pause = min(2 * pause, LONGEST_PAUSE)
@@ -131,6 +134,14 @@ class Consumer:
             self._consumed += 1  # it is in the log, and the session's state is recorded there
         else:
             self._consumed += 1
+
+    async def _say_that_it_waits(self, draft: Event, error: Exception) -> None:
+        """Record why a message is tried again, once as long as the reason is the same."""
+        before, reason = self._waiting.get(draft.session_id), words(error)
+        self._waiting[draft.session_id] = reason
+        if reason != before:
+            record = ErrorRecord("store", draft.session_id, 0, draft.name, reason, metadata={"consumer": "tries again"})
+            await self._pipeline.report.error(record, Completion())
 
     async def _refuse(
         self, kind: ErrorKind, message: BusMessage, error: Exception, session_id: str, event_name: str

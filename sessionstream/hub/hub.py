@@ -107,6 +107,11 @@ class Hub:
         self._commands = Commands(self._pipeline)
         self.set_fanout(fanout)
 
+    @property
+    def schemas(self) -> SchemaRegistry:
+        """The names and messages of everything that passes through, as given."""
+        return self._pipeline.schemas
+
     # -- registration ------------------------------------------------------------------------------------------
 
     def register_command(self, name: str, handler: CommandHandler) -> None:
@@ -225,8 +230,10 @@ class Hub:
             EventConflict: the event id belongs to another event.
             OrdinalExhausted: the session is out of ordinals.
             HubClosed: the hub is shut down.
-            StoreError: the store failed.
+            StoreError: the store failed. If it was the commit that failed, the event may be in the log all the same,
+                and its UI events have not gone out: publish it again under the same event id to learn its ordinal.
             BusError: the bus failed; it may or may not have the event.
+            Exception: what ``session_metadata`` raised.
         """
         return await self._pipeline.publish(event)
 

@@ -103,12 +103,13 @@ class Pipeline:
     async def _hand_over(self, draft: Event, bus: EventBus, on_published: Callable[[], None] | None) -> None:
         """Give an event to the bus, in the order in which the session's events were published here."""
         self.check_open()
+        message = envelope(draft)
         state = self.sessions.pin(draft.session_id)
         try:
             async with state.outgoing:
                 if on_published is not None:
                     on_published()  # whether the bus has it cannot be known when this fails
-                await bus.publish(envelope(draft))
+                await bus.publish(message)
         except BusError:
             raise
         except Exception as error:

@@ -107,6 +107,8 @@ class Projections:
         self._schemas.check_known("timeline entity", item.kind)
         key = (item.kind, check_id("timeline entity id", item.id))
         created = timeline.created_ordinal(*key)
+        if not isinstance(item.tombstone, bool):
+            raise TypeError(f"tombstone is True or False, not {item.tombstone!r}")
         if item.tombstone:
             if created is None:
                 changes.pop(key, None)  # created and deleted by one event: it never was

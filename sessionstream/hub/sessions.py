@@ -54,7 +54,7 @@ class SessionState:
         self.timeline: Timeline | None = None
         self.current = False
         self.event_cursor = 0
-        self.told: dict[tuple[int, ErrorKind], str] = {}
+        self.told: dict[tuple[int, ErrorKind], set[str]] = {}
         self.pins = 0
         self.weight = 0
 

@@ -44,6 +44,10 @@ if TYPE_CHECKING:
 RESUME_BATCH: Final = 64
 """How many held events are read at a time."""
 
+MAX_TOLD: Final = 10
+"""How many different errors of one kind are recorded of an event that is tried again and again; some never repeat
+their words."""
+
 _HOLDING: Final = frozenset[ErrorKind](("decode", "ui-projection", "timeline-projection"))
 """The errors of an event that is tried again and again."""
 
@@ -303,9 +307,10 @@ class Turn:
     async def _record(self, kind: ErrorKind, ordinal: int, name: str, error: BaseException) -> None:
         record = ErrorRecord(kind, self.state.id, ordinal, name, words(error))
         if kind in _HOLDING:
-            if self.state.told.get((ordinal, kind)) == record.error:
+            told = self.state.told.setdefault((ordinal, kind), set())
+            if record.error in told or len(told) == MAX_TOLD:
                 return
-            self.state.told[ordinal, kind] = record.error
+            told.add(record.error)
         await self.pipeline.report.error(record, self.completion)
 
     def _observe(self, step: Step) -> None:

@@ -33,6 +33,27 @@ def test_numbers_that_make_no_sense(wrong: dict[str, int]) -> None:
         MemoryBus(**wrong)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("wrong", [{"capacity": "a"}, {"capacity": 1.5}, {"at_once": True}])
+def test_numbers_that_are_none(wrong: dict[str, object]) -> None:
+    with pytest.raises(TypeError, match="is a number of messages"):
+        MemoryBus(**wrong)  # type: ignore[arg-type]
+
+
+async def test_what_is_no_message_and_no_handler() -> None:
+    with pytest.raises(TypeError, match="takes a BusMessage"):
+        await MemoryBus().publish(None)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="takes a function"):
+        await MemoryBus().subscribe(None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"body": "text"}, {"body": None}, {"metadata": None}, {"metadata": {"a": 1}}, {"key": 7}]
+)
+def test_a_message_of_other_types(wrong: dict[str, object]) -> None:
+    with pytest.raises(TypeError, match="of a message"):
+        BusMessage(**{"body": b"", **wrong})  # type: ignore[arg-type]
+
+
 async def test_a_full_bus_that_nobody_consumes_refuses() -> None:
     bus = MemoryBus(capacity=2)
     await bus.publish(message("a"))
@@ -90,8 +111,9 @@ async def test_a_closed_bus() -> None:
     for refused in (bus.publish(message()), bus.subscribe(receiver)):
         with pytest.raises(BusError, match="is closed"):
             await refused
-    await subscription.wait()
-    await other.wait()
+    for ended in (subscription, other):
+        with pytest.raises(BusError, match="was closed"):
+            await ended.wait()
 
 
 async def test_only_so_many_at_once() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, struct_pb2, wrappers_pb2
+from google.protobuf import any_pb2, descriptor_pb2, descriptor_pool, message_factory, struct_pb2, wrappers_pb2
 from google.protobuf.message import Message
 from hypothesis import given
 from hypothesis import strategies as st
@@ -404,3 +404,39 @@ def test_describing() -> None:
     assert describe(TokensDeltaEvent) == f"the class {DELTA}"
     assert describe(SchemaRegistry()) == "a sessionstream.schema.SchemaRegistry"
     assert describe(SchemaRegistry) == "the class sessionstream.schema.SchemaRegistry"
+
+
+class TestDepth:
+    """What protobuf writes and cannot read is refused on the way in."""
+
+    @pytest.mark.parametrize(("levels", "fits"), [(10, True), (40, True), (60, False), (200, False)])
+    def test_messages_in_messages(self, levels: int, fits: bool) -> None:
+        registry = SchemaRegistry()
+        registry.register_event("Nested", struct_pb2.ListValue)
+        payload = struct_pb2.ListValue()
+        inner = payload
+        for _ in range(levels):
+            inner = inner.values.add().list_value
+        inner.values.add().number_value = 1
+        if fits:
+            copy = registry.checked_copy("event", "Nested", payload)
+            assert struct_pb2.ListValue.FromString(copy.SerializeToString()) == payload
+        else:
+            with pytest.raises(PayloadTypeError, match=r"cannot be read again.*levels deep"):
+                registry.checked_copy("event", "Nested", payload)
+
+    def test_only_messages_that_may_nest_are_read_again(self) -> None:
+        registry = SchemaRegistry()
+        registry.register_event("Flat", TokensDeltaEvent)
+        registry.register_event("Nested", struct_pb2.Value)
+        registry.register_event("Holding", struct_pb2.ListValue)
+        assert list(registry._recursive.values()) == [False, True, True]
+
+    @pytest.mark.parametrize("value", [{"\ud800": 1}, {"@type": "type.googleapis.com/google.protobuf.Any"}])
+    def test_json_that_breaks_the_parser(self, value: dict[str, object]) -> None:
+        registry = SchemaRegistry()
+        registry.register_command("Say", TokensDeltaEvent)
+        registry.register_command("Any", any_pb2.Any)
+        for name in registry.names("command"):
+            with pytest.raises(PayloadDecodeError):
+                registry.decode_command_json(name, json.dumps(value))

@@ -7,6 +7,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from google.protobuf import any_pb2
 
 from sessionstream import (
     MAX_ORDINAL,
@@ -223,6 +224,7 @@ WRONG: list[tuple[bytes, str, str, str]] = [
     (b'{"name": "Said", "sessionId": "s", "payload": {"chunk": 3}}', "chunk", "s", "Said"),
     (b'{"name": "Said", "sessionId": "s", "payload": []}', "object", "s", "Said"),
     (b'{"name": "Said", "name": "Said", "sessionId": "s"}', "twice", "", ""),
+    (b'{"name": "Said", "sessionId": "s", "payload": {"\\ud800": 1}}', "", "s", "Said"),
 ]
 
 
@@ -346,6 +348,68 @@ async def test_metadata_that_fails_is_asked_for_again(monkeypatch: pytest.Monkey
         await app.publish("a")
         await soon(bus.idle())
         assert await app.texts() == {"1": "a"}
+
+
+async def test_what_waits_is_recorded_once_for_each_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(consumer, "FIRST_PAUSE", 0.001)
+    reasons = [Broken("one"), Broken("one"), Broken("two"), Broken("two")]
+
+    def metadata(session_id: str) -> object:
+        if reasons:
+            raise reasons.pop(0)
+        return None
+
+    app, _, bus = app_on(session_metadata=metadata)
+    async with app.hub:
+        await app.publish("a")
+        await soon(bus.idle())
+        assert await app.texts() == {"1": "a"}
+    assert [(record.kind, record.error, record.session_id) for record in app.recorder.errors] == [
+        ("store", "Broken: one", "s"),
+        ("store", "Broken: two", "s"),
+    ]
+
+
+async def test_a_bus_that_is_closed_under_a_running_hub_ends_the_body() -> None:
+    app, _, bus = app_on()
+
+    async def program() -> None:
+        async with app.hub:
+            await bus.inner.close()
+            await soon(asyncio.Event().wait())
+
+    with pytest.raises(BusError, match="was closed"):
+        await program()
+    assert status_of(app).state == "failed"
+
+
+async def test_a_message_that_breaks_the_decoder_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    app, _, bus = app_on()
+
+    def broken(*args: object) -> Event:
+        raise SystemError("deep inside")
+
+    async with app.hub:
+        with monkeypatch.context() as patch:
+            patch.setattr(consumer, "read_envelope", broken)
+            await app.publish("a")
+            await soon(bus.idle())
+        await app.publish("b")
+        await soon(bus.idle())
+        assert await app.texts() == {"1": "b"}
+    (record,) = app.recorder.errors
+    assert (record.kind, record.error) == ("decode", "SystemError: deep inside")
+    assert b'"chunk":"a"' in record.raw_message
+
+
+async def test_a_payload_that_json_cannot_express_is_refused_before_it_is_handed_over() -> None:
+    schemas = registry()
+    schemas.register_event("Unclear", any_pb2.Any)
+    bus = Bus()
+    app = App(MemoryStore(schemas), schemas=schemas, bus=bus)
+    with pytest.raises(PayloadTypeError, match="JSON cannot express"):
+        await app.hub.publish(Event("Unclear", any_pb2.Any(type_url="type.googleapis.com/no.Such", value=b"x"), "s"))
+    assert bus.sent == []
 
 
 async def test_a_consumer_that_cannot_go_on_ends_the_body() -> None:

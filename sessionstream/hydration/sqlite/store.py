@@ -91,8 +91,19 @@ class SQLiteStore:
     ResourceWarning. If the file is deleted, moved or replaced meanwhile, every call raises StoreLost.
     """
 
-    def __init__(self, database: Database, writer: Writer, reader: Reader, reading: Reading) -> None:
+    _closed = True  # until it is made
+
+    def __init__(
+        self,
+        database: Database,
+        writer: Writer | None = None,
+        reader: Reader | None = None,
+        reading: Reading | None = None,
+    ) -> None:
         """Not for callers: use ``SQLiteStore.open``."""
+        if writer is None or reader is None or reading is None:
+            raise TypeError("a SQLiteStore is not made but opened: write await SQLiteStore.open(path, registry)")
+        self._process = os.getpid()
         self._database = database
         self._writer = writer
         self._reader = reader
@@ -128,6 +139,7 @@ class SQLiteStore:
     def commit(self, commit: Commit, /) -> asyncio.Future[None]:
         """Hand a step to the writer; its outcome is the future's, and cancelling that changes nothing."""
         try:
+            self._check_open()
             rows.check_ordinal(commit.session_id, commit.event_cursor)
             event, entities = rows.event_row(commit), rows.entity_rows(commit.entities)
             return self._writer.submit(partial(writes.commit, step=commit, event=event, entities=entities))
@@ -222,12 +234,14 @@ class SQLiteStore:
     async def close(self) -> None:
         """Finish what was handed over and let go of the file. Closing twice is allowed."""
         self._closed = True
+        if self._is_inherited():
+            return
         self._writer.stop()
         await asyncio.wrap_future(self._writer.closed)
 
     def __del__(self, warn: Callable[..., None] = warnings.warn) -> None:
         """Warn of a store that nobody has closed, and let its threads end."""
-        if not self._closed:
+        if not self._closed and not self._is_inherited():
             warn(f"unclosed {type(self).__name__} of {self._database.path}", ResourceWarning, source=self, stacklevel=2)
             self._writer.stop()
 
@@ -236,6 +250,7 @@ class SQLiteStore:
         return await self._reader.ask(question)
 
     async def _write(self, change: Callable[..., T]) -> T:
+        self._check_open()
         outcome: asyncio.Future[T] = self._writer.submit(change)
         return await outcome
 
@@ -247,6 +262,14 @@ class SQLiteStore:
     def _check_open(self) -> None:
         if self._closed:
             raise StoreClosed(self._database.path)
+        if self._is_inherited():
+            raise StoreError(
+                f"{self._database.path} was opened by process {self._process}, from which this one was forked: threads "
+                f"and locks of the store stayed there; open a store in each process, after the fork"
+            )
+
+    def _is_inherited(self) -> bool:
+        return os.getpid() != self._process
 
     def _refusal(self, error: Exception) -> Exception:
         if isinstance(error, StoreError):
