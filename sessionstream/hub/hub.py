@@ -230,8 +230,8 @@ class Hub:
             EventConflict: the event id belongs to another event.
             OrdinalExhausted: the session is out of ordinals.
             HubClosed: the hub is shut down.
-            StoreError: the store failed. If it was the commit that failed, the event may be in the log all the same,
-                and its UI events have not gone out: publish it again under the same event id to learn its ordinal.
+            StoreError: the store failed. If it was the commit that failed, the event may be in the log all the same:
+                publish it again under the same event id to learn of it. Its UI events then go out before any later.
             BusError: the bus failed; it may or may not have the event.
             Exception: what ``session_metadata`` raised.
         """

@@ -13,6 +13,7 @@ from sessionstream.types import Session, check_id
 
 if TYPE_CHECKING:
     from sessionstream.hub.timeline import Timeline
+    from sessionstream.hub.turn import Step
     from sessionstream.observe import ErrorKind
 
 SessionMetadata: TypeAlias = Callable[[str], object | Awaitable[object]]
@@ -27,6 +28,7 @@ class SessionState:
         timeline: None until loaded from the store. It was right once, at its ordinal and epoch.
         current: whether nobody else is known to have moved the session since.
         event_cursor: means something only while the timeline is current.
+        unsure: the last commit that failed, and its epoch, until the store says whether it is true all the same.
         told: what is recorded already of the event that holds the session, by kind of error; every publish tries
             that event again, and the same words need not be recorded again.
     """
@@ -42,6 +44,7 @@ class SessionState:
         "session",
         "timeline",
         "told",
+        "unsure",
         "weight",
     )
 
@@ -55,6 +58,7 @@ class SessionState:
         self.current = False
         self.event_cursor = 0
         self.told: dict[tuple[int, ErrorKind], set[str]] = {}
+        self.unsure: tuple[Step, int] | None = None
         self.pins = 0
         self.weight = 0
 

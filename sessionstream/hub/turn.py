@@ -149,6 +149,8 @@ class Turn:
         timeline = timeline or Timeline()
         timeline.take_over(stored)
         state.timeline, state.event_cursor, state.current = timeline, stored.cursors.event, True
+        if state.unsure is not None:
+            await self._settle(state.unsure, timeline)
         return timeline
 
     async def resume(self) -> Hold | None:
@@ -275,6 +277,8 @@ class Turn:
             # What the store holds now is not for us to guess, least of all if it was the commit itself that was
             # cancelled, as when an event loop shuts down: ask it before the next event.
             state.current = False
+            if moves and step.ui_events:
+                state.unsure = step, timeline.epoch
             if on_published is not None:
                 on_published()
             await self._record_of(step, "store", error)
@@ -287,6 +291,15 @@ class Turn:
             timeline.apply(step.entities, ordinal)
             state.told.clear()
         step.stored, step.moved = True, moves
+
+    async def _settle(self, unsure: tuple[Step, int], timeline: Timeline) -> None:
+        """Send the UI events of a commit that failed and, as it turns out, is true: before those of any later event."""
+        step, epoch = unsure
+        if timeline.epoch == epoch and timeline.ordinal >= step.event.ordinal:
+            logged = await self.pipeline.store.find_event(self.state.id, step.event.event_id)
+            if logged is not None and logged.ordinal == step.event.ordinal:
+                await self._fan_out(step)
+        self.state.unsure = None
 
     async def _fan_out(self, step: Step) -> None:
         fan_out = self.pipeline.fan_out

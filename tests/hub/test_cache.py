@@ -17,6 +17,7 @@ from sessionstream import (
     StoreError,
     TimelineEntity,
     TimelineView,
+    UIEvent,
     UnknownSchemaError,
 )
 from sessionstream.examples.chatdemo.v1.chat_pb2 import ChatMessageUpdate, TokensDeltaEvent
@@ -25,6 +26,10 @@ from sessionstream.hub.timeline import Timeline
 from sessionstream.store import Cursors
 
 from .support import App, Broken, Gate, Store, registry, said, settle, soon, text, texts
+
+
+def chunks_of(sent: tuple[str, int, tuple[UIEvent, ...]]) -> list[str]:
+    return [event.payload.chunk for event in sent[2] if isinstance(event.payload, ChatMessageUpdate)]
 
 
 def app_on(**options: object) -> tuple[App, Store]:
@@ -287,6 +292,8 @@ async def test_a_commit_that_fails_is_recorded_and_the_timeline_read_again(lande
     await app.usable()
     assert store.calls.count("timeline") == before + 1
     assert await app.texts() == {"1": f"{expected}!"}
+    assert [chunks_of(sent) for sent in app.recorder.sent] == [[each] for each in f"{expected}!"]
+    assert app.recorder.ordinals() == list(range(1, len(expected) + 2))
 
 
 @pytest.mark.parametrize("method", ["timeline", "find_event"])
