@@ -155,7 +155,7 @@ async def test_a_name_that_is_too_long_is_refused(tmp_path: Path) -> None:
     assert "File name too long" in words
 
 
-@pytest.mark.parametrize("version", [-1, -(2**31)])
+@pytest.mark.parametrize("version", [-1, -(2**31), 0])
 async def test_a_version_that_never_was_is_refused_untouched(tmp_path: Path, version: int) -> None:
     await a_store_at(path := tmp_path / "x.db")
     make(path, f"PRAGMA user_version = {version}")

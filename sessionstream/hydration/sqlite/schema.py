@@ -145,19 +145,18 @@ def check_identity(db: sqlite3.Connection, path: str) -> int:
     """
     application = db.execute("PRAGMA application_id").fetchone()[0]
     version = int(db.execute("PRAGMA user_version").fetchone()[0])
-    if application != APPLICATION_ID:
-        tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        if application or version or tables:
-            raise StoreError(
-                f"{path} is another application's SQLite database (application_id {application}): "
-                f"give the store a file of its own"
-            )
+    tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if application != APPLICATION_ID and (application or version or tables):
+        raise StoreError(
+            f"{path} is another application's SQLite database (application_id {application}): "
+            f"give the store a file of its own"
+        )
     if version > VERSION:
         raise StoreError(
             f"{path} was written by a newer version of sessionstream (schema {version}, this one knows "
             f"{VERSION}): upgrade sessionstream, or open another file; this one was left as it is"
         )
-    if version < 0:
+    if version < 0 or (version == 0 and tables):
         raise StoreError(
             f"{path} says that it is schema {version}, which no version of sessionstream has written: {CHANGED}"
         )
