@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from sessionstream_lint import config, gate, sources
 from sessionstream_lint.options import Options, UsageError, codes, existing, patterns, roots
+from sessionstream_lint.pages import codes as known_codes
 from sessionstream_lint.pages import page
 
 if TYPE_CHECKING:
@@ -57,23 +58,32 @@ def _installed(package: str) -> bool:
 
 
 def _configure(args: argparse.Namespace) -> tuple[Options, str]:
-    """Join the command line and the configuration: the command line wins, but roots and exclusions add up."""
+    """Join the command line and the configuration: the command line wins, but exclusions add up."""
     here = Path.cwd()
-    section, base = config.find(here) if args.config is None else config.load(Path(args.config))
-    kind = args.format or section.get("format", "text")
-    if kind not in FORMATS:
-        raise UsageError(f"format {kind!r} is none of {', '.join(FORMATS)}")
-    given = roots(args.sst_src_roots, here)
+    section = config.find(here) if args.config is None else config.load(Path(args.config))
+    roots_base = here if args.sst_src_roots else section.base
     options = Options(
-        select=codes(section.get("select", "") if args.select is None else args.select),
-        ignore=codes(section.get("ignore", "") if args.ignore is None else args.ignore),
-        src_roots=existing(given or roots(section.get("sst-src-roots", ""), base)),
+        select=section.read("select", _codes, args.select),
+        ignore=section.read("ignore", _codes, args.ignore),
+        src_roots=section.read(
+            "sst-src-roots", lambda value: existing(roots(value, roots_base)), args.sst_src_roots or None
+        ),
         exclude=(
-            *sources.anchored(patterns(section.get("exclude", "")), base),
+            *section.read("exclude", lambda value: sources.anchored(patterns(value), section.base)),
             *sources.anchored(patterns(args.exclude), here),
         ),
     )
-    return options, str(kind)
+    return options, section.read("format", _format, args.format, default=FORMATS[0])
+
+
+def _codes(value: object) -> tuple[str, ...]:
+    return codes(value, known_codes()) if value != "" else ()
+
+
+def _format(value: object) -> str:
+    if not isinstance(value, str) or value not in FORMATS:
+        raise UsageError(f"{value!r} is none of {', '.join(FORMATS)}")
+    return value
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -6,16 +6,46 @@ one, pyproject.toml does.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from sessionstream_lint.options import UsageError
+
+_Option = TypeVar("_Option")
 
 SECTION = "sessionstream-lint"
 KEYS = ("select", "ignore", "exclude", "format", "sst-src-roots")
 
 
-def find(start: Path) -> tuple[dict[str, object], Path]:
-    """Return the configuration and the directory of its file; nothing and ``start`` when there is none.
+@dataclass(frozen=True, slots=True)
+class Section:
+    """What a file says, by the names in `KEYS`, and the file; paths in it are relative to ``base``."""
+
+    base: Path
+    file: Path | None = None
+    options: dict[str, object] = field(default_factory=dict)
+
+    def read(self, key: str, read: Callable[[object], _Option], given: object = None, default: object = "") -> _Option:
+        """Return an option: from the command line if it was ``given`` there, else from the file, else the default.
+
+        Raises:
+            UsageError: ``read`` refuses it; the message begins with where it was written.
+        """
+        value, place = given, f"--{key}"
+        if given is None:
+            if key not in self.options:
+                return read(default)
+            value, place = self.options[key], f"{self.file}: {key}"
+        try:
+            return read(value)
+        except UsageError as error:
+            raise UsageError(f"{place}: {error}") from error
+
+
+def find(start: Path) -> Section:
+    """Return the nearest configuration; an empty one when there is none.
 
     Raises:
         UsageError: a file cannot be read, or holds an option that is none.
@@ -26,12 +56,12 @@ def find(start: Path) -> tuple[dict[str, object], Path]:
             if path.is_file():
                 section = read(path)
                 if section is not None:
-                    return _checked(section, path), directory
-    return {}, start
+                    return Section(directory, path, _checked(section, path))
+    return Section(start)
 
 
-def load(path: Path) -> tuple[dict[str, object], Path]:
-    """Return the configuration of one file, which must have the section, and its directory.
+def load(path: Path) -> Section:
+    """Return the configuration of one file, which must have the section.
 
     Raises:
         UsageError: it cannot be read, has no such section, or holds an option that is none.
@@ -39,7 +69,7 @@ def load(path: Path) -> tuple[dict[str, object], Path]:
     section = _toml(path) if path.suffix == ".toml" else _ini(path)
     if section is None:
         raise UsageError(f"{path} has no section for {SECTION}")
-    return _checked(section, path), path.absolute().parent
+    return Section(path.absolute().parent, path, _checked(section, path))
 
 
 def _toml(path: Path) -> dict[str, object] | None:
@@ -54,7 +84,9 @@ def _toml(path: Path) -> dict[str, object] | None:
         raise UsageError(f"cannot read {path}: {error}") from error
     tool = document.get("tool")
     section = tool.get(SECTION) if isinstance(tool, dict) else None
-    return section if isinstance(section, dict) else None
+    if section is not None and not isinstance(section, dict):
+        raise UsageError(f"{path}: tool.{SECTION} is not a table")
+    return section
 
 
 def _ini(path: Path) -> dict[str, object] | None:

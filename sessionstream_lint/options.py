@@ -7,8 +7,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-_CODE = re.compile(r"[A-Z]{1,3}[0-9]{0,3}", re.ASCII)
-
 # Rules that are off until a code or prefix of theirs is selected; docs/decisions/0011 says why these.
 OPT_IN = frozenset({"SST002", "SST003"})
 
@@ -46,12 +44,17 @@ class Options:
         return ignored < 0 or selected > ignored
 
 
-def codes(value: object) -> tuple[str, ...]:
-    """Read codes or prefixes: an array of strings, or a string with commas or blanks between them."""
+def codes(value: object, known: Iterable[str]) -> tuple[str, ...]:
+    """Read codes or prefixes: an array of strings, or a string with commas or blanks between them.
+
+    Raises:
+        UsageError: one of them begins none of the ``known`` codes, so that nothing would ever match it.
+    """
+    known = tuple(known)
     found = tuple(part for text in _strings(value) for part in re.split(r"[,\s]+", text.upper()) if part)
     for part in found:
-        if not _CODE.fullmatch(part):
-            raise UsageError(f"{part!r} is not a code: up to three letters and up to three digits")
+        if not any(code.startswith(part) for code in known):
+            raise UsageError(f"{part!r} is not a code or the beginning of one; the codes are {', '.join(known)}")
     return found
 
 
@@ -74,7 +77,7 @@ def existing(directories: Iterable[Path]) -> tuple[Path, ...]:
     found = tuple(directories)
     for directory in found:
         if not directory.is_dir():
-            raise UsageError(f"sst-src-roots: {directory} is not a directory")
+            raise UsageError(f"{directory} is not a directory")
     return found
 
 

@@ -9,13 +9,22 @@ from sessionstream_lint.options import UsageError
 _DIRECTORY = Path(__file__).parent / "rules"
 
 
+def codes() -> tuple[str, ...]:
+    """Return the codes that have a page, which are all there are, sorted."""
+    return tuple(_pages())
+
+
 def page(code: str) -> str:
     """Return the page of a rule, in markdown.
 
     Raises:
         UsageError: there is no such rule; it names those that there are.
     """
-    known = {path.stem: path for path in sorted(_DIRECTORY.glob("SST*.md"))}
+    known = _pages()
     if code.upper() not in known:
         raise UsageError(f"there is no rule {code!r}; the rules are {', '.join(known)}")
     return known[code.upper()].read_text("utf-8")
+
+
+def _pages() -> dict[str, Path]:
+    return {path.stem: path for path in sorted(_DIRECTORY.glob("SST*.md"))}

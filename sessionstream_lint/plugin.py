@@ -52,7 +52,7 @@ class Plugin:
         try:
             cls.options = Options(select=("SST",), ignore=off, src_roots=existing(options.sst_src_roots))
         except UsageError as error:
-            manager.parser.error(str(error))
+            manager.parser.error(f"sst-src-roots: {error}")
 
     def run(self) -> Iterator[tuple[int, int, str, type[Any]]]:
         """Yield line, column, message and this class, as flake8 wants them."""

@@ -112,7 +112,7 @@ def test_github_escapes(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (["--ignore", "SST9"], 1),
         (["--select", "SST001", "--ignore", "SST"], 1),
         (["--select", "SST", "--ignore", "SST001"], 0),
-        (["--select", "E1,SST"], 1),
+        (["--select", "SST9,SST"], 1),
     ],
 )
 def test_select_and_ignore(tree: Path, options: list[str], status: int, capsys: pytest.CaptureFixture[str]) -> None:

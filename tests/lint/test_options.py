@@ -11,6 +11,7 @@ import pytest
 
 from sessionstream_lint.cli import main
 from sessionstream_lint.options import Options
+from sessionstream_lint.rules import SUMMARIES
 
 FILES = {
     "generated/shared/__init__.py": "",
@@ -178,6 +179,46 @@ def test_a_longer_prefix_decides() -> None:
     assert not Options().wants("SST003")
 
 
+KNOWN = ", ".join(sorted(SUMMARIES))
+
+
+@pytest.mark.parametrize("option", ["select", "ignore"])
+@pytest.mark.parametrize("written", ["SST01", "ZZZ", "SST0011", "E", "S ST1", "sst001x", "SST001,F401", "*"])
+def test_what_begins_no_code_is_a_usage_error(
+    project: Path, option: str, written: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["app/plain.py", f"--{option}", written]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith(f"sessionstream-lint: --{option}: '")
+    assert f"is not a code or the beginning of one; the codes are {KNOWN}" in captured.err
+
+
+@pytest.mark.parametrize("option", ["select", "ignore"])
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("pyproject.toml", '[tool.sessionstream-lint]\n{} = ["SST01"]\n'),
+        ("setup.cfg", "[sessionstream-lint]\n{} = SST01\n"),
+        ("given.toml", '[tool.sessionstream-lint]\n{} = "SST001 SST01"\n'),
+    ],
+)
+def test_what_begins_no_code_is_refused_in_a_file_too(
+    project: Path, option: str, name: str, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / name).write_text(text.format(option))
+    assert main(["app/plain.py", *(["--config", name] if name == "given.toml" else [])]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert f"{name}: {option}: 'SST01' is not a code or the beginning of one; the codes are {KNOWN}" in captured.err
+
+
+@pytest.mark.parametrize("written", ["S", "SST", "sst", "SST0", "SST00", "SST001", "SST9", "SST900", "SST001, SST9"])
+def test_the_beginning_of_a_code_will_do(project: Path, written: str) -> None:
+    assert main(["app/plain.py", "--ignore", written]) in (0, 1)
+    assert main(["app/plain.py", "--select", written]) in (0, 1)
+
+
 # The command's configuration ---------------------------------------------------------------------------------
 
 
@@ -226,6 +267,17 @@ def test_a_given_configuration(project: Path, capsys: pytest.CaptureFixture[str]
         ("[tool.sessionstream-lint]\nformat = 'xml'\n", "'xml' is none of text, json, sarif, github"),
         ("[tool.sessionstream-lint]\nsst-src-roots = ['no']\n", "no is not a directory"),
         ("[tool.sessionstream-lint\n", "cannot read"),
+        ("[tool]\nsessionstream-lint = 5\n", "pyproject.toml: tool.sessionstream-lint is not a table"),
+        *(
+            (f"[tool.sessionstream-lint]\n{key} = {value}\n", f"pyproject.toml: {key}: {said} is neither a string nor")
+            for key in ("select", "ignore", "exclude", "sst-src-roots")
+            for value, said in (("5", "5"), ("0", "0"), ("true", "True"), ("[1]", "[1]"), ("{a = 1}", "{'a': 1}"))
+        ),
+        *(
+            (f"[tool.sessionstream-lint]\nformat = {value}\n", f"pyproject.toml: format: {said} is none of text")
+            for value, said in (("5", "5"), ("['json']", "['json']"), ("'xml'", "'xml'"), ("''", "''"))
+        ),
+        ("[tool.sessionstream-lint]\nsst_src_roots = 'no'\n", "pyproject.toml: sst-src-roots: "),
     ],
 )
 def test_a_broken_configuration_is_a_usage_error(
@@ -236,6 +288,12 @@ def test_a_broken_configuration_is_a_usage_error(
     captured = capsys.readouterr()
     assert said in captured.err
     assert captured.out == ""
+
+
+def test_an_option_of_setup_cfg_is_named_with_its_file(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "setup.cfg").write_text("[sessionstream-lint]\nformat = xml\n")
+    assert main(["app"]) == 2
+    assert f"{project / 'setup.cfg'}: format: 'xml' is none of text" in capsys.readouterr().err
 
 
 # Exclusions --------------------------------------------------------------------------------------------------
