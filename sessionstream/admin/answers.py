@@ -1,0 +1,204 @@
+"""From what was found or done to what is printed: one function for each command."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sessionstream.admin import documents
+from sessionstream.admin.app import Replay
+from sessionstream.admin.outcome import Answer
+from sessionstream.admin.payloads import Payload
+from sessionstream.admin.questions import Excerpt, SessionState, Timeline
+from sessionstream.admin.rehearsal import Difference, Rehearsal, Side
+from sessionstream.admin.repair import Pruning
+from sessionstream.admin.tables import Table
+from sessionstream.hub import ReplayReport
+from sessionstream.observe import ErrorRecord
+
+
+def listed(file: str, states: Sequence[SessionState]) -> Answer:
+    """Answer which sessions there are."""
+    rows = [
+        (
+            state.id,
+            str(state.cursors.event),
+            str(state.cursors.timeline),
+            f"{state.waiting} waiting" if state.cursors.held else "no",
+            str(state.entities),
+            str(state.cursors.floor),
+            str(state.cursors.epoch),
+            "-" if state.last_error is None else _error(state.last_error),
+        )
+        for state in states
+    ]
+    heading = ("SESSION", "#EVENT", "#TIMELINE", "HELD", "#ENTITIES", "#FLOOR", "#EPOCH", "LAST ERROR")
+    document = {"file": file, "sessions": [documents.session(state) for state in states]}
+    return Answer(document, (Table(heading, rows, f"no sessions in {file}"),))
+
+
+def inspected(
+    file: str,
+    state: SessionState | None,
+    timeline: Timeline | None,
+    events: Excerpt | None,
+    errors: Sequence[ErrorRecord] | None,
+) -> Answer:
+    """Answer what one session holds, or the errors of all of them; None is what was not asked for."""
+    document: dict[str, Any] = {"file": file}
+    blocks: list[str | Table] = []
+    if state is not None:
+        document["session"] = documents.session(state)
+        blocks.append(_headline(state))
+    if timeline is not None:
+        document["timeline"] = documents.timeline(timeline)
+        blocks.append(_timeline(timeline))
+    if events is not None:
+        document["events"] = [documents.event(each) for each in events.events]
+        document["moreEvents"] = events.more
+        blocks.append(_events(events))
+        if events.more:
+            blocks.append(f"there are more: --after {events.events[-1].ordinal}, or a higher --limit")
+    if errors is not None:
+        document["errors"] = [documents.error(each) for each in errors]
+        blocks.append(_errors(errors))
+    return Answer(document, tuple(blocks))
+
+
+def replayed(file: str, which: Replay, report: ReplayReport) -> Answer:
+    """Answer what a retry or a rebuild did."""
+    document = _replay(file, which, report, dry_run=False) | {"epoch": str(report.epoch)}
+    verb = "retried" if which == "retry" else "rebuilt"
+    text = f"{verb} {report.session_id}: {_count(report.events, 'event')} applied, the timeline is at {report.cursor}"
+    return Answer(document, (f"{text}, epoch {report.epoch}",))
+
+
+def rehearsed(file: str, which: Replay, found: Rehearsal) -> Answer:
+    """Answer what a retry or a rebuild would do."""
+    report, differences = found.report, found.differences
+    document = _replay(file, which, report, dry_run=True)
+    document["differences"] = [documents.difference(each) for each in differences]
+    text = (
+        f"{which} {report.session_id}, dry run: {_count(report.events, 'event')} would be applied, the timeline would "
+        f"be at {report.cursor}; {_count(len(differences), 'entity', 'entities')} would differ"
+    )
+    return Answer(document, (text, *([_differences(differences)] if differences else [])))
+
+
+def pruned(file: str, plan: Pruning, *, dry_run: bool) -> Answer:
+    """Answer what a prune did, or would do."""
+    document = {
+        "file": file,
+        "command": "prune",
+        "sessionId": plan.session_id,
+        "dryRun": dry_run,
+        "events": plan.events,
+        "floorBefore": str(plan.floor),
+        "floor": str(plan.new_floor),
+    }
+    if plan.new_floor == plan.floor:
+        return Answer(document, (f"prune {plan.session_id}: nothing to forget, the floor is {plan.floor}",))
+    events = _count(plan.events, "event")
+    if dry_run:
+        text = f"prune {plan.session_id}, dry run: {events} would be forgotten, the floor would rise"
+    else:
+        text = f"pruned {plan.session_id}: {events} forgotten, the floor rose"
+    return Answer(document, (f"{text} from {plan.floor} to {plan.new_floor}",))
+
+
+def _replay(file: str, which: Replay, report: ReplayReport, *, dry_run: bool) -> dict[str, Any]:
+    return {
+        "file": file,
+        "command": which,
+        "sessionId": report.session_id,
+        "dryRun": dry_run,
+        "events": report.events,
+        "cursor": str(report.cursor),
+    }
+
+
+def _headline(state: SessionState) -> str:
+    cursors = state.cursors
+    held = f"held, {_count(state.waiting, 'event')} waiting" if cursors.held else "not held"
+    lines = [
+        f"session {state.id}: event cursor {cursors.event}, timeline cursor {cursors.timeline}, {held}",
+        f"{_count(state.entities, 'entity', 'entities')}, floor {cursors.floor}, epoch {cursors.epoch}",
+    ]
+    if state.last_error is not None:
+        lines.append(f"last error: {_error(state.last_error)}")
+    return "\n".join(lines)
+
+
+def _timeline(found: Timeline) -> Table:
+    rows = [
+        (each.kind, each.id, str(each.created), str(each.changed), _message(each.payload), _payload(each.payload))
+        for each in found.entities
+    ]
+    return Table(
+        ("KIND", "ID", "#CREATED", "#CHANGED", "MESSAGE", "PAYLOAD"), rows, "none", f"timeline at {found.ordinal}"
+    )
+
+
+def _events(found: Excerpt) -> Table:
+    rows = [
+        (
+            str(each.ordinal),
+            each.name,
+            _moment(each.recorded_at),
+            "yes" if each.applied else "waiting",
+            each.event_id,
+            _message(each.payload),
+            _payload(each.payload),
+        )
+        for each in found.events
+    ]
+    return Table(("#ORDINAL", "NAME", "RECORDED", "APPLIED", "EVENT ID", "MESSAGE", "PAYLOAD"), rows, "none", "events")
+
+
+def _errors(records: Sequence[ErrorRecord]) -> Table:
+    rows = [
+        (
+            _moment(each.recorded_at),
+            each.session_id or "-",
+            str(each.ordinal),
+            each.kind,
+            each.event_name or "-",
+            each.error,
+        )
+        for each in records
+    ]
+    return Table(("RECORDED", "SESSION", "#ORDINAL", "KIND", "EVENT", "ERROR"), rows, "none", "errors")
+
+
+def _differences(found: Sequence[Difference]) -> Table:
+    rows = [(each.change, each.kind, each.id, _side(each.before), _side(each.after)) for each in found]
+    return Table(("CHANGE", "KIND", "ID", "IS", "WOULD BE"), rows)
+
+
+def _side(side: Side | None) -> str:
+    return "-" if side is None else f"{side.created}-{side.changed} {_payload(side.payload)}"
+
+
+def _message(payload: Payload) -> str:
+    """Return the message's name without its package, which the JSON document has."""
+    return payload.type.rpartition(".")[2]
+
+
+def _payload(payload: Payload) -> str:
+    if payload.unreadable:
+        return f"({payload.type}, {_count(payload.size, 'byte')}: {payload.unreadable})"
+    return json.dumps(payload.json, ensure_ascii=False, separators=(",", ":"))
+
+
+def _error(record: ErrorRecord) -> str:
+    return f"{record.kind} at {record.ordinal}: {record.error}"
+
+
+def _moment(moment: datetime | None) -> str:
+    return "-" if moment is None else moment.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _count(number: int, one: str, several: str = "") -> str:
+    return f"{number} {one if number == 1 else several or f'{one}s'}"

@@ -1,0 +1,119 @@
+"""The application's projections: ``--app module:function``, where ``function(store)`` returns its hub.
+
+It is a function and no hub, because a hub is built on one store and cannot be moved to another.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from sessionstream.admin.outcome import Failed, Refused
+from sessionstream.errors import SessionstreamError, StoreError, words
+from sessionstream.hub import Hub, ReplayReport
+from sessionstream.schema import Family, SchemaRegistry
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+    from sessionstream.store import HydrationStore
+
+Factory: TypeAlias = Callable[["HydrationStore"], Any]
+"""Takes a store and returns a hub on it, or an awaitable of one."""
+
+Replay: TypeAlias = Literal["retry", "rebuild"]
+
+
+class AppSchemas(SchemaRegistry):
+    """What a store decodes with that was opened before there is a hub: the hub's own schemas, from then on."""
+
+    __slots__ = ("_app",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._app: SchemaRegistry | None = None
+
+    def adopt(self, schemas: SchemaRegistry) -> None:
+        """Decode with these from now on."""
+        self._app = schemas
+
+    def decode(self, family: Family, name: str, payload_type: str, data: bytes) -> Message:
+        """Read a stored payload back, with the schemas of the hub.
+
+        Raises:
+            StoreError: there is no hub yet.
+            UnknownSchemaError, PayloadDecodeError: as the hub's own registry.
+        """
+        if self._app is None:
+            raise StoreError(f"{family} {name!r} was asked for before the function of --app has returned its hub")
+        return self._app.decode(family, name, payload_type, data)
+
+
+def load(place: str) -> Factory:
+    """Import what ``module:function`` names; modules are also looked for in the working directory.
+
+    Raises:
+        Refused: it cannot be imported, or is no such function.
+    """
+    module_name, _, attribute = place.partition(":")
+    if not module_name or not attribute:
+        raise Refused(f"--app is module:function, not {place!r}")
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        found: Any = importlib.import_module(module_name)
+        for name in attribute.split("."):
+            found = getattr(found, name)
+    except (Exception, SystemExit) as error:
+        raise Refused(f"cannot load --app {place}: {words(error)}") from error
+    if isinstance(found, Hub):
+        raise Refused(
+            f"--app {place} is a hub, which has a store already: name a function that takes a store and returns a hub"
+        )
+    if not callable(found):
+        raise Refused(
+            f"--app {place} is a {type(found).__name__}: name a function that takes a store and returns a hub"
+        )
+    factory: Factory = found
+    return factory
+
+
+async def hub_on(store: HydrationStore, schemas: AppSchemas, factory: Factory) -> Hub:
+    """Let the app make its hub on a store that decodes with ``schemas``, which become those of the hub.
+
+    Raises:
+        Refused: the function failed, or returned something else.
+    """
+    try:
+        made = factory(store)
+        if inspect.isawaitable(made):
+            made = await made
+    except Exception as error:
+        raise Refused(f"the function of --app failed: {words(error)}") from error
+    if not isinstance(made, Hub):
+        raise Refused(f"the function of --app returned a {type(made).__name__}: it has to return a sessionstream.Hub")
+    schemas.adopt(made.schemas)
+    return made
+
+
+async def carry_out(hub: Hub, session_id: str, replay: Replay, event_cursor: int) -> ReplayReport:
+    """Retry or rebuild a session whose event cursor is known to be this, or higher by now.
+
+    Raises:
+        Refused: the hub says otherwise, so that it is on some other store.
+        Failed: something of the app failed that is no projection: its ``session_metadata``, say.
+        SessionstreamError: as ``Hub.retry_timeline`` and ``Hub.rebuild_timeline``.
+    """
+    if await hub.event_cursor(session_id) < event_cursor:
+        raise Refused("the hub of --app is not on the store that its function was given")
+    try:
+        return await (hub.retry_timeline if replay == "retry" else hub.rebuild_timeline)(session_id)
+    except SessionstreamError:
+        raise
+    except Exception as error:
+        raise Failed(f"the app failed: {words(error)}") from error

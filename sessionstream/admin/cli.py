@@ -1,0 +1,214 @@
+"""``sessionstream``: look into a SQLite file, and mend or prune what is in it. (Reference: Commands.)
+
+Exit status: 0 done; 1 the file has no such session, or what was asked for failed; 2 wrong usage, or a file or an app
+that cannot be used; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import io
+import json
+import os
+import shutil
+import sqlite3
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Final
+
+from sessionstream.admin import answers, questions, rehearsal, repair
+from sessionstream.admin.app import Replay, load
+from sessionstream.admin.file import look
+from sessionstream.admin.outcome import FAILED, INTERRUPTED, OK, USAGE, Answer, Failed, Refused
+from sessionstream.admin.tables import rendered
+from sessionstream.errors import SessionstreamError
+
+LIMIT: Final = 100
+"""Events or errors that are shown unless somebody asks for more."""
+
+_PIECE: Final = 8192
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command, print its answer, and return the exit status."""
+    try:
+        options = _parser().parse_args(argv)
+        answer = _answer(options)
+        _print(answer, as_json=options.json)
+    except Refused as refusal:
+        return _complain(str(refusal), USAGE)
+    except (Failed, SessionstreamError) as failure:
+        return _complain(str(failure), FAILED)
+    except BrokenPipeError:
+        # Whoever read the answer has gone; so that the interpreter's own flush at the end does not fail as well:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return OK
+
+
+def _answer(options: argparse.Namespace) -> Answer:
+    match options.command:
+        case "inspect":
+            return _inspect(options)
+        case "prune":
+            return _prune(options)
+        case _:
+            return _replay(options)
+
+
+def _inspect(options: argparse.Namespace) -> Answer:
+    _check_questions(options)
+    file, session_id, limit = options.file, options.session, options.limit
+    if session_id is None and not options.errors:
+        return answers.listed(file, look(file, lambda db, _: questions.all_sessions(db)))
+
+    def question(db: sqlite3.Connection, schema: int) -> Answer:
+        state = timeline = events = errors = None
+        if session_id is not None:
+            state = questions.one_session(db, session_id)
+            if options.as_of is not None or not (options.events or options.errors):
+                timeline = questions.timeline(db, session_id, options.as_of)
+        if options.events:
+            events = questions.events(db, schema, session_id, options.after or 0, limit or LIMIT)
+        if options.errors:
+            errors = questions.errors(db, session_id, limit or LIMIT)
+        return answers.inspected(file, state, timeline, events, errors)
+
+    return look(file, question)
+
+
+def _check_questions(options: argparse.Namespace) -> None:
+    if options.session is None and (options.events or options.as_of is not None):
+        raise Refused("--events and --as-of are of one session: add --session ID")
+    if options.after is not None and not options.events:
+        raise Refused("--after is of events: add --events")
+    if options.limit is not None and not (options.events or options.errors):
+        raise Refused("--limit is of events or errors: add --events or --errors")
+
+
+def _replay(options: argparse.Namespace) -> Answer:
+    which: Replay = "retry" if options.command == "retry" else "rebuild"
+    look(options.file, lambda db, _: questions.one_session(db, options.session))  # before any code of the app runs
+    factory = load(options.app)
+    if options.dry_run:
+        found = asyncio.run(rehearsal.rehearse(options.file, options.session, factory, which))
+        return answers.rehearsed(options.file, which, found)
+    report = asyncio.run(repair.replay(options.file, options.session, factory, which))
+    return answers.replayed(options.file, which, report)
+
+
+def _prune(options: argparse.Namespace) -> Answer:
+    plan = repair.plan_pruning(options.file, options.session, options.before, options.keep_events)
+    if not options.dry_run:
+        asyncio.run(repair.prune(options.file, plan))
+    return answers.pruned(options.file, plan, dry_run=options.dry_run)
+
+
+def _print(answer: Answer, *, as_json: bool) -> None:
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    text = json.dumps(answer.document, indent=2) + "\n" if as_json else rendered(answer.blocks, _width())
+    for start in range(0, len(text), _PIECE):  # of one large piece an unbuffered stdout may lose the end in silence
+        sys.stdout.write(text[start : start + _PIECE])
+    sys.stdout.flush()
+
+
+def _width() -> int | None:
+    """Return the columns of the terminal; what goes into a file or a pipe is not cut, unless COLUMNS says so."""
+    if sys.stdout.isatty() or "COLUMNS" in os.environ:
+        return shutil.get_terminal_size().columns
+    return None
+
+
+def _complain(words: str, status: int) -> int:
+    sys.stderr.write(f"sessionstream: {words}\n")
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="sessionstream",
+        description="Look into a SQLite file of sessions, and mend or prune what is in it.",
+        epilog="exit status: 0 done; 1 no such session, or what was asked for failed; 2 wrong usage, or a file or an "
+        "app that cannot be used",
+    )
+    parser.add_argument("--version", action="version", version=f"sessionstream {version('sessionstream')}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_inspect(commands)
+    _add_replay(commands, "retry", "resume a held session: project and fan out the events that wait, in order")
+    _add_replay(commands, "rebuild", "build a session's timeline anew from its first event, in a new epoch")
+    _add_prune(commands)
+    return parser
+
+
+def _add_inspect(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    words = "show sessions, a timeline, events or errors; changes nothing"
+    parser = commands.add_parser("inspect", help=words, description=words)
+    parser.add_argument("file", metavar="FILE", help="the SQLite file")
+    parser.add_argument("--session", metavar="ID", help="show this session: its timeline, unless told otherwise")
+    parser.add_argument("--as-of", type=_ordinal, metavar="N", help="show the timeline right after event N")
+    parser.add_argument("--events", action="store_true", help="show the session's events")
+    parser.add_argument("--after", type=_ordinal, metavar="N", help="only events above ordinal N")
+    parser.add_argument("--errors", action="store_true", help="show error records of the session, or of all")
+    parser.add_argument(
+        "--limit", type=_positive, metavar="N", help=f"the first N events, the last N errors (default: {LIMIT})"
+    )
+    _add_json(parser)
+
+
+def _add_replay(commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, words: str) -> None:
+    parser = commands.add_parser(name, help=words, description=words)
+    _add_session(parser)
+    parser.add_argument(
+        "--app",
+        required=True,
+        metavar="MODULE:FUNCTION",
+        help="brings the projections: a function that takes a store and returns a Hub on it; may be async",
+    )
+    _add_dry_run(parser)
+    _add_json(parser)
+
+
+def _add_prune(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    words = "forget events and versions of a session that only questions below an ordinal need"
+    parser = commands.add_parser("prune", help=words, description=words)
+    _add_session(parser)
+    kept = parser.add_mutually_exclusive_group(required=True)
+    kept.add_argument("--before", type=_ordinal, metavar="N", help="forget what is below ordinal N")
+    kept.add_argument("--keep-events", type=_ordinal, metavar="N", help="forget all but the last N events")
+    _add_dry_run(parser)
+    _add_json(parser)
+
+
+def _add_session(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help="the SQLite file")
+    parser.add_argument("session", metavar="SESSION", help="the session's id")
+
+
+def _add_dry_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--dry-run", action="store_true", help="say what would happen, and change nothing")
+
+
+def _add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+
+
+def _ordinal(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()) or len(text) > 20:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to 2**64 - 1")
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    number = _ordinal(text)
+    if number == 0:
+        raise argparse.ArgumentTypeError("nothing would be shown")
+    return number
+
+
+if __name__ == "__main__":
+    sys.exit(main())

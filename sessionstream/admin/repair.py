@@ -1,0 +1,119 @@
+"""Retry, rebuild and prune: the only commands that open a file for writing."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from sessionstream.admin.app import AppSchemas, Factory, Replay, carry_out, hub_on
+from sessionstream.admin.file import look
+from sessionstream.admin.outcome import Refused
+from sessionstream.admin.questions import one_session
+from sessionstream.errors import StoreError
+from sessionstream.hydration.sqlite import SQLiteStore
+from sessionstream.hydration.sqlite.rows import bounded
+from sessionstream.hydration.sqlite.writes import stored
+
+if TYPE_CHECKING:
+    from sessionstream.hub import ReplayReport
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Pruning:
+    """What a prune does.
+
+    Attributes:
+        floor: the session's floor before it.
+        new_floor: and after it; the same where there is nothing to forget.
+        events: how many events are forgotten.
+    """
+
+    session_id: str
+    floor: int
+    new_floor: int
+    events: int
+
+
+async def replay(path: str, session_id: str, factory: Factory, which: Replay) -> ReplayReport:
+    """Retry or rebuild a session of the file with the app's hub, and say what that did.
+
+    Raises:
+        Refused: the file or the app cannot be used, or the app's hub is on another store.
+        Failed: the file has no such session, or something of the app failed that is no projection.
+        SessionstreamError: as ``Hub.retry_timeline`` and ``Hub.rebuild_timeline``.
+    """
+    seen = look(path, lambda db, _: one_session(db, session_id)).cursors
+
+    async def work(store: SQLiteStore, schemas: AppSchemas) -> ReplayReport:
+        hub = await hub_on(store, schemas, factory)
+        try:
+            return await carry_out(hub, session_id, which, seen.event)
+        finally:
+            await hub.shutdown()
+
+    return await _with_store(path, work)
+
+
+def plan_pruning(path: str, session_id: str, before: int | None, keep_events: int | None) -> Pruning:
+    """Return what pruning would forget: what is below an ordinal, or all but the last so many events.
+
+    Held events always stay.
+
+    Raises:
+        Refused: the file cannot be used.
+        Failed: the file has no such session.
+    """
+
+    def question(db: sqlite3.Connection, _version: int) -> Pruning:
+        cursors = one_session(db, session_id).cursors
+        session = stored(db, session_id)
+        sid = 0 if session is None else session.sid
+        wanted = _first_kept(db, sid, cursors.event, keep_events or 0) if before is None else bounded(before)
+        floor = max(min(wanted, cursors.timeline), cursors.floor)
+        forgotten = db.execute(
+            "SELECT count(*) FROM events WHERE sid = ? AND ordinal >= ? AND ordinal < ?", (sid, cursors.floor, floor)
+        ).fetchone()[0]
+        return Pruning(session_id, cursors.floor, floor, forgotten)
+
+    return look(path, question)
+
+
+async def prune(path: str, plan: Pruning) -> None:
+    """Carry a plan out.
+
+    Raises:
+        Refused: the file cannot be opened for writing.
+        StoreError: the store failed; the plan may be true already.
+    """
+
+    async def work(store: SQLiteStore, _schemas: AppSchemas) -> None:
+        await store.prune(plan.session_id, before=plan.new_floor)
+
+    if plan.new_floor > plan.floor:
+        await _with_store(path, work)
+
+
+def _first_kept(db: sqlite3.Connection, sid: int, event_cursor: int, keep: int) -> int:
+    """Return the ordinal of the last event but ``keep - 1``; ordinals that a bus gave have gaps."""
+    if keep == 0:
+        return event_cursor + 1
+    found = db.execute(
+        "SELECT ordinal FROM events WHERE sid = ? ORDER BY ordinal DESC LIMIT 1 OFFSET ?", (sid, bounded(keep - 1))
+    ).fetchone()
+    return 0 if found is None else int(found[0])
+
+
+async def _with_store(path: str, work: Callable[[SQLiteStore, AppSchemas], Awaitable[T]]) -> T:
+    schemas = AppSchemas()
+    try:
+        store = await SQLiteStore.open(path, schemas)
+    except StoreError as error:
+        raise Refused(str(error)) from error
+    try:
+        return await work(store, schemas)
+    finally:
+        await store.close()

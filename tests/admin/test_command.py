@@ -1,0 +1,109 @@
+"""The command as people run it: in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from .app import write
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = Path(sysconfig.get_path("scripts")) / "sessionstream"
+MODULE = [sys.executable, "-W", "error", "-m", "sessionstream"]
+
+
+def ran(*command: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(each) for each in command],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("command", [[SCRIPT], MODULE], ids=["script", "module"])
+def test_it_runs_as_a_script_and_as_a_module(file: Path, command: list[object]) -> None:
+    done = ran(*command, "inspect", file)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[0].split()[0] == "SESSION"
+    assert ran(*command, "--version").stdout.startswith("sessionstream 0")
+    assert ran(*command).returncode == 2
+
+
+def test_a_retry_imports_the_app_from_the_working_directory(file: Path) -> None:
+    done = ran(SCRIPT, "retry", file, "t", "--app", "tests.admin.app:make")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("retried t: 2 events applied")
+
+
+def test_a_failure_is_a_status_and_words(file: Path) -> None:
+    done = ran(*MODULE, "retry", file, "t", "--app", "tests.admin.app:make", SESSIONSTREAM_TEST_BROKEN="bad")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("sessionstream: ")
+    assert "Traceback" not in done.stderr
+
+
+def test_the_table_is_cut_to_the_terminal_and_whole_in_a_pipe(tmp_path: Path) -> None:
+    file = tmp_path / "app.db"
+    write(file, "w" * 300)
+    whole = ran(*MODULE, "inspect", file, "--session", "s").stdout
+    assert "w" * 300 in whole
+    cut = ran(*MODULE, "inspect", file, "--session", "s", COLUMNS="60").stdout
+    table = cut[cut.index("KIND") :].splitlines()
+    assert [len(line) for line in table if "…" in line] == [60]
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_goes_away_is_no_error_message(tmp_path: Path, unbuffered: str) -> None:
+    file = tmp_path / "app.db"
+    write(file, "w" * 3_000_000)  # more than a pipe holds
+    with subprocess.Popen(
+        [*MODULE, "inspect", str(file), "--session", "s"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.read(10)
+        process.stdout.close()
+        assert process.wait(60) == 1
+        assert process.stderr.read() == b""
+
+
+def test_an_interrupt_is_quiet(tmp_path: Path) -> None:
+    file, app = tmp_path / "app.db", tmp_path / "waiting.py"
+    write(file, "a", "bad", broken=["bad"])
+    app.write_text(
+        "import asyncio\nasync def make(store):\n    print('waiting', flush=True)\n    await asyncio.Event().wait()\n",
+        encoding="utf-8",
+    )
+    with subprocess.Popen(
+        [str(SCRIPT), "retry", str(file), "s", "--app", "waiting:make"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == b"waiting\n"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+        assert process.stderr.read() == b""
+    assert sorted(each.name for each in tmp_path.glob("app.db*")) == ["app.db"]
+
+
+def test_the_library_does_not_know_the_command() -> None:
+    code = "import sys, sessionstream; print([name for name in sys.modules if name.startswith('sessionstream.admin')])"
+    assert ran(sys.executable, "-c", code).stdout == "[]\n"

@@ -1,0 +1,264 @@
+"""``sessionstream retry``, ``rebuild`` and ``prune``, and their dry runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sessionstream import Cursors, Snapshot, SQLiteStore
+from tests.hub.support import texts
+
+from .app import BROKEN, LIVE, with_store, write
+from .conftest import Run
+
+APP = ("--app", "tests.admin.app:make")
+
+
+def cursors(file: Path, session_id: str) -> Cursors:
+    return with_store(file, lambda store: store.cursors(session_id))
+
+
+def snapshot(file: Path, session_id: str, **question: int) -> Snapshot:
+    return with_store(file, lambda store: store.snapshot(session_id, **question))
+
+
+def everything(file: Path) -> object:
+    """All that a file says, and the files beside it."""
+
+    async def ask(store: SQLiteStore) -> list[object]:
+        found: list[object] = [await store.error_records()]
+        for session_id in await store.sessions():
+            found += [
+                await store.cursors(session_id),
+                await store.events(session_id),
+                await store.timeline(session_id),
+            ]
+        return found
+
+    return with_store(file, ask)
+
+
+def unchanged(file: Path, work: Callable[[], Any]) -> Any:
+    before = {each.name: each.read_bytes() for each in file.parent.iterdir()}
+    done = work()
+    assert {each.name: each.read_bytes() for each in file.parent.iterdir()} == before
+    return done
+
+
+# -- retry -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("factory", ["make", "make_async"])
+def test_a_retry_applies_what_waits_and_fans_it_out(
+    run: Run, file: Path, monkeypatch: pytest.MonkeyPatch, factory: str
+) -> None:
+    live = file.parent / "live"
+    monkeypatch.setenv(LIVE, str(live))
+    ran = run("retry", file, "t", "--app", f"tests.admin.app:{factory}")
+    assert ran.status == 0
+    assert ran.out == f"retried t: 2 events applied, the timeline is at 3, epoch {cursors(file, 't').epoch}\n"
+    assert texts(snapshot(file, "t")) == {"1": "xbady"}
+    assert live.read_text().splitlines() == ["t 2 1", "t 3 1"]
+    again = run("retry", file, "t", *APP, "--json").document
+    assert (again["events"], again["cursor"], again["dryRun"]) == (0, "3", False)
+
+
+def test_a_retry_that_still_fails_says_of_what(run: Run, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(BROKEN, "y")
+    ran = run("retry", file, "t", *APP)
+    assert (ran.status, ran.out) == (1, "")
+    assert "timeline y" in ran.err
+    assert cursors(file, "t").timeline == 2
+
+
+def test_the_dry_run_of_a_retry(run: Run, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    live = file.parent / "live"
+    monkeypatch.setenv(LIVE, str(live))
+    document = unchanged(file, lambda: run("retry", file, "t", *APP, "--dry-run", "--json")).document
+    assert (document["dryRun"], document["events"], document["cursor"]) == (True, 2, "3")
+    (change,) = document["differences"]
+    assert (change["change"], change["kind"], change["id"]) == ("changed", "Text", "1")
+    assert (change["before"]["payload"], change["after"]["payload"]) == ({"text": "x"}, {"text": "xbady"})
+    assert (change["after"]["createdOrdinal"], change["after"]["lastEventOrdinal"]) == ("1", "3")
+    assert not live.exists()
+    assert cursors(file, "t").held
+    ran = unchanged(file, lambda: run("retry", file, "t", *APP, "--dry-run"))
+    assert ran.lines == [
+        ["retry t, dry run: 2 events would be applied, the timeline would be at 3; 1 entity would differ"],
+        [],
+        ["CHANGE", "KIND", "ID", "IS", "WOULD BE"],
+        ["changed", "Text", "1", '1-1 {"text":"x"}', '1-3 {"text":"xbady"}'],
+    ]
+
+
+def test_the_dry_run_does_what_the_retry_does(run: Run, file: Path) -> None:
+    with_store(file, lambda store: store.prune("t", before=1))
+    document = run("retry", file, "t", *APP, "--dry-run", "--json").document
+    run("retry", file, "t", *APP)
+    (entity,) = run("inspect", file, "--session", "t", "--json").document["timeline"]["entities"]
+    assert document["differences"][0]["after"] == {
+        key: value for key, value in entity.items() if key not in ("kind", "id")
+    }
+
+
+def test_the_dry_run_where_nothing_waits(run: Run, file: Path) -> None:
+    document = run("retry", file, "s", *APP, "--dry-run", "--json").document
+    assert (document["events"], document["cursor"], document["differences"]) == (0, "3", [])
+
+
+def test_the_dry_run_of_a_retry_that_fails(run: Run, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(BROKEN, "bad")
+    ran = unchanged(file, lambda: run("retry", file, "t", *APP, "--dry-run"))
+    assert (ran.status, ran.out) == (1, "")
+    assert "timeline bad" in ran.err
+
+
+# -- rebuild -----------------------------------------------------------------------------------------------
+
+
+def test_a_rebuild_replaces_the_timeline_in_a_new_epoch(run: Run, file: Path) -> None:
+    before = cursors(file, "t")
+    document = run("rebuild", file, "t", *APP, "--json").document
+    after = cursors(file, "t")
+    assert document == {
+        "file": str(file),
+        "command": "rebuild",
+        "sessionId": "t",
+        "dryRun": False,
+        "events": 3,
+        "cursor": "3",
+        "epoch": str(after.epoch),
+    }
+    assert after.epoch != before.epoch
+    assert texts(snapshot(file, "t")) == {"1": "xbady"}
+
+
+def test_the_dry_run_of_a_rebuild_with_equal_projections_differs_nowhere(run: Run, file: Path) -> None:
+    before = everything(file)
+    document = unchanged(file, lambda: run("rebuild", file, "s", *APP, "--dry-run", "--json")).document
+    assert (document["events"], document["cursor"], document["differences"]) == (3, "3", [])
+    assert everything(file) == before
+
+
+def test_the_dry_run_of_a_rebuild_says_what_would_differ(run: Run, file: Path) -> None:
+    found = run("rebuild", file, "s", "--app", "tests.admin.app:make_renaming", "--dry-run", "--json").document
+    assert [(each["change"], each["id"]) for each in found["differences"]] == [("removed", "1"), ("added", "renamed")]
+    removed, added = found["differences"]
+    assert (removed["before"]["payload"], removed["after"]) == ({"text": "abc"}, None)
+    assert (added["before"], added["after"]["payload"]) == (None, {"text": "abc"})
+    run("rebuild", file, "s", "--app", "tests.admin.app:make_renaming")
+    assert texts(snapshot(file, "s")) == {"renamed": "abc"}
+
+
+def test_an_entity_that_the_app_cannot_read_any_more_would_be_removed(run: Run, file: Path) -> None:
+    app = ("--app", "tests.admin.app:make_without_entities")
+    (found,) = run("rebuild", file, "s", *app, "--dry-run", "--json").document["differences"]
+    assert found["change"] == "removed"
+    assert "does not register" in found["before"]["unreadable"]
+    ran = run("retry", file, "t", *app, "--dry-run")
+    assert (ran.status, "ChatMessageEntity" in ran.err) == (1, True)
+
+
+def test_the_dry_run_of_a_session_that_began_above_one(run: Run, file: Path) -> None:
+    with_store(file, lambda store: store.delete_session("s"))
+    write(file, "again", session_id="s")
+    document = run("rebuild", file, "s", *APP, "--dry-run", "--json").document
+    assert (document["events"], document["cursor"], document["differences"]) == (1, "4", [])
+
+
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]])
+def test_what_is_pruned_cannot_be_rebuilt(run: Run, file: Path, dry: list[str]) -> None:
+    with_store(file, lambda store: store.prune("s", before=2))
+    ran = run("rebuild", file, "s", *APP, *dry)
+    assert (ran.status, ran.out) == (1, "")
+    assert "keeps its history from ordinal 2 on; 0 is pruned" in ran.err
+
+
+# -- the app -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]])
+@pytest.mark.parametrize(
+    ("app", "words"),
+    [
+        ("nothing", "--app is module:function, not 'nothing'"),
+        ("no.such.module:make", "ModuleNotFoundError"),
+        ("tests.admin.app:no_such", "AttributeError"),
+        ("tests.admin.app:ready", "is a hub, which has a store already"),
+        ("tests.admin.app:not_callable", "is a str"),
+        ("tests.admin.app:make_nothing", "returned a NoneType"),
+        ("tests.admin.app:make_failing", "LookupError: no settings"),
+        ("tests.admin.app:make_elsewhere", "not on the store that its function was given"),
+    ],
+)
+def test_an_app_that_cannot_be_used_is_refused(run: Run, file: Path, app: str, words: str, dry: list[str]) -> None:
+    before = everything(file)
+    ran = run("retry", file, "t", "--app", app, *dry)
+    assert (ran.status, ran.out) == (2, "")
+    assert words in ran.err
+    assert everything(file) == before
+
+
+def test_an_app_that_reads_the_store_before_there_is_a_hub_is_refused(run: Run, file: Path) -> None:
+    ran = run("retry", file, "t", "--app", "tests.admin.app:make_early")
+    assert (ran.status, ran.out) == (2, "")
+    assert "before the function of --app has returned its hub" in ran.err
+
+
+def test_what_the_app_raises_elsewhere_is_no_traceback(run: Run, file: Path) -> None:
+    for dry in ([], ["--dry-run"]):
+        ran = run("retry", file, "t", "--app", "tests.admin.app:make_without_metadata", *dry)
+        assert (ran.status, ran.out) == (1, "")
+        assert "LookupError: no metadata" in ran.err
+
+
+@pytest.mark.parametrize("command", ["retry", "rebuild"])
+def test_a_session_that_is_not_there_is_not_begun(run: Run, file: Path, command: str) -> None:
+    ran = unchanged(file, lambda: run(command, file, "nobody", *APP))
+    assert (ran.status, ran.out) == (1, "")
+    assert "no session 'nobody'" in ran.err
+
+
+# -- prune -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "floor", "events"),
+    [
+        (["--before", "3"], 3, 2),
+        (["--before", str(2**64 - 1)], 3, 2),
+        (["--keep-events", "2"], 2, 1),
+        (["--keep-events", "0"], 3, 2),
+        (["--keep-events", "9"], 0, 0),
+        (["--before", "0"], 0, 0),
+    ],
+)
+def test_pruning_and_its_dry_run(run: Run, file: Path, arguments: list[str], floor: int, events: int) -> None:
+    planned = unchanged(file, lambda: run("prune", file, "s", *arguments, "--dry-run", "--json")).document
+    assert planned == {
+        "file": str(file),
+        "command": "prune",
+        "sessionId": "s",
+        "dryRun": True,
+        "events": events,
+        "floorBefore": "0",
+        "floor": str(floor),
+    }
+    present = snapshot(file, "s")
+    assert run("prune", file, "s", *arguments, "--json").document == planned | {"dryRun": False}
+    assert cursors(file, "s").floor == floor
+    assert len(run("inspect", file, "--session", "s", "--events", "--json").document["events"]) == 3 - events
+    assert snapshot(file, "s") == present
+
+
+def test_held_events_are_never_pruned(run: Run, file: Path) -> None:
+    assert (
+        run("prune", file, "t", "--keep-events", 0).out == "pruned t: 0 events forgotten, the floor rose from 0 to 1\n"
+    )
+    ran = run("prune", file, "t", "--before", 9)
+    assert (ran.status, ran.out) == (0, "prune t: nothing to forget, the floor is 1\n")
+    assert run("retry", file, "t", *APP).status == 0
+    assert texts(snapshot(file, "t")) == {"1": "xbady"}
