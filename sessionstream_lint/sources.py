@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import codecs
+import errno
 import fnmatch
 import io
 import os
 import re
+import stat
 import sys
 import tokenize
 from collections.abc import Callable, Iterable, Iterator
@@ -77,13 +79,31 @@ def _matcher(patterns: tuple[str, ...]) -> Callable[[str], bool]:
 
 
 def _files(path: str, excluded: Callable[[str], bool], complain: Complain) -> Iterator[str]:
-    """Yield a file as it is, and of a directory the Python files in it, sorted."""
+    """Yield a file as it is, and of a directory the Python files in it, sorted.
+
+    Pipes, devices and sockets, the reading of which need not end, are passed by in a directory, and complained of when
+    they are named.
+    """
     if excluded(path):
         return
     if not os.path.isdir(path):  # noqa: PTH112 - os.walk below wants strings too
-        yield path
+        if _is_special(path):
+            complain(path, OSError(errno.EINVAL, "it is neither a regular file nor a directory"))
+        else:
+            yield path
         return
     for directory, inner, files in os.walk(os.path.normpath(path), onerror=lambda error: complain(path, error)):
         start = os.path.join(directory, "").removeprefix(os.path.join(os.curdir, ""))  # noqa: PTH118
         inner[:] = sorted(name for name in inner if name not in EXCLUDED and not excluded(start + name))
-        yield from (start + name for name in sorted(files) if name.endswith(SUFFIXES) and not excluded(start + name))
+        for name in sorted(files):
+            file = start + name
+            if name.endswith(SUFFIXES) and not excluded(file) and not _is_special(file):
+                yield file
+
+
+def _is_special(path: str) -> bool:
+    """Say whether something is there that is no file; what is not there at all, opening it will say."""
+    try:
+        return not stat.S_ISREG(os.stat(path).st_mode)  # noqa: PTH116 - a string, as everything here
+    except OSError:
+        return False

@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import json
 import os
+import socket
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -173,6 +175,38 @@ def test_what_cannot_be_read_is_said_and_the_rest_is_checked(tree: Path, capsys:
     captured = capsys.readouterr()
     assert "cannot read missing.py" in captured.err
     assert "pkg/bad.py:3:38" in captured.out
+
+
+@pytest.fixture
+def special(tree: Path) -> Iterator[Path]:
+    """Things named as files that are none: reading them waits for a writer, or never ends."""
+    os.mkfifo(tree / "pkg" / "pipe.py")
+    (tree / "pkg" / "zero.py").symlink_to("/dev/zero")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind("pkg/socket.py")
+        yield tree
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+def test_what_is_no_file_is_passed_by_in_a_directory(special: Path, python: str) -> None:
+    done = run(python, "pkg")
+    assert done.returncode == 1
+    assert done.stdout.startswith("pkg/bad.py:3:38: SST001")
+    assert done.stderr == ""
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+@pytest.mark.parametrize("name", ["pkg/pipe.py", "pkg/zero.py", "pkg/socket.py", "/dev/zero"])
+def test_what_is_no_file_is_refused_when_it_is_named(special: Path, name: str, python: str) -> None:
+    done = run(python, name, "pkg/bad.py")
+    assert done.returncode == 2
+    assert done.stdout.startswith("pkg/bad.py:3:38: SST001")
+    assert done.stderr == f"sessionstream-lint: cannot read {name}: it is neither a regular file nor a directory\n"
+
+
+def run(python: str, *args: str) -> subprocess.CompletedProcess[str]:
+    command = [python, "-m", "sessionstream_lint", *args]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
 
 
 @pytest.mark.parametrize("head", [b"", b"# coding: utf-8\n", b"# coding: no-such-encoding\n", b"\xef\xbb\xbf"])
