@@ -70,10 +70,12 @@ class SchemaError(SessionstreamError):
     Attributes:
         family: ``"command"``, ``"event"``, ``"ui event"`` or ``"timeline entity"``.
         name: the logical name concerned.
+        ordinal: of the stored event that could not be read, or 0.
     """
 
     def __init__(self, message: str, *, family: str, name: object) -> None:
         super().__init__(message)
+        self.ordinal = 0
         self.family = family
         self.name = name
 

@@ -209,7 +209,7 @@ class HydrationStore(Protocol):
         Raises:
             ValueError: a number is negative.
             TypeError: one is no int, or the session id no string.
-            UnknownSchemaError: a payload's message is registered no more.
+            UnknownSchemaError: a payload's message is registered no more; its ``ordinal`` says of which event.
         """
         ...
 

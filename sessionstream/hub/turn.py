@@ -168,8 +168,9 @@ class Turn:
                 if limit > 1:  # some event of the batch is unreadable: apply those before it one by one
                     limit = 1
                     continue
-                await self._record("decode", timeline.ordinal + 1, str(error.name), error)
-                return Hold(timeline.ordinal + 1, error)
+                ordinal = error.ordinal or timeline.ordinal + 1
+                await self._record("decode", ordinal, str(error.name), error)
+                return Hold(ordinal, error)
             if not events:
                 self.state.current = False
                 raise OrdinalConflict(self.state.id, expected=f"events after {timeline.ordinal}", actual="none")

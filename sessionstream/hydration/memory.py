@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from sessionstream.errors import (
     EventConflict,
+    SchemaError,
     StoreClosed,
     StoreError,
     UnknownSchemaError,
@@ -205,7 +206,14 @@ class MemoryStore:
         log = self._look(session_id).log
         start = bisect_right(log, after, key=_event_ordinal)
         stop = None if limit is None else start + limit
-        return [replace(event, payload=self._copy("event", event.name, event.payload)) for event in log[start:stop]]
+        events = []
+        for event in log[start:stop]:
+            try:
+                events.append(replace(event, payload=self._copy("event", event.name, event.payload)))
+            except SchemaError as error:
+                error.ordinal = event.ordinal
+                raise
+        return events
 
     async def find_event(self, session_id: str, event_id: str, /) -> LoggedEvent | None:
         """Return what is known of the event with this id, or None."""

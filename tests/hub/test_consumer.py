@@ -268,6 +268,24 @@ async def test_an_id_that_belongs_to_another_event_is_recorded() -> None:
     assert json.loads(record.raw_message)["payload"]["chunk"] == "b"
 
 
+async def test_an_unreadable_event_that_waits_is_known_by_its_ordinal() -> None:
+    app, store, bus = app_on()
+    app.schemas.register_event("Extra", any_pb2.Any)
+    app.broken["timeline"].add("bad")
+    async with app.hub:
+        await bus.publish(told_again(envelope(said("bad", event_id="1")), "5-0"))
+        await bus.publish(told_again(envelope(Event("Extra", any_pb2.Any(), "s", event_id="2")), "9-0"))
+        await soon(bus.idle())
+        assert isinstance(store.inner, MemoryStore)
+        store.inner._registry = registry()
+        store.inner._readable.clear()
+        app.broken["timeline"].clear()
+        with pytest.raises(UnknownSchemaError) as raised:
+            await app.hub.retry_timeline("s")
+    assert raised.value.ordinal == 9_000_000
+    assert [record.ordinal for record in app.recorder.errors if record.kind == "decode"] == [9_000_000]
+
+
 async def test_a_session_without_ordinals_left_stops_nobody() -> None:
     app, _store, bus = app_on()
     last = f"{MAX_ORDINAL // 10**6}-{MAX_ORDINAL % 10**6}"

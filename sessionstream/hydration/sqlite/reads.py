@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sessionstream.errors import UnknownSchemaError
+from sessionstream.errors import SchemaError, UnknownSchemaError
 from sessionstream.hydration.rules import check_floor, known_since
 from sessionstream.hydration.sqlite import versions
 from sessionstream.hydration.sqlite.rows import bounded, error_record
@@ -97,10 +97,15 @@ class Reading:
             (session.sid, bounded(max(after, session.cursors.floor - 1)), _count(limit)),
         )
         decode, type_name = self.registry.decode, self.types.name
-        return [
-            Event(name, decode("event", name, type_name(db, number), payload), session_id, ordinal, event_id)
-            for ordinal, event_id, name, number, payload in rows
-        ]
+        events = []
+        for ordinal, event_id, name, number, payload in rows:
+            try:
+                message = decode("event", name, type_name(db, number), payload)
+            except SchemaError as error:
+                error.ordinal = ordinal
+                raise
+            events.append(Event(name, message, session_id, ordinal, event_id))
+        return events
 
     def ordinal_before(self, db: sqlite3.Connection, session_id: str, moment: int) -> int:
         """Return the highest ordinal that was logged before a moment, 0 where there is none."""

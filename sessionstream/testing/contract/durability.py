@@ -105,7 +105,7 @@ class DurabilityContract(ContractBase):
                 assert raised.value.payload_type == "google.protobuf.StringValue"
             with pytest.raises(UnknownSchemaError) as raised:
                 await store.events("session")
-            assert (raised.value.family, raised.value.name) == ("event", OTHER_EVENT)
+            assert (raised.value.family, raised.value.name, raised.value.ordinal) == ("event", OTHER_EVENT, 2)
             await self._untouched(store, writer)
 
         self._twice(write, read, smaller_registry())
