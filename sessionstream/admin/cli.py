@@ -22,7 +22,7 @@ from sessionstream.admin import answers, questions, rehearsal, repair
 from sessionstream.admin.app import Replay, load
 from sessionstream.admin.file import look
 from sessionstream.admin.outcome import FAILED, INTERRUPTED, OK, USAGE, Answer, Failed, Refused
-from sessionstream.admin.tables import rendered
+from sessionstream.admin.tables import rendered, shown
 from sessionstream.errors import SessionstreamError
 
 LIMIT: Final = 100
@@ -41,10 +41,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain(str(refusal), USAGE)
     except (Failed, SessionstreamError) as failure:
         return _complain(str(failure), FAILED)
-    except BrokenPipeError:
-        # Whoever read the answer has gone; so that the interpreter's own flush at the end does not fail as well:
+    except OSError as failure:  # of standard output: everything else is one of the above
+        # So that the interpreter's own flush at the end does not fail as well:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
+        if isinstance(failure, BrokenPipeError):  # whoever read the answer has gone
+            return FAILED
+        return _complain(f"cannot write the answer: {failure.strerror}", FAILED)
     except KeyboardInterrupt:
         return INTERRUPTED
     return OK
@@ -62,7 +64,8 @@ def _answer(options: argparse.Namespace) -> Answer:
 
 def _inspect(options: argparse.Namespace) -> Answer:
     _check_questions(options)
-    file, session_id, limit = options.file, options.session, options.limit
+    file, limit = options.file, options.limit
+    session_id: str | None = options.session
     if session_id is None and not options.errors:
         return answers.listed(file, look(file, lambda db, _: questions.all_sessions(db)))
 
@@ -72,8 +75,8 @@ def _inspect(options: argparse.Namespace) -> Answer:
             state = questions.one_session(db, session_id)
             if options.as_of is not None or not (options.events or options.errors):
                 timeline = questions.timeline(db, session_id, options.as_of)
-        if options.events:
-            events = questions.events(db, schema, session_id, options.after or 0, limit or LIMIT)
+            if options.events:
+                events = questions.events(db, schema, session_id, options.after or 0, limit or LIMIT)
         if options.errors:
             errors = questions.errors(db, session_id, limit or LIMIT)
         return answers.inspected(file, state, timeline, events, errors)
@@ -125,7 +128,7 @@ def _width() -> int | None:
 
 
 def _complain(words: str, status: int) -> int:
-    sys.stderr.write(f"sessionstream: {words}\n")
+    sys.stderr.write("".join(f"{shown(line)}\n" for line in f"sessionstream: {words}".split("\n")))
     return status
 
 

@@ -82,6 +82,23 @@ def test_a_reader_that_goes_away_is_no_error_message(tmp_path: Path, unbuffered:
         assert process.stderr.read() == b""
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is full")
+def test_an_answer_that_cannot_be_written_is_a_failure(file: Path) -> None:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        done = subprocess.run(
+            [*MODULE, "inspect", str(file)], cwd=ROOT, stdout=full, stderr=subprocess.PIPE, timeout=60, check=False
+        )
+    assert done.returncode == 1
+    assert done.stderr == b"sessionstream: cannot write the answer: No space left on device\n"
+
+
+def test_words_of_an_app_cannot_move_the_cursor_of_a_terminal(tmp_path: Path, file: Path) -> None:
+    (tmp_path / "rude.py").write_text("raise ValueError('\\x1b[2J')\n", encoding="utf-8")
+    done = ran(*MODULE, "retry", file, "t", "--app", "rude:make", PYTHONPATH=str(tmp_path))
+    assert done.returncode == 2
+    assert done.stderr.endswith("ValueError: \\x1b[2J\n")
+
+
 def test_an_interrupt_is_quiet(tmp_path: Path) -> None:
     file, app = tmp_path / "app.db", tmp_path / "waiting.py"
     write(file, "a", "bad", broken=["bad"])
