@@ -16,7 +16,7 @@ from sessionstream_lint import scopes as sc
 from sessionstream_lint import syntax as s
 from sessionstream_lint.flow import Reached, reaching
 from sessionstream_lint.frames import Frame, argument_for, arguments_for, frame_of, parameters
-from sessionstream_lint.resolve import Project
+from sessionstream_lint.resolve import OFFERED, Project, canonical
 from sessionstream_lint.scopes import Module, Scope, Site
 from sessionstream_lint.values import (
     Alternatives,
@@ -140,7 +140,7 @@ class Evaluator:
         found = self.project.load(module)
         if found is not None:
             return self.exported(found, key)
-        return (External(f"{module}.{key}"),) if module == "google.protobuf.struct_pb2" else ()
+        return (External(canonical(f"{module}.{key}")),) if key in OFFERED.get(module, ()) else ()
 
     def exported(self, module: Module, name: str) -> Values:
         """Return what a module of the project offers under that name."""

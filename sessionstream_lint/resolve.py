@@ -16,6 +16,13 @@ from sessionstream_lint.scopes import Module
 
 # What the rules know by name is never looked up: a project may well be the one that defines it.
 FIXED = ("google.protobuf", "sessionstream")
+# What a wildcard import brings from there, as far as a rule asks for it.
+OFFERED = {
+    "google.protobuf.any_pb2": {"Any"},
+    "google.protobuf.struct_pb2": {"ListValue", "Struct", "Value"},
+    "sessionstream": {"SchemaRegistry"},
+    "sessionstream.schema": {"SchemaRegistry"},
+}
 CANONICAL = {"sessionstream.schema.SchemaRegistry": "sessionstream.SchemaRegistry"}
 MAX_BYTES = 2_000_000
 
