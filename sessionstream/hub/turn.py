@@ -35,7 +35,7 @@ from sessionstream.store import Commit, Cursors, payload_digest
 from sessionstream.types import Event, Session, TimelineEntity, UIEvent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from sessionstream.hub.completion import Completion
     from sessionstream.hub.pipeline import Pipeline
@@ -120,15 +120,15 @@ class Turn:
     completion: Completion
     resumed: int = 0
 
-    async def publish(
+    def publish(
         self, draft: Event, *, given_id: bool, stream_id: str, on_published: Callable[[], None] | None
-    ) -> int:
+    ) -> Awaitable[int]:
         """Log one event and apply it; return its ordinal, or the one it already has.
 
         Raises:
             ProjectionError, SessionHeld, EventConflict, OrdinalExhausted, StoreError: as ``Hub.publish``.
         """
-        return await win(lambda: self._publish_once(draft, given_id, stream_id, on_published))
+        return win(lambda: self._publish_once(draft, given_id, stream_id, on_published))
 
     async def load(self) -> Timeline:
         """Return the session's timeline, from the store unless the cached one is current."""
