@@ -112,9 +112,41 @@ class Evaluator:
         return self.once(("key", key, site), lambda: self._lookup(key, site))
 
     def _lookup(self, key: str, site: Site) -> Values:
+        found = reaching(key, site)
+        passed: dict[tuple[str, Site], None] = {}
+        while (alias := self._alias(key, site, found)) is not None:
+            if alias in passed:
+                return ()
+            passed[alias] = None
+            key, site = alias
+            known_already = self._answers.get((self.follow_callers, ("key", key, site)))
+            if known_already is not None:
+                return known_already
+            found = reaching(key, site)
+        cut = self._cut
+        values = self._held(key, site, found)
+        if self._cut == cut:
+            self._answers.update(dict.fromkeys(((self.follow_callers, ("key", *alias)) for alias in passed), values))
+        return values
+
+    def _alias(self, key: str, site: Site, found: list[Reached]) -> tuple[str, Site] | None:
+        """Return the other name, and where, if a name was certainly just given the value of another.
+
+        Such chains may be longer than questions may be nested.
+        """
+        binding = found[0].binding if len(found) == 1 and not found[0].guards else None
+        if binding is None or binding.key == "*" or not isinstance(binding.source, sc.Assigned):
+            return None
+        other = s.dotted(binding.source.value)
+        if other is None or key in binding.site.block.scope.declared:
+            return None
+        return other, replace(binding.site, frame=site.frame)
+
+    def _held(self, key: str, site: Site, found: list[Reached]) -> Values:
+        """Return what a name may hold that was bound there."""
         held: list[Values] = []
         put: list[Values] = []
-        for reached in reaching(key, site):
+        for reached in found:
             values = narrow.apply(self, self._reached(key, reached, site), key, reached.guards, site)
             is_put = reached.binding is not None and isinstance(reached.binding.source, sc.Stored)
             (put if is_put else held).append(values)
