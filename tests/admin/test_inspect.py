@@ -23,9 +23,9 @@ from sessionstream import (
     TimelineEntity,
 )
 from sessionstream.admin.file import look
-from tests.hub.support import registry
+from tests.hub.support import registry, said
 
-from .app import with_store, write
+from .app import app_on, with_store, write
 from .conftest import Run
 
 if TYPE_CHECKING:
@@ -119,6 +119,24 @@ def test_a_timeline_is_what_the_store_answers_at_every_ordinal(run: Run, file: P
         assert shown["session"]["sessionId"] == "s"
     (entity,) = run("inspect", file, "--session", "s", "--json").document["timeline"]["entities"]
     assert entity["payload"] == {"text": "abc"}
+
+
+def test_entities_are_in_snapshot_order_and_deleted_ones_are_gone(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "app.db"
+
+    async def work(store: SQLiteStore) -> list[Snapshot]:
+        app = app_on(store)
+        for entity, status in (("c", ""), ("a", ""), ("b", ""), ("c", ""), ("a", "delete")):
+            await app.hub.publish(said(entity=entity, status=status))
+        await app.hub.shutdown()
+        return [await store.snapshot("s", as_of=ordinal) for ordinal in range(6)]
+
+    snapshots = with_store(path, work)
+    shown = [run("inspect", path, "--session", "s", "--as-of", n, "--json").document["timeline"] for n in range(6)]
+    assert shown == [as_document(snapshot) for snapshot in snapshots]
+    assert [[each["id"] for each in timeline["entities"]] for timeline in shown[3:]] == [["c", "a", "b"]] * 2 + [
+        ["c", "b"]
+    ]
 
 
 def test_a_timeline_as_a_table(run: Run, file: Path) -> None:
