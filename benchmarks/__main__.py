@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import platform
@@ -20,7 +21,7 @@ from pathlib import Path
 
 import google.protobuf
 
-from benchmarks import cached_memory, publish_growth, publish_memory, publish_sqlite, snapshots
+from benchmarks import cached_memory, publish_growth, publish_memory, publish_sqlite, snapshots, stored_versions
 from benchmarks.figures import Figure, table
 
 CLAIMS: tuple[Callable[[], Awaitable[list[Figure]]], ...] = (
@@ -55,8 +56,11 @@ def main() -> None:
         print(f"{measure.__module__} ...", file=sys.stderr)
         figures += asyncio.run(_run(measure))
     print(table(figures))
+    print("stored_versions ...", file=sys.stderr)
+    with contextlib.redirect_stdout(sys.stderr):
+        versions = asyncio.run(stored_versions.main())
     results.parent.mkdir(parents=True, exist_ok=True)
-    written = {**circumstances(), "figures": [figure.as_json() for figure in figures]}
+    written = {**circumstances(), "figures": [each.as_json() for each in figures], "stored_versions": versions}
     results.write_text(json.dumps(written, indent=2) + "\n")
     print(f"\n{results}", file=sys.stderr)
 
