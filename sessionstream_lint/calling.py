@@ -37,7 +37,11 @@ from sessionstream_lint.values import (
 if TYPE_CHECKING:
     from sessionstream_lint.evaluate import Evaluator
 
-MAX_FRAMES = 6
+MAX_FRAMES = 24
+# The same where calls branch so much that most of the questions would be spent down there.
+MAX_FRAMES_OF_MANY = 6
+# How often one function may be on the way to itself.
+MAX_RECURSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +155,8 @@ def decorators(ev: Evaluator, scope: Scope) -> frozenset[str]:
 def returned(ev: Evaluator, scope: Scope, given: tuple[Given, ...], receiver: Value | None, site: Site) -> Values:
     """Return what a call of this function gives."""
     depth = site.frame.depth + 1 if site.frame else 1
-    if depth > MAX_FRAMES:
+    deepest = MAX_FRAMES if ev.has_room() else MAX_FRAMES_OF_MANY
+    if depth > deepest or _recursion(scope, site) >= MAX_RECURSION:
         return ()
     frame = ev.frame(scope, spread(ev, given), receiver, site.frame, depth)
     shape = scope.shape
@@ -167,6 +172,14 @@ def returned(ev: Evaluator, scope: Scope, given: tuple[Given, ...], receiver: Va
     if isinstance(shape, s.Function) and shape.is_async:
         return (Many("awaitable", values),)
     return values
+
+
+def _recursion(scope: Scope, site: Site) -> int:
+    found, frame = 0, site.frame
+    while frame is not None:
+        found += frame.scope is scope
+        frame = frame.outer
+    return found
 
 
 def _inferred(ev: Evaluator, scope: Scope, frame: Frame) -> Values:

@@ -38,7 +38,7 @@ from sessionstream_lint.values import (
     union,
 )
 
-MAX_DEPTH = 40
+MAX_DEPTH = 90
 # Questions for one call, and for a whole file before every call has to do with a few.
 MAX_QUESTIONS = 2_000
 MAX_QUESTIONS_OF_FILE = 10_000
@@ -67,6 +67,10 @@ class Evaluator:
         measure = MAX_QUESTIONS if spent < MAX_QUESTIONS_OF_FILE else FEW_QUESTIONS
         self._allowed = spent + measure
 
+    def has_room(self) -> bool:
+        """Say whether most of the questions are left that this call may take."""
+        return self._allowed - self._questions > MAX_QUESTIONS * 3 // 4
+
     def evaluate(self, node: s.Node, site: Site) -> Values:
         """Return what the expression may be at that site."""
         shape = s.view(node)
@@ -89,6 +93,9 @@ class Evaluator:
         cut = self._cut
         try:
             found = answer()
+        except RecursionError:  # whoever called may have used up most of the stack
+            self._cut += 1
+            found = ()
         finally:
             self._asking.discard(question)
             self._depth -= 1

@@ -44,7 +44,7 @@ PARAMETERS = {
     for family in FAMILIES.values()
 }
 MAX_WRAPPERS = 100
-MAX_CHAIN = 4
+MAX_CHAIN = 20
 
 
 @dataclass(frozen=True, slots=True)
