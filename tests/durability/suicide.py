@@ -1,6 +1,6 @@
 """A process that does one thing to a file and kills itself before one of its SQL statements.
 
-    python -m tests.durability.suicide FILE THING --at N
+    python -m tests.durability.suicide FILE THING --at N [--synchronous full]
 
 It ends by itself, with status 0, when there are fewer statements.
 """
@@ -15,10 +15,10 @@ import sqlite3
 import threading
 from collections.abc import Awaitable, Callable
 from itertools import count
-from typing import Any
+from typing import Any, get_args
 
 from sessionstream import Event, Hub, SQLiteStore
-from sessionstream.hydration.sqlite.files import Database
+from sessionstream.hydration.sqlite.files import Database, Synchronous
 from sessionstream.hydration.sqlite.store import Opening
 
 from .app import PLAIN, PRUNED, REBUILT, Said, new_hub, registry
@@ -27,16 +27,22 @@ from .child import tell
 Thing = Callable[[Hub, SQLiteStore], Awaitable[object]]
 
 
+async def _publish(hub: Hub, session: str) -> None:
+    for how in ("append", "delete"):
+        said = Said(f"last-{how}", "t1", "last;", how)
+        event: Event = await hub.publish(said.event(session))
+        tell("published", session=session, ordinal=event.ordinal, said=vars(said))
+
+
 async def publish(hub: Hub, store: SQLiteStore) -> None:
     """Publish to three sessions at once, so that they share a transaction."""
+    await asyncio.gather(*(_publish(hub, session) for session in PLAIN))
 
-    async def one(session: str) -> None:
-        for how in ("append", "delete"):
-            said = Said(f"last-{how}", "t1", "last;", how)
-            event: Event = await hub.publish(said.event(session))
-            tell("published", session=session, ordinal=event.ordinal, said=vars(said))
 
-    await asyncio.gather(*map(one, PLAIN))
+async def publish_one_by_one(hub: Hub, store: SQLiteStore) -> None:
+    """Publish to three sessions, one event after the other."""
+    for session in PLAIN:
+        await _publish(hub, session)
 
 
 async def rebuild(hub: Hub, store: SQLiteStore) -> None:
@@ -53,7 +59,13 @@ async def only_open(hub: Hub, store: SQLiteStore) -> None:
     """Creating the tables, or bringing them to the present version, is what opening does."""
 
 
-THINGS: dict[str, Thing] = {"open": only_open, "publish": publish, "rebuild": rebuild, "prune": prune}
+THINGS: dict[str, Thing] = {
+    "open": only_open,
+    "publish": publish,
+    "one-by-one": publish_one_by_one,
+    "rebuild": rebuild,
+    "prune": prune,
+}
 
 
 def killing_at(at: int, armed: threading.Event) -> type[sqlite3.Connection]:
@@ -69,11 +81,11 @@ def killing_at(at: int, armed: threading.Event) -> type[sqlite3.Connection]:
     return Connection
 
 
-async def main(file: str, thing: str, at: int) -> None:
+async def main(file: str, thing: str, at: int, synchronous: Synchronous) -> None:
     armed, schemas = threading.Event(), registry()
     if thing == "open":
         armed.set()
-    async with Opening(Database(file, factory=killing_at(at, armed)), schemas) as store:
+    async with Opening(Database(file, synchronous, killing_at(at, armed)), schemas) as store:
         hub = new_hub(schemas, store, shaky=False, tell=tell)
         armed.set()
         await THINGS[thing](hub, store)
@@ -84,5 +96,6 @@ if __name__ == "__main__":
     parser.add_argument("file")
     parser.add_argument("thing", choices=THINGS)
     parser.add_argument("--at", type=int, required=True)
+    parser.add_argument("--synchronous", choices=get_args(Synchronous), default="normal")
     options = parser.parse_args()
-    asyncio.run(main(options.file, options.thing, options.at))
+    asyncio.run(main(options.file, options.thing, options.at, options.synchronous))
