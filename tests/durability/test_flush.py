@@ -1,6 +1,6 @@
-"""``synchronous="full"``: the disk has been told to keep an event before anybody is told of it, on the order of system calls.
+"""``synchronous="full"``: the disk has an event before anybody is told of it, by the order of the system calls.
 
-A kill takes nothing that was written; a power failure may take what was not flushed, and no test here can cut the power.
+A kill takes nothing that was written. A power failure may take what was not flushed; no test here can cut the power.
 """
 
 from __future__ import annotations
