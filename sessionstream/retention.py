@@ -39,7 +39,7 @@ class RetentionPolicy:
     ids. Only ``delete_idle`` deletes sessions.
 
     Attributes:
-        keep_events: keep the last so many ordinals of each session.
+        keep_events: keep the last so many events of each session.
         keep_for: keep what was logged so long ago or later. With ``keep_events``, what either of them keeps.
         delete_idle: delete a session as a whole when nothing was logged in it for longer than this.
 
@@ -99,7 +99,7 @@ class RetentionPolicy:
         """Return the lowest ordinal that one of the rules keeps."""
         kept = []
         if self.keep_events is not None:
-            kept.append(cursors.event - self.keep_events + 1)
+            kept.append(await store.ordinal_from_end(session_id, self.keep_events))
         if self.keep_for is not None:
             kept.append(await store.ordinal_before(session_id, _ago(now, self.keep_for)) + 1)
         return min(kept, default=0)

@@ -302,6 +302,15 @@ class HydrationStore(Protocol):
         """
         ...
 
+    async def ordinal_from_end(self, session_id: str, count: int, /) -> int:
+        """Return the ordinal of the ``count``-th last event, 0 where there are fewer; pruned ones do not count.
+
+        Raises:
+            TypeError: the count is no integer, or the session id no string.
+            ValueError: the count is negative. (The 0-th last is the one that comes next: the cursor + 1.)
+        """
+        ...
+
     async def delete_session(self, session_id: str, /, *, expected: Cursors | None = None) -> None:
         """Forget a session's events, timeline, ids, keys and errors. Its ordinals are not given out again.
 

@@ -23,6 +23,7 @@ from sessionstream.hydration.rules import (
     check_events,
     check_expected,
     check_floor,
+    check_from_end,
     check_moment,
     check_prune,
     check_record,
@@ -314,6 +315,14 @@ class MemoryStore:
         session = self._look(session_id)
         older = bisect_left(session.times, moment)
         return session.log[older - 1].ordinal if older else 0
+
+    async def ordinal_from_end(self, session_id: str, count: int, /) -> int:
+        """Return the ordinal of the ``count``-th last event, 0 where there are fewer."""
+        check_from_end(session_id, count)
+        session = self._look(session_id)
+        if count == 0:
+            return session.event + 1
+        return session.log[-count].ordinal if count <= len(session.log) else 0
 
     async def delete_session(self, session_id: str, /, *, expected: Cursors | None = None) -> None:
         """Forget all of a session but its event cursor."""

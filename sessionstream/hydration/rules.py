@@ -123,6 +123,17 @@ def check_prune(session_id: object, before: object) -> None:
     check_number("before", before)
 
 
+def check_from_end(session_id: object, count: object) -> None:
+    """Refuse a count of events that is none.
+
+    Raises:
+        TypeError: it is no integer, or the session id no string.
+        ValueError: it is negative.
+    """
+    check_text("session_id", session_id)
+    check_number("count", count)
+
+
 def check_moment(session_id: object, moment: object) -> None:
     """Check a question for what was logged before a moment.
 

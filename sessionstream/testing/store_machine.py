@@ -267,8 +267,13 @@ class StoreMachine(RuleBasedStateMachine):
 
 def _growing(message: type[Message]) -> st.SearchStrategy[Message]:
     """Payloads with a text of which others have more or less, as streaming leaves them."""
-    field = "text" if message is ChatMessageEntity else "value"
-    return st.integers(20, 90).map(lambda words: message(**{field: "and so on, " * words}))
+
+    def grown(words: int) -> Message:
+        payload = message()
+        setattr(payload, "text" if message is ChatMessageEntity else "value", "and so on, " * words)
+        return payload
+
+    return st.integers(20, 90).map(grown)
 
 
 def _known(error: BaseException | None) -> object:

@@ -338,6 +338,9 @@ class Store:
     async def ordinal_before(self, session_id: str, moment: datetime, /) -> int:
         return await self._do("ordinal_before", lambda: self.inner.ordinal_before(session_id, moment))
 
+    async def ordinal_from_end(self, session_id: str, count: int, /) -> int:
+        return await self._do("ordinal_from_end", lambda: self.inner.ordinal_from_end(session_id, count))
+
     async def delete_session(self, session_id: str, /, *, expected: Cursors | None = None) -> None:
         await self._do("delete_session", lambda: self.inner.delete_session(session_id, expected=expected))
 

@@ -23,6 +23,7 @@ _NOW: Final = f"{_STATE} entities WHERE timeline = ? AND NOT tombstone"
 _SINCE: Final = f"{_STATE} entities WHERE timeline = ? AND changed > ?"
 _RECORDED: Final = """SELECT ordinal, recorded_at FROM events
     WHERE sid = ? AND ordinal BETWEEN ? AND ? ORDER BY ordinal DESC LIMIT 1"""
+_FROM_END: Final = "SELECT ordinal FROM events WHERE sid = ? AND ordinal >= ? ORDER BY ordinal DESC LIMIT 1 OFFSET ?"
 _SESSIONS: Final = """SELECT session_id FROM sessions WHERE session_id > :after AND (
         EXISTS (SELECT 1 FROM events WHERE events.sid = sessions.sid)
         OR EXISTS (SELECT 1 FROM entities WHERE entities.timeline = sessions.timeline))
@@ -106,6 +107,14 @@ class Reading:
                 raise
             events.append(Event(name, message, session_id, ordinal, event_id))
         return events
+
+    def ordinal_from_end(self, db: sqlite3.Connection, session_id: str, count: int) -> int:
+        """Return the ordinal of the ``count``-th last event, 0 where there are fewer."""
+        session = self.session(db, session_id)
+        if count == 0:
+            return session.cursors.event + 1
+        row = db.execute(_FROM_END, (session.sid, session.cursors.floor, bounded(count - 1))).fetchone()
+        return 0 if row is None else int(row[0])
 
     def ordinal_before(self, db: sqlite3.Connection, session_id: str, moment: int) -> int:
         """Return the highest ordinal that was logged before a moment, 0 where there is none."""

@@ -15,6 +15,7 @@ from sessionstream.hydration.rules import (
     check_claim,
     check_error_records,
     check_events,
+    check_from_end,
     check_moment,
     check_prune,
     check_record,
@@ -224,6 +225,11 @@ class SQLiteStore:
         check_moment(session_id, moment)
         before = rows.microseconds(moment)
         return await self._ask(partial(self._reading.ordinal_before, session_id=session_id, moment=before))
+
+    async def ordinal_from_end(self, session_id: str, count: int, /) -> int:
+        """Return the ordinal of the ``count``-th last event, 0 where there are fewer."""
+        check_from_end(session_id, count)
+        return await self._ask(partial(self._reading.ordinal_from_end, session_id=session_id, count=count))
 
     async def delete_session(self, session_id: str, /, *, expected: Cursors | None = None) -> None:
         """Forget all of a session but its event cursor."""

@@ -194,6 +194,21 @@ class RetentionContract(ContractBase):
         await store.delete_session("session")
         assert await store.ordinal_before("session", moments[-1]) == 0
 
+    @on_fresh_store
+    async def test_the_ordinals_at_the_end(self, store: HydrationStore) -> None:
+        writer = await eventful(store)
+        ordinals = [event.ordinal for event in writer.events]
+        found = [await store.ordinal_from_end("session", count) for count in range(len(ordinals) + 2)]
+        assert found == [writer.event + 1, *reversed(ordinals), 0]
+        await store.prune("session", before=10)
+        found = [await store.ordinal_from_end("session", count) for count in range(4)]
+        assert found == [12, 11, 10, 0]
+        assert await store.ordinal_from_end("nobody", 1) == 0
+        assert await store.ordinal_from_end("session", 2**70) == 0
+        for wrong, error in ((-1, ValueError), (1.5, TypeError), (True, TypeError), ("1", TypeError)):
+            with pytest.raises(error):
+                await store.ordinal_from_end("session", wrong)  # type: ignore[arg-type]
+
     @pytest.mark.parametrize(
         ("session_id", "moment", "error"),
         [
