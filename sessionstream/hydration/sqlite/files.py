@@ -21,6 +21,7 @@ BUSY_SECONDS: Final = 5.0
 """How long the writer waits for another process's transaction before it gives up."""
 
 _MINIMUM: Final = (3, 24)
+_BUSY: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _CHECKPOINT_PAGES: Final = 4000  # 16 MiB of log: the busy pages are copied to the file once for many commits
 _CACHE_KIB: Final = 16_000
 
@@ -155,8 +156,8 @@ class Database:
         while not mode:
             try:
                 mode = db.execute("PRAGMA journal_mode = WAL").fetchone()[0]
-            except sqlite3.OperationalError:
-                if time.monotonic() > deadline:
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF not in _BUSY or time.monotonic() > deadline:
                     raise
                 time.sleep(0.01)
         if mode != "wal":
