@@ -16,6 +16,8 @@ BAD = """from google.protobuf.struct_pb2 import Struct
 from sessionstream import SchemaRegistry
 SchemaRegistry().register_event("Moved", Struct)
 """
+# What pip says of a requirement that no registry it can reach has in any version.
+UNREACHABLE = "(from versions: none)"
 GOOD = "print('nothing is registered here')\n"
 
 
@@ -49,7 +51,12 @@ def test_the_hook_works_in_an_environment_of_its_own(root: Path, tmp_path: Path)
     (sample / "other.py").write_text(GOOD, "utf-8")
     git(sample, "add", ".")
     command = ("pre_commit", "try-repo", str(root), "sessionstream-lint", "--all-files", "--verbose")
-    printed = environment.run(*command, cwd=sample, status=1)
+    printed = environment.run(*command, cwd=sample)
+    if UNREACHABLE in printed:
+        pytest.skip(
+            "no package registry can be reached, so pre-commit could not make an environment: NOTHING WAS TESTED"
+        )
+    assert "Failed" in printed, printed
     assert "schemas.py:3:42: SST001 event 'Moved'" in printed
     (sample / "schemas.py").write_text(GOOD, "utf-8")
     git(sample, "add", ".")
