@@ -95,6 +95,8 @@ def bound_names(tree: ast.Module) -> list[str]:
                 methods.add(arg)
             case _:
                 pass
+    if "*" in imported:  # what a wildcard brings is not the file's to name, though it may bind the same names as well
+        imported |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id[0].isupper()}
     used = {word for node in ast.walk(tree) if isinstance(node, ast.Constant) for word in _words(node.value)}
     return [name for name in found if name not in imported | methods | used and not name.startswith("__")]
 
