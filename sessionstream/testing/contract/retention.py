@@ -212,7 +212,7 @@ class RetentionContract(ContractBase):
     @pytest.mark.parametrize(
         ("session_id", "moment", "error"),
         [
-            (5, datetime.now(UTC), TypeError),
+            (5, datetime(2026, 1, 1, tzinfo=UTC), TypeError),
             ("session", 5, TypeError),
             ("session", None, TypeError),
             ("session", datetime(2026, 1, 1), ValueError),
