@@ -32,7 +32,7 @@ demo: $(STAMP) ## lint a sample app, stream a chat, kill the process, carry on (
 	@$(BIN)/python -m sessionstream.examples.chatdemo demo --prompt "$$SESSIONSTREAM_PROMPT"
 
 test: $(STAMP) ## every test (a few minutes)
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --dist worksteal
 
 torture: $(STAMP) ## the properties, searched for hours instead of seconds
 	@HYPOTHESIS_PROFILE=torture $(BIN)/python -m pytest -m "torture or not torture" --timeout=0 \

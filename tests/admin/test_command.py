@@ -18,6 +18,12 @@ SCRIPT = Path(sysconfig.get_path("scripts")) / "sessionstream"
 MODULE = [sys.executable, "-W", "error", "-m", "sessionstream"]
 
 
+@pytest.fixture(autouse=True)
+def no_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs the tests may have said how wide a terminal is."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 def ran(*command: object, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [str(each) for each in command],
