@@ -81,9 +81,9 @@ def _timeline(db: sqlite3.Connection, job: _Job) -> bool:
     if _removed(db, "entity_versions", "timeline", job.number) == PIECE:
         return False
     done = db.execute(
-        "DELETE FROM entities WHERE timeline = ?1 AND (kind, id) IN "
-        "(SELECT kind, id FROM entities WHERE timeline = ?1 LIMIT ?2)",
-        (job.number, PIECE),
+        "DELETE FROM entities WHERE timeline = ? AND (kind, id) IN "
+        "(SELECT kind, id FROM entities WHERE timeline = ? LIMIT ?)",
+        (job.number, job.number, PIECE),
     )
     if done.rowcount == PIECE:
         return False
@@ -124,7 +124,7 @@ def _versions(db: sqlite3.Connection, job: _Job) -> bool:
     ).fetchall()
     for kind, entity_id in entities:
         which = (job.number, kind, entity_id, job.below)
-        left -= 1 + db.execute(_DELETE_PAST, (*which, left)).rowcount
+        left -= 1 + db.execute(_DELETE_PAST, (*which, job.below, left)).rowcount
         if left <= 0:
             break
         db.execute(_DELETE_TOMBSTONE, which)
@@ -134,8 +134,8 @@ def _versions(db: sqlite3.Connection, job: _Job) -> bool:
 
 
 _DELETE_PAST: Final = """DELETE FROM entity_versions WHERE rowid IN (
-    SELECT rowid FROM entity_versions WHERE timeline = ?1 AND kind = ?2 AND id = ?3 AND changed <= ?4
-    AND (superseded <= ?4 OR tombstone) ORDER BY changed LIMIT ?5)"""
+    SELECT rowid FROM entity_versions WHERE timeline = ? AND kind = ? AND id = ? AND changed <= ?
+    AND (superseded <= ? OR tombstone) ORDER BY changed LIMIT ?)"""
 _DELETE_TOMBSTONE: Final = """DELETE FROM entities
     WHERE timeline = ? AND kind = ? AND id = ? AND tombstone AND changed <= ?"""
 _SWEEP: Final[dict[str, Callable[[sqlite3.Connection, _Job], bool]]] = {
