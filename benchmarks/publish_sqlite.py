@@ -3,9 +3,10 @@
     python -m benchmarks.publish_sqlite
 
 One session, one event after the other: a bare loop hands each transaction to a writer thread and awaits it, another
-executes it on its own thread, which an event loop cannot afford. A hundred sessions at once: a bare loop executes the
-same statements on its own thread, fifty events in a transaction. ``synchronous="normal"``, both projections. The same
-commits handed to the store without a hub show which part of it is the store's.
+executes it on its own thread, which an event loop cannot afford. A hundred sessions at once: a bare loop executes, on
+its own thread, fifty events in a transaction, with the statements that the store needs for one event alone.
+``synchronous="normal"``, both projections. The same commits handed to the store without a hub show which part of it
+is the store's.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pathlib import Path
 from benchmarks.figures import Figure, best, report
 from benchmarks.publish_memory import CHUNK, new_schemas, timeline_projection, ui_projection
 from benchmarks.sqlite_loops import Recording, Transaction, by_thread, directly
-from sessionstream import Commit, Event, Hub, SQLiteStore, TimelineEntity
+from sessionstream import Commit, Event, Hub, SchemaRegistry, SQLiteStore, TimelineEntity
 from sessionstream.examples.chatdemo.v1.chat_pb2 import ChatMessageEntity, TokensDeltaEvent
 from sessionstream.hydration.sqlite.files import Database
 from sessionstream.hydration.sqlite.store import Opening
@@ -43,26 +44,44 @@ class Scratch:
         return self._directory / f"{self._number}.db"
 
 
-async def _publish(scratch: Scratch, sessions: int, recording: Recording | None = None) -> float:
+def _hub(schemas: SchemaRegistry, store: SQLiteStore) -> Hub:
+    hub = Hub(schemas, store=store, fanout=lambda session_id, ordinal, events: None)
+    hub.register_ui_projection(ui_projection)
+    hub.register_timeline_projection(timeline_projection)
+    return hub
+
+
+async def _publish_to(hub: Hub, session: str, number: int) -> None:
+    await hub.publish(Event("Delta", TokensDeltaEvent(message_id=f"m{number % 100}", chunk=CHUNK), session))
+
+
+async def _publish(scratch: Scratch, sessions: int) -> float:
     """Publish the events, spread over the sessions, each session one after the other; return seconds."""
-    database = Database(str(scratch.file()))
-    if recording is not None:
-        database = Database(database.path, factory=recording.connections())
     schemas = new_schemas()
-    async with Opening(database, schemas) as store:
-        hub = Hub(schemas, store=store, fanout=lambda session_id, ordinal, events: None)
-        hub.register_ui_projection(ui_projection)
-        hub.register_timeline_projection(timeline_projection)
+    async with SQLiteStore.open(scratch.file(), schemas) as store:
+        hub = _hub(schemas, store)
 
         async def one(session: str) -> None:
             for number in range(EVENTS // sessions):
-                delta = TokensDeltaEvent(message_id=f"m{number % 100}", chunk=CHUNK)
-                await hub.publish(Event("Delta", delta, session))
+                await _publish_to(hub, session, number)
 
         await store.cursors("s0")  # the file is open, and so is the reader's connection
         start = time.perf_counter()
         await asyncio.gather(*(one(f"s{session}") for session in range(sessions)))
         return time.perf_counter() - start
+
+
+async def _record(scratch: Scratch, sessions: int) -> list[Transaction]:
+    """Publish the same events one by one; return what the store executed for each."""
+    recording, schemas = Recording(), new_schemas()
+    async with Opening(Database(str(scratch.file()), factory=recording.connections()), schemas) as store:
+        hub = _hub(schemas, store)
+        recording.changes.clear()  # of opening the file
+        for number in range(EVENTS // sessions):
+            for session in range(sessions):
+                await _publish_to(hub, f"s{session}", number)
+    assert len(recording.changes) == EVENTS
+    return recording.changes
 
 
 async def _commit(scratch: Scratch, sessions: int) -> float:
@@ -80,13 +99,6 @@ async def _commit(scratch: Scratch, sessions: int) -> float:
                 outcomes.append(store.commit(Commit(event.session_id, event, (entity,), ordinal - 1, ordinal)))
         await asyncio.gather(*outcomes)
         return time.perf_counter() - start
-
-
-async def _record(scratch: Scratch, sessions: int) -> list[Transaction]:
-    recording = Recording()
-    await _publish(scratch, sessions, recording)
-    assert len(recording.changes) == EVENTS
-    return recording.changes
 
 
 async def _directly(scratch: Scratch, changes: list[Transaction], at_once: int) -> float:

@@ -21,11 +21,11 @@ from sessionstream.hydration.sqlite.files import Database
 Statement: TypeAlias = tuple[str, Sequence[Any]]
 Transaction: TypeAlias = list[Statement]
 
-_FRAME = ("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE", "PRAGMA")
+_FRAME = ("BEGIN", "COMMIT", "PRAGMA")
 
 
 class Recording:
-    """What the writer of a store executed, one list of statements for each change, without what frames them."""
+    """What the writer of a store executed, one list of statements for each transaction, without what frames them."""
 
     def __init__(self) -> None:
         self.changes: list[Transaction] = []
@@ -37,7 +37,7 @@ class Recording:
         class Connection(sqlite3.Connection):
             def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
                 if "writer" in threading.current_thread().name:
-                    if sql.startswith("SAVEPOINT"):
+                    if sql.startswith("BEGIN"):
                         changes.append([])
                     elif changes and not sql.startswith(_FRAME):
                         changes[-1].append((sql, parameters))

@@ -208,7 +208,7 @@ async def test_every_other_change_is_all_or_nothing(
         hit += fault.fired
         if fault.at < 10**9 and not fault.fired:
             break
-    assert 4 <= hit < 200
+    assert 3 <= hit < 200  # BEGIN, one statement, COMMIT
     assert told == sorted(told)
     assert any(told) == (change in SWEPT)
 

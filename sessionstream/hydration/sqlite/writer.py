@@ -1,4 +1,4 @@
-"""The writer thread: whatever waits at a moment goes into one transaction, each change in its own savepoint.
+"""The writer thread: whatever waits at a moment goes into one transaction, and each change is all or nothing.
 
 Calling ``submit`` hands a change over; it is carried out whether or not anybody still waits for it. Outcomes
 return with one ``call_soon_threadsafe`` per transaction and event loop.
@@ -22,6 +22,14 @@ from sessionstream.hydration.sqlite.writes import Writing
 
 GROUP_LIMIT: Final = 500
 """Changes in one transaction: more would only make the first of them wait for the last."""
+
+
+class _Torn(Exception):  # internal: never leaves the thread
+    """A change failed after it had written something, so that the transaction cannot go on."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
 
 
 class _Change:
@@ -176,7 +184,7 @@ class Writer:
         except StoreLost as error:
             for change in group:
                 change.result, change.error = None, error
-        except sqlite3.Error as error:
+        except (sqlite3.Error, _Torn) as error:
             self._roll_back()
             if len(group) == 1:
                 group[0].result, group[0].error = None, self._explain(error)
@@ -187,23 +195,22 @@ class Writer:
                 self._carry_out([change])
 
     def _transact(self, writing: Writing, group: Sequence[_Change]) -> None:
-        """Carry out a group in the transaction that has begun; a change that fails has its error and no effect.
+        """Carry out a group in the transaction that has begun; a change that is refused has its error and no effect.
+
+        A change refuses before it writes anything, as a rule, and then the others go on.
 
         Raises:
-            sqlite3.Error: nothing of the group is true.
+            sqlite3.Error, _Torn: nothing of the group may become true, because of half a change, or of the commit.
         """
         db = writing.db
         for change in group:
-            db.execute("SAVEPOINT change")
+            before = db.total_changes
             try:
                 change.result = change.run(writing)
             except Exception as error:
-                if not db.in_transaction:  # SQLite has rolled back more than the change
-                    raise sqlite3.OperationalError(str(error)) from error
-                db.execute("ROLLBACK TO change")
-                writing.types.rolled_back()
+                if not db.in_transaction or db.total_changes != before:
+                    raise _Torn(error) from error
                 change.error = self._explain(error)
-            db.execute("RELEASE change")
         db.execute("COMMIT")
         writing.types.committed()
 
@@ -220,6 +227,8 @@ class Writer:
 
     def _explain(self, error: Exception) -> Exception:
         """Return the error the caller gets: our own as they are, SQLite's as a StoreError."""
+        if isinstance(error, _Torn):
+            return self._explain(error.cause)
         if isinstance(error, sqlite3.Error | OverflowError | UnicodeError):
             failure = self._database.failure(error)
             failure.__cause__ = error

@@ -1,6 +1,7 @@
 """What each change of a session does to the file, as functions that run inside the writer's transaction.
 
-Each is all or nothing because the writer wraps it in a savepoint or a transaction; none begins or ends one.
+None begins or ends a transaction: the writer does, and it undoes the transaction of a change that fails half-way. One
+that refuses does so before it writes anything, so that the changes beside it can go on.
 """
 
 from __future__ import annotations
