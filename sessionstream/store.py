@@ -14,6 +14,8 @@ from datetime import datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Protocol
 
+from sessionstream.fast_init import fast_init
+
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from sessionstream.types import Event, Snapshot, TimelineEntity
 
 
+@fast_init
 @dataclass(frozen=True, slots=True)
 class Cursors:
     """Where a session stands.
@@ -71,6 +74,7 @@ class StoredTimeline:
     since: int | None = None
 
 
+@fast_init
 @dataclass(frozen=True, slots=True)
 class Commit:
     """One step of one session. Nobody changes its payloads any more, so a store may keep them as they are.

@@ -11,6 +11,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from sessionstream.errors import InvalidIdError
+from sessionstream.fast_init import fast_init
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
 
+@fast_init
 @dataclass(frozen=True, slots=True)
 class Command:
     """What somebody asks a session to do. (Reference: Core types, CommandHandler.)"""
@@ -27,6 +29,7 @@ class Command:
     session_id: str
 
 
+@fast_init
 @dataclass(frozen=True, slots=True)
 class Event:
     """What happened: the canonical record that everything else is derived from. (Reference: Event.)
@@ -43,6 +46,7 @@ class Event:
     event_id: str = ""
 
 
+@fast_init
 @dataclass(frozen=True, slots=True)
 class UIEvent:
     """What live clients are told about an event. (Reference: UIEvent.)"""
@@ -51,6 +55,7 @@ class UIEvent:
     payload: Message
 
 
+@fast_init
 @dataclass(frozen=True, slots=True)
 class TimelineEntity:
     """One durable thing on a session's timeline, known by ``(kind, id)``. (Reference: TimelineEntity.)
@@ -78,6 +83,7 @@ class TimelineEntity:
             raise ValueError(f"timeline entity {self.kind!r} {self.id!r} has no payload: only a tombstone may lack one")
 
 
+@fast_init
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """The timeline of one session at one ordinal. (Reference: Ordinal semantics.)
@@ -96,6 +102,7 @@ class Snapshot:
     epoch: int = field(default=0, compare=False)
 
 
+@fast_init
 @dataclass(frozen=True, slots=True)
 class Session:
     """A session as handlers and projections see it.
