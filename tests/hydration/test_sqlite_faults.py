@@ -267,20 +267,24 @@ async def test_nobody_waits_for_a_writer_that_died(tmp_path: Path, monkeypatch: 
     deaths: list[threading.ExceptHookArgs] = []
     monkeypatch.setattr(threading, "excepthook", deaths.append)
 
-    def dies(_: object) -> None:
-        raise GeneratorExit  # nothing that a change may raise
-
     async with SQLiteStore.open(tmp_path / "x.db", REGISTRY) as store:
-        release = threading.Event()
-        outcomes = [
-            store._writer.submit(partial(waiting, release)),
-            store._writer.submit(dies),
-            store.commit(SessionWriter(store).step(put("a"))),
-        ]
+        entered, release = threading.Event(), threading.Event()
+
+        def dies(_: object) -> None:
+            entered.set()
+            release.wait(30)
+            raise GeneratorExit  # nothing that a change may raise
+
+        begun = [store._writer.submit(dies)]
+        await asyncio.to_thread(entered.wait, 30)
+        step = SessionWriter(store).step(put("a"))
+        begun.append(store.commit(step))
+        await asyncio.sleep(0)  # passed on, while the writer is busy with the first
+        gathered = store.commit(step)  # not even that, when the writer dies
         release.set()
-        results = await asyncio.gather(*outcomes, return_exceptions=True)
-        assert all(isinstance(result, StoreError) for result in results[1:])
+        store._writer._thread.join(30)
+        results = await asyncio.gather(*begun, gathered, return_exceptions=True)
+        assert all(isinstance(result, StoreError) for result in results)
         with pytest.raises(StoreError):
             await store.commit(SessionWriter(store).step(put("a")))
-        await asyncio.to_thread(store._writer._thread.join, 10)
     assert [death.exc_type for death in deaths] == [GeneratorExit]

@@ -248,6 +248,17 @@ async def test_what_was_handed_over_is_finished_before_closing(path: Path) -> No
         assert len(await again.sessions()) == 20
 
 
+async def test_what_one_round_of_the_loop_has_gathered_is_finished_before_closing(path: Path) -> None:
+    async with SQLiteStore.open(path, REGISTRY) as store:
+        gate = await Gate.shut(store)
+        outcomes = [store.commit(SessionWriter(store, name).step(put("a"))) for name in ("one", "two")]
+        store._writer.stop()  # within the same round
+        gate.open()
+        await asyncio.gather(*outcomes, gate.passed)
+    async with SQLiteStore.open(path, REGISTRY) as store:
+        assert [(await store.cursors(name)).event for name in ("one", "two")] == [1, 1]
+
+
 async def test_a_closed_store_leaves_no_thread(path: Path) -> None:
     before = threading.active_count()
     async with SQLiteStore.open(path, REGISTRY) as store:

@@ -77,6 +77,8 @@ class Writer:
         self._queue: SimpleQueue[_Change | None] = SimpleQueue()
         self._lock = Lock()
         self._stopped = False
+        self._idle = False  # whether the thread waits for something to do
+        self._gathered: dict[asyncio.AbstractEventLoop, list[_Change]] = {}
         self._writing: Writing | None = None  # of the thread alone
         self._thread = Thread(target=self._main, name=f"sessionstream writer {database.path}", daemon=True)
         self._thread.start()
@@ -89,10 +91,18 @@ class Writer:
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
+        change = _Change(run, future, loop)
         with self._lock:
             if self._stopped:
                 raise StoreClosed(self._database.path)
-            self._queue.put(_Change(run, future, loop))
+            if self._idle:
+                self._idle = False
+                self._queue.put(change)
+            elif loop in self._gathered:
+                self._gathered[loop].append(change)
+            else:
+                self._gathered[loop] = [change]
+                loop.call_soon(self._pass_on, loop)
         return future
 
     def stop(self) -> None:
@@ -100,7 +110,22 @@ class Writer:
         with self._lock:
             if not self._stopped:
                 self._stopped = True
+                for loop in list(self._gathered):
+                    self._enqueue(loop)
                 self._queue.put(None)
+
+    def _pass_on(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Give the thread what one round of an event loop has gathered.
+
+        While the loop is busy the two would only fight for the interpreter's lock, and every small group would be a
+        transaction: so the thread, unless it is idle, gets the whole round at once.
+        """
+        with self._lock:
+            self._enqueue(loop)
+
+    def _enqueue(self, loop: asyncio.AbstractEventLoop) -> None:
+        for change in self._gathered.pop(loop, ()):
+            self._queue.put(change)
 
     def _main(self) -> None:
         try:
@@ -134,7 +159,9 @@ class Writer:
 
     def _run_group(self) -> bool:
         """Carry out what waits; return whether more may come."""
+        self._idle = self._queue.empty()  # a guess, at worst of a moment ago: it only decides how a change comes here
         first = self._queue.get()
+        self._idle = False
         if first is None:
             return False
         group, ending = [first], False
@@ -158,12 +185,14 @@ class Writer:
         """Take nothing more, and leave nobody waiting; there is a rest only if the thread dies of a bug."""
         with self._lock:
             self._stopped = True
-            rest = []
+            rest = [change for gathered in self._gathered.values() for change in gathered]
+            self._gathered.clear()
             while not self._queue.empty():
                 change = self._queue.get()
                 if change is not None:
-                    change.error = StoreClosed(self._database.path)
                     rest.append(change)
+            for change in rest:
+                change.error = StoreClosed(self._database.path)
         _deliver(rest)
 
     def _carry_out(self, group: Sequence[_Change]) -> None:
