@@ -4,22 +4,41 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sessionstream.admin import documents
 from sessionstream.admin.app import Replay
 from sessionstream.admin.outcome import Answer
-from sessionstream.admin.payloads import Payload
-from sessionstream.admin.questions import Excerpt, SessionState, Timeline
+from sessionstream.admin.payloads import Payload, Payloads
 from sessionstream.admin.rehearsal import Difference, Rehearsal, Side
 from sessionstream.admin.repair import Pruning
 from sessionstream.admin.tables import Table
 from sessionstream.hub import ReplayReport
+from sessionstream.hydration.sqlite import StoredEvent, StoredSession, StoredSnapshot
 from sessionstream.observe import ErrorRecord
 
 
-def listed(file: str, states: Sequence[SessionState]) -> Answer:
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """Some events of a session.
+
+    Attributes:
+        cursor: of its timeline; later events wait.
+        more: whether there are more events above them.
+    """
+
+    events: Sequence[StoredEvent]
+    cursor: int
+    more: bool
+
+    def applies(self, event: StoredEvent) -> bool:
+        """Whether the timeline reflects an event."""
+        return event.ordinal <= self.cursor
+
+
+def listed(file: str, states: Sequence[StoredSession]) -> Answer:
     """Answer which sessions there are."""
     rows = [
         (
@@ -41,24 +60,25 @@ def listed(file: str, states: Sequence[SessionState]) -> Answer:
 
 def inspected(
     file: str,
-    state: SessionState | None,
-    timeline: Timeline | None,
+    state: StoredSession | None,
+    timeline: StoredSnapshot | None,
     events: Excerpt | None,
     errors: Sequence[ErrorRecord] | None,
 ) -> Answer:
     """Answer what one session holds, or the errors of all of them; None is what was not asked for."""
+    payloads = Payloads()
     document: dict[str, Any] = {"file": file}
     blocks: list[str | Table] = []
     if state is not None:
         document["session"] = documents.session(state)
         blocks.append(_headline(state))
     if timeline is not None:
-        document["timeline"] = documents.timeline(timeline)
-        blocks.append(_timeline(timeline))
+        document["timeline"] = documents.timeline(timeline, payloads)
+        blocks.append(_timeline(timeline, payloads))
     if events is not None:
-        document["events"] = [documents.event(each) for each in events.events]
+        document["events"] = [documents.event(each, events.applies(each), payloads) for each in events.events]
         document["moreEvents"] = events.more
-        blocks.append(_events(events))
+        blocks.append(_events(events, payloads))
         if events.more:
             blocks.append(f"there are more: --after {events.events[-1].ordinal}, or a higher --limit")
     if errors is not None:
@@ -119,7 +139,7 @@ def _replay(file: str, which: Replay, report: ReplayReport, *, dry_run: bool) ->
     }
 
 
-def _headline(state: SessionState) -> str:
+def _headline(state: StoredSession) -> str:
     cursors = state.cursors
     held = f"held, {_count(state.waiting, 'event')} waiting" if cursors.held else "not held"
     lines = [
@@ -131,9 +151,15 @@ def _headline(state: SessionState) -> str:
     return "\n".join(lines)
 
 
-def _timeline(found: Timeline) -> Table:
+def _timeline(found: StoredSnapshot, payloads: Payloads) -> Table:
     rows = [
-        (each.kind, each.id, str(each.created), str(each.changed), _message(each.payload), _payload(each.payload))
+        (
+            each.kind,
+            each.id,
+            str(each.created_ordinal),
+            str(each.last_event_ordinal),
+            *_shown(payloads.read(each.payload)),
+        )
         for each in found.entities
     ]
     return Table(
@@ -141,16 +167,15 @@ def _timeline(found: Timeline) -> Table:
     )
 
 
-def _events(found: Excerpt) -> Table:
+def _events(found: Excerpt, payloads: Payloads) -> Table:
     rows = [
         (
             str(each.ordinal),
             each.name,
             _moment(each.recorded_at),
-            "yes" if each.applied else "waiting",
+            "yes" if found.applies(each) else "waiting",
             each.event_id,
-            _message(each.payload),
-            _payload(each.payload),
+            *_shown(payloads.read(each.payload)),
         )
         for each in found.events
     ]
@@ -181,9 +206,9 @@ def _side(side: Side | None) -> str:
     return "-" if side is None else f"{side.created}-{side.changed} {_payload(side.payload)}"
 
 
-def _message(payload: Payload) -> str:
-    """Return the message's name without its package, which the JSON document has."""
-    return payload.type.rpartition(".")[2]
+def _shown(payload: Payload) -> tuple[str, str]:
+    """Return the message's name without its package, which the JSON document has, and what is in it."""
+    return payload.type.rpartition(".")[2], _payload(payload)
 
 
 def _payload(payload: Payload) -> str:

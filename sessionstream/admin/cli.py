@@ -12,18 +12,19 @@ import io
 import json
 import os
 import shutil
-import sqlite3
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Final
 
-from sessionstream.admin import answers, questions, rehearsal, repair
+from sessionstream.admin import answers, rehearsal, repair
+from sessionstream.admin.answers import Excerpt
 from sessionstream.admin.app import Replay, load
-from sessionstream.admin.file import look
+from sessionstream.admin.file import all_sessions, look, one_session
 from sessionstream.admin.outcome import FAILED, INTERRUPTED, OK, USAGE, Answer, Failed, Refused
 from sessionstream.admin.tables import rendered, shown
 from sessionstream.errors import SessionstreamError
+from sessionstream.hydration.sqlite import SQLiteFile
 
 LIMIT: Final = 100
 """Events or errors that are shown unless somebody asks for more."""
@@ -64,24 +65,25 @@ def _answer(options: argparse.Namespace) -> Answer:
 
 def _inspect(options: argparse.Namespace) -> Answer:
     _check_questions(options)
-    file, limit = options.file, options.limit
-    session_id: str | None = options.session
+    path, session_id = options.file, options.session
     if session_id is None and not options.errors:
-        return answers.listed(file, look(file, lambda db, _: questions.all_sessions(db)))
+        return answers.listed(path, look(path, all_sessions))
 
-    def question(db: sqlite3.Connection, schema: int) -> Answer:
+    def question(file: SQLiteFile) -> Answer:
         state = timeline = events = errors = None
         if session_id is not None:
-            state = questions.one_session(db, session_id)
+            state = one_session(file, session_id)
             if options.as_of is not None or not (options.events or options.errors):
-                timeline = questions.timeline(db, session_id, options.as_of)
+                timeline = file.timeline(session_id, as_of=options.as_of)
             if options.events:
-                events = questions.events(db, schema, session_id, options.after or 0, limit or LIMIT)
+                limit = options.limit or LIMIT
+                found = file.events(session_id, after=options.after or 0, limit=limit + 1)
+                events = Excerpt(found[:limit], state.cursors.timeline, len(found) > limit)
         if options.errors:
-            errors = questions.errors(db, session_id, limit or LIMIT)
-        return answers.inspected(file, state, timeline, events, errors)
+            errors = file.error_records(session_id, limit=options.limit or LIMIT)
+        return answers.inspected(path, state, timeline, events, errors)
 
-    return look(file, question)
+    return look(path, question)
 
 
 def _check_questions(options: argparse.Namespace) -> None:
@@ -95,7 +97,7 @@ def _check_questions(options: argparse.Namespace) -> None:
 
 def _replay(options: argparse.Namespace) -> Answer:
     which: Replay = "retry" if options.command == "retry" else "rebuild"
-    look(options.file, lambda db, _: questions.one_session(db, options.session))  # before any code of the app runs
+    look(options.file, lambda file: one_session(file, options.session))  # before any code of the app runs
     factory = load(options.app)
     if options.dry_run:
         found = asyncio.run(rehearsal.rehearse(options.file, options.session, factory, which))

@@ -6,13 +6,13 @@ import base64
 from datetime import datetime
 from typing import Any
 
-from sessionstream.admin.payloads import Payload
-from sessionstream.admin.questions import Entity, Logged, SessionState, Timeline
+from sessionstream.admin.payloads import Payload, Payloads
 from sessionstream.admin.rehearsal import Difference, Side
+from sessionstream.hydration.sqlite import StoredEntity, StoredEvent, StoredSession, StoredSnapshot
 from sessionstream.observe import ErrorRecord
 
 
-def session(state: SessionState) -> dict[str, Any]:
+def session(state: StoredSession) -> dict[str, Any]:
     """Return where a session stands."""
     cursors = state.cursors
     return {
@@ -28,24 +28,24 @@ def session(state: SessionState) -> dict[str, Any]:
     }
 
 
-def timeline(found: Timeline) -> dict[str, Any]:
+def timeline(found: StoredSnapshot, payloads: Payloads) -> dict[str, Any]:
     """Return a timeline with its entities."""
     return {
         "snapshotOrdinal": str(found.ordinal),
         "epoch": str(found.epoch),
-        "entities": [_entity(each) for each in found.entities],
+        "entities": [_entity(each, payloads) for each in found.entities],
     }
 
 
-def event(found: Logged) -> dict[str, Any]:
-    """Return an event of the log."""
+def event(found: StoredEvent, applied: bool, payloads: Payloads) -> dict[str, Any]:
+    """Return an event of the log; one that is not ``applied`` waits."""
     return {
         "ordinal": str(found.ordinal),
         "eventId": found.event_id,
         "name": found.name,
         "recordedAt": _moment(found.recorded_at),
-        "applied": found.applied,
-        **payload(found.payload),
+        "applied": applied,
+        **payload(payloads.read(found.payload)),
     }
 
 
@@ -86,13 +86,13 @@ def _side(side: Side | None) -> dict[str, Any] | None:
     return {"createdOrdinal": str(side.created), "lastEventOrdinal": str(side.changed), **payload(side.payload)}
 
 
-def _entity(found: Entity) -> dict[str, Any]:
+def _entity(found: StoredEntity, payloads: Payloads) -> dict[str, Any]:
     return {
         "kind": found.kind,
         "id": found.id,
-        "createdOrdinal": str(found.created),
-        "lastEventOrdinal": str(found.changed),
-        **payload(found.payload),
+        "createdOrdinal": str(found.created_ordinal),
+        "lastEventOrdinal": str(found.last_event_ordinal),
+        **payload(payloads.read(found.payload)),
     }
 
 

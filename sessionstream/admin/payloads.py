@@ -6,7 +6,6 @@ was before and after it got another field, and a pool holds a file but once.
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,8 @@ from sessionstream.errors import words
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
+
+    from sessionstream.hydration.sqlite import PayloadType, StoredPayload
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,54 +37,75 @@ class Payload:
     unreadable: str = ""
 
 
+class UnreadablePayload(Exception):
+    """The file's own schema does not make a message of a payload."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Type:
-    name: str
     message: type[Message] | None
     pool: descriptor_pool.DescriptorPool | None
     unreadable: str = ""
 
 
 class Payloads:
-    """The payload types of one file, each looked up when it is first met."""
+    """The payload types of one file, each made into a class when it is first met."""
 
     def __init__(self) -> None:
-        self._types: dict[int, _Type] = {}
+        self._types: dict[PayloadType, _Type] = {}
 
-    def read(self, db: sqlite3.Connection, number: int, data: bytes) -> Payload:
-        """Return the payload that was stored as the type of this number; whatever is wrong with it is in there."""
-        known = self._types.get(number)
-        if known is None:
-            known = self._types[number] = _load(db, number)
+    def message(self, payload: StoredPayload) -> Message:
+        """Return a payload as a message of the very schema it was written with.
+
+        Raises:
+            UnreadablePayload: the schema is missing or damaged, or the bytes are no such message.
+        """
+        known = self._type(payload.type)
         if known.message is None:
-            return Payload(known.name, len(data), None, known.unreadable)
+            raise UnreadablePayload(known.unreadable)
         try:
-            message = known.message.FromString(data)
+            return known.message.FromString(payload.data)
         except DecodeError as error:
-            return Payload(known.name, len(data), None, words(error))
-        return readable(message, len(data), known.pool)
+            raise UnreadablePayload(words(error)) from error
+
+    def read(self, payload: StoredPayload) -> Payload:
+        """Return a payload for people; whatever is wrong with it is in there."""
+        name, size = payload.type.name or f"type {payload.type.number}", len(payload.data)
+        try:
+            message = self.message(payload)
+        except UnreadablePayload as error:
+            return Payload(name, size, None, str(error))
+        return _readable(message, size, self._type(payload.type).pool)
+
+    def _type(self, kind: PayloadType) -> _Type:
+        known = self._types.get(kind)
+        if known is None:
+            known = self._types[kind] = _load(kind)
+        return known
 
 
-def readable(message: Message, size: int | None = None, pool: descriptor_pool.DescriptorPool | None = None) -> Payload:
-    """Return a message as a payload; ``pool`` is where the types of ``Any`` fields are looked up."""
+def readable(message: Message) -> Payload:
+    """Return a message of the app for people."""
+    return _readable(message, message.ByteSize(), None)
+
+
+def _readable(message: Message, size: int, pool: descriptor_pool.DescriptorPool | None) -> Payload:
+    """Return a message for people; the types of its ``Any`` fields are looked up in the pool."""
     name = message.DESCRIPTOR.full_name
-    size = message.ByteSize() if size is None else size
     try:
         return Payload(name, size, json_format.MessageToDict(message, descriptor_pool=pool))
     except (json_format.Error, ValueError, TypeError, RecursionError) as error:  # no JSON for it: an unknown Any, say
         return Payload(name, size, None, words(error))
 
 
-def _load(db: sqlite3.Connection, number: int) -> _Type:
-    row = db.execute("SELECT name, descriptors FROM payload_types WHERE type = ?", (number,)).fetchone()
-    if row is None:
-        return _Type(f"type {number}", None, None, "the file does not say what that is")
-    name, descriptors = row
+def _load(kind: PayloadType) -> _Type:
+    if not kind.name:
+        return _Type(None, None, "the file does not say what that is")
     pool = descriptor_pool.DescriptorPool()
     try:
-        for file in descriptor_pb2.FileDescriptorSet.FromString(descriptors).file:
+        for file in descriptor_pb2.FileDescriptorSet.FromString(kind.descriptors).file:
             pool.Add(file)
-        message = message_factory.GetMessageClass(pool.FindMessageTypeByName(name))
+        message = message_factory.GetMessageClass(pool.FindMessageTypeByName(kind.name))
     except (DecodeError, KeyError, TypeError, ValueError) as error:
-        return _Type(name, None, None, f"its schema cannot be read: {words(error)}")
-    return _Type(name, message, pool)
+        return _Type(None, None, f"its schema cannot be read: {words(error)}")
+    return _Type(message, pool)

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from sessionstream.admin.app import AppSchemas, Factory, Replay, carry_out, hub_on
-from sessionstream.admin.file import look
-from sessionstream.admin.payloads import Payload, readable
-from sessionstream.admin.questions import one_session
-from sessionstream.errors import HistoryPruned, UnknownSchemaError
+from sessionstream.admin.file import look, one_session
+from sessionstream.admin.outcome import Failed
+from sessionstream.admin.payloads import Payload, Payloads, UnreadablePayload, readable
+from sessionstream.errors import HistoryPruned
 from sessionstream.hub import ReplayReport
 from sessionstream.hydration.memory import MemoryStore
-from sessionstream.hydration.sqlite.reads import Reading
-from sessionstream.hydration.sqlite.types import ReadTypes
-from sessionstream.store import Commit, StoredTimeline, TimelineReplacement, UnreadableEntity
+from sessionstream.hydration.sqlite import SQLiteFile
+from sessionstream.store import Commit, Cursors, StoredTimeline, TimelineReplacement, UnreadableEntity
+from sessionstream.types import Event, TimelineEntity
 
-if TYPE_CHECKING:
-    from sessionstream.types import Event, TimelineEntity
-
-_Known: TypeAlias = "TimelineEntity | UnreadableEntity"
+_Known: TypeAlias = TimelineEntity | UnreadableEntity
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +51,12 @@ class Rehearsal:
 async def rehearse(path: str, session_id: str, factory: Factory, replay: Replay) -> Rehearsal:
     """Retry or rebuild a copy of the session, which fans nothing out, and compare the timelines.
 
-    The copy is held in memory, the file is only read.
+    The copy is held in memory, the file is only read. Its payloads are made with the file's own schemas, so that the
+    app meets what it cannot read where it would meet it in the file.
 
     Raises:
         Refused: the file or the app cannot be used.
-        Failed: the file has no such session.
+        Failed: the file has no such session, or holds a payload that not even its own schemas make readable.
         HistoryPruned: it cannot be rebuilt, because its first events are gone.
         SessionstreamError: what the retry or the rebuild would raise.
     """
@@ -69,11 +66,13 @@ async def rehearse(path: str, session_id: str, factory: Factory, replay: Replay)
         hub = await hub_on(memory, schemas, factory)
         try:
             hub.set_fanout(None)
-            before, events = look(path, lambda db, _: _state(db, session_id, schemas, replay))
-            if replay == "retry" and not events:
-                return Rehearsal(ReplayReport(session_id, 0, before.cursors.timeline, before.cursors.epoch), ())
-            await _fill(memory, session_id, before, events)
-            report = await carry_out(hub, session_id, replay, events[-1].ordinal if events else 0)
+            copy = look(path, lambda file: _copied(file, session_id, replay))
+            if not copy.events:
+                cursors = copy.cursors
+                return Rehearsal(ReplayReport(session_id, 0, cursors.event, cursors.epoch), ())
+            await copy.put_into(memory)
+            before = await memory.timeline(session_id)
+            report = await carry_out(hub, session_id, replay, copy.events[-1].ordinal)
             after = await memory.timeline(session_id)
         finally:
             await hub.shutdown()
@@ -82,32 +81,54 @@ async def rehearse(path: str, session_id: str, factory: Factory, replay: Replay)
     return Rehearsal(report, _differences(before, after))
 
 
-def _state(
-    db: sqlite3.Connection, session_id: str, schemas: AppSchemas, replay: Replay
-) -> tuple[StoredTimeline, list[Event]]:
-    """Return the timeline and the events that would be applied to it, or to an empty one."""
-    cursors = one_session(db, session_id).cursors
-    reading = Reading(schemas, ReadTypes(), cursors.epoch)
-    timeline = reading.timeline(db, session_id, None)
-    if replay == "rebuild":
-        if cursors.floor:
-            raise HistoryPruned(session_id, 0, cursors.floor)
-        return timeline, reading.events(db, session_id, 0, None)
-    for entity in timeline.unreadable:
-        raise UnknownSchemaError("timeline entity", entity.kind, payload_type=entity.payload_type)
-    return timeline, reading.events(db, session_id, cursors.timeline, None)
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    """What of a session is copied.
+
+    Attributes:
+        entities: its timeline.
+        events: those that would be applied to it, or to an empty one.
+    """
+
+    session_id: str
+    cursors: Cursors
+    entities: Sequence[TimelineEntity]
+    events: Sequence[Event]
+
+    async def put_into(self, memory: MemoryStore) -> None:
+        """Log the events as such that wait, and put the timeline beside them."""
+        ordinal = 0
+        for event in self.events:
+            await memory.commit(Commit(self.session_id, event, (), ordinal, timeline_cursor=0, expected_timeline=0))
+            ordinal = event.ordinal
+        expected = await memory.cursors(self.session_id)
+        replacement = TimelineReplacement(self.session_id, self.entities, self.cursors.timeline, expected)
+        await memory.replace_timeline(replacement)
 
 
-async def _fill(memory: MemoryStore, session_id: str, before: StoredTimeline, events: Sequence[Event]) -> None:
-    """Log the events as such that wait, on top of what the timeline is where they do not begin at the first."""
-    ordinal = 0
-    for event in events:
-        await memory.commit(Commit(session_id, event, (), ordinal, timeline_cursor=0, expected_timeline=0))
-        ordinal = event.ordinal
-    cursor = before.cursors.timeline
-    if events and events[0].ordinal > cursor:
-        expected = await memory.cursors(session_id)
-        await memory.replace_timeline(TimelineReplacement(session_id, before.entities, cursor, expected))
+def _copied(file: SQLiteFile, session_id: str, replay: Replay) -> _Copy:
+    cursors, payloads = one_session(file, session_id).cursors, Payloads()
+    if replay == "rebuild" and cursors.floor:
+        raise HistoryPruned(session_id, 0, cursors.floor)
+    after = 0 if replay == "rebuild" else cursors.timeline
+    try:
+        entities = [
+            TimelineEntity(
+                each.kind,
+                each.id,
+                payloads.message(each.payload),
+                each.created_ordinal,
+                each.last_event_ordinal,
+            )
+            for each in file.timeline(session_id).entities
+        ]
+        events = [
+            Event(each.name, payloads.message(each.payload), session_id, each.ordinal, each.event_id)
+            for each in file.events(session_id, after=after)
+        ]
+    except UnreadablePayload as error:
+        raise Failed(f"session {session_id!r} has a payload that cannot be copied: {error}") from error
+    return _Copy(session_id, cursors, entities, events)
 
 
 def _differences(before: StoredTimeline, after: StoredTimeline) -> list[Difference]:

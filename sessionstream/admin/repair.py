@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from sessionstream.admin.app import AppSchemas, Factory, Replay, carry_out, hub_on
-from sessionstream.admin.file import look
+from sessionstream.admin.file import look, one_session
 from sessionstream.admin.outcome import Refused
-from sessionstream.admin.questions import one_session
 from sessionstream.errors import StoreError
-from sessionstream.hydration.sqlite import SQLiteStore
-from sessionstream.hydration.sqlite.rows import bounded
-from sessionstream.hydration.sqlite.writes import stored
+from sessionstream.hydration.sqlite import SQLiteFile, SQLiteStore
 
 if TYPE_CHECKING:
     from sessionstream.hub import ReplayReport
@@ -46,7 +42,7 @@ async def replay(path: str, session_id: str, factory: Factory, which: Replay) ->
         Failed: the file has no such session, or something of the app failed that is no projection.
         SessionstreamError: as ``Hub.retry_timeline`` and ``Hub.rebuild_timeline``.
     """
-    seen = look(path, lambda db, _: one_session(db, session_id)).cursors
+    seen = look(path, lambda file: one_session(file, session_id)).cursors
 
     async def work(store: SQLiteStore, schemas: AppSchemas) -> ReplayReport:
         hub = await hub_on(store, schemas, factory)
@@ -68,16 +64,11 @@ def plan_pruning(path: str, session_id: str, before: int | None, keep_events: in
         Failed: the file has no such session.
     """
 
-    def question(db: sqlite3.Connection, _version: int) -> Pruning:
-        cursors = one_session(db, session_id).cursors
-        session = stored(db, session_id)
-        sid = 0 if session is None else session.sid
-        wanted = _first_kept(db, sid, cursors.event, keep_events or 0) if before is None else bounded(before)
+    def question(file: SQLiteFile) -> Pruning:
+        cursors = one_session(file, session_id).cursors
+        wanted = file.ordinal_from_end(session_id, keep_events or 0) if before is None else before
         floor = max(min(wanted, cursors.timeline), cursors.floor)
-        forgotten = db.execute(
-            "SELECT count(*) FROM events WHERE sid = ? AND ordinal >= ? AND ordinal < ?", (sid, cursors.floor, floor)
-        ).fetchone()[0]
-        return Pruning(session_id, cursors.floor, floor, forgotten)
+        return Pruning(session_id, cursors.floor, floor, file.count_events(session_id, below=floor))
 
     return look(path, question)
 
@@ -95,16 +86,6 @@ async def prune(path: str, plan: Pruning) -> None:
 
     if plan.new_floor > plan.floor:
         await _with_store(path, work)
-
-
-def _first_kept(db: sqlite3.Connection, sid: int, event_cursor: int, keep: int) -> int:
-    """Return the ordinal of the last event but ``keep - 1``; ordinals that a bus gave have gaps."""
-    if keep == 0:
-        return event_cursor + 1
-    found = db.execute(
-        "SELECT ordinal FROM events WHERE sid = ? ORDER BY ordinal DESC LIMIT 1 OFFSET ?", (sid, bounded(keep - 1))
-    ).fetchone()
-    return 0 if found is None else int(found[0])
 
 
 async def _with_store(path: str, work: Callable[[SQLiteStore, AppSchemas], Awaitable[T]]) -> T:

@@ -98,6 +98,13 @@ def make_without_entities(store: HydrationStore) -> Hub:
     return Hub(schemas, store=store)
 
 
+def make_without_events(store: HydrationStore) -> Hub:
+    """A later version, which has forgotten the event that waits."""
+    schemas = SchemaRegistry()
+    schemas.register_timeline_entity("Text", ChatMessageEntity)
+    return Hub(schemas, store=store)
+
+
 def make_without_metadata(store: HydrationStore) -> Hub:
     def missing(session_id: str) -> object:
         raise LookupError("no metadata")

@@ -23,6 +23,7 @@ from sessionstream import (
     TimelineEntity,
 )
 from sessionstream.admin.file import look
+from sessionstream.hydration.sqlite import SQLiteFile
 from tests.hub.support import registry, said
 
 from .app import app_on, with_store, write
@@ -356,11 +357,13 @@ def test_the_log_that_a_killed_process_left_is_read_and_kept(run: Run, file: Pat
 def test_a_file_that_is_opened_meanwhile_is_asked_again(file: Path) -> None:
     asked: list[object] = []
 
-    def question(db: sqlite3.Connection, version: int) -> int:
+    def question(opened: SQLiteFile) -> int:
         if not asked:
             write(file, "d")
-        asked.append(version)
-        return int(db.execute("SELECT event_cursor FROM sessions WHERE session_id = 's'").fetchone()[0])
+        asked.append(opened.version)
+        session = opened.session("s")
+        assert session is not None
+        return session.cursors.event
 
     assert look(str(file), question) == 4
     assert len(asked) == 2

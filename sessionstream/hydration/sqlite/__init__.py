@@ -2,9 +2,27 @@
 
 ``store`` is the asyncio face, ``writer`` the thread that groups commits into transactions, ``writes`` what one
 commit does, ``reader`` and ``reads`` the questions, ``rows`` and ``types`` the encoding of payloads, ``files``,
-``schema`` and ``failures`` the file itself.
+``schema`` and ``failures`` the file itself. ``file`` is for tools that look into a file without the app's schemas.
 """
 
+from sessionstream.hydration.sqlite.file import (
+    PayloadType,
+    SQLiteFile,
+    StoredEntity,
+    StoredEvent,
+    StoredPayload,
+    StoredSession,
+    StoredSnapshot,
+)
 from sessionstream.hydration.sqlite.store import SQLiteStore
 
-__all__ = ["SQLiteStore"]
+__all__ = [
+    "SQLiteStore",
+    "SQLiteFile",
+    "PayloadType",
+    "StoredEntity",
+    "StoredEvent",
+    "StoredPayload",
+    "StoredSession",
+    "StoredSnapshot",
+]

@@ -7,13 +7,16 @@ import os
 import sqlite3
 import stat
 import time
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, TypeAlias, get_args
+from typing import Final, Literal, TypeAlias, TypeVar, get_args
 
 from sessionstream.errors import StoreError
 from sessionstream.hydration.sqlite import failures, schema
+
+T = TypeVar("T")
 
 Synchronous: TypeAlias = Literal["normal", "full"]
 
@@ -24,6 +27,7 @@ _MINIMUM: Final = (3, 24)
 _BUSY: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _CHECKPOINT_PAGES: Final = 4000  # 16 MiB of log: the busy pages are copied to the file once for many commits
 _CACHE_KIB: Final = 16_000
+_LOOKS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +78,8 @@ class Database:
         try:
             self._check_place()
             if Path(self.path).exists():
-                self._look()
+                # One that is not ours, or is newer than we are, is refused before anything is done to it.
+                self.look(lambda db: schema.check_identity(db, self.path), settled=False)
             db = self._connect("rwc")
             try:
                 self._prepare(db)
@@ -118,21 +123,35 @@ class Database:
             # SQLite would open it all the same, for reading, and fail at the first commit.
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
-    def _look(self) -> None:
-        """Refuse a file that is not ours, or is newer than we are, and leave it and its directory as they are."""
-        for last in (False,) * 9 + (True,):
+    def look(self, question: Callable[[sqlite3.Connection], T], *, settled: bool) -> T:
+        """Answer a question from one state of the file, and leave it and its directory as they are.
+
+        A file that nobody has open is read as it lies there. One with a write-ahead log beside it is read through that
+        log, as every reader does, so that a writer and this do not wait for each other. The question may be asked
+        again where the file was changed meanwhile, so it must have no effects.
+
+        Args:
+            question: what it raises comes out.
+            settled: whether an answer counts only if the file was not changed meanwhile.
+
+        Raises:
+            StoreError: the file was changed during every attempt.
+        """
+        for last in (False,) * (_LOOKS - 1) + (True,):
             # Without a log beside it nobody has the file open, and SQLite need not create one to read it.
             quiet = not Path(f"{self.path}-wal").exists()
             before = self._trace()
             try:
                 with closing(self._connect("ro&immutable=1" if quiet else "ro")) as db, schema.one_state(db):
-                    schema.check_identity(db, self.path)
-            except (StoreError, sqlite3.Error):
-                # Another process may just have begun to fill it, and this have read the pages of several states.
+                    answer = question(db)
+            except Exception:
+                # Another process may just have begun to change it, and this have read the pages of several states.
                 if last or not quiet or self._trace() == before:
                     raise
             else:
-                return
+                if not settled or not quiet or self._trace() == before:
+                    return answer
+        raise StoreError(f"cannot read {self.path}: it is opened and closed all the time: try again")
 
     def _trace(self) -> tuple[object, ...]:
         """Return what shows that the file changed, or is open elsewhere."""

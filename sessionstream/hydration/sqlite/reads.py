@@ -34,7 +34,8 @@ _ERRORS: Final = """SELECT session_id, kind, ordinal, event_name, error, raw_mes
     FROM errors"""
 
 
-def _count(limit: int | None) -> int:
+def row_limit(limit: int | None) -> int:
+    """Return a LIMIT for SQLite, -1 for none."""
     return -1 if limit is None else bounded(limit)
 
 
@@ -95,7 +96,7 @@ class Reading:
         rows = db.execute(
             "SELECT ordinal, event_id, name, type, payload FROM events WHERE sid = ? AND ordinal > ? "
             "ORDER BY ordinal LIMIT ?",
-            (session.sid, bounded(max(after, session.cursors.floor - 1)), _count(limit)),
+            (session.sid, bounded(max(after, session.cursors.floor - 1)), row_limit(limit)),
         )
         decode, type_name = self.registry.decode, self.types.name
         events = []
@@ -159,14 +160,14 @@ class Reading:
 
 def sessions(db: sqlite3.Connection, after: str, limit: int | None) -> list[str]:
     """Return the ids of the sessions that hold anything, sorted as Python sorts them."""
-    return [row[0] for row in db.execute(_SESSIONS, {"after": after, "limit": _count(limit)})]
+    return [row[0] for row in db.execute(_SESSIONS, {"after": after, "limit": row_limit(limit)})]
 
 
 def error_records(db: sqlite3.Connection, session_id: str | None, limit: int | None) -> list[ErrorRecord]:
     """Return the last error records of one session, or of all, in the order they came."""
     rows: Iterable[tuple[Any, ...]]
     if session_id is None:
-        rows = db.execute(f"{_ERRORS} ORDER BY seq DESC LIMIT ?", (_count(limit),))
+        rows = db.execute(f"{_ERRORS} ORDER BY seq DESC LIMIT ?", (row_limit(limit),))
     else:
-        rows = db.execute(f"{_ERRORS} WHERE session_id = ? ORDER BY seq DESC LIMIT ?", (session_id, _count(limit)))
+        rows = db.execute(f"{_ERRORS} WHERE session_id = ? ORDER BY seq DESC LIMIT ?", (session_id, row_limit(limit)))
     return [error_record(row) for row in rows][::-1]

@@ -25,6 +25,7 @@ from sessionstream.hydration.rules import (
     check_text,
 )
 from sessionstream.hydration.sqlite import reads, rows, sweep, writes
+from sessionstream.hydration.sqlite.file import SQLiteFile, look
 from sessionstream.hydration.sqlite.files import Database, Synchronous
 from sessionstream.hydration.sqlite.reader import Reader
 from sessionstream.hydration.sqlite.reads import Reading
@@ -131,6 +132,25 @@ class SQLiteStore:
         """
         check_registry(registry)
         return Opening(Database.at(path, synchronous), registry)
+
+    @staticmethod
+    def look(path: str | os.PathLike[str], question: Callable[[SQLiteFile], T]) -> T:
+        """Answer a question from one state of a file, without opening it as a store: for operators' tools.
+
+        Nothing of the file and nothing beside it is created, changed or migrated, and no schemas are needed. Whoever
+        has the file open is not waited for. It is a plain function that reads a disk: call it from a thread where an
+        event loop runs.
+
+        Args:
+            path: of the file.
+            question: gets a ``SQLiteFile``, and returns the answer. What it raises comes out. It may be asked again
+                where the file was changed meanwhile, so it must have no effects.
+
+        Raises:
+            StoreError: there is no such file, or it cannot be read, is damaged, is no store's, or from a newer version.
+            TypeError: ``path`` is no path.
+        """
+        return look(path, question)
 
     @property
     def max_ordinal(self) -> int:

@@ -1,0 +1,257 @@
+"""One state of a SQLite file, asked without the app's schemas: for operators' tools.
+
+Payloads come out as the bytes that are stored, each with the schema it was written with.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final, TypeVar
+
+from sessionstream.errors import StoreError
+from sessionstream.hydration.rules import (
+    check_error_records,
+    check_events,
+    check_floor,
+    check_from_end,
+    check_number,
+    check_snapshot,
+    check_text,
+)
+from sessionstream.hydration.sqlite import reads, schema, versions
+from sessionstream.hydration.sqlite.files import Database
+from sessionstream.hydration.sqlite.reads import Reading
+from sessionstream.hydration.sqlite.rows import bounded
+from sessionstream.hydration.sqlite.types import ReadTypes
+from sessionstream.hydration.sqlite.writes import stored
+from sessionstream.observe import ErrorRecord
+from sessionstream.schema import SchemaRegistry
+from sessionstream.store import Cursors
+
+T = TypeVar("T")
+
+_TIMED: Final = 2
+"""The first schema version that knows when an event was logged."""
+
+_START: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class PayloadType:
+    """A message schema that something was written with.
+
+    Attributes:
+        number: what the file knows it by. The same message, before and after it got another field, has two.
+        name: full name of the message; empty where the file has lost it.
+        descriptors: a serialized FileDescriptorSet: the message's file and all it imports, dependencies first.
+    """
+
+    number: int
+    name: str
+    descriptors: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPayload:
+    """A payload as it is stored: protobuf binary, and what it is."""
+
+    type: PayloadType
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEntity:
+    """A live entity."""
+
+    kind: str
+    id: str
+    created_ordinal: int
+    last_event_ordinal: int
+    payload: StoredPayload
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSnapshot:
+    """A timeline as it was right after an event, in snapshot order."""
+
+    ordinal: int
+    epoch: int
+    entities: tuple[StoredEntity, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """An event; ``recorded_at`` is None in a file of schema 1, which does not know."""
+
+    ordinal: int
+    event_id: str
+    name: str
+    recorded_at: datetime | None
+    payload: StoredPayload
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSession:
+    """Where a session stands.
+
+    Attributes:
+        waiting: events in the log that the timeline does not reflect.
+        entities: live ones in the timeline.
+    """
+
+    id: str
+    cursors: Cursors
+    waiting: int
+    entities: int
+    last_error: ErrorRecord | None
+
+
+class SQLiteFile:
+    """One state of a file; it can be asked only within the question that ``SQLiteStore.look`` was given.
+
+    The arguments of its methods are checked as those of a store are.
+    """
+
+    def __init__(self, db: sqlite3.Connection, version: int) -> None:
+        """Not for callers: use ``SQLiteStore.look``."""
+        first_epoch = db.execute("SELECT value FROM meta WHERE key = 'first_epoch'").fetchone()[0]
+        self._db = db
+        self._version = version
+        self._reading = Reading(SchemaRegistry(), ReadTypes(), first_epoch)
+        self._types: dict[int, PayloadType] = {}
+
+    @property
+    def version(self) -> int:
+        """The schema version of the file, which may be an older one."""
+        return self._version
+
+    def sessions(self) -> list[str]:
+        """Return the ids of the sessions that hold events, keys or errors, sorted."""
+        return reads.sessions(self._db, "", None)
+
+    def session(self, session_id: str) -> StoredSession | None:
+        """Return where a session stands, None if the file does not know it."""
+        check_text("session_id", session_id)
+        db, session = self._db, self._reading.session(self._db, session_id)
+        last = reads.error_records(db, session_id, 1)
+        if stored(db, session_id) is None and not last and not self._has_claims(session_id):
+            return None
+        waiting = self.count_events(session_id, after=session.cursors.timeline)
+        entities = db.execute(
+            "SELECT count(*) FROM entities WHERE timeline = ? AND NOT tombstone", (session.timeline,)
+        ).fetchone()[0]
+        return StoredSession(session_id, session.cursors, waiting, entities, last[0] if last else None)
+
+    def timeline(self, session_id: str, *, as_of: int | None = None) -> StoredSnapshot:
+        """Return the timeline now, or right after an ordinal; beyond the cursor that means the cursor.
+
+        Raises:
+            HistoryPruned: the ordinal is below the floor.
+        """
+        check_snapshot(session_id, as_of, None)
+        session = self._reading.session(self._db, session_id)
+        check_floor(session_id, session.cursors.floor, as_of)
+        ordinal = session.cursors.timeline if as_of is None else min(as_of, session.cursors.timeline)
+        entities = [
+            StoredEntity(kind, entity_id, created, changed, self._payload(number, data))
+            for kind, entity_id, created, changed, _, number, data in versions.as_of(
+                self._db, session.timeline, ordinal
+            )
+        ]
+        entities.sort(key=lambda entity: (entity.created_ordinal, entity.last_event_ordinal, entity.kind, entity.id))
+        return StoredSnapshot(ordinal, session.cursors.epoch, tuple(entities))
+
+    def events(self, session_id: str, *, after: int = 0, limit: int | None = None) -> list[StoredEvent]:
+        """Return logged events above ``after`` that were not pruned, in order, at most ``limit``."""
+        check_events(session_id, after, limit)
+        session = self._reading.session(self._db, session_id)
+        time = "recorded_at" if self._version >= _TIMED else "NULL"
+        rows = self._db.execute(
+            f"SELECT ordinal, event_id, name, {time}, type, payload FROM events "  # noqa: S608 - one of two words
+            "WHERE sid = ? AND ordinal > ? ORDER BY ordinal LIMIT ?",
+            (session.sid, bounded(max(after, session.cursors.floor - 1)), reads.row_limit(limit)),
+        )
+        return [
+            StoredEvent(
+                ordinal,
+                event_id,
+                name,
+                None if recorded is None else _START + timedelta(microseconds=recorded),
+                self._payload(number, data),
+            )
+            for ordinal, event_id, name, recorded, number, data in rows
+        ]
+
+    def count_events(self, session_id: str, *, after: int = 0, below: int | None = None) -> int:
+        """Return how many events there are above ``after``, and below an ordinal, that were not pruned."""
+        check_events(session_id, after, None)
+        check_number("below", below, optional=True)
+        session = self._reading.session(self._db, session_id)
+        found = self._db.execute(
+            "SELECT count(*) FROM events WHERE sid = ? AND ordinal > ? AND ordinal <= ?",
+            (
+                session.sid,
+                bounded(max(after, session.cursors.floor - 1)),
+                session.cursors.event if below is None else bounded(below) - 1,
+            ),
+        )
+        return int(found.fetchone()[0])
+
+    def ordinal_from_end(self, session_id: str, count: int) -> int:
+        """Return the ordinal of the ``count``-th last event, 0 where there are fewer; pruned ones do not count."""
+        check_from_end(session_id, count)
+        return self._reading.ordinal_from_end(self._db, session_id, count)
+
+    def error_records(self, session_id: str | None = None, *, limit: int | None = None) -> list[ErrorRecord]:
+        """Return the last ``limit`` error records of one session, or of all, in the order they came."""
+        check_error_records(session_id, limit)
+        return reads.error_records(self._db, session_id, limit)
+
+    def _has_claims(self, session_id: str) -> bool:
+        query = "SELECT 1 FROM command_claims WHERE session_id = ?"
+        return self._db.execute(query, (session_id,)).fetchone() is not None
+
+    def _payload(self, number: int, data: bytes) -> StoredPayload:
+        found = self._types.get(number)
+        if found is None:
+            query = "SELECT name, descriptors FROM payload_types WHERE type = ?"
+            row = self._db.execute(query, (number,)).fetchone()
+            name, descriptors = row or ("", b"")
+            found = self._types[number] = PayloadType(number, name, descriptors)
+        return StoredPayload(found, data)
+
+
+def look(path: str | os.PathLike[str], question: Callable[[SQLiteFile], T]) -> T:
+    """Answer a question from one state of a file; see ``SQLiteStore.look``."""
+    database = Database.at(path)
+
+    def ask(db: sqlite3.Connection) -> T:
+        version = schema.check_identity(db, database.path)
+        if version == 0:
+            raise StoreError(f"{database.path} is an empty database: no store has written to it yet")
+        return question(SQLiteFile(db, version))
+
+    try:
+        _check_readable(database.path)
+        return database.look(ask, settled=True)
+    except (sqlite3.Error, OSError, UnicodeError) as error:
+        raise database.failure(error, "cannot read") from error
+
+
+def _check_readable(path: str) -> None:
+    try:
+        mode = Path(path).stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        raise StoreError(f"cannot read {path}: there is no such file") from None
+    if stat.S_ISDIR(mode):
+        raise StoreError(f"cannot read {path}: it is a directory, the store is a file")
+    if not stat.S_ISREG(mode):  # opening a pipe would wait for its other end
+        raise StoreError(f"cannot read {path}: it is no regular file")
+    if not os.access(path, os.R_OK, effective_ids=os.access in os.supports_effective_ids):
+        raise StoreError(f"cannot read {path}: the user of this process may not")
