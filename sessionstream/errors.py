@@ -406,14 +406,21 @@ class StoreLost(StoreError):
 
     Attributes:
         name: the store, for example the path of its file.
+        log: path of the write-ahead log, if that alone is lost: closing the store then saves what it was told before.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, log: str = "") -> None:
+        way_out = (
+            "close the store, which writes what is in it to its file, and open it again"
+            if log
+            else "close the store, put the file back or restore it from a backup, and open it again"
+        )
         super().__init__(
-            f"{name} was deleted, moved or replaced while the store was open, so nothing more can be kept in it: close "
-            f"the store, put the file back or restore it from a backup, and open it again"
+            f"{log or name} was deleted, moved or replaced while the store was open, so nothing more can be kept in "
+            f"it: {way_out}"
         )
         self.name = name
+        self.log = log
 
 
 class BusError(SessionstreamError):

@@ -94,6 +94,13 @@ async def test_below_the_floor_there_is_nothing(tmp_path: Path, written: Session
     assert SQLiteStore.look(tmp_path / "x.db", lambda file: file.count_events("session")) == 2
 
 
+async def test_a_link_to_a_file_in_use_shows_what_was_committed_just_now(tmp_path: Path) -> None:
+    (link := tmp_path / "link.db").symlink_to(tmp_path / "x.db")
+    async with SQLiteStore.open(tmp_path / "x.db", REGISTRY) as store:
+        await SessionWriter(store).log(put("a"))
+        assert SQLiteStore.look(link, lambda file: file.count_events("session")) == 1
+
+
 async def test_what_makes_no_sense_is_refused(tmp_path: Path, written: SessionWriter) -> None:
     def question(file: SQLiteFile) -> None:
         with pytest.raises(ValueError, match="never negative"):

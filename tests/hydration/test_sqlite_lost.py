@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import shutil
+import sqlite3
 import threading
 import warnings
 from collections.abc import Callable
@@ -12,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from sessionstream.errors import StoreLost
+from sessionstream.errors import StoreError, StoreLost
 from sessionstream.hydration.sqlite import SQLiteStore
 from sessionstream.hydration.sqlite.store import Opening
+from sessionstream.hydration.sqlite.writes import Writing
 from sessionstream.testing import SessionWriter, put, sample_registry
 
 REGISTRY = sample_registry()
@@ -92,6 +94,50 @@ async def refused(store: SQLiteStore, writer: SessionWriter) -> None:
     ):
         with pytest.raises(StoreLost):
             await call
+
+
+def log_of(path: Path) -> Path:
+    return Path(f"{path}-wal")
+
+
+@pytest.mark.parametrize("go", [delete, move, replace])
+async def test_a_log_that_is_gone_is_noticed_and_closing_saves_what_was_acknowledged(
+    path: Path, go: Callable[[Path], None]
+) -> None:
+    async with SQLiteStore.open(path, REGISTRY) as store:
+        writer = SessionWriter(store)
+        await writer.log(put("a"))
+        assert log_of(path).stat().st_size
+        go(log_of(path))
+        with pytest.raises(StoreLost, match=r"x\.db-wal was deleted.* close the store, which writes"):
+            await store.commit(writer.step(put("b")))
+        await refused(store, writer)
+    for each in path.parent.iterdir():
+        if each != path:
+            each.unlink()
+    async with SQLiteStore.open(path, REGISTRY) as store:
+        assert (await store.snapshot("session", as_of=1)).entities == writer.at(1)
+
+
+async def test_a_log_that_goes_with_the_last_connection_is_not_missed(path: Path) -> None:
+    """The writer gives a connection up that it cannot roll back; if no reader has one, SQLite removes the log."""
+    async with SQLiteStore.open(path, REGISTRY) as store:
+        writer = SessionWriter(store)
+        await writer.log(put("a"))
+        before = log_of(path).stat().st_ino
+
+        def broken(writing: Writing) -> None:
+            writing.db.close()
+            raise sqlite3.OperationalError("injected")
+
+        blocker = path.with_name("blocker")  # so that the number of the log is not used again
+        with pytest.raises(StoreError):
+            await store._writer.submit(broken)
+        assert not there(log_of(path))
+        blocker.touch()
+        await writer.log(put("b"))
+        assert (await store.snapshot("session")).entities == writer.at(2)
+        assert log_of(path).stat().st_ino != before
 
 
 async def test_a_file_that_was_put_back_is_opened_again(path: Path) -> None:

@@ -15,6 +15,7 @@ from typing import Final, Literal, TypeAlias, TypeVar, get_args
 
 from sessionstream.errors import StoreError
 from sessionstream.hydration.sqlite import failures, schema
+from sessionstream.hydration.sqlite.watch import log_of
 
 T = TypeVar("T")
 
@@ -139,7 +140,7 @@ class Database:
         """
         for last in (False,) * (_LOOKS - 1) + (True,):
             # Without a log beside it nobody has the file open, and SQLite need not create one to read it.
-            quiet = not Path(f"{self.path}-wal").exists()
+            quiet = not Path(log_of(self.path)).exists()
             before = self._trace()
             try:
                 with closing(self._connect("ro&immutable=1" if quiet else "ro")) as db, schema.one_state(db):
@@ -156,7 +157,7 @@ class Database:
     def _trace(self) -> tuple[object, ...]:
         """Return what shows that the file changed, or is open elsewhere."""
         status = Path(self.path).stat()
-        return status.st_ino, status.st_size, status.st_mtime_ns, Path(f"{self.path}-wal").exists()
+        return status.st_ino, status.st_size, status.st_mtime_ns, Path(log_of(self.path)).exists()
 
     def _connect(self, mode: str) -> sqlite3.Connection:
         return sqlite3.connect(

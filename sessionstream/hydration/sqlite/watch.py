@@ -1,8 +1,8 @@
-"""Notices that the file was deleted, moved or replaced while it is open.
+"""Notices that the file, or the write-ahead log beside it, was deleted, moved or replaced while it is open.
 
 The operating system lets SQLite go on writing to a file that has no name any more, and what is committed there is gone
-when the store is closed. So the name is looked at once for every transaction, before anything in it is
-acknowledged, and for every question.
+when the store is closed, or when the process dies. So the names are looked at once for every transaction, before
+anything in it is acknowledged, and for every question.
 """
 
 from __future__ import annotations
@@ -17,42 +17,65 @@ class Watch:
 
     def __init__(self, path: str) -> None:
         self._path = path
+        self._log_path = ""
         self._opened: tuple[int, int] | None = None
-        self._lost = False
+        self._log: tuple[int, int] | None = None
+        self._lost: StoreLost | None = None
 
     def begin(self) -> None:
         """Remember which file it is; the first time only, so that a file is not reopened as another.
+
+        And which log is beside it, each time: it is another where nobody had the file open meanwhile.
 
         Raises:
             StoreLost: it has become another file meanwhile.
         """
         if self._opened is None:
             self._opened = _identity(self._path)
+        self._log_path = log_of(self._path)
+        self._log = _identity(self._log_path)
         self.check()
 
+    def pause(self) -> None:
+        """Look for no log until the next beginning: the writer lets go of the file, and SQLite may remove it."""
+        self._log = None
+
     def check(self) -> None:
-        """Look whether it is still that file. Costs one question to the operating system.
+        """Look whether they are still those. Costs two questions to the operating system.
 
         Raises:
-            StoreLost: it is another one, or none, or has been.
+            StoreLost: one of them is another, or is not there, or has been.
         """
         self.refuse()
-        try:
-            self._lost = self._opened not in (None, _identity(self._path))
-        except (FileNotFoundError, NotADirectoryError):
-            self._lost = True
-        except OSError:  # that we may not look says nothing about the file
-            return
+        log = self._log
+        if self._opened is not None and _has_gone(self._path, self._opened):
+            self._lost = StoreLost(self._path)
+        elif log is not None and _has_gone(self._log_path, log) and log is self._log:
+            self._lost = StoreLost(self._path, log=self._log_path)
         self.refuse()
 
     def refuse(self) -> None:
         """Raise what was found before, without looking again.
 
         Raises:
-            StoreLost: it was another file, or none.
+            StoreLost: something was another, or not there.
         """
-        if self._lost:
-            raise StoreLost(self._path)
+        if self._lost is not None:
+            raise StoreLost(self._lost.name, log=self._lost.log)  # one of its own for each caller, with its traceback
+
+
+def log_of(path: str) -> str:
+    """Return the path of the write-ahead log: beside the file itself, where the path is a symbolic link to it."""
+    return f"{os.path.realpath(path)}-wal"
+
+
+def _has_gone(path: str, opened: tuple[int, int]) -> bool:
+    try:
+        return _identity(path) != opened
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:  # that we may not look says nothing about the file
+        return False
 
 
 def _identity(path: str) -> tuple[int, int]:

@@ -251,6 +251,7 @@ class Writer:
             if self._writing.db.in_transaction:
                 self._writing.db.execute("ROLLBACK")
         except sqlite3.Error:
+            self._watch.pause()
             self._writing.db.close()  # which rolls back as well; the next group begins with a new connection
             self._writing = None
 
