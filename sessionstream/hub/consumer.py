@@ -78,7 +78,7 @@ class Consumer:
         self._stopping.set()
         if self._subscription is not None and self._watching is not None:
             await self._subscription.close()
-            await self._watching
+            await asyncio.wait([self._watching])  # awaiting it itself would cancel it with whoever stops us
             self._subscription = None
 
     async def _watch(self, subscription: Subscription) -> None:
