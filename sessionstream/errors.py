@@ -97,11 +97,17 @@ class UnknownSchemaError(SchemaError):
 
     Attributes:
         payload_type: full name of the stored message, when the error came out of a store; else ``""``.
+        clash: how a registered message of that name differs from the stored one, which it cannot read; else ``""``.
     """
 
-    def __init__(self, family: str, name: str, *, payload_type: str = "") -> None:
+    def __init__(self, family: str, name: str, *, payload_type: str = "", clash: str = "") -> None:
         method = f"register_{family.replace(' ', '_')}"
-        if payload_type:
+        if clash:
+            message = (
+                f"{family} {name!r} is stored as another {payload_type} than the one that is registered: {clash}; give "
+                f"a field that has changed its type a new number, or the message a new name"
+            )
+        elif payload_type:
             message = (
                 f"{family} {name!r} is stored as {payload_type}, which this registry does not know: "
                 f"register it again with {method}({name!r}, …)"
@@ -110,6 +116,7 @@ class UnknownSchemaError(SchemaError):
             message = f"{family} {name!r} is not registered: call {method}({name!r}, …) first"
         super().__init__(message, family=family, name=name)
         self.payload_type = payload_type
+        self.clash = clash
 
 
 class DuplicateSchemaError(SchemaError):

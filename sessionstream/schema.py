@@ -326,6 +326,19 @@ class SchemaRegistry:
         except DecodeError as error:
             raise PayloadDecodeError(family, name, expected=payload_type, reason=str(error)) from error
 
+    def stored_as(self, payload_type: str) -> type[Message] | None:
+        """Return the class that stored payloads of this full name are read as, or None."""
+        return self._by_type.get(payload_type)
+
+    def unread(self, other: SchemaRegistry) -> tuple[Family, str] | None:
+        """Return an event or entity of another registry whose message this one does not read back as that, or None."""
+        stored: tuple[Family, ...] = ("event", "timeline entity")
+        for family in stored:
+            for name, message in other._families[family].items():
+                if self.stored_as(message.DESCRIPTOR.full_name) is not message:
+                    return family, name
+        return None
+
     def _names(self, family: Family) -> dict[str, type[Message]]:
         if family not in get_args(Family):  # which, unlike a dictionary, can be asked for anything
             raise ValueError(f"a family is 'command', 'event', 'ui event' or 'timeline entity', not {family!r}")

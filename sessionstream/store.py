@@ -49,13 +49,19 @@ class Cursors:
 
 @dataclass(frozen=True, slots=True)
 class UnreadableEntity:
-    """A live entity whose payload's message is registered no more, so that only its outside is known."""
+    """A live entity whose payload's message is registered no more, so that only its outside is known.
+
+    Attributes:
+        clash: how a registered message of that name differs from the stored one, which it cannot read; empty where
+            none is registered.
+    """
 
     kind: str
     id: str
     created_ordinal: int
     last_event_ordinal: int
     payload_type: str
+    clash: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +173,9 @@ class LoggedEvent:
 
 class HydrationStore(Protocol):
     """Keeps sessions. One store may serve several hubs, of several processes.
+
+    A store that decodes with a schema registry has it as its attribute ``registry``: a hub refuses a store whose
+    registry cannot read what the hub's own registry has.
 
     Payloads that come out are the caller's own copies. Reads see whole commits only, and every commit that was
     acknowledged before. Ids of sessions nobody has used are answered like empty sessions and leave no trace.

@@ -52,6 +52,14 @@ class AppSchemas(SchemaRegistry):
             raise StoreError(f"{family} {name!r} was asked for before the function of --app has returned its hub")
         return self._app.decode(family, name, payload_type, data)
 
+    def stored_as(self, payload_type: str) -> type[Message] | None:
+        """Return the class that the hub's own registry has under this full name."""
+        return None if self._app is None else self._app.stored_as(payload_type)
+
+    def unread(self, other: SchemaRegistry) -> tuple[Family, str] | None:
+        """Return None: the schemas of whatever hub is being made are about to be these."""
+        return None
+
 
 def load(place: str) -> Factory:
     """Import what ``module:function`` names; modules are also looked for in the working directory.

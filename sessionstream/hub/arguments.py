@@ -20,11 +20,12 @@ def check_arguments(
 
     Raises:
         TypeError: an argument is of another type.
-        ValueError: the capacity is negative.
+        ValueError: the capacity is negative, or the store's registry cannot read what ``schemas`` has.
     """
     _check_instance("schemas", SchemaRegistry, schemas)
     if store is not None:
         _check_port("store", HydrationStore, store, *_STORE)
+        _check_registry(schemas, getattr(store, "registry", None))
     if bus is not None:
         _check_port("bus", EventBus, bus, *_BUS)
     _check_instance("policies", ProjectionPolicies, policies)
@@ -34,6 +35,19 @@ def check_arguments(
         raise TypeError(f"cache_entities is a number of entities, not {capacity!r}")
     if capacity < 0:
         raise ValueError(f"cache_entities is a number of entities, which is never negative: {capacity}")
+
+
+def _check_registry(schemas: object, of_store: object) -> None:
+    """Refuse a store that would take events, and could not read them back as what was published."""
+    if not isinstance(schemas, SchemaRegistry) or not isinstance(of_store, SchemaRegistry) or schemas is of_store:
+        return
+    unread = of_store.unread(schemas)
+    if unread is not None:
+        family, name = unread
+        raise ValueError(
+            f"the store was opened with another registry than schemas, which does not have the message of {family} "
+            f"{name!r}: open the store with the registry that the hub is made with"
+        )
 
 
 def _check_instance(name: str, cls: type, value: object) -> None:

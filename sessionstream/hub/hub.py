@@ -66,7 +66,8 @@ class Hub:
     Raises:
         TypeError: an argument is of another type, or the fan-out or an observer is async: they are told, never
             awaited.
-        ValueError: ``cache_entities`` is negative.
+        ValueError: ``cache_entities`` is negative, or the store was opened with a registry that lacks the message of an
+            event or entity of ``schemas``.
 
     Of several reasons to refuse a call, a wrong argument comes first, then HubClosed, then LaneReentryError, and what
     the session or the store says last.

@@ -154,4 +154,4 @@ class View:
 
 
 def _vanished(entity: UnreadableEntity) -> UnknownSchemaError:
-    return UnknownSchemaError("timeline entity", entity.kind, payload_type=entity.payload_type)
+    return UnknownSchemaError("timeline entity", entity.kind, payload_type=entity.payload_type, clash=entity.clash)

@@ -172,6 +172,11 @@ class MemoryStore:
         self._closed = False
 
     @property
+    def registry(self) -> SchemaRegistry:
+        """What payloads are decoded with."""
+        return self._registry
+
+    @property
     def max_ordinal(self) -> int:
         """The highest ordinal there is."""
         return MAX_ORDINAL

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import threading
+from collections.abc import Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from typing import Any
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-from sessionstream.errors import EventConflict, OrdinalConflict, StoreClosed, StoreError
+from sessionstream.errors import EventConflict, OrdinalConflict, StoreClosed, StoreError, UnknownSchemaError
 from sessionstream.hydration.sqlite import SQLiteStore
 from sessionstream.hydration.sqlite.files import Database
 from sessionstream.hydration.sqlite.store import Opening
@@ -390,3 +392,27 @@ async def test_pruning_removes_the_rows_it_can(path: Path) -> None:
     assert rows(path, "SELECT count(*) FROM events WHERE length(digest) = 32") == [(6,)]
     versions = rows(path, "SELECT id, changed FROM entity_versions ORDER BY id, changed")
     assert versions == [("a", 7), ("a", 8), ("a", 9), ("b", 8), ("b", 9)]
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        lambda store: store.events("session"),
+        lambda store: store.snapshot("session"),
+        lambda store: store.snapshot("session", as_of=2),
+        lambda store: store.snapshot("session", since=0),
+    ],
+)
+async def test_an_error_that_is_kept_keeps_no_connection_open(
+    tmp_path: Path, question: Callable[[SQLiteStore], Awaitable[object]]
+) -> None:
+    """A statement that was not read to its end would: its read transaction, and so the whole log, would stay."""
+    async with SQLiteStore.open(tmp_path / "x.db", REGISTRY) as store:
+        writer = SessionWriter(store)
+        for number in range(4):
+            await writer.log(put("a", str(number)), put("b", str(number)))
+    async with SQLiteStore.open(tmp_path / "x.db", SchemaRegistry()) as store:
+        with pytest.raises(UnknownSchemaError) as raised:
+            await question(store)
+    assert await asyncio.to_thread(os.listdir, tmp_path) == ["x.db"]
+    assert raised.value.__traceback__ is not None

@@ -176,7 +176,7 @@ class SQLiteFile:
             f"SELECT ordinal, event_id, name, {time}, type, payload FROM events "  # noqa: S608 - one of two words
             "WHERE sid = ? AND ordinal > ? ORDER BY ordinal LIMIT ?",
             (session.sid, bounded(max(after, session.cursors.floor - 1)), reads.row_limit(limit)),
-        )
+        ).fetchall()
         return [
             StoredEvent(
                 ordinal,

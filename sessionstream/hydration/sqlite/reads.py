@@ -1,11 +1,15 @@
-"""The questions a store answers, as functions that run inside a reader's transaction."""
+"""The questions a store answers, as functions that run inside a reader's transaction.
+
+Rows are fetched before any of them is decoded: the frames of an error that somebody keeps would keep a statement that
+was not read to its end, and that its connection, its read transaction, and all of the log from there on.
+"""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sessionstream.errors import SchemaError, UnknownSchemaError
 from sessionstream.hydration.rules import check_floor, known_since
@@ -14,9 +18,12 @@ from sessionstream.hydration.sqlite.rows import bounded, error_record
 from sessionstream.hydration.sqlite.types import ReadTypes
 from sessionstream.hydration.sqlite.writes import Stored, stored
 from sessionstream.observe import ErrorRecord
-from sessionstream.schema import SchemaRegistry
+from sessionstream.schema import Family, SchemaRegistry
 from sessionstream.store import Cursors, LoggedEvent, StoredTimeline, UnreadableEntity, stored_digest
 from sessionstream.types import Event, Snapshot, TimelineEntity, in_snapshot_order
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
 
 _STATE: Final = "SELECT kind, id, created, changed, tombstone, type, payload FROM"
 _NOW: Final = f"{_STATE} entities WHERE timeline = ? AND NOT tombstone"
@@ -83,7 +90,7 @@ class Reading:
                 entities.append(self._entity(db, row))
             except UnknownSchemaError as error:
                 kind, entity_id, created, changed = row[:4]
-                unreadable.append(UnreadableEntity(kind, entity_id, created, changed, error.payload_type))
+                unreadable.append(UnreadableEntity(kind, entity_id, created, changed, error.payload_type, error.clash))
         return StoredTimeline(session.cursors, entities, unreadable, since)
 
     def events(self, db: sqlite3.Connection, session_id: str, after: int, limit: int | None) -> list[Event]:
@@ -97,12 +104,11 @@ class Reading:
             "SELECT ordinal, event_id, name, type, payload FROM events WHERE sid = ? AND ordinal > ? "
             "ORDER BY ordinal LIMIT ?",
             (session.sid, bounded(max(after, session.cursors.floor - 1)), row_limit(limit)),
-        )
-        decode, type_name = self.registry.decode, self.types.name
+        ).fetchall()
         events = []
         for ordinal, event_id, name, number, payload in rows:
             try:
-                message = decode("event", name, type_name(db, number), payload)
+                message = self._decode(db, "event", name, number, payload)
             except SchemaError as error:
                 error.ordinal = ordinal
                 raise
@@ -144,18 +150,24 @@ class Reading:
         ordinal, name, number, payload, digest = row
         return LoggedEvent(ordinal, digest or stored_digest(name, self.types.name(db, number), payload))
 
-    def _present(self, db: sqlite3.Connection, session: Stored, since: int | None) -> sqlite3.Cursor:
+    def _present(self, db: sqlite3.Connection, session: Stored, since: int | None) -> list[tuple[Any, ...]]:
         """Return the rows of the timeline as it is, or those that changed since an ordinal."""
         if since is None:
-            return db.execute(_NOW, (session.timeline,))
-        return db.execute(_SINCE, (session.timeline, bounded(since)))
+            return db.execute(_NOW, (session.timeline,)).fetchall()
+        return db.execute(_SINCE, (session.timeline, bounded(since))).fetchall()
 
     def _entity(self, db: sqlite3.Connection, row: tuple[Any, ...]) -> TimelineEntity:
         kind, entity_id, created, changed, tombstone, number, data = row
         payload = None
         if not tombstone:
-            payload = self.registry.decode("timeline entity", kind, self.types.name(db, number), data)
+            payload = self._decode(db, "timeline entity", kind, number, data)
         return TimelineEntity(kind, entity_id, payload, created, changed, bool(tombstone))
+
+    def _decode(self, db: sqlite3.Connection, family: Family, name: str, number: int, data: bytes) -> Message:
+        payload_type, clash = self.types.compared(db, number, self.registry)
+        if clash:
+            raise UnknownSchemaError(family, name, payload_type=payload_type, clash=clash)
+        return self.registry.decode(family, name, payload_type, data)
 
 
 def sessions(db: sqlite3.Connection, after: str, limit: int | None) -> list[str]:

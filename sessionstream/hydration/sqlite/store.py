@@ -153,6 +153,11 @@ class SQLiteStore:
         return look(path, question)
 
     @property
+    def registry(self) -> SchemaRegistry:
+        """What payloads are decoded with."""
+        return self._reading.registry
+
+    @property
     def max_ordinal(self) -> int:
         """The highest integer of SQLite."""
         return rows.MAX_STORED

@@ -12,9 +12,13 @@ from typing import TYPE_CHECKING
 
 from google.protobuf import descriptor_pb2
 
+from sessionstream.hydration.shapes import clash
+
 if TYPE_CHECKING:
     from google.protobuf.descriptor import FileDescriptor
     from google.protobuf.message import Message
+
+    from sessionstream.schema import SchemaRegistry
 
 
 def descriptor_set(message: type[Message]) -> bytes:
@@ -69,13 +73,28 @@ class ReadTypes:
 
     def __init__(self) -> None:
         self._names: dict[int, str] = {}
+        self._compared: dict[int, tuple[str, str]] = {}
 
     def name(self, db: sqlite3.Connection, number: int) -> str:
         """Return the full name of the message with this number."""
         name = self._names.get(number)
         if name is None:
-            row = db.execute("SELECT name FROM payload_types WHERE type = ?", (number,)).fetchone()
-            if row is None:
-                raise sqlite3.DatabaseError(f"payload type {number} is missing from the file")
-            name = self._names[number] = str(row[0])
+            name = self._names[number] = self._row(db, number)[0]
         return name
+
+    def compared(self, db: sqlite3.Connection, number: int, registry: SchemaRegistry) -> tuple[str, str]:
+        """Return the full name of the message, and what of it the registered one of that name would misread."""
+        found = self._compared.get(number)
+        if found is None:
+            name, descriptors = self._row(db, number)
+            message = registry.stored_as(name)
+            if message is None:  # not yet, or not any more
+                return name, ""
+            found = self._compared[number] = name, clash(name, descriptors, descriptor_set(message))
+        return found
+
+    def _row(self, db: sqlite3.Connection, number: int) -> tuple[str, bytes]:
+        row = db.execute("SELECT name, descriptors FROM payload_types WHERE type = ?", (number,)).fetchone()
+        if row is None:
+            raise sqlite3.DatabaseError(f"payload type {number} is missing from the file")
+        return str(row[0]), bytes(row[1])

@@ -62,7 +62,7 @@ def as_of(db: sqlite3.Connection, timeline: int, ordinal: int) -> Iterator[tuple
 
     Costs a look-up for each entity that has changed since, however often it has, and at most KEYFRAME deltas.
     """
-    for row in db.execute(_AS_OF, {"timeline": timeline, "ordinal": ordinal}):
+    for row in db.execute(_AS_OF, {"timeline": timeline, "ordinal": ordinal}).fetchall():
         state, encoding = row[:-1], row[-1]
         if encoding == DELTA:
             kind, entity_id, _, changed, _, _, steps = state
