@@ -10,7 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import pytest
 
@@ -27,14 +27,17 @@ from sessionstream.types import TimelineEntity
 
 REGISTRY = sample_registry()
 
-Damage = Literal["before", "after", "lost"]
+Damage = Literal["before", "after", "lost", "interrupted", "full"]
+DAMAGES = get_args(Damage)
 
 
 @dataclass
 class Fault:
     """Fails one statement of the writer, the ``at``-th after it was armed.
 
-    Before it is executed, after it was, or so that SQLite rolls the whole transaction back.
+    Before it is executed, after it was, or so that SQLite rolls the whole transaction back: by raising. Or by SQLite
+    itself: it is interrupted at the first step of the statement, or cannot have another page, if the statement needs
+    one.
     """
 
     damage: Damage
@@ -42,6 +45,11 @@ class Fault:
     armed: bool = False
     seen: list[str] = field(default_factory=list)
     fired: bool = False
+
+    @property
+    def words(self) -> str:
+        """What an error says that comes of it."""
+        return {"interrupted": "interrupted", "full": "full"}.get(self.damage, "injected")
 
     def connections(self) -> type[sqlite3.Connection]:
         fault = self
@@ -62,6 +70,18 @@ class Fault:
         if len(self.seen) - 1 != self.at:
             return execute()
         self.fired, self.armed = True, False
+        if self.damage == "interrupted":
+            db.set_progress_handler(lambda: 1, 1)
+            try:
+                return execute()
+            finally:
+                db.set_progress_handler(None, 1)
+        if self.damage == "full":
+            sqlite3.Connection.execute(db, "PRAGMA max_page_count = 1").fetchone()  # as many as there are
+            try:
+                return execute()
+            finally:
+                sqlite3.Connection.execute(db, "PRAGMA max_page_count = 1000000").fetchone()
         if self.damage == "after" and sql != "COMMIT":  # after that, it would be true
             execute()
         if self.damage == "lost" and db.in_transaction:
@@ -84,14 +104,14 @@ def faults(damage: Damage, count: int = 60) -> list[Fault]:
     return [Fault(damage, at) for at in range(count)]
 
 
-@pytest.mark.parametrize("damage", ["before", "after", "lost"])
+@pytest.mark.parametrize("damage", DAMAGES)
 async def test_commits_of_a_group_are_each_all_or_nothing(tmp_path: Path, damage: Damage) -> None:
     hit = 0
     for fault in faults(damage):
         path = tmp_path / f"{fault.at}.db"
         async with Opening(Database(str(path), factory=fault.connections()), REGISTRY) as store:
             writers = await prepare(store)
-            steps = [writer.step(put("a", "next"), put("c", "next"), drop("b")) for writer in writers]
+            steps = [writer.step(put("a", "next"), put("c", "n" * 9_000), drop("b")) for writer in writers]
             release = threading.Event()
             gate = store._writer.submit(partial(waiting, release))
 
@@ -108,7 +128,7 @@ async def test_commits_of_a_group_are_each_all_or_nothing(tmp_path: Path, damage
                     writer.remember(step)
                 else:
                     assert isinstance(result, StoreError)
-                    assert "injected" in str(result)
+                    assert fault.words in str(result)
                 await matches(store, writer)
                 await writer.log(put("d", "afterwards"))
                 await matches(store, writer)
@@ -174,7 +194,7 @@ def rows(path: Path, query: str) -> list[tuple[Any, ...]]:
         return db.execute(query).fetchall()
 
 
-@pytest.mark.parametrize("damage", ["before", "after", "lost"])
+@pytest.mark.parametrize("damage", [each for each in DAMAGES if each != "full"])  # little of this needs a page
 @pytest.mark.parametrize("change", CHANGES)
 async def test_every_other_change_is_all_or_nothing(
     tmp_path: Path, change: str, damage: Damage, monkeypatch: pytest.MonkeyPatch
