@@ -15,8 +15,7 @@ from typing import Any, Literal, get_args
 import pytest
 
 from sessionstream.errors import StoreError
-from sessionstream.hydration.sqlite import SQLiteStore, sweep
-from sessionstream.hydration.sqlite import store as sqlite_store
+from sessionstream.hydration.sqlite import SQLiteStore, aside, sweep
 from sessionstream.hydration.sqlite.files import Database
 from sessionstream.hydration.sqlite.store import Opening
 from sessionstream.hydration.sqlite.writes import Writing
@@ -200,7 +199,7 @@ async def test_every_other_change_is_all_or_nothing(
     tmp_path: Path, change: str, damage: Damage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sweep, "ABANDONED", -(10**9))  # what is being built goes away at the next opportunity
-    monkeypatch.setattr(sqlite_store, "_PIECE_BYTES", 1)
+    monkeypatch.setattr(aside, "PIECE_BYTES", 1)
     before: list[object] = []
     wanted: list[object] = []
     kept: list[tuple[str, int]] = []

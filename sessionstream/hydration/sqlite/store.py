@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import warnings
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sessionstream.errors import OrdinalConflict, StoreClosed, StoreError
 from sessionstream.hydration.rules import (
@@ -25,16 +25,16 @@ from sessionstream.hydration.rules import (
     check_text,
 )
 from sessionstream.hydration.sqlite import reads, rows, sweep, writes
+from sessionstream.hydration.sqlite.aside import Asides
 from sessionstream.hydration.sqlite.file import SQLiteFile, look
 from sessionstream.hydration.sqlite.files import Database, Synchronous
 from sessionstream.hydration.sqlite.reader import Reader
 from sessionstream.hydration.sqlite.reads import Reading
 from sessionstream.hydration.sqlite.types import ReadTypes
-from sessionstream.hydration.sqlite.versions import HistoryRow, history_rows
 from sessionstream.hydration.sqlite.watch import Watch
 from sessionstream.hydration.sqlite.writer import Writer
 from sessionstream.store import Commit, Cursors, LoggedEvent, StoredTimeline, TimelineReplacement
-from sessionstream.types import Event, Snapshot, TimelineEntity
+from sessionstream.types import Event, Snapshot
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -44,9 +44,6 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T")
-
-_PIECE_BYTES: Final = 250_000  # of a rebuilt timeline in one transaction
-_ROW_BYTES: Final = 1_000  # what a row costs beside its payload, in the time that as many bytes take
 
 
 class Opening:
@@ -110,6 +107,7 @@ class SQLiteStore:
         self._writer = writer
         self._reader = reader
         self._reading = reading
+        self._asides = Asides(reader.run)
         self._closed = False
 
     @staticmethod
@@ -200,14 +198,9 @@ class SQLiteStore:
         """Swap a rebuilt timeline in, under a new epoch."""
         self._check_open()
         rows.check_ordinal(replacement.session_id, replacement.timeline_cursor)
-        pieces = await self._reader.run(partial(_history_pieces, replacement.versions))
-        timeline: int = await self._write(writes.begin_timeline)
         try:
-            for piece in pieces:
-                await self._write(partial(writes.write_history, timeline=timeline, rows=piece))
-            cursors = await self._write(partial(writes.replace_timeline, replacement=replacement, timeline=timeline))
+            cursors = await self._asides.swap_in(replacement, self._write)
         except OrdinalConflict:
-            await self._write(partial(writes.abandon_timeline, timeline=timeline))
             await self._sweep()
             raise
         await self._sweep()
@@ -308,16 +301,3 @@ class SQLiteStore:
         refusal = StoreError(f"the commit cannot be encoded: {error}")
         refusal.__cause__ = error
         return refusal
-
-
-def _history_pieces(versions: Sequence[TimelineEntity]) -> list[list[HistoryRow]]:
-    """Return the rows of a rebuilt timeline, as many together as may keep other commits waiting."""
-    pieces: list[list[HistoryRow]] = []
-    room = 0
-    for row in history_rows(rows.entity_rows(versions)):
-        if not pieces or room <= 0:
-            pieces.append([])
-            room = _PIECE_BYTES
-        pieces[-1].append(row)
-        room -= _ROW_BYTES + len(row.kept.data or b"")
-    return pieces

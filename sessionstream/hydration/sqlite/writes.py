@@ -183,8 +183,17 @@ def write_history(writing: Writing, timeline: int, rows: Sequence[HistoryRow]) -
         writing.db.execute(_PAST, (*values, _type(writing, message), row.kept.encoding, row.kept.data))
 
 
-def replace_timeline(writing: Writing, replacement: TimelineReplacement, timeline: int) -> Cursors:
-    """Swap in the timeline that was written, and discard the old one.
+def extend_timeline(writing: Writing, timeline: int, rows: Sequence[EntityRow]) -> None:
+    """Write later states of a timeline that was begun, in the order in which entities came to be in them."""
+    for row in rows:
+        depth = _supersede(writing.db, timeline, row.changed, row)
+        _write_present(writing, timeline, row, depth)
+
+
+def replace_timeline(
+    writing: Writing, replacement: TimelineReplacement, timeline: int, last: Sequence[EntityRow] = ()
+) -> Cursors:
+    """Swap in the timeline that was written, once its last states are added, and discard the old one.
 
     Raises:
         OrdinalConflict: the session is not where the rebuild was based.
@@ -198,6 +207,7 @@ def replace_timeline(writing: Writing, replacement: TimelineReplacement, timelin
             f"the rebuilt timeline of session {replacement.session_id!r} took so long to write that it was removed as "
             f"abandoned; the present one stays: rebuild again"
         )
+    extend_timeline(writing, timeline, last)
     if session is None:
         session = _start(writing, replacement.session_id)
     cursors = Cursors(expected.event, replacement.timeline_cursor, new_epoch(expected.epoch), expected.floor)

@@ -1,0 +1,118 @@
+"""Rebuilt timelines, written beside the present ones, piece by piece, and swapped in.
+
+Whoever loses a race against another process comes again with some states more. It could never win against one that
+does not pause if all had to be written again: so what is written stays for the next attempt, and only the last states
+are written together with swapping in. What nobody comes back for is taken for abandoned after a while (see sweep.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, Protocol, TypeVar
+
+from sessionstream.errors import OrdinalConflict
+from sessionstream.hydration.sqlite import rows, writes
+from sessionstream.hydration.sqlite.versions import HistoryRow, history_rows
+from sessionstream.store import Cursors, TimelineReplacement
+from sessionstream.types import TimelineEntity
+
+T = TypeVar("T")
+
+PIECE_BYTES: Final = 250_000
+"""Of a rebuilt timeline in one transaction."""
+
+LAST_STATES: Final = 100
+"""States that are written together with swapping in, at most."""
+
+_ROW_BYTES: Final = 1_000  # what a row costs beside its payload, in the time that as many bytes take
+
+
+class _Write(Protocol):
+    def __call__(self, change: Callable[..., T], /) -> Awaitable[T]: ...
+
+
+class _Run(Protocol):
+    def __call__(self, work: Callable[[], T], /) -> Awaitable[T]: ...
+
+
+@dataclass(slots=True)
+class _Aside:
+    """A timeline that is being written.
+
+    Attributes:
+        written: how many of its states are there.
+        last: the last of them.
+    """
+
+    timeline: int
+    written: int = 0
+    last: TimelineEntity | None = None
+
+    def wrote(self, versions: Sequence[TimelineEntity], count: int) -> None:
+        """Remember that so many of the states are there."""
+        self.written, self.last = count, versions[count - 1] if count else None
+
+    def begins(self, versions: Sequence[TimelineEntity]) -> bool:
+        """Whether these are the same states, and perhaps some more."""
+        return self.written <= len(versions) and (not self.written or versions[self.written - 1] is self.last)
+
+
+class Asides:
+    """The timelines that a store has written and not yet swapped in."""
+
+    def __init__(self, run: _Run) -> None:
+        self._run = run
+        self._by_session: dict[str, _Aside] = {}
+
+    async def swap_in(self, replacement: TimelineReplacement, write: _Write) -> Cursors:
+        """Write a rebuilt timeline, as far as it is not there yet, and make it the session's own.
+
+        Raises:
+            OrdinalConflict: the session is not where the rebuild was based. What is written stays for the next
+                attempt, unless the session has got another timeline, in which case it is abandoned.
+        """
+        aside = await self._all_but_the_last(replacement, write)
+        last = rows.entity_rows(replacement.versions[aside.written :])
+        swap = partial(writes.replace_timeline, replacement=replacement, timeline=aside.timeline, last=last)
+        try:
+            return await write(swap)
+        except OrdinalConflict as conflict:
+            if isinstance(conflict.actual, Cursors) and conflict.actual.epoch == replacement.expected.epoch:
+                self._by_session[replacement.session_id] = aside
+            else:
+                await write(partial(writes.abandon_timeline, timeline=aside.timeline))
+            raise
+
+    async def _all_but_the_last(self, replacement: TimelineReplacement, write: _Write) -> _Aside:
+        versions = replacement.versions
+        aside = self._by_session.pop(replacement.session_id, None)
+        if aside is not None and not aside.begins(versions):
+            await write(partial(writes.abandon_timeline, timeline=aside.timeline))
+            aside = None
+        if aside is None:
+            pieces = await self._run(partial(_history_pieces, versions))
+            aside = _Aside(await write(writes.begin_timeline))
+            for piece in pieces:
+                await write(partial(writes.write_history, timeline=aside.timeline, rows=piece))
+            aside.wrote(versions, len(versions))
+        while len(versions) - aside.written > LAST_STATES:
+            end = aside.written + LAST_STATES
+            more = rows.entity_rows(versions[aside.written : end])
+            await write(partial(writes.extend_timeline, timeline=aside.timeline, rows=more))
+            aside.wrote(versions, end)
+        return aside
+
+
+def _history_pieces(versions: Sequence[TimelineEntity]) -> list[list[HistoryRow]]:
+    """Return the rows of a rebuilt timeline, as many together as may keep other commits waiting."""
+    pieces: list[list[HistoryRow]] = []
+    room = 0
+    for row in history_rows(rows.entity_rows(versions)):
+        if not pieces or room <= 0:
+            pieces.append([])
+            room = PIECE_BYTES
+        pieces[-1].append(row)
+        room -= _ROW_BYTES + len(row.kept.data or b"")
+    return pieces
