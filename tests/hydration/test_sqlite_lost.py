@@ -6,6 +6,8 @@ import asyncio
 import gc
 import shutil
 import sqlite3
+import subprocess
+import sys
 import threading
 import warnings
 from collections.abc import Callable
@@ -117,6 +119,25 @@ async def test_a_log_that_is_gone_is_noticed_and_closing_saves_what_was_acknowle
             each.unlink()
     async with SQLiteStore.open(path, REGISTRY) as store:
         assert (await store.snapshot("session", as_of=1)).entities == writer.at(1)
+
+
+def read_in_another_process(path: Path) -> None:
+    code = "import sqlite3, sys; db = sqlite3.connect(sys.argv[1]); db.execute('SELECT * FROM events'); db.close()"
+    subprocess.run([sys.executable, "-c", code, str(path)], check=True)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="locks of POSIX")
+async def test_a_log_that_another_process_removes_once_this_one_has_copied_the_file(path: Path) -> None:
+    """Closing any handle on the file drops SQLite's locks of the whole process, so that the other takes itself for the
+    last that has it open."""
+    async with SQLiteStore.open(path, REGISTRY) as store:
+        writer = SessionWriter(store)
+        await writer.log(put("a"))
+        shutil.copy(path, path.with_name("copy.db"))
+        await asyncio.to_thread(read_in_another_process, path)
+        assert not there(log_of(path))
+        with pytest.raises(StoreLost):
+            await store.commit(writer.step(put("b")))
 
 
 async def test_a_log_that_goes_with_the_last_connection_is_not_missed(path: Path) -> None:
