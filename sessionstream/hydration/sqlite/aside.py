@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from operator import is_
 from typing import Final, Protocol, TypeVar
 
 from sessionstream.errors import OrdinalConflict
@@ -42,21 +43,15 @@ class _Aside:
     """A timeline that is being written.
 
     Attributes:
-        written: how many of its states are there.
-        last: the last of them.
+        states: those of its states that are there.
     """
 
     timeline: int
-    written: int = 0
-    last: TimelineEntity | None = None
-
-    def wrote(self, versions: Sequence[TimelineEntity], count: int) -> None:
-        """Remember that so many of the states are there."""
-        self.written, self.last = count, versions[count - 1] if count else None
+    states: Sequence[TimelineEntity] = ()
 
     def begins(self, versions: Sequence[TimelineEntity]) -> bool:
-        """Whether these are the same states, and perhaps some more."""
-        return self.written <= len(versions) and (not self.written or versions[self.written - 1] is self.last)
+        """Whether these are the very same states, and perhaps some more."""
+        return len(self.states) <= len(versions) and all(map(is_, self.states, versions))
 
 
 class Asides:
@@ -73,8 +68,9 @@ class Asides:
             OrdinalConflict: the session is not where the rebuild was based. What is written stays for the next
                 attempt, unless the session has got another timeline, in which case it is abandoned.
         """
-        aside = await self._all_but_the_last(replacement, write)
-        last = rows.entity_rows(replacement.versions[aside.written :])
+        versions = tuple(replacement.versions)  # a list may grow meanwhile
+        aside = await self._all_but_the_last(replacement.session_id, versions, write)
+        last = rows.entity_rows(versions[len(aside.states) :])
         swap = partial(writes.replace_timeline, replacement=replacement, timeline=aside.timeline, last=last)
         try:
             return await write(swap)
@@ -85,9 +81,8 @@ class Asides:
                 await write(partial(writes.abandon_timeline, timeline=aside.timeline))
             raise
 
-    async def _all_but_the_last(self, replacement: TimelineReplacement, write: _Write) -> _Aside:
-        versions = replacement.versions
-        aside = self._by_session.pop(replacement.session_id, None)
+    async def _all_but_the_last(self, session_id: str, versions: Sequence[TimelineEntity], write: _Write) -> _Aside:
+        aside = self._by_session.pop(session_id, None)
         if aside is not None and not aside.begins(versions):
             await write(partial(writes.abandon_timeline, timeline=aside.timeline))
             aside = None
@@ -96,12 +91,12 @@ class Asides:
             aside = _Aside(await write(writes.begin_timeline))
             for piece in pieces:
                 await write(partial(writes.write_history, timeline=aside.timeline, rows=piece))
-            aside.wrote(versions, len(versions))
-        while len(versions) - aside.written > LAST_STATES:
-            end = aside.written + LAST_STATES
-            more = rows.entity_rows(versions[aside.written : end])
+            aside.states = versions
+        while len(versions) - len(aside.states) > LAST_STATES:
+            end = len(aside.states) + LAST_STATES
+            more = rows.entity_rows(versions[len(aside.states) : end])
             await write(partial(writes.extend_timeline, timeline=aside.timeline, rows=more))
-            aside.wrote(versions, end)
+            aside.states = versions[:end]
         return aside
 
 
