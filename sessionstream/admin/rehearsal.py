@@ -136,12 +136,13 @@ def _differences(before: StoredTimeline, after: StoredTimeline) -> list[Differen
     found = []
     for key in sorted({*old, *new}):
         was, will_be = old.get(key), new.get(key)
-        if was is None:
+        if was is not None and will_be is not None:
+            if _identity(was) != _identity(will_be):
+                found.append(Difference("changed", *key, _side(was), _side(will_be)))
+        elif will_be is not None:
             found.append(Difference("added", *key, None, _side(will_be)))
-        elif will_be is None:
+        elif was is not None:
             found.append(Difference("removed", *key, _side(was), None))
-        elif _identity(was) != _identity(will_be):
-            found.append(Difference("changed", *key, _side(was), _side(will_be)))
     return found
 
 
@@ -157,9 +158,7 @@ def _identity(entity: _Known) -> tuple[object, ...]:
     return (*ordinals, entity.payload.DESCRIPTOR.full_name, entity.payload.SerializePartialToString(deterministic=True))
 
 
-def _side(entity: _Known | None) -> Side | None:
-    if entity is None:
-        return None
+def _side(entity: _Known) -> Side:
     if isinstance(entity, UnreadableEntity):
         payload = Payload(entity.payload_type, 0, None, "the app does not register its message")
     else:

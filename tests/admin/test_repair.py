@@ -237,6 +237,15 @@ def test_what_the_app_raises_elsewhere_is_no_traceback(run: Run, file: Path) -> 
         assert "LookupError: no metadata" in ran.err
 
 
+def test_a_file_that_can_be_read_and_not_opened_is_refused(run: Run, file: Path) -> None:
+    with closing(sqlite3.connect(file, isolation_level=None)) as db:
+        db.execute("DROP TABLE discarded")
+    assert run("inspect", file).status == 0
+    ran = unchanged(file, lambda: run("retry", file, "t", *APP))
+    assert (ran.status, ran.out) == (2, "")
+    assert "lacks the table discarded" in ran.err
+
+
 @pytest.mark.parametrize("command", ["retry", "rebuild"])
 def test_a_session_that_is_not_there_is_not_begun(run: Run, file: Path, command: str) -> None:
     ran = unchanged(file, lambda: run(command, file, "nobody", *APP))

@@ -7,7 +7,7 @@ import gc
 
 import pytest
 
-from sessionstream.errors import OrdinalConflict, StoreClosed, UnknownSchemaError
+from sessionstream.errors import OrdinalConflict, StoreClosed, StoreError, UnknownSchemaError
 from sessionstream.examples.chatdemo.v1 import chat_pb2
 from sessionstream.hydration.memory import MemoryStore
 from sessionstream.schema import SchemaRegistry
@@ -76,3 +76,10 @@ async def test_commit_after_closing_is_refused_where_it_is_awaited(registry: Sch
     outcome = store.commit(step(1))
     with pytest.raises(StoreClosed):
         await outcome
+
+
+async def test_an_ordinal_beyond_64_bits_is_refused(registry: SchemaRegistry) -> None:
+    store = MemoryStore(registry)
+    with pytest.raises(StoreError, match="beyond 64 bits"):
+        await store.commit(step(2**64, expected=0))
+    assert (await store.cursors("s")).event == 0

@@ -107,3 +107,11 @@ async def test_a_session_that_has_another_timeline_keeps_nothing_of_the_rebuild(
         await store.replace_timeline(TimelineReplacement("session", built, 20, seen))
     assert rebuilt_timelines(tmp_path / "x.db") == []
     await check_above_floor(writer, 0)
+
+
+async def test_a_session_that_nobody_has_used_can_be_rebuilt(store: SQLiteStore) -> None:
+    seen = await store.cursors("nobody")
+    cursors = await store.replace_timeline(TimelineReplacement("nobody", (), 0, seen))
+    assert (cursors.event, cursors.timeline) == (0, 0)
+    assert cursors.epoch != seen.epoch
+    assert await store.cursors("nobody") == cursors

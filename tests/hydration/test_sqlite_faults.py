@@ -85,7 +85,9 @@ class Fault:
             execute()
         if self.damage == "lost" and db.in_transaction:
             sqlite3.Connection.execute(db, "ROLLBACK")
-        raise sqlite3.OperationalError("injected")
+        injected = sqlite3.OperationalError("injected")
+        injected.sqlite_errorcode = sqlite3.SQLITE_ERROR  # as those of SQLite have one
+        raise injected
 
 
 async def prepare(store: SQLiteStore) -> list[SessionWriter]:
@@ -230,6 +232,37 @@ async def test_every_other_change_is_all_or_nothing(
     assert 3 <= hit < 200  # BEGIN, one statement, COMMIT
     assert told == sorted(told)
     assert any(told) == (change in SWEPT)
+
+
+@pytest.mark.parametrize("damage", ["before", "after", "lost", "interrupted"])
+@pytest.mark.parametrize(
+    "dump", [None, *sorted(Path(__file__).parent.glob("version_*.sql"))], ids=lambda dump: dump and dump.stem
+)
+async def test_creating_or_upgrading_a_file_is_all_or_nothing(
+    tmp_path: Path, dump: Path | None, damage: Damage
+) -> None:
+    older = None if dump is None else await asyncio.to_thread(dump.read_text)
+    for fault in faults(damage, 200):
+        path = tmp_path / f"{fault.at}.db"
+        if older is not None:
+            with closing(sqlite3.connect(path, isolation_level=None)) as db:
+                db.executescript(older)
+        fault.armed = True
+        database = Database(str(path), factory=fault.connections())
+        try:
+            async with Opening(database, REGISTRY):
+                pass
+        except StoreError as error:
+            assert fault.words in str(error)
+        fault.armed = False
+        async with SQLiteStore.open(path, REGISTRY) as store:
+            writer = SessionWriter(store, "new")
+            await writer.log(put("a"))
+            await matches(store, writer)
+            assert len(await store.sessions()) == (1 if older is None else 4)
+        if not fault.fired:
+            break
+    assert 5 < fault.at < 199
 
 
 async def test_a_full_disk_is_a_store_error_and_no_harm(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -117,6 +118,38 @@ async def test_what_makes_no_sense_is_refused(tmp_path: Path, written: SessionWr
         SQLiteStore.look(tmp_path / "no.db", lambda file: file.sessions())
     with pytest.raises(LookupError, match="mine"):
         SQLiteStore.look(tmp_path / "x.db", raising)
+
+
+async def test_a_file_that_changes_all_the_time_is_given_up(tmp_path: Path, written: SessionWriter) -> None:
+    asked: list[int] = []
+
+    def question(file: SQLiteFile) -> None:
+        asked.append(file.version)
+        os.utime(tmp_path / "x.db", ns=(len(asked), len(asked)))
+
+    with pytest.raises(StoreError, match="opened and closed all the time"):
+        SQLiteStore.look(tmp_path / "x.db", question)
+    assert len(asked) == 10
+
+
+async def test_an_error_out_of_a_file_that_changed_is_not_believed(tmp_path: Path, written: SessionWriter) -> None:
+    asked: list[int] = []
+
+    def question(file: SQLiteFile) -> str:
+        asked.append(file.version)
+        if len(asked) == 1:
+            os.utime(tmp_path / "x.db", ns=(1, 1))
+            raise StoreError("pages of several states")
+        return "well"
+
+    assert SQLiteStore.look(tmp_path / "x.db", question) == "well"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes with names")
+def test_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(StoreError, match="no regular file"):
+        SQLiteStore.look(tmp_path / "pipe", raising)
 
 
 def raising(file: SQLiteFile) -> None:

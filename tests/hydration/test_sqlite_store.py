@@ -23,6 +23,7 @@ from sessionstream.schema import SchemaRegistry
 from sessionstream.store import Commit
 from sessionstream.testing import SessionWriter, drop, put, sample_registry
 from sessionstream.types import Event, TimelineEntity
+from sessionstream.v1 import transport_pb2
 
 REGISTRY = sample_registry()
 NOT_UNICODE = drop("\ud800")
@@ -335,6 +336,24 @@ async def test_a_file_is_readable_without_the_application(path: Path) -> None:
         pool.Add(file)
     message: Any = message_factory.GetMessageClass(pool.FindMessageTypeByName(name)).FromString(payload)
     assert message.text == "read me"
+
+
+def test_a_descriptor_set_has_what_a_message_imports_before_its_own_file() -> None:
+    files = descriptor_pb2.FileDescriptorSet.FromString(descriptor_set(transport_pb2.ServerFrame)).file
+    assert [file.name for file in files] == ["google/protobuf/any.proto", "sessionstream/v1/transport.proto"]
+    pool = descriptor_pool.DescriptorPool()
+    for file in files:
+        pool.Add(file)
+    assert pool.FindMessageTypeByName("sessionstream.v1.ServerFrame").full_name == "sessionstream.v1.ServerFrame"
+
+
+async def test_a_commit_that_cannot_be_encoded_is_a_store_error_and_no_harm(path: Path) -> None:
+    async with SQLiteStore.open(path, REGISTRY) as store:
+        writer = SessionWriter(store)
+        broken = Event("Delta", object(), "session", 1, "event-1")  # type: ignore[arg-type]
+        with pytest.raises(StoreError, match="cannot be encoded"):
+            await store.commit(Commit("session", broken, (), 0, 1))
+        await writer.log(put("a"))
 
 
 def schema_with(*fields: str) -> Any:

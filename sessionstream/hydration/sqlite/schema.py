@@ -133,7 +133,7 @@ def one_state(db: sqlite3.Connection) -> Iterator[None]:
     try:
         yield
     finally:
-        db.execute("ROLLBACK")
+        _roll_back(db)
 
 
 def check_identity(db: sqlite3.Connection, path: str) -> int:
@@ -191,6 +191,12 @@ def migrate(db: sqlite3.Connection, path: str) -> None:
             db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         db.execute(f"PRAGMA user_version = {VERSION}")
     except BaseException:
-        db.execute("ROLLBACK")
+        _roll_back(db)
         raise
     db.execute("COMMIT")
+
+
+def _roll_back(db: sqlite3.Connection) -> None:
+    """End a transaction, which SQLite may have ended itself: what it failed of is what the caller wants to hear."""
+    if db.in_transaction:
+        db.execute("ROLLBACK")

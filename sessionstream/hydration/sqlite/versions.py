@@ -11,13 +11,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sessionstream.hydration.delta import delta, patched
 from sessionstream.hydration.sqlite.rows import EntityRow
-
-if TYPE_CHECKING:
-    from google.protobuf.message import Message
 
 FULL: Final = 0
 DELTA: Final = 1
@@ -97,11 +94,6 @@ class HistoryRow:
     state: EntityRow
     superseded: int | None
     kept: Kept
-
-    @property
-    def message(self) -> type[Message] | None:
-        """The class of the payload, None for a tombstone."""
-        return self.state.message
 
 
 def history_rows(versions: Sequence[EntityRow]) -> list[HistoryRow]:
