@@ -11,6 +11,7 @@ from google.protobuf.message import Message
 from google.protobuf.wrappers_pb2 import Int64Value, StringValue
 
 import sessionstream as ss
+from sessionstream.hydration.sqlite import StoredEvent, StoredSession, StoredSnapshot
 
 
 def schemas() -> ss.SchemaRegistry:
@@ -115,6 +116,15 @@ async def decorated(view: ss.TimelineView) -> None:
     assert_type(await hub.rebuild_timeline("s"), ss.ReplayReport)
     await hub.run()
     await hub.shutdown()
+
+
+def looking(path: str) -> None:
+    assert_type(ss.SQLiteStore.look(path, lambda file: file.sessions()), list[str])
+    assert_type(ss.SQLiteStore.look(path, lambda file: file.session("s")), StoredSession | None)
+    assert_type(ss.SQLiteStore.look(path, lambda file: file.timeline("s", as_of=3)), StoredSnapshot)
+    (event,) = ss.SQLiteStore.look(path, lambda file: file.events("s", after=2, limit=1))
+    assert_type(event, StoredEvent)
+    assert_type(event.payload.type.descriptors, bytes)
 
 
 async def stores(path: str) -> None:
