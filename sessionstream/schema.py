@@ -120,7 +120,8 @@ class SchemaRegistry:
 
     Every ``register_…`` raises:
         InvalidNameError: the name is empty, blank or no string.
-        PayloadTypeError: ``message`` is no concrete protobuf message.
+        PayloadTypeError: ``message`` is no concrete protobuf message, or is another class than the one that was
+            registered of the same full name (made by another descriptor pool, say).
         StructPayloadError: ``message`` is ``google.protobuf.Struct`` itself. Nested Struct fields are fine.
         DuplicateSchemaError: the name is taken within the family.
 
@@ -365,6 +366,14 @@ class SchemaRegistry:
         names = self._families[family]
         if name in names:
             raise DuplicateSchemaError(family, name, existing=names[name].DESCRIPTOR.full_name, offender=full_name)
+        known = self._by_type.setdefault(full_name, cls)
+        if known is not cls:  # what is stored is read by its full name, and would come back as the other
+            raise PayloadTypeError(
+                family,
+                name,
+                expected=full_name,
+                got="another class of that name",
+                hint="within a registry a message has one class: register that which was registered first",
+            )
         names[name] = cls
         self._recursive[cls] = _is_recursive(cls.DESCRIPTOR)
-        self._by_type.setdefault(full_name, cls)

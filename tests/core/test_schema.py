@@ -440,3 +440,12 @@ class TestDepth:
         for name in registry.names("command"):
             with pytest.raises(PayloadDecodeError):
                 registry.decode_command_json(name, json.dumps(value))
+
+
+def test_a_message_is_one_class_within_a_registry(registry: SchemaRegistry) -> None:
+    registry.register_event("Delta", TokensDeltaEvent)
+    other = foreign_class(TokensDeltaEvent.DESCRIPTOR.full_name)
+    with pytest.raises(PayloadTypeError, match="another class of that name"):
+        registry.register_timeline_entity("Delta", other)
+    assert registry.timeline_entity_schema("Delta") is None
+    registry.register_timeline_entity("Delta", TokensDeltaEvent)

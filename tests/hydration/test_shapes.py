@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from google.protobuf.wrappers_pb2 import StringValue
 
 from sessionstream import (
     Commit,
@@ -154,5 +155,5 @@ async def test_a_hub_refuses_a_store_that_would_not_read_its_events(tmp_path: Pa
         message = other.event_schema("Moved")
         assert message is not None
         alike.register_event("Moved", message)
-        alike.register_command("Move", shaped("1 string x"))
+        alike.register_command("Move", StringValue)
         await Hub(alike, store=store).shutdown()
