@@ -8,6 +8,7 @@ anything in it is acknowledged, and for every question.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
 from sessionstream.errors import StoreLost
 
@@ -33,7 +34,8 @@ class Watch:
         if self._opened is None:
             self._opened = _identity(self._path)
         self._log_path = log_of(self._path)
-        self._log = _identity(self._log_path)
+        with suppress(OSError):  # if it is not to be seen, it cannot be missed
+            self._log = _identity(self._log_path)
         self.check()
 
     def pause(self) -> None:
