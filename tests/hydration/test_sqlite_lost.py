@@ -121,6 +121,15 @@ async def test_a_log_that_is_gone_is_noticed_and_closing_saves_what_was_acknowle
         assert (await store.snapshot("session", as_of=1)).entities == writer.at(1)
 
 
+async def test_a_new_connection_is_not_opened_to_another_log(path: Path) -> None:
+    async with SQLiteStore.open(path, REGISTRY) as store:
+        writer = SessionWriter(store)
+        await writer.log(put("a"))
+        delete(log_of(path))
+        with pytest.raises(StoreLost):
+            await store.cursors("session")
+
+
 def read_in_another_process(path: Path) -> None:
     code = "import sqlite3, sys; db = sqlite3.connect(sys.argv[1]); db.execute('SELECT * FROM events'); db.close()"
     subprocess.run([sys.executable, "-c", code, str(path)], check=True)

@@ -47,7 +47,7 @@ class Reader:
             self._idle.get().close()
 
     def _answer(self, question: Callable[[sqlite3.Connection], T]) -> T:
-        self._watch.check()  # a connection that is opened from now on would be to another file
+        self._watch.check(log_too=False)
         try:
             db = self._connection()
             try:
@@ -66,4 +66,5 @@ class Reader:
         try:
             return self._idle.get_nowait()
         except Empty:
+            self._watch.check()  # a connection that is opened from now on would be to another file, or another log
             return self._database.connect_reader()

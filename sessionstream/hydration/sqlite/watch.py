@@ -2,7 +2,7 @@
 
 The operating system lets SQLite go on writing to a file that has no name any more, and what is committed there is gone
 when the store is closed, or when the process dies. So the names are looked at once for every transaction, before
-anything in it is acknowledged, and for every question.
+anything in it is acknowledged, that of the file also for every question, and that of the log for every new connection.
 """
 
 from __future__ import annotations
@@ -42,14 +42,16 @@ class Watch:
         """Look for no log until the next beginning: the writer lets go of the file, and SQLite may remove it."""
         self._log = None
 
-    def check(self) -> None:
-        """Look whether they are still those. Costs two questions to the operating system.
+    def check(self, *, log_too: bool = True) -> None:
+        """Look whether they are still those. Costs a question to the operating system for each.
+
+        A connection that is open goes on with the log that it has: questions on one need not look for it.
 
         Raises:
             StoreLost: one of them is another, or is not there, or has been.
         """
         self.refuse()
-        log = self._log
+        log = self._log if log_too else None
         if self._opened is not None and _has_gone(self._path, self._opened):
             self._lost = StoreLost(self._path)
         elif log is not None and _has_gone(self._log_path, log) and log is self._log:
