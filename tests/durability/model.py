@@ -100,7 +100,9 @@ class SessionModel:
                     self.finished.add(each["key"])
                 case "begin" | "done" if each["operation"] in ("rebuild", "delete"):
                     self.replaced = True
-                    self.renewed |= each["what"] == "done"
+                    # There is nothing to delete of a session that nobody has used: it stays in the first epoch.
+                    used = each["operation"] == "rebuild" or self.cursor > 0 or self.acknowledged != []
+                    self.renewed |= each["what"] == "done" and used
 
     async def check(self, store: SQLiteStore, random: Random, *, thorough: bool) -> None:
         """Compare the session with the file."""
