@@ -42,7 +42,7 @@ from sessionstream.errors import (
     UnknownCommandError,
     UnknownSchemaError,
 )
-from sessionstream.fanout import FanoutFunction, UIFanout
+from sessionstream.fanout import FanoutFunction, SnapshotSource, UIFanout
 from sessionstream.hub import CommandHandler, EventPublisher, Hub, ReplayReport, SessionMetadata
 from sessionstream.hydration.memory import MemoryStore
 from sessionstream.observe import ConsumerStatus, ErrorObserver, ErrorRecord, PipelineObserver, PipelineRecord
@@ -115,6 +115,7 @@ __all__ = [
     # fan-out
     "UIFanout",
     "FanoutFunction",
+    "SnapshotSource",
     # observers
     "PipelineRecord",
     "PipelineObserver",

@@ -1,15 +1,20 @@
-"""The UIFanout port: where live UI events leave the pipeline."""
+"""The two ports between the pipeline and transports: where live UI events go, and where snapshots come from."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeAlias
 
-from sessionstream.types import UIEvent
+from sessionstream.types import Snapshot, UIEvent
 
 
 class UIFanout(Protocol):
-    """Receives the UI events of every committed event; a plain function serves as well."""
+    """Receives the UI events of every committed event; a plain function serves as well.
+
+    It may also have a method ``resync(session_id)``. That one is called after a session's timeline was rebuilt, in
+    order with the calls of ``publish_ui``: what clients hold of the session is of an epoch that has ended, and they
+    have to be given a snapshot.
+    """
 
     def publish_ui(self, session_id: str, ordinal: int, events: Sequence[UIEvent], /) -> None:
         """Take the UI events of one backend event.
@@ -22,3 +27,19 @@ class UIFanout(Protocol):
 
 
 FanoutFunction: TypeAlias = Callable[[str, int, Sequence[UIEvent]], None]
+
+
+class SnapshotSource(Protocol):
+    """Where a transport gets snapshots from. A hub is one."""
+
+    async def snapshot(self, session_id: str, *, since: int | None = None) -> Snapshot:
+        """Return a session's timeline, or what changed in it after ``since``, deletions as tombstones.
+
+        It has to reflect every event of which ``publish_ui`` was called before this call. For a session that
+        nobody has used it is empty and leaves no trace.
+
+        Raises:
+            HistoryPruned: that part of the history is gone.
+            SessionstreamError: whatever else the source cannot do.
+        """
+        ...

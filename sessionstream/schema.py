@@ -80,14 +80,16 @@ def _is_recursive(descriptor: Any) -> bool:  # the descriptor of the pure Python
     return returns(descriptor)
 
 
-def load_json(text: str | bytes) -> object:
+def load_json(text: str | bytes, *, parse_constant: Callable[[str], object] | None = None) -> object:
     """Return the value of a JSON text; of protobuf JSON that is, where a key may occur but once.
+
+    ``parse_constant`` is called on NaN and the infinities, which Python reads although they are no JSON.
 
     Raises:
         ValueError: it is no such text, or nested beyond reason.
     """
     try:
-        return json.loads(text, object_pairs_hook=_once_each)
+        return json.loads(text, object_pairs_hook=_once_each, parse_constant=parse_constant)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
 

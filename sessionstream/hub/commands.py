@@ -6,13 +6,13 @@ from collections.abc import Awaitable, Callable
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
+from sessionstream.callables import handler_of, refuse_generator
 from sessionstream.errors import (
     CommandConflict,
     DuplicateCommandError,
     UnknownCommandError,
     words,
 )
-from sessionstream.hub.callables import handler_of, refuse_generator
 from sessionstream.hub.completion import Completion
 from sessionstream.observe import ErrorRecord
 from sessionstream.schema import check_name

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
+from sessionstream.callables import told_of
 from sessionstream.hub import replay
 from sessionstream.hub.arguments import check_arguments
-from sessionstream.hub.callables import told_of
 from sessionstream.hub.commands import CommandHandler, Commands
 from sessionstream.hub.consumer import Consumer
 from sessionstream.hub.guard import Guard
@@ -170,6 +170,8 @@ class Hub:
     def set_fanout(self, fanout: UIFanout | FanoutFunction | None) -> None:
         """Send live UI events here from the next event on; None sends them nowhere.
 
+        An object that also has a method ``resync(session_id)`` is told of every rebuilt timeline.
+
         Raises:
             TypeError: it is neither a function nor an object with a ``publish_ui`` method; or it is a class, async,
                 or a generator function.
@@ -179,6 +181,8 @@ class Hub:
             if fanout is None
             else told_of("a fan-out", "(session_id, ordinal, events)", fanout, method="publish_ui")
         )
+        resync = getattr(fanout, "resync", None)
+        self._pipeline.resync = None if resync is None else told_of("resync of a fan-out", "(session_id)", resync)
 
     # -- what moves sessions -----------------------------------------------------------------------------------
 
@@ -252,8 +256,9 @@ class Hub:
     async def rebuild_timeline(self, session_id: str) -> ReplayReport:
         """Build the timeline from the first event on, and swap it in at once, in a new epoch.
 
-        Only timeline projections run, nothing is fanned out, and publishing goes on meanwhile. A held session is
-        released, if its timeline can be built. Whatever is raised, the present timeline stays.
+        Only timeline projections run, no UI events go out, and publishing goes on meanwhile. A held session is
+        released, if its timeline can be built. Whatever is raised, the present timeline stays. Once the new one is
+        there, the fan-out is told by ``resync``, if it has that method: what clients hold is of an ended epoch.
 
         Raises:
             HistoryPruned: the first events are gone.

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from sessionstream.callables import projection_of
 from sessionstream.errors import ProjectionError
-from sessionstream.hub.callables import projection_of
 from sessionstream.hub.copies import copy_event
 from sessionstream.hub.timeline import View
 from sessionstream.projection import (

@@ -6,8 +6,8 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
+from sessionstream.callables import told_of
 from sessionstream.errors import words
-from sessionstream.hub.callables import told_of
 from sessionstream.observe import ErrorObserver, ErrorRecord, PipelineObserver, PipelineRecord
 
 if TYPE_CHECKING:

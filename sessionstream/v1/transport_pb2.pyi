@@ -134,16 +134,26 @@ class SubscribeRequest(Message):
 
     SESSION_ID_FIELD_NUMBER: int
     SINCE_SNAPSHOT_ORDINAL_FIELD_NUMBER: int
+    DELTA_FIELD_NUMBER: int
+    EPOCH_FIELD_NUMBER: int
     session_id: str
     since_snapshot_ordinal: int
     """The snapshot ordinal the client already holds. On its own it changes nothing: the snapshot is full."""
+    delta: bool
+    """The client understands epochs and deltas: snapshots carry their epoch, and one that follows from what the
+    client holds may be a delta (see SnapshotFrame.since). Off, a client sees what it has always seen.
+    """
+    epoch: int
+    """With delta: the epoch of the snapshot that the client holds, as that snapshot said. 0 when it holds none."""
     def __init__(
         self,
         *,
         session_id: str = ...,
         since_snapshot_ordinal: int = ...,
+        delta: bool = ...,
+        epoch: int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: Literal["session_id", b"session_id", "since_snapshot_ordinal", b"since_snapshot_ordinal"]) -> None: ...
+    def ClearField(self, field_name: Literal["delta", b"delta", "epoch", b"epoch", "session_id", b"session_id", "since_snapshot_ordinal", b"since_snapshot_ordinal"]) -> None: ...
 
 @final
 class SubscribedFrame(Message):
@@ -196,8 +206,17 @@ class SnapshotFrame(Message):
     SESSION_ID_FIELD_NUMBER: int
     SNAPSHOT_ORDINAL_FIELD_NUMBER: int
     ENTITIES_FIELD_NUMBER: int
+    EPOCH_FIELD_NUMBER: int
+    SINCE_FIELD_NUMBER: int
     session_id: str
     snapshot_ordinal: int
+    epoch: int
+    """Only for clients that asked for deltas: which run of the session's history the ordinals belong to."""
+    since: int
+    """Only for clients that asked for deltas, and 0 in a full snapshot: the ordinal this delta starts from. It
+    holds what changed since, deletions as tombstones. Put over the timeline as the client held it at this
+    ordinal, it makes the timeline at snapshot_ordinal. A full snapshot replaces whatever the client holds.
+    """
     @property
     def entities(self) -> RepeatedCompositeFieldContainer[SnapshotEntity]:
         """Sorted by (created_ordinal, last_event_ordinal, kind, id)."""
@@ -208,8 +227,10 @@ class SnapshotFrame(Message):
         session_id: str = ...,
         snapshot_ordinal: int = ...,
         entities: Iterable[SnapshotEntity] | None = ...,
+        epoch: int = ...,
+        since: int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: Literal["entities", b"entities", "session_id", b"session_id", "snapshot_ordinal", b"snapshot_ordinal"]) -> None: ...
+    def ClearField(self, field_name: Literal["entities", b"entities", "epoch", b"epoch", "session_id", b"session_id", "since", b"since", "snapshot_ordinal", b"snapshot_ordinal"]) -> None: ...
 
 @final
 class SnapshotEntity(Message):

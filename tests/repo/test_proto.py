@@ -42,9 +42,20 @@ def test_frozen_numbers_of_the_browser_contract(root: Path) -> None:
         "pong": 8,
     }
     assert numbers(frames.HelloFrame) == {"connectionId": 1}
-    assert numbers(frames.SubscribeRequest) == {"sessionId": 1, "sinceSnapshotOrdinal": 2}
+    assert numbers(frames.SubscribeRequest) == {
+        "sessionId": 1,
+        "sinceSnapshotOrdinal": 2,
+        "delta": 3,
+        "epoch": 4,
+    }
     assert numbers(frames.SubscribedFrame) == {"sessionId": 1, "sinceSnapshotOrdinal": 2}
-    assert numbers(frames.SnapshotFrame) == {"sessionId": 1, "snapshotOrdinal": 2, "entities": 3}
+    assert numbers(frames.SnapshotFrame) == {
+        "sessionId": 1,
+        "snapshotOrdinal": 2,
+        "entities": 3,
+        "epoch": 4,
+        "since": 5,
+    }
     assert numbers(frames.SnapshotEntity) == {
         "kind": 1,
         "id": 2,

@@ -1,0 +1,345 @@
+"""One connection: a conversation with a socket, an outbox and the application's hooks around it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from sessionstream.errors import words
+from sessionstream.transport.ws.codes import INTERNAL, TRY_AGAIN, CloseCode
+from sessionstream.transport.ws.effects import (
+    Authorize,
+    Batch,
+    Close,
+    Effects,
+    Hydration,
+    Join,
+    Leave,
+    Load,
+    Note,
+    Send,
+)
+from sessionstream.transport.ws.handshake import answer
+from sessionstream.transport.ws.loading import Ticket
+from sessionstream.transport.ws.outbox import Outbox
+from sessionstream.transport.ws.session import Conversation
+
+if TYPE_CHECKING:
+    from sessionstream.transport.ws.clock import Clock
+    from sessionstream.transport.ws.frames import Frame
+    from sessionstream.transport.ws.limits import Limits
+    from sessionstream.transport.ws.loading import SnapshotLoader
+    from sessionstream.transport.ws.observing import Telling
+    from sessionstream.transport.ws.outbox import SlowConsumerPolicy
+
+LOADS_AT_ONCE: Final = 4
+"""Snapshots that one connection may have under way; the others wait for their turn, and for room in the outbox."""
+
+Message: TypeAlias = dict[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+SendMessage: TypeAlias = Callable[[Message], Awaitable[None]]
+AuthorizeHook: TypeAlias = Callable[[Any, str], bool | Awaitable[bool]]
+"""``authorize(principal, session_id)``: whether this client may watch this session."""
+
+_log = logging.getLogger("sessionstream")
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionInfo:
+    """One open connection, as it is at the moment of asking.
+
+    Attributes:
+        principal: what ``authenticate`` returned; None without it.
+        subscriptions: session ids, sorted; those whose snapshot is still loading included.
+        queue_depth: frames that wait to be sent.
+        queue_bytes: their UTF-8 bytes.
+    """
+
+    connection_id: str
+    principal: object
+    subscriptions: tuple[str, ...]
+    queue_depth: int
+    queue_bytes: int
+
+
+class Routes:
+    """Which connections are told of which session."""
+
+    __slots__ = ("_connections",)
+
+    def __init__(self) -> None:
+        self._connections: dict[str, dict[Connection, None]] = {}
+
+    def of(self, session_id: str) -> tuple[Connection, ...]:
+        """Return the connections that are told of a session, in the order in which they joined."""
+        return tuple(self._connections.get(session_id, ()))
+
+    def join(self, session_id: str, connection: Connection) -> None:
+        """Add a connection."""
+        self._connections.setdefault(session_id, {})[connection] = None
+
+    def leave(self, session_id: str, connection: Connection) -> None:
+        """Remove a connection, and every trace of a session that has none left."""
+        connections = self._connections.get(session_id, {})
+        if connection in connections:
+            del connections[connection]
+            if not connections:
+                del self._connections[session_id]
+
+    def __len__(self) -> int:
+        return len(self._connections)
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What connections of one server share."""
+
+    limits: Limits
+    routes: Routes
+    loader: SnapshotLoader
+    clock: Clock
+    telling: Telling
+    authorize: AuthorizeHook | None
+    slow_consumers: SlowConsumerPolicy
+
+
+class Connection:
+    """Does what its conversation wants done. All of it happens in the event loop of the server."""
+
+    __slots__ = (
+        "_aborted", "_asking", "_closed", "_conversation", "_idle_loads", "_joined", "_outbox", "_sent", "_sent_at",
+        "_shared", "_tickets", "principal",
+    )  # fmt: skip
+
+    def __init__(self, connection_id: str, principal: object, shared: Surroundings) -> None:
+        limits, now = shared.limits, shared.clock.now()
+        observed = shared.telling.anyone
+        self.principal = principal
+        self._shared = shared
+        self._conversation = Conversation(connection_id, limits, now, observed=observed)
+        self._outbox = Outbox(
+            limits.outbox_frames,
+            limits.outbox_bytes,
+            on_empty=self._start_loads,
+            on_written=self._note_written if observed else None,
+        )
+        self._joined: set[str] = set()
+        self._asking: dict[str, asyncio.Task[None]] = {}
+        self._idle_loads: dict[str, Load] = {}
+        self._tickets: dict[str, Ticket] = {}
+        self._closed = False
+        self._aborted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._sent, self._sent_at = 0, now
+
+    @property
+    def id(self) -> str:
+        """As the hello says it."""
+        return self._conversation.connection_id
+
+    @property
+    def info(self) -> ConnectionInfo:
+        """What the connection is at this moment."""
+        subscriptions = tuple(self._conversation.subscriptions)
+        return ConnectionInfo(self.id, self.principal, subscriptions, len(self._outbox), self._outbox.size)
+
+    # -- its life ----------------------------------------------------------------------------------------------
+
+    async def serve(self, receive: Receive, send: SendMessage) -> None:
+        """Carry an accepted connection on until either side ends it."""
+        self._perform(self._conversation.open())
+        reader = asyncio.create_task(self._read(receive), name=f"{self.id}: reader")
+        writer = asyncio.create_task(self._write(send), name=f"{self.id}: writer")
+        try:
+            await asyncio.wait({reader, writer, self._aborted}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._let_go()
+            tasks = {reader, writer, *self._asking.values()}
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+
+    async def _read(self, receive: Receive) -> None:
+        """Read until the client is gone. A fault of ours closes this connection, and no other."""
+        now = self._shared.clock.now
+        while True:
+            message = await receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            try:
+                text = message.get("text")
+                if text is None:
+                    self._perform(self._conversation.binary(len(message.get("bytes") or b""), now()))
+                else:
+                    self._perform(self._conversation.text(text, now()))
+            except Exception:  # noqa: BLE001 - logged with its traceback
+                _log.exception("connection %s: a message could not be handled", self.id)
+                self.close(INTERNAL, "")
+            if self._closed:
+                await self._aborted  # the writer says goodbye, and that ends it all
+
+    async def _write(self, send: SendMessage) -> None:
+        try:
+            await self._outbox.write(send)
+        except Exception as error:  # noqa: BLE001 - the client is gone, which servers say in ways of their own
+            self._shared.telling.of("write_error", self.id, error=words(error))
+
+    def close(self, code: CloseCode, reason: str, *, flush: bool = False) -> None:
+        """Say goodbye, after what waits to be sent (``flush``) or instead of it."""
+        self._let_go()
+        self._outbox.close(code.code, reason, flush=flush)
+
+    def abort(self) -> None:
+        """End it without another word."""
+        self._let_go()
+        if not self._aborted.done():
+            self._aborted.set_result(None)
+
+    def _let_go(self) -> None:
+        """Be told of nothing more."""
+        self._closed = True
+        for session_id in self._joined:
+            self._shared.routes.leave(session_id, self)
+        self._joined.clear()
+        self._idle_loads.clear()
+        for ticket in self._tickets.values():
+            ticket.void = True
+        self._tickets.clear()
+
+    # -- what happens to it ------------------------------------------------------------------------------------
+
+    def events(self, batch: Batch) -> None:
+        """Pass on the UI events of a session."""
+        self._perform(self._conversation.events(batch))
+
+    def resync(self, session_id: str) -> None:
+        """Have the client given a new snapshot of a session."""
+        self._perform(self._conversation.resync(session_id))
+
+    def tick(self, now: float) -> None:
+        """Look after the time: pings, and a client that takes nothing."""
+        if not self._outbox.sending or self._outbox.sent != self._sent:
+            self._sent, self._sent_at = self._outbox.sent, now
+        elif now - self._sent_at >= self._shared.limits.send_timeout_seconds:
+            self._shared.telling.of("write_error", self.id, error="the client takes nothing")
+            self.abort()
+            return
+        self._perform(self._conversation.tick(now))
+
+    # -- what its conversation wants ---------------------------------------------------------------------------
+
+    def _perform(self, effects: Effects) -> None:
+        if self._closed:
+            return
+        for effect in effects:
+            match effect:
+                case Send(frames):
+                    self._send(frames)
+                case Note(record):
+                    self._shared.telling.record(record)
+                case Authorize():
+                    self._authorize(effect)
+                case Join(session_id):
+                    self._joined.add(session_id)
+                    self._shared.routes.join(session_id, self)
+                case Leave(session_id):
+                    self._leave(session_id)
+                case Load(session_id):
+                    self._withdraw(session_id)
+                    self._idle_loads[session_id] = effect
+                    self._start_loads()
+                case Close(code, reason):
+                    self.close(code, reason)
+
+    def _send(self, frames: tuple[Frame, ...]) -> None:
+        outbox, telling = self._outbox, self._shared.telling
+        dropped: frozenset[str] = frozenset()
+        for frame in frames:
+            if not (dropped and frame.kind == "ui" and frame.session_id in dropped) and not outbox.offer(frame):
+                dropped |= self._make_room(frame)
+                if self._closed:
+                    return
+            if telling.anyone:
+                telling.of("frame_queued", self.id, frame.session_id, size=frame.size, queue_depth=len(outbox))
+
+    def _make_room(self, frame: Frame) -> frozenset[str]:
+        """Take a frame after all, or drop it with what the policy drops, or end the connection.
+
+        Returns the sessions whose UI events were dropped.
+        """
+        overflow = self._outbox.overflow(frame)
+        depth, size = overflow.frames, overflow.size
+        self._shared.telling.of("queue_full", self.id, frame.session_id, queue_depth=depth, size=size)
+        try:
+            sessions = frozenset(self._shared.slow_consumers(overflow))
+        except Exception:  # noqa: BLE001 - logged with its traceback
+            _log.exception("the policy for slow consumers failed: the client is sent away")
+            sessions = frozenset()
+        self._outbox.drop_ui(sessions)
+        goes_too = frame.kind == "ui" and frame.session_id in sessions
+        if not goes_too and not self._outbox.offer(frame):
+            self.close(TRY_AGAIN, "this client reads too slowly")
+        for session_id in sorted(sessions):
+            self._perform(self._conversation.resync(session_id))
+        return sessions
+
+    def _authorize(self, question: Authorize) -> None:
+        session_id, hook = question.session_id, self._shared.authorize
+        earlier = self._asking.pop(session_id, None)
+        if earlier is not None:
+            earlier.cancel()
+        if hook is None:
+            self._perform(self._conversation.authorized(session_id, question.token, True))
+            return
+        task = asyncio.create_task(self._ask(hook, question), name=f"{self.id}: authorize {session_id}")
+        self._asking[session_id] = task
+        task.add_done_callback(partial(self._asked, session_id))
+
+    async def _ask(self, hook: AuthorizeHook, question: Authorize) -> None:
+        try:
+            allowed = await answer(hook(self.principal, question.session_id)) is True
+        except Exception:  # noqa: BLE001 - logged with its traceback
+            _log.exception("authorize failed for session %r: the client is refused", question.session_id)
+            allowed = False
+        self._perform(self._conversation.authorized(question.session_id, question.token, allowed))
+
+    def _asked(self, session_id: str, task: asyncio.Task[None]) -> None:
+        if self._asking.get(session_id) is task:
+            del self._asking[session_id]
+
+    def _leave(self, session_id: str) -> None:
+        self._withdraw(session_id)
+        asking = self._asking.pop(session_id, None)
+        if asking is not None:
+            asking.cancel()
+        self._joined.discard(session_id)
+        self._shared.routes.leave(session_id, self)
+
+    def _withdraw(self, session_id: str) -> None:
+        self._idle_loads.pop(session_id, None)
+        ticket = self._tickets.pop(session_id, None)
+        if ticket is not None:
+            ticket.void = True
+
+    def _start_loads(self) -> None:
+        """Have the next snapshots loaded, if the client has taken most of what it was sent before."""
+        while self._idle_loads and len(self._tickets) < LOADS_AT_ONCE and self._outbox.has_room:
+            session_id, load = next(iter(self._idle_loads.items()))
+            del self._idle_loads[session_id]
+            ticket = Ticket(session_id, load.basis, load.epochs, partial(self._loaded, load))
+            self._tickets[session_id] = ticket
+            self._shared.loader.request(ticket)
+
+    def _loaded(self, load: Load, result: Hydration | Exception) -> None:
+        del self._tickets[load.session_id]
+        if isinstance(result, Hydration):
+            self._perform(self._conversation.loaded(load.session_id, load.token, result))
+        else:
+            self._perform(self._conversation.load_failed(load.session_id, load.token, words(result)))
+        self._start_loads()
+
+    def _note_written(self, frame: Frame) -> None:
+        self._shared.telling.of("written", self.id, frame.session_id, size=frame.size, queue_depth=len(self._outbox))

@@ -1,0 +1,147 @@
+"""Who may connect: the origin, the principal, and how a handshake is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from inspect import isawaitable
+from typing import Any, Final, TypeAlias
+from urllib.parse import SplitResult, urlsplit
+
+from sessionstream.errors import words
+
+Scope: TypeAlias = dict[str, Any]
+"""An ASGI connection scope."""
+
+Authenticate: TypeAlias = Callable[[Scope], object | Awaitable[object]]
+"""Returns a principal, anything hashable that tells one from another; None, or an exception, refuses."""
+
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+_PAGE_SCHEMES: Final = {"ws": "http", "wss": "https", "http": "http", "https": "https"}
+
+_log = logging.getLogger("sessionstream")
+
+Place: TypeAlias = tuple[str, str, int | None]
+"""Scheme, host and port of an origin."""
+
+
+class Refused(Exception):
+    """A handshake is refused, with this HTTP status."""
+
+    def __init__(self, status: int, why: str) -> None:
+        super().__init__(why)
+        self.status = status
+        self.why = why
+
+
+class Origins:
+    """Which pages may connect.
+
+    Args:
+        allowed: origins as browsers write them, ``"https://app.example"``; ``"*"`` for any; None for pages that come
+            from the host they connect to.
+
+    Raises:
+        ValueError: an origin is not one.
+        TypeError: it is one string instead of a collection of them.
+    """
+
+    def __init__(self, allowed: Collection[str] | None) -> None:
+        if isinstance(allowed, str):
+            raise TypeError(f"allowed_origins is a collection of origins: write [{allowed!r}]")
+        self._any = allowed is not None and "*" in allowed
+        self._allowed = None if allowed is None else frozenset(_place(origin) for origin in allowed if origin != "*")
+
+    def check(self, scope: Scope) -> None:
+        """Check the ``Origin`` header, which browsers always send and no page can forge.
+
+        Raises:
+            Refused: the page may not connect.
+        """
+        origins = header(scope, b"origin")
+        if not origins or self._any:
+            return  # no browser
+        try:
+            (origin,) = origins
+            place = _place(origin)
+        except ValueError:
+            raise Refused(403, f"the origin {origins} is none") from None
+        if self._allowed is not None:
+            if place in self._allowed:
+                return
+            raise Refused(403, f"the origin {origin} is not among the allowed ones")
+        own = _own_place(scope)
+        if place != own:
+            raise Refused(403, f"the origin {origin} is not this server's own, {own}: see allowed_origins")
+
+
+async def authenticate(hook: Authenticate | None, scope: Scope, timeout_seconds: float) -> object:
+    """Return the principal of a handshake; None where nobody asks.
+
+    Raises:
+        Refused: the hook said no, raised, or took too long.
+        TypeError: the principal is not hashable.
+    """
+    if hook is None:
+        return None
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            principal = await answer(hook(scope))
+    except TimeoutError:
+        raise Refused(503, "authenticate took too long") from None
+    except Exception as error:
+        _log.info("a handshake was refused: authenticate raised %s", words(error))
+        raise Refused(403, f"authenticate raised {words(error)}") from error
+    if principal is None:
+        raise Refused(403, "authenticate returned None")
+    hash(principal)
+    return principal
+
+
+async def answer(result: object) -> object:
+    """Return what a hook answered, plain or async."""
+    return await result if isawaitable(result) else result
+
+
+async def refuse(scope: Scope, send: Callable[[dict[str, Any]], Awaitable[None]], refused: Refused) -> None:
+    """Refuse a handshake: with a status where the server can say one, else with its 403."""
+    if "websocket.http.response" not in (scope.get("extensions") or {}):
+        await send({"type": "websocket.close", "code": 1008, "reason": ""})
+        return
+    body = b"" if refused.status == 403 else b"try again later"
+    headers = [(b"content-type", b"text/plain"), (b"content-length", str(len(body)).encode())]
+    if refused.status == 503:
+        headers.append((b"retry-after", b"5"))
+    await send({"type": "websocket.http.response.start", "status": refused.status, "headers": headers})
+    await send({"type": "websocket.http.response.body", "body": body})
+
+
+def header(scope: Scope, name: bytes) -> list[str]:
+    """Return the values of a header, in order."""
+    pairs: Iterable[tuple[bytes, bytes]] = scope.get("headers", ())
+    return [value.decode("latin-1") for key, value in pairs if key.lower() == name]
+
+
+def _place(origin: str) -> Place:
+    parts = urlsplit(origin)
+    if parts.scheme not in ("http", "https") or parts.path or parts.query or parts.fragment or parts.username:
+        raise ValueError(f"{origin!r} is no origin: write scheme and host, as 'https://app.example'")
+    return _located(parts.scheme, parts)
+
+
+def _own_place(scope: Scope) -> Place | None:
+    hosts = header(scope, b"host")
+    if len(hosts) != 1:
+        return None
+    scheme = _PAGE_SCHEMES.get(scope.get("scheme", "ws"), "http")
+    try:
+        return _located(scheme, urlsplit(f"//{hosts[0]}"))
+    except ValueError:
+        return None
+
+
+def _located(scheme: str, parts: SplitResult) -> Place:
+    if not parts.hostname:
+        raise ValueError("there is no host")
+    return scheme, parts.hostname, parts.port or _DEFAULT_PORTS[scheme]

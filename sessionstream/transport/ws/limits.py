@@ -1,0 +1,62 @@
+"""What one client, and all of them together, may cost the server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The bounds of a WebSocket server; every one has a safe default. (Reference: WebSocket transport.)
+
+    Attributes:
+        frame_bytes: longest message a client may send, in UTF-8 bytes; beyond it, 1009. The server library reads the
+            whole message first, so give that library a limit too.
+        frames_per_second: how many messages a client may send in the long run; beyond it, ``rate_limited``.
+        frames_burst: how many it may send at once. As many refused ones in a row, and the connection is closed, 1008.
+        subscriptions_per_connection: sessions that one connection may watch; beyond it, ``too_many_subscriptions``.
+        connections: connections in all; beyond it a handshake is refused.
+        connections_per_principal: connections of one principal, where ``authenticate`` tells them apart.
+        outbox_frames: UI and control frames that may wait for one connection.
+        outbox_bytes: their UTF-8 bytes. Snapshots count too but are always taken; of those, at most four wait
+            beyond this limit.
+        buffered_frames: UI frames kept per subscription while its snapshot loads; beyond it they are dropped, and
+            a snapshot that holds them is waited for.
+        concurrent_loads: snapshots that load at the same time, over all sessions.
+        load_timeout_seconds: time for one load.
+        handshake_timeout_seconds: time for ``authenticate``.
+        send_timeout_seconds: time in which a connection has to take one frame.
+        heartbeat_seconds: a client silent for so long is sent a ping; None sends none.
+        pong_timeout_seconds: a client silent for so long after a ping is closed, 1013.
+
+    Raises:
+        ValueError: one of them is not above zero.
+        TypeError: one of them is no number.
+    """
+
+    frame_bytes: int = 16_384
+    frames_per_second: float = 50.0
+    frames_burst: int = 200
+    subscriptions_per_connection: int = 100
+    connections: int = 10_000
+    connections_per_principal: int = 100
+    outbox_frames: int = 1_000
+    outbox_bytes: int = 4_194_304
+    buffered_frames: int = 256
+    concurrent_loads: int = 8
+    load_timeout_seconds: float = 30.0
+    handshake_timeout_seconds: float = 10.0
+    send_timeout_seconds: float = 20.0
+    heartbeat_seconds: float | None = 20.0
+    pong_timeout_seconds: float = 20.0
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value is None and field.name == "heartbeat_seconds":
+                continue
+            whole = not field.name.endswith("_seconds") and field.name != "frames_per_second"
+            if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
+                raise TypeError(f"{field.name} is {'a whole number' if whole else 'a number'}, not {value!r}")
+            if not value > 0:
+                raise ValueError(f"{field.name} is above 0, not {value!r}")

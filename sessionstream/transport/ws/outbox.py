@@ -1,0 +1,165 @@
+"""What waits to be sent to one connection: bounded, filled without waiting, emptied by one writer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from sessionstream.transport.ws.frames import Frame
+
+
+@dataclass(frozen=True, slots=True)
+class Overflow:
+    """An outbox that cannot take another frame.
+
+    Attributes:
+        frames: how many wait.
+        size: their UTF-8 bytes.
+        ui_sizes: by session, the bytes of its UI events among them, that of the new frame included.
+    """
+
+    frames: int
+    size: int
+    ui_sizes: Mapping[str, int]
+
+
+class SlowConsumerPolicy(Protocol):
+    """Decides about a client that reads more slowly than its sessions' events come; a plain function serves as well."""
+
+    def __call__(self, overflow: Overflow, /) -> AbstractSet[str]:
+        """Return the sessions whose waiting UI events are dropped, and made good by a snapshot once the rest is sent.
+
+        None at all: the client is sent away (1013), to come back. So it is when what is dropped does not suffice.
+        """
+        ...
+
+
+def disconnect(overflow: Overflow, /) -> AbstractSet[str]:
+    """Send a slow client away with 1013: it reconnects, and gets what it missed as a snapshot."""
+    return frozenset()
+
+
+def conflate(overflow: Overflow, /) -> AbstractSet[str]:
+    """Keep a slow client: drop the UI events of the sessions that have most of them waiting, until half is free."""
+    dropped: set[str] = set()
+    left = overflow.size
+    for session_id, size in sorted(overflow.ui_sizes.items(), key=lambda item: (-item[1], item[0])):
+        if dropped and left <= overflow.size // 2:
+            break
+        dropped.add(session_id)
+        left -= size
+    return dropped
+
+
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+"""The ASGI ``send``."""
+
+
+class Outbox:
+    """Frames in order, with a limit on their number and on their bytes together.
+
+    Snapshots are always taken, because what a client asked for has to come; who fills the outbox asks ``has_room``
+    before it lets another snapshot load.
+
+    Args:
+        on_empty: called by the writer when nothing waits any more.
+        on_written: called after each frame that was sent.
+
+    Attributes:
+        size: UTF-8 bytes of the frames that wait.
+        sent: how many frames were sent so far.
+        sending: whether the writer is sending something at this moment.
+    """
+
+    __slots__ = (
+        "_closing", "_frames", "_max_bytes", "_max_frames", "_on_empty", "_on_written", "_wake",
+        "sending", "sent", "size",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        max_frames: int,
+        max_bytes: int,
+        *,
+        on_empty: Callable[[], None],
+        on_written: Callable[[Frame], None] | None = None,
+    ) -> None:
+        self._max_frames = max_frames
+        self._max_bytes = max_bytes
+        self._frames: deque[Frame] = deque()
+        self._wake = asyncio.Event()
+        self._closing: dict[str, Any] | None = None
+        self._on_empty = on_empty
+        self._on_written = on_written
+        self.size = 0
+        self.sent = 0
+        self.sending = False
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether at least half of it is free."""
+        return len(self._frames) * 2 <= self._max_frames and self.size * 2 <= self._max_bytes
+
+    def offer(self, frame: Frame) -> bool:
+        """Take a frame; return whether it was taken."""
+        if self._closing is not None:
+            return True  # nobody will read it, and that is nobody's fault any more
+        if (len(self._frames) >= self._max_frames or self.size + frame.size > self._max_bytes) and (
+            frame.kind != "snapshot" and self._frames
+        ):
+            return False
+        self._frames.append(frame)
+        self.size += frame.size
+        self._wake.set()
+        return True
+
+    def overflow(self, by: Frame) -> Overflow:
+        """Return what a policy has to know; ``by`` is the frame that was not taken."""
+        sizes: dict[str, int] = {}
+        for frame in (*self._frames, by):
+            if frame.kind == "ui":
+                sizes[frame.session_id] = sizes.get(frame.session_id, 0) + frame.size
+        return Overflow(len(self._frames), self.size, sizes)
+
+    def drop_ui(self, sessions: AbstractSet[str]) -> int:
+        """Drop the UI events of some sessions; return how many."""
+        before = len(self._frames)
+        self._frames = deque(frame for frame in self._frames if frame.kind != "ui" or frame.session_id not in sessions)
+        self.size = sum(frame.size for frame in self._frames)
+        return before - len(self._frames)
+
+    def close(self, code: int, reason: str, *, flush: bool = False) -> None:
+        """Let the writer end with a close frame, after what waits (``flush``) or instead of it."""
+        if self._closing is None:
+            self._closing = {"type": "websocket.close", "code": code, "reason": reason}
+            if not flush:
+                self._frames.clear()
+                self.size = 0
+            self._wake.set()
+
+    async def write(self, send: Send) -> None:
+        """Send what there is and what comes, until closed. Raises what ``send`` raises."""
+        while True:
+            self.sending = True
+            while self._frames:
+                frame = self._frames.popleft()
+                self.size -= frame.size
+                await send({"type": "websocket.send", "text": frame.text})
+                self.sent += 1
+                if self._on_written is not None:
+                    self._on_written(frame)
+            if self._closing is not None:
+                await send(self._closing)
+                return
+            self.sending = False
+            self._on_empty()
+            if not self._frames:
+                self._wake.clear()
+                await self._wake.wait()

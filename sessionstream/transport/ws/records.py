@@ -1,0 +1,76 @@
+"""What a connection's observer is told: one typed record for each stage of its life."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Stage: TypeAlias = Literal[
+    "connected",
+    "refused",
+    "frame_read",
+    "decoded",
+    "decode_error",
+    "protocol_error",
+    "rate_limited",
+    "subscribe_received",
+    "unauthorized",
+    "subscription_registered",
+    "load_started",
+    "loaded",
+    "load_failed",
+    "buffered",
+    "buffer_dropped",
+    "snapshot_sent",
+    "flushed",
+    "subscribed",
+    "live",
+    "resync",
+    "unsubscribed",
+    "ping_sent",
+    "fanout_started",
+    "fanout_no_targets",
+    "fanout_completed",
+    "frame_queued",
+    "queue_full",
+    "written",
+    "write_error",
+    "closing",
+    "disconnected",
+]
+"""The stages of a connection; the reference says what each means and which fields it fills."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionRecord:
+    """One stage of one connection, or of one fan-out. (Reference: Observing connections.)
+
+    A field that says nothing about its stage is empty.
+
+    Attributes:
+        stage: what happened.
+        connection_id: empty for the three fan-out stages and for ``refused``.
+        session_id: the session concerned.
+        ordinal: of the event, or of the snapshot.
+        frames: how many frames it is about: sent, buffered, flushed, dropped; of a fan-out, how many connections.
+        size: UTF-8 bytes of the frame, or of those frames.
+        queue_depth: frames that wait for the connection, this one included.
+        code: error or close code, as text.
+        delta: whether the snapshot is a delta.
+        error: what went wrong, in words.
+    """
+
+    stage: Stage
+    connection_id: str = ""
+    session_id: str = ""
+    ordinal: int = 0
+    frames: int = 0
+    size: int = 0
+    queue_depth: int = 0
+    code: str = ""
+    delta: bool = False
+    error: str = ""
+
+
+ConnectionObserver: TypeAlias = Callable[[ConnectionRecord], object]

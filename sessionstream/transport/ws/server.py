@@ -1,0 +1,306 @@
+"""The server: an ASGI application towards clients, a fan-out towards the hub."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import threading
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Final
+
+from sessionstream.errors import TransportError, words
+from sessionstream.fanout import SnapshotSource
+from sessionstream.transport.ws import frames
+from sessionstream.transport.ws.clock import Clock, MonotonicClock
+from sessionstream.transport.ws.codes import GOING_AWAY, RESTART
+from sessionstream.transport.ws.connection import (
+    AuthorizeHook,
+    Connection,
+    ConnectionInfo,
+    Receive,
+    Routes,
+    SendMessage,
+    Surroundings,
+)
+from sessionstream.transport.ws.effects import Batch
+from sessionstream.transport.ws.handshake import Authenticate, Origins, Refused, Scope, authenticate, refuse
+from sessionstream.transport.ws.limits import Limits
+from sessionstream.transport.ws.loading import SnapshotLoader
+from sessionstream.transport.ws.observing import Telling
+from sessionstream.transport.ws.outbox import SlowConsumerPolicy, disconnect
+from sessionstream.transport.ws.records import ConnectionObserver
+from sessionstream.types import UIEvent
+
+TICKS: Final = 4
+"""How often the time is looked after, in the shortest of the periods that have to be kept."""
+
+_log = logging.getLogger("sessionstream")
+
+
+class WebSocketServer:
+    """Shows sessions to browsers: a snapshot, then every live UI event after it. (Reference: WebSocket transport.)
+
+    It is a plain ASGI application, to be mounted in any ASGI framework or run by itself, and a ``UIFanout``::
+
+        server = WebSocketServer(hub)
+        hub.set_fanout(server)
+        app = Starlette(routes=[WebSocketRoute("/ws", server)])
+
+    Args:
+        source: where snapshots come from; a hub.
+        allowed_origins: which pages may connect, ``["https://app.example"]``, or ``["*"]`` for any. None: only pages
+            that come from the host they connect to. A client without an Origin header is no browser, and may.
+        authenticate: ``authenticate(scope)``, plain or async, gets the ASGI scope of a handshake and returns the
+            principal, anything hashable; None, or an exception, refuses. Without it everybody may connect.
+        authorize: ``authorize(principal, session_id)``, plain or async, is asked on every subscribe, so also after
+            each reconnect. Only True allows. Without it every client may watch every session.
+        limits: what clients may cost.
+        slow_consumers: what becomes of a client that reads too slowly: ``disconnect`` or ``conflate``, or a function
+            of one's own.
+        observer: is told of every stage of every connection.
+        clock: the time, for tests.
+
+    Raises:
+        TypeError: an argument is of another type, or the observer is async.
+        ValueError: an allowed origin is none.
+
+    One server belongs to one event loop, that of its connections. ``publish_ui`` and ``resync`` may be called from
+    any thread; their order is kept. Everything else is for that loop.
+    """
+
+    def __init__(
+        self,
+        source: SnapshotSource,
+        *,
+        allowed_origins: Collection[str] | None = None,
+        authenticate: Authenticate | None = None,
+        authorize: AuthorizeHook | None = None,
+        limits: Limits = Limits(),  # noqa: B008 - frozen
+        slow_consumers: SlowConsumerPolicy = disconnect,
+        observer: ConnectionObserver | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self._check_arguments(source, authenticate, authorize, limits, slow_consumers)
+        self._origins = Origins(allowed_origins)
+        self._authenticate = authenticate
+        self._limits = limits
+        self._clock = clock or MonotonicClock()
+        self._telling = Telling(observer)
+        self._routes = Routes()
+        self._loader = SnapshotLoader(
+            source, concurrency=limits.concurrent_loads, timeout_seconds=limits.load_timeout_seconds
+        )
+        self._shared = Surroundings(
+            limits, self._routes, self._loader, self._clock, self._telling, authorize, slow_consumers
+        )
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = 0
+        self._admitted = 0
+        self._connections: dict[Connection, asyncio.Event] = {}
+        self._principals: Counter[object] = Counter()
+        self._ticker: asyncio.Task[None] | None = None
+        self._stopping = False
+
+    @staticmethod
+    def _check_arguments(source: object, *others: object) -> None:
+        authenticate, authorize, limits, slow_consumers = others
+        if not callable(getattr(source, "snapshot", None)):
+            raise TypeError(f"a WebSocketServer takes a source of snapshots, such as a Hub, not {source!r}")
+        for name, hook in (("authenticate", authenticate), ("authorize", authorize)):
+            if hook is not None and not callable(hook):
+                raise TypeError(f"{name} is a function, not {hook!r}")
+        if not isinstance(limits, Limits):
+            raise TypeError(f"limits is a Limits, not {limits!r}")
+        if not callable(slow_consumers):
+            raise TypeError(f"slow_consumers is a policy, such as disconnect or conflate, not {slow_consumers!r}")
+
+    # -- towards the hub ---------------------------------------------------------------------------------------
+
+    def publish_ui(self, session_id: str, ordinal: int, events: Sequence[UIEvent], /) -> None:
+        """Pass the UI events of one backend event on to whoever watches the session; enqueues and returns.
+
+        May be called from any thread. Ordinals of a session have to rise.
+
+        Raises:
+            TransportError: an event has no JSON form, so nobody gets it; the others went out.
+        """
+        telling = self._telling
+        telling.of("fanout_started", session_id=session_id, ordinal=ordinal, frames=len(events))
+        if not self._routes.of(session_id):  # who joins later gets a snapshot that was taken later
+            telling.of("fanout_no_targets", session_id=session_id, ordinal=ordinal)
+            return
+        written, failures = [], []
+        for event in events:
+            try:
+                written.append(frames.ui_event(session_id, ordinal, event))
+            except TransportError as failure:
+                failures.append(failure)
+        self._in_loop(self._fan_out, Batch.of(session_id, ordinal, tuple(written)))
+        if failures:
+            raise failures[0]
+
+    def resync(self, session_id: str, /) -> None:
+        """Give everybody who watches a session a new snapshot; after a rebuild the hub asks for it.
+
+        May be called from any thread, and takes its place among the calls of ``publish_ui``.
+        """
+        self._in_loop(self._resync, session_id)
+
+    def _in_loop(self, call: Callable[[Any], None], argument: object) -> None:
+        if self._loop is None:
+            return  # nobody has ever connected
+        if threading.get_ident() == self._thread:
+            call(argument)
+            return
+        try:
+            self._loop.call_soon_threadsafe(call, argument)
+        except RuntimeError as error:  # the loop is closed, and with it every connection
+            _log.debug("nothing to fan out to: %s", error)
+
+    def _fan_out(self, batch: Batch) -> None:
+        targets = self._routes.of(batch.session_id)
+        for connection in targets:
+            connection.events(batch)
+        self._telling.of("fanout_completed", session_id=batch.session_id, ordinal=batch.ordinal, frames=len(targets))
+
+    def _resync(self, session_id: str) -> None:
+        for connection in self._routes.of(session_id):
+            connection.resync(session_id)
+
+    # -- towards clients ---------------------------------------------------------------------------------------
+
+    async def __call__(self, scope: Scope, receive: Receive, send: SendMessage) -> None:
+        """Serve one ASGI scope: a WebSocket; plain HTTP is told to upgrade; a lifespan's end is a shutdown.
+
+        Raises:
+            ValueError: it is a scope of another type.
+        """
+        match scope["type"]:
+            case "websocket":
+                await self._websocket(scope, receive, send)
+            case "http":
+                await _ask_to_upgrade(send)
+            case "lifespan":
+                await self._lifespan(receive, send)
+            case other:
+                raise ValueError(f"a WebSocketServer serves websocket, http and lifespan, not {other!r}")
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: SendMessage) -> None:
+        if (await receive())["type"] != "websocket.connect":
+            return
+        self._take_loop()
+        self._admitted += 1
+        principal: object = None
+        try:
+            self._origins.check(scope)
+            if self._stopping:
+                raise Refused(503, "the server shuts down")
+            if self._admitted > self._limits.connections:
+                raise Refused(503, f"there are {self._limits.connections} connections already")
+            principal = await authenticate(self._authenticate, scope, self._limits.handshake_timeout_seconds)
+            self._principals[principal] += principal is not None
+            if self._principals[principal] > self._limits.connections_per_principal:
+                raise Refused(503, f"{principal!r} has {self._limits.connections_per_principal} connections already")
+            if self._stopping:
+                raise Refused(503, "the server shuts down")
+            await send({"type": "websocket.accept"})
+            await self._serve(principal, receive, send)
+        except Refused as refused:
+            _log.info("a handshake was refused with %d: %s", refused.status, refused.why)
+            self._telling.of("refused", code=str(refused.status), error=refused.why)
+            await refuse(scope, send, refused)
+        finally:
+            self._admitted -= 1
+            self._principals[principal] -= 1
+            if self._principals[principal] <= 0:
+                del self._principals[principal]
+
+    async def _serve(self, principal: object, receive: Receive, send: SendMessage) -> None:
+        connection = Connection(secrets.token_urlsafe(9), principal, self._shared)
+        gone = self._connections[connection] = asyncio.Event()
+        if self._ticker is None:
+            self._ticker = asyncio.create_task(self._tick(), name="sessionstream: heartbeat")
+        self._telling.of("connected", connection.id)
+        try:
+            await connection.serve(receive, send)
+        finally:
+            del self._connections[connection]
+            gone.set()
+            self._telling.of("disconnected", connection.id)
+            if not self._connections and self._ticker is not None:
+                self._ticker.cancel()
+                self._ticker = None
+
+    async def _tick(self) -> None:
+        limits = self._limits
+        periods = (limits.heartbeat_seconds, limits.pong_timeout_seconds, limits.send_timeout_seconds)
+        pause = min(period for period in periods if period is not None) / TICKS
+        while True:
+            await self._clock.sleep(pause)
+            now = self._clock.now()
+            for connection in list(self._connections):
+                connection.tick(now)
+
+    def _take_loop(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            if self._admitted:
+                raise TransportError(
+                    "this WebSocketServer has connections in another event loop: make one for each loop"
+                )
+            self._loop, self._thread = loop, threading.get_ident()
+
+    async def _lifespan(self, receive: Receive, send: SendMessage) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                await send({"type": "lifespan.startup.complete"})
+            elif message["type"] == "lifespan.shutdown":
+                try:
+                    await self.shutdown()
+                except Exception as error:
+                    await send({"type": "lifespan.shutdown.failed", "message": words(error)})
+                    raise
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+    # -- for operators -----------------------------------------------------------------------------------------
+
+    def connections(self) -> list[ConnectionInfo]:
+        """Return the open connections, in the order in which they came."""
+        return [connection.info for connection in self._connections]
+
+    async def shutdown(self, retry_after: float | None = None) -> None:
+        """Refuse whoever comes, send what waits, close every connection, and leave nothing running.
+
+        Args:
+            retry_after: seconds after which clients may come back; they are told by 1012 with the reason
+                ``retry-after=SECONDS``. None: 1001.
+
+        Clients that do not take what waits for them within ``send_timeout_seconds`` are cut off. Calling it again is
+        allowed. Cancelled, it may be called again.
+
+        Raises:
+            ValueError: ``retry_after`` is negative.
+        """
+        if retry_after is not None and not retry_after >= 0:
+            raise ValueError(f"retry_after is a number of seconds, 0 or more, not {retry_after!r}")
+        self._stopping = True
+        code, reason = (GOING_AWAY, "") if retry_after is None else (RESTART, f"retry-after={retry_after:g}")
+        for connection in self._connections:
+            connection.close(code, reason, flush=True)
+        await asyncio.gather(*(gone.wait() for gone in self._connections.values()))
+        await self._loader.close()
+
+
+async def _ask_to_upgrade(send: SendMessage) -> None:
+    body = b"this is a WebSocket endpoint\n"
+    headers = [
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"content-length", str(len(body)).encode()),
+        (b"upgrade", b"websocket"),
+    ]
+    await send({"type": "http.response.start", "status": 426, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

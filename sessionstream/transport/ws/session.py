@@ -1,0 +1,405 @@
+"""One connection's conversation, without I/O: what is said goes in, what is to be done comes out.
+
+Every call is one atomic step, and that is what keeps the promise *a snapshot at N, then exactly the UI events above
+N*. A subscription is told of events before its snapshot begins to load; whatever comes meanwhile is kept, and sent
+after the snapshot if it is newer. No lock, no clock, no task.
+
+A subscription has one number that the promise hangs on, its floor: the highest ordinal that it has sent or dropped.
+An event at or below it is old. A snapshot below it is too old to stand for what was dropped, and is loaded anew.
+
+The states of a subscription, and what leads from one to another, are the table in states.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Final
+
+from sessionstream.transport.ws import frames
+from sessionstream.transport.ws.codes import (
+    BAD_CLIENT_FRAME,
+    POLICY,
+    RATE_LIMITED,
+    SNAPSHOT_FAILED,
+    TOO_BIG,
+    TOO_MANY_SUBSCRIPTIONS,
+    TRY_AGAIN,
+    UNAUTHORIZED,
+    ErrorCode,
+)
+from sessionstream.transport.ws.effects import (
+    Authorize,
+    Basis,
+    Batch,
+    Close,
+    Effect,
+    Effects,
+    Hydration,
+    Join,
+    Leave,
+    Load,
+    Note,
+    Send,
+)
+from sessionstream.transport.ws.frames import Frame
+from sessionstream.transport.ws.limits import Limits
+from sessionstream.transport.ws.liveness import Allowance, Heartbeat
+from sessionstream.transport.ws.records import ConnectionRecord, Stage
+from sessionstream.transport.ws.requests import FrameError, Ping, Pong, Request, Subscribe, Unsubscribe, decode
+from sessionstream.transport.ws.states import TABLE, Action, Input, State
+
+MAX_LOADS: Final = 5
+"""Snapshots in a row that may be too old, before the client is sent away to come back."""
+
+
+@dataclass(slots=True)
+class _Subscription:
+    session_id: str
+    request: Subscribe
+    state: State = State.ABSENT
+    token: int = 0  # of the question that is open
+    joined: bool = False
+    floor: int = 0
+    held: Basis | None = None  # what the client will hold when it has read what it was sent
+    loads: int = 0  # in a row, without a snapshot that was new enough
+    kept: list[Batch] = field(default_factory=list)
+    kept_frames: int = 0
+
+
+class Conversation:
+    """What one connection and the server say to each other.
+
+    Args:
+        connection_id: as the hello says it.
+        limits: the bounds; those that are about one connection are kept here.
+        now: the present time in seconds, on any clock that only goes forward.
+        observed: whether to make notes for an observer.
+
+    Every method returns what is to be done, in order, and has to be told again what became of it.
+    """
+
+    __slots__ = (
+        "_allowance",
+        "_heartbeat",
+        "_limits",
+        "_observed",
+        "_out",
+        "_subscriptions",
+        "_token",
+        "connection_id",
+    )
+
+    def __init__(self, connection_id: str, limits: Limits, now: float, *, observed: bool = False) -> None:
+        self.connection_id = connection_id
+        self._limits = limits
+        self._observed = observed
+        self._subscriptions: dict[str, _Subscription] = {}
+        self._token = 0
+        self._out: list[Effect] = []
+        self._allowance = Allowance(limits.frames_per_second, limits.frames_burst, now)
+        self._heartbeat = Heartbeat(limits.heartbeat_seconds, limits.pong_timeout_seconds, now)
+
+    @property
+    def subscriptions(self) -> list[str]:
+        """The sessions that are subscribed to, or about to be, sorted."""
+        return sorted(self._subscriptions)
+
+    # -- what can happen ---------------------------------------------------------------------------------------
+
+    def open(self) -> Effects:
+        """The connection is accepted."""
+        self._send(frames.hello(self.connection_id))
+        return self._done()
+
+    def text(self, text: str, now: float) -> Effects:
+        """A text message came."""
+        size = len(text) if text.isascii() else len(text.encode(errors="replace"))
+        if self._read(size, now):
+            try:
+                request = decode(text)
+            except FrameError as error:
+                stage: Stage = "decode_error" if error.code is BAD_CLIENT_FRAME else "protocol_error"
+                self._note(stage, error.session_id, size=size, code=error.code.code, error=error.message)
+                self._refuse(error.code, error.message, error.session_id)
+            else:
+                self._note("decoded", _session_of(request), size=size)
+                self._answer(request)
+        return self._done()
+
+    def binary(self, size: int, now: float) -> Effects:
+        """A binary message came; it is refused."""
+        if self._read(size, now):
+            message = "frames are JSON in text messages; this one was binary"
+            self._note("decode_error", size=size, code=BAD_CLIENT_FRAME.code, error=message)
+            self._refuse(BAD_CLIENT_FRAME, message)
+        return self._done()
+
+    def authorized(self, session_id: str, token: int, allowed: bool) -> Effects:
+        """The application has answered whether the client may see a session."""
+        return self._told(session_id, token, Input.ALLOWED if allowed else Input.REFUSED)
+
+    def loaded(self, session_id: str, token: int, hydration: Hydration) -> Effects:
+        """A snapshot that was asked for is there."""
+        subscription = self._subscriptions.get(session_id)
+        new_enough = subscription is None or hydration.ordinal >= subscription.floor
+        return self._told(session_id, token, Input.LOADED if new_enough else Input.TOO_OLD, hydration)
+
+    def load_failed(self, session_id: str, token: int, words: str) -> Effects:
+        """A snapshot that was asked for cannot be had."""
+        return self._told(session_id, token, Input.LOAD_FAILED, words)
+
+    def events(self, batch: Batch) -> Effects:
+        """A session that was joined has UI events."""
+        subscription = self._subscriptions.get(batch.session_id)
+        if subscription is None or batch.ordinal <= subscription.floor:
+            return ()
+        if subscription.state is State.LIVE:  # as the table says, by a shorter way: this is what happens most
+            subscription.floor = batch.ordinal
+            return batch.effects
+        self._enter(subscription, Input.EVENTS, batch)
+        return self._done()
+
+    def resync(self, session_id: str) -> Effects:
+        """What the client has of a session is worth nothing any more, or was not sent: give it a snapshot."""
+        subscription = self._subscriptions.get(session_id)
+        if subscription is not None:
+            self._enter(subscription, Input.RESYNC, None)
+        return self._done()
+
+    def tick(self, now: float) -> Effects:
+        """Time has passed; to be called a few times in a heartbeat."""
+        if self._heartbeat.silent(now):
+            self._close(Close(TRY_AGAIN, "no answer to a ping"))
+        else:
+            nonce = self._heartbeat.due(now)
+            if nonce:
+                self._note("ping_sent")
+                self._send(frames.ping(nonce))
+        return self._done()
+
+    # -- what clients say --------------------------------------------------------------------------------------
+
+    def _read(self, size: int, now: float) -> bool:
+        """Take note of a message; return whether to look into it."""
+        self._note("frame_read", size=size)
+        self._heartbeat.heard(now)
+        if size > self._limits.frame_bytes:
+            limit = self._limits.frame_bytes
+            self._close(Close(TOO_BIG, f"a frame of {size} bytes; {limit} are allowed"))
+            return False
+        if self._allowance.take(now):
+            return True
+        self._note("rate_limited", size=size, code=RATE_LIMITED.code)
+        if self._allowance.refused > self._limits.frames_burst:
+            self._close(Close(POLICY, "too many frames, whatever the answer"))
+        else:
+            self._refuse(RATE_LIMITED, f"more than {self._limits.frames_per_second:g} frames a second")
+        return False
+
+    def _answer(self, request: Request) -> None:
+        match request:
+            case Subscribe(session_id):
+                self._note("subscribe_received", session_id, ordinal=request.since, delta=request.delta)
+                subscription = self._subscriptions.get(session_id)
+                if subscription is None:
+                    if len(self._subscriptions) >= self._limits.subscriptions_per_connection:
+                        limit = self._limits.subscriptions_per_connection
+                        message = f"a connection may have {limit} subscriptions"
+                        self._note("protocol_error", session_id, code=TOO_MANY_SUBSCRIPTIONS.code, error=message)
+                        self._refuse(TOO_MANY_SUBSCRIPTIONS, message, session_id)
+                        return
+                    subscription = self._subscriptions[session_id] = _Subscription(session_id, request)
+                self._enter(subscription, Input.SUBSCRIBE, request)
+            case Unsubscribe(session_id):
+                subscription = self._subscriptions.get(session_id) or _Subscription(session_id, Subscribe(session_id))
+                self._enter(subscription, Input.UNSUBSCRIBE, None)
+            case Ping(nonce):
+                self._send(frames.pong(nonce))
+            case Pong():
+                pass  # it was heard
+
+    # -- what the table's words mean ---------------------------------------------------------------------------
+
+    def _authorize(self, subscription: _Subscription, request: Subscribe) -> None:
+        subscription.request = request
+        subscription.token = self._next_token()
+        self._drop_kept(subscription)
+        self._out.append(Authorize(subscription.session_id, subscription.token))
+
+    def _load(self, subscription: _Subscription, _: None) -> None:
+        if not subscription.joined:
+            subscription.joined = True
+            self._out.append(Join(subscription.session_id))  # before the load begins: nothing falls between
+            self._note("subscription_registered", subscription.session_id)
+        request = subscription.request
+        subscription.held = Basis(request.since, request.epoch) if request.delta and request.since else None
+        subscription.loads = 0
+        self._begin_load(subscription)
+
+    def _reload(self, subscription: _Subscription, _: None) -> None:
+        self._note("resync", subscription.session_id)
+        subscription.loads = 0
+        self._begin_load(subscription)
+
+    def _begin_load(self, subscription: _Subscription) -> None:
+        subscription.loads += 1
+        subscription.token = self._next_token()
+        delta = subscription.request.delta
+        self._note("load_started", subscription.session_id)
+        self._out.append(
+            Load(subscription.session_id, subscription.token, subscription.held if delta else None, epochs=delta)
+        )
+
+    def _keep(self, subscription: _Subscription, batch: Batch) -> None:
+        if subscription.kept_frames + len(batch.frames) > self._limits.buffered_frames:
+            self._note("buffer_dropped", subscription.session_id, frames=subscription.kept_frames + len(batch.frames))
+            self._drop_kept(subscription)
+            subscription.floor = batch.ordinal
+            return
+        if subscription.kept and batch.ordinal <= subscription.kept[-1].ordinal:
+            return
+        subscription.kept.append(batch)
+        subscription.kept_frames += len(batch.frames)
+        self._note(
+            "buffered",
+            subscription.session_id,
+            ordinal=batch.ordinal,
+            frames=len(batch.frames),
+            size=_size(batch.frames),
+        )
+
+    def _pass_on(self, subscription: _Subscription, batch: Batch) -> None:
+        subscription.floor = batch.ordinal
+        self._out.extend(batch.effects)
+
+    def _skip(self, subscription: _Subscription, batch: Batch) -> None:
+        subscription.floor = batch.ordinal
+
+    def _hydrate(self, subscription: _Subscription, hydration: Hydration) -> None:
+        """Send the snapshot that the client asked for and what was kept, as one step."""
+        since = subscription.request.since
+        self._deliver(subscription, hydration, frames.subscribed(subscription.session_id, since))
+        self._note("subscribed", subscription.session_id, ordinal=since)
+        self._note("live", subscription.session_id, ordinal=subscription.floor)
+
+    def _refresh(self, subscription: _Subscription, hydration: Hydration) -> None:
+        """Send a snapshot that the server wanted sent, and what was kept."""
+        self._deliver(subscription, hydration)
+        self._note("live", subscription.session_id, ordinal=subscription.floor)
+
+    def _deliver(self, subscription: _Subscription, hydration: Hydration, *ending: Frame) -> None:
+        session_id, ordinal, delta = subscription.session_id, hydration.ordinal, hydration.delta
+        newer = [batch for batch in subscription.kept if batch.ordinal > ordinal]
+        flushed = tuple(frame for batch in newer for frame in batch.frames)
+        self._drop_kept(subscription)
+        subscription.floor = newer[-1].ordinal if newer else ordinal
+        subscription.held = Basis(ordinal, hydration.epoch)
+        self._note("loaded", session_id, ordinal=ordinal, frames=hydration.entities, delta=delta)
+        self._send(hydration.frame, *flushed, *ending)
+        self._note("snapshot_sent", session_id, ordinal=ordinal, size=hydration.frame.size, delta=delta)
+        if flushed:
+            self._note("flushed", session_id, ordinal=subscription.floor, frames=len(flushed), size=_size(flushed))
+
+    def _try_again(self, subscription: _Subscription, hydration: Hydration) -> None:
+        words = f"the snapshot is at {hydration.ordinal}, and {subscription.floor} was sent or dropped already"
+        if subscription.loads < MAX_LOADS:
+            self._note("load_failed", subscription.session_id, ordinal=hydration.ordinal, error=words)
+            self._begin_load(subscription)
+        else:
+            self._give_up(subscription, words)
+
+    def _report_failure(self, subscription: _Subscription, words: str) -> None:
+        self._note("load_failed", subscription.session_id, code=SNAPSHOT_FAILED.code, error=words)
+        self._forget(subscription)
+        # What exactly failed is the operator's business; the observer and the log have it.
+        self._refuse(
+            SNAPSHOT_FAILED, "the snapshot could not be loaded; subscribe again later", subscription.session_id
+        )
+
+    def _give_up(self, subscription: _Subscription, words: str) -> None:
+        """A client that asked for nothing would not know what to make of an error: let it come back."""
+        self._note("load_failed", subscription.session_id, code=str(TRY_AGAIN.code), error=words)
+        self._close(Close(TRY_AGAIN, "a snapshot could not be loaded"))
+
+    def _deny(self, subscription: _Subscription, _: None) -> None:
+        self._note("unauthorized", subscription.session_id, code=UNAUTHORIZED.code)
+        self._forget(subscription)
+        self._refuse(UNAUTHORIZED, "this session is not yours to watch", subscription.session_id)
+
+    def _unsubscribe(self, subscription: _Subscription, _: None) -> None:
+        self._forget(subscription)
+        self._send(frames.unsubscribed(subscription.session_id))
+        self._note("unsubscribed", subscription.session_id)
+
+    _ACTIONS: ClassVar[Mapping[Action, Callable[[Conversation, _Subscription, Any], None]]] = {
+        Action.AUTHORIZE: _authorize,
+        Action.UNSUBSCRIBE: _unsubscribe,
+        Action.DENY: _deny,
+        Action.LOAD: _load,
+        Action.RELOAD: _reload,
+        Action.HYDRATE: _hydrate,
+        Action.REFRESH: _refresh,
+        Action.TRY_AGAIN: _try_again,
+        Action.REPORT_FAILURE: _report_failure,
+        Action.GIVE_UP: _give_up,
+        Action.SKIP: _skip,
+        Action.KEEP: _keep,
+        Action.PASS_ON: _pass_on,
+    }
+
+    # -- how it is done ----------------------------------------------------------------------------------------
+
+    def _told(self, session_id: str, token: int, what: Input, value: object = None) -> Effects:
+        """Pass on an answer, unless the question is void by now."""
+        subscription = self._subscriptions.get(session_id)
+        if subscription is not None and subscription.token == token:
+            self._enter(subscription, what, value)
+        return self._done()
+
+    def _enter(self, subscription: _Subscription, what: Input, value: object) -> None:
+        step = TABLE[subscription.state].get(what)
+        if step is not None:
+            action, subscription.state = step
+            self._ACTIONS[action](self, subscription, value)
+
+    def _forget(self, subscription: _Subscription) -> None:
+        if self._subscriptions.pop(subscription.session_id, None) is not None:
+            self._out.append(Leave(subscription.session_id))
+
+    def _drop_kept(self, subscription: _Subscription) -> None:
+        if subscription.kept:
+            subscription.floor = subscription.kept[-1].ordinal
+            subscription.kept.clear()
+            subscription.kept_frames = 0
+
+    def _refuse(self, code: ErrorCode, message: str, session_id: str = "") -> None:
+        self._send(frames.error(code, message, session_id))
+
+    def _send(self, *of: Frame) -> None:
+        self._out.append(Send(of))
+
+    def _close(self, close: Close) -> None:
+        self._note("closing", code=str(close.code.code), error=close.reason)
+        self._subscriptions.clear()
+        self._out.append(close)
+
+    def _note(self, stage: Stage, session_id: str = "", **facts: Any) -> None:
+        if self._observed:
+            self._out.append(Note(ConnectionRecord(stage, self.connection_id, session_id, **facts)))
+
+    def _next_token(self) -> int:
+        self._token += 1
+        return self._token
+
+    def _done(self) -> Effects:
+        out, self._out = self._out, []
+        return out
+
+
+def _session_of(request: Request) -> str:
+    return request.session_id if isinstance(request, Subscribe | Unsubscribe) else ""
+
+
+def _size(of: tuple[Frame, ...]) -> int:
+    return sum(frame.size for frame in of)

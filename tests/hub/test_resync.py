@@ -1,0 +1,76 @@
+"""A rebuilt timeline: the fan-out is told that what clients hold is of an ended epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from sessionstream import UIEvent
+
+from .support import App, Broken, not_a, said
+
+
+class Clients:
+    """A fan-out that notes both kinds of calls, in order."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.told: list[tuple[str, int]] = []
+        self._error = error
+
+    def publish_ui(self, session_id: str, ordinal: int, events: Sequence[UIEvent], /) -> None:
+        self.told.append((session_id, ordinal))
+
+    def resync(self, session_id: str) -> None:
+        self.told.append((session_id, 0))
+        if self._error is not None:
+            raise self._error
+
+
+async def test_in_its_place_among_the_events() -> None:
+    clients = Clients()
+    app = App(fanout=clients)
+    await app.publish("a", "b")
+    report = await app.hub.rebuild_timeline("s")
+    await app.publish("c")
+    assert clients.told == [("s", 1), ("s", 2), ("s", 0), ("s", 3)]
+    assert (await app.hub.snapshot("s")).epoch == report.epoch
+
+
+async def test_not_by_a_retry_or_a_failed_rebuild() -> None:
+    clients = Clients()
+    app = App(fanout=clients)
+    await app.publish("a")
+    await app.hub.retry_timeline("s")
+    await app.store.prune("s", before=1)
+    with pytest.raises(Exception, match="pruned"):
+        await app.hub.rebuild_timeline("s")
+    assert clients.told == [("s", 1)]
+
+
+async def test_what_it_raises_is_recorded_and_the_timeline_stays_rebuilt() -> None:
+    app = App(fanout=Clients(Broken("no clients")))
+    await app.publish("a")
+    report = await app.hub.rebuild_timeline("s")
+    assert report.events == 1
+    (record,) = app.recorder.errors
+    assert (record.kind, record.session_id, record.ordinal) == ("fanout", "s", 1)
+    assert "no clients" in record.error
+
+
+async def test_a_fan_out_without_the_method_and_a_function() -> None:
+    app = App(fanout=lambda session_id, ordinal, events: None)
+    await app.publish("a")
+    assert (await app.hub.rebuild_timeline("s")).events == 1
+    app.hub.set_fanout(None)
+    assert (await app.hub.rebuild_timeline("s")).events == 1
+    await app.hub.publish(said("b"))
+
+
+def test_an_async_one_is_refused() -> None:
+    class Async(Clients):
+        async def resync(self, session_id: str) -> None:  # type: ignore[override]
+            raise NotImplementedError
+
+    with pytest.raises(TypeError, match="resync"):
+        App(fanout=not_a(Async()))
