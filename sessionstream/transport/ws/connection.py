@@ -232,14 +232,14 @@ class Connection:
     # -- what its conversation wants ---------------------------------------------------------------------------
 
     def _perform(self, effects: Effects) -> None:
-        if self._closed:
-            return
         for effect in effects:
             match effect:
-                case Send(frames):
-                    self._send(frames)
                 case Note(record):
                     self._shared.telling.record(record)
+                case _ if self._closed:
+                    pass  # also in the midst of them: a client that reads too slowly is sent away by a Send
+                case Send(frames):
+                    self._send(frames)
                 case Authorize():
                     self._authorize(effect)
                 case Join(session_id):

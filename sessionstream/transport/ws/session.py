@@ -13,7 +13,6 @@ The states of a subscription, and what leads from one to another, are the table 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
 from sessionstream.transport.ws import frames
@@ -48,23 +47,10 @@ from sessionstream.transport.ws.liveness import Allowance, Heartbeat
 from sessionstream.transport.ws.records import ConnectionRecord, Stage
 from sessionstream.transport.ws.requests import FrameError, Ping, Pong, Request, Subscribe, Unsubscribe, decode
 from sessionstream.transport.ws.states import TABLE, Action, Input, State
+from sessionstream.transport.ws.subscription import Subscription
 
 MAX_LOADS: Final = 5
 """Snapshots in a row that may be too old, before the client is sent away to come back."""
-
-
-@dataclass(slots=True)
-class _Subscription:
-    session_id: str
-    request: Subscribe
-    state: State = State.ABSENT
-    token: int = 0  # of the question that is open
-    joined: bool = False
-    floor: int = 0
-    held: Basis | None = None  # what the client will hold when it has read what it was sent
-    loads: int = 0  # in a row, without a snapshot that was new enough
-    kept: list[Batch] = field(default_factory=list)
-    kept_frames: int = 0
 
 
 class Conversation:
@@ -94,7 +80,7 @@ class Conversation:
         self.connection_id = connection_id
         self._limits = limits
         self._observed = observed
-        self._subscriptions: dict[str, _Subscription] = {}
+        self._subscriptions: dict[str, Subscription] = {}
         self._token = 0
         self._out: list[Effect] = []
         self._allowance = Allowance(limits.frames_per_second, limits.frames_burst, now)
@@ -115,24 +101,23 @@ class Conversation:
     def text(self, text: str, now: float) -> Effects:
         """A text message came."""
         size = len(text) if text.isascii() else len(text.encode(errors="replace"))
-        if self._read(size, now):
+        if self._hear(size, now):
             try:
                 request = decode(text)
             except FrameError as error:
-                stage: Stage = "decode_error" if error.code is BAD_CLIENT_FRAME else "protocol_error"
-                self._note(stage, error.session_id, size=size, code=error.code.code, error=error.message)
-                self._refuse(error.code, error.message, error.session_id)
+                self._refuse_frame(error, size, now)
             else:
-                self._note("decoded", _session_of(request), size=size)
-                self._answer(request)
+                session_id = request.session_id if isinstance(request, Subscribe | Unsubscribe) else ""
+                if self._may_speak(session_id, now):
+                    self._note("decoded", session_id, size=size)
+                    self._answer(request)
         return self._done()
 
     def binary(self, size: int, now: float) -> Effects:
         """A binary message came; it is refused."""
-        if self._read(size, now):
+        if self._hear(size, now):
             message = "frames are JSON in text messages; this one was binary"
-            self._note("decode_error", size=size, code=BAD_CLIENT_FRAME.code, error=message)
-            self._refuse(BAD_CLIENT_FRAME, message)
+            self._refuse_frame(FrameError(BAD_CLIENT_FRAME, message), size, now)
         return self._done()
 
     def authorized(self, session_id: str, token: int, allowed: bool) -> Effects:
@@ -152,7 +137,7 @@ class Conversation:
     def events(self, batch: Batch) -> Effects:
         """A session that was joined has UI events."""
         subscription = self._subscriptions.get(batch.session_id)
-        if subscription is None or batch.ordinal <= subscription.floor:
+        if subscription is None or not subscription.is_new(batch):
             return ()
         if subscription.state is State.LIVE:  # as the table says, by a shorter way: this is what happens most
             subscription.floor = batch.ordinal
@@ -180,54 +165,65 @@ class Conversation:
 
     # -- what clients say --------------------------------------------------------------------------------------
 
-    def _read(self, size: int, now: float) -> bool:
-        """Take note of a message; return whether to look into it."""
+    def _hear(self, size: int, now: float) -> bool:
+        """Take note of a message; return whether it is short enough to be looked into."""
         self._note("frame_read", size=size)
         self._heartbeat.heard(now)
-        if size > self._limits.frame_bytes:
-            limit = self._limits.frame_bytes
+        limit = self._limits.frame_bytes
+        if size > limit:
             self._close(Close(TOO_BIG, f"a frame of {size} bytes; {limit} are allowed"))
-            return False
+        return size <= limit
+
+    def _may_speak(self, session_id: str, now: float) -> bool:
+        """Return whether a frame comes at a pace that is allowed; refuse it otherwise."""
         if self._allowance.take(now):
             return True
-        self._note("rate_limited", size=size, code=RATE_LIMITED.code)
+        self._note("rate_limited", session_id, code=RATE_LIMITED.code)
         if self._allowance.refused > self._limits.frames_burst:
             self._close(Close(POLICY, "too many frames, whatever the answer"))
         else:
-            self._refuse(RATE_LIMITED, f"more than {self._limits.frames_per_second:g} frames a second")
+            self._refuse(RATE_LIMITED, f"more than {self._limits.frames_per_second:g} frames a second", session_id)
         return False
+
+    def _refuse_frame(self, error: FrameError, size: int, now: float) -> None:
+        if self._may_speak(error.session_id, now):
+            stage: Stage = "decode_error" if error.code is BAD_CLIENT_FRAME else "protocol_error"
+            self._note(stage, error.session_id, size=size, code=error.code.code, error=error.message)
+            self._refuse(error.code, error.message, error.session_id)
 
     def _answer(self, request: Request) -> None:
         match request:
             case Subscribe(session_id):
                 self._note("subscribe_received", session_id, ordinal=request.since, delta=request.delta)
-                subscription = self._subscriptions.get(session_id)
-                if subscription is None:
-                    if len(self._subscriptions) >= self._limits.subscriptions_per_connection:
-                        limit = self._limits.subscriptions_per_connection
-                        message = f"a connection may have {limit} subscriptions"
-                        self._note("protocol_error", session_id, code=TOO_MANY_SUBSCRIPTIONS.code, error=message)
-                        self._refuse(TOO_MANY_SUBSCRIPTIONS, message, session_id)
-                        return
-                    subscription = self._subscriptions[session_id] = _Subscription(session_id, request)
-                self._enter(subscription, Input.SUBSCRIBE, request)
+                subscription = self._subscriptions.get(session_id) or self._new_subscription(request)
+                if subscription is not None:
+                    self._enter(subscription, Input.SUBSCRIBE, request)
             case Unsubscribe(session_id):
-                subscription = self._subscriptions.get(session_id) or _Subscription(session_id, Subscribe(session_id))
+                subscription = self._subscriptions.get(session_id) or Subscription(session_id, Subscribe(session_id))
                 self._enter(subscription, Input.UNSUBSCRIBE, None)
             case Ping(nonce):
                 self._send(frames.pong(nonce))
             case Pong():
                 pass  # it was heard
 
+    def _new_subscription(self, request: Subscribe) -> Subscription | None:
+        limit = self._limits.subscriptions_per_connection
+        if len(self._subscriptions) < limit:
+            return self._subscriptions.setdefault(request.session_id, Subscription(request.session_id, request))
+        message = f"a connection may have {limit} subscriptions"
+        self._note("protocol_error", request.session_id, code=TOO_MANY_SUBSCRIPTIONS.code, error=message)
+        self._refuse(TOO_MANY_SUBSCRIPTIONS, message, request.session_id)
+        return None
+
     # -- what the table's words mean ---------------------------------------------------------------------------
 
-    def _authorize(self, subscription: _Subscription, request: Subscribe) -> None:
+    def _authorize(self, subscription: Subscription, request: Subscribe) -> None:
         subscription.request = request
         subscription.token = self._next_token()
-        self._drop_kept(subscription)
+        subscription.drop()
         self._out.append(Authorize(subscription.session_id, subscription.token))
 
-    def _load(self, subscription: _Subscription, _: None) -> None:
+    def _load(self, subscription: Subscription, _: None) -> None:
         if not subscription.joined:
             subscription.joined = True
             self._out.append(Join(subscription.session_id))  # before the load begins: nothing falls between
@@ -237,12 +233,12 @@ class Conversation:
         subscription.loads = 0
         self._begin_load(subscription)
 
-    def _reload(self, subscription: _Subscription, _: None) -> None:
+    def _reload(self, subscription: Subscription, _: None) -> None:
         self._note("resync", subscription.session_id)
         subscription.loads = 0
         self._begin_load(subscription)
 
-    def _begin_load(self, subscription: _Subscription) -> None:
+    def _begin_load(self, subscription: Subscription) -> None:
         subscription.loads += 1
         subscription.token = self._next_token()
         delta = subscription.request.delta
@@ -251,57 +247,43 @@ class Conversation:
             Load(subscription.session_id, subscription.token, subscription.held if delta else None, epochs=delta)
         )
 
-    def _keep(self, subscription: _Subscription, batch: Batch) -> None:
-        if subscription.kept_frames + len(batch.frames) > self._limits.buffered_frames:
-            self._note("buffer_dropped", subscription.session_id, frames=subscription.kept_frames + len(batch.frames))
-            self._drop_kept(subscription)
-            subscription.floor = batch.ordinal
-            return
-        if subscription.kept and batch.ordinal <= subscription.kept[-1].ordinal:
-            return
-        subscription.kept.append(batch)
-        subscription.kept_frames += len(batch.frames)
-        self._note(
-            "buffered",
-            subscription.session_id,
-            ordinal=batch.ordinal,
-            frames=len(batch.frames),
-            size=_size(batch.frames),
-        )
+    def _keep(self, subscription: Subscription, batch: Batch) -> None:
+        session_id, frames_, size = subscription.session_id, len(batch.frames), _size(batch.frames)
+        dropped = subscription.keep(batch, self._limits.buffered_frames)
+        if dropped:
+            self._note("buffer_dropped", session_id, ordinal=batch.ordinal, frames=dropped)
+        else:
+            self._note("buffered", session_id, ordinal=batch.ordinal, frames=frames_, size=size)
 
-    def _pass_on(self, subscription: _Subscription, batch: Batch) -> None:
+    def _pass_on(self, subscription: Subscription, batch: Batch) -> None:
         subscription.floor = batch.ordinal
         self._out.extend(batch.effects)
 
-    def _skip(self, subscription: _Subscription, batch: Batch) -> None:
+    def _skip(self, subscription: Subscription, batch: Batch) -> None:
         subscription.floor = batch.ordinal
 
-    def _hydrate(self, subscription: _Subscription, hydration: Hydration) -> None:
+    def _hydrate(self, subscription: Subscription, hydration: Hydration) -> None:
         """Send the snapshot that the client asked for and what was kept, as one step."""
         since = subscription.request.since
         self._deliver(subscription, hydration, frames.subscribed(subscription.session_id, since))
         self._note("subscribed", subscription.session_id, ordinal=since)
         self._note("live", subscription.session_id, ordinal=subscription.floor)
 
-    def _refresh(self, subscription: _Subscription, hydration: Hydration) -> None:
+    def _refresh(self, subscription: Subscription, hydration: Hydration) -> None:
         """Send a snapshot that the server wanted sent, and what was kept."""
         self._deliver(subscription, hydration)
         self._note("live", subscription.session_id, ordinal=subscription.floor)
 
-    def _deliver(self, subscription: _Subscription, hydration: Hydration, *ending: Frame) -> None:
+    def _deliver(self, subscription: Subscription, hydration: Hydration, *ending: Frame) -> None:
         session_id, ordinal, delta = subscription.session_id, hydration.ordinal, hydration.delta
-        newer = [batch for batch in subscription.kept if batch.ordinal > ordinal]
-        flushed = tuple(frame for batch in newer for frame in batch.frames)
-        self._drop_kept(subscription)
-        subscription.floor = newer[-1].ordinal if newer else ordinal
-        subscription.held = Basis(ordinal, hydration.epoch)
         self._note("loaded", session_id, ordinal=ordinal, frames=hydration.entities, delta=delta)
-        self._send(hydration.frame, *flushed, *ending)
+        kept = subscription.hydrate(ordinal, hydration.epoch)
+        self._send(hydration.frame, *kept, *ending)
         self._note("snapshot_sent", session_id, ordinal=ordinal, size=hydration.frame.size, delta=delta)
-        if flushed:
-            self._note("flushed", session_id, ordinal=subscription.floor, frames=len(flushed), size=_size(flushed))
+        if kept:
+            self._note("flushed", session_id, ordinal=subscription.floor, frames=len(kept), size=_size(kept))
 
-    def _try_again(self, subscription: _Subscription, hydration: Hydration) -> None:
+    def _try_again(self, subscription: Subscription, hydration: Hydration) -> None:
         words = f"the snapshot is at {hydration.ordinal}, and {subscription.floor} was sent or dropped already"
         if subscription.loads < MAX_LOADS:
             self._note("load_failed", subscription.session_id, ordinal=hydration.ordinal, error=words)
@@ -309,7 +291,7 @@ class Conversation:
         else:
             self._give_up(subscription, words)
 
-    def _report_failure(self, subscription: _Subscription, words: str) -> None:
+    def _report_failure(self, subscription: Subscription, words: str) -> None:
         self._note("load_failed", subscription.session_id, code=SNAPSHOT_FAILED.code, error=words)
         self._forget(subscription)
         # What exactly failed is the operator's business; the observer and the log have it.
@@ -317,22 +299,22 @@ class Conversation:
             SNAPSHOT_FAILED, "the snapshot could not be loaded; subscribe again later", subscription.session_id
         )
 
-    def _give_up(self, subscription: _Subscription, words: str) -> None:
+    def _give_up(self, subscription: Subscription, words: str) -> None:
         """A client that asked for nothing would not know what to make of an error: let it come back."""
         self._note("load_failed", subscription.session_id, code=str(TRY_AGAIN.code), error=words)
         self._close(Close(TRY_AGAIN, "a snapshot could not be loaded"))
 
-    def _deny(self, subscription: _Subscription, _: None) -> None:
+    def _deny(self, subscription: Subscription, _: None) -> None:
         self._note("unauthorized", subscription.session_id, code=UNAUTHORIZED.code)
         self._forget(subscription)
         self._refuse(UNAUTHORIZED, "this session is not yours to watch", subscription.session_id)
 
-    def _unsubscribe(self, subscription: _Subscription, _: None) -> None:
+    def _unsubscribe(self, subscription: Subscription, _: None) -> None:
         self._forget(subscription)
         self._send(frames.unsubscribed(subscription.session_id))
         self._note("unsubscribed", subscription.session_id)
 
-    _ACTIONS: ClassVar[Mapping[Action, Callable[[Conversation, _Subscription, Any], None]]] = {
+    _ACTIONS: ClassVar[Mapping[Action, Callable[..., None]]] = {
         Action.AUTHORIZE: _authorize,
         Action.UNSUBSCRIBE: _unsubscribe,
         Action.DENY: _deny,
@@ -357,21 +339,15 @@ class Conversation:
             self._enter(subscription, what, value)
         return self._done()
 
-    def _enter(self, subscription: _Subscription, what: Input, value: object) -> None:
+    def _enter(self, subscription: Subscription, what: Input, value: object) -> None:
         step = TABLE[subscription.state].get(what)
         if step is not None:
             action, subscription.state = step
             self._ACTIONS[action](self, subscription, value)
 
-    def _forget(self, subscription: _Subscription) -> None:
+    def _forget(self, subscription: Subscription) -> None:
         if self._subscriptions.pop(subscription.session_id, None) is not None:
             self._out.append(Leave(subscription.session_id))
-
-    def _drop_kept(self, subscription: _Subscription) -> None:
-        if subscription.kept:
-            subscription.floor = subscription.kept[-1].ordinal
-            subscription.kept.clear()
-            subscription.kept_frames = 0
 
     def _refuse(self, code: ErrorCode, message: str, session_id: str = "") -> None:
         self._send(frames.error(code, message, session_id))
@@ -395,10 +371,6 @@ class Conversation:
     def _done(self) -> Effects:
         out, self._out = self._out, []
         return out
-
-
-def _session_of(request: Request) -> str:
-    return request.session_id if isinstance(request, Subscribe | Unsubscribe) else ""
 
 
 def _size(of: tuple[Frame, ...]) -> int:
