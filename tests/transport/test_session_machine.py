@@ -165,20 +165,30 @@ TestSessionMachine = SessionMachine.TestCase
 TestSessionMachine.settings = settings(stateful_step_count=40)
 
 
+WEIGHTS = {
+    "commit": 90,
+    "fan_out": 90,
+    "progress": 90,
+    "read": 45,
+    "subscribe": 9,
+    "swap": 6,
+    "conflate": 6,
+    "fail": 3,
+    "unsubscribe": 1,
+    "refuse": 1,
+    "reconnect": 1,
+}
+
+
 def run_schedule(seed: int, steps: int = 300) -> World:
     random, world = Random(seed), World()
-    subscribed = random.randint(1, 6)
-    for _ in range(steps):
+    weights = {**WEIGHTS, "subscribe": random.randint(3, 18)}
+    for what in random.choices(list(weights), list(weights.values()), k=steps):
         number, session_id, pick = random.randrange(2), random.choice(SESSIONS), random.randrange(10)
-        match random.choices(
-            ["commit", "fan_out", "progress", "read", "subscribe", "swap", "conflate", "fail", "leave"],
-            [30, 30, 30, 15, subscribed, 2, 2, 1, 1],
-        )[0]:
+        match what:
             case "commit":
-                count = random.choice([0, 1, 1, 2])
-                world.commit(
-                    session_id, [(random.choice("xyz"), random.choice(["1", "2", None])) for _ in range(count)]
-                )
+                keys = random.choices("xyz", k=random.choice([0, 1, 1, 2]))
+                world.commit(session_id, [(key, random.choice(["1", "2", None])) for key in keys])
             case "fan_out":
                 world.fan_out(session_id)
             case "progress":
@@ -193,12 +203,12 @@ def run_schedule(seed: int, steps: int = 300) -> World:
                 world.conflate(number, session_id)
             case "fail":
                 world.progress(number, pick, fail=True)
+            case "unsubscribe":
+                world.unsubscribe(number, session_id)
+            case "refuse":
+                world.refuse(number)
             case _:
-                [
-                    lambda: world.unsubscribe(number, session_id),
-                    lambda: world.refuse(number),
-                    lambda: world.reconnect(number, hold=pick % 2 == 0),
-                ][pick % 3]()
+                world.reconnect(number, hold=pick % 2 == 0)
     world.settle()
     return world
 

@@ -18,7 +18,7 @@ from sessionstream.ordinals import MAX_ORDINAL
 from sessionstream.schema import load_json
 from sessionstream.transport.ws.codes import BAD_CLIENT_FRAME, PROTOCOL_ERROR, ErrorCode
 from sessionstream.types import check_id
-from sessionstream.v1.transport_pb2 import ClientFrame
+from sessionstream.v1.transport_pb2 import ClientFrame, PingFrame, PongFrame, SubscribeRequest, UnsubscribeRequest
 
 _SHOWN: Final = 200
 """How many characters of a client's own words an error repeats."""
@@ -128,13 +128,24 @@ def _session_id(request: str, fields: dict[str, Any]) -> str:
         raise FrameError(PROTOCOL_ERROR, str(error), session_id) from error
 
 
+def _names(descriptor: Any) -> dict[str, Any]:
+    return {name: field for field in descriptor.fields for name in (field.name, field.json_name)}
+
+
+_FIELDS: Final = {
+    message.DESCRIPTOR.full_name: _names(message.DESCRIPTOR)
+    for message in (ClientFrame, SubscribeRequest, UnsubscribeRequest, PingFrame, PongFrame)
+}
+"""The fields of each message by both of their names. (Protobuf's own maps raise SystemError on a lone surrogate.)"""
+
+
 def _message(value: object, descriptor: Any, where: str) -> dict[str, object]:
     """Return the fields that are set, by their names in the schema."""
     if not isinstance(value, dict):
         raise ValueError(f"{where} has to be a JSON object, not {_kind(value)}")
     found: dict[str, object] = {}
     for key, item in value.items():
-        field = descriptor.fields_by_camelcase_name.get(key) or descriptor.fields_by_name.get(key)
+        field = _FIELDS[descriptor.full_name].get(key)
         if field is None:
             raise ValueError(f"{where} has no field {key!r}")
         if field.name in found:
