@@ -18,6 +18,7 @@ class Peer:
 
     Attributes:
         close: the close message, or the refusal, once there is one.
+        texts: every text that was sent.
     """
 
     def __init__(self, server: WebSocketServer, **scope: Any) -> None:
@@ -30,6 +31,8 @@ class Peer:
             **scope,
         }
         self.close: dict[str, Any] | None = None
+        self.hello: dict[str, Any] = {}
+        self.texts: list[str] = []
         self.status = 0
         self.headers: dict[bytes, bytes] = {}
         self._incoming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
@@ -49,6 +52,7 @@ class Peer:
                 await self._reads.wait()
                 if self._lost:
                     raise OSError("the client is gone")
+                self.texts.append(message["text"])
                 self._heard.put_nowait(json.loads(message["text"]))
             case "websocket.close":
                 await self._reads.wait()
@@ -75,7 +79,7 @@ class Peer:
     async def accepted(self) -> Peer:
         async with asyncio.timeout(PATIENCE):
             await self._accepted.wait()
-            assert "hello" in await self.hear()
+            self.hello = (await self.hear())["hello"]
         return self
 
     def say(self, frame: dict[str, Any] | str) -> None:
