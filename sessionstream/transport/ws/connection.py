@@ -111,8 +111,8 @@ class Connection:
     """Does what its conversation wants done. All of it happens in the event loop of the server."""
 
     __slots__ = (
-        "_aborted", "_asking", "_closed", "_conversation", "_idle_loads", "_joined", "_outbox", "_sent", "_sent_at",
-        "_shared", "_tickets", "principal",
+        "_aborted", "_asking", "_closed", "_congested", "_conversation", "_idle_loads", "_joined", "_outbox", "_sent",
+        "_sent_at", "_shared", "_tickets", "principal",
     )  # fmt: skip
 
     def __init__(self, connection_id: str, principal: object, shared: Surroundings) -> None:
@@ -124,13 +124,14 @@ class Connection:
         self._outbox = Outbox(
             limits.outbox_frames,
             limits.outbox_bytes,
-            on_empty=self._start_loads,
+            on_empty=self._caught_up,
             on_written=self._note_written if observed else None,
         )
         self._joined: set[str] = set()
         self._asking: dict[str, asyncio.Task[None]] = {}
         self._idle_loads: dict[str, Load] = {}
         self._tickets: dict[str, Ticket] = {}
+        self._congested = False
         self._closed = False
         self._aborted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._sent, self._sent_at = 0, now
@@ -270,6 +271,7 @@ class Connection:
 
         Returns the sessions whose UI events were dropped.
         """
+        self._congested = True
         overflow = self._outbox.overflow(frame)
         depth, size = overflow.frames, overflow.size
         self._shared.telling.of("queue_full", self.id, frame.session_id, queue_depth=depth, size=size)
@@ -324,9 +326,17 @@ class Connection:
         if ticket is not None:
             ticket.void = True
 
+    def _caught_up(self) -> None:
+        """The client has taken everything."""
+        self._congested = False
+        self._start_loads()
+
     def _start_loads(self) -> None:
-        """Have the next snapshots loaded, if the client has taken most of what it was sent before."""
-        while self._idle_loads and len(self._tickets) < LOADS_AT_ONCE and self._outbox.has_room:
+        """Have the next snapshots loaded, if the client takes what it is sent.
+
+        One that was too slow gets no snapshot before it has taken everything: while it is stuck, it costs nothing.
+        """
+        while self._idle_loads and len(self._tickets) < LOADS_AT_ONCE and not self._congested and self._outbox.has_room:
             session_id, load = next(iter(self._idle_loads.items()))
             del self._idle_loads[session_id]
             ticket = Ticket(session_id, load.basis, load.epochs, partial(self._loaded, load))

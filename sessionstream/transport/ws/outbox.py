@@ -62,22 +62,22 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 class Outbox:
     """Frames in order, with a limit on their number and on their bytes together.
 
-    Snapshots are always taken, because what a client asked for has to come; who fills the outbox asks ``has_room``
-    before it lets another snapshot load.
+    Snapshots are always taken and do not count towards the limit, because what a client asked for has to come, however
+    large. They are kept few in another way: who fills the outbox asks ``has_room`` before it lets one load.
 
     Args:
         on_empty: called by the writer when nothing waits any more.
         on_written: called after each frame that was sent.
 
     Attributes:
-        size: UTF-8 bytes of the frames that wait.
+        size: UTF-8 bytes of the frames that wait, snapshots included.
         sent: how many frames were sent so far.
         sending: whether the writer is sending something at this moment.
     """
 
     __slots__ = (
-        "_closing", "_frames", "_max_bytes", "_max_frames", "_on_empty", "_on_written", "_wake",
-        "sending", "sent", "size",
+        "_closing", "_frames", "_max_bytes", "_max_frames", "_on_empty", "_on_written", "_snapshots",
+        "_snapshots_size", "_wake", "sending", "sent", "size",
     )  # fmt: skip
 
     def __init__(
@@ -95,6 +95,8 @@ class Outbox:
         self._closing: dict[str, Any] | None = None
         self._on_empty = on_empty
         self._on_written = on_written
+        self._snapshots = 0
+        self._snapshots_size = 0
         self.size = 0
         self.sent = 0
         self.sending = False
@@ -111,10 +113,13 @@ class Outbox:
         """Take a frame; return whether it was taken."""
         if self._closing is not None:
             return True  # nobody will read it, and that is nobody's fault any more
-        if (len(self._frames) >= self._max_frames or self.size + frame.size > self._max_bytes) and (
-            frame.kind != "snapshot" and self._frames
-        ):
-            return False
+        if frame.kind == "snapshot":
+            self._snapshots += 1
+            self._snapshots_size += frame.size
+        else:
+            count, size = len(self._frames) - self._snapshots, self.size - self._snapshots_size
+            if count and (count >= self._max_frames or size + frame.size > self._max_bytes):
+                return False
         self._frames.append(frame)
         self.size += frame.size
         self._wake.set()
@@ -141,7 +146,7 @@ class Outbox:
             self._closing = {"type": "websocket.close", "code": code, "reason": reason}
             if not flush:
                 self._frames.clear()
-                self.size = 0
+                self.size = self._snapshots = self._snapshots_size = 0
             self._wake.set()
 
     async def write(self, send: Send) -> None:
@@ -151,6 +156,9 @@ class Outbox:
             while self._frames:
                 frame = self._frames.popleft()
                 self.size -= frame.size
+                if frame.kind == "snapshot":
+                    self._snapshots -= 1
+                    self._snapshots_size -= frame.size
                 await send({"type": "websocket.send", "text": frame.text})
                 self.sent += 1
                 if self._on_written is not None:
