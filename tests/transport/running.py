@@ -6,11 +6,12 @@ import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext, suppress
 from typing import Any
 
 import uvicorn
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 
 PATIENCE = 10.0
 """Seconds after which a test that waits gives up; none waits that long unless something hangs."""
@@ -47,8 +48,6 @@ async def served(app: Any, **options: Any) -> AsyncIterator[str]:
 
 
 def _no_signals() -> Any:
-    from contextlib import nullcontext
-
     return nullcontext()
 
 
@@ -82,9 +81,9 @@ class Client:
     async def closed(self) -> tuple[int, str]:
         """Return code and reason of the close, however much comes before it."""
         async with asyncio.timeout(PATIENCE):
-            async for _ in self.socket:
-                pass
-            await self.socket.wait_closed()
+            with suppress(ConnectionClosed):
+                while True:
+                    await self.socket.recv()
         return self.socket.close_code or 0, self.socket.close_reason or ""
 
 

@@ -23,7 +23,7 @@ from sessionstream.transport.ws.effects import (
     Note,
     Send,
 )
-from sessionstream.transport.ws.handshake import answer
+from sessionstream.transport.ws.handshake import Message, answer
 from sessionstream.transport.ws.loading import Ticket
 from sessionstream.transport.ws.outbox import Outbox
 from sessionstream.transport.ws.session import Conversation
@@ -39,9 +39,8 @@ if TYPE_CHECKING:
 LOADS_AT_ONCE: Final = 4
 """Snapshots that one connection may have under way; the others wait for their turn, and for room in the outbox."""
 
-Message: TypeAlias = dict[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
-SendMessage: TypeAlias = Callable[[Message], Awaitable[None]]
+SendMessage: TypeAlias = Callable[[Any], Awaitable[None]]
 AuthorizeHook: TypeAlias = Callable[[Any, str], bool | Awaitable[bool]]
 """``authorize(principal, session_id)``: whether this client may watch this session."""
 
@@ -54,7 +53,8 @@ class ConnectionInfo:
 
     Attributes:
         principal: what ``authenticate`` returned; None without it.
-        subscriptions: session ids, sorted; those whose snapshot is still loading included.
+        subscriptions: session ids, sorted; those whose snapshot is still loading included. None, once the server
+            has said goodbye and waits for the client to take it.
         queue_depth: frames that wait to be sent.
         queue_bytes: their UTF-8 bytes.
     """
@@ -144,7 +144,7 @@ class Connection:
     @property
     def info(self) -> ConnectionInfo:
         """What the connection is at this moment."""
-        subscriptions = tuple(self._conversation.subscriptions)
+        subscriptions = () if self._closed else tuple(self._conversation.subscriptions)
         return ConnectionInfo(self.id, self.principal, subscriptions, len(self._outbox), self._outbox.size)
 
     # -- its life ----------------------------------------------------------------------------------------------

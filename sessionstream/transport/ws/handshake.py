@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, MutableMapping
 from inspect import isawaitable
 from typing import Any, Final, TypeAlias
 from urllib.parse import SplitResult, urlsplit
 
 from sessionstream.errors import words
 
-Scope: TypeAlias = dict[str, Any]
+Message: TypeAlias = MutableMapping[str, Any]
+"""An ASGI message."""
+
+Scope: TypeAlias = MutableMapping[str, Any]
 """An ASGI connection scope."""
 
-Authenticate: TypeAlias = Callable[[Scope], object | Awaitable[object]]
+Authenticate: TypeAlias = Callable[[Any], object | Awaitable[object]]
 """Returns a principal, anything hashable that tells one from another; None, or an exception, refuses."""
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
@@ -104,7 +107,7 @@ async def answer(result: object) -> object:
     return await result if isawaitable(result) else result
 
 
-async def refuse(scope: Scope, send: Callable[[dict[str, Any]], Awaitable[None]], refused: Refused) -> None:
+async def refuse(scope: Scope, send: Callable[[Any], Awaitable[None]], refused: Refused) -> None:
     """Refuse a handshake: with a status where the server can say one, else with its 403."""
     if "websocket.http.response" not in (scope.get("extensions") or {}):
         await send({"type": "websocket.close", "code": 1008, "reason": ""})

@@ -55,10 +55,6 @@ def conflate(overflow: Overflow, /) -> AbstractSet[str]:
     return dropped
 
 
-Send = Callable[[dict[str, Any]], Awaitable[None]]
-"""The ASGI ``send``."""
-
-
 class Outbox:
     """Frames in order, with a limit on their number and on their bytes together.
 
@@ -149,7 +145,7 @@ class Outbox:
                 self.size = self._snapshots = self._snapshots_size = 0
             self._wake.set()
 
-    async def write(self, send: Send) -> None:
+    async def write(self, send: Callable[[Any], Awaitable[None]]) -> None:
         """Send what there is and what comes, until closed. Raises what ``send`` raises."""
         while True:
             self.sending = True
