@@ -1,0 +1,189 @@
+"""A real hub, a store and the real server under random schedules: every client ends with what is stored."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterable
+from random import Random
+
+import pytest
+from google.protobuf.wrappers_pb2 import StringValue
+
+from sessionstream import Event, Hub, MemoryStore, SchemaRegistry, Session, TimelineEntity, TimelineView, UIEvent
+from sessionstream.examples.chatdemo.v1.chat_pb2 import TokensDeltaEvent
+from sessionstream.transport.ws import Limits, WebSocketServer, conflate, disconnect
+
+from .asgi import Peer
+from .world import Listener, SessionModel
+
+SESSIONS = ("a", "b")
+WEIGHTS = {
+    "publish": 40,
+    "turn": 40,
+    "read": 20,
+    "stall": 3,
+    "resume": 8,
+    "subscribe": 6,
+    "lose": 1,
+    "rebuild": 1,
+}
+
+
+class Told:
+    """An application whose UI events say exactly what its timeline becomes; it has a new version for each rebuild."""
+
+    def __init__(self) -> None:
+        schemas = SchemaRegistry()
+        schemas.register_event("Set", TokensDeltaEvent)
+        schemas.register_ui_event("Put", StringValue)
+        schemas.register_timeline_entity("Text", StringValue)
+        self.store = MemoryStore(schemas)
+        self.hub = Hub(schemas, store=self.store)
+        self.hub.register_ui_projection(self.tell)
+        self.hub.register_timeline_projection(self.write)
+        self.models = {session_id: SessionModel(session_id) for session_id in SESSIONS}
+        self.version = ""
+
+    def tell(self, event: Event, session: Session, view: TimelineView) -> Iterable[UIEvent]:
+        payload = event.payload
+        assert isinstance(payload, TokensDeltaEvent)
+        text = payload.chunk + self.version if payload.chunk else None
+        self.models[session.id].told[event.ordinal] = [] if payload.status else [(payload.message_id, text)]
+        changes = self.models[session.id].told[event.ordinal]
+        return [UIEvent("Put", StringValue(value=json.dumps(change))) for change in changes]
+
+    def write(self, event: Event, session: Session, view: TimelineView) -> Iterable[TimelineEntity]:
+        payload = event.payload
+        assert isinstance(payload, TokensDeltaEvent)
+        if payload.status:
+            return
+        text = payload.chunk + self.version
+        gone = not payload.chunk
+        yield TimelineEntity("Text", payload.message_id, None if gone else StringValue(value=text), tombstone=gone)
+
+    async def finish(self) -> None:
+        for session_id, model in self.models.items():
+            snapshot = await self.hub.snapshot(session_id)
+            assert snapshot.snapshot_ordinal == max(model.told, default=0)
+            model.state = {
+                entity.id: entity.payload.value
+                for entity in snapshot.entities
+                if isinstance(entity.payload, StringValue)
+            }
+
+
+class Watcher:
+    """A client that reads at its own pace, and comes back when it is sent away or loses its connection."""
+
+    def __init__(self, server: WebSocketServer, app: Told) -> None:
+        self.server = server
+        self.client = Listener(app.models)
+        self.peer = Peer(server)
+
+    def subscribe(self, session_id: str, *, delta: bool, hold: bool) -> None:
+        self.revive()
+        self.peer.say(self.client.subscribe(session_id, delta=delta, hold=hold))
+
+    def revive(self) -> None:
+        """Connect again if the server closed, after reading what it had sent before."""
+        if self.peer.task.done() or self.peer.close is not None:
+            self.read()
+            self.reconnect(hold=True)
+
+    def reconnect(self, *, hold: bool) -> None:
+        self.peer.lose()
+        self.peer = Peer(self.server)
+        self.client.disconnected()
+        for session_id, view in list(self.client.views.items()):
+            self.peer.say(self.client.subscribe(session_id, delta="delta" in view.asked, hold=hold))
+
+    def read(self) -> None:
+        while self.peer.texts:
+            self.client.hear(self.peer.texts.pop(0))
+
+    @property
+    def is_content(self) -> bool:
+        return all(view.ready or not view.hydrated for view in self.client.views.values()) and not self.peer.texts
+
+
+async def turns(count: int) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def run_schedule(seed: int, steps: int = 150) -> list[Listener]:
+    random, app = Random(seed), Told()
+    policy = random.choice([conflate, disconnect])
+    limits = Limits(outbox_frames=random.choice([3, 8, 100]), buffered_frames=random.choice([2, 50]))
+    server = WebSocketServer(app.hub, limits=limits, slow_consumers=policy)
+    app.hub.set_fanout(server)
+    watchers = [Watcher(server, app) for _ in range(3)]
+    tasks: set[asyncio.Task[object]] = set()
+
+    async def publish(session_id: str, key: str, text: str, status: str) -> None:
+        await app.hub.publish(Event("Set", TokensDeltaEvent(message_id=key, chunk=text, status=status), session_id))
+
+    for _ in range(steps):
+        watcher, session_id = random.choice(watchers), random.choice(SESSIONS)
+        match random.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]:
+            case "publish":
+                text, status = random.choice(["1", "2", "", "3"]), random.choice(["", "", "", "quiet"])
+                tasks.add(asyncio.create_task(publish(session_id, random.choice("xyz"), text, status)))
+            case "turn":
+                await turns(random.randint(1, 12))
+            case "read":
+                watcher.read()
+            case "stall":
+                watcher.peer.stall()
+            case "resume":
+                watcher.peer.resume()
+                watcher.revive()
+            case "subscribe":
+                watcher.subscribe(session_id, delta=random.random() < 0.7, hold=random.random() < 0.7)
+            case "lose":
+                watcher.reconnect(hold=random.random() < 0.7)
+            case _:
+                app.version += "'"
+                tasks.add(asyncio.create_task(app.hub.rebuild_timeline(session_id)))
+    await asyncio.gather(*tasks)
+    await app.finish()
+    async with asyncio.timeout(10):
+        while True:
+            for watcher in watchers:
+                watcher.peer.resume()
+                watcher.revive()
+                await turns(5)
+                watcher.read()
+            if is_idle(server) and all(watcher.is_content for watcher in watchers):
+                break
+    for watcher in watchers:
+        watcher.client.check()
+    await server.shutdown()
+    for watcher in watchers:
+        watcher.peer.lose()
+        await watcher.peer.ended()
+    await app.hub.shutdown()
+    return [watcher.client for watcher in watchers]
+
+
+def is_idle(server: WebSocketServer) -> bool:
+    """Nothing loads, nothing waits to be sent, nobody is being asked."""
+    busy = any(
+        connection._idle_loads or connection._tickets or connection._asking for connection in server._connections
+    )
+    return not busy and all(info.queue_depth == 0 for info in server.connections())
+
+
+async def test_random_schedules() -> None:
+    clients = [client for seed in range(25) for client in await run_schedule(seed)]
+    assert sum(client.events for client in clients) > 500
+    assert sum(client.snapshots for client in clients) > 150
+    assert sum(client.deltas for client in clients) > 10
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("block", range(20))
+async def test_many_random_schedules(block: int) -> None:
+    for seed in range(block * 100, (block + 1) * 100):
+        await run_schedule(seed)
