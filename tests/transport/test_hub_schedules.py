@@ -104,7 +104,9 @@ class Watcher:
 
     @property
     def is_content(self) -> bool:
-        return all(view.ready or not view.hydrated for view in self.client.views.values()) and not self.peer.texts
+        connected = self.peer.close is None and not self.peer.task.done()
+        heard = all(view.ready or not view.hydrated for view in self.client.views.values())
+        return connected and heard and not self.peer.texts
 
 
 async def turns(count: int) -> None:

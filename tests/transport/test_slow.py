@@ -106,6 +106,21 @@ async def test_a_conflated_client_that_knows_deltas_gets_one() -> None:
         assert source.asked == [("s", None), ("s", 5)]
 
 
+async def test_a_conflated_client_that_holds_nothing_gets_everything() -> None:
+    source = Source()
+    server = WebSocketServer(source, limits=LIMITS, slow_consumers=conflate)
+    watched = Watched(source, server.publish_ui)
+    async with peers(server, 1) as (peer,):
+        await peer.subscribed("s", delta=True)
+        peer.stall()
+        for _ in range(50):
+            watched.publish("s")
+        peer.resume()
+        body = (await peer.hear_until("snapshot"))[-1]["snapshot"]
+        assert "since" not in body
+        assert source.asked == [("s", None), ("s", None)]
+
+
 async def test_several_sessions_the_fullest_goes_first() -> None:
     overflow = Overflow(9, 90, {"a": 10, "b": 60, "c": 20})
     assert conflate(overflow) == {"b"}

@@ -214,7 +214,11 @@ class Connection:
 
     def events(self, batch: Batch) -> None:
         """Pass on the UI events of a session."""
-        self._perform(self._conversation.events(batch))
+        effects = self._conversation.events(batch)
+        if effects is batch.effects and not self._closed:
+            self._send(batch.frames)  # what happens most, by the shortest way
+        else:
+            self._perform(effects)
 
     def resync(self, session_id: str) -> None:
         """Have the client given a new snapshot of a session."""

@@ -42,10 +42,20 @@ class Leave:
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """A timeline that a client holds: as of this ordinal, of this epoch."""
+    """A timeline that a client holds: as of this ordinal, of this epoch.
+
+    One at ordinal 0 is none: what changed since then is everything, deletions included.
+
+    Raises:
+        ValueError: the ordinal is 0.
+    """
 
     ordinal: int
     epoch: int
+
+    def __post_init__(self) -> None:
+        if not self.ordinal:
+            raise ValueError("a delta from ordinal 0 is no delta: ask for a full snapshot")
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,7 +87,7 @@ class Outbox:
         self._max_frames = max_frames
         self._max_bytes = max_bytes
         self._frames: deque[Frame] = deque()
-        self._wake = asyncio.Event()
+        self._wake: asyncio.Future[None] | None = None  # while the writer waits
         self._closing: dict[str, Any] | None = None
         self._on_empty = on_empty
         self._on_written = on_written
@@ -118,7 +118,8 @@ class Outbox:
                 return False
         self._frames.append(frame)
         self.size += frame.size
-        self._wake.set()
+        if self._wake is not None:
+            self._wake_up()
         return True
 
     def overflow(self, by: Frame) -> Overflow:
@@ -143,7 +144,7 @@ class Outbox:
             if not flush:
                 self._frames.clear()
                 self.size = self._snapshots = self._snapshots_size = 0
-            self._wake.set()
+            self._wake_up()
 
     async def write(self, send: Callable[[Any], Awaitable[None]]) -> None:
         """Send what there is and what comes, until closed. Raises what ``send`` raises."""
@@ -164,6 +165,11 @@ class Outbox:
                 return
             self.sending = False
             self._on_empty()
-            if not self._frames:
-                self._wake.clear()
-                await self._wake.wait()
+            if not self._frames and self._closing is None:
+                self._wake = asyncio.get_running_loop().create_future()
+                await self._wake
+
+    def _wake_up(self) -> None:
+        wake, self._wake = self._wake, None
+        if wake is not None and not wake.done():
+            wake.set_result(None)

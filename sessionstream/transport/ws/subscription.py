@@ -62,5 +62,5 @@ class Subscription:
         newer = tuple([frame for batch in self._kept if batch.ordinal > ordinal for frame in batch.frames])
         self.drop()
         self.floor = max(self.floor, ordinal)
-        self.held = Basis(ordinal, epoch)
+        self.held = Basis(ordinal, epoch) if ordinal else None
         return newer
