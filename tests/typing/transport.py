@@ -1,0 +1,53 @@
+"""The WebSocket transport in typed use: checked by mypy --strict and pyright, never run."""
+
+from __future__ import annotations
+
+from collections.abc import Set as AbstractSet
+from typing import Any, assert_type
+
+from fastapi import FastAPI
+from starlette.applications import Starlette
+from starlette.routing import Mount, WebSocketRoute
+
+import sessionstream as ss
+from sessionstream.transport import ws
+
+
+async def authenticate(scope: dict[str, Any]) -> str | None:
+    return str(scope["path"])
+
+
+def authorize(principal: str, session_id: str) -> bool:
+    return session_id.startswith(principal)
+
+
+def never(overflow: ws.Overflow) -> AbstractSet[str]:
+    assert_type(overflow.frames, int)
+    return set(overflow.ui_sizes)
+
+
+def observe(record: ws.ConnectionRecord) -> None:
+    assert_type(record.stage, ws.Stage)
+
+
+async def serve(hub: ss.Hub, source: ss.SnapshotSource) -> None:
+    server = ws.WebSocketServer(
+        hub,
+        allowed_origins=["https://app.example"],
+        authenticate=authenticate,
+        authorize=authorize,
+        limits=ws.Limits(connections=5, heartbeat_seconds=None),
+        slow_consumers=never,
+        observer=observe,
+    )
+    ws.WebSocketServer(source, authenticate=lambda scope: "x", slow_consumers=ws.conflate)
+    hub.set_fanout(server)
+    fanout: ss.UIFanout = server
+    fanout.publish_ui("s", 1, [])
+    server.resync("s")
+    Starlette(routes=[WebSocketRoute("/ws", server), Mount("/other", server)])
+    FastAPI().mount("/ws", server)
+    assert_type(server.connections(), list[ws.ConnectionInfo])
+    assert_type(server.connections()[0].subscriptions, tuple[str, ...])
+    await server.shutdown(retry_after=2.5)
+    assert_type(ws.CLOSE_CODES[0].reconnect in ("no", "at once"), bool)
