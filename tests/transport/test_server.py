@@ -199,6 +199,23 @@ async def test_a_client_that_vanishes_while_it_is_written_to() -> None:
         assert len(server.connections()) == 1
 
 
+async def test_what_the_server_library_raises_comes_out() -> None:
+    server = WebSocketServer(Source())
+    incoming = iter([{"type": "websocket.connect"}])
+
+    async def receive() -> dict[str, Any]:
+        message = next(incoming, None)
+        if message is None:
+            raise ConnectionError("the library is broken")
+        return message
+
+    async def send(message: dict[str, Any]) -> None: ...
+
+    with pytest.raises(ConnectionError, match="broken"):
+        await server({"type": "websocket", "headers": []}, receive, send)
+    assert server.connections() == []
+
+
 # -- threads, loops, scopes ------------------------------------------------------------------------------------
 
 

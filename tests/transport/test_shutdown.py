@@ -29,7 +29,9 @@ async def test_what_waits_is_sent_and_then_the_goodbye(retry_after: float | None
             assert await peer.ended() == code
             assert peer.close == {"type": "websocket.close", "code": code, "reason": reason}
     assert server.connections() == []
-    assert await Peer(server).ended() == 503
+    late = Peer(server)
+    assert await late.ended() == 503
+    assert late.headers[b"retry-after"] == {None: b"5", 0: b"0", 2.5: b"3"}[retry_after]
     await server.shutdown()
 
 

@@ -78,6 +78,10 @@ class Routes:
         """Return the connections that are told of a session, in the order in which they joined."""
         return tuple(self._connections.get(session_id, ()))
 
+    def has(self, session_id: str) -> bool:
+        """Whether anybody is told of a session; may be asked from any thread."""
+        return session_id in self._connections
+
     def join(self, session_id: str, connection: Connection) -> None:
         """Add a connection."""
         self._connections.setdefault(session_id, {})[connection] = None
@@ -162,6 +166,8 @@ class Connection:
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
+        if not reader.cancelled():
+            reader.result()  # what the server library raised is for the server library
 
     async def _read(self, receive: Receive) -> None:
         """Read until the client is gone. A fault of ours closes this connection, and no other."""
@@ -231,8 +237,8 @@ class Connection:
         elif now - self._sent_at >= self._shared.limits.send_timeout_seconds:
             self._shared.telling.of("write_error", self.id, error="the client takes nothing")
             self.abort()
-            return
-        self._perform(self._conversation.tick(now))
+        if not self._closed:
+            self._perform(self._conversation.tick(now))
 
     # -- what its conversation wants ---------------------------------------------------------------------------
 
@@ -263,7 +269,9 @@ class Connection:
         outbox, telling = self._outbox, self._shared.telling
         dropped: frozenset[str] = frozenset()
         for frame in frames:
-            if not (dropped and frame.kind == "ui" and frame.session_id in dropped) and not outbox.offer(frame):
+            if dropped and frame.kind == "ui" and frame.session_id in dropped:
+                continue
+            if not outbox.offer(frame):
                 dropped |= self._make_room(frame)
                 if self._closed:
                     return

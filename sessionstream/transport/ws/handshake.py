@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable, MutableMapping
 from inspect import isawaitable
+from math import ceil
 from typing import Any, Final, TypeAlias
 from urllib.parse import SplitResult, urlsplit
 
@@ -107,7 +108,7 @@ async def answer(result: object) -> object:
     return await result if isawaitable(result) else result
 
 
-async def refuse(scope: Scope, send: Callable[[Any], Awaitable[None]], refused: Refused) -> None:
+async def refuse(scope: Scope, send: Callable[[Any], Awaitable[None]], refused: Refused, retry_after: float) -> None:
     """Refuse a handshake: with a status where the server can say one, else with its 403."""
     if "websocket.http.response" not in (scope.get("extensions") or {}):
         await send({"type": "websocket.close", "code": 1008, "reason": ""})
@@ -115,7 +116,7 @@ async def refuse(scope: Scope, send: Callable[[Any], Awaitable[None]], refused: 
     body = b"" if refused.status == 403 else b"try again later"
     headers = [(b"content-type", b"text/plain"), (b"content-length", str(len(body)).encode())]
     if refused.status == 503:
-        headers.append((b"retry-after", b"5"))
+        headers.append((b"retry-after", str(ceil(retry_after)).encode()))
     await send({"type": "websocket.http.response.start", "status": refused.status, "headers": headers})
     await send({"type": "websocket.http.response.body", "body": body})
 

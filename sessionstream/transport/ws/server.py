@@ -33,6 +33,9 @@ from sessionstream.transport.ws.outbox import SlowConsumerPolicy, disconnect
 from sessionstream.transport.ws.records import ConnectionObserver
 from sessionstream.types import UIEvent
 
+RETRY_AFTER: Final = 5.0
+"""Seconds after which a client whose handshake was refused with 503 may try again, where nothing else is known."""
+
 TICKS: Final = 4
 """How often the time is looked after, in the shortest of the periods that have to be kept."""
 
@@ -102,6 +105,7 @@ class WebSocketServer:
         self._principals: Counter[object] = Counter()
         self._ticker: asyncio.Task[None] | None = None
         self._stopping = False
+        self._retry_after = RETRY_AFTER
 
     @staticmethod
     def _check_arguments(source: object, *others: object) -> None:
@@ -128,7 +132,7 @@ class WebSocketServer:
         """
         telling = self._telling
         telling.of("fanout_started", session_id=session_id, ordinal=ordinal, frames=len(events))
-        if not self._routes.of(session_id):  # who joins later gets a snapshot that was taken later
+        if not self._routes.has(session_id):  # who joins later gets a snapshot that was taken later
             telling.of("fanout_no_targets", session_id=session_id, ordinal=ordinal)
             return
         written, failures = [], []
@@ -210,7 +214,7 @@ class WebSocketServer:
         except Refused as refused:
             _log.info("a handshake was refused with %d: %s", refused.status, refused.why)
             self._telling.of("refused", code=str(refused.status), error=refused.why)
-            await refuse(scope, send, refused)
+            await refuse(scope, send, refused, self._retry_after)
         finally:
             self._admitted -= 1
             self._principals[principal] -= 1
@@ -288,6 +292,7 @@ class WebSocketServer:
         if retry_after is not None and not retry_after >= 0:
             raise ValueError(f"retry_after is a number of seconds, 0 or more, not {retry_after!r}")
         self._stopping = True
+        self._retry_after = RETRY_AFTER if retry_after is None else retry_after
         code, reason = (GOING_AWAY, "") if retry_after is None else (RESTART, f"retry-after={retry_after:g}")
         for connection in self._connections:
             connection.close(code, reason, flush=True)
