@@ -56,6 +56,8 @@ async def admitted(server: WebSocketServer, **scope: Any) -> bool:
         ("https://app.example:port", "app.example", "wss", False),
         ("https://[app.example", "app.example", "wss", False),
         ("https://", "", "wss", False),
+        ("https://app.example", "[app.example", "wss", False),
+        ("https://app.example", "app.example:port", "wss", False),
     ],
 )
 async def test_same_origin_by_default(origin: str | None, host: str, scheme: str, allowed: bool) -> None:

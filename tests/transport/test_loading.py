@@ -6,6 +6,8 @@ import asyncio
 import json
 from typing import Any
 
+import pytest
+
 from sessionstream import HistoryPruned
 from sessionstream.transport.ws.effects import Basis, Hydration
 from sessionstream.transport.ws.loading import SnapshotLoader, Ticket
@@ -213,3 +215,8 @@ async def test_others_run_while_a_large_snapshot_is_written() -> None:
         await asyncio.sleep(0)
     assert turns > 10
     await loader.close()
+
+
+def test_there_is_no_delta_from_nothing() -> None:
+    with pytest.raises(ValueError, match="full snapshot"):
+        Basis(0, 7)

@@ -315,6 +315,17 @@ async def test_the_end_of_a_lifespan_is_a_shutdown() -> None:
         assert await peer.ended() == 1001
 
 
+async def test_a_shutdown_that_fails_is_said_to_the_server_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = WebSocketServer(Source())
+
+    async def fail() -> None:
+        raise OSError("no")
+
+    monkeypatch.setattr(server._loader, "close", fail)
+    with pytest.raises(OSError, match="no"):
+        await scope_of(server, "lifespan", "lifespan.startup", "lifespan.shutdown")
+
+
 async def test_other_scopes_are_refused() -> None:
     with pytest.raises(ValueError, match="smtp"):
         await scope_of(WebSocketServer(Source()), "smtp")
