@@ -11,9 +11,10 @@ from sessionstream.types import Snapshot, UIEvent
 class UIFanout(Protocol):
     """Receives the UI events of every committed event; a plain function serves as well.
 
-    It may also have a method ``resync(session_id)``. That one is called after a session's timeline was rebuilt, in
-    order with the calls of ``publish_ui``: what clients hold of the session is of an epoch that has ended, and they
-    have to be given a snapshot.
+    It may also have a method ``resync(session_id, ordinal, epoch)``. That one is called, in order with the calls of
+    ``publish_ui``, when the session's timeline stands at this ordinal of this epoch and may have come there in
+    another way than by the events that were published here: it was rebuilt, or another process moved it, or this hub
+    has read it anew. A client that holds less, or another epoch, has to be given a snapshot.
     """
 
     def publish_ui(self, session_id: str, ordinal: int, events: Sequence[UIEvent], /) -> None:

@@ -170,7 +170,8 @@ class Hub:
     def set_fanout(self, fanout: UIFanout | FanoutFunction | None) -> None:
         """Send live UI events here from the next event on; None sends them nowhere.
 
-        An object that also has a method ``resync(session_id)`` is told of every rebuilt timeline.
+        An object that also has a method ``resync(session_id, ordinal, epoch)`` is told of timelines that moved in
+        another way than by the events that are published here; see UIFanout.
 
         Raises:
             TypeError: it is neither a function nor an object with a ``publish_ui`` method; or it is a class, async,
@@ -182,7 +183,7 @@ class Hub:
             else told_of("a fan-out", "(session_id, ordinal, events)", fanout, method="publish_ui")
         )
         resync = getattr(fanout, "resync", None)
-        self._pipeline.resync = None if resync is None else told_of("resync of a fan-out", "(session_id)", resync)
+        self._pipeline.resync = None if resync is None else told_of("a resync", "(session_id, ordinal, epoch)", resync)
 
     # -- what moves sessions -----------------------------------------------------------------------------------
 

@@ -44,7 +44,7 @@ class Pipeline:
     policies: ProjectionPolicies
     report: Reporter
     fan_out: Callable[[str, int, Sequence[UIEvent]], None] | None = None
-    resync: Callable[[str], None] | None = None
+    resync: Callable[[str, int, int], None] | None = None
     bus: EventBus | None = None
     closed: bool = False
     published: int = 0

@@ -68,7 +68,7 @@ async def rebuild(pipeline: Pipeline, session_id: str) -> ReplayReport:
         turn.state.current = False
         timeline = await turn.completion.finish(build.swap_in(cursors))
         turn.state.timeline, turn.state.event_cursor, turn.state.current = timeline, cursors.event, True
-        await _resync(turn, timeline.ordinal)
+        await turn.resync()
         return ReplayReport(session_id, build.events, timeline.ordinal, timeline.epoch)
 
     async def once() -> ReplayReport:
@@ -76,18 +76,6 @@ async def rebuild(pipeline: Pipeline, session_id: str) -> ReplayReport:
         return await pipeline.take_turn(session_id, swap)
 
     return await win(once)
-
-
-async def _resync(turn: Turn, ordinal: int) -> None:
-    """Tell the fan-out, inside the lane: events that go out later are of the new timeline."""
-    pipeline, session_id = turn.pipeline, turn.state.id
-    if pipeline.resync is None:
-        return
-    try:
-        pipeline.resync(session_id)
-    except Exception as error:  # noqa: BLE001 - recorded; the timeline is swapped, whatever the fan-out makes of it
-        record = ErrorRecord("fanout", session_id, ordinal, "", words(error))
-        await pipeline.report.error(record, turn.completion)
 
 
 class _Rebuild:

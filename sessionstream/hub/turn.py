@@ -149,6 +149,8 @@ class Turn:
         timeline = timeline or Timeline()
         timeline.take_over(stored)
         state.timeline, state.event_cursor, state.current = timeline, stored.cursors.event, True
+        if timeline.ordinal and (known is None or (known.timeline, known.epoch) != (timeline.ordinal, timeline.epoch)):
+            await self.resync()  # nobody here was told of what others did
         if state.unsure is not None:
             await self._settle(state.unsure, timeline)
         return timeline
@@ -301,6 +303,16 @@ class Turn:
             if logged is not None and logged.ordinal == step.event.ordinal:
                 await self._fan_out(step)
         self.state.unsure = None
+
+    async def resync(self) -> None:
+        """Tell the fan-out where the timeline stands: it may have come there in another way than by our events."""
+        resync, timeline = self.pipeline.resync, self.state.timeline
+        if resync is None or timeline is None:
+            return
+        try:
+            resync(self.state.id, timeline.ordinal, timeline.epoch)
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - recorded, as what a fan-out raises
+            await self._record("fanout", timeline.ordinal, "", error)
 
     async def _fan_out(self, step: Step) -> None:
         fan_out = self.pipeline.fan_out

@@ -10,7 +10,17 @@ from random import Random
 import pytest
 from google.protobuf.wrappers_pb2 import StringValue
 
-from sessionstream import Event, Hub, MemoryStore, SchemaRegistry, Session, TimelineEntity, TimelineView, UIEvent
+from sessionstream import (
+    Event,
+    Hub,
+    MemoryStore,
+    PipelineRecord,
+    SchemaRegistry,
+    Session,
+    TimelineEntity,
+    TimelineView,
+    UIEvent,
+)
 from sessionstream.examples.chatdemo.v1.chat_pb2 import TokensDeltaEvent
 from sessionstream.transport.ws import Limits, WebSocketServer, conflate, disconnect
 
@@ -20,6 +30,7 @@ from .world import Listener, SessionModel
 SESSIONS = ("a", "b")
 WEIGHTS = {
     "publish": 40,
+    "elsewhere": 4,
     "turn": 40,
     "read": 20,
     "stall": 3,
@@ -39,19 +50,28 @@ class Told:
         schemas.register_ui_event("Put", StringValue)
         schemas.register_timeline_entity("Text", StringValue)
         self.store = MemoryStore(schemas)
-        self.hub = Hub(schemas, store=self.store)
-        self.hub.register_ui_projection(self.tell)
-        self.hub.register_timeline_projection(self.write)
+        self.hub, self.elsewhere = (
+            Hub(schemas, store=self.store, cache_entities=2, pipeline_observer=self.note) for _ in range(2)
+        )
+        for hub in (self.hub, self.elsewhere):
+            hub.register_ui_projection(self.tell)
+            hub.register_timeline_projection(self.write)
         self.models = {session_id: SessionModel(session_id) for session_id in SESSIONS}
         self.version = ""
 
     def tell(self, event: Event, session: Session, view: TimelineView) -> Iterable[UIEvent]:
         payload = event.payload
         assert isinstance(payload, TokensDeltaEvent)
-        text = payload.chunk + self.version if payload.chunk else None
-        self.models[session.id].told[event.ordinal] = [] if payload.status else [(payload.message_id, text)]
-        changes = self.models[session.id].told[event.ordinal]
-        return [UIEvent("Put", StringValue(value=json.dumps(change))) for change in changes]
+        if not payload.status:
+            text = payload.chunk + self.version if payload.chunk else None
+            yield UIEvent("Put", StringValue(value=json.dumps([payload.message_id, text])))
+
+    def note(self, record: PipelineRecord) -> None:
+        """What was committed, not what the loser of a race would have said."""
+        if record.mode == "live" and record.stored:
+            payloads = [event.payload for event in record.ui_events]
+            changes = [json.loads(payload.value) for payload in payloads if isinstance(payload, StringValue)]
+            self.models[record.event.session_id].told[record.event.ordinal] = [(key, text) for key, text in changes]
 
     def write(self, event: Event, session: Session, view: TimelineView) -> Iterable[TimelineEntity]:
         payload = event.payload
@@ -123,15 +143,16 @@ async def run_schedule(seed: int, steps: int = 150) -> list[Listener]:
     watchers = [Watcher(server, app) for _ in range(3)]
     tasks: set[asyncio.Task[object]] = set()
 
-    async def publish(session_id: str, key: str, text: str, status: str) -> None:
-        await app.hub.publish(Event("Set", TokensDeltaEvent(message_id=key, chunk=text, status=status), session_id))
+    async def publish(hub: Hub, session_id: str, key: str, text: str, status: str) -> None:
+        await hub.publish(Event("Set", TokensDeltaEvent(message_id=key, chunk=text, status=status), session_id))
 
     for _ in range(steps):
         watcher, session_id = random.choice(watchers), random.choice(SESSIONS)
         match random.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]:
-            case "publish":
+            case "publish" | "elsewhere" as where:
+                hub = app.hub if where == "publish" else app.elsewhere
                 text, status = random.choice(["1", "2", "", "3"]), random.choice(["", "", "", "quiet"])
-                tasks.add(asyncio.create_task(publish(session_id, random.choice("xyz"), text, status)))
+                tasks.add(asyncio.create_task(publish(hub, session_id, random.choice("xyz"), text, status)))
             case "turn":
                 await turns(random.randint(1, 12))
             case "read":
@@ -149,6 +170,8 @@ async def run_schedule(seed: int, steps: int = 150) -> list[Listener]:
                 app.version += "'"
                 tasks.add(asyncio.create_task(app.hub.rebuild_timeline(session_id)))
     await asyncio.gather(*tasks)
+    for session_id in SESSIONS:  # what was done elsewhere is noticed with the next event
+        await publish(app.hub, session_id, "x", "last", "")
     await app.finish()
     async with asyncio.timeout(10):
         while True:
@@ -166,6 +189,7 @@ async def run_schedule(seed: int, steps: int = 150) -> list[Listener]:
         watcher.peer.lose()
         await watcher.peer.ended()
     await app.hub.shutdown()
+    await app.elsewhere.shutdown()
     return [watcher.client for watcher in watchers]
 
 

@@ -101,6 +101,25 @@ async def test_subscribing_again_sends_the_snapshot_again() -> None:
         assert (await peer.hear())["uiEvent"]["eventOrdinal"] == "2"
 
 
+async def test_a_resync_is_for_those_who_hold_less_or_another_epoch() -> None:
+    source = Source()
+    server = WebSocketServer(source)
+    watched = Watched(source, server.publish_ui)
+    source.ordinals["s"] = 3
+    async with peers(server, 1) as (peer,):
+        await peer.subscribed("s")
+        watched.publish("s")
+        await peer.hear()
+        for ordinal, epoch, snapshots in ((3, 7, 0), (4, 7, 0), (5, 7, 1), (4, 8, 1), (None, None, 1)):
+            source.ordinals["s"], source.epochs["s"] = max(ordinal or 0, source.ordinals["s"]), epoch or 8
+            server.resync("s", ordinal, epoch)
+            peer.say({"ping": {}})
+            for _ in range(snapshots):
+                peer_heard = await peer.hear_until("snapshot")
+                assert peer_heard[-1]["snapshot"]["snapshotOrdinal"] == str(source.ordinals["s"])
+        await peer.hear_until("pong")
+
+
 async def test_binary_and_bad_frames_leave_the_connection_open() -> None:
     async with peers(WebSocketServer(Source()), 1) as (peer,):
         peer.say_bytes(b"\0")

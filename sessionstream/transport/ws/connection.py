@@ -226,9 +226,9 @@ class Connection:
         else:
             self._perform(effects)
 
-    def resync(self, session_id: str) -> None:
-        """Have the client given a new snapshot of a session."""
-        self._perform(self._conversation.resync(session_id))
+    def resync(self, session_id: str, ordinal: int | None, epoch: int | None) -> None:
+        """Have the client given a new snapshot of a session, if it holds less than this ordinal of this epoch."""
+        self._perform(self._conversation.resync(session_id, ordinal, epoch))
 
     def tick(self, now: float) -> None:
         """Look after the time: pings, and a client that takes nothing."""

@@ -145,12 +145,13 @@ class WebSocketServer:
         if failures:
             raise failures[0]
 
-    def resync(self, session_id: str, /) -> None:
-        """Give everybody who watches a session a new snapshot; after a rebuild the hub asks for it.
+    def resync(self, session_id: str, ordinal: int | None = None, epoch: int | None = None, /) -> None:
+        """Give a new snapshot to whoever watches a session and holds less than this ordinal of this epoch.
 
-        May be called from any thread, and takes its place among the calls of ``publish_ui``.
+        The hub asks for it. Without an ordinal everybody gets one. May be called from any thread, and takes its place
+        among the calls of ``publish_ui``.
         """
-        self._in_loop(self._resync, session_id)
+        self._in_loop(self._resync, (session_id, ordinal, epoch))
 
     def _in_loop(self, call: Callable[[Any], None], argument: object) -> None:
         if self._loop is None:
@@ -169,9 +170,9 @@ class WebSocketServer:
             connection.events(batch)
         self._telling.of("fanout_completed", session_id=batch.session_id, ordinal=batch.ordinal, frames=len(targets))
 
-    def _resync(self, session_id: str) -> None:
-        for connection in self._routes.of(session_id):
-            connection.resync(session_id)
+    def _resync(self, where: tuple[str, int | None, int | None]) -> None:
+        for connection in self._routes.of(where[0]):
+            connection.resync(*where)
 
     # -- towards clients ---------------------------------------------------------------------------------------
 

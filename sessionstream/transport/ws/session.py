@@ -145,10 +145,13 @@ class Conversation:
         self._enter(subscription, Input.EVENTS, batch)
         return self._done()
 
-    def resync(self, session_id: str) -> Effects:
-        """What the client has of a session is worth nothing any more, or was not sent: give it a snapshot."""
+    def resync(self, session_id: str, ordinal: int | None = None, epoch: int | None = None) -> Effects:
+        """Give the client a snapshot, unless it is live at this ordinal of this epoch, or above it."""
         subscription = self._subscriptions.get(session_id)
-        if subscription is not None:
+        if subscription is None:
+            return ()
+        live = subscription.state is State.LIVE and subscription.epoch == epoch
+        if not live or ordinal is None or subscription.floor < ordinal:
             self._enter(subscription, Input.RESYNC, None)
         return self._done()
 

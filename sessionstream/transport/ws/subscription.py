@@ -20,7 +20,8 @@ class Subscription:
         joined: whether it is told of events.
         floor: the highest ordinal that was sent or dropped. An event at or below it is old; a snapshot below it
             is too old to stand for what was dropped.
-        held: what the client will hold when it has read what it was sent.
+        epoch: of the last snapshot that was sent, None before the first.
+        held: what the client will hold when it has read what it was sent; None where no delta can start from it.
         loads: how many snapshots in a row were asked for; all but the last were too old.
     """
 
@@ -30,6 +31,7 @@ class Subscription:
     token: int = 0
     joined: bool = False
     floor: int = 0
+    epoch: int | None = None
     held: Basis | None = None
     loads: int = 0
     _kept: list[Batch] = field(default_factory=list)
@@ -62,5 +64,6 @@ class Subscription:
         newer = tuple([frame for batch in self._kept if batch.ordinal > ordinal for frame in batch.frames])
         self.drop()
         self.floor = max(self.floor, ordinal)
+        self.epoch = epoch
         self.held = Basis(ordinal, epoch) if ordinal else None
         return newer
