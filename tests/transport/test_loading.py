@@ -53,6 +53,9 @@ async def test_those_who_wait_share_the_next_load_and_never_the_running_one() ->
     await source.calls(1)
     others = [Waiting(loader) for _ in range(5)]
     source.ordinals["s"] = 9  # what happened since the first load began
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert source.running == 1
     source.go()
     assert (await first.result()).ordinal == 0
     results = [await other.result() for other in others]
