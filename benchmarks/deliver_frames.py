@@ -1,0 +1,103 @@
+"""Delivering UI events to many connections, against a bare ``broadcast()`` of a ready-made string.
+
+    python -m benchmarks.deliver_frames
+
+CPU time of the server's process per delivered frame, compression off on both sides, at a pace at which no queue builds
+up: so each frame is a wake-up and a write of its own, the dearest case. The server under test runs in uvicorn, with
+each implementation of WebSockets that uvicorn has; the clients are another process. And the memory of an idle
+connection, beside that of the bare server's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import IO
+
+from benchmarks.figures import Figure, report
+from benchmarks.frame_clients import connected, receive
+from benchmarks.frame_server import SESSION
+
+IMPLEMENTATIONS = ("websockets-sansio", "websockets", "wsproto")
+FRAMES = 20_000
+CONNECTIONS = (100, 1000)
+ROUNDS = 3
+
+
+class Served:
+    """A server process."""
+
+    def __init__(self, variant: str, stdin: IO[str], stdout: IO[str]) -> None:
+        self._session = None if variant == "bare" else SESSION
+        self._stdin, self._stdout = stdin, stdout
+        self._port = int(self._stdout.readline())
+
+    def _ask(self, line: str) -> None:
+        self._stdin.write(line + "\n")
+        self._stdin.flush()
+
+    def cpu_per_frame(self, connections: int) -> float:
+        """Return microseconds."""
+        clients = connected(self._port, connections, self._session)
+        events = FRAMES // connections
+        self._ask(f"{connections} {events}")
+        receive(clients, events)
+        seconds = float(self._stdout.readline())
+        for client in clients:
+            client.socket.close()
+        return seconds / (events * connections) * 1e6
+
+    def memory_per_connection(self, connections: int) -> float:
+        """Return KiB, of the first connections that this process has."""
+        self._ask("memory")
+        before = int(self._stdout.readline())
+        clients = connected(self._port, connections, self._session)
+        self._ask("memory")
+        after = int(self._stdout.readline())
+        for client in clients:
+            client.socket.close()
+        return (after - before) / connections / 1024
+
+
+@contextmanager
+def served(variant: str) -> Iterator[Served]:
+    """Run a server."""
+    command = [sys.executable, "-m", "benchmarks.frame_server", variant]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            yield Served(variant, process.stdin, process.stdout)
+        finally:
+            process.kill()
+
+
+async def main() -> list[Figure]:
+    """Measure, and return microseconds per frame and KiB per connection."""
+    variants = ("bare", *IMPLEMENTATIONS)
+    figures = []
+    memory = {}
+    for variant in variants:
+        with served(variant) as server:
+            memory[variant] = server.memory_per_connection(max(CONNECTIONS))
+    with ExitStack() as stack:
+        servers = {variant: stack.enter_context(served(variant)) for variant in variants}
+        for connections in CONNECTIONS:
+            found = {variant: float("inf") for variant in variants}
+            for _ in range(ROUNDS):
+                for variant, server in servers.items():
+                    found[variant] = min(found[variant], server.cpu_per_frame(connections))
+            for variant in IMPLEMENTATIONS:
+                what = f"deliver a frame, {connections} connections, uvicorn with {variant}"
+                figures.append(Figure(what, found[variant], "bare broadcast()", found["bare"], "µs", "≤ 1.6"))
+    for variant in IMPLEMENTATIONS:
+        what = f"memory of an idle connection, uvicorn with {variant}"
+        figures.append(Figure(what, memory[variant], "bare server", memory["bare"], "KiB"))
+    return figures
+
+
+if __name__ == "__main__":
+    report(asyncio.run(main()))

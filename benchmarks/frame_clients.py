@@ -1,0 +1,84 @@
+"""Many WebSocket clients in one thread, that read and count and do nothing else."""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import socket
+from collections.abc import Iterator
+
+_UPGRADE = (
+    b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+
+
+class Client:
+    """One connection."""
+
+    def __init__(self, port: int) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port))
+        self.socket.sendall(_UPGRADE)
+        self._buffer = b""
+        while b"\r\n\r\n" not in self._buffer:
+            self._buffer += self.socket.recv(65536)
+        head, self._buffer = self._buffer.split(b"\r\n\r\n", 1)
+        assert head.startswith(b"HTTP/1.1 101"), head
+        self.counted = 0
+
+    def subscribe(self, session_id: str) -> None:
+        """Subscribe, and wait until that is done."""
+        text = json.dumps({"subscribe": {"sessionId": session_id}}).encode()
+        mask = os.urandom(4)
+        masked = bytes(byte ^ mask[at % 4] for at, byte in enumerate(text))
+        self.socket.sendall(bytes((0x81, 0x80 | len(text))) + mask + masked)
+        while not any(b'"subscribed"' in payload for payload in self._frames()):
+            self._buffer += self.socket.recv(65536)
+
+    def read(self) -> None:
+        """Read what is there and count the UI events in it."""
+        received = self.socket.recv(1 << 20)
+        assert received, "the server has closed the connection"
+        self._buffer += received
+        self.counted += sum(b'"uiEvent"' in payload for payload in self._frames())
+
+    def _frames(self) -> Iterator[bytes]:
+        at, buffer = 0, self._buffer
+        while len(buffer) >= at + 2:
+            size, start = buffer[at + 1], at + 2
+            if size == 126:
+                size, start = int.from_bytes(buffer[start : start + 2], "big"), start + 2
+            elif size == 127:
+                size, start = int.from_bytes(buffer[start : start + 8], "big"), start + 8
+            if len(buffer) < start + size:
+                break
+            yield buffer[start : start + size]
+            at = start + size
+        self._buffer = buffer[at:]
+
+
+def connected(port: int, count: int, session_id: str | None) -> list[Client]:
+    """Connect, and subscribe where there is a session."""
+    clients = [Client(port) for _ in range(count)]
+    for client in clients:
+        if session_id is not None:
+            client.subscribe(session_id)
+        client.socket.setblocking(False)
+    return clients
+
+
+def receive(clients: list[Client], events: int) -> None:
+    """Read until every client has seen so many UI events."""
+    selector = selectors.DefaultSelector()
+    for client in clients:
+        client.counted = 0
+        selector.register(client.socket, selectors.EVENT_READ, client)
+    waiting = set(clients)
+    while waiting:
+        for key, _ in selector.select():
+            ready: Client = key.data
+            ready.read()
+            if ready.counted >= events:
+                waiting.discard(ready)
+    selector.close()
