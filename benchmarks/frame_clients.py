@@ -8,6 +8,9 @@ import selectors
 import socket
 from collections.abc import Iterator
 
+PATIENCE = 30.0
+"""Seconds after which a server that sends nothing is taken to hang."""
+
 _UPGRADE = (
     b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
@@ -18,7 +21,7 @@ class Client:
     """One connection."""
 
     def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port))
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
         self.socket.sendall(_UPGRADE)
         self._buffer = b""
         while b"\r\n\r\n" not in self._buffer:
@@ -76,9 +79,11 @@ def receive(clients: list[Client], events: int) -> None:
         selector.register(client.socket, selectors.EVENT_READ, client)
     waiting = set(clients)
     while waiting:
-        for key, _ in selector.select():
-            ready: Client = key.data
-            ready.read()
-            if ready.counted >= events:
-                waiting.discard(ready)
+        ready = selector.select(PATIENCE)
+        assert ready, f"{len(waiting)} clients wait for events that do not come"
+        for key, _ in ready:
+            client = key.data
+            client.read()
+            if client.counted >= events:
+                waiting.discard(client)
     selector.close()

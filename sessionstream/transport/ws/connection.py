@@ -245,12 +245,12 @@ class Connection:
     def _perform(self, effects: Effects) -> None:
         for effect in effects:
             match effect:
+                case Send(frames) if not self._closed:
+                    self._send(frames)
                 case Note(record):
                     self._shared.telling.record(record)
                 case _ if self._closed:
                     pass  # also in the midst of them: a client that reads too slowly is sent away by a Send
-                case Send(frames):
-                    self._send(frames)
                 case Authorize():
                     self._authorize(effect)
                 case Join(session_id):
@@ -341,7 +341,8 @@ class Connection:
     def _caught_up(self) -> None:
         """The client has taken everything."""
         self._congested = False
-        self._start_loads()
+        if self._idle_loads:
+            self._start_loads()
 
     def _start_loads(self) -> None:
         """Have the next snapshots loaded, if the client takes what it is sent.
