@@ -126,7 +126,8 @@ def environment(tool: str, *requirements: str) -> Path:
 
 
 def run(*command: str) -> str:
-    place = {**os.environ, "MYPYPATH": str(ROOT), "PYTHONPATH": str(BUILD), "SEMGREP_SEND_METRICS": "off"}
+    paths = {"MYPYPATH": f"{ROOT}:{FIXTURES}", "PYTHONPATH": f"{BUILD}:{FIXTURES}"}  # fixtures import from each other
+    place = {**os.environ, **paths, "SEMGREP_SEND_METRICS": "off"}
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=BUILD, env=place).stdout
 
 

@@ -1,4 +1,4 @@
-"""Who calls a function of the file, and with which arguments?
+"""Who calls a function, and with which arguments?
 
 A function is called by its name, by a name it was given later, as what another function returned, through
 ``partial`` or as a decorator with arguments. Every call that may do so by its spelling is looked into.
@@ -6,7 +6,7 @@ A function is called by its name, by a name it was given later, as what another 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -55,9 +55,12 @@ class Link:
         return replace(self, given=given)
 
 
-def links(ev: Evaluator, scope: Scope) -> Iterator[Link]:
-    """Yield the calls in the same file that may reach a function, or make an object of a class."""
-    for site in _candidates(scope):
+def links(ev: Evaluator, scope: Scope, known: Module | None = None) -> Iterator[Link]:
+    """Yield the calls that may reach a function, or make an object of a class, but for those in the ``known`` file.
+
+    They stand in the same file, in the one that is checked, or in a function of a file between the two.
+    """
+    for site in _candidates(ev, scope, known):
         given = tuple(Given(argument, site.site) for argument in site.shape.args)
         callee = ev.evaluate(site.shape.func, site.site)
         if External("functools.partial") in callee and given and not given[0].argument.star:
@@ -121,28 +124,44 @@ def _passed(ev: Evaluator, scope: Scope, param: s.Parameter) -> Values:
 # By spelling ---------------------------------------------------------------------------------------------
 
 
-def _candidates(scope: Scope) -> list[CallSite]:
+def _candidates(ev: Evaluator, scope: Scope, known: Module | None) -> Iterator[CallSite]:
     """The calls that may reach a function, by the names that may stand for it."""
-    calls = _calls_by_name(scope.module)
-    names = dict.fromkeys(_names(scope))
-    return [site for name in names for site in calls.get(name, ())]
-
-
-def _names(scope: Scope) -> Iterator[str]:
     first = scope.name
     if first in ("__init__", "__call__") and scope.parent is not None:
         first = scope.parent.name
-    aliases = _aliases(scope.module)
-    found: dict[str, None] = {first: None}
-    todo = [first]
-    while todo and len(found) < MAX_ALIASES:
-        for name in aliases.get(todo.pop(), ()):
-            if name not in found:
-                found[name] = None
-                todo.append(name)
-    yield from found
     # What has no name: ``make()(x)``, ``table["x"](x)``; and those that are named after what they do.
-    yield from ("", "self", "cls", "partial", "super" if scope.name != "__init__" else "__init__")
+    others = ("", "self", "cls", "partial", "super" if scope.name != "__init__" else "__init__")
+    around = tuple(dict.fromkeys((scope.module, ev.module, *ev.neighbours)))
+    names = dict.fromkeys((*_names(around, first), *others))
+    for module in around:
+        if module is known:
+            continue
+        calls = _calls_by_name(module)
+        found = (site for name in names for site in calls.get(name, ()))
+        if module in (scope.module, ev.module):
+            yield from found
+        else:  # outside of functions nobody passes on what was passed in
+            yield from (site for site in found if site.site.block.scope.kind != "module")
+
+
+def by_name(ev: Evaluator, names: Iterable[str], module: Module) -> Iterator[CallSite]:
+    """Yield the calls in a file of what may be, by its name there, one of the things with these names."""
+    calls = _calls_by_name(module)
+    for name in _names((module, *ev.neighbours), *names):
+        yield from calls.get(name, ())
+
+
+def _names(modules: tuple[Module, ...], *first: str) -> Iterator[str]:
+    """Yield names, and what these files call what has them."""
+    found = dict.fromkeys(first)
+    todo = list(first)
+    while todo and len(found) < MAX_ALIASES:
+        name = todo.pop()
+        for alias in (alias for module in modules for alias in _aliases(module).get(name, ())):
+            if alias not in found:
+                found[alias] = None
+                todo.append(alias)
+    yield from found
 
 
 def _calls_by_name(module: Module) -> dict[str, list[CallSite]]:
@@ -154,12 +173,14 @@ def _calls_by_name(module: Module) -> dict[str, list[CallSite]]:
 
 
 def _aliases(module: Module) -> dict[str, list[str]]:
-    """For each name the names that were given something in which it is mentioned."""
+    """For each name the names that were given something in which it is mentioned, or under which it was imported."""
     if module.aliases is None:
         module.aliases = {}
         for key, node in module.sources:
             for name in set(_mentioned(node)):
                 module.aliases.setdefault(name, []).append(key.rpartition(".")[2])
+        for name, alias in module.renamed:
+            module.aliases.setdefault(name, []).append(alias)
     return module.aliases
 
 

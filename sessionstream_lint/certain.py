@@ -10,7 +10,8 @@ from sessionstream_lint import syntax as s
 from sessionstream_lint.evaluate import Evaluator
 from sessionstream_lint.flow import reaching
 from sessionstream_lint.gate import METHODS
-from sessionstream_lint.registrations import Registering
+from sessionstream_lint.registering import Registering
+from sessionstream_lint.resolve import absolute
 from sessionstream_lint.scopes import Binding, Block, Key, Site
 from sessionstream_lint.values import External, File, Instance, Klass
 
@@ -44,7 +45,7 @@ def _constant(ev: Evaluator, key: Key, site: Site, steps: int) -> str | None:
         case sc.Assigned(value) | sc.Declared(_, value) if value is not None:
             return constant(ev, value, binding.site, steps - 1)
         case sc.Imported(module, level, str() as name):
-            home = ev.project.load(ev.project.absolute(module, level, binding.site.block.scope.module))
+            home = ev.project.load(absolute(module, level, binding.site.block.scope.module.package))
             return None if home is None else _constant(ev, name, home.scope.end(), steps - 1)
         case _:
             return None

@@ -141,6 +141,8 @@ class _Collector:
         for name, alias in shape.names:
             source = Imported(shape.module, shape.level, name)
             self.name(alias or name, source, block, kills=name != "*")
+            if alias:
+                self.module.renamed.append((name, alias))
 
     def branch(self, shape: s.If, block: Block) -> None:
         self.later((self.expression, shape.test, block), (self.branched, shape, block))
@@ -265,9 +267,17 @@ class _Collector:
     def defined(self, shape: s.Function, block: Block, outer: Block) -> None:
         scope = self.scope("function", shape, block)
         scope.signature = outer.here()
+        self.decorated(scope, shape.decorators, block)
         self.name(shape.name, Defined(scope), block)
         self.parameters(scope)
         self.later((self.body, shape.body, scope.block))
+
+    def decorated(self, scope: Scope, decorators: s.Nodes, block: Block) -> None:
+        """Note that each decorator is called, the lowest first, with what is defined."""
+        for decorator in reversed(decorators):
+            call = s.Call(decorator, (s.Argument(s.Decorated(scope, decorator)),))
+            scope.decorated.append(CallSite(call, block.here(), self.guarding > 0))
+        self.module.calls += scope.decorated
 
     def parameters(self, scope: Scope) -> None:
         for param in scope.params:
@@ -286,6 +296,7 @@ class _Collector:
         scope.signature = outer.here()
         self.later(
             (self.body, shape.body, scope.block),
+            (self.decorated, scope, shape.decorators, block),
             (self.name, shape.name, Defined(scope), block),
         )
 
@@ -352,7 +363,7 @@ class _Collector:
         self.expressions(tuple(shape.parts()), block, guards)
 
     def called(self, node: s.Node, shape: s.Call, block: Block, guards: Guards) -> None:
-        self.module.calls.append(CallSite(node, shape, block.here(guards), self.guarding > 0))
+        self.module.calls.append(CallSite(shape, block.here(guards), self.guarding > 0))
         func = s.view(shape.func)
         key = s.dotted(func.value) if isinstance(func, s.Attribute) and func.attr in _CHANGING else None
         if isinstance(func, s.Attribute) and key is not None:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import ast
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sessionstream_lint import gate, syntax_ast
+from sessionstream_lint import gate, neighbours, syntax_ast
 from sessionstream_lint import syntax as s
 from sessionstream_lint.collect import collect
 from sessionstream_lint.evaluate import Evaluator
 from sessionstream_lint.options import Options
 from sessionstream_lint.registrations import Registrations
-from sessionstream_lint.resolve import Project
+from sessionstream_lint.resolve import Project, Source
 from sessionstream_lint.rules import RULES, UNREADABLE, Finding, Rule
 from sessionstream_lint.scopes import CallSite, Module
 from sessionstream_lint.syntax import Node
@@ -61,23 +60,31 @@ def check(
 
 
 def _check(source: str, path: str, tree: ast.Module | None, options: Options, reader: str) -> list[Diagnostic]:
-    project = Project(path, tuple(str(root) for root in options.src_roots))
+    project, file = Project.around(path, tuple(str(root) for root in options.src_roots))
     rules = [rule for rule in RULES if options.wants(rule.CODE)]
     mentions = gate.mentions(source)
     # What ast refuses libcst must not even see: deep enough, it takes the interpreter with it.
-    tree = tree or parse(source)
+    try:
+        tree = tree or syntax_ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        if mentions:
+            raise
+        return []  # it registers nothing, and what it imports nobody can say
+    around = neighbours.find(project, file, tree)
+    if not mentions and not around:
+        return []
     extra: list[Diagnostic] = []
+    ground = _Ground(file, project, around, rules, mentions)
     if reader == "libcst" and not _is_deep(tree):
         try:
             from sessionstream_lint import syntax_cst
         except ImportError:
             extra = [_failure(source, f"libcst is not installed, so the simpler reader was used: {INSTALL}")]
         else:
-            found = _with_libcst(syntax_cst.parse, source, project, rules, mentions)
-            placed = None if found is None else _place(found, tree, project, source)
+            placed = _with_libcst(syntax_cst.parse, source, tree, ground)
             if placed is not None:
                 return placed
-    findings = _apply(rules, collect(tree, project.module()), project, mentions)
+    _, findings = ground.findings(tree)
     lines = split_lines(source)
     return sorted([*extra, *(_diagnostic(finding, finding.node, lines) for finding in findings)])
 
@@ -93,46 +100,42 @@ def _is_deep(tree: ast.Module) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
-    module: Module
-    finding: Finding
+class _Ground:
+    """All that findings depend on beside the tree: the file, what is around it, and the rules."""
+
+    file: Source
+    project: Project
+    around: tuple[Module, ...]
+    rules: list[Rule]
+    mentions: int
+
+    def findings(self, tree: Node) -> tuple[Module, list[Finding]]:
+        """Return the collected file, and what the rules find in it."""
+        module = collect(tree, self.file.module(self.mentions))
+        registrations = Registrations(Evaluator(module, self.project, self.around))
+        found = {(rule.CODE, id(one.node)): one for rule in self.rules for one in rule.check(registrations)}
+        return module, list(found.values())
 
 
 def _with_libcst(
-    parser: Callable[[str], Node], source: str, project: Project, rules: list[Rule], mentions: int
-) -> list[_Found] | None:
+    parser: Callable[[str], Node], source: str, tree: ast.Module, ground: _Ground
+) -> list[Diagnostic] | None:
     """Return the findings as libcst sees the file; None when it cannot read it."""
     try:
-        module = collect(parser(source), project.module())
-        return [_Found(module, finding) for finding in _apply(rules, module, project, mentions)]
+        module, found = ground.findings(parser(source))
     except Exception:  # noqa: BLE001 - libcst raises many things on source that compiles: ast decides
         return None
-
-
-def parse(source: str) -> ast.Module:
-    """Parse with ``ast``, without its warnings."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return syntax_ast.parse(source)
-
-
-def _apply(rules: list[Rule], module: Module, project: Project, mentions: int) -> list[Finding]:
-    registrations = Registrations(module, Evaluator(module, project), mentions)
-    found = {(rule.CODE, id(one.node)): one for rule in rules for one in rule.check(registrations)}
-    return list(found.values())
+    return _place(module, found, collect(tree, ground.file.module(0)), source) if found else []
 
 
 # Places --------------------------------------------------------------------------------------------------
 
 
-def _place(found: list[_Found], tree: ast.Module, project: Project, source: str) -> list[Diagnostic] | None:
+def _place(module: Module, found: list[Finding], twin: Module, source: str) -> list[Diagnostic] | None:
     """Find the places of libcst's nodes through the same calls in the ``ast`` tree; None if they differ."""
-    if not found:
-        return []
-    module, twin = found[0].module, collect(tree, project.module())
     if len(twin.calls) != len(module.calls):
         return None
-    wanted = {id(one.finding.node) for one in found}
+    wanted = {id(one.node) for one in found}
     places: dict[int, Node] = {}
     for call, other in zip(module.calls, twin.calls, strict=True):
         if not _pair(call, other, wanted, places):
@@ -140,7 +143,7 @@ def _place(found: list[_Found], tree: ast.Module, project: Project, source: str)
     if len(places) != len(wanted):
         return None
     lines = split_lines(source)
-    return sorted(_diagnostic(one.finding, places[id(one.finding.node)], lines) for one in found)
+    return sorted(_diagnostic(one, places[id(one.node)], lines) for one in found)
 
 
 def _pair(call: CallSite, other: CallSite, wanted: set[int], places: dict[int, Node]) -> bool:
@@ -162,7 +165,7 @@ def _pair(call: CallSite, other: CallSite, wanted: set[int], places: dict[int, N
 
 
 def _diagnostic(finding: Finding, node: Node, lines: list[str]) -> Diagnostic:
-    line, column = position(node, lines)
+    line, column = position(node.decorator if isinstance(node, s.Decorated) else node, lines)
     message = f"{finding.message} ({EXPLAIN} {finding.code})"
     return Diagnostic(line, column, finding.code, message)
 

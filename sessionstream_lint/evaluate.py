@@ -9,14 +9,14 @@ from __future__ import annotations
 import builtins
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from sessionstream_lint import callers, calling, containers, hints, members, narrow, records
 from sessionstream_lint import scopes as sc
 from sessionstream_lint import syntax as s
 from sessionstream_lint.flow import Reached, reaching
 from sessionstream_lint.frames import Frame, argument_for, arguments_for, frame_of, parameters
-from sessionstream_lint.resolve import OFFERED, Project, canonical
+from sessionstream_lint.resolve import OFFERED, Project, absolute, canonical
 from sessionstream_lint.scopes import Module, Scope, Site
 from sessionstream_lint.values import (
     Alternatives,
@@ -47,11 +47,15 @@ BUILTINS = frozenset(dir(builtins))
 
 
 class Evaluator:
-    """Answers questions about one file, looking into the files of its project where a name leads there."""
+    """Answers questions about one file, looking into the files of its project where a name leads there.
 
-    def __init__(self, module: Module, project: Project) -> None:
+    ``neighbours`` are those among them whose functions may register what this file gives them.
+    """
+
+    def __init__(self, module: Module, project: Project, neighbours: tuple[Module, ...] = ()) -> None:
         self.module = module
         self.project = project
+        self.neighbours = neighbours
         self.follow_callers = True
         self._answers: dict[Any, Values] = {}
         self._asking: set[Any] = set()
@@ -175,7 +179,7 @@ class Evaluator:
         source = binding.source
         if not isinstance(source, sc.Imported) or key in BUILTINS:
             return ()
-        module = self.project.absolute(source.module, source.level, binding.site.block.scope.module)
+        module = absolute(source.module, source.level, binding.site.block.scope.module.package)
         found = self.project.load(module)
         if found is not None:
             return self.exported(found, key)
@@ -233,7 +237,7 @@ class Evaluator:
 
     def imported(self, module: str, level: int, name: str | None, importer: Module) -> Values:
         """Return a module, or a name out of one."""
-        full = self.project.absolute(module, level, importer)
+        full = absolute(module, level, importer.package)
         if name is None:
             found = self.project.load(full)
             return (File(found),) if found else (External(full),)
@@ -262,7 +266,7 @@ class Evaluator:
             values = union(values, records.receiver(self, scope, site))
             if values:
                 return values
-        here = scope.module is self.module
+        here = scope.module is self.module or scope.module in self.neighbours
         if self.follow_callers and here and frame is None and not param.star and not known(values):
             values = union(values, callers.passed(self, scope, param))
         return (*values, Symbol(scope, param.name))
@@ -295,6 +299,9 @@ class Evaluator:
 
     def _constant(self, node: s.Node, shape: s.Constant, site: Site) -> Values:
         return (Literal(shape.value),)
+
+    def _decorated(self, node: s.Node, shape: s.Decorated, site: Site) -> Values:
+        return self.source(sc.Defined(cast("Scope", shape.definition)), site)
 
     def _call(self, node: s.Node, shape: s.Call, site: Site) -> Values:
         before = site.block.scope.module.taking.get(id(node))
@@ -358,6 +365,7 @@ class Evaluator:
         s.Attribute: _attribute,
         s.Constant: _constant,
         s.Call: _call,
+        s.Decorated: _decorated,
         s.Subscript: _subscript,
         s.Items: _items,
         s.Pairs: _pairs,

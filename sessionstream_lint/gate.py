@@ -1,7 +1,8 @@
 """Is this file worth parsing? One regular expression over its text.
 
-A file can only register a schema if it names one of the four methods somewhere other than in a definition.
-Everything else costs nothing, and libcst is not even imported.
+A file registers a schema itself if it names one of the four methods somewhere other than in a definition. It may have
+one registered, by a function that it imports, if it names the library or a module of protobuf messages: then its
+imports are looked at before anything else is done. Everything else costs nothing, and libcst is not even imported.
 """
 
 from __future__ import annotations
@@ -10,18 +11,31 @@ import re
 
 METHODS = ("register_command", "register_event", "register_ui_event", "register_timeline_entity")
 
-# The second pattern starts with a literal, which the regular expression engine finds ten times faster.
+# Whether a plain text is in there is answered twice as fast as by any regular expression.
 _EXACT = r"(?<!def )\b(?:register_(?:command|event|ui_event|timeline_entity))\b"
-_QUICK = r"register_(?:command|event|ui_event|timeline_entity)\b"
-_TEXT, _QUICK_TEXT = re.compile(_EXACT), re.compile(_QUICK)
-_BYTES, _QUICK_BYTES = re.compile(_EXACT.encode()), re.compile(_QUICK.encode())
+_COMMON = "register_"
+_TOPICS = ("sessionstream", "_pb2")
+_TEXT, _BYTES = re.compile(_EXACT), re.compile(_EXACT.encode())
+_COMMON_BYTES, _TOPICS_BYTES = _COMMON.encode(), tuple(one.encode() for one in _TOPICS)
 
 
 def concerns(source: str | bytes) -> bool:
+    """Say whether the source mentions a registration, or what a function that it imports may register."""
+    return registers(source) or is_near(source)
+
+
+def registers(source: str | bytes) -> bool:
     """Say whether the source mentions a registration."""
     if isinstance(source, bytes):
-        return _QUICK_BYTES.search(source) is not None and _BYTES.search(source) is not None
-    return _QUICK_TEXT.search(source) is not None and _TEXT.search(source) is not None
+        return _COMMON_BYTES in source and _BYTES.search(source) is not None
+    return _COMMON in source and _TEXT.search(source) is not None
+
+
+def is_near(source: str | bytes) -> bool:
+    """Say whether the source names the library or a module of protobuf messages."""
+    if isinstance(source, bytes):
+        return any(one in source for one in _TOPICS_BYTES)
+    return any(one in source for one in _TOPICS)
 
 
 def first_line(source: str) -> int:
@@ -30,6 +44,6 @@ def first_line(source: str) -> int:
     return source.count("\n", 0, found.start()) + 1 if found else 1
 
 
-def mentions(source: str) -> int:
+def mentions(source: str | bytes) -> int:
     """Return how often a registration is mentioned."""
-    return len(_TEXT.findall(source))
+    return len(_BYTES.findall(source) if isinstance(source, bytes) else _TEXT.findall(source))

@@ -6,11 +6,11 @@ under the configured source roots. Anything found elsewhere, or nowhere, is outs
 
 from __future__ import annotations
 
-import warnings
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from sessionstream_lint import syntax_ast
+from sessionstream_lint import gate, syntax_ast
 from sessionstream_lint.collect import collect
 from sessionstream_lint.scopes import Module
 
@@ -35,37 +35,58 @@ def canonical(name: str) -> str:
     return CANONICAL.get(name, name)
 
 
+def absolute(module: str, level: int, package: str) -> str:
+    """Return the full name of what a file in ``package`` calls ``module``, ``level`` dots up."""
+    if not level:
+        return module
+    parts = package.split(".") if package else []
+    return _join(".".join(parts[: len(parts) - level + 1]), module)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file of the project: which module it is, and the package that its relative imports start from."""
+
+    path: Path
+    name: str
+    package: str
+
+    def module(self, mentions: int) -> Module:
+        """Return the module, still empty, that mentions registrations that often."""
+        return Module(self.name, self.package, str(self.path), mentions)
+
+    def read(self) -> bytes | None:
+        """Return its content; None when it is too large, or cannot be read."""
+        try:
+            return None if self.path.stat().st_size > MAX_BYTES else self.path.read_bytes()
+        except OSError:
+            return None
+
+
+@dataclass(frozen=True, slots=True)
 class Project:
-    """The files around one file."""
+    """The directories in which modules are looked for."""
 
-    def __init__(self, path: str, roots: tuple[str, ...] = ()) -> None:
-        self.path = Path(path)
-        self.package, top = _package(self.path)
-        known = dict.fromkeys([*(() if top is None else (str(top),)), *roots])
-        self.roots = tuple(known)
+    roots: tuple[str, ...]
 
-    def module(self) -> Module:
-        """Return an empty module for the file itself."""
-        name = self.package if self.path.stem == "__init__" else _join(self.package, self.path.stem)
-        return Module(name, self.package, str(self.path))
+    @classmethod
+    def around(cls, path: str, roots: tuple[str, ...] = ()) -> tuple[Project, Source]:
+        """Return the project of a file, and the module that the file is."""
+        file = Path(path).absolute()
+        package, top = _package(file)
+        name = package if file.stem == "__init__" else _join(package, file.stem)
+        return cls(tuple(dict.fromkeys([*(() if top is None else (str(top),)), *roots]))), Source(file, name, package)
 
-    def absolute(self, module: str, level: int, importer: Module) -> str:
-        """Return the full name of what ``importer`` calls ``module``, ``level`` dots up."""
-        if not level:
-            return module
-        parts = importer.package.split(".") if importer.package else []
-        base = ".".join(parts[: len(parts) - level + 1])
-        return _join(base, module)
+    def locate(self, name: str) -> Source | None:
+        """Return the file of a module of the project, or None."""
+        if not name or any(name == fixed or name.startswith(fixed + ".") for fixed in FIXED):
+            return None
+        return next(filter(None, (_locate(root, name) for root in self.roots)), None)
 
     def load(self, name: str) -> Module | None:
         """Return a module of the project, collected, or None."""
-        if not name or any(name == fixed or name.startswith(fixed + ".") for fixed in FIXED):
-            return None
-        for root in self.roots:
-            found = _load(root, name)
-            if found is not None:
-                return found
-        return None
+        source = self.locate(name)
+        return None if source is None else _load(source)
 
 
 def _join(package: str, name: str) -> str:
@@ -75,7 +96,7 @@ def _join(package: str, name: str) -> str:
 def _package(path: Path) -> tuple[str, Path | None]:
     """Return the package of a file and the directory that holds the outermost one."""
     try:
-        directory = path.absolute().parent
+        directory = path.parent
         if not path.is_file():
             return "", None
         parts: list[str] = []
@@ -87,23 +108,22 @@ def _package(path: Path) -> tuple[str, Path | None]:
     return ".".join(reversed(parts)), directory
 
 
-@lru_cache(maxsize=512)
-def _load(root: str, name: str) -> Module | None:
+@lru_cache(maxsize=8192)
+def _locate(root: str, name: str) -> Source | None:
     base = Path(root, *name.split("."))
     for path, package in ((base / "__init__.py", name), (base.with_name(base.name + ".py"), name.rpartition(".")[0])):
-        module = _read(path, name, package)
-        if module is not None:
-            return module
+        try:
+            if path.is_file():
+                return Source(path, name, package)
+        except (OSError, ValueError):
+            return None
     return None
 
 
-def _read(path: Path, name: str, package: str) -> Module | None:
-    try:
-        if not path.is_file() or path.stat().st_size > MAX_BYTES:
-            return None
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tree = syntax_ast.parse(path.read_bytes())
-    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+@lru_cache(maxsize=512)
+def _load(source: Source) -> Module | None:
+    content = source.read()
+    tree = None if content is None else syntax_ast.parsed(content)
+    if content is None or tree is None:
         return None
-    return collect(tree, Module(name, package, str(path)))
+    return collect(tree, source.module(gate.mentions(content)))

@@ -355,7 +355,10 @@ class Block:
 
 @dataclass(eq=False, slots=True)
 class Scope:
-    """A module, class, function or lambda; ``site`` is where it was defined, ``order`` when."""
+    """A module, class, function or lambda; ``site`` is where it was defined, ``order`` when.
+
+    ``decorated`` are the calls of its decorators, the lowest first.
+    """
 
     kind: str
     module: Module
@@ -372,6 +375,7 @@ class Scope:
     returns: list[tuple[Node | None, Site]] = field(default_factory=list)
     yields: list[tuple[Node | None, bool, Site]] = field(default_factory=list)
     signature: Site | None = None
+    decorated: list[CallSite] = field(default_factory=list)
     block: Block = field(init=False)
 
     def __post_init__(self) -> None:
@@ -396,7 +400,6 @@ class Scope:
 class CallSite:
     """A call, and where it stands; ``guarded`` where an error of it is expected or handled."""
 
-    node: Node
     shape: Call
     site: Site
     guarded: bool = False
@@ -406,18 +409,22 @@ class CallSite:
 class Module:
     """One collected file; ``package`` is the package that its relative imports start from.
 
+    ``mentions`` is how often its text mentions a registration.
     ``sources`` are the names that were given the value of an expression, or a part of it, and functions with
-    what they return. ``taking`` are calls that take out of a container what they return, and the points before
-    them. ``calls_by_name`` and ``aliases`` are made from the rest when somebody asks.
+    what they return, ``renamed`` are names of other modules and what they are called here. ``taking`` are calls that
+    take out of a container what they return, and the points before them. ``calls_by_name`` and ``aliases`` are made
+    from the rest when somebody asks.
     """
 
     name: str
     package: str
     path: str
+    mentions: int = 0
     calls: list[CallSite] = field(default_factory=list)
     calls_by_name: dict[str, list[CallSite]] | None = None
     taking: dict[int, Site] = field(default_factory=dict)
     sources: list[tuple[Key, Node]] = field(default_factory=list)
+    renamed: list[tuple[str, str]] = field(default_factory=list)
     aliases: dict[str, list[str]] | None = None
     lambdas: dict[int, Scope] = field(default_factory=dict)
     comprehensions: dict[int, Block] = field(default_factory=dict)

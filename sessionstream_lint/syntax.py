@@ -504,9 +504,20 @@ class Outer(View):
     names: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Decorated(View):
+    """What a decorator is called with: no expression of the source, so ``decorator`` tells its place."""
+
+    definition: Node
+    decorator: Node
+
+
 NOTHING = Other()
-# A constant that no parser produced may stand for a node: the key in ``update(key=value)``.
-VIEWS: dict[type, Callable[[Node], View]] = {Constant: lambda node: node}  # type: ignore[dict-item, return-value]
+# Shapes that no parser produced may stand for nodes: the key in ``update(key=value)``, what a decorator gets.
+VIEWS: dict[type, Callable[[Node], View]] = {
+    Constant: lambda node: node,  # type: ignore[dict-item, return-value]
+    Decorated: lambda node: node,  # type: ignore[dict-item, return-value]
+}
 
 
 def view(node: Node) -> View:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from sessionstream_lint import syntax as s
@@ -20,8 +21,25 @@ def _shape(kind: type[N]) -> Callable[[Callable[[N], s.View]], Callable[[N], s.V
 
 
 def parse(source: str | bytes) -> ast.Module:
-    """Parse a whole file; raises SyntaxError, ValueError, RecursionError or MemoryError."""
-    return ast.parse(source)
+    """Parse a whole file, without warnings; raises SyntaxError, ValueError, RecursionError or MemoryError."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return ast.parse(source)
+
+
+def parsed(source: bytes) -> ast.Module | None:
+    """Parse a whole file; None when that is not possible."""
+    try:
+        return parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+def statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield the statements directly inside a module, a statement or one of its clauses, and those clauses."""
+    for name in ("body", "orelse", "handlers", "finalbody", "cases"):
+        inner = getattr(node, name, ())
+        yield from inner if isinstance(inner, list) else ()
 
 
 # Expressions ---------------------------------------------------------------------------------------------

@@ -9,7 +9,8 @@ from sessionstream_lint import scopes as sc
 from sessionstream_lint import syntax as s
 from sessionstream_lint.evaluate import Evaluator
 from sessionstream_lint.flow import reaching
-from sessionstream_lint.registrations import Finding, Registrations, Written
+from sessionstream_lint.registering import Written
+from sessionstream_lint.registrations import Finding, Registrations
 from sessionstream_lint.scopes import Site
 from sessionstream_lint.values import Computed, External, Literal, Routine
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from sessionstream_lint import certain
 from sessionstream_lint.certain import Origin
-from sessionstream_lint.registrations import Finding, Registrations, Written
+from sessionstream_lint.registering import Written
+from sessionstream_lint.registrations import Finding, Registrations
 from sessionstream_lint.scopes import CallSite, Site
 
 CODE = "SST004"

@@ -5,17 +5,20 @@ from __future__ import annotations
 import builtins
 from collections.abc import Iterator
 
-from sessionstream_lint import containers, members
+from sessionstream_lint import calling, containers, members
 from sessionstream_lint import syntax as s
 from sessionstream_lint.evaluate import Evaluator
-from sessionstream_lint.registrations import Finding, Registrations, Written
+from sessionstream_lint.registering import Written
+from sessionstream_lint.registrations import Finding, Registrations
 from sessionstream_lint.scopes import Scope, Site
+from sessionstream_lint.syntax import Node
 from sessionstream_lint.values import (
     Alternatives,
     Bound,
     Computed,
     External,
     File,
+    Given,
     Instance,
     Klass,
     Literal,
@@ -66,7 +69,8 @@ def _what(ev: Evaluator, payload: Written) -> str | None:
     shape = s.view(payload.node)
     if isinstance(shape, s.Constant):
         return None if shape.value is ... else _literal(shape.value)
-    found = [_described(ev, value) for value in payload.values]
+    until = shape.decorator if isinstance(shape, s.Decorated) else None
+    found = [_described(ev, value, until) for value in payload.values]
     what = next(filter(None, found), None)
     if what is not None:
         return what
@@ -81,21 +85,21 @@ def _literal(value: object) -> str:
     return "None" if value is None else f"a {type(value).__name__}"
 
 
-def _described(ev: Evaluator, value: Value) -> str | None:
-    """Describe a value that is certainly no message."""
+def _described(ev: Evaluator, value: Value, until: Node | None) -> str | None:
+    """Describe a value that is certainly no message; a decorator that gets it sees what the ones below have done."""
     match value:
         case Klass(scope):
-            return f"the class {scope.name}" if _is_foreign(ev, scope) else None
+            return f"the class {scope.name}" if _is_foreign(ev, scope, until) else None
         case External(name) if name.endswith("_pb2"):
             return f"the module {name.rpartition('.')[2]}"
         case External(name):
             return f"the class {_short(name)}" if _is_known(name) else None
         case Instance(Klass(scope)):
-            return f"an object of the class {scope.name}" if _is_foreign(ev, scope) else None
+            return f"an object of the class {scope.name}" if _is_foreign(ev, scope, until) else None
         case Instance(External(name)):
             return f"an object of the class {_short(name)}" if _is_known(name) and name not in OPEN else None
         case _:
-            return _container(value) or _function(value)
+            return _container(value) or _function(ev, value, until)
 
 
 def _container(value: Value) -> str | None:
@@ -122,11 +126,11 @@ def _container(value: Value) -> str | None:
             return None
 
 
-def _function(value: Value) -> str | None:
+def _function(ev: Evaluator, value: Value, until: Node | None) -> str | None:
     scope = value.scope if isinstance(value, Routine) else None
     if isinstance(value, Bound) and isinstance(value.method, Routine):
         scope = value.method.scope
-    if scope is None or (isinstance(scope.shape, s.Function) and scope.shape.decorators):
+    if scope is None or not _is_given_back(ev, scope, value, until):
         return None
     return f"the function {scope.name}" if scope.name else "a lambda"
 
@@ -140,24 +144,38 @@ def _is_known(name: str) -> bool:
     return name in BUILTINS or name in KNOWN or (name.startswith(MODULES) and (last[:1].isupper() or last in TIMES))
 
 
-def _is_foreign(ev: Evaluator, scope: Scope) -> bool:
+def _is_foreign(ev: Evaluator, scope: Scope, until: Node | None) -> bool:
     """Say whether nothing that a class inherits, and nothing that decorates it, could make it a message."""
-    return all(_stays_foreign(ev, one.scope) for one in members.ancestors(ev, scope) if isinstance(one, Klass))
+    return all(_stays_foreign(ev, one.scope, until) for one in members.ancestors(ev, scope) if isinstance(one, Klass))
 
 
-def _stays_foreign(ev: Evaluator, scope: Scope) -> bool:
+def _stays_foreign(ev: Evaluator, scope: Scope, until: Node | None) -> bool:
     shape, site = scope.shape, scope.signature
     if not isinstance(shape, s.Class) or site is None:
         return False
-    for decorator in shape.decorators:
-        call = s.view(decorator)
-        values = ev.evaluate(call.func if isinstance(call, s.Call) else decorator, scope.site or site)
-        if not values or not all(isinstance(value, External) and value.name in DECORATORS for value in values):
-            return False
+    if not _is_given_back(ev, scope, Klass(scope), until):
+        return False
     for base in shape.bases:
         if base.star or base.keyword == "metaclass":
             return False
         if base.keyword is None and not _is_foreign_base(ev, base.value, site):
+            return False
+    return True
+
+
+def _is_given_back(ev: Evaluator, scope: Scope, value: Value, until: Node | None) -> bool:
+    """Say whether every decorator of a class or function gives it back, or another that is no message either."""
+    for site in scope.decorated:
+        decorator = site.shape.func
+        if decorator is until:
+            break
+        call = s.view(decorator)
+        known = ev.evaluate(call.func if isinstance(call, s.Call) else decorator, site.site)
+        if known and all(isinstance(one, External) and one.name in DECORATORS for one in known):
+            continue
+        given = tuple(Given(argument, site.site) for argument in site.shape.args)
+        result = calling.call_all(ev, ev.evaluate(decorator, site.site), given, site.site)
+        if set(result) != {value}:
             return False
     return True
 

@@ -1,0 +1,237 @@
+"""Which expressions end up as a name, or as a payload, of a registration?
+
+A function whose parameter ends up as one of them registers too: its calls are followed, so that a finding
+stands where somebody wrote the argument, be it in another file than the function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from sessionstream_lint import callers, calling, members
+from sessionstream_lint import syntax as s
+from sessionstream_lint.callers import Link
+from sessionstream_lint.calling import Invocation
+from sessionstream_lint.evaluate import Evaluator
+from sessionstream_lint.frames import argument_for
+from sessionstream_lint.gate import METHODS
+from sessionstream_lint.registering import (
+    FAMILIES,
+    MESSAGE,
+    NAME,
+    PARAMETERS,
+    REGISTRY,
+    Registered,
+    Registering,
+    Sink,
+    Written,
+)
+from sessionstream_lint.resolve import Project
+from sessionstream_lint.scopes import CallSite, Module
+from sessionstream_lint.values import (
+    Bound,
+    External,
+    Given,
+    Instance,
+    Literal,
+    Partial,
+    Symbol,
+    Value,
+    Values,
+    union,
+)
+
+MAX_WRAPPERS = 100
+MAX_CHAIN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a file has for those who import it, as far as it can be told from that file alone.
+
+    ``sinks`` are its functions that register what they are given, ``open`` its calls that do if only their receiver,
+    of which the file does not say what it is, is a registry.
+    """
+
+    sinks: tuple[Sink, ...]
+    open: tuple[CallSite, ...]
+
+
+@lru_cache(maxsize=512)
+def offer(module: Module, project: Project, role: str) -> Offer:
+    """Return what a file has for those who import it; asked once, whoever that is."""
+    search = Search(Evaluator(module, project), role)
+    for _ in search.run():
+        pass  # what stands there is found when that file is checked
+    return Offer(tuple(search.sinks), tuple(search.open))
+
+
+class Search:
+    """Finds the arguments of one role.
+
+    Those it yields stand in the evaluator's file. On the way it notes what an `Offer` consists of.
+    """
+
+    def __init__(self, ev: Evaluator, role: str) -> None:
+        self.ev = ev
+        self.role = role
+        self.sinks: dict[Sink, bool] = {}  # and whether the calls in the sink's own file are known already
+        self.open: dict[CallSite, None] = {}
+
+    def run(self) -> Iterator[Written]:
+        """Yield every argument of the role, and what may be passed on to a function that registers it."""
+        yield from self._all(self._candidates())
+        for module in self.ev.neighbours:
+            offered = offer(module, self.ev.project, self.role)
+            self.sinks.update(dict.fromkeys(offered.sinks, True))
+            for _ in self._all(offered.open):
+                pass  # only what is passed to it is written in this file
+        done = 0
+        while done < min(len(self.sinks), MAX_WRAPPERS):
+            sink = list(self.sinks)[done]
+            done += 1
+            yield from self._wrapped(sink)
+
+    def _candidates(self) -> list[CallSite]:
+        """The calls that name a method; when one is named in another way too, the other calls after them."""
+        module = self.ev.module
+        direct = [site for site in module.calls if calling.last_name(site.shape.func) in METHODS]
+        if len(direct) < module.mentions:
+            return direct + [site for site in module.calls if calling.last_name(site.shape.func) not in METHODS]
+        if not self.ev.neighbours:
+            return direct
+        return list(dict.fromkeys([*direct, *callers.by_name(self.ev, METHODS, module)]))
+
+    def _all(self, sites: Iterable[CallSite]) -> Iterator[Written]:
+        for site in sites:
+            self.ev.fresh()
+            yield from self._direct(site)
+
+    def _direct(self, site: CallSite) -> Iterator[Written]:
+        given = tuple(Given(argument, site.site) for argument in site.shape.args)
+        callee = self.ev.evaluate(site.shape.func, site.site)
+        if calling.last_name(site.shape.func) in METHODS and any(isinstance(value, Symbol) for value in callee):
+            self.open[site] = None
+        for found in self._invocations(callee, given):
+            yield from self._invoked(found, site)
+
+    def _invocations(self, callee: Values, given: tuple[Given, ...]) -> Iterator[Invocation]:
+        for found in calling.invocations(self.ev, callee, given):
+            indirect = self._called_later(found.target, given)
+            if indirect is None:
+                yield found
+            else:
+                yield from calling.invocations(self.ev, *indirect)
+
+    def _called_later(self, target: Value, given: tuple[Given, ...]) -> tuple[Values, tuple[Given, ...]] | None:
+        """Return what a function that calls its first argument calls, and with what."""
+        if not given or given[0].argument.star or not isinstance(target, External):
+            return None
+        callee, rest = self.ev.given(given[0]), given[1:]
+        match target.name:
+            case "functools.partial":
+                return tuple(Partial(value, rest) for value in callee), ()
+            case "builtins.map":
+                return callee, calling.mapped(self.ev, rest)
+            case "itertools.starmap" if rest:
+                return callee, calling.star_mapped(self.ev, rest[0])
+            case _:
+                return None
+
+    def _invoked(self, found: Invocation, site: CallSite) -> Iterator[Written]:
+        method, bound = self._method(found.target)
+        if method is None:
+            return
+        call = Registering(site, found.given, not bound, FAMILIES[method])
+        registered = self._registered(call)
+        self._follow(registered, call)
+        written = registered.argument
+        if written is not None:
+            yield Written(written.argument.value, written.site, registered.values, call, registered.label)
+
+    def _method(self, target: Value) -> tuple[str | None, bool]:
+        """Return which registering method a callee is, and whether it is bound to a registry."""
+        match target:
+            case Bound(receiver, External(name)):
+                owner, _, method = name.rpartition(".")
+                good = owner == REGISTRY and method in FAMILIES and self._is_registry(receiver)
+                return (method if good else None), True
+            case External(name):
+                owner, _, method = name.rpartition(".")
+                return (method if owner == REGISTRY and method in FAMILIES else None), False
+            case _:
+                return None, False
+
+    def _is_registry(self, value: Value) -> bool:
+        return isinstance(value, Instance) and members.inherits(self.ev, value.of, REGISTRY)
+
+    def _registered(self, call: Registering) -> Registered:
+        """Return what a call registers, as its own file shows it: not what its callers may pass."""
+        given = callers.within(call.given, callers.frame(self.ev, call.chain))
+        own = PARAMETERS[call.family]
+        name, message = (param.name for param in own)
+        params = (s.Parameter("self", None, None), *own) if call.unbound else own
+        if call.unbound and not self._receiver(calling.spread(self.ev, given)):
+            return Registered(None, (), None)
+        self.ev.follow_callers = False
+        try:
+            arguments = calling.spread(self.ev, given)
+            argument = argument_for(params, arguments, message if self.role == MESSAGE else name)
+            if argument is None:
+                rest = union(*(self.ev.given(item) for item in arguments if item.opaque))
+                return Registered(None, tuple(value for value in rest if isinstance(value, Symbol)), None)
+            label = self._label(argument_for(params, arguments, name))
+            return Registered(argument, self.ev.given(argument), label)
+        finally:
+            self.ev.follow_callers = True
+
+    def _may_register(self, call: Registering) -> bool:
+        """Say whether what is called on this way may be a registry's method, as far as this way tells what it is."""
+        at, frame = call.at, callers.frame(self.ev, call.chain)
+        given = tuple(Given(argument, at.site) for argument in at.shape.args)
+        callee = self.ev.evaluate(at.shape.func, replace(at.site, frame=frame))
+        targets = [found.target for found in self._invocations(callee, given)]
+        return not targets or any(isinstance(one, Symbol) or self._method(one)[0] for one in targets)
+
+    def _receiver(self, arguments: tuple[Given, ...]) -> bool:
+        first = argument_for((s.Parameter("self", None, None),), arguments, "self")
+        return first is not None and any(self._is_registry(value) for value in self.ev.given(first))
+
+    def _label(self, name: Given | None) -> str | None:
+        names = () if name is None else self.ev.given(name)
+        label = names[0].value if len(names) == 1 and isinstance(names[0], Literal) else None
+        return label if isinstance(label, str) else None
+
+    # Wrappers
+
+    def _follow(self, registered: Registered, call: Registering) -> None:
+        if len(call.chain) < MAX_CHAIN:
+            for value in registered.values:
+                if isinstance(value, Symbol) and all(link.scope is not value.scope for link in call.chain):
+                    self.sinks.setdefault(Sink(value.scope, value.name, call), False)
+
+    def _wrapped(self, sink: Sink) -> Iterator[Written]:
+        known = sink.scope.module if self.sinks[sink] else None
+        for link in callers.links(self.ev, sink.scope, known):
+            self.ev.fresh()
+            positions = link.positions(self.ev, sink.param)
+            for position in positions:
+                yield from self._passed(sink.call, link, position, positions)
+
+    def _passed(self, call: Registering, link: Link, position: int, positions: list[int]) -> Iterator[Written]:
+        """Yield what one argument of a wrapper contributes; of a name also that nothing is known."""
+        longer = replace(call, chain=(*call.chain, link.only(position, positions)))
+        registered = self._registered(longer)
+        self._follow(registered, longer)
+        if registered.argument is None:
+            return
+        given = link.given[position]
+        if given.site.block.scope.module is not self.ev.module:
+            return
+        base = self._registered(replace(call, chain=(*call.chain, link.only(None, positions)))).values
+        values = tuple(value for value in registered.values if value not in base and not isinstance(value, Symbol))
+        whole = replace(call, chain=(*call.chain, link))
+        if (values or self.role == NAME) and self._may_register(whole):
+            yield Written(given.argument.value, given.site, values, whole, self._registered(whole).label)
