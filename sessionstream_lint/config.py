@@ -6,10 +6,10 @@ one, pyproject.toml does.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from types import MappingProxyType
+from typing import NamedTuple, TypeVar
 
 from sessionstream_lint.options import UsageError
 
@@ -19,13 +19,12 @@ SECTION = "sessionstream-lint"
 KEYS = ("select", "ignore", "exclude", "format", "sst-src-roots")
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(NamedTuple):
     """What a file says, by the names in `KEYS`, and the file; paths in it are relative to ``base``."""
 
     base: Path
     file: Path | None = None
-    options: dict[str, object] = field(default_factory=dict)
+    options: Mapping[str, object] = MappingProxyType({})
 
     def read(self, key: str, read: Callable[[object], _Option], given: object = None, default: object = "") -> _Option:
         """Return an option: from the command line if it was ``given`` there, else from the file, else the default.

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from sessionstream_lint import gate, neighbours, syntax_ast
+from sessionstream_lint import gate, neighbours, reading, syntax_ast
 from sessionstream_lint import syntax as s
 from sessionstream_lint.collect import collect
 from sessionstream_lint.evaluate import Evaluator
 from sessionstream_lint.options import Options
+from sessionstream_lint.reading import split_lines
 from sessionstream_lint.registrations import Registrations
 from sessionstream_lint.resolve import Project, Source
 from sessionstream_lint.rules import RULES, UNREADABLE, Finding, Rule
@@ -19,7 +19,6 @@ from sessionstream_lint.syntax import Node
 
 EVERYTHING = Options(select=("SST",))
 EXPLAIN = "sessionstream-lint --explain"
-MAX_NESTING = 200
 INSTALL = "pip install 'sessionstream[lint]'"
 
 
@@ -70,33 +69,22 @@ def _check(source: str, path: str, tree: ast.Module | None, options: Options, re
         if mentions:
             raise
         return []  # it registers nothing, and what it imports nobody can say
-    around = neighbours.find(project, file, tree)
+    around = neighbours.find(project, file, source, tree)
     if not mentions and not around:
         return []
     extra: list[Diagnostic] = []
     ground = _Ground(file, project, around, rules, mentions)
-    if reader == "libcst" and not _is_deep(tree):
+    if reader == "libcst":
         try:
-            from sessionstream_lint import syntax_cst
+            placed = _with_libcst(source, tree, ground)
         except ImportError:
             extra = [_failure(source, f"libcst is not installed, so the simpler reader was used: {INSTALL}")]
         else:
-            placed = _with_libcst(syntax_cst.parse, source, tree, ground)
             if placed is not None:
                 return placed
     _, findings = ground.findings(tree)
     lines = split_lines(source)
     return sorted([*extra, *(_diagnostic(finding, finding.node, lines) for finding in findings)])
-
-
-def _is_deep(tree: ast.Module) -> bool:
-    """Say whether the tree is deeper than a recursive parser should be asked to go."""
-    level: list[ast.AST] = [tree]
-    for _ in range(MAX_NESTING):
-        level = [child for node in level for child in ast.iter_child_nodes(node)]
-        if not level:
-            return False
-    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +105,15 @@ class _Ground:
         return module, list(found.values())
 
 
-def _with_libcst(
-    parser: Callable[[str], Node], source: str, tree: ast.Module, ground: _Ground
-) -> list[Diagnostic] | None:
+def _with_libcst(source: str, tree: ast.Module, ground: _Ground) -> list[Diagnostic] | None:
     """Return the findings as libcst sees the file; None when it cannot read it."""
     try:
-        module, found = ground.findings(parser(source))
+        root = reading.read(source, tree)
+        if root is None:
+            return None
+        module, found = ground.findings(root)
+    except ImportError:
+        raise
     except Exception:  # noqa: BLE001 - libcst raises many things on source that compiles: ast decides
         return None
     return _place(module, found, collect(tree, ground.file.module(0)), source) if found else []
@@ -176,11 +167,6 @@ def position(node: Node, lines: list[str]) -> tuple[int, int]:
     column = getattr(node, "col_offset", 0)
     text = lines[line - 1] if 0 < line <= len(lines) else ""
     return line, len(text.encode("utf-8", "surrogatepass")[:column].decode("utf-8", "replace"))
-
-
-def split_lines(source: str) -> list[str]:
-    """Return the lines as the compiler counts them: a form feed or a Unicode separator ends none."""
-    return source.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
 def _failure(source: str, message: str) -> Diagnostic:

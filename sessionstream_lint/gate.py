@@ -11,11 +11,14 @@ import re
 
 METHODS = ("register_command", "register_event", "register_ui_event", "register_timeline_entity")
 
-# Whether a plain text is in there is answered twice as fast as by any regular expression.
+# Whether a plain text is in there is answered twice as fast as by a regular expression that starts with a literal, and
+# twenty times as fast as by one that does not.
 _EXACT = r"(?<!def )\b(?:register_(?:command|event|ui_event|timeline_entity))\b"
+_QUICK = r"register_(?:command|event|ui_event|timeline_entity)\b"
 _COMMON = "register_"
 _TOPICS = ("sessionstream", "_pb2")
-_TEXT, _BYTES = re.compile(_EXACT), re.compile(_EXACT.encode())
+_TEXT, _QUICK_TEXT = re.compile(_EXACT), re.compile(_QUICK)
+_BYTES, _QUICK_BYTES = re.compile(_EXACT.encode()), re.compile(_QUICK.encode())
 _COMMON_BYTES, _TOPICS_BYTES = _COMMON.encode(), tuple(one.encode() for one in _TOPICS)
 
 
@@ -27,15 +30,15 @@ def concerns(source: str | bytes) -> bool:
 def registers(source: str | bytes) -> bool:
     """Say whether the source mentions a registration."""
     if isinstance(source, bytes):
-        return _COMMON_BYTES in source and _BYTES.search(source) is not None
-    return _COMMON in source and _TEXT.search(source) is not None
+        return _COMMON_BYTES in source and bool(_QUICK_BYTES.search(source) and _BYTES.search(source))
+    return _COMMON in source and bool(_QUICK_TEXT.search(source) and _TEXT.search(source))
 
 
 def is_near(source: str | bytes) -> bool:
     """Say whether the source names the library or a module of protobuf messages."""
     if isinstance(source, bytes):
-        return any(one in source for one in _TOPICS_BYTES)
-    return any(one in source for one in _TOPICS)
+        return _TOPICS_BYTES[0] in source or _TOPICS_BYTES[1] in source
+    return _TOPICS[0] in source or _TOPICS[1] in source
 
 
 def first_line(source: str) -> int:

@@ -6,7 +6,7 @@ import io
 import re
 import tokenize
 
-from sessionstream_lint.engine import split_lines
+from sessionstream_lint.reading import split_lines
 
 _INLINE = re.compile(r"# noqa(?P<codes>:\s?[A-Z]+[0-9]+(?:[,\s]+[A-Z]+[0-9]+)*)?", re.IGNORECASE)
 _FILE = re.compile(r"^\s*# flake8[:=]\s*noqa(?P<codes>:\s?[A-Z]+[0-9]+(?:[,\s]+[A-Z]+[0-9]+)*)?\s*$", re.IGNORECASE)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 # Rules that are off until a code or prefix of theirs is selected; docs/decisions/0011 says why these.
 OPT_IN = frozenset({"SST002", "SST003"})
@@ -21,8 +21,7 @@ class UsageError(ValueError):
     """An option that makes no sense."""
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(NamedTuple):  # importing dataclasses would be a good part of the time of a run that finds nothing
     """Codes are given by prefix; with none selected every rule that is not opt-in is, less what is ignored.
 
     Of two prefixes that fit, the longer decides, and ``ignore`` when both are the same. ``src_roots`` are absolute

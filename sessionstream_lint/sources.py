@@ -86,19 +86,36 @@ def _files(path: str, excluded: Callable[[str], bool], complain: Complain) -> It
     """
     if excluded(path):
         return
-    if not os.path.isdir(path):  # noqa: PTH112 - os.walk below wants strings too
+    if not os.path.isdir(path):  # noqa: PTH112 - os.scandir below wants strings too
         if _is_special(path):
             complain(path, OSError(errno.EINVAL, "it is neither a regular file nor a directory"))
         else:
             yield path
         return
-    for directory, inner, files in os.walk(os.path.normpath(path), onerror=lambda error: complain(path, error)):
+    todo = [os.path.normpath(path)]
+    while todo:
+        directory = todo.pop()
+        try:
+            with os.scandir(directory) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
+        except OSError as error:
+            complain(directory, error)
+            continue
         start = os.path.join(directory, "").removeprefix(os.path.join(os.curdir, ""))  # noqa: PTH118
-        inner[:] = sorted(name for name in inner if name not in EXCLUDED and not excluded(start + name))
-        for name in sorted(files):
-            file = start + name
-            if name.endswith(SUFFIXES) and not excluded(file) and not _is_special(file):
+        inner = []
+        for entry in entries:
+            name, file = entry.name, start + entry.name
+            if entry.is_dir():
+                if name not in EXCLUDED and not entry.is_symlink() and not excluded(file):
+                    inner.append(file)
+            elif name.endswith(SUFFIXES) and not excluded(file) and not (_is_other(entry) and _is_special(file)):
                 yield file
+        todo += reversed(inner)
+
+
+def _is_other(entry: os.DirEntry[str]) -> bool:
+    """Say whether it may be something else than a file, as far as its directory tells."""
+    return not entry.is_file(follow_symlinks=False)
 
 
 def _is_special(path: str) -> bool:

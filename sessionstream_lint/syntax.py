@@ -513,8 +513,10 @@ class Decorated(View):
 
 
 NOTHING = Other()
-# Shapes that no parser produced may stand for nodes: the key in ``update(key=value)``, what a decorator gets.
+# Shapes that no parser produced may stand for nodes: a file of two parsers, the key in ``update(key=value)``, what a
+# decorator gets.
 VIEWS: dict[type, Callable[[Node], View]] = {
+    Other: lambda node: node,  # type: ignore[dict-item, return-value]
     Constant: lambda node: node,  # type: ignore[dict-item, return-value]
     Decorated: lambda node: node,  # type: ignore[dict-item, return-value]
 }

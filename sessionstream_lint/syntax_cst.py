@@ -23,7 +23,7 @@ def _shape(kind: type[N]) -> Callable[[Callable[[N], s.View]], Callable[[N], s.V
 
 
 def parse(source: str) -> cst.Module:
-    """Parse a whole file. Raises whatever libcst raises, which is more than ParserSyntaxError."""
+    """Parse a file, or whole statements of one. Raises whatever libcst raises, which is more than ParserSyntaxError."""
     return cst.parse_module(source)
 
 

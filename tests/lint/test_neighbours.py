@@ -37,7 +37,7 @@ def found(app: Path, source: str) -> list[str]:
 def names(app: Path, source: str) -> list[str]:
     write(app / "x.py", source)
     project, file = Project.around(str(app / "x.py"))
-    return [module.name for module in neighbours.find(project, file, ast.parse(source))]
+    return [module.name for module in neighbours.find(project, file, source, ast.parse(source))]
 
 
 @pytest.mark.parametrize(
@@ -87,9 +87,36 @@ def test_a_file_that_registers_nothing_and_does_not_compile_is_for_others_to_rep
 
 def test_as_many_files_are_looked_at_as_are_bearable(app: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(5):
-        write(app / f"w{number}.py", f"import sessionstream\nimport app.w{number + 1}\n")
+        write(app / f"w{number}.py", f"import sessionstream\nfrom .w{number + 1} import add\n")
     write(app / "w5.py", ADD)
-    source = CALL.format("import app.w0\nadd = app.w0.app.w5.add")
+    source = CALL.format("from .w0 import add")
     assert found(app, source) == ["SST001"]
     monkeypatch.setattr(neighbours, "MAX_FILES", 3)
     assert names(app, source) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("from .wrappers import add", ["app.wrappers"]),
+        ("from .wrappers import twice", ["app.wrappers"]),
+        ("from .wrappers import Adds", ["app.wrappers"]),
+        ("from .wrappers import late", ["app.wrappers"]),
+        ("from .wrappers import *", ["app.wrappers"]),
+        ("from . import wrappers\nwrappers.twice('A', 1)", ["app.wrappers"]),
+        ("from .wrappers import registry, other", []),
+        ("from . import wrappers\nwrappers.other()", []),
+        ("def add(): ...\nfrom . import wrappers\nadd()", []),
+    ],
+)
+def test_what_has_nothing_to_do_with_registering_is_not_followed(app: Path, source: str, expected: list[str]) -> None:
+    text = """
+        def twice(name, message): add(name, message); add(name, message)
+        class Adds:
+            def __call__(self, *args): return twice(*args)
+        if registry:
+            late = Adds()
+        def other(): return registry
+    """
+    write(app / "wrappers.py", ADD + textwrap.dedent(text))
+    assert names(app, source) == expected

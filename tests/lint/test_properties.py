@@ -12,7 +12,7 @@ import pytest
 from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
 
-from sessionstream_lint import engine, gate
+from sessionstream_lint import engine, gate, reading
 from sessionstream_lint.options import Options
 
 from .conftest import EXAMPLES, Example
@@ -105,7 +105,7 @@ GRAMMAR = [
 def check_planted(source: str) -> None:
     """What is planted into any source that compiles is found, by both readers, and nothing else is."""
     source = source.rstrip("\n") + PLANTED
-    line = len(engine.split_lines(source)) - 1
+    line = len(reading.split_lines(source)) - 1
     for reader in ("libcst", "ast"):
         assert found(source, "x.py", reader) == {(line, 42, "SST001")}, reader
 
