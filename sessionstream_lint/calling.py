@@ -235,16 +235,24 @@ def _double_starred(ev: Evaluator, item: Given) -> Iterator[Given]:
     node, site = item.argument.value, item.site
     shape = s.view(node)
     if item.held is None and isinstance(shape, s.Pairs):
-        for key, value in shape.pairs:
-            if key is None:
-                yield from _double_starred(ev, Given(Argument(value, star="**"), site))
-                continue
-            for name in strings(ev.evaluate(key, site)):
-                yield Given(Argument(value, name), site)
+        yield from _display(ev, shape, site)
     elif item.held is None and isinstance(shape, s.Call) and _is_plain_dict(ev, shape, site):
         yield from spread(ev, tuple(Given(part, site) for part in shape.args))
     else:
         yield from _mapped(ev, item)
+
+
+def _display(ev: Evaluator, shape: s.Pairs, site: Site) -> list[Given]:
+    """Return the keywords of a dict display, the last of each name."""
+    found: list[Given] = []
+    for key, value in shape.pairs:
+        if key is None:
+            found += _double_starred(ev, Given(Argument(value, star="**"), site))
+            continue
+        names = strings(ev.evaluate(key, site))
+        found = [item for item in found if names != [item.argument.keyword]]
+        found += (Given(Argument(value, name), site) for name in names)
+    return found
 
 
 def _is_plain_dict(ev: Evaluator, shape: s.Call, site: Site) -> bool:

@@ -265,7 +265,7 @@ class _Collector:
         )
 
     def defined(self, shape: s.Function, block: Block, outer: Block) -> None:
-        scope = self.scope("function", shape, block)
+        scope = self.scope("function", shape, outer)
         scope.signature = outer.here()
         self.decorated(scope, shape.decorators, block)
         self.name(shape.name, Defined(scope), block)
@@ -292,7 +292,7 @@ class _Collector:
         )
 
     def klass_body(self, shape: s.Class, block: Block, outer: Block) -> None:
-        scope = self.scope("class", shape, block)
+        scope = self.scope("class", shape, outer)
         scope.signature = outer.here()
         self.later(
             (self.body, shape.body, scope.block),

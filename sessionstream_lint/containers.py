@@ -61,7 +61,10 @@ def table(ev: Evaluator, shape: s.Pairs, site: Site) -> Values:
     pairs: list[tuple[Values, Values]] = []
     for key, value in shape.pairs[:MAX_ITEMS]:
         if key is not None:
-            pairs.append((ev.evaluate(key, site), ev.evaluate(value, site)))
+            found = ev.evaluate(key, site)
+            if len(found) == 1 and isinstance(found[0], Literal):
+                pairs = [pair for pair in pairs if pair[0] != found]
+            pairs.append((found, ev.evaluate(value, site)))
             continue
         for inner in ev.evaluate(value, site):
             if isinstance(inner, Table):

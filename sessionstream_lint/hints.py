@@ -68,6 +68,8 @@ def _instances(ev: Evaluator, node: s.Node, site: Site) -> Values:
             return (NONE,)
         case s.Binary("|", left, right):
             return union(instances(ev, left, site), instances(ev, right, site))
+        case s.Items("tuple", items):  # the constraints of a type parameter
+            return union(*(instances(ev, item, site) for item in items))
         case s.Subscript(value, index):
             return _generic(ev, value, index, site)
         case s.Name() | s.Attribute():

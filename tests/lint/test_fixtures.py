@@ -19,6 +19,8 @@ from sessionstream_lint.options import Options
 from sessionstream_lint.plugin import Plugin
 from sessionstream_lint.scopes import Module
 
+from .conftest import examples
+
 LINE = re.compile(r"(?P<path>.*?):(?P<line>\d+):(?P<column>\d+): (?P<code>[A-Z]+\d+) ")
 
 
@@ -105,6 +107,31 @@ def test_there_is_enough_to_prove_something(all_examples: Any) -> None:
     for code in {example.code for example in all_examples}:
         assert sum(len(example.expected) for example in all_examples if example.code == code) >= 15
         assert sum(len(example.clean) for example in all_examples if example.code == code) >= 15
+
+
+ITEMS = {
+    "import aliases", "re-exports", "import a.b.c", "wildcard imports", "TYPE_CHECKING", "string annotations",
+    "Optional", "unions with |", "Annotated", "type[…]", "containers", "TypeVar bounds", "PEP 695 bounds", "NewType",
+    "Self", "cast", "isinstance", "match", "negation", "reassignment", "branches in order", "closures",
+    "comprehension shadowing", "parameter shadowing", "class attributes", "dataclass fields",
+    "self.x from any method", "self.x from an annotation", "properties", "subclasses of SchemaRegistry",
+    "factories with annotations", "factories without annotations", "context managers", "walrus", "unpacking",
+    "chained calls", "bound methods", "unbound methods", "functools.partial", "getattr with a constant",
+    "keywords in a dict", "conditional expressions", "loops over pairs", "loops over dict items",
+    "constants of the same module", "constants of other modules", "wrappers",
+}  # fmt: skip
+
+
+def test_each_kind_of_inference_has_two_violations_and_two_near_misses() -> None:
+    """Counted by the headings ``# Item: …`` of the fixtures, whichever Python can read them."""
+    counts: dict[str, tuple[int, int]] = {}
+    for example in examples(version=(99, 0)):
+        for section in example.source.split("\n# Item: ")[1:]:
+            heading, _, body = section.partition("\n")
+            assert heading not in counts, "two sections of one kind"
+            counts[heading] = body.count("  # expect: "), body.count("  # ok: ")
+    assert counts.keys() == ITEMS
+    assert {item: count for item, count in counts.items() if min(count) < 2} == {}
 
 
 def test_indenting_everything_moves_columns_and_nothing_else(example: Any) -> None:

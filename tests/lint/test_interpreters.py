@@ -8,9 +8,10 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
+
+from .conftest import Example, examples
 
 VERSIONS = ("3.11", "3.12", "3.13", "3.14")
 FALLBACK = """
@@ -40,9 +41,14 @@ def interpreter(version: str) -> str:
     pytest.skip(f"there is no Python {version} here")
 
 
+def readable(version: str) -> list[Example]:
+    return examples(tuple(map(int, version.split("."))))
+
+
 @pytest.mark.parametrize("version", VERSIONS)
-def test_the_fallback_reader_finds_the_same(version: str, all_examples: Any, root: Path) -> None:
+def test_the_fallback_reader_finds_the_same(version: str, root: Path) -> None:
     """Without an installation: the linter needs nothing but the standard library for it."""
+    all_examples = readable(version)
     paths = [str(example.path) for example in all_examples]
     environment = {**os.environ, "PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1"}
     command = [interpreter(version), "-W", "error", "-c", FALLBACK, *paths]
@@ -53,21 +59,23 @@ def test_the_fallback_reader_finds_the_same(version: str, all_examples: Any, roo
         assert sorted(map(tuple, found[str(example.path)])) == sorted(example.expected), example.path
 
 
-@pytest.fixture(params=VERSIONS)
-def installed(request: pytest.FixtureRequest, root: Path, tmp_path: Path) -> str:
-    """An environment of another Python with the ``lint`` extra, from the working tree."""
-    base = interpreter(request.param)
+def install(version: str, root: Path, tmp_path: Path) -> str:
+    """Make an environment of another Python with the ``lint`` extra, from the working tree."""
+    base = interpreter(version)
     subprocess.run([base, "-m", "venv", str(tmp_path / "venv")], check=True)
     python = str(tmp_path / "venv" / "bin" / "python")
     command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", f"{root}[lint]"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        pytest.skip(f"cannot be installed on Python {request.param}: {done.stderr.strip().splitlines()[-1]}")
+        pytest.skip(f"cannot be installed on Python {version}: {done.stderr.strip().splitlines()[-1]}")
     return python
 
 
 @pytest.mark.torture
-def test_flake8_and_the_command_find_the_same(installed: str, all_examples: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", VERSIONS)
+def test_flake8_and_the_command_find_the_same(version: str, root: Path, tmp_path: Path) -> None:
+    installed = install(version, root, tmp_path)
+    all_examples = readable(version)
     for code in sorted({example.code for example in all_examples}):
         mine = [example for example in all_examples if example.code == code]
         paths = [str(example.path) for example in mine]
