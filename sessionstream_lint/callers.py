@@ -15,11 +15,14 @@ from sessionstream_lint import syntax as s
 from sessionstream_lint.calling import Invocation
 from sessionstream_lint.frames import Frame, argument_for, arguments_for, parameters
 from sessionstream_lint.scopes import CallSite, Module, Scope
-from sessionstream_lint.values import Bound, External, Given, Instance, Klass, Partial, Routine, Value, Values, union
+from sessionstream_lint.values import Bound, Given, Instance, Klass, Routine, Value, Values, union
 
 if TYPE_CHECKING:
     from sessionstream_lint.evaluate import Evaluator
 
+# What stands for the name of a function that has none: no name can be that.
+LAMBDA = "lambda"
+CALLING = [name.rpartition(".")[2] for name in sorted(calling.CALLING)]
 MAX_ALIASES = 50
 # How many calls are looked into to tell what a parameter may be.
 MAX_CALLS = 50
@@ -62,11 +65,7 @@ def links(ev: Evaluator, scope: Scope, known: Module | None = None) -> Iterator[
     """
     for site in _candidates(ev, scope, known):
         given = tuple(Given(argument, site.site) for argument in site.shape.args)
-        callee = ev.evaluate(site.shape.func, site.site)
-        if External("functools.partial") in callee and given and not given[0].argument.star:
-            callee = tuple(Partial(target, given[1:]) for target in ev.given(given[0]))
-            given = ()
-        for found in calling.invocations(ev, callee, given):
+        for found in calling.reached(ev, ev.evaluate(site.shape.func, site.site), given):
             link = _link(ev, found, scope)
             if link is not None:
                 yield link
@@ -126,11 +125,11 @@ def _passed(ev: Evaluator, scope: Scope, param: s.Parameter) -> Values:
 
 def _candidates(ev: Evaluator, scope: Scope, known: Module | None) -> Iterator[CallSite]:
     """The calls that may reach a function, by the names that may stand for it."""
-    first = scope.name
+    first = LAMBDA if scope.kind == "lambda" else scope.name
     if first in ("__init__", "__call__") and scope.parent is not None:
         first = scope.parent.name
     # What has no name: ``make()(x)``, ``table["x"](x)``; and those that are named after what they do.
-    others = ("", "self", "cls", "partial", "super" if scope.name != "__init__" else "__init__")
+    others = ("", "self", "cls", *CALLING, "super" if scope.name != "__init__" else "__init__")
     around = tuple(dict.fromkeys((scope.module, ev.module, *ev.neighbours)))
     names = dict.fromkeys((*_names(around, first), *others))
     for module in around:
@@ -194,4 +193,6 @@ def _mentioned(node: s.Node) -> Iterator[str]:
             yield shape.id
         elif isinstance(shape, s.Attribute):
             yield shape.attr
+        elif isinstance(shape, s.Lambda):
+            yield LAMBDA
         stack.extend([shape.body] if isinstance(shape, s.Lambda) else shape.parts())

@@ -12,6 +12,7 @@ from sessionstream_lint.frames import Frame, argument_for
 from sessionstream_lint.scopes import Scope, Site
 from sessionstream_lint.syntax import Argument
 from sessionstream_lint.values import (
+    Alternatives,
     Bound,
     Callable,
     External,
@@ -37,6 +38,9 @@ from sessionstream_lint.values import (
 if TYPE_CHECKING:
     from sessionstream_lint.evaluate import Evaluator
 
+# What an annotation says that tells nothing: what is returned may be more.
+ANY_MESSAGE = (MESSAGE := External("google.protobuf.message.Message"), Instance(MESSAGE))
+CALLING = {"functools.partial", "builtins.map", "itertools.starmap"}
 MAX_FRAMES = 24
 # The same where calls branch so much that most of the questions would be spent down there.
 MAX_FRAMES_OF_MANY = 6
@@ -68,8 +72,34 @@ def invocations(ev: Evaluator, callee: Values, given: tuple[Given, ...]) -> Iter
         elif isinstance(target, Instance) and isinstance(target.of, Klass):
             for method in members.attribute(ev, (target,), "__call__"):
                 yield Invocation(method, arguments)
+        elif isinstance(target, Alternatives):
+            yield from (Invocation(made, arguments) for made in _generic(ev, target) or (target,))
         else:
             yield Invocation(target, arguments)
+
+
+def _generic(ev: Evaluator, value: Alternatives) -> Values:
+    """Return the class of the project that ``Class[…]`` is."""
+    shape = s.view(value.node)
+    heads = ev.evaluate(shape.value, value.site) if isinstance(shape, s.Subscript) else ()
+    return tuple(head for head in heads if isinstance(head, Klass))
+
+
+def reached(ev: Evaluator, callee: Values, given: tuple[Given, ...]) -> Iterator[Invocation]:
+    """Yield the same, and also what is called by a function that calls its first argument, at once or later."""
+    for found in invocations(ev, callee, given):
+        target, passed = found.target, found.given
+        if not isinstance(target, External) or target.name not in CALLING or not passed or passed[0].argument.star:
+            yield found
+            continue
+        inner, rest = ev.given(passed[0]), passed[1:]
+        match target.name:
+            case "functools.partial":
+                yield from invocations(ev, tuple(Partial(value, rest) for value in inner), ())
+            case "itertools.starmap":
+                yield from invocations(ev, inner, star_mapped(ev, rest[0]) if rest else ())
+            case _:
+                yield from invocations(ev, inner, mapped(ev, rest))
 
 
 def call_all(ev: Evaluator, callee: Values, given: tuple[Given, ...], site: Site) -> Values:
@@ -97,6 +127,8 @@ def _call(ev: Evaluator, value: Value, given: tuple[Given, ...], site: Site) -> 
             return containers.method(ev, receiver, name.rpartition(".")[2], plain(ev, given))
         case Callable(result):
             return result
+        case Alternatives(node, where):
+            return hints.instances(ev, node, where)
         case External(name):
             return library.call(ev, name, given, site)
         case _:
@@ -168,7 +200,8 @@ def returned(ev: Evaluator, scope: Scope, given: tuple[Given, ...], receiver: Va
     kinds = decorators(ev, scope) if isinstance(shape, s.Function) and shape.decorators else frozenset()
     if scope.yields:
         return _generated(ev, scope, frame, declared, bool(kinds & {"contextmanager", "asynccontextmanager"}))
-    values = declared if known(declared) else union(declared, _inferred(ev, scope, frame))
+    said = known(declared) and not any(value in ANY_MESSAGE for value in declared)
+    values = declared if said else union(declared, _inferred(ev, scope, frame))
     if isinstance(shape, s.Function) and shape.is_async:
         return (Many("awaitable", values),)
     return values
@@ -262,15 +295,18 @@ def _is_plain_dict(ev: Evaluator, shape: s.Call, site: Site) -> bool:
 
 
 def _mapped(ev: Evaluator, item: Given) -> Iterator[Given]:
+    named: dict[str, Values] = {}
     for value in ev.given(item):
         if isinstance(value, Table):
             for key, held in value.pairs:
                 for name in strings(key):
-                    yield Given(Argument(item.argument.value, name), item.site, held)
+                    named[name] = union(named.get(name, ()), held)
                 if not key:
                     yield replace(item, held=held, opaque=True)
         elif isinstance(value, Mapping | Symbol):
             yield replace(item, held=value.value if isinstance(value, Mapping) else (value,), opaque=True)
+    for name, held in named.items():
+        yield Given(Argument(item.argument.value, name), item.site, held)
 
 
 def strings(values: Values) -> list[str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from sessionstream_lint import calling, members, records
 from sessionstream_lint import scopes as sc
@@ -30,10 +31,12 @@ from sessionstream_lint.values import (
 if TYPE_CHECKING:
     from sessionstream_lint.evaluate import Evaluator
 
+Pair: TypeAlias = tuple[Values, Values]
+
 MAX_ITEMS = 500
 MAX_TEXT = 1000
 STACKS = (External("contextlib.ExitStack"), External("contextlib.AsyncExitStack"))
-WRAPPERS = ("awaitable", "context")
+WRAPPERS = ("awaitable", "context", "variable")
 
 
 def display(ev: Evaluator, shape: s.Items, site: Site) -> Values:
@@ -58,20 +61,31 @@ def display(ev: Evaluator, shape: s.Items, site: Site) -> Values:
 
 def table(ev: Evaluator, shape: s.Pairs, site: Site) -> Values:
     """Return the value of a dict display."""
-    pairs: list[tuple[Values, Values]] = []
+    pairs: list[Pair] = []
+    unpacked = False
     for key, value in shape.pairs[:MAX_ITEMS]:
         if key is not None:
-            found = ev.evaluate(key, site)
-            if len(found) == 1 and isinstance(found[0], Literal):
-                pairs = [pair for pair in pairs if pair[0] != found]
-            pairs.append((found, ev.evaluate(value, site)))
+            pair = ev.evaluate(key, site), ev.evaluate(value, site)
+            if unpacked:
+                pairs = _overridden(pairs, [pair])
+            else:
+                pairs.append(pair)
             continue
-        for inner in ev.evaluate(value, site):
+        unpacked = True
+        values = ev.evaluate(value, site)
+        for inner in values:
             if isinstance(inner, Table):
-                pairs += inner.pairs
+                pairs = _overridden(pairs, inner.pairs) if len(values) == 1 else [*pairs, *inner.pairs]
             elif isinstance(inner, Mapping):
                 pairs.append((inner.key, inner.value))
     return (Table(tuple(pairs)),)
+
+
+def _overridden(pairs: list[Pair], later: Iterable[Pair]) -> list[Pair]:
+    """Return the pairs of a dict after others came in: a key that is certain keeps the later value only."""
+    later = list(later)
+    certain = [key for key, _ in later if len(key) == 1 and isinstance(key[0], Literal)]
+    return [*(pair for pair in pairs if pair[0] not in certain), *later]
 
 
 def elements(ev: Evaluator, values: Values) -> Values:
@@ -199,6 +213,8 @@ def _may_equal(key: Values, wanted: set[str | int]) -> bool:
 
 def added(ev: Evaluator, left: Values, right: Values) -> Values:
     """Return ``left + right`` and ``left | right`` of containers."""
+    if len(left) == len(right) == 1 and isinstance(left[0], Table) and isinstance(right[0], Table):
+        return (replace(left[0], pairs=tuple(_overridden(list(left[0].pairs), right[0].pairs))),)
     if any(isinstance(value, Table | Mapping) for value in left):
         return filled(left, right)
     groups = [elements(ev, left), elements(ev, right)]
@@ -245,6 +261,15 @@ def is_container(value: Value) -> bool:
     if isinstance(value, Many) and value.kind in (*WRAPPERS, "iterator"):
         return False
     return isinstance(value, Sequence | Many | Table | Mapping) and value.certain
+
+
+def is_empty(value: Value) -> bool:
+    """Say whether a container holds nothing, as far as can be told from how it was made."""
+    match value:
+        case Sequence(items=held) | Table(pairs=held) | Many(element=held):
+            return not held
+        case _:
+            return False
 
 
 def filled(held: Values, put: Values) -> Values:
@@ -363,6 +388,8 @@ def method(ev: Evaluator, value: Value, name: str, args: tuple[Values, ...]) -> 
         return _method_of_dict(value, name, args)
     if name in METHODS_OF_ELEMENTS:
         return _elements(ev, value)
+    if name == "get" and isinstance(value, Many) and value.kind == "variable":
+        return union(value.element, *args[:1])
     if name in ("copy", "union", "__iter__"):
         return (value,)
     return ()

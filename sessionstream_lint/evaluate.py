@@ -37,6 +37,7 @@ from sessionstream_lint.values import (
     known,
     union,
 )
+from sessionstream_lint.values import Callable as Returning
 
 MAX_DEPTH = 90
 # Questions for one call, and for a whole file before every call has to do with a few.
@@ -217,7 +218,8 @@ class Evaluator:
                 return containers.entered(self, self.evaluate(manager, site))
             case sc.Declared(annotation, value):
                 values = self.evaluate(value, site) if value is not None else ()
-                return values if known(values) else union(values, hints.instances(self, annotation, site))
+                told = known(values) and not all(containers.is_empty(one) for one in values)
+                return values if told else union(values, hints.instances(self, annotation, site))
             case sc.Imported(module, level, name):
                 return self.imported(module, level, name, site.block.scope.module)
             case sc.Defined(scope):
@@ -267,7 +269,8 @@ class Evaluator:
             if values:
                 return values
         here = scope.module is self.module or scope.module in self.neighbours
-        if self.follow_callers and here and frame is None and not param.star and not known(values):
+        told = known(tuple(value for value in values if not isinstance(value, Returning)))
+        if self.follow_callers and here and frame is None and not param.star and not told:
             values = union(values, callers.passed(self, scope, param))
         return (*values, Symbol(scope, param.name))
 

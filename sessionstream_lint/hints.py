@@ -38,6 +38,7 @@ CONTAINERS = {
     "Iterator": "iterator", "Generator": "iterator", "AsyncIterator": "iterator", "AsyncGenerator": "iterator",
     "AsyncIterable": "iterator", "deque": "list", "Deque": "list", "AbstractSet": "set", "KeysView": "set",
     "ValuesView": "set", "Awaitable": "awaitable", "Coroutine": "awaitable", "ContextManager": "context",
+    "ContextVar": "variable",
     "AbstractContextManager": "context", "AsyncContextManager": "context", "AbstractAsyncContextManager": "context",
 }  # fmt: skip
 UNKNOWN = {"typing.Any", "builtins.object"}

@@ -40,6 +40,7 @@ def _keyword(ev: Evaluator, given: tuple[Given, ...], name: str) -> Values:
 
 
 SAME = {
+    "asyncio.create_task", "asyncio.ensure_future", "asyncio.shield", "asyncio.wait_for",
     "copy.copy", "copy.deepcopy", "functools.cache", "functools.lru_cache", "builtins.iter", "typing.final",
     "weakref.proxy", "types.MappingProxyType", "builtins.aiter", "typing.assert_type", "typing.reveal_type",
 }  # fmt: skip
@@ -125,6 +126,25 @@ def _super(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], si
         return ()
     found = ev.lookup(scope.params[0].name, Site(scope.block, 1, (), site.frame))
     return tuple(Super(value, scope.parent) for value in found if isinstance(value, Instance | Klass))
+
+
+def _gather(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], site: Site) -> Values:
+    found = Sequence("list", tuple(containers.inside(one, "awaitable") for one in args))
+    return (Many("awaitable", (found,)),) if len(args) == len(given) else ()
+
+
+def _to_thread(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], site: Site) -> Values:
+    return (Many("awaitable", calling.call_all(ev, args[0], given[1:], site)),) if args else ()
+
+
+def _run(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], site: Site) -> Values:
+    return containers.inside(args[0], "awaitable") if args else ()
+
+
+def _variable(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], site: Site) -> Values:
+    """A context variable: of one without a default only its annotation says what it holds."""
+    default = _keyword(ev, given, "default")
+    return (Many("variable", default),) if default else ()
 
 
 def _enumerate(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], site: Site) -> Values:
@@ -237,6 +257,10 @@ _SPECIAL = {
     "collections.namedtuple": _named_tuple,
     "typing.NamedTuple": _named_tuple,
     "builtins.next": _next,
+    "asyncio.gather": _gather,
+    "asyncio.to_thread": _to_thread,
+    "asyncio.run": _run,
+    "contextvars.ContextVar": _variable,
     "builtins.dict": _dict,
     "builtins.dict.fromkeys": _from_keys,
     "collections.OrderedDict": _dict,

@@ -36,10 +36,8 @@ from sessionstream_lint.values import (
     Given,
     Instance,
     Literal,
-    Partial,
     Symbol,
     Value,
-    Values,
     union,
 )
 
@@ -114,31 +112,8 @@ class Search:
         callee = self.ev.evaluate(site.shape.func, site.site)
         if calling.last_name(site.shape.func) in METHODS and any(isinstance(value, Symbol) for value in callee):
             self.open[site] = None
-        for found in self._invocations(callee, given):
+        for found in calling.reached(self.ev, callee, given):
             yield from self._invoked(found, site)
-
-    def _invocations(self, callee: Values, given: tuple[Given, ...]) -> Iterator[Invocation]:
-        for found in calling.invocations(self.ev, callee, given):
-            indirect = self._called_later(found.target, given)
-            if indirect is None:
-                yield found
-            else:
-                yield from calling.invocations(self.ev, *indirect)
-
-    def _called_later(self, target: Value, given: tuple[Given, ...]) -> tuple[Values, tuple[Given, ...]] | None:
-        """Return what a function that calls its first argument calls, and with what."""
-        if not given or given[0].argument.star or not isinstance(target, External):
-            return None
-        callee, rest = self.ev.given(given[0]), given[1:]
-        match target.name:
-            case "functools.partial":
-                return tuple(Partial(value, rest) for value in callee), ()
-            case "builtins.map":
-                return callee, calling.mapped(self.ev, rest)
-            case "itertools.starmap" if rest:
-                return callee, calling.star_mapped(self.ev, rest[0])
-            case _:
-                return None
 
     def _invoked(self, found: Invocation, site: CallSite) -> Iterator[Written]:
         method, bound = self._method(found.target)
@@ -192,7 +167,7 @@ class Search:
         at, frame = call.at, callers.frame(self.ev, call.chain)
         given = tuple(Given(argument, at.site) for argument in at.shape.args)
         callee = self.ev.evaluate(at.shape.func, replace(at.site, frame=frame))
-        targets = [found.target for found in self._invocations(callee, given)]
+        targets = [found.target for found in calling.reached(self.ev, callee, given)]
         return not targets or any(isinstance(one, Symbol) or self._method(one)[0] for one in targets)
 
     def _receiver(self, arguments: tuple[Given, ...]) -> bool:
