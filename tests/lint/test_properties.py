@@ -191,7 +191,7 @@ def test_the_standard_library_is_read() -> None:
 @pytest.mark.torture
 @pytest.mark.parametrize("strategy", ["from_grammar", "from_node"])
 def test_generated_source_is_read(strategy: str) -> None:
-    hypothesmith = pytest.importorskip("hypothesmith")
+    import hypothesmith  # takes a second
 
     @given(source=getattr(hypothesmith, strategy)())
     @settings(max_examples=EXAMPLES_IN_TORTURE)
