@@ -7,14 +7,13 @@ safe as one of two. Nothing is evaluated either; that is done on demand, for the
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 from sessionstream_lint import syntax as s
+from sessionstream_lint.expressions import MAX_GUARDS, Expressions
 from sessionstream_lint.scopes import (
     Assigned,
-    Assume,
     Augmented,
-    Binding,
     Block,
     Bounded,
     CallSite,
@@ -28,31 +27,12 @@ from sessionstream_lint.scopes import (
     Imported,
     Matched,
     Module,
-    Passed,
-    Removal,
     Scope,
-    Site,
-    Source,
-    Stored,
     Unknown,
-    Unpacked,
 )
 
-# Methods that put their last argument into the container they are called on, all elements of their arguments, or
-# an argument under a key.
-GROWING = {"append", "add", "insert", "appendleft"}
-POURING = {"extend", "update", "extendleft"}
-KEYED = {"setdefault", "__setitem__"}
-# Methods that take something out of it.
-SHRINKING = {
-    "pop": "key", "popitem": "last", "popleft": "last", "clear": "all", "remove": "value", "discard": "value",
-    "__delitem__": "key",
-}  # fmt: skip
-MAX_GUARDS = 8
 # Context managers in whose body an error is expected.
 EXPECTING = {"raises", "assertRaises", "assertRaisesRegex", "suppress"}
-
-Guards = tuple[Guard, ...]
 
 
 def collect(tree: s.Node, module: Module) -> Module:
@@ -61,25 +41,13 @@ def collect(tree: s.Node, module: Module) -> Module:
     return module
 
 
-class _Collector:
-    def __init__(self, module: Module) -> None:
-        self.module = module
-        self.order = 0
-        self.guarding = 0
-        self.stack: list[tuple[Any, ...]] = []
-
+class _Collector(Expressions):
     def run(self, tree: s.Node) -> None:
         self.body(tuple(s.view(tree).parts()), self.module.scope.block)
         stack = self.stack
         while stack:
             step, *args = stack.pop()
             step(*args)
-
-    def later(self, *steps: tuple[Any, ...]) -> None:
-        """Do these next, in this order."""
-        self.stack.extend(reversed(steps))
-
-    # Statements ------------------------------------------------------------------------------------------
 
     def body(self, statements: s.Nodes, block: Block) -> None:
         self.stack.append((self.close, block))
@@ -279,10 +247,6 @@ class _Collector:
             scope.decorated.append(CallSite(call, block.here(), self.guarding > 0))
         self.module.calls += scope.decorated
 
-    def parameters(self, scope: Scope) -> None:
-        for param in scope.params:
-            self.name(param.name, Passed(scope, param), scope.block)
-
     def klass(self, shape: s.Class, block: Block) -> None:
         outer = self.type_params(shape.type_params, block)
         outside = (*shape.decorators, *(base.value for base in shape.bases))
@@ -335,222 +299,9 @@ class _Collector:
         message = () if shape.message is None else ((self.expression, shape.message, block),)
         self.later((self.expression, shape.test, block), *message, (self.assume, shape.test, True, block))
 
-    def assume(self, test: s.Node, positive: bool, block: Block) -> None:
-        block.events.append(Assume(Guard(test, positive, block.here())))
-
     def outer(self, shape: s.Outer, block: Block) -> None:
         for name in shape.names:
             block.scope.outer[name] = shape.kind
-
-    # Expressions -----------------------------------------------------------------------------------------
-
-    def expressions(self, nodes: s.Nodes, block: Block, guards: Guards = ()) -> None:
-        self.stack.extend((self.expression, node, block, guards) for node in reversed(nodes))
-
-    def expression(self, node: s.Node, block: Block, guards: Guards = ()) -> None:
-        shape = s.view(node)
-        step = _EXPRESSIONS.get(type(shape))
-        if step is None:
-            self.expressions(tuple(shape.parts()), block, guards)
-        else:
-            step(self, node, shape, block, guards)
-
-    def nothing(self, node: s.Node, shape: s.View, block: Block, guards: Guards) -> None:
-        """A name or a literal: nothing inside."""
-
-    def call(self, node: s.Node, shape: s.Call, block: Block, guards: Guards) -> None:
-        self.stack.append((self.called, node, shape, block, guards))
-        self.expressions(tuple(shape.parts()), block, guards)
-
-    def called(self, node: s.Node, shape: s.Call, block: Block, guards: Guards) -> None:
-        self.module.calls.append(CallSite(shape, block.here(guards), self.guarding > 0))
-        func = s.view(shape.func)
-        key = s.dotted(func.value) if isinstance(func, s.Attribute) and func.attr in _CHANGING else None
-        if isinstance(func, s.Attribute) and key is not None:
-            if func.attr in SHRINKING:
-                self.module.taking[id(node)] = block.here(guards)
-            self.changed(key, func.attr, shape.args, block, certain=not guards)
-
-    def changed(self, key: str, method: str, args: tuple[s.Argument, ...], block: Block, *, certain: bool) -> None:
-        """Record what a method does to the container it is called on."""
-        plain = [arg.value for arg in args if not arg.star and arg.keyword is None]
-        if method in GROWING and plain:
-            self.store(key, Stored(None, Assigned(plain[-1])), block)
-        elif method in POURING:
-            for arg in args:
-                if arg.keyword is not None:
-                    self.put(key, s.Constant(arg.keyword), Assigned(arg.value), block, certain=certain)
-                elif not arg.star:
-                    self.pour(key, arg.value, block, certain=certain)
-        elif method in KEYED and len(plain) == 2:
-            self.put(key, plain[0], Assigned(plain[1]), block, certain=certain and method == "__setitem__")
-        elif method in SHRINKING and certain:
-            self.removed(key, SHRINKING[method], plain[0] if plain else None, block)
-
-    def pour(self, key: str, value: s.Node, block: Block, *, certain: bool) -> None:
-        shape = s.view(value)
-        for known, _ in shape.pairs if isinstance(shape, s.Pairs) and certain else ():
-            self.removed(key, "replaced", known, block)
-        self.store(key, Stored(None, Assigned(value), whole=True), block)
-
-    def put(self, key: str, index: s.Node | None, source: Source, block: Block, *, certain: bool) -> None:
-        """Put a value under an index, in place of what was there."""
-        if certain:
-            self.removed(key, "replaced", index, block)
-        self.store(key, Stored(index, source), block)
-
-    def store(self, key: str, stored: Stored, block: Block) -> None:
-        self.name(key, stored, block, kills=False, local=False)
-
-    def removed(self, key: str, kind: str, node: s.Node | None, block: Block) -> None:
-        if kind == "key" and node is None:
-            kind = "last"
-        if not block.private and (node is not None or kind in ("last", "all")):
-            block.events.append(Removal(key, kind, node, block.here()))
-
-    def conditional(self, node: s.Node, shape: s.Conditional, block: Block, guards: Guards) -> None:
-        site = block.here(guards)
-        yes, no = (_more(guards, Guard(shape.test, positive, site)) for positive in (True, False))
-        self.later(
-            (self.expression, shape.test, block, guards),
-            (self.expression, shape.body, block, yes),
-            (self.expression, shape.orelse, block, no),
-        )
-
-    def boolean(self, node: s.Node, shape: s.Boolean, block: Block, guards: Guards) -> None:
-        steps = []
-        for operand in shape.operands:
-            steps.append((self.expression, operand, block, guards))
-            guards = _more(guards, Guard(operand, shape.op == "and", block.here(guards)))
-        self.later(*steps)
-
-    def walrus(self, node: s.Node, shape: s.Walrus, block: Block, guards: Guards) -> None:
-        self.later(
-            (self.expression, shape.value, block, guards),
-            (self.bind, shape.target, Assigned(shape.value), block, not guards),
-        )
-
-    def lambda_(self, node: s.Node, shape: s.Lambda, block: Block, guards: Guards) -> None:
-        scope = self.scope("lambda", shape, block)
-        scope.signature = scope.site
-        self.module.lambdas[id(node)] = scope
-        self.parameters(scope)
-        scope.returns.append((shape.body, scope.block.here()))
-        outside = [param.default for param in shape.params if param.default is not None]
-        self.later(
-            *((self.expression, default, block, guards) for default in outside),
-            (self.expression, shape.body, scope.block),
-        )
-
-    def comprehension(self, node: s.Node, shape: s.Comprehension, block: Block, guards: Guards) -> None:
-        inner = Block(block.scope, block, len(block.events), guards)
-        inner.private = True
-        self.module.comprehensions[id(node)] = inner
-        steps: list[tuple[Any, ...]] = []
-        where = block
-        for clause in shape.clauses:
-            steps.append((self.expression, clause.iterable, where))
-            steps.append((self.bind, clause.target, Element(clause.iterable), inner))
-            for condition in clause.conditions:
-                steps.append((self.expression, condition, inner))
-                steps.append((self.assume, condition, True, inner))
-            where = inner
-        if shape.key is not None:
-            steps.append((self.expression, shape.key, inner))
-        self.later(*steps, (self.expression, shape.element, inner))
-
-    def yielded(self, node: s.Node, shape: s.Yield, block: Block, guards: Guards) -> None:
-        block.scope.yields.append((shape.value, shape.whole, block.here(guards)))
-        self.expressions(tuple(shape.parts()), block, guards)
-
-    # Bindings --------------------------------------------------------------------------------------------
-
-    def bind(self, target: s.Node, source: Source, block: Block, kills: bool = True) -> None:
-        """Bind a target, however nested, to a source."""
-        todo: list[tuple[s.Node, Source]] = [(target, source)]
-        site = block.here()
-        while todo:
-            node, value = todo.pop()
-            shape = s.view(node)
-            if isinstance(shape, s.Name):
-                self.name(shape.id, value, block, kills, site=site)
-            elif isinstance(shape, s.Items):
-                todo.extend(_unpacked(shape.items, value))
-            elif isinstance(shape, s.Attribute):
-                self.attribute(node, shape, value, block)
-            elif isinstance(shape, s.Subscript):
-                key = s.dotted(shape.value)
-                if key is not None:
-                    index = shape.index[0] if len(shape.index) == 1 else None
-                    self.put(key, index, value, block, certain=kills and index is not None)
-                self.later((self.expression, node, block))
-
-    def attribute(self, node: s.Node, shape: s.Attribute, source: Source, block: Block) -> None:
-        key = s.dotted(node)
-        if key is None:
-            self.later((self.expression, shape.value, block))
-            return
-        self.name(key, source, block, local=False)
-        scope = block.scope
-        base, _, attr = key.partition(".")
-        method = scope.parent is not None and scope.parent.kind == "class" and scope.params
-        if method and "." not in attr and scope.params[0].name == base and scope.parent:
-            binding = cast("Binding", block.events[-1])
-            scope.parent.attributes.setdefault(attr, []).append(binding)
-
-    def name(
-        self,
-        key: str,
-        source: Source,
-        block: Block,
-        kills: bool = True,
-        *,
-        local: bool = True,
-        site: Site | None = None,
-    ) -> None:
-        """Record a binding, unless ``local`` is False also as a name of the scope.
-
-        The source is evaluated at ``site``: before any of the names that get a part of it at the same time.
-        """
-        self.order += 1
-        site = site or block.here()
-        expression = _expression(source)
-        if expression is not None:
-            self.module.sources.append((key, expression))
-        if isinstance(source, Assigned) and block.private:
-            block = block.home()
-            kills = False
-        binding = Binding(key, source, site, self.order, kills)
-        block.events.append(binding)
-        if block.private:
-            return
-        scope = block.scope
-        scope.bindings.setdefault(key, []).append(binding)
-        if local:
-            scope.names.add(key)
-        kind = scope.outer.get(key.partition(".")[0])
-        if kind is not None:
-            self.owner(scope, key, kind).foreign.setdefault(key, []).append(binding)
-
-    def owner(self, scope: Scope, key: str, kind: str) -> Scope:
-        """The scope that a ``global`` or ``nonlocal`` name belongs to."""
-        if kind == "global":
-            return self.module.scope
-        outer = scope.parent
-        while outer is not None and (outer.kind == "class" or key not in outer.names):
-            outer = outer.parent
-        return outer or self.module.scope
-
-    def scope(self, kind: str, shape: s.Function | s.Class | s.Lambda, block: Block) -> Scope:
-        self.order += 1
-        return Scope(kind, self.module, block.scope, block.here(), self.order, shape)
-
-    def arm(self, block: Block, *guards: Guard) -> Block:
-        return Block(block.scope, block, len(block.events), guards)
-
-
-def _more(guards: Guards, guard: Guard) -> Guards:
-    return (*guards[-MAX_GUARDS:], guard)
 
 
 def _is_narrow(handler: s.Handler) -> bool:
@@ -565,35 +316,6 @@ def _last_name(node: s.Node) -> str:
     return func.attr if isinstance(func, s.Attribute) else func.id if isinstance(func, s.Name) else ""
 
 
-def _expression(source: Source) -> s.Node | None:
-    """The expression that a bound value is, or is part of."""
-    while isinstance(source, Unpacked):
-        source = source.source
-    match source:
-        case Assigned(value) | Element(value) | Entered(value) | Stored(_, Assigned(value)):
-            return value
-        case Declared(_, value):
-            return value
-        case _:
-            return None
-
-
-def _unpacked(items: s.Nodes, source: Source) -> list[tuple[s.Node, Source]]:
-    """Pair the items of a tuple target with their sources."""
-    found: list[tuple[s.Node, Source]] = []
-    star = next((n for n, item in enumerate(items) if isinstance(s.view(item), s.Starred)), None)
-    for n, item in enumerate(items):
-        shape = s.view(item)
-        if isinstance(shape, s.Starred):
-            found.append((shape.value, Unpacked(source, n, starred=True)))
-        elif star is not None and n > star:
-            found.append((item, Unpacked(source, n - len(items))))
-        else:
-            found.append((item, Unpacked(source, n)))
-    return found[::-1]
-
-
-_CHANGING = GROWING | POURING | KEYED | SHRINKING.keys()
 _STATEMENTS: dict[type[s.View], Callable[..., None]] = {
     s.Assign: _Collector.assign,
     s.Declare: _Collector.declare,
@@ -613,16 +335,4 @@ _STATEMENTS: dict[type[s.View], Callable[..., None]] = {
     s.Leave: _Collector.leave,
     s.Assert: _Collector.check,
     s.Outer: _Collector.outer,
-}
-
-_EXPRESSIONS: dict[type[s.View], Callable[..., None]] = {
-    s.Name: _Collector.nothing,
-    s.Constant: _Collector.nothing,
-    s.Call: _Collector.call,
-    s.Conditional: _Collector.conditional,
-    s.Boolean: _Collector.boolean,
-    s.Walrus: _Collector.walrus,
-    s.Lambda: _Collector.lambda_,
-    s.Comprehension: _Collector.comprehension,
-    s.Yield: _Collector.yielded,
 }
