@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 Node: TypeAlias = object
 Nodes: TypeAlias = tuple[Node, ...]
@@ -522,21 +522,34 @@ VIEWS: dict[type, Callable[[Node], View]] = {
 }
 
 
+N = TypeVar("N")
+
+
+def shape(kind: type[N]) -> Callable[[Callable[[N], View]], Callable[[N], View]]:
+    """Enter a function that gives the shape of one kind of node."""
+
+    def register(function: Callable[[N], View]) -> Callable[[N], View]:
+        VIEWS[kind] = function  # type: ignore[assignment]
+        return function
+
+    return register
+
+
 def view(node: Node) -> View:
     """Return the shape of a node, one level deep; a node nobody knows is an `Other` without parts."""
-    shape = VIEWS.get(type(node))
-    return NOTHING if shape is None else shape(node)
+    known = VIEWS.get(type(node))
+    return NOTHING if known is None else known(node)
 
 
 def dotted(node: Node) -> str | None:
     """Return ``a.b.c`` for a chain of names, else None."""
     attrs: list[str] = []
     while True:
-        shape = view(node)
-        if isinstance(shape, Attribute) and len(attrs) < 20:
-            attrs.append(shape.attr)
-            node = shape.value
-        elif isinstance(shape, Name):
-            return ".".join([shape.id, *reversed(attrs)])
+        inner = view(node)
+        if isinstance(inner, Attribute) and len(attrs) < 20:
+            attrs.append(inner.attr)
+            node = inner.value
+        elif isinstance(inner, Name):
+            return ".".join([inner.id, *reversed(attrs)])
         else:
             return None
