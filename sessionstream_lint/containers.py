@@ -399,6 +399,8 @@ def _method_of_dict(value: Table | Mapping, name: str, args: tuple[Values, ...])
     pairs = value.pairs if isinstance(value, Table) else ((value.key, value.value),)
     if name == "items":
         return (Many("set", tuple(Sequence("tuple", pair) for pair in pairs[:MAX_ITEMS]), value.certain),)
+    if isinstance(value, Mapping) and name in ("keys", "values"):
+        return (Many("list", value.key if name == "keys" else value.value, value.certain),)
     if name == "values":
         return (Sequence("list", tuple(held for _, held in pairs), certain=value.certain),)
     if name == "keys":

@@ -12,8 +12,10 @@ import pytest
 from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
 
-from sessionstream_lint import engine, gate, reading
+from sessionstream_lint import engine, gate, reading, syntax_cst
+from sessionstream_lint.collect import collect
 from sessionstream_lint.options import Options
+from sessionstream_lint.scopes import Module
 
 from .conftest import EXAMPLES, Example
 from .moves import MOVES, Moved
@@ -108,6 +110,16 @@ def check_planted(source: str) -> None:
     line = len(reading.split_lines(source)) - 1
     for reader in ("libcst", "ast"):
         assert found(source, "x.py", reader) == {(line, 42, "SST001")}, reader
+    check_all_read(source)
+
+
+def check_all_read(source: str) -> None:
+    """Whatever libcst can parse, it is collected without an error: the engine asks it for some statements only."""
+    try:
+        root = syntax_cst.parse(source)
+    except Exception:  # noqa: BLE001 - libcst raises many things on source that compiles
+        return
+    assert collect(root, Module("x", "", "x.py")).calls
 
 
 def compiles(source: str) -> bool:
