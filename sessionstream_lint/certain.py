@@ -30,6 +30,7 @@ def constant(ev: Evaluator, node: s.Node, site: Site, steps: int = MAX_STEPS) ->
 def _constant(ev: Evaluator, key: Key, site: Site, steps: int) -> str | None:
     if not steps:
         return None
+    key, site = ev.origin(key, site)
     found, binding = _binding(key, site)
     if not found:
         return None
@@ -111,6 +112,7 @@ def _origin(ev: Evaluator, node: s.Node, site: Site) -> Origin | None:
 
 
 def _origin_of(ev: Evaluator, key: Key, site: Site, steps: int) -> Origin | None:
+    key, site = ev.origin(key, site)
     found, binding = _binding(key, site)
     if not found or not steps:
         return None

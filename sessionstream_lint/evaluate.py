@@ -141,6 +141,14 @@ class Evaluator:
             self._answers.update(dict.fromkeys(((self.follow_callers, ("key", *alias)) for alias in passed), values))
         return values
 
+    def origin(self, key: str, site: Site) -> tuple[str, Site]:
+        """Return the first name, and where, of those that were certainly given each other's value; or the same."""
+        passed: dict[tuple[str, Site], None] = {}
+        while (alias := self._alias(key, site, reaching(key, site))) is not None and alias not in passed:
+            passed[alias] = None
+            key, site = alias
+        return key, site
+
     def _alias(self, key: str, site: Site, found: list[Reached]) -> tuple[str, Site] | None:
         """Return the other name, and where, if a name was certainly just given the value of another.
 

@@ -94,7 +94,7 @@ def _assigned(ev: Evaluator, node: s.Node, site: Site, steps: int) -> str | None
     if key is None:
         shape = s.view(node)
         return _written(ev, shape.value, site, steps - 1) if isinstance(shape, s.Attribute) else None
-    for reached in reaching(key, site):
+    for reached in reaching(*ev.origin(key, site)):
         binding = reached.binding
         match None if binding is None else binding.source:
             case sc.Augmented():
