@@ -21,7 +21,15 @@ from pathlib import Path
 
 import google.protobuf
 
-from benchmarks import cached_memory, publish_growth, publish_memory, publish_sqlite, snapshots, stored_versions
+from benchmarks import (
+    cached_memory,
+    deliver_frames,
+    publish_growth,
+    publish_memory,
+    publish_sqlite,
+    snapshots,
+    stored_versions,
+)
 from benchmarks.figures import Figure, table
 
 CLAIMS: tuple[Callable[[], Awaitable[list[Figure]]], ...] = (
@@ -30,6 +38,7 @@ CLAIMS: tuple[Callable[[], Awaitable[list[Figure]]], ...] = (
     publish_growth.main,
     snapshots.main,
     cached_memory.main,
+    deliver_frames.main,
 )
 
 RESULTS = Path(__file__).parent / "results" / "latest.json"

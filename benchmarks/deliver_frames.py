@@ -18,7 +18,7 @@ from contextlib import ExitStack, contextmanager
 from typing import IO
 
 from benchmarks.figures import Figure, report
-from benchmarks.frame_clients import connected, receive
+from benchmarks.frame_clients import allow_many, connected, receive
 from benchmarks.frame_server import SESSION
 
 IMPLEMENTATIONS = ("websockets-sansio", "websockets", "wsproto")
@@ -77,6 +77,7 @@ def served(variant: str) -> Iterator[Served]:
 
 async def main() -> list[Figure]:
     """Measure, and return microseconds per frame and KiB per connection."""
+    allow_many()
     variants = ("bare", *IMPLEMENTATIONS)
     figures = []
     memory = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import selectors
 import socket
 from collections.abc import Iterator
@@ -59,6 +60,12 @@ class Client:
             yield buffer[start : start + size]
             at = start + size
         self._buffer = buffer[at:]
+
+
+def allow_many() -> None:
+    """Let this process have as many connections as the system allows it."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def connected(port: int, count: int, session_id: str | None) -> list[Client]:

@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 
+from benchmarks.frame_clients import allow_many
 from sessionstream import MemoryStore, SchemaRegistry, UIEvent
 from sessionstream.examples.chatdemo.v1.chat_pb2 import ChatMessageUpdate
 from sessionstream.transport.ws import Limits, WebSocketServer
@@ -90,5 +91,6 @@ async def ours(implementation: str) -> None:
 
 
 if __name__ == "__main__":
+    allow_many()
     variant = sys.argv[1]
     asyncio.run(bare() if variant == "bare" else ours(variant))
