@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 from sessionstream.examples.chatdemo import Chat
 from sessionstream.transport.ws import WebSocketServer
+from sessionstream.transport.ws.conformance import load
 
 from .running import Client, client, served
 
-TRANSCRIPTS: dict[str, list[dict[str, Any]]] = json.loads(
-    (Path(__file__).parent / "transcripts.json").read_text("utf-8")
-)
+TRANSCRIPTS: dict[str, list[dict[str, Any]]] = load("transcripts")
 
 
 def comparable(frame: dict[str, Any]) -> dict[str, Any]:
