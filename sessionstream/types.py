@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from sessionstream.errors import InvalidIdError
 from sessionstream.fast_init import fast_init
@@ -115,10 +115,12 @@ class Session:
     metadata: object
 
 
+E = TypeVar("E", bound=TimelineEntity)
+
 _snapshot_order = attrgetter("created_ordinal", "last_event_ordinal", "kind", "id")
 
 
-def in_snapshot_order(entities: Iterable[TimelineEntity]) -> list[TimelineEntity]:
+def in_snapshot_order(entities: Iterable[E]) -> list[E]:
     """Sort entities the way every snapshot and every ``view.list`` shows them."""
     return sorted(entities, key=_snapshot_order)
 

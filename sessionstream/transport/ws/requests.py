@@ -1,29 +1,19 @@
-"""Reading what clients send: strict protobuf JSON of a ClientFrame. Pure; whatever the text, only FrameError is raised.
-
-``json_format`` is too kind for text of strangers: it takes ``[]`` for an empty message, one field under both of its
-names, and ``"1_0"`` for ten. The fields are therefore read here, along the descriptor of ``ClientFrame``.
-"""
+"""Reading what clients send: strict protobuf JSON of a ClientFrame. Pure; raises FrameError, nothing else."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, NoReturn, TypeAlias, cast
-
-from google.protobuf.descriptor import FieldDescriptor
+from typing import Final, TypeAlias
 
 from sessionstream.errors import InvalidIdError, TransportError
-from sessionstream.ordinals import MAX_ORDINAL
-from sessionstream.schema import load_json
 from sessionstream.transport.ws.codes import BAD_CLIENT_FRAME, PROTOCOL_ERROR, ErrorCode
+from sessionstream.transport.ws.fields import Fields, read_fields
 from sessionstream.types import check_id
-from sessionstream.v1.transport_pb2 import ClientFrame, PingFrame, PongFrame, SubscribeRequest, UnsubscribeRequest
+from sessionstream.v1.transport_pb2 import ClientFrame
 
 _SHOWN: Final = 200
 """How many characters of a client's own words an error repeats."""
-
-_DIGITS: Final = re.compile(r"[0-9]{1,20}")
 
 
 class FrameError(TransportError):
@@ -86,7 +76,7 @@ def decode(text: str) -> Request:
         FrameError: the text is not such a frame, or it asks for nothing, or for an impossible session id.
     """
     try:
-        members = _message(load_json(text, parse_constant=_refuse_constant), ClientFrame.DESCRIPTOR, "the frame")
+        members = read_fields(text, ClientFrame.DESCRIPTOR, "the frame")
         if len(members) > 1:
             raise ValueError(f"a frame has one member, not {' and '.join(members)}")
     except ValueError as error:
@@ -94,10 +84,10 @@ def decode(text: str) -> Request:
     if not members:
         raise FrameError(PROTOCOL_ERROR, "unknown client frame: set subscribe, unsubscribe, ping or pong")
     ((name, fields),) = members.items()
-    return _REQUESTS[name](cast("dict[str, Any]", fields))
+    return _REQUESTS[name](fields)
 
 
-def _subscribe(fields: dict[str, Any]) -> Request:
+def _subscribe(fields: Fields) -> Request:
     return Subscribe(
         _session_id("subscribe", fields),
         fields.get("since_snapshot_ordinal", 0),
@@ -106,11 +96,11 @@ def _subscribe(fields: dict[str, Any]) -> Request:
     )
 
 
-def _unsubscribe(fields: dict[str, Any]) -> Request:
+def _unsubscribe(fields: Fields) -> Request:
     return Unsubscribe(_session_id("unsubscribe", fields))
 
 
-_REQUESTS: Final[dict[str, Callable[[dict[str, Any]], Request]]] = {
+_REQUESTS: Final[dict[str, Callable[[Fields], Request]]] = {
     "subscribe": _subscribe,
     "unsubscribe": _unsubscribe,
     "ping": lambda fields: Ping(**fields),
@@ -118,7 +108,7 @@ _REQUESTS: Final[dict[str, Callable[[dict[str, Any]], Request]]] = {
 }
 
 
-def _session_id(request: str, fields: dict[str, Any]) -> str:
+def _session_id(request: str, fields: Fields) -> str:
     session_id = fields.get("session_id", "")
     if not session_id:
         raise FrameError(PROTOCOL_ERROR, f"{request} is missing its session id")
@@ -126,81 +116,3 @@ def _session_id(request: str, fields: dict[str, Any]) -> str:
         return check_id("session id", session_id)
     except InvalidIdError as error:
         raise FrameError(PROTOCOL_ERROR, str(error), session_id) from error
-
-
-def _names(descriptor: Any) -> dict[str, Any]:
-    return {name: field for field in descriptor.fields for name in (field.name, field.json_name)}
-
-
-_FIELDS: Final = {
-    message.DESCRIPTOR.full_name: _names(message.DESCRIPTOR)
-    for message in (ClientFrame, SubscribeRequest, UnsubscribeRequest, PingFrame, PongFrame)
-}
-"""The fields of each message by both of their names. (Protobuf's own maps raise SystemError on a lone surrogate.)"""
-
-
-def _message(value: object, descriptor: Any, where: str) -> dict[str, object]:
-    """Return the fields that are set, by their names in the schema."""
-    if not isinstance(value, dict):
-        raise ValueError(f"{where} has to be a JSON object, not {_kind(value)}")
-    found: dict[str, object] = {}
-    for key, item in value.items():
-        field = _FIELDS[descriptor.full_name].get(key)
-        if field is None:
-            raise ValueError(f"{where} has no field {key!r}")
-        if field.name in found:
-            raise ValueError(f"{where} has {key!r} twice, under both of its names")
-        if item is not None:
-            found[field.name] = _READERS[field.type](item, field, f"{field.json_name!r}")
-    return found
-
-
-def _string(value: object, field: object, where: str) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f"{where} has to be a string, not {_kind(value)}")
-    value.encode()  # UnicodeEncodeError, which is a ValueError, for a lone surrogate
-    return value
-
-
-def _bool(value: object, field: object, where: str) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError(f"{where} has to be true or false, not {_kind(value)}")
-    return value
-
-
-def _uint64(value: object, field: object, where: str) -> int:
-    match value:
-        case bool():
-            number = -1
-        case int():
-            number = value
-        case float() if value.is_integer():
-            number = int(value)
-        case str() if _DIGITS.fullmatch(value):
-            number = int(value)
-        case _:
-            number = -1
-    if not 0 <= number <= MAX_ORDINAL:
-        raise ValueError(f"{where} has to be a whole number from 0 to {MAX_ORDINAL}, as a number or as a string")
-    return number
-
-
-def _nested(value: object, field: Any, where: str) -> dict[str, object]:
-    return _message(value, field.message_type, where)
-
-
-_READERS: Final[dict[int, Callable[[object, Any, str], object]]] = {
-    FieldDescriptor.TYPE_STRING: _string,
-    FieldDescriptor.TYPE_BOOL: _bool,
-    FieldDescriptor.TYPE_UINT64: _uint64,
-    FieldDescriptor.TYPE_MESSAGE: _nested,
-}
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")
-
-
-def _kind(value: object) -> str:
-    kinds = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
-    return kinds.get(type(value), "a number")

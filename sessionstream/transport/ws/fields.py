@@ -1,0 +1,125 @@
+"""Reading the protobuf JSON of frames strictly, along their descriptors, without making messages. Pure.
+
+``json_format`` is too kind for text of strangers: it takes ``[]`` for an empty message, one field under both of its
+names, and ``"1_0"`` for ten.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, Final, NoReturn, TypeAlias
+
+from google.protobuf.descriptor import FieldDescriptor
+
+from sessionstream.ordinals import MAX_ORDINAL
+from sessionstream.schema import load_json
+from sessionstream.v1 import transport_pb2
+
+Fields: TypeAlias = dict[str, Any]
+"""The fields that are set, by their names in the schema; messages as Fields, an Any as the JSON that it is."""
+
+_FIELDS: Final[dict[str, dict[str, Any]]] = {
+    message.full_name: {name: field for field in message.fields for name in (field.name, field.json_name)}
+    for message in transport_pb2.DESCRIPTOR.message_types_by_name.values()
+}
+"""The fields of each message by both of their names. (Protobuf's own maps raise SystemError on a lone surrogate.)"""
+
+_DIGITS: Final = re.compile(r"[0-9]{1,20}")
+_ANY: Final = "google.protobuf.Any"
+
+
+def read_fields(text: str, descriptor: Any, where: str, *, skip_unknown: bool = False) -> Fields:
+    """Read a text as the protobuf JSON of a message.
+
+    camelCase and snake_case names are accepted, numbers as numbers or as strings of digits, null for what is not set.
+
+    Args:
+        descriptor: of a message of transport.proto.
+        where: what to call it in an error.
+        skip_unknown: whether fields that the descriptor does not have are passed over.
+
+    Raises:
+        ValueError: the text is not such a JSON, duplicate keys and NaN included.
+    """
+    return _message(load_json(text, parse_constant=_refuse_constant), descriptor, where, skip_unknown)
+
+
+def _message(value: object, descriptor: Any, where: str, skip_unknown: bool) -> Fields:
+    if not isinstance(value, dict):
+        raise ValueError(f"{where} has to be a JSON object, not {_kind(value)}")
+    if descriptor.full_name == _ANY:
+        return value
+    found: Fields = {}
+    for key, item in value.items():
+        field = _FIELDS[descriptor.full_name].get(key)
+        if field is None:
+            if skip_unknown:
+                continue
+            raise ValueError(f"{where} has no field {key!r}")
+        if field.name in found:
+            raise ValueError(f"{where} has {key!r} twice, under both of its names")
+        if item is not None:
+            found[field.name] = _field(item, field, skip_unknown)
+    return found
+
+
+def _field(value: object, field: Any, skip_unknown: bool) -> object:
+    where = f"{field.json_name!r}"
+    if not isinstance(field.default_value, list):  # that of a repeated field, in every runtime
+        return _one(value, field, where, skip_unknown)
+    if not isinstance(value, list):
+        raise ValueError(f"{where} has to be a list, not {_kind(value)}")
+    return [_one(item, field, where, skip_unknown) for item in value]
+
+
+def _one(value: object, field: Any, where: str, skip_unknown: bool) -> object:
+    if field.type == FieldDescriptor.TYPE_MESSAGE:
+        return _message(value, field.message_type, where, skip_unknown)
+    return _SCALARS[field.type](value, where)
+
+
+def _string(value: object, where: str) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{where} has to be a string, not {_kind(value)}")
+    value.encode()  # UnicodeEncodeError, which is a ValueError, for a lone surrogate
+    return value
+
+
+def _bool(value: object, where: str) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"{where} has to be true or false, not {_kind(value)}")
+    return value
+
+
+def _uint64(value: object, where: str) -> int:
+    match value:
+        case bool():
+            number = -1
+        case int():
+            number = value
+        case float() if value.is_integer():
+            number = int(value)
+        case str() if _DIGITS.fullmatch(value):
+            number = int(value)
+        case _:
+            number = -1
+    if not 0 <= number <= MAX_ORDINAL:
+        raise ValueError(f"{where} has to be a whole number from 0 to {MAX_ORDINAL}, as a number or as a string")
+    return number
+
+
+_SCALARS: Final[dict[int, Callable[[object, str], object]]] = {
+    FieldDescriptor.TYPE_STRING: _string,
+    FieldDescriptor.TYPE_BOOL: _bool,
+    FieldDescriptor.TYPE_UINT64: _uint64,
+}
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _kind(value: object) -> str:
+    kinds = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
+    return kinds.get(type(value), "a number")

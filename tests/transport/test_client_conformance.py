@@ -1,0 +1,167 @@
+"""The client does what the wire contract says, whatever the server and the user do; without a socket or a clock."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from sessionstream import Snapshot
+from sessionstream.transport.ws.backoff import Backoff
+from sessionstream.transport.ws.client_effects import Connect, Effects, End, Give, HangUp, Remind, Say
+from sessionstream.transport.ws.client_errors import ConnectionEnded, HandshakeRefused, SubscriptionEnded
+from sessionstream.transport.ws.client_session import LOST, ClientSession
+from sessionstream.transport.ws.client_updates import JsonEntity, LiveEvent, Update
+from sessionstream.transport.ws.conformance import load
+
+from .scripts import Pending, Script, Step, Variables, scripts
+
+SETTINGS = load("client")["settings"]
+DOING = {"user", "accept", "refuse", "unreachable", "server", "raw", "binary", "closes", "drops", "time"}
+BACKOFF = Backoff(SETTINGS["floor"], SETTINGS["first"], SETTINGS["ceiling"])
+
+
+def said(update: Update) -> dict[str, Any]:
+    """An update as scripts say it."""
+    if isinstance(update, LiveEvent):
+        return {"event": {"ordinal": str(update.ordinal), "name": update.name, "payload": update.payload}}
+    assert isinstance(update, Snapshot)
+    entities = []
+    for entity in update.entities:
+        assert isinstance(entity, JsonEntity)
+        assert not entity.tombstone
+        ordinals = {"createdOrdinal": str(entity.created_ordinal), "lastEventOrdinal": str(entity.last_event_ordinal)}
+        entities.append({"kind": entity.kind, "id": entity.id, **ordinals, "payload": entity.payload})
+    return {"snapshot": {"ordinal": str(update.snapshot_ordinal), "entities": entities}}
+
+
+def because(error: Exception | None) -> dict[str, Any] | None:
+    """An end as scripts say it."""
+    match error:
+        case None:
+            return None
+        case SubscriptionEnded():
+            return {"error": error.code}
+        case ConnectionEnded():
+            return {"close": error.code}
+        case HandshakeRefused():
+            return {"status": error.status}
+        case _:
+            raise AssertionError(repr(error))
+
+
+class Runner:
+    """Plays the server and the user, and moves the time."""
+
+    def __init__(self, draw: float) -> None:
+        self.session = ClientSession(
+            backoff=BACKOFF,
+            heartbeat_seconds=SETTINGS["heartbeat"],
+            patience_seconds=SETTINGS["patience"],
+            draw=lambda: draw,
+        )
+        self.pending = Pending()
+        self.variables = Variables()
+        self.now = 0.0
+        self.waiting: Connect | Remind | None = None
+        self.perform(self.session.start())
+
+    def perform(self, effects: Effects) -> None:
+        for effect in effects:
+            match effect:
+                case Say(text):
+                    self.pending.add("client", json.loads(text))
+                case Give(session_id, update):
+                    self.pending.add("update", {"session": session_id, **said(update)})
+                case End(session_id, error):
+                    self.pending.add("ends", {"session": session_id, "because": because(error)})
+                case HangUp():
+                    self.pending.add("hangsUp", True)
+                case Connect(0):
+                    self.pending.add("connects", True)
+                case Connect(seconds) | Remind(_, seconds):
+                    assert self.waiting is None
+                    self.waiting = effect
+                    self.pending.add("waits", seconds)
+
+    def take(self, step: Step) -> None:
+        ((kind, value),) = step.items()
+        match kind, value:
+            case _, _ if kind in DOING:
+                assert not self.pending.left
+                self.do(kind, value)
+            case "client", frame:
+                self.variables.check(self.pending.take("client"), frame)
+            case "waits", (least, most):
+                assert least <= self.pending.take("waits") <= most
+                self.time_passes()
+            case "ends", end:
+                self.pending.take_one("ends", end)
+            case _:
+                assert self.pending.take(kind) == value
+
+    def time_passes(self) -> None:
+        waiting, self.waiting = self.waiting, None
+        assert waiting is not None
+        self.now += waiting.after
+        if isinstance(waiting, Remind):
+            self.perform(self.session.reminded(waiting.token))
+        else:
+            self.pending.add("connects", True)
+
+    def do(self, kind: str, value: Any) -> None:
+        session = self.session
+        match kind, value:
+            case "user", {"subscribe": session_id}:
+                self.perform(session.subscribe(session_id))
+            case "user", {"unsubscribe": session_id}:
+                self.perform(session.unsubscribe(session_id))
+            case "user", {"close": True}:
+                self.perform(session.close())
+            case "accept", True:
+                self.perform(session.opened(self.now))
+            case "refuse", {"status": status, "retryAfter": seconds}:
+                self.perform(session.refused(status, seconds))
+            case "refuse", {"status": status}:
+                self.perform(session.refused(status))
+            case "unreachable", True:
+                self.perform(session.unreachable())
+            case "server", frame:
+                self.perform(session.text(json.dumps(self.variables.filled(frame)), self.now))
+            case "raw", text:
+                self.perform(session.text(text, self.now))
+            case "binary", _:
+                self.perform(session.binary(self.now))
+            case "closes", {"code": code, "reason": reason}:
+                self.perform(session.closed(code, reason))
+            case "drops", True:
+                self.perform(session.closed(LOST, ""))
+            case "time", seconds:
+                self.now += seconds
+                self.perform(session.tick(self.now))
+            case _:
+                raise AssertionError(f"a step that means nothing: {kind} {value}")
+
+
+def play(script: Script, draw: float) -> None:
+    runner = Runner(draw)
+    for number, step in enumerate(script["steps"]):
+        try:
+            runner.take(step)
+        except Exception as error:
+            error.add_note(f"in step {number}: {json.dumps(step)[:200]}")
+            raise
+    assert not runner.pending.left
+
+
+@pytest.mark.parametrize("draw", [0.0, 0.4, 1.0])
+@pytest.mark.parametrize("script", scripts("client"), ids=lambda script: script["name"])
+def test_a_script(script: Script, draw: float) -> None:
+    play(script, draw)
+
+
+def test_an_update_that_no_step_expects_is_noticed() -> None:
+    steps = [step for step in scripts("client")[0]["steps"] if "four" not in json.dumps(step) or "server" in step]
+    with pytest.raises(AssertionError):
+        play({"steps": steps}, 0.5)
