@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import re
 from typing import get_args
 
@@ -28,7 +29,10 @@ def test_every_public_name(name: str) -> None:
     assert re.search(rf"\b{name}\b", SECTION)
 
 
-@pytest.mark.parametrize("cls", [ConnectionInfo, ConnectionRecord, Limits, ws.Overflow, ws.CloseCode, ws.ErrorCode])
+VALUES = [ConnectionInfo, ConnectionRecord, Limits, ws.Overflow, ws.CloseCode, ws.ErrorCode, ws.LiveEvent, ws.Backoff]
+
+
+@pytest.mark.parametrize("cls", VALUES)
 def test_every_field(cls: type) -> None:
     assert dataclasses.is_dataclass(cls)
     for field in dataclasses.fields(cls):
@@ -70,3 +74,9 @@ def test_the_defaults_of_the_limits() -> None:
 def test_codes_are_told_apart() -> None:
     assert len({code.code for code in CLOSE_CODES}) == len(CLOSE_CODES)
     assert len({code.code for code in ERROR_CODES}) == len(ERROR_CODES)
+
+
+def test_every_argument_of_the_client() -> None:
+    client = SECTION[SECTION.index("\n### WebSocket client\n") :]
+    for name in inspect.signature(ws.connect).parameters:
+        assert re.search(rf"\b{name}\b", client), name

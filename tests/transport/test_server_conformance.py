@@ -3,49 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from contextlib import AsyncExitStack
 
 import pytest
-from google.protobuf.wrappers_pb2 import StringValue
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from sessionstream import Event, Hub, SchemaRegistry, Session, TimelineEntity, TimelineView, UIEvent
+from sessionstream import Hub
 from sessionstream.transport.ws import Limits, WebSocketServer
 from sessionstream.transport.ws.conformance import load
 
+from . import notes
 from .running import Client, served
 from .scripts import Script, Step, Variables, scripts
 
 SETTINGS = load("server")["settings"]
 LIMITS = Limits(subscriptions_per_connection=SETTINGS["subscriptions"], frame_bytes=SETTINGS["frameBytes"])
-
-
-def _entities(event: Event, session: Session, view: TimelineView) -> Iterator[TimelineEntity]:
-    assert isinstance(event.payload, StringValue)
-    step = json.loads(event.payload.value)
-    for id_, text in step.get("put", {}).items():
-        yield TimelineEntity("Note", id_, StringValue(value=text))
-    for id_ in step.get("drop", ()):
-        yield TimelineEntity("Note", id_, None, tombstone=True)
-
-
-def _told(event: Event, session: Session, view: TimelineView) -> Iterator[UIEvent]:
-    assert isinstance(event.payload, StringValue)
-    for text in json.loads(event.payload.value).get("tell", ()):
-        yield UIEvent("Told", StringValue(value=text))
-
-
-def application() -> Hub:
-    registry = SchemaRegistry()
-    registry.register_event("Step", StringValue)
-    registry.register_ui_event("Told", StringValue)
-    registry.register_timeline_entity("Note", StringValue)
-    hub = Hub(registry)
-    hub.register_timeline_projection(_entities)
-    hub.register_ui_projection(_told)
-    return hub
 
 
 class Runner:
@@ -73,8 +46,8 @@ class Runner:
                 await client.socket.send(text)
             case {"binary": text} if client:
                 await client.socket.send(text.encode())
-            case {"publish": {"session": session_id, **what}}:
-                await self.hub.publish(Event("Step", StringValue(value=json.dumps(what)), session_id))
+            case {"publish": what}:
+                await notes.publish(self.hub, what["session"], **{key: what[key] for key in what if key != "session"})
             case {"rebuild": session_id}:
                 await self.hub.rebuild_timeline(session_id)
             case {"shutdown": seconds}:
@@ -103,7 +76,7 @@ def _doing(step: Step) -> bool:
 
 
 async def play(script: Script) -> None:
-    async with application() as hub, AsyncExitStack() as stack:
+    async with notes.application() as hub, AsyncExitStack() as stack:
         server = WebSocketServer(hub, limits=LIMITS)
         hub.set_fanout(server)
         address = await stack.enter_async_context(served(server))

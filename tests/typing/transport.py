@@ -51,3 +51,39 @@ async def serve(hub: ss.Hub, source: ss.SnapshotSource) -> None:
     assert_type(server.connections()[0].subscriptions, tuple[str, ...])
     await server.shutdown(retry_after=2.5)
     assert_type(ws.CLOSE_CODES[0].reconnect in ("no", "at once"), bool)
+
+
+async def token() -> dict[str, str]:
+    return {"Authorization": "Bearer …"}
+
+
+async def watch(registry: ss.SchemaRegistry) -> None:
+    client = ws.connect("wss://app.example/ws", schemas=registry, headers=token, backoff=ws.Backoff(1, 2, 60))
+    ws.connect("ws://127.0.0.1/ws", headers={"Cookie": "…"}, heartbeat_seconds=None)
+    async with client as entered, entered.subscribe("s") as updates:
+        assert_type(entered, ws.Client)
+        assert_type(updates, ws.Updates)
+        assert_type(await anext(updates), ss.Snapshot | ws.LiveEvent)
+        async for update in updates:
+            match update:
+                case ws.JsonSnapshot():
+                    assert_type(update.entities, tuple[ws.JsonEntity, ...])
+                case ss.Snapshot():
+                    assert_type(update.entities, tuple[ss.TimelineEntity, ...])
+                case ws.LiveEvent():
+                    assert_type(update.ordinal, int)
+        await updates.aclose()
+
+
+def what_went_wrong(error: ss.TransportError) -> object:
+    match error:
+        case ws.SubscriptionEnded():
+            return assert_type(error.code, str)
+        case ws.ConnectionEnded():
+            return assert_type(error.code, int)
+        case ws.HandshakeRefused():
+            return assert_type(error.status, int)
+        case ws.UnreadablePayload():
+            return assert_type(error.expected, str)
+        case _:
+            return None

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 from sessionstream.errors import TransportError
 from sessionstream.schema import SchemaRegistry
@@ -262,7 +262,7 @@ class ClientSession:
             case _:  # without a session it is about none of ours
                 self._pass(failed.session_id, Input.ENDED, _ended(failed.session_id, failed))
 
-    _HANDLERS: ClassVar[Mapping[type, Callable[[ClientSession, Any], None]]] = {
+    _HANDLERS: ClassVar[Mapping[type, Callable[..., None]]] = {
         Hello: _hello,
         Pinged: _pinged,
         Hydrated: _hydrated,
@@ -353,7 +353,7 @@ class ClientSession:
         self._out.append(End(subscription.session_id, error))
         self._leave(subscription, None)
 
-    _ACTIONS: ClassVar[Mapping[Action, Callable[[ClientSession, _Subscription, Any], None]]] = {
+    _ACTIONS: ClassVar[Mapping[Action, Callable[..., None]]] = {
         Action.NOTHING: _nothing,
         Action.ASK: _ask,
         Action.LEAVE: _leave,

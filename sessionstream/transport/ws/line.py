@@ -1,0 +1,148 @@
+"""One connection of a client: what comes is read, what is to be said is sent, the time is looked after."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TYPE_CHECKING, Final
+
+from websockets.exceptions import ConnectionClosed
+
+from sessionstream.transport.ws.client_effects import Effects
+from sessionstream.transport.ws.client_session import LOST, ClientSession
+from sessionstream.transport.ws.clock import Clock
+from sessionstream.transport.ws.codes import TOO_BIG
+
+if TYPE_CHECKING:
+    from websockets.asyncio.client import ClientConnection
+
+OUTBOX: Final = 256
+"""Messages that may wait to be sent before no more are read: pongs, that is, to a server that takes none."""
+
+_log = logging.getLogger("sessionstream")
+
+
+class Line:
+    """A socket with a client session behind it.
+
+    Args:
+        pause: seconds between two looks at the clock; None looks never.
+        perform: does what the session wants done.
+        room: returns when those who watch sessions can take more.
+    """
+
+    __slots__ = (
+        "_blocked", "_clock", "_group", "_outbox", "_pause", "_perform", "_room", "_sent", "_session", "_socket",
+        "_tasks", "_wake",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        socket: ClientConnection,
+        session: ClientSession,
+        clock: Clock,
+        pause: float | None,
+        perform: Callable[[Effects], None],
+        room: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._socket = socket
+        self._session = session
+        self._clock = clock
+        self._pause = pause
+        self._perform = perform
+        self._room = room
+        self._outbox: deque[str] = deque()
+        self._wake = asyncio.Event()  # the outbox has something
+        self._sent = asyncio.Event()  # it has nothing
+        self._blocked = False
+        self._group: asyncio.TaskGroup
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Carry the connection on until it is gone, tell the session, and leave nothing running."""
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            self._beside(self._write())
+            if self._pause is not None:
+                self._beside(self._tick(self._pause))
+            code, reason = await self._read()
+            for task in self._tasks:
+                task.cancel()
+        _log.info("a connection is gone: %d %s", code, reason)
+        self._perform(self._session.closed(code, reason))
+
+    def say(self, text: str) -> None:
+        """Send a message, after those that wait."""
+        self._outbox.append(text)
+        self._sent.clear()
+        self._wake.set()
+
+    def remind(self, token: int, after: float) -> None:
+        """Remind the session, if the connection lasts so long."""
+        self._beside(self._remind(token, after))
+
+    def cut(self) -> None:
+        """End it without a word."""
+        self._socket.transport.abort()
+
+    async def close(self) -> None:
+        """End it with a word, and wait for the server's, but not for long."""
+        await self._socket.close()
+
+    async def _read(self) -> tuple[int, str]:
+        """Read until the connection is gone; return the code and the reason of that."""
+        while True:
+            try:
+                message = await self._socket.recv()
+            except ConnectionClosed as gone:
+                return _close_of(gone)
+            now = self._clock.now()
+            if isinstance(message, str):
+                self._perform(self._session.text(message, now))
+            else:
+                self._perform(self._session.binary(now))
+            self._blocked = True
+            await self._room()
+            if len(self._outbox) > OUTBOX:
+                await self._sent.wait()
+            self._blocked = False
+
+    async def _write(self) -> None:
+        try:
+            while True:
+                await self._wake.wait()
+                while self._outbox:
+                    await self._socket.send(self._outbox.popleft())
+                self._wake.clear()
+                self._sent.set()
+        except ConnectionClosed:
+            self._sent.set()  # the reader will see it too
+
+    async def _tick(self, pause: float) -> None:
+        while True:
+            await self._clock.sleep(pause)
+            now = self._clock.now()
+            if self._blocked:
+                self._session.occupied(now)
+            else:
+                self._perform(self._session.tick(now))
+
+    async def _remind(self, token: int, after: float) -> None:
+        await self._clock.sleep(after)
+        self._perform(self._session.reminded(token))
+
+    def _beside(self, work: Coroutine[None, None, None]) -> None:
+        task = self._group.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _close_of(gone: ConnectionClosed) -> tuple[int, str]:
+    """Return how the connection was closed: by the server, or by us because a frame was too long."""
+    if gone.rcvd is not None:
+        return gone.rcvd.code, gone.rcvd.reason
+    if gone.sent is not None and gone.sent.code == TOO_BIG.code:
+        return TOO_BIG.code, gone.sent.reason
+    return LOST, ""

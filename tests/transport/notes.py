@@ -1,0 +1,48 @@
+"""The application of the conformance scripts: an event says itself what it puts, drops and tells."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+
+from google.protobuf.wrappers_pb2 import StringValue
+
+from sessionstream import Event, Hub, SchemaRegistry, Session, TimelineEntity, TimelineView, UIEvent
+
+
+def registry() -> SchemaRegistry:
+    schemas = SchemaRegistry()
+    schemas.register_event("Step", StringValue)
+    schemas.register_ui_event("Told", StringValue)
+    schemas.register_timeline_entity("Note", StringValue)
+    return schemas
+
+
+def _entities(event: Event, session: Session, view: TimelineView) -> Iterator[TimelineEntity]:
+    assert isinstance(event.payload, StringValue)
+    step = json.loads(event.payload.value)
+    for id_, text in step.get("put", {}).items():
+        yield TimelineEntity("Note", id_, StringValue(value=text))
+    for id_ in step.get("drop", ()):
+        yield TimelineEntity("Note", id_, None, tombstone=True)
+
+
+def _told(event: Event, session: Session, view: TimelineView) -> Iterator[UIEvent]:
+    assert isinstance(event.payload, StringValue)
+    for text in json.loads(event.payload.value).get("tell", ()):
+        yield UIEvent("Told", StringValue(value=text))
+
+
+def application() -> Hub:
+    hub = Hub(registry())
+    hub.register_timeline_projection(_entities)
+    hub.register_ui_projection(_told)
+    return hub
+
+
+async def publish(
+    hub: Hub, session_id: str, *, put: Mapping[str, str] = {}, drop: Sequence[str] = (), tell: Sequence[str] = ()
+) -> int:
+    """Publish an event; return its ordinal."""
+    step = json.dumps({"put": put, "drop": list(drop), "tell": list(tell)})
+    return (await hub.publish(Event("Step", StringValue(value=step), session_id))).ordinal
