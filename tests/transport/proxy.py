@@ -47,6 +47,8 @@ class Pipe:
         self.began = True
         size = self.proxy.sizes[self.direction]
         for start in range(0, len(data), size):
+            if self.half_closed:
+                return  # meanwhile
             writer.write(data[start : start + size])
             await writer.drain()
             if size < len(data):
