@@ -25,6 +25,7 @@ from sessionstream.transport.ws import (
     HandshakeRefused,
     JsonEntity,
     JsonSnapshot,
+    Limits,
     LiveEvent,
     Stage,
     SubscriptionEnded,
@@ -212,6 +213,30 @@ async def test_a_server_that_is_not_there_yet_is_waited_for() -> None:
             assert clock.slept[:3] == [2, 4, 4]
 
 
+async def test_a_server_that_is_full_says_when_to_return() -> None:
+    clock = MovedClock()
+    async with serving(limits=Limits(connections=1)) as (_, _, address):
+        async with client_of(address) as first:
+            await take(first.subscribe("s-1"))
+            second = await first_attempt(client_of(address, clock=clock), clock)
+        assert clock.slept[0] > 5  # as its Retry-After says
+        async with asyncio.timeout(PATIENCE):
+            assert await second == JsonSnapshot("s-1", 0, ())
+
+
+async def first_attempt(client: Client, clock: MovedClock) -> asyncio.Task[Update]:
+    """Watch from a client that is turned away for now; return when it waits for its second attempt."""
+
+    async def watch() -> Update:
+        async with client:
+            return await take(client.subscribe("s-1"))
+
+    watching = asyncio.create_task(watch())
+    async with asyncio.timeout(PATIENCE):
+        await clock.slept_times(1)
+    return watching
+
+
 async def test_a_silent_server_is_given_up() -> None:
     clock = MovedClock()
     said: list[str | bytes] = []
@@ -392,6 +417,19 @@ async def test_closing_while_it_waits_to_come_back() -> None:
     assert await waiting == []
 
 
+async def test_a_fault_of_the_client_is_told_to_whoever_waits(caplog: pytest.LogCaptureFixture) -> None:
+    async with client_of("ws://127.0.0.1:9/ws", clock=_Broken()) as client:
+        for _ in range(2):
+            with pytest.raises(TransportError, match="the clock stopped"):
+                await take(client.subscribe("s-1"))
+    assert "cannot go on" in caplog.text
+
+
+class _Broken(MovedClock):
+    async def sleep(self, seconds: float) -> None:
+        raise RuntimeError("the clock stopped")
+
+
 class _Forever(MovedClock):
     async def sleep(self, seconds: float) -> None:
         await asyncio.get_running_loop().create_future()
@@ -412,6 +450,28 @@ async def test_a_user_who_takes_nothing_is_waited_for_and_misses_nothing() -> No
         assert len(feed) <= 2
         heard = [await take(updates) for _ in range(300)]
         assert [update.payload["value"] for update in cast("list[LiveEvent]", heard)] == list(map(str, range(300)))
+
+
+async def test_a_user_who_takes_nothing_for_long_is_not_taken_for_a_silent_server() -> None:
+    clock = MovedClock()
+    stages = Stages()
+    async with AsyncExitStack() as stack:
+        hub, _, address = await stack.enter_async_context(serving(observer=stages))
+        times = {"heartbeat_seconds": 4_000, "patience_seconds": 4_000}
+        client = await stack.enter_async_context(client_of(address, clock=clock, buffered_updates=1, **times))
+        updates = client.subscribe("s-1")
+        await take(updates)
+        for number in range(5):
+            await notes.publish(hub, "s-1", tell=[str(number)])
+        async with asyncio.timeout(PATIENCE):
+            while not client._feeds["s-1"]:  # noqa: ASYNC110 - nobody is told of it
+                await asyncio.sleep(0)
+        for _ in range(12):
+            await clock.asleep()
+            clock.advance(1_000)
+        heard = [await take(updates) for _ in range(5)]
+        assert [update.payload["value"] for update in cast("list[LiveEvent]", heard)] == list(map(str, range(5)))
+        assert len(stages.of("connected")) == 1
 
 
 # -- arguments and imports -------------------------------------------------------------------------------------

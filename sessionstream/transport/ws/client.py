@@ -219,12 +219,11 @@ class Client:
             AlreadySubscribed: this client watches the session already.
             ClientClosed: the client was never opened, or is closed.
         """
-        return Updates(self, check_id("session id", session_id))
+        return Updates(check_id("session id", session_id), self._watch, self._leave)
 
     # -- for the iterators -------------------------------------------------------------------------------------
 
-    def watch(self, session_id: str) -> Feed:
-        """Begin a subscription; ``subscribe`` is what users call."""
+    def _watch(self, session_id: str) -> Feed:
         if self._running is None:
             raise ClientClosed
         if session_id in self._feeds:
@@ -233,11 +232,11 @@ class Client:
         self._perform(self._session.subscribe(session_id))
         return feed
 
-    def leave(self, session_id: str, feed: Feed) -> None:
-        """End it; from another thread too, where an iterator may be collected."""
+    def _leave(self, session_id: str, feed: Feed) -> None:
+        """Stop watching; from another thread too, where an iterator may be collected."""
         if threading.get_ident() != self._thread:
             if self._loop is not None and not self._loop.is_closed():
-                self._loop.call_soon_threadsafe(self.leave, session_id, feed)
+                self._loop.call_soon_threadsafe(self._leave, session_id, feed)
             return
         feed.end(drop=True)
         if self._feeds.get(session_id) is feed:
@@ -279,10 +278,9 @@ class Client:
                     _log.info("connecting again in %.1f seconds", after)
                     await self._clock.sleep(after)
                 await self._connect()
-        except Exception:
+        except Exception as failure:  # noqa: BLE001 - logged with its traceback, and told to whoever waits
             _log.exception("the WebSocket client cannot go on")
-            self._perform(self._session.close())
-            raise
+            self._perform(self._session.fail(words(failure)))
 
     async def _connect(self) -> None:
         try:
@@ -301,18 +299,20 @@ class Client:
             try:
                 await line.run()
             finally:
-                if self._line is line:
+                if self._line is line:  # else somebody closes it with a word
                     self._line = None
+                    line.cut()
 
 
 class Updates(AsyncIterator[Update]):
     """What ``Client.subscribe`` returns: an async iterator over the updates of a session, which may be closed."""
 
-    __slots__ = ("_client", "_done", "_feed", "_session_id")
+    __slots__ = ("_done", "_feed", "_leave", "_session_id", "_watch")
 
-    def __init__(self, client: Client, session_id: str) -> None:
-        self._client = client
+    def __init__(self, session_id: str, watch: Callable[[str], Feed], leave: Callable[[str, Feed], None]) -> None:
         self._session_id = session_id
+        self._watch = watch
+        self._leave = leave
         self._feed: Feed | None = None
         self._done = False
 
@@ -320,7 +320,7 @@ class Updates(AsyncIterator[Update]):
         if self._done:
             raise StopAsyncIteration
         if self._feed is None:
-            self._feed = self._client.watch(self._session_id)
+            self._feed = self._watch(self._session_id)
         try:
             update = await self._feed.take()
         except TransportError:
@@ -345,7 +345,7 @@ class Updates(AsyncIterator[Update]):
     def _close(self) -> None:
         self._done = True
         if self._feed is not None:
-            self._client.leave(self._session_id, self._feed)
+            self._leave(self._session_id, self._feed)
 
     def __del__(self) -> None:
         self._close()  # a loop that was left by break

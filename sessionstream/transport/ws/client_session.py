@@ -147,6 +147,11 @@ class ClientSession:
             self._out.append(HangUp("the user closed"))
         return self._done()
 
+    def fail(self, why: str) -> Effects:
+        """The client itself cannot go on: end it all, with an error."""
+        self._finish(lambda: TransportError(f"the client cannot go on: {why}"))
+        return self._done()
+
     # -- what becomes of a connection --------------------------------------------------------------------------
 
     def opened(self, now: float) -> Effects:

@@ -1,0 +1,196 @@
+"""The client's side of the conversation: its table, its waits, and whatever a server may say."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sessionstream import Snapshot
+from sessionstream.examples.chatdemo.schemas import chat_schemas
+from sessionstream.transport.ws.backoff import LONGEST_TOLD, Backoff, after_close, after_status, told_in
+from sessionstream.transport.ws.client_effects import Connect, Effects, End, Give, HangUp, Say
+from sessionstream.transport.ws.client_session import ClientSession
+from sessionstream.transport.ws.client_states import TABLE, UNANSWERED, WANTED, Action, Input, State
+from sessionstream.transport.ws.client_updates import LiveEvent
+from sessionstream.transport.ws.codes import CLOSE_CODES
+from sessionstream.transport.ws.conformance import load
+from sessionstream.transport.ws.requests import decode
+
+from .scripts import scripts
+
+# -- the table -------------------------------------------------------------------------------------------------
+
+
+def test_every_state_can_be_reached_and_left_for_gone() -> None:
+    reached = {State.GONE}
+    while more := {after for state in reached for _, after in TABLE[state].values()} - reached:
+        reached |= more
+    assert reached == set(State) == set(TABLE)
+
+
+def test_every_input_and_every_action_occurs_and_can_be_done() -> None:
+    assert {what for row in TABLE.values() for what in row} == set(Input)
+    assert {action for row in TABLE.values() for action, _ in row.values()} == set(Action)
+    assert set(ClientSession._ACTIONS) == set(Action)
+
+
+def test_only_a_snapshot_makes_a_subscription_live() -> None:
+    ways = {(state, what) for state, row in TABLE.items() for what, (_, after) in row.items() if after is State.LIVE}
+    assert ways == {(State.ASKED, Input.SNAPSHOT), (State.LIVE, Input.SNAPSHOT), (State.LIVE, Input.EVENT)}
+
+
+def test_a_lost_connection_leaves_nothing_unanswered() -> None:
+    needs = UNANSWERED | {State.LIVE, State.REFUSED}
+    assert {state for state, row in TABLE.items() if Input.LOST in row} == needs
+    assert {TABLE[state][Input.LOST][1] for state in needs} == {State.IDLE, State.GONE}
+
+
+def test_who_is_wanted_can_be_left_and_who_is_not_can_be_wanted() -> None:
+    for state, row in TABLE.items():
+        assert (Input.UNSUBSCRIBE in row) == (state in WANTED)
+        assert (Input.SUBSCRIBE in row) == (state not in WANTED)
+
+
+# -- waits -----------------------------------------------------------------------------------------------------
+
+
+@given(st.integers(0, 10_000), st.floats(0, 1), st.floats(0, 1e9))
+def test_a_wait_is_between_the_floor_and_the_ceiling_and_after_what_was_told(
+    attempt: int, draw: float, told: float
+) -> None:
+    backoff = Backoff(0.5, 2.0, 30.0)
+    assert 0.5 <= backoff.wait(attempt, draw) <= 30.0001
+    assert 0.4999 <= backoff.wait(attempt, draw, told) - min(told, LONGEST_TOLD) <= 30.0001  # floats
+    assert backoff.wait(attempt + 1, draw) >= backoff.wait(attempt, draw)
+
+
+@pytest.mark.parametrize(
+    ("reason", "seconds"),
+    [
+        ("retry-after=5", 5.0),
+        ("retry-after=0.25", 0.25),
+        ("", 0.0),
+        ("retry-after=", 0.0),
+        ("retry-after=-1", 0.0),
+        ("retry-after=nan", 0.0),
+        ("retry-after=inf", 0.0),
+        ("see you, retry-after=5", 0.0),
+    ],
+)
+def test_what_a_reason_tells(reason: str, seconds: float) -> None:
+    assert told_in(reason) == seconds
+
+
+def test_close_codes_are_those_of_the_table() -> None:
+    assert {code.code: after_close(code.code) for code in CLOSE_CODES} == {
+        code.code: code.reconnect for code in CLOSE_CODES
+    }
+    assert {after_close(code) for code in (1002, 1006, 4000)} == {"with back-off"}
+
+
+def test_statuses_that_pass() -> None:
+    assert [status for status in (301, 400, 401, 403, 404, 408, 425, 429, 500, 503) if after_status(status)] == [
+        408, 425, 429, 500, 503,
+    ]  # fmt: skip
+
+
+# -- whatever a server says ------------------------------------------------------------------------------------
+
+
+def session() -> ClientSession:
+    """One that is connected and watches ``s``."""
+    made = ClientSession(draw=lambda: 0.5)
+    made.start()
+    made.subscribe("s")
+    made.opened(0.0)
+    return made
+
+
+def check(effects: Effects) -> None:
+    """What a client says is a client frame; nobody comes back who has ended."""
+    for effect in effects:
+        if isinstance(effect, Say):
+            decode(effect.text)
+    kinds = [type(effect) for effect in effects]
+    assert kinds.count(Connect) == kinds.count(HangUp) <= 1
+
+
+FRAMES: list[dict[str, Any]] = [
+    step["server"] for script in scripts("client") for step in script["steps"] if "server" in step
+]
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@st.composite
+def spoiled(draw: st.DrawFn) -> str:
+    """A frame of a server, with a value somewhere in it replaced by another."""
+    frame = json.loads(json.dumps(draw(st.sampled_from(FRAMES))))
+    node: Any = frame
+    while True:
+        keys = list(node) if isinstance(node, dict) else list(range(len(node)))
+        if not keys:
+            return json.dumps(frame)
+        key = draw(st.sampled_from(keys))
+        if not isinstance(node[key], dict | list) or draw(st.booleans()):
+            node[key] = draw(JSON)
+            return json.dumps(frame)
+        node = node[key]
+
+
+@given(
+    st.lists(
+        spoiled() | st.text(max_size=20) | JSON.map(json.dumps) | st.sampled_from(FRAMES).map(json.dumps), max_size=6
+    )
+)
+def test_no_text_makes_it_raise(texts: list[str]) -> None:
+    client = session()
+    client.text('{"hello":{"connectionId":"c"}}', 0.0)
+    for text in texts:
+        check(client.text(text, 0.0))
+        client.opened(0.0)
+        check(client.text('{"hello":{"connectionId":"c"}}', 0.0))
+
+
+@pytest.mark.parametrize(
+    "text", ['"' * 2, "[" * 100_000, '{"a":' * 100_000, '{"\\ud800":1}', '{"hello":{"connectionId":"\\ud800"}}']
+)
+def test_texts_that_break_parsers(text: str) -> None:
+    check(session().text(text, 0.0))
+
+
+# -- recorded servers ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["live", "reconnect_since"])
+def test_a_recorded_server_is_understood(name: str) -> None:
+    """It is of before there were deltas, and its payloads are those of the chat."""
+    client = ClientSession(schemas=chat_schemas(), draw=lambda: 0.5)
+    client.start()
+    client.subscribe("s-1")
+    client.opened(0.0)
+    said = [step["raw"] for step in load("transcripts")[name] if step["dir"] == "server"]
+    given = [effect.update for text in said for effect in client.text(text, 0.0) if isinstance(effect, Give)]
+    frames = [json.loads(text) for text in said]
+    snapshots = [frame["snapshot"] for frame in frames if "snapshot" in frame]
+    events = [frame["uiEvent"] for frame in frames if "uiEvent" in frame]
+    assert isinstance(given[0], Snapshot)
+    assert given[0].snapshot_ordinal == int(snapshots[0].get("snapshotOrdinal", 0))
+    assert [entity.id for entity in given[0].entities] == [entity["id"] for entity in snapshots[0].get("entities", [])]
+    heard = [update for update in given[1:] if isinstance(update, LiveEvent)]
+    assert [(str(event.ordinal), event.name, event.payload.text) for event in heard] == [
+        (event["eventOrdinal"], event["name"], event["payload"].get("text", "")) for event in events
+    ]
+
+
+def test_an_end_is_told_once() -> None:
+    client = session()
+    ended = [effect for effect in (*client.close(), *client.close(), *client.fail("twice")) if isinstance(effect, End)]
+    assert [(end.session_id, end.error) for end in ended] == [("s", None)]
