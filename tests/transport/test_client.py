@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import ssl
 import subprocess
 import sys
 import threading
@@ -222,6 +223,31 @@ async def test_a_server_that_is_full_says_when_to_return() -> None:
         assert clock.slept[0] > 5  # as its Retry-After says
         async with asyncio.timeout(PATIENCE):
             assert await second == JsonSnapshot("s-1", 0, ())
+
+
+async def test_a_snapshot_that_could_not_be_loaded_is_asked_for_again(caplog: pytest.LogCaptureFixture) -> None:
+    clock = MovedClock()
+
+    class Stumbling:
+        """A source that fails, once."""
+
+        def __init__(self, hub: Hub) -> None:
+            self.hub = hub
+            self.failures = iter([OSError("the disk is away")])
+
+        async def snapshot(self, session_id: str, *, since: int | None = None) -> Snapshot:
+            for failure in self.failures:
+                raise failure
+            return await self.hub.snapshot(session_id, since=since)
+
+    async with AsyncExitStack() as stack:
+        hub = await stack.enter_async_context(notes.application())
+        address = await stack.enter_async_context(served(WebSocketServer(Stumbling(hub))))
+        client = await stack.enter_async_context(client_of(address, clock=clock))
+        assert await take(client.subscribe("s-1")) == JsonSnapshot("s-1", 0, ())
+    assert "the disk is away" in caplog.text
+    (waited,) = clock.slept
+    assert 0.5 <= waited <= 2
 
 
 async def first_attempt(client: Client, clock: MovedClock) -> asyncio.Task[Update]:
@@ -482,6 +508,7 @@ async def test_a_user_who_takes_nothing_for_long_is_not_taken_for_a_silent_serve
     [
         ("http://127.0.0.1/ws", {}),
         ("127.0.0.1", {}),
+        ("ws://127.0.0.1/ws", {"ssl_context": ssl.create_default_context()}),
         ("ws://127.0.0.1/ws", {"buffered_updates": 0}),
         ("ws://127.0.0.1/ws", {"frame_bytes": -1}),
         ("ws://127.0.0.1/ws", {"heartbeat_seconds": 0}),
@@ -489,7 +516,7 @@ async def test_a_user_who_takes_nothing_for_long_is_not_taken_for_a_silent_serve
     ],
 )
 def test_arguments_that_make_no_sense(url: str, options: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"WebSocket URL|above 0"):
+    with pytest.raises(ValueError, match=r"WebSocket URL|not encrypted|above 0"):
         connect(url, **options)
 
 

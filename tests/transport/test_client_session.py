@@ -13,6 +13,7 @@ from sessionstream import Snapshot
 from sessionstream.examples.chatdemo.schemas import chat_schemas
 from sessionstream.transport.ws.backoff import LONGEST_TOLD, Backoff, after_close, after_status, told_in
 from sessionstream.transport.ws.client_effects import Connect, Effects, End, Give, HangUp, Say
+from sessionstream.transport.ws.client_errors import UnreadablePayload
 from sessionstream.transport.ws.client_session import ClientSession
 from sessionstream.transport.ws.client_states import TABLE, UNANSWERED, WANTED, Action, Input, State
 from sessionstream.transport.ws.client_updates import LiveEvent
@@ -164,6 +165,28 @@ def test_no_text_makes_it_raise(texts: list[str]) -> None:
 )
 def test_texts_that_break_parsers(text: str) -> None:
     check(session().text(text, 0.0))
+
+
+def test_a_payload_of_the_registered_type_that_cannot_be_read() -> None:
+    client = ClientSession(schemas=chat_schemas(), draw=lambda: 0.5)
+    client.start()
+    client.subscribe("s")
+    client.opened(0.0)
+    client.text('{"hello":{"connectionId":"c"}}', 0.0)
+    client.text('{"snapshot":{"sessionId":"s"}}', 0.0)
+    update = "type.googleapis.com/sessionstream.examples.chatdemo.v1.ChatMessageUpdate"
+    new = {"@type": update, "text": "hi", "mood": "a field of tomorrow"}
+    event = {"sessionId": "s", "eventOrdinal": "1", "name": "ChatMessageAppended", "payload": new}
+    (given,) = client.text(json.dumps({"uiEvent": event}), 0.0)
+    assert isinstance(given, Give)
+    assert isinstance(given.update, LiveEvent)
+    assert given.update.payload.text == "hi"
+    event["payload"] = {"@type": update, "text": 5}
+    ended, left = client.text(json.dumps({"uiEvent": event}), 0.0)
+    assert isinstance(ended, End)
+    assert isinstance(ended.error, UnreadablePayload)
+    assert (ended.error.family, ended.error.name) == ("ui event", "ChatMessageAppended")
+    assert isinstance(left, Say)
 
 
 # -- recorded servers ------------------------------------------------------------------------------------------
