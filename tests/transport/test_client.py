@@ -8,7 +8,7 @@ import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, cast
 
@@ -324,6 +324,18 @@ async def test_headers_that_cannot_be_had_are_asked_for_again(caplog: pytest.Log
     async with serving() as (_, _, address), client_of(address, headers=headers) as client:
         await take(client.subscribe("s-1"))
     assert "the token service is down" in caplog.text
+
+
+async def test_headers_that_do_not_come_are_asked_for_again() -> None:
+    answers: Iterator[asyncio.Future[None]] = iter([asyncio.get_running_loop().create_future()])
+
+    async def headers() -> dict[str, str]:
+        for never in answers:
+            await never
+        return {}
+
+    async with serving() as (_, _, address), client_of(address, headers=headers, open_timeout_seconds=0.5) as client:
+        await take(client.subscribe("s-1"))
 
 
 # -- what ends -------------------------------------------------------------------------------------------------

@@ -85,7 +85,7 @@ def connect(
             closes in the end, and the client comes back for a snapshot.
         heartbeat_seconds: after so much silence the server is sent a ping; None sends none.
         patience_seconds: after so much more silence the connection is given up.
-        open_timeout_seconds: time for one attempt.
+        open_timeout_seconds: time for one attempt, and for the headers before it.
         close_timeout_seconds: time for the server to agree to a close.
         clock: the time, for tests.
         draw: returns a number from 0 to 1, by lot; for tests.
@@ -116,7 +116,7 @@ def connect(
     async def open_once() -> ClientConnection:
         return await open_socket(
             url,
-            additional_headers=await _given(headers),
+            additional_headers=await _given(headers, open_timeout_seconds),
             ssl=ssl_context,
             compression=None,
             max_size=frame_bytes,
@@ -129,12 +129,13 @@ def connect(
     return Client(session, open_once, clock or MonotonicClock(), buffered_updates, pause)
 
 
-async def _given(headers: HeadersSource | None) -> Headers | None:
+async def _given(headers: HeadersSource | None, timeout_seconds: float) -> Headers | None:
     if not callable(headers):
         return headers
     try:
-        given = headers()
-        return await given if isawaitable(given) else given
+        async with asyncio.timeout(timeout_seconds):
+            given = headers()
+            return await given if isawaitable(given) else given
     except Exception as failure:  # a token service that is down, say: as passing as a server that is
         raise ConnectionError(f"the headers cannot be had: {words(failure)}") from failure
 
