@@ -6,6 +6,7 @@ import asyncio
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
@@ -260,6 +261,26 @@ async def test_what_one_round_of_the_loop_has_gathered_is_finished_before_closin
         await asyncio.gather(*outcomes, gate.passed)
     async with SQLiteStore.open(path, REGISTRY) as store:
         assert [(await store.cursors(name)).event for name in ("one", "two")] == [1, 1]
+
+
+def wait_until_idle(store: SQLiteStore) -> None:
+    """Return, within the same round of the event loop, when the writer has nothing to do."""
+    while not store._writer._idle:
+        time.sleep(0.001)
+
+
+async def test_what_is_handed_over_later_never_overtakes(path: Path) -> None:
+    async with SQLiteStore.open(path, REGISTRY) as store:
+        gate = await Gate.shut(store)
+        writer = SessionWriter(store)
+        steps = [writer.step(put("a", "1"))]
+        writer.remember(steps[0])
+        steps.append(writer.step(put("a", "2")))
+        first = store.commit(steps[0])
+        gate.open()
+        wait_until_idle(store)
+        await asyncio.gather(first, store.commit(steps[1]), gate.passed)
+        assert (await store.cursors("session")).event == 2
 
 
 async def test_a_closed_store_leaves_no_thread(path: Path) -> None:

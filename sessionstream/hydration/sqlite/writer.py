@@ -95,11 +95,11 @@ class Writer:
         with self._lock:
             if self._stopped:
                 raise StoreClosed(self._database.path)
-            if self._idle:
+            if loop in self._gathered:  # first of all: nothing overtakes what was handed over before it
+                self._gathered[loop].append(change)
+            elif self._idle:
                 self._idle = False
                 self._queue.put(change)
-            elif loop in self._gathered:
-                self._gathered[loop].append(change)
             else:
                 self._gathered[loop] = [change]
                 loop.call_soon(self._pass_on, loop)
