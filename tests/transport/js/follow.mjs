@@ -1,0 +1,42 @@
+/**
+ * Watches sessions and prints what comes as JSON lines: `node follow.mjs URL SESSION...`.
+ *
+ * A line on stdin is an order: {"subscribe": ID}, {"unsubscribe": ID}, {"close": true}. It ends when it is closed.
+ */
+import { createInterface } from "node:readline";
+
+import { connect } from "../../../sessionstream/transport/ws/static/sessionstream.js";
+
+const [url, ...sessionIds] = process.argv.slice(2);
+const plain = (_, value) => (typeof value === "bigint" ? String(value) : value);
+const print = (line) => console.log(JSON.stringify(line, plain));
+
+const orders = createInterface({ input: process.stdin });
+const client = connect(url, {
+  floor: 20,
+  first: 50,
+  ceiling: 200,
+  onState(change) {
+    print({ state: change });
+    if (change.state === "closed") process.stdin.destroy(); // nothing else keeps the process
+  },
+  onError: (error) => print({ error }),
+});
+
+const subscriptions = new Map();
+function subscribe(sessionId) {
+  const handlers = {
+    onSnapshot: (snapshot) => print({ snapshot }),
+    onEvent: (event) => print({ event }),
+    onEnd: (error) => print({ end: { sessionId, error } }),
+  };
+  subscriptions.set(sessionId, client.subscribe(sessionId, handlers));
+}
+
+sessionIds.forEach(subscribe);
+orders.on("line", (line) => {
+  const order = JSON.parse(line);
+  if (order.subscribe) subscribe(order.subscribe);
+  if (order.unsubscribe) subscriptions.get(order.unsubscribe).unsubscribe();
+  if (order.close) client.close();
+});

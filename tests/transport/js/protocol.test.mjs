@@ -1,0 +1,320 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { Protocol } from "../../../sessionstream/transport/ws/static/sessionstream.js";
+import { Talk, entity, event, ids, snapshot } from "./talk.mjs";
+
+const kinds = (effects) => effects.map((effect) => effect.do);
+
+/** Connected, subscribed to "s", and given a snapshot. */
+function live(first = snapshot(0), options = {}) {
+  const talk = new Talk(options);
+  talk.protocol.start(0);
+  talk.protocol.subscribe("s");
+  talk.protocol.opened(0);
+  talk.hear({ hello: {} });
+  talk.hear(first);
+  return talk;
+}
+
+// -- snapshot, then live -----------------------------------------------------------------------------------------
+
+test("subscriptions are asked for once the hello was heard, and at once from then on", () => {
+  const talk = new Talk();
+  assert.deepEqual(kinds(talk.protocol.start(0)), ["state", "open"]);
+  assert.deepEqual(talk.say("subscribe", "early"), []);
+  assert.deepEqual(talk.protocol.opened(0), []);
+  assert.deepEqual(talk.sent(talk.hear({ hello: {} })), [{ subscribe: { sessionId: "early", delta: true } }]);
+  assert.deepEqual(talk.say("subscribe", "late"), [{ subscribe: { sessionId: "late", delta: true } }]);
+});
+
+test("ordinals are BigInts, however large, and 0 when they are left out", () => {
+  const talk = live();
+  const [first] = talk.hear(snapshot("18446744073709551615", [entity("a", "18446744073709551614")], { epoch: "9007199254740993" }));
+  assert.equal(first.snapshot.ordinal, 18446744073709551615n);
+  assert.equal(first.snapshot.epoch, 9007199254740993n);
+  assert.equal(first.snapshot.entities[0].createdOrdinal, 18446744073709551614n);
+  const [second] = talk.hear(snapshot(0));
+  assert.deepEqual([second.snapshot.ordinal, second.snapshot.epoch], [0n, 0n]);
+});
+
+test("events come after the snapshot and above it, in order and once", () => {
+  const talk = live(snapshot(5));
+  assert.deepEqual(talk.hear(event(5)), []);
+  const [heard] = talk.hear(event(6));
+  assert.deepEqual(heard.event, { sessionId: "s", ordinal: 6n, name: "Said", payload: {} });
+  assert.deepEqual(kinds(talk.hear(event(6, "Second of the same event"))), ["event"]);
+  assert.deepEqual(kinds(talk.hear(event(8))), ["event"]);
+  assert.deepEqual(talk.hear(event(7)), []);
+});
+
+test("an event before the snapshot, or of another session, is nobody's", () => {
+  const talk = new Talk();
+  talk.connect();
+  talk.protocol.subscribe("s");
+  assert.deepEqual(talk.hear(event(1)), []);
+  assert.deepEqual(talk.hear({ uiEvent: { sessionId: "other", eventOrdinal: "1" } }), []);
+  assert.deepEqual(talk.hear({ snapshot: { sessionId: "other" } }), []);
+});
+
+test("entities are sorted by created ordinal, last event ordinal, kind and id, text by code point", () => {
+  const unsorted = [
+    entity("late", 10),
+    entity("\u{1F600}", 2),
+    entity("\uFF5E", 2),
+    entity("b", 2),
+    entity("changed", 2, 9),
+    { ...entity("z", 2), kind: "Another" },
+    entity("ab", 2),
+    entity("a", 2),
+  ];
+  const sorted = ["z", "a", "ab", "b", "\uFF5E", "\u{1F600}", "changed", "late"];
+  assert.deepEqual(ids(live().hear(snapshot(10, unsorted))), sorted);
+});
+
+test("what is delivered cannot be used to change what is held", () => {
+  const talk = live();
+  const [first] = talk.hear(snapshot(1, [entity("a", 1)], { epoch: "3" }));
+  assert.throws(() => (first.snapshot.entities[0].id = "b"), TypeError);
+  first.snapshot.entities.pop();
+  assert.deepEqual(ids(talk.hear(snapshot(1, [], { epoch: "3", since: "1" }))), ["a"]);
+});
+
+// -- deltas ------------------------------------------------------------------------------------------------------
+
+test("after a lost connection the client says what snapshot it holds, whatever it heard live since", () => {
+  const talk = live(snapshot(5, [entity("a", 1)], { epoch: "77" }));
+  talk.hear(event(6));
+  talk.lose();
+  const asked = { sessionId: "s", delta: true, sinceSnapshotOrdinal: "5", epoch: "77" };
+  assert.deepEqual(talk.reconnect(), [{ subscribe: asked }]);
+});
+
+test("a delta changes, adds and deletes, and is told as a whole snapshot", () => {
+  const before = [entity("gone", 1), entity("kept", 2), entity("moved", 3)];
+  const talk = live(snapshot(5, before, { epoch: "77" }));
+  talk.lose();
+  talk.reconnect();
+  const changes = [{ kind: "Thing", id: "gone", lastEventOrdinal: "6", tombstone: true }, entity("moved", 3, 7), entity("new", 8)];
+  const effects = talk.hear(snapshot(8, changes, { epoch: "77", since: "5" }));
+  assert.deepEqual(ids(effects), ["kept", "moved", "new"]);
+  assert.ok(effects[0].snapshot.entities.every((each) => !("tombstone" in each)));
+  assert.deepEqual(talk.hear(event(8)), []);
+  assert.deepEqual(kinds(talk.hear(event(9))), ["event"]);
+});
+
+test("a full snapshot replaces, also one of an earlier ordinal: what the server says is so", () => {
+  const talk = live(snapshot(9, [entity("a", 1)], { epoch: "77" }));
+  talk.hear(event(10));
+  talk.lose();
+  talk.reconnect();
+  assert.deepEqual(talk.hear(event(11)), [], "nothing is live before its snapshot");
+  assert.deepEqual(ids(talk.hear(snapshot(4, [entity("b", 1)], { epoch: "78" }))), ["b"]);
+  assert.deepEqual(kinds(talk.hear(event(5))), ["event"]);
+});
+
+test("a delta that does not follow is not applied: back with nothing in hand", () => {
+  for (const wrong of [{ epoch: "77", since: "6" }, { epoch: "78", since: "5" }]) {
+    const talk = live(snapshot(5, [entity("a", 1)], { epoch: "77" }));
+    assert.deepEqual(kinds(talk.hear(snapshot(8, [], wrong))), ["error", "drop", "state"]);
+    assert.deepEqual(talk.reconnect(), [{ subscribe: { sessionId: "s", delta: true } }]);
+  }
+});
+
+test("from a server that says no epoch everything is asked for again", () => {
+  const talk = live(snapshot(5, [entity("a", 1)]));
+  talk.lose();
+  assert.deepEqual(talk.reconnect(), [{ subscribe: { sessionId: "s", delta: true } }]);
+});
+
+// -- coming back -------------------------------------------------------------------------------------------------
+
+for (const code of [1001, 1005, 1006, 1011, 1012, 1013, 3000, 4000]) {
+  test(`after ${code} the client comes back`, () => {
+    const [change] = live().lose(code, "words");
+    assert.deepEqual(change, { do: "state", change: { state: "reconnecting", code, reason: "words", retryIn: 500 } });
+  });
+}
+
+for (const code of [1000, 1008, 1009]) {
+  test(`after ${code} it does not, and each subscription is told`, () => {
+    const talk = live();
+    const effects = talk.lose(code, "words");
+    assert.deepEqual(kinds(effects), ["end", "state"]);
+    const why = code === 1000 ? null : { code: "closed", message: `the server closed the connection for good: ${code} words`, detail: "words", close: code };
+    assert.deepEqual(effects[0], { do: "end", sessionId: "s", error: why });
+    assert.deepEqual(effects[1].change, { state: "closed", code, reason: "words" });
+    assert.equal(talk.protocol.deadline, Infinity);
+    assert.deepEqual(talk.protocol.subscribe("t"), [{ do: "end", sessionId: "t", error: why }]);
+  });
+}
+
+test("waits lie between the floor and what doubles up to the ceiling", () => {
+  const waits = (random) => {
+    const talk = new Talk({ floor: 100, first: 200, ceiling: 1_000, random: () => random });
+    talk.connect();
+    return [1, 2, 3, 4, 5, 6].map(() => {
+      const { retryIn } = talk.lose().at(-1).change;
+      talk.now = talk.protocol.deadline;
+      talk.protocol.tick(talk.now);
+      return retryIn;
+    });
+  };
+  assert.deepEqual(waits(0), [100, 100, 100, 100, 100, 100]);
+  assert.deepEqual(waits(0.5), [150, 250, 450, 550, 550, 550]);
+  assert.ok(waits(0.999999).every((wait) => wait <= 1_000));
+});
+
+test("a server that says when to return is believed, and then there is chance as well", () => {
+  const wait = (code, reason) => live(undefined, { floor: 500, first: 1_000, random: () => 0.5 }).lose(code, reason).at(-1).change.retryIn;
+  assert.equal(wait(1012, "retry-after=7.5"), 7_500 + 750);
+  assert.equal(wait(1001, "retry-after=0"), 750);
+  for (const nonsense of ["", "retry-after=soon", "retry-after=-1", "retry-after=Infinity", "xretry-after=3"]) {
+    assert.equal(wait(1012, nonsense), 750, nonsense);
+  }
+  assert.equal(wait(1013, "retry-after=7"), 750);
+});
+
+test("a wait can be cut short, and only a wait", () => {
+  const talk = live();
+  assert.deepEqual(talk.protocol.hurry(0), []);
+  talk.lose();
+  assert.deepEqual(kinds(talk.protocol.hurry(1)), ["open"]);
+  assert.deepEqual(talk.protocol.hurry(1), []);
+});
+
+test("a stopped client does nothing any more", () => {
+  const talk = live();
+  assert.deepEqual(kinds(talk.protocol.stop()), ["end", "drop", "state"]);
+  assert.deepEqual(talk.protocol.stop(), []);
+  assert.deepEqual(talk.lose(), []);
+  assert.equal(talk.protocol.state, "closed");
+  assert.equal(talk.protocol.deadline, Infinity);
+});
+
+test("a connection that is not made in time is made anew", () => {
+  const talk = new Talk({ patience: 1_000 });
+  talk.protocol.start(0);
+  assert.equal(talk.protocol.deadline, 1_000);
+  const effects = talk.protocol.tick(1_000);
+  assert.deepEqual(kinds(effects), ["drop", "state"]);
+  assert.equal(effects[1].change.state, "reconnecting");
+});
+
+// -- liveness ----------------------------------------------------------------------------------------------------
+
+test("pings are answered with their nonce", () => {
+  const talk = live();
+  assert.deepEqual(talk.sent(talk.hear({ ping: { nonce: "7" } })), [{ pong: { nonce: "7" } }]);
+  assert.deepEqual(talk.sent(talk.hear({ ping: {} })), [{ pong: {} }]);
+});
+
+test("a silent server is pinged, and left when it stays silent", () => {
+  const talk = live(undefined, { heartbeat: 1_000, patience: 300 });
+  talk.now = talk.protocol.deadline;
+  assert.equal(talk.now, 1_000);
+  assert.deepEqual(talk.sent(talk.protocol.tick(talk.now)), [{ ping: { nonce: "1" } }]);
+  assert.deepEqual(talk.protocol.tick(talk.now), []);
+  assert.equal(talk.protocol.deadline, 1_300);
+  talk.now = 1_299;
+  talk.hear({ pong: {} });
+  assert.equal(talk.protocol.deadline, 2_299);
+  talk.protocol.tick((talk.now = 2_299));
+  assert.deepEqual(kinds(talk.protocol.tick((talk.now = 2_599))), ["drop", "state"]);
+});
+
+// -- errors ------------------------------------------------------------------------------------------------------
+
+const failed = (code, sessionId = "s") => ({ error: { code, message: "words", ...(sessionId && { sessionId }) } });
+
+for (const code of ["unauthorized", "too_many_subscriptions", "protocol_error", "bad_client_frame", "something_new"]) {
+  test(`${code} ends the subscription it is about`, () => {
+    const talk = live();
+    const [told] = talk.hear(failed(code));
+    assert.deepEqual(told, { do: "end", sessionId: "s", error: { code, message: "words", sessionId: "s", detail: "" } });
+    talk.lose();
+    assert.deepEqual(talk.reconnect(), []);
+  });
+}
+
+test("an error that is about no subscription ends none", () => {
+  const talk = live();
+  for (const error of [failed("protocol_error", ""), failed("unauthorized", "t"), failed("bad_client_frame", "")]) {
+    assert.deepEqual(kinds(talk.hear(error)), ["error"]);
+  }
+  assert.deepEqual(kinds(talk.hear(event(1))), ["event"]);
+});
+
+test("a snapshot that failed is asked for again, later each time", () => {
+  const talk = live(snapshot(5, [], { epoch: "7" }), { random: () => 1 });
+  talk.hear(failed("snapshot_failed"));
+  assert.equal(talk.protocol.deadline, 2_000);
+  const again = { sessionId: "s", delta: true, sinceSnapshotOrdinal: "5", epoch: "7" };
+  assert.deepEqual(talk.sent(talk.protocol.tick(2_000)), [{ subscribe: again }]);
+  talk.now = 2_000;
+  talk.hear(failed("snapshot_failed"));
+  assert.equal(talk.protocol.deadline, 6_000);
+  talk.hear(snapshot(6));
+  assert.equal(talk.protocol.deadline, 32_000);
+});
+
+test("what was said too fast is said again after a second: what has not been answered", () => {
+  const talk = live();
+  talk.protocol.subscribe("t");
+  talk.protocol.subscribe("u");
+  talk.protocol.unsubscribe("u");
+  talk.protocol.subscribe("v");
+  talk.protocol.unsubscribe("v");
+  talk.hear({ unsubscribed: { sessionId: "v" } });
+  talk.hear(failed("rate_limited", ""));
+  assert.equal(talk.protocol.deadline, 1_000);
+  assert.deepEqual(talk.sent(talk.protocol.tick(1_000)), [
+    { unsubscribe: { sessionId: "u" } },
+    { subscribe: { sessionId: "t", delta: true } },
+  ]);
+  assert.notEqual(talk.protocol.deadline, 1_000);
+});
+
+const about = (fields) => JSON.stringify({ snapshot: { sessionId: "s", ...fields } });
+for (const nonsense of [
+  "", "{", "[]", "7", "null", '{"hello":[]}', '{"hello":{},"pong":{}}', '{"snapshot":{}}', '{"uiEvent":{"sessionId":5}}',
+  about({ entities: {} }), about({ entities: [null] }), about({ entities: [{ payload: 1 }] }), about({ epoch: "1.5" }),
+  about({ snapshotOrdinal: "-1" }), about({ snapshotOrdinal: 2 ** 60 }), about({ since: String(2n ** 64n) }), new ArrayBuffer(2),
+]) {
+  test(`a server that says ${typeof nonsense === "string" ? nonsense || "nothing" : "bytes"} is left, and tried again`, () => {
+    const talk = live();
+    const effects = talk.protocol.received(nonsense, 0);
+    assert.deepEqual(kinds(effects), ["error", "drop", "state"]);
+    assert.equal(effects[0].error.code, "bad_server_frame");
+    assert.equal(effects[2].change.state, "reconnecting");
+  });
+}
+
+test("what a newer server adds is ignored", () => {
+  const talk = live();
+  assert.deepEqual(talk.hear({ news: { of: "tomorrow" } }), []);
+  assert.deepEqual(talk.hear({}), []);
+  assert.deepEqual(talk.hear({ snapshot: null, toString: 1 }), []);
+  assert.deepEqual(kinds(talk.hear({ uiEvent: { ...event(1).uiEvent, extra: 1 } })), ["event"]);
+});
+
+// -- subscriptions -----------------------------------------------------------------------------------------------
+
+test("unsubscribing says so, and forgets what was held", () => {
+  const talk = live(snapshot(5, [entity("a", 1)], { epoch: "77" }));
+  assert.deepEqual(talk.say("unsubscribe", "s"), [{ unsubscribe: { sessionId: "s" } }]);
+  assert.deepEqual(talk.say("unsubscribe", "s"), []);
+  assert.deepEqual(talk.hear(event(6)), []);
+  assert.deepEqual(talk.say("subscribe", "s"), [], "not before the answer");
+  assert.deepEqual(talk.sent(talk.hear({ unsubscribed: { sessionId: "s" } })), [{ subscribe: { sessionId: "s", delta: true } }]);
+});
+
+test("wrong arguments are refused by name", () => {
+  const talk = live();
+  assert.throws(() => talk.protocol.subscribe(""), /session id/);
+  assert.throws(() => talk.protocol.subscribe(7), /session id/);
+  assert.throws(() => talk.protocol.subscribe("s"), /subscribed to already/);
+  assert.throws(() => new Protocol({ floor: 0 }), /floor/);
+  assert.throws(() => new Protocol({ heartbeat: "1" }), /heartbeat/);
+  assert.throws(() => new Protocol({ floor: 10, ceiling: 5 }), /rise/);
+});
