@@ -96,6 +96,18 @@ class Chat:
         """
         await self._engine.wait(session_id)
 
+    async def close(self) -> None:
+        """Take no more prompts, stop the running answers, and leave nothing running. Calling it again is allowed.
+
+        Raises:
+            SessionstreamError: as ``Hub.shutdown``.
+        """
+        # The engine first: it still has to publish that its answers were stopped.
+        try:
+            await self._engine.close()
+        finally:
+            await self.hub.shutdown()
+
     async def __aenter__(self) -> Chat:
         await self.hub.run()
         return self
@@ -103,8 +115,4 @@ class Chat:
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        # The engine first: it still has to publish that its answers were stopped.
-        try:
-            await self._engine.close()
-        finally:
-            await self.hub.shutdown()
+        await self.close()

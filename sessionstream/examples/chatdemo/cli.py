@@ -1,4 +1,4 @@
-"""The commands people type: ``demo`` shows everything at work, ``chat`` is there to play with."""
+"""The commands people type: ``demo`` shows everything at work, ``chat`` and ``serve`` are there to play with."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from functools import partial
+from importlib.util import find_spec
 
 from sessionstream import SessionstreamError, SQLiteStore, UIEvent
 from sessionstream.examples.chatdemo.app import Chat
@@ -18,7 +20,10 @@ from sessionstream.examples.chatdemo.demo.console import Console
 from sessionstream.examples.chatdemo.demo.records import snapshot_of
 from sessionstream.examples.chatdemo.demo.text import printable
 from sessionstream.examples.chatdemo.schemas import chat_schemas
+from sessionstream.examples.chatdemo.serve import address
 from sessionstream.examples.chatdemo.v1.chat_pb2 import ChatMessageUpdate
+
+WEB = ("starlette", "uvicorn", "websockets")
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
@@ -29,16 +34,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
     if options.command == "demo" and (missing := linting.missing_packages()):
-        are = "is" if len(missing) == 1 else "are"
-        print(f"the demo also runs the linter, and {' and '.join(missing)} {are} not installed:", file=sys.stderr)
-        print("  pip install 'sessionstream[lint]'", file=sys.stderr)
-        return USAGE
+        return _not_installed("the demo also runs the linter", missing, "lint")
+    if options.command == "serve" and (missing := [name for name in WEB if find_spec(name) is None]):
+        return _not_installed("the page needs a web server", missing, "lab")
     console = Console(sys.stdout)
     # SIGTERM ends us like Ctrl-C, with nothing left behind.
     previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         if options.command == "demo":
             asyncio.run(story.tell(console, options.prompt, options.delay))
+        elif options.command == "serve":
+            asyncio.run(serve(options))
         else:
             asyncio.run(chat(console, options))
     except CheckFailed as failure:
@@ -56,6 +62,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     finally:
         signal.signal(signal.SIGTERM, previous)
     return OK
+
+
+async def serve(options: argparse.Namespace) -> None:
+    """Serve the chat page until the process is told to end.
+
+    Raises:
+        SessionstreamError: the address cannot be listened on, or the file cannot be opened.
+    """
+    from sessionstream.examples.chatdemo.serve import running  # the only part that needs the extra
+
+    await running.serve(options.addr, options.store, options.delay, partial(print, flush=True))
 
 
 async def chat(console: Console, options: argparse.Namespace) -> None:
@@ -80,6 +97,13 @@ async def chat(console: Console, options: argparse.Namespace) -> None:
         console.snapshot(snapshot_of(await app.hub.snapshot(options.session)))
 
 
+def _not_installed(why: str, missing: Sequence[str], extra: str) -> int:
+    are = "is" if len(missing) == 1 else "are"
+    print(f"{why}, and {' and '.join(missing)} {are} not installed:", file=sys.stderr)
+    print(f"  pip install 'sessionstream[{extra}]'", file=sys.stderr)
+    return USAGE
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m sessionstream.examples.chatdemo", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -91,7 +115,20 @@ def _parser() -> argparse.ArgumentParser:
     chat_command.add_argument("--session", default="session-1", metavar="ID", help="default: %(default)s")
     chat_command.add_argument("--delay", type=_delay, default=0.05, help="default: %(default)s")
     chat_command.add_argument("prompt", type=_prompt, metavar="PROMPT")
+    serve_command = commands.add_parser("serve", help="the chat as a page in the browser")
+    serve_command.add_argument(
+        "--addr", type=_address, default=address.DEFAULT, metavar="HOST:PORT", help="default: %(default)s"
+    )
+    serve_command.add_argument("--store", metavar="FILE", help="the SQLite file; default: one that is deleted at the end")
+    serve_command.add_argument("--delay", type=_delay, default=0.12, help="default: %(default)s")
     return parser
+
+
+def _address(text: str) -> address.Address:
+    try:
+        return address.Address.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _prompt(text: str) -> str:

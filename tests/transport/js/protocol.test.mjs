@@ -21,7 +21,7 @@ function live(first = snapshot(0), options = {}) {
 
 test("subscriptions are asked for once the hello was heard, and at once from then on", () => {
   const talk = new Talk();
-  assert.deepEqual(kinds(talk.protocol.start(0)), ["state", "open"]);
+  assert.deepEqual(kinds(talk.protocol.start(0)), ["open"]);
   assert.deepEqual(talk.say("subscribe", "early"), []);
   assert.deepEqual(talk.protocol.opened(0), []);
   assert.deepEqual(talk.sent(talk.hear({ hello: {} })), [{ subscribe: { sessionId: "early", delta: true } }]);

@@ -105,6 +105,7 @@ export interface Socket {
 export interface Options extends ProtocolOptions {
   /** Default: the global one. */
   WebSocket?: new (url: string) => Socket;
+  /** Called at each change; it begins as "connecting". */
   onState?(change: StateChange): void;
   /** Errors that are about no subscription, or whose subscription has no onError. */
   onError?(error: ClientError): void;

@@ -91,7 +91,6 @@ export class Protocol {
 
   /** Connect. */
   start(now) {
-    this.#enter("connecting");
     this.#open(now);
     return this.#done();
   }
@@ -384,7 +383,7 @@ export class Client {
   #handlers = new Map();
   #socket = null;
   #timer;
-  #change = { state: "closed" };
+  #change = { state: "connecting" };
   #online = () => this.reconnect();
 
   constructor(url, options = {}) {

@@ -1,0 +1,66 @@
+"""The browser of this machine, and pages in it that notice what they should not do."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from playwright.async_api import Browser, BrowserContext, Page, Request, async_playwright
+
+CHROMIUM = shutil.which("chromium")
+ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@asynccontextmanager
+async def chromium() -> AsyncIterator[Browser]:
+    """Run the browser."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        try:
+            yield browser
+        finally:
+            await browser.close()
+
+
+class Tabs:
+    """Pages of one browser: what goes wrong in them is kept, and what they ask of others.
+
+    Attributes:
+        faults: uncaught errors, and what the console calls an error.
+        foreign: requests to anything but the server.
+    """
+
+    def __init__(self, browser: Browser, url: str) -> None:
+        self._browser = browser
+        self._url = url
+        self.faults: list[str] = []
+        self.foreign: list[str] = []
+
+    async def open(self, session_id: str = "s-1", **options: Any) -> Page:
+        """Open the chat page in a window of its own."""
+        context: BrowserContext = await self._browser.new_context(**options)
+        context.set_default_timeout(10_000)
+        page = await context.new_page()
+        page.on("pageerror", lambda error: self.faults.append(str(error)))
+        page.on("console", lambda said: self.faults.append(said.text) if said.type == "error" else None)
+        page.on("request", self._requested)
+        await page.goto(f"{self._url}#{session_id}" if session_id else self._url)
+        return page
+
+    def _requested(self, request: Request) -> None:
+        if not request.url.startswith((self._url, self._url.replace("http", "ws"))):
+            self.foreign.append(request.url)
+
+
+OpenTabs = Callable[[str], Any]

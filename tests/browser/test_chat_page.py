@@ -1,0 +1,243 @@
+"""The chat page as somebody uses it: click, watch, stop, reload, and lose the server for a while."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Page, expect
+
+from sessionstream import SQLiteStore
+from sessionstream.examples.chatdemo import chat_schemas
+from sessionstream.examples.chatdemo.v1.chat_pb2 import ChatMessageEntity
+
+from .chromium import Tabs
+from .serving import Served
+
+LONG = "Tell me something that takes its time. " * 40
+SLOW = 0.05
+
+LOST = "ERR_CONNECTION_REFUSED"
+"""What the browser itself logs when a server is not there."""
+
+
+async def send(page: Page, text: str) -> None:
+    await page.get_by_label("Message", exact=True).fill(text)
+    await page.get_by_role("button", name="Send").click()
+
+
+def answer(page: Page, number: int) -> Any:
+    return page.locator(f'[data-id="chat-msg-{number}"]')
+
+
+async def status(page: Page, number: int, word: str) -> None:
+    await expect(answer(page, number)).to_have_attribute("data-status", word, timeout=15_000)
+
+
+async def live(page: Page) -> None:
+    await expect(page.locator("#state")).to_have_attribute("data-state", "live", timeout=15_000)
+
+
+async def shown(page: Page) -> list[tuple[str, str, str, str]]:
+    """Id, role, status and text of every message on the page, in order."""
+    rows = await page.locator("#messages > li").evaluate_all(
+        "items => items.map((item) => [item.dataset.id, item.dataset.role, item.dataset.status,"
+        " item.querySelector('p').textContent])"
+    )
+    return [(row[0], row[1], row[2], row[3]) for row in rows]
+
+
+async def stored(path: Path, session_id: str = "s-1") -> list[tuple[str, str, str, str]]:
+    """The same of the store; nobody else has it open."""
+    async with SQLiteStore.open(path, chat_schemas()) as store:
+        snapshot = await store.snapshot(session_id)
+    found = []
+    for entity in snapshot.entities:
+        assert isinstance(entity.payload, ChatMessageEntity)
+        found.append((entity.id, entity.payload.role, entity.payload.status, entity.payload.text))
+    return found
+
+
+async def test_send_watch_reload_and_compare_with_the_store(server: Served, tabs: Tabs, tmp_path: Path) -> None:
+    page = await tabs.open()
+    await expect(page.get_by_role("heading", name="Ask something")).to_be_visible()
+    await send(page, "Explain ordinals")
+    await status(page, 1, "finished")
+    await expect(answer(page, 1)).to_contain_text("Answer: Explain ordinals")
+    await expect(page.locator("#announcer")).to_have_text("Answer: Explain ordinals")
+    await expect(page.get_by_role("heading", name="Ask something")).to_be_hidden()
+    await expect(page.get_by_label("Message", exact=True)).to_have_value("")
+    await send(page, "And <b>this</b>\n  on two lines \U0001f600")
+    await status(page, 2, "finished")
+    before = await shown(page)
+    await page.reload()
+    await status(page, 2, "finished")
+    assert await shown(page) == before
+    await server.end()
+    assert await stored(tmp_path / "chat.db") == before
+    assert tabs.faults == []
+
+
+async def test_the_answer_streams_and_can_be_stopped(server: Served, tabs: Tabs, tmp_path: Path) -> None:
+    await server.end()
+    await server.start(delay=SLOW)
+    page = await tabs.open()
+    await expect(page.get_by_role("button", name="Stop")).to_be_hidden()
+    await send(page, LONG)
+    await status(page, 1, "streaming")
+    lengths = [len(text) for text in [await answer(page, 1).locator("p").inner_text()]]
+    for _ in range(3):  # it grows
+        await page.wait_for_function(
+            "length => document.querySelector('[data-id=chat-msg-1] p').textContent.length > length", arg=lengths[-1]
+        )
+        lengths.append(len(await answer(page, 1).locator("p").inner_text()))
+    assert lengths == sorted(set(lengths))
+    await page.get_by_role("button", name="Stop").click()
+    await status(page, 1, "stopped")
+    await expect(answer(page, 1)).to_contain_text("Stopped")
+    await expect(page.get_by_role("button", name="Stop")).to_be_hidden()
+    before = await shown(page)
+    assert len(before[1][3]) < len(LONG)
+    await server.end()
+    assert await stored(tmp_path / "chat.db") == before
+    assert tabs.faults == []
+
+
+async def test_two_tabs_converge(server: Served, tabs: Tabs) -> None:
+    await server.end()
+    await server.start(delay=SLOW)
+    first = await tabs.open()
+    await send(first, LONG)
+    await status(first, 1, "streaming")
+    second = await tabs.open()  # in the middle of an answer
+    await status(second, 1, "streaming")
+    await send(second, "Something else")  # which ends what is running
+    for page in (first, second):
+        await status(page, 1, "stopped")
+        await status(page, 2, "finished")
+    assert await shown(first) == await shown(second)
+    assert tabs.faults == []
+
+
+async def test_a_killed_server_is_found_again_and_nothing_is_lost(
+    server: Served, tabs: Tabs, tmp_path: Path
+) -> None:
+    await server.end()
+    await server.start(delay=SLOW)
+    page = await tabs.open()
+    await send(page, "Before")
+    await status(page, 1, "finished")
+    await send(page, LONG)
+    await status(page, 2, "streaming")
+    await server.kill()
+    await expect(page.locator("#state")).to_have_attribute("data-state", "reconnecting")
+    await send(page, "Sent to nobody")
+    await expect(page.get_by_role("alert")).to_contain_text("Your message is still in the box")
+    await server.start()
+    await live(page)
+    await status(page, 2, "stopped")  # by the new process, which found it unfinished
+    await page.get_by_role("button", name="Send").click()
+    await status(page, 3, "finished")
+    await expect(page.get_by_role("alert")).to_be_hidden()
+    before = await shown(page)
+    assert [row[0] for row in before if row[1] == "user"] == ["chat-msg-1-user", "chat-msg-2-user", "chat-msg-3-user"]
+    await server.end()
+    assert await stored(tmp_path / "chat.db") == before
+    assert [fault for fault in tabs.faults if LOST not in fault] == []
+
+
+async def test_a_server_that_ends_stops_its_answers_and_says_when_it_is_back(server: Served, tabs: Tabs) -> None:
+    await server.end()
+    await server.start(delay=SLOW)
+    page = await tabs.open()
+    await send(page, LONG)
+    await status(page, 1, "streaming")
+    await server.end()
+    await status(page, 1, "stopped")
+    await expect(page.locator("#state")).to_contain_text("Back in")
+    await server.start()
+    await page.get_by_role("button", name="Retry").click(timeout=1_000)
+    await live(page)
+    await expect(page.get_by_role("button", name="Retry")).to_be_hidden()
+    assert [fault for fault in tabs.faults if LOST not in fault] == []
+
+
+async def test_each_chat_has_its_address(tabs: Tabs) -> None:
+    page = await tabs.open("")
+    await page.wait_for_url("**/#chat-*")
+    first = page.url
+    await send(page, "In the first")
+    await status(page, 1, "finished")
+    await page.get_by_role("button", name="New chat").click()
+    await expect(page.get_by_role("heading", name="Ask something")).to_be_visible()
+    assert page.url != first
+    assert await shown(page) == []
+    await page.get_by_role("button", name="Explain ordinals in one line").click()
+    await status(page, 1, "finished")
+    await expect(answer(page, 1)).to_contain_text("Answer: Explain ordinals in one line")
+    await page.go_back()
+    await expect(answer(page, 1)).to_contain_text("Answer: In the first")
+    assert page.url == first
+    assert tabs.faults == []
+
+
+async def test_the_keyboard_is_enough(server: Served, tabs: Tabs) -> None:
+    await server.end()
+    await server.start(delay=SLOW)
+    page = await tabs.open()
+    await live(page)
+    await expect(page.get_by_label("Message", exact=True)).to_be_focused()
+    await page.keyboard.type("One line")
+    await page.keyboard.press("Shift+Enter")
+    await page.keyboard.type(LONG[:200])
+    await page.keyboard.press("Enter")
+    await status(page, 1, "streaming")
+    await page.keyboard.press("Escape")
+    await status(page, 1, "stopped")
+    await expect(page.locator('[data-id="chat-msg-1-user"] p')).to_have_text(f"One line\n{LONG[:200]}")
+    await page.keyboard.press("Enter")  # nothing is sent
+    reached = set()
+    for _ in range(6):
+        await page.keyboard.press("Tab")
+        reached.add(await page.evaluate("document.activeElement.id || document.activeElement.className"))
+    assert {"skip", "new", "prompt", "send"} <= reached
+    assert len(await shown(page)) == 2
+    assert tabs.faults == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1440])
+async def test_it_fits_and_can_be_read(server: Served, tabs: Tabs, width: int, scheme: str) -> None:
+    page = await tabs.open(viewport={"width": width, "height": 640}, color_scheme=scheme)
+    await send(page, "x" * 300)
+    await status(page, 1, "finished")
+    fits = "() => document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+    assert await page.evaluate(fits)
+    await expect(page.get_by_role("button", name="Send")).to_be_in_viewport(ratio=1)
+    await expect(page.get_by_role("button", name="New chat")).to_be_in_viewport(ratio=1)
+    await expect(answer(page, 1)).to_be_in_viewport()
+    colours = "(of) => { const style = getComputedStyle(of); return [style.color, style.backgroundColor] }"
+    for selector in ("body", "#send", '[data-role="user"]'):
+        assert contrast(*await page.locator(selector).evaluate(colours), on=await background(page)) >= 4.5, selector
+    await server.kill()
+    await expect(page.get_by_role("button", name="Retry")).to_be_in_viewport(ratio=1)
+    assert await page.evaluate(fits)
+
+
+async def background(page: Page) -> str:
+    return str(await page.evaluate("getComputedStyle(document.body).backgroundColor"))
+
+
+def contrast(ink: str, paper: str, *, on: str) -> float:
+    """The contrast ratio of WCAG 2; a transparent paper lets through what it lies on."""
+    light, dark = sorted((luminance(ink), luminance(on if paper.startswith("rgba") else paper)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def luminance(colour: str) -> float:
+    red, green, blue = (
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
+        for part in (int(text) / 255 for text in colour.removeprefix("rgb(").removesuffix(")").split(","))
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
