@@ -11,7 +11,7 @@ STAMP := $(VENV)/.installed
 PROMPT ?= Explain ordinals
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test torture bench build lint format schema-vet boundary-check proto coverage clean bench-lint
+.PHONY: help demo serve test torture bench build lint format schema-vet boundary-check proto coverage clean bench-lint
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,7 +29,10 @@ $(STAMP): pyproject.toml
 unexport PROMPT
 demo: export SESSIONSTREAM_PROMPT = $(value PROMPT)
 demo: $(STAMP) ## lint a sample app, stream a chat, kill the process, carry on (PROMPT="…")
-	@$(BIN)/python -m sessionstream.examples.chatdemo demo --prompt "$$SESSIONSTREAM_PROMPT"
+	@$(BIN)/python -m sessionstream.examples.chatdemo demo --prompt="$$SESSIONSTREAM_PROMPT"
+
+serve: $(STAMP) ## a chat page on http://127.0.0.1:8092, with the store and the WebSocket server behind it
+	@$(BIN)/python -m sessionstream.examples.chatdemo serve
 
 test: $(STAMP) ## every test (a few minutes)
 	@$(BIN)/python -m pytest -n auto --dist worksteal

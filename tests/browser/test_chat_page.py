@@ -83,7 +83,7 @@ async def test_the_answer_streams_and_can_be_stopped(server: Served, tabs: Tabs,
     await server.end()
     await server.start(delay=SLOW)
     page = await tabs.open()
-    await expect(page.get_by_role("button", name="Stop")).to_be_hidden()
+    await expect(page.get_by_role("button", name="Stop", exact=True)).to_be_hidden()
     await send(page, LONG)
     await status(page, 1, "streaming")
     lengths = [len(text) for text in [await answer(page, 1).locator("p").inner_text()]]
@@ -93,10 +93,10 @@ async def test_the_answer_streams_and_can_be_stopped(server: Served, tabs: Tabs,
         )
         lengths.append(len(await answer(page, 1).locator("p").inner_text()))
     assert lengths == sorted(set(lengths))
-    await page.get_by_role("button", name="Stop").click()
+    await page.get_by_role("button", name="Stop", exact=True).click()
     await status(page, 1, "stopped")
     await expect(answer(page, 1)).to_contain_text("Stopped")
-    await expect(page.get_by_role("button", name="Stop")).to_be_hidden()
+    await expect(page.get_by_role("button", name="Stop", exact=True)).to_be_hidden()
     before = await shown(page)
     assert len(before[1][3]) < len(LONG)
     await server.end()
@@ -120,9 +120,7 @@ async def test_two_tabs_converge(server: Served, tabs: Tabs) -> None:
     assert tabs.faults == []
 
 
-async def test_a_killed_server_is_found_again_and_nothing_is_lost(
-    server: Served, tabs: Tabs, tmp_path: Path
-) -> None:
+async def test_a_killed_server_is_found_again_and_nothing_is_lost(server: Served, tabs: Tabs, tmp_path: Path) -> None:
     await server.end()
     await server.start(delay=SLOW)
     page = await tabs.open()

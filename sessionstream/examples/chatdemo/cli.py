@@ -119,7 +119,9 @@ def _parser() -> argparse.ArgumentParser:
     serve_command.add_argument(
         "--addr", type=_address, default=address.DEFAULT, metavar="HOST:PORT", help="default: %(default)s"
     )
-    serve_command.add_argument("--store", metavar="FILE", help="the SQLite file; default: one that is deleted at the end")
+    serve_command.add_argument(
+        "--store", metavar="FILE", help="the SQLite file; default: one that is deleted at the end"
+    )
     serve_command.add_argument("--delay", type=_delay, default=0.12, help="default: %(default)s")
     return parser
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
@@ -10,12 +11,14 @@ from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route, WebSocketRoute
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sessionstream.examples.chatdemo.app import Chat
 from sessionstream.examples.chatdemo.serve.commands import Commands
 from sessionstream.examples.chatdemo.serve.pages import page
 from sessionstream.transport.ws import WebSocketServer
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 def web_app(chat: Chat, server: WebSocketServer, hosts: Collection[str] | None = None) -> Starlette:

@@ -40,7 +40,7 @@ class Refused(Exception):
 
 
 class Commands:
-    """The endpoint ``POST /commands/{name}``: 202 when the hub took the command; its effects are told to who watches."""
+    """The endpoint ``POST /commands/{name}``: 202 when the hub took the command; who watches hears what comes of it."""
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub

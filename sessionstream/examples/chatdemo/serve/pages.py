@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib import resources
 from types import MappingProxyType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
 
 _PAGE: Final = resources.files("sessionstream.examples.chatdemo.serve") / "static"
 _CLIENT: Final = resources.files("sessionstream.transport.ws") / "static"

@@ -46,6 +46,8 @@ export class Protocol {
   #link = "none"; // opening; open: hello was not heard; ready
   #end = null; // once closed: what later subscriptions end with
   #plain = false; // this server is of before there were deltas
+  #deltas = 0; // how often it was asked for one, on this connection
+  #refused = 0; // how many of those it has refused
   #attempts = 0; // in a row that led to no snapshot
   #retryAt = Infinity;
   #repeatAt = Infinity;
@@ -262,6 +264,8 @@ export class Protocol {
   /** The server knows no deltas, so do without them; if that is how it was asked, there is nothing left to try. */
   #misunderstood(error) {
     const asked = [...this.#subscriptions.values()].filter((subscription) => subscription.state === "asked");
+    this.#refused += 1;
+    if (this.#plain && this.#refused <= this.#deltas) return; // asked before the first was refused, and again since
     if (!asked.length) this.#report(error);
     else if (this.#plain) for (const { sessionId } of asked) this.#finish(sessionId, error);
     else {
@@ -282,6 +286,7 @@ export class Protocol {
     if (!this.#plain) {
       if (held?.epoch && held.ordinal) request.sinceSnapshotOrdinal = String(held.ordinal);
       request.delta = true;
+      this.#deltas += 1;
       if (held?.epoch) request.epoch = String(held.epoch);
     }
     subscription.state = "asked";
@@ -336,6 +341,7 @@ export class Protocol {
   #disconnected() {
     this.#link = "none";
     this.#plain = false;
+    this.#deltas = this.#refused = 0;
     this.#pinged = null;
     this.#heardAt = this.#repeatAt = Infinity;
     this.#leaving.clear();

@@ -23,7 +23,7 @@ function replaceAll({ entities }) {
 
 function apply({ name, payload }) {
   show(payload.messageId, payload);
-  if (name === "ChatMessageFinished") announce(`Answer: ${payload.text ?? ""}`);
+  if (name === "ChatMessageFinished") announce(payload.text ?? "");
   if (name === "ChatMessageStopped") announce("The answer was stopped.");
   settle();
 }
