@@ -64,6 +64,12 @@ class SessionstreamError(Exception):
         return _revive, (type(self), self.args), self.__dict__
 
 
+def _first(name: object, register: str) -> str:
+    """Return the way out for a name that is not known: to register it, if it could be."""
+    usable = isinstance(name, str) and name and not name.isspace()
+    return register if usable else "give the name of one that is, a non-empty string"
+
+
 class SchemaError(SessionstreamError):
     """A registration, a name or a payload does not fit the schema registry.
 
@@ -113,7 +119,7 @@ class UnknownSchemaError(SchemaError):
                 f"register it again with {method}({name!r}, …)"
             )
         else:
-            message = f"{family} {name!r} is not registered: call {method}({name!r}, …) first"
+            message = f"{family} {name!r} is not registered: {_first(name, f'call {method}({name!r}, …) first')}"
         super().__init__(message, family=family, name=name)
         self.payload_type = payload_type
         self.clash = clash
@@ -220,7 +226,7 @@ class UnknownCommandError(CommandError):
 
     def __init__(self, name: str) -> None:
         super().__init__(
-            f"command {name!r} has no handler: call hub.register_command({name!r}, handler) first",
+            f"command {name!r} has no handler: {_first(name, f'call hub.register_command({name!r}, handler) first')}",
             name=name,
         )
 

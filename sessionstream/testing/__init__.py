@@ -52,7 +52,13 @@ A store of your own under test, complete. It wraps another and keeps a log of wh
 A durable store sets ``durable = True`` in both classes and has a ``reopen`` beside ``open``.
 """
 
-import pytest
+try:
+    import hypothesis as _hypothesis  # noqa: F401 - looked for here, so that whoever lacks it is told what to install
+    import pytest
+except ImportError as error:
+    raise ImportError(
+        f"the testing kit needs Hypothesis and pytest ({error}): pip install 'sessionstream[testing]'", name=error.name
+    ) from error
 
 # Before they are imported, so that a failing assertion in them shows its values.
 pytest.register_assert_rewrite(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import pickle
 import re
+from typing import Any
 
 import pytest
 
@@ -234,3 +235,11 @@ def test_errors_carry_what_they_say(error: SessionstreamError, attributes: dict[
 
 def test_a_cause_without_words_does_not_hide_the_failure() -> None:
     assert "WordlessError" in str(ProjectionError(EVENT, "UI projection app.tell", WordlessError()))
+
+
+@pytest.mark.parametrize("name", ["", " ", None, 3])
+def test_nobody_is_told_to_register_what_is_no_name(name: Any) -> None:
+    for error in (UnknownCommandError(name), UnknownSchemaError("event", name)):
+        assert "a non-empty string" in str(error)
+        assert "register_" not in str(error)
+    assert "call register_event('Moved', …) first" in str(UnknownSchemaError("event", "Moved"))

@@ -57,6 +57,8 @@ class Peer:
             case "websocket.close":
                 await self._reads.wait()
                 self.close = message
+                if not self._accepted.is_set():
+                    self.status = 403  # as ASGI has it
                 self._heard.put_nowait({})
             case "websocket.http.response.start":
                 self.status = message["status"]

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any
 
 import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
 
 from sessionstream.transport.ws import Limits, WebSocketServer
 
 from .asgi import ManualClock, Peer, peers
+from .running import served
 from .source import Source, Watched
 
 
@@ -126,10 +130,21 @@ def refusing(scope: dict[str, Any]) -> object:
 @pytest.mark.parametrize("hook", [lambda scope: None, refusing])
 @pytest.mark.parametrize("extensions", [{"websocket.http.response": {}}, None])
 async def test_a_refused_handshake_is_a_403(hook: Any, extensions: Any) -> None:
-    """With the extension by a response; without it by a close, which a server turns into its own 403."""
+    """By a close, which every server turns into its own 403."""
     peer = Peer(WebSocketServer(Source(), authenticate=hook), extensions=extensions)
-    assert await peer.ended() == (403 if extensions else 1008)
+    assert await peer.ended() == 403
+    assert (peer.close or {}).get("type") == "websocket.close"
     assert not peer.texts
+
+
+async def test_a_real_server_logs_no_error_when_a_handshake_is_refused(caplog: pytest.LogCaptureFixture) -> None:
+    async with served(WebSocketServer(Source(), authenticate=lambda scope: None)) as url:
+        logging.getLogger("uvicorn").addHandler(caplog.handler)  # which passes nothing on
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(f"{url}/ws")
+        logging.getLogger("uvicorn").removeHandler(caplog.handler)
+    assert refused.value.response.status_code == 403
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 async def test_authenticate_that_hangs_is_refused() -> None:

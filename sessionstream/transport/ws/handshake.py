@@ -109,11 +109,12 @@ async def answer(result: object) -> object:
 
 
 async def refuse(scope: Scope, send: Callable[[Any], Awaitable[None]], refused: Refused, retry_after: float) -> None:
-    """Refuse a handshake: with a status where the server can say one, else with its 403."""
-    if "websocket.http.response" not in (scope.get("extensions") or {}):
+    """Refuse a handshake: with the server's own 403, or with another status where the server can say one."""
+    # Every server knows how to refuse by closing; some log an error when a response of ours is all they get.
+    if refused.status == 403 or "websocket.http.response" not in (scope.get("extensions") or {}):
         await send({"type": "websocket.close", "code": 1008, "reason": ""})
         return
-    body = b"" if refused.status == 403 else b"try again later"
+    body = b"try again later"
     headers = [(b"content-type", b"text/plain"), (b"content-length", str(len(body)).encode())]
     if refused.status == 503:
         headers.append((b"retry-after", str(ceil(retry_after)).encode()))
