@@ -14,7 +14,7 @@ from typing import Any, ClassVar, cast
 from sessionstream_lint import callers, calling, containers, hints, members, narrow, records
 from sessionstream_lint import scopes as sc
 from sessionstream_lint import syntax as s
-from sessionstream_lint.flow import Reached, reaching
+from sessionstream_lint.flow import Reached, passed_by_all, reaching
 from sessionstream_lint.frames import Frame, argument_for, arguments_for, frame_of, parameters
 from sessionstream_lint.resolve import OFFERED, Project, absolute, canonical
 from sessionstream_lint.scopes import Module, Scope, Site
@@ -167,7 +167,10 @@ class Evaluator:
         held: list[Values] = []
         put: list[Values] = []
         for reached in found:
-            values = narrow.apply(self, self._reached(key, reached, site), key, reached.guards, site)
+            values = self._reached(key, reached, site)
+            # Of an unknown value a test in one arm says nothing past the join: what else it may be nobody knows.
+            guards = reached.guards if known(values) else passed_by_all(reached, found)
+            values = narrow.apply(self, values, key, guards, site)
             is_put = reached.binding is not None and isinstance(reached.binding.source, sc.Stored)
             (put if is_put else held).append(values)
         return containers.filled(union(*held), union(*put))

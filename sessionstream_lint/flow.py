@@ -47,6 +47,12 @@ def reaching(key: Key, site: Site) -> list[Reached]:
     return list(dict.fromkeys(_Search(key).run(site)))
 
 
+def passed_by_all(reached: Reached, found: list[Reached]) -> Guards:
+    """Return the tests that a binding passes whichever way control comes from it: past a join, none of one arm."""
+    ways = [one.guards for one in found if one.binding is reached.binding]
+    return tuple(guard for guard in reached.guards if all(guard in guards for guards in ways))
+
+
 class _Search:
     def __init__(self, key: Key) -> None:
         self.key = key
