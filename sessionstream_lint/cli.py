@@ -160,7 +160,3 @@ class Command:
     def _complain(self, path: str, error: OSError) -> None:
         self.failed = True
         print(f"sessionstream-lint: cannot read {path}: {error.strerror}", file=sys.stderr)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

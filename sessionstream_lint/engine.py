@@ -139,10 +139,10 @@ def _place(module: Module, found: list[Finding], twin: Module, source: str) -> l
 
 def _pair(call: CallSite, other: CallSite, wanted: set[int], places: dict[int, Node]) -> bool:
     """Walk the arguments of two calls side by side."""
-    stack = list(zip(call.shape.args, other.shape.args, strict=False))
-    pairs: list[tuple[Node, Node]] = [(one.value, two.value) for one, two in stack]
     if len(call.shape.args) != len(other.shape.args):
         return False
+    arguments = zip(call.shape.args, other.shape.args, strict=True)
+    pairs: list[tuple[Node, Node]] = [(one.value, two.value) for one, two in arguments]
     while pairs:
         one, two = pairs.pop()
         if id(one) in wanted:
@@ -151,7 +151,7 @@ def _pair(call: CallSite, other: CallSite, wanted: set[int], places: dict[int, N
         if type(shape) is not type(shape_two):
             return False
         if isinstance(shape, s.Items | s.Pairs):
-            pairs.extend(zip(shape.parts(), shape_two.parts(), strict=True))
+            pairs.extend(zip(shape.parts(), shape_two.parts(), strict=False))
     return True
 
 

@@ -82,7 +82,8 @@ def _what(ev: Evaluator, payload: Written) -> str | None:
 
 
 def _literal(value: object) -> str:
-    return "None" if value is None else f"a {type(value).__name__}"
+    kind = type(value).__name__
+    return "None" if value is None else f"{'an' if kind == 'int' else 'a'} {kind}"
 
 
 def _described(ev: Evaluator, value: Value, until: Node | None) -> str | None:

@@ -7,6 +7,7 @@ import json
 import os
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -279,3 +280,38 @@ def test_explain(capsys: pytest.CaptureFixture[str]) -> None:
     assert "SST777" in (said := capsys.readouterr()).err
     assert ", ".join(sorted(SUMMARIES)) in said.err
     assert said.out == ""
+
+
+def test_a_suppression_in_a_file_that_does_not_compile(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its statements have no ends, so each comment stands for its line."""
+    broken = tree / "broken.py"
+    broken.write_text(HEAD + "x.register_event('A', (\n")
+    assert main([str(broken)]) == 1
+    assert ":3:1: SST900" in capsys.readouterr().out
+    broken.write_text(HEAD + "x.register_event('A', (  # noqa: SST900\n")
+    assert main([str(broken)]) == 0
+
+
+class Absent:
+    """An import system that has no libcst, or fails when it is asked for it."""
+
+    def find_spec(self, name: str, *_: object) -> None:
+        if name == "libcst":
+            raise ImportError("blocked")
+
+
+def test_libcst_missing_is_a_usage_error(
+    tree: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "libcst", None)
+    assert main(["pkg"]) == 2
+    monkeypatch.delitem(sys.modules, "libcst")
+    monkeypatch.setattr(sys, "meta_path", [Absent(), *sys.meta_path])
+    assert main(["pkg"]) == 2
+    assert capsys.readouterr().err.count("pip install 'sessionstream[lint]'") == 2
+
+
+def test_standard_input_may_be_excluded(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(BAD.encode())))
+    (tree / "pyproject.toml").write_text("[tool.sessionstream-lint]\nexclude = ['old']\n")
+    assert main(["-", "--stdin-filename", "old/bad.py"]) == 0

@@ -8,9 +8,11 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from flake8.main.cli import main as flake8_main  # type: ignore[import-untyped]
 
 from sessionstream_lint.cli import main
 from sessionstream_lint.options import Options
+from sessionstream_lint.plugin import Plugin
 from sessionstream_lint.rules import SUMMARIES
 
 FILES = {
@@ -328,3 +330,36 @@ def test_exclusions_of_the_configuration_are_relative_to_it(
     monkeypatch.chdir(project / "app")
     assert main(["."]) == 0
     assert main(["plain.py"]) == 0
+
+
+@pytest.mark.parametrize(
+    "content", [b"[sessionstream-lint", b"[sessionstream-lint]\nselect = \xff\n", b"sessionstream-lint\n"]
+)
+def test_a_configuration_that_cannot_be_read_is_said(
+    project: Path, content: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "setup.cfg").write_bytes(content)
+    assert main(["app"]) == 2
+    assert f"cannot read {project / 'setup.cfg'}: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("select", "expected"),
+    [("SST", ["SST001", "SST002", "SST002", "SST004"]), ("E", []), ("SST001", ["SST001"]), ("SST9", [])],
+)
+def test_flake8_in_this_process(
+    project: Path, select: str, expected: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Plugin, "options", Plugin.options)
+    status = flake8_main(["--isolated", "-j1", f"--select={select}", "app/plain.py"])
+    found = [place.rpartition(" ")[2] for place in places(capsys.readouterr().out)]
+    assert (status, sorted(found)) == (int(bool(expected)), expected)
+
+
+def test_a_root_that_is_none_ends_flake8(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Plugin, "options", Plugin.options)
+    with pytest.raises(SystemExit):
+        flake8_main(["--isolated", "-j1", "--sst-src-roots=missing", "app"])
+    assert f"sst-src-roots: {project / 'missing'} is not a directory" in capsys.readouterr().err
