@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from sessionstream_lint import gate, neighbours, reading, syntax_ast
 from sessionstream_lint import syntax as s
@@ -61,19 +63,19 @@ def check(
 def _check(source: str, path: str, tree: ast.Module | None, options: Options, reader: str) -> list[Diagnostic]:
     project, file = Project.around(path, tuple(str(root) for root in options.src_roots))
     rules = [rule for rule in RULES if options.wants(rule.CODE)]
-    mentions = gate.mentions(source)
+    registers = gate.registers(source)
     # What ast refuses libcst must not even see: deep enough, it takes the interpreter with it.
     try:
         tree = tree or syntax_ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        if mentions:
+        if registers:
             raise
         return []  # it registers nothing, and what it imports nobody can say
     around = neighbours.find(project, file, source, tree)
-    if not mentions and not around:
+    if not registers and not around:
         return []
     extra: list[Diagnostic] = []
-    ground = _Ground(file, project, around, rules, mentions)
+    ground = _Ground(file, project, around, rules, partial(file.module, source, tree))
     if reader == "libcst":
         try:
             placed = _with_libcst(source, tree, ground)
@@ -95,11 +97,11 @@ class _Ground:
     project: Project
     around: tuple[Module, ...]
     rules: list[Rule]
-    mentions: int
+    empty: Callable[[], Module]
 
     def findings(self, tree: Node) -> tuple[Module, list[Finding]]:
         """Return the collected file, and what the rules find in it."""
-        module = collect(tree, self.file.module(self.mentions))
+        module = collect(tree, self.empty())
         registrations = Registrations(Evaluator(module, self.project, self.around))
         found = {(rule.CODE, id(one.node)): one for rule in self.rules for one in rule.check(registrations)}
         return module, list(found.values())
@@ -116,7 +118,7 @@ def _with_libcst(source: str, tree: ast.Module, ground: _Ground) -> list[Diagnos
         raise
     except Exception:  # noqa: BLE001 - libcst raises many things on source that compiles: ast decides
         return None
-    return _place(module, found, collect(tree, ground.file.module(0)), source) if found else []
+    return _place(module, found, collect(tree, ground.empty()), source) if found else []
 
 
 # Places --------------------------------------------------------------------------------------------------

@@ -6,12 +6,14 @@ under the configured source roots. Anything found elsewhere, or nowhere, is outs
 
 from __future__ import annotations
 
+import ast
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from sessionstream_lint import gate, syntax_ast
+from sessionstream_lint import syntax_ast
 from sessionstream_lint.collect import collect
+from sessionstream_lint.mentions import counted
 from sessionstream_lint.scopes import Module
 
 # What the rules know by name is never looked up: a project may well be the one that defines it.
@@ -51,9 +53,9 @@ class Source:
     name: str
     package: str
 
-    def module(self, mentions: int) -> Module:
-        """Return the module, still empty, that mentions registrations that often."""
-        return Module(self.name, self.package, str(self.path), mentions)
+    def module(self, source: str | bytes, tree: ast.Module) -> Module:
+        """Return the module of this source, still empty."""
+        return Module(self.name, self.package, str(self.path), counted(source, tree))
 
     def read(self) -> bytes | None:
         """Return its content; None when it is too large, or cannot be read."""
@@ -126,4 +128,4 @@ def _load(source: Source) -> Module | None:
     tree = None if content is None else syntax_ast.parsed(content)
     if content is None or tree is None:
         return None
-    return collect(tree, source.module(gate.mentions(content)))
+    return collect(tree, source.module(content, tree))

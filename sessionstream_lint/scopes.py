@@ -8,7 +8,7 @@ block: the question "what may this name be here?" is answered by walking the eve
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -409,7 +409,7 @@ class CallSite:
 class Module:
     """One collected file; ``package`` is the package that its relative imports start from.
 
-    ``mentions`` is how often its text mentions a registration.
+    ``mentions_beyond`` says whether its code mentions registrations more often than so many times.
     ``sources`` are the names that were given the value of an expression, or a part of it, and functions with
     what they return, ``renamed`` are names of other modules and what they are called here. ``taking`` are calls that
     take out of a container what they return, and the points before them. ``calls_by_name`` and ``aliases`` are made
@@ -419,7 +419,7 @@ class Module:
     name: str
     package: str
     path: str
-    mentions: int = 0
+    mentions_beyond: Callable[[int], bool] = lambda times: False
     calls: list[CallSite] = field(default_factory=list)
     calls_by_name: dict[str, list[CallSite]] | None = None
     taking: dict[int, Site] = field(default_factory=dict)

@@ -96,7 +96,7 @@ class Search:
         """The calls that name a method; when one is named in another way too, the other calls after them."""
         module = self.ev.module
         direct = [site for site in module.calls if calling.last_name(site.shape.func) in METHODS]
-        if len(direct) < module.mentions:
+        if module.mentions_beyond(len(direct)):
             return direct + [site for site in module.calls if calling.last_name(site.shape.func) not in METHODS]
         if not self.ev.neighbours:
             return direct
