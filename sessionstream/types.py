@@ -117,12 +117,13 @@ class Session:
 
 E = TypeVar("E", bound=TimelineEntity)
 
-_snapshot_order = attrgetter("created_ordinal", "last_event_ordinal", "kind", "id")
+snapshot_order = attrgetter("created_ordinal", "last_event_ordinal", "kind", "id")
+"""The key that puts entities into the order in which every snapshot and every ``view.list`` shows them."""
 
 
 def in_snapshot_order(entities: Iterable[E]) -> list[E]:
     """Sort entities the way every snapshot and every ``view.list`` shows them."""
-    return sorted(entities, key=_snapshot_order)
+    return sorted(entities, key=snapshot_order)
 
 
 def check_id(what: str, value: object) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 from sessionstream_lint import gate, neighbours, reading, syntax_ast
 from sessionstream_lint import syntax as s
 from sessionstream_lint.collect import collect
 from sessionstream_lint.evaluate import Evaluator
+from sessionstream_lint.mentions import counted
 from sessionstream_lint.options import Options
 from sessionstream_lint.reading import split_lines
 from sessionstream_lint.registrations import Registrations
@@ -75,7 +75,7 @@ def _check(source: str, path: str, tree: ast.Module | None, options: Options, re
     if not registers and not around:
         return []
     extra: list[Diagnostic] = []
-    ground = _Ground(file, project, around, rules, partial(file.module, source, tree))
+    ground = _Ground(file, project, around, rules, counted(source, tree))
     if reader == "libcst":
         try:
             placed = _with_libcst(source, tree, ground)
@@ -97,11 +97,11 @@ class _Ground:
     project: Project
     around: tuple[Module, ...]
     rules: list[Rule]
-    empty: Callable[[], Module]
+    mentions_beyond: Callable[[int], bool]
 
     def findings(self, tree: Node) -> tuple[Module, list[Finding]]:
         """Return the collected file, and what the rules find in it."""
-        module = collect(tree, self.empty())
+        module = collect(tree, self.file.module(self.mentions_beyond))
         registrations = Registrations(Evaluator(module, self.project, self.around))
         found = {(rule.CODE, id(one.node)): one for rule in self.rules for one in rule.check(registrations)}
         return module, list(found.values())
@@ -118,7 +118,7 @@ def _with_libcst(source: str, tree: ast.Module, ground: _Ground) -> list[Diagnos
         raise
     except Exception:  # noqa: BLE001 - libcst raises many things on source that compiles: ast decides
         return None
-    return _place(module, found, collect(tree, ground.empty()), source) if found else []
+    return _place(module, found, collect(tree, ground.file.module(ground.mentions_beyond)), source) if found else []
 
 
 # Places --------------------------------------------------------------------------------------------------

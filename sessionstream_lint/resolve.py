@@ -6,7 +6,7 @@ under the configured source roots. Anything found elsewhere, or nowhere, is outs
 
 from __future__ import annotations
 
-import ast
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -53,9 +53,9 @@ class Source:
     name: str
     package: str
 
-    def module(self, source: str | bytes, tree: ast.Module) -> Module:
-        """Return the module of this source, still empty."""
-        return Module(self.name, self.package, str(self.path), counted(source, tree))
+    def module(self, mentions_beyond: Callable[[int], bool]) -> Module:
+        """Return the module, still empty; see Module for the argument."""
+        return Module(self.name, self.package, str(self.path), mentions_beyond)
 
     def read(self) -> bytes | None:
         """Return its content; None when it is too large, or cannot be read."""
@@ -128,4 +128,4 @@ def _load(source: Source) -> Module | None:
     tree = None if content is None else syntax_ast.parsed(content)
     if content is None or tree is None:
         return None
-    return collect(tree, source.module(content, tree))
+    return collect(tree, source.module(counted(content, tree)))

@@ -10,7 +10,7 @@ import sqlite3
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -27,19 +27,18 @@ from sessionstream.hydration.rules import (
 from sessionstream.hydration.sqlite import reads, schema, versions
 from sessionstream.hydration.sqlite.files import Database
 from sessionstream.hydration.sqlite.reads import Reading
-from sessionstream.hydration.sqlite.rows import bounded
+from sessionstream.hydration.sqlite.rows import bounded, moment
 from sessionstream.hydration.sqlite.types import ReadTypes
 from sessionstream.hydration.sqlite.writes import stored
 from sessionstream.observe import ErrorRecord
 from sessionstream.schema import SchemaRegistry
 from sessionstream.store import Cursors
+from sessionstream.types import snapshot_order
 
 T = TypeVar("T")
 
 _TIMED: Final = 2
 """The first schema version that knows when an event was logged."""
-
-_START: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +163,7 @@ class SQLiteFile:
                 self._db, session.timeline, ordinal
             )
         ]
-        entities.sort(key=lambda entity: (entity.created_ordinal, entity.last_event_ordinal, entity.kind, entity.id))
-        return StoredSnapshot(ordinal, session.cursors.epoch, tuple(entities))
+        return StoredSnapshot(ordinal, session.cursors.epoch, tuple(sorted(entities, key=snapshot_order)))
 
     def events(self, session_id: str, *, after: int = 0, limit: int | None = None) -> list[StoredEvent]:
         """Return logged events above ``after`` that were not pruned, in order, at most ``limit``."""
@@ -182,7 +180,7 @@ class SQLiteFile:
                 ordinal,
                 event_id,
                 name,
-                None if recorded is None else _START + timedelta(microseconds=recorded),
+                None if recorded is None else moment(recorded),
                 self._payload(number, data),
             )
             for ordinal, event_id, name, recorded, number, data in rows

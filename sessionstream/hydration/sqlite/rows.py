@@ -69,6 +69,11 @@ def microseconds(moment: datetime) -> int:
     return (moment - _START) // timedelta(microseconds=1)
 
 
+def moment(recorded_at: int) -> datetime:
+    """Return a moment that the file keeps, in UTC."""
+    return _START + timedelta(microseconds=recorded_at)
+
+
 def encode(payload: Message) -> bytes:
     """Encode a payload; equal messages give equal bytes."""
     return payload.SerializePartialToString(deterministic=True)
@@ -133,5 +138,5 @@ def error_record(row: tuple[Any, ...]) -> ErrorRecord:
         error,
         raw_message,
         json.loads(metadata),
-        _START + timedelta(microseconds=recorded_at),
+        moment(recorded_at),
     )

@@ -109,7 +109,7 @@ def commit(writing: Writing, step: Commit, event: EventRow | None, entities: Seq
         session = _start(writing, step.session_id)
     if event is not None:
         _log(writing, session.sid, step.session_id, event)
-    _move(writing, session.timeline, step.timeline_cursor, entities)
+    extend_timeline(writing, session.timeline, entities)
     writing.db.execute(
         "UPDATE sessions SET event_cursor = ?, timeline_cursor = ? WHERE sid = ?",
         (step.event_cursor, step.timeline_cursor, session.sid),
@@ -137,24 +137,18 @@ def _type(writing: Writing, message: type[Message] | None) -> int | None:
     return None if message is None else writing.types.number(writing.db, message)
 
 
-def _move(writing: Writing, timeline: int, ordinal: int, entities: Sequence[EntityRow]) -> None:
-    for row in entities:
-        depth = _supersede(writing.db, timeline, ordinal, row)
-        _write_present(writing, timeline, row, depth)
-
-
-def _supersede(db: sqlite3.Connection, timeline: int, ordinal: int, row: EntityRow) -> int:
+def _supersede(db: sqlite3.Connection, timeline: int, row: EntityRow) -> int:
     """Keep the present state of an entity, if it has one, as superseded by ``row``; return the row's depth."""
     key = (timeline, row.kind, row.id)
     if row.payload is None or len(row.payload) < MIN_SIZE:  # then there is no delta, and SQLite needs no help
-        db.execute(_SUPERSEDE, (ordinal, *key))
+        db.execute(_SUPERSEDE, (row.changed, *key))
         return 0
     found = db.execute(_SUPERSEDED, key).fetchone()
     if found is None:
         return 0
     created, changed, tombstone, number, payload, depth = found
     past = kept(payload, row.payload, depth)
-    db.execute(_PAST, (*key, created, changed, ordinal, tombstone, number, past.encoding, past.data))
+    db.execute(_PAST, (*key, created, changed, row.changed, tombstone, number, past.encoding, past.data))
     return past.depth
 
 
@@ -184,9 +178,9 @@ def write_history(writing: Writing, timeline: int, rows: Sequence[HistoryRow]) -
 
 
 def extend_timeline(writing: Writing, timeline: int, rows: Sequence[EntityRow]) -> None:
-    """Write later states of a timeline that was begun, in the order in which entities came to be in them."""
+    """Write later states of a timeline, in the order in which entities came to be in them."""
     for row in rows:
-        depth = _supersede(writing.db, timeline, row.changed, row)
+        depth = _supersede(writing.db, timeline, row)
         _write_present(writing, timeline, row, depth)
 
 
