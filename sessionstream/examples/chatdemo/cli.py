@@ -20,9 +20,10 @@ from sessionstream.examples.chatdemo.demo.console import Console
 from sessionstream.examples.chatdemo.demo.records import snapshot_of
 from sessionstream.examples.chatdemo.demo.text import printable
 from sessionstream.examples.chatdemo.schemas import chat_schemas
-from sessionstream.examples.chatdemo.serve import address
 from sessionstream.examples.chatdemo.v1.chat_pb2 import ChatMessageUpdate
+from sessionstream.serving import address
 
+ADDRESS = "127.0.0.1:8092"
 WEB = ("starlette", "uvicorn", "websockets")
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -117,7 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     chat_command.add_argument("prompt", type=_prompt, metavar="PROMPT")
     serve_command = commands.add_parser("serve", help="the chat as a page in the browser")
     serve_command.add_argument(
-        "--addr", type=_address, default=address.DEFAULT, metavar="HOST:PORT", help="default: %(default)s"
+        "--addr", type=_address, default=ADDRESS, metavar="HOST:PORT", help="default: %(default)s"
     )
     serve_command.add_argument(
         "--store", metavar="FILE", help="the SQLite file; default: one that is deleted at the end"

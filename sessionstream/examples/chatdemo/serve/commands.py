@@ -23,7 +23,7 @@ from sessionstream import (
     UnknownSchemaError,
 )
 from sessionstream.examples.chatdemo.engine import EmptyPromptError
-from sessionstream.examples.chatdemo.serve.pages import HEADERS
+from sessionstream.serving.files import HEADERS
 
 MAX_BYTES: Final = 65_536
 """The longest request."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-DEFAULT = "127.0.0.1:8092"
 _LOCAL = "localhost"
 
 
@@ -20,7 +19,7 @@ class Address:
 
     @classmethod
     def parse(cls, text: str) -> Address:
-        """Read ``HOST:PORT``; ``:8092`` means this machine alone.
+        """Read ``HOST:PORT``; ``:8092`` means port 8092 of this machine alone.
 
         Raises:
             ValueError: it is none.
@@ -30,7 +29,7 @@ class Address:
         """
         parts = urlsplit(f"//{text}")
         if parts.path or parts.query or parts.fragment or parts.username is not None or parts.port is None:
-            raise ValueError(f"{text!r} is no address: write HOST:PORT, as {DEFAULT}")
+            raise ValueError(f"{text!r} is no address: write HOST:PORT, as 127.0.0.1:8092")
         return cls(parts.hostname or "127.0.0.1", parts.port)
 
     @property

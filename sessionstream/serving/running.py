@@ -1,0 +1,69 @@
+"""A server that starts and ends well: uvicorn around the application, and a farewell before it goes."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from collections.abc import Awaitable, Callable
+from types import FrameType
+from typing import TYPE_CHECKING, Final
+
+import uvicorn
+
+from sessionstream.errors import TransportError
+from sessionstream.serving.address import Address
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+RETURN_AFTER: Final = 1.0
+"""Seconds after which clients are told to come back."""
+
+PATIENCE: Final = 5
+"""Seconds that a request under way may still take when the server is told to end."""
+
+
+def listen(address: Address) -> socket.socket:
+    """Return a socket that listens there.
+
+    Raises:
+        TransportError: that cannot be, with the system's reason.
+    """
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    try:
+        return socket.create_server((address.host, address.port), family=family)
+    except OSError as error:
+        raise TransportError(f"cannot listen on {address.url(address.port)}: {error.strerror}") from error
+
+
+async def run(
+    app: ASGIApp, listening: socket.socket, *, frame_bytes: int, farewell: Callable[[], Awaitable[None]]
+) -> None:
+    """Serve until SIGINT or SIGTERM; a second SIGINT does not wait for anybody.
+
+    Args:
+        app: the application.
+        listening: the socket; it is closed at the end.
+        frame_bytes: the longest WebSocket frame that is read.
+        farewell: awaited before connections are closed.
+    """
+    config = uvicorn.Config(
+        app, log_config=None, lifespan="off", ws_max_size=frame_bytes, timeout_graceful_shutdown=PATIENCE
+    )
+    await _Server(config, farewell).serve(sockets=[listening])
+
+
+class _Server(uvicorn.Server):
+    """A uvicorn that says farewell before it closes connections, and for which a signal is an end like any other."""
+
+    def __init__(self, config: uvicorn.Config, farewell: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(config)
+        self._farewell = farewell
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._farewell()
+        await super().shutdown(sockets)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True

@@ -1,0 +1,1 @@
+"""Generated: the messages of the lab's notebook."""
