@@ -138,7 +138,7 @@ def entered(ev: Evaluator, values: Values) -> Values:
 def unpack(ev: Evaluator, values: Values, index: int, *, starred: bool) -> Values:
     """Return item ``index`` of these, or the list of what is left from there."""
     groups: list[Values] = []
-    for one in values:
+    for one in values if starred else _reached(values, [index]):
         value = records.as_tuple(ev, one) or one
         if isinstance(value, Sequence) and value.kind != "set":
             if starred:
@@ -160,7 +160,16 @@ def subscript(ev: Evaluator, values: Values, shape: s.Subscript, node: s.Node, s
         if isinstance(inner, s.Slice):
             return tuple(_sliced(ev, value, inner, site) for value in values)
         index = ev.evaluate(shape.index[0], site)
-    return union(*(item(ev, value, index, node, site) for value in values))
+    places = [key.value if isinstance(key, Literal) else None for key in index]
+    return union(*(item(ev, value, index, node, site) for value in _reached(values, places)))
+
+
+def _reached(values: Values, places: list[object]) -> Values:
+    """Return containers without what was put behind the items that are at these places, if it is known what is."""
+    known = min((len(value.items) for value in values if isinstance(value, Sequence)), default=0)
+    if not places or not all(isinstance(place, int) and 0 <= place < known for place in places):
+        return values
+    return tuple(value for value in values if not (isinstance(value, Many) and value.behind))
 
 
 def _sliced(ev: Evaluator, value: Value, shape: s.Slice, site: Site) -> Value:
@@ -238,11 +247,11 @@ def stored(ev: Evaluator, source: sc.Stored, site: Site) -> Values:
     """Return a container into which something was put."""
     values = ev.source(source.value, site)
     if source.whole:
-        return _poured(ev, values)
+        return _poured(ev, values, source.behind)
     if not values:
         return ()
     if source.key is None:
-        return (Many("list", values),)
+        return (Many("list", values, behind=source.behind),)
     key = ev.evaluate(source.key, site)
     found: Values = (Table(((key, values),)),)
     if any(isinstance(one, Literal) and isinstance(one.value, str) for one in key):
@@ -281,6 +290,8 @@ def filled(held: Values, put: Values) -> Values:
 
 def augmented(held: Values, added: Values) -> Values:
     """Return what a name holds after ``+=`` or ``|=``: what it was, with the items or the text that were added."""
+    if len(held) == len(added) == 1 and isinstance(held[0], Sequence) and isinstance(added[0], Sequence):
+        return (replace(held[0], items=held[0].items + added[0].items),)
     more = tuple(value for value in added if is_container(value) or not is_certain(value))
     if any(isinstance(value, Literal | Computed) for value in held):
         more = (*more, *(value for value in added if isinstance(value, Literal | Computed)))
@@ -311,14 +322,14 @@ def _loose(value: Value) -> Value | None:
             return value
 
 
-def _poured(ev: Evaluator, values: Values) -> Values:
+def _poured(ev: Evaluator, values: Values, behind: bool) -> Values:
     """Return what ``update`` or ``extend`` adds: a dict of the same keys, or any of the elements."""
     tables = tuple(value for value in values if isinstance(value, Table | Mapping))
     held = elements(ev, tuple(value for value in values if value not in tables))
     pairs = [value.items for value in held if isinstance(value, Sequence) and len(value.items) == 2]
     added: list[Values] = [tables]
     if held:
-        added.append((Many("list", held),))
+        added.append((Many("list", held, behind=behind),))
     if pairs:
         added.append((Table(tuple((key, value) for key, value in pairs)),))
     return union(*added)

@@ -159,24 +159,24 @@ class Recorder:
         """Record what a method does to the container it is called on."""
         plain = [arg.value for arg in args if not arg.star and arg.keyword is None]
         if method in GROWING and plain:
-            self.store(key, Stored(None, Assigned(plain[-1])), block)
+            self.store(key, Stored(None, Assigned(plain[-1]), behind=method == "append"), block)
         elif method in POURING:
             for arg in args:
                 if arg.keyword is not None:
                     self.put(key, s.Constant(arg.keyword), Assigned(arg.value), block, certain=certain)
                 elif not arg.star:
-                    self.pour(key, arg.value, block, certain=certain)
+                    self.pour(key, arg.value, block, certain=certain, behind=method == "extend")
         elif method in KEYED and len(plain) == 2:
             self.put(key, plain[0], Assigned(plain[1]), block, certain=certain and method == "__setitem__")
         elif method in SHRINKING and certain:
             self.removed(key, SHRINKING[method], plain[0] if plain else None, block)
 
-    def pour(self, key: str, value: s.Node, block: Block, *, certain: bool) -> None:
+    def pour(self, key: str, value: s.Node, block: Block, *, certain: bool, behind: bool) -> None:
         """Put all elements of a value into the container that a key holds."""
         shape = s.view(value)
         for known, _ in shape.pairs if isinstance(shape, s.Pairs) and certain else ():
             self.removed(key, "replaced", known, block)
-        self.store(key, Stored(None, Assigned(value), whole=True), block)
+        self.store(key, Stored(None, Assigned(value), whole=True, behind=behind), block)
 
     def put(self, key: str, index: s.Node | None, source: Source, block: Block, *, certain: bool) -> None:
         """Put a value under an index, in place of what was there."""

@@ -157,11 +157,15 @@ class Passed:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A container into which ``value`` was put under ``key``; ``whole``: all elements of ``value``."""
+    """A container into which ``value`` was put under ``key``; ``whole``: all elements of ``value``.
+
+    ``behind`` says that it was put after all that was there.
+    """
 
     key: Node | None
     value: Source
     whole: bool = False
+    behind: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,11 +134,15 @@ class Sequence(Compound):
 
 @dataclass(frozen=True, slots=True)
 class Many(Compound):
-    """A container of any number of such elements; awaitables and context managers hold one."""
+    """A container of any number of such elements; awaitables and context managers hold one.
+
+    What was put ``behind`` is not where the items are that a `Sequence` beside it knows.
+    """
 
     kind: str
     element: Values
     certain: bool = True
+    behind: bool = False
     __hash__ = Compound.__hash__
 
 
