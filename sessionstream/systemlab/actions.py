@@ -113,6 +113,7 @@ class Action:
         fields: what it needs to know.
         help: what it does, in a sentence.
         harm: whether it breaks or deletes something, so that the page shows it apart.
+        hidden: whether the page's own script sends it, so that there is no form for it.
     """
 
     name: str
@@ -121,6 +122,7 @@ class Action:
     fields: tuple[Field, ...] = ()
     help: str = ""
     harm: bool = False
+    hidden: bool = False
 
     def arguments(self, document: Mapping[str, object]) -> Arguments:
         """Return the arguments that a request gives, defaults filled in.

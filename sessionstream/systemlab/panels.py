@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from sessionstream.systemlab.checks import Json
 
 Cell: TypeAlias = str | int
+
+EXACT: Final = 2**53 - 1
+"""The highest number that a browser reads exactly; ordinals made from stream ids are far above it."""
+
+
+def exact(cell: Cell) -> Cell:
+    """Return a number as text where a browser would round it; anything else as it is."""
+    return str(cell) if isinstance(cell, int) and abs(cell) > EXACT else cell
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +43,7 @@ class Table:
             "id": self.id,
             "title": self.title,
             "columns": list(self.columns),
-            "rows": [list(row) for row in self.rows],
+            "rows": [[exact(cell) for cell in row] for row in self.rows],
             "empty": self.empty,
         }
 

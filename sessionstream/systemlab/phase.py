@@ -8,7 +8,7 @@ from typing import Protocol
 
 from sessionstream.systemlab.actions import Action
 from sessionstream.systemlab.checks import Check, Json
-from sessionstream.systemlab.panels import Cell, Panel
+from sessionstream.systemlab.panels import Cell, Panel, exact
 from sessionstream.transport.ws import WebSocketServer
 
 
@@ -33,7 +33,7 @@ class State:
         return {
             "checks": [check.to_json() for check in self.checks],
             "panels": [panel.to_json() for panel in self.panels],
-            "facts": [[label, value] for label, value in self.facts],
+            "facts": [[label, exact(value)] for label, value in self.facts],
             "sessions": list(self.sessions),
         }
 

@@ -1,0 +1,16 @@
+"""Panels as the page gets them: what a browser would round is text."""
+
+from __future__ import annotations
+
+from sessionstream.systemlab.panels import EXACT, Table
+from sessionstream.systemlab.phase import State
+
+
+def test_numbers_that_a_browser_would_round_go_out_as_text() -> None:
+    table = Table("t", "T", ("Ordinal",), ((EXACT,), (EXACT + 1,), ("x",)), "none")
+    assert table.to_json()["rows"] == [[EXACT], [str(EXACT + 1)], ["x"]]
+
+
+def test_so_do_the_facts_of_a_page() -> None:
+    state = State((), (), facts=(("Cursor", 1_700_000_000_000_000_001), ("Events", 2)))
+    assert state.to_json()["facts"] == [["Cursor", "1700000000000000001"], ["Events", 2]]
