@@ -10,7 +10,7 @@ Value: TypeAlias = str | int | bool
 FieldKind: TypeAlias = Literal["text", "number", "choice", "flag"]
 
 MAX_TEXT = 10_000
-"""The longest text that a field takes, in characters."""
+"""The longest text that a field takes where it says nothing else, in characters."""
 
 
 class BadRequest(Exception):
@@ -30,6 +30,7 @@ class Field:
         minimum: of a number.
         maximum: of a number.
         hint: a sentence below the field.
+        longest: of a text, in characters.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Field:
     minimum: int = 0
     maximum: int = 10_000
     hint: str = ""
+    longest: int = MAX_TEXT
 
     @property
     def kind(self) -> FieldKind:
@@ -63,7 +65,7 @@ class Field:
                     return value
             case "choice" if isinstance(value, str) and any(value == choice for choice, _ in self.choices):
                 return value
-            case "text" if isinstance(value, str) and len(value) <= MAX_TEXT:
+            case "text" if isinstance(value, str) and len(value) <= self.longest:
                 return value
         raise BadRequest(f"{self.label} ({self.name}) is {self._takes}, not {_short(value)}")
 
@@ -77,7 +79,7 @@ class Field:
             case "choice":
                 return f"one of {', '.join(choice for choice, _ in self.choices)}"
             case "text":
-                return f"a text of at most {MAX_TEXT} characters"
+                return f"a text of at most {self.longest} characters"
 
 
 class Arguments:

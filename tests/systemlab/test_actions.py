@@ -44,6 +44,7 @@ def test_what_a_field_takes_is_what_the_action_gets(field: Field, value: Value) 
     [
         (TEXT, 1, "a text of at most 10000 characters, not 1"),
         (TEXT, "x" * (MAX_TEXT + 1), "a text of at most 10000 characters"),
+        (Field("word", "Word", "", longest=3), "four", "a text of at most 3 characters"),
         (NUMBER, 0, "a whole number from 1 to 50, not 0"),
         (NUMBER, 51, "a whole number from 1 to 50"),
         (NUMBER, 1.0, "a whole number from 1 to 50"),
