@@ -1,1 +1,19 @@
-"""The contents of the pages, one module each."""
+"""The contents of the pages, one module each, and the order in which the lab has them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from sessionstream.systemlab.phase import Phase
+from sessionstream.systemlab.phases.foundations import Foundations
+from sessionstream.systemlab.phases.pipeline import Pipeline
+
+PhaseFactory: TypeAlias = Callable[[Path], Phase]
+"""Makes a phase whose files go into a directory of its own, which is deleted after it."""
+
+PHASES: Final[tuple[PhaseFactory, ...]] = (
+    Foundations,
+    Pipeline,
+)

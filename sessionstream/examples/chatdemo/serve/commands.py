@@ -6,11 +6,9 @@ The wire of sessions only shows what is; commands come in as the application lik
 
 from __future__ import annotations
 
-import json
 import logging
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any
 
-from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from sessionstream import (
@@ -23,20 +21,13 @@ from sessionstream import (
     UnknownSchemaError,
 )
 from sessionstream.examples.chatdemo.engine import EmptyPromptError
+from sessionstream.serving.bodies import Refused, json_object
 from sessionstream.serving.files import HEADERS
 
-MAX_BYTES: Final = 65_536
-"""The longest request."""
+if TYPE_CHECKING:
+    from starlette.requests import Request
 
 logger = logging.getLogger("sessionstream.examples.chatdemo")
-
-
-class Refused(Exception):
-    """A request is not acted upon, with this HTTP status."""
-
-    def __init__(self, status: int, why: str) -> None:
-        super().__init__(why)
-        self.status = status
 
 
 class Commands:
@@ -48,11 +39,9 @@ class Commands:
     async def __call__(self, request: Request) -> Response:
         """Answer one request: 202, or a status with ``{"error": …}``."""
         try:
-            await self._submit(request.path_params["name"], await _document(request))
+            await self._submit(request.path_params["name"], await json_object(request, "a command"))
         except Refused as refused:
             return _answer(refused.status, str(refused))
-        except ClientDisconnect:
-            return _answer(400, "the request broke off")
         except UnknownSchemaError as error:
             return _answer(404, str(error))
         except (PayloadDecodeError, InvalidIdError, EmptyPromptError) as error:
@@ -71,24 +60,6 @@ class Commands:
         await self._hub.submit(
             _text(document, "sessionId") or "", name, payload, idempotency_key=_text(document, "idempotencyKey")
         )
-
-
-async def _document(request: Request) -> dict[str, Any]:
-    # A page of another origin cannot send this content type without asking first, and nobody here would answer.
-    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
-        raise Refused(415, "a command is application/json")
-    body = b""
-    async for piece in request.stream():
-        body += piece
-        if len(body) > MAX_BYTES:
-            raise Refused(413, f"a command has at most {MAX_BYTES} bytes")
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise Refused(400, f"a command is JSON: {error}") from error
-    if not isinstance(document, dict):
-        raise Refused(400, "a command is a JSON object")
-    return document
 
 
 def _text(document: dict[str, Any], name: str) -> str | None:

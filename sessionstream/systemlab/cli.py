@@ -1,0 +1,128 @@
+"""``sessionstream-systemlab``: serve the lab, and read the embedded help. (Reference: sessionstream-systemlab.)
+
+Exit status: 0 done; 1 what was asked for failed; 2 wrong usage, or the extra ``lab`` is not installed; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Sequence
+from functools import partial
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+from sessionstream import SessionstreamError, doc
+from sessionstream.serving.address import Address
+from sessionstream.systemlab import completion
+
+PROGRAM: Final = "sessionstream-systemlab"
+ADDRESS: Final = ":8091"
+WEB: Final = ("jinja2", "markdown_it", "starlette", "uvicorn", "websockets")
+TERMINAL: Final = ("rich",)
+
+OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit status."""
+    options = _parser().parse_args(argv)
+    try:
+        match options.command:
+            case "serve":
+                return _serve(options)
+            case "help":
+                return _help(options.slug)
+            case _:
+                sys.stdout.write(completion.script(options.shell))
+        sys.stdout.flush()
+    except doc.UnknownEntryError as error:
+        return _complain(str(error), USAGE)
+    except SessionstreamError as error:
+        return _complain(str(error), FAILED)
+    except BrokenPipeError:  # whoever read our output is gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor can the flush at exit reach them
+        return FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return OK
+
+
+def _serve(options: argparse.Namespace) -> int:
+    if missing := _missing(WEB):
+        return _not_installed("the lab is a web application", missing)
+    if options.store is not None and not options.store.is_file():
+        return _complain(f"there is no file {options.store}", USAGE)
+    from sessionstream.systemlab import running  # the only part that needs all of the extra
+
+    asyncio.run(running.serve(options.addr, options.store, partial(print, flush=True), browser=options.open))
+    return OK
+
+
+def _help(slug: str | None) -> int:
+    if missing := _missing(TERMINAL):
+        return _not_installed("the help is laid out for the terminal", missing)
+    from sessionstream.systemlab import terminal
+
+    if slug is None:
+        terminal.list_entries(sys.stdout)
+    else:
+        terminal.show_entry(slug, sys.stdout)
+    sys.stdout.flush()
+    return OK
+
+
+def _missing(names: Sequence[str]) -> list[str]:
+    return [name for name in names if find_spec(name) is None]
+
+
+def _not_installed(why: str, missing: Sequence[str]) -> int:
+    are = "is" if len(missing) == 1 else "are"
+    return _complain(
+        f"{why}, and {' and '.join(missing)} {are} not installed:\n  pip install 'sessionstream[lab]'", USAGE
+    )
+
+
+def _complain(words: str, status: int) -> int:
+    sys.stderr.write(f"{PROGRAM}: {words}\n")
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM,
+        description="Understand sessionstream in the browser, and see that its promises are kept.",
+        epilog="exit status: 0 done; 1 what was asked for failed; 2 wrong usage, or the extra 'lab' is not installed",
+    )
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {version('sessionstream')}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    serve = commands.add_parser("serve", help="serve the lab until it is interrupted")
+    serve.add_argument(
+        "--addr",
+        type=_address,
+        default=ADDRESS,
+        metavar="HOST:PORT",
+        help="where to listen; without a host: this machine alone (default: %(default)s)",
+    )
+    serve.add_argument("--open", action="store_true", help="open it in a browser")
+    serve.add_argument("--store", type=Path, metavar="FILE", help="a SQLite file to look into with the inspector")
+    shown = commands.add_parser("help", help="list the entries of the embedded help, or show one")
+    shown.add_argument("slug", nargs="?", metavar="SLUG", help="the entry to show")
+    shell = commands.add_parser("completion", help="print a script that makes a shell complete this command")
+    shell.add_argument("shell", choices=completion.SHELLS)
+    return parser
+
+
+def _address(text: str) -> Address:
+    try:
+        return Address.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,113 @@
+"""What a browser is shown: the pages of the lab, rendered from templates of the package."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from importlib import resources
+from importlib.metadata import version
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, Final
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.exceptions import HTTPException
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+
+from sessionstream import doc
+from sessionstream.serving.files import CLIENT, HEADERS, Files
+from sessionstream.systemlab.lab import Lab
+from sessionstream.systemlab.prose import Prose, render
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+_PACKAGE: Final = resources.files("sessionstream.systemlab")
+_STATIC: Final = _PACKAGE / "static"
+_NAMES: Final = tuple(sorted(file.name for file in _STATIC.iterdir() if file.is_file()))
+
+static: Final = Files(dict.fromkeys(_NAMES, _STATIC) | {"sessionstream.js": CLIENT}).answer
+"""The endpoint of the style sheet, the scripts and our JavaScript client."""
+
+
+class Pages:
+    """The endpoints that answer with HTML, of one lab."""
+
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+        self._templates = Environment(
+            loader=PackageLoader("sessionstream.systemlab"), autoescape=True, undefined=StrictUndefined,
+            trim_blocks=True, lstrip_blocks=True,
+        )  # fmt: skip
+        self._templates.globals["version"] = version("sessionstream")
+
+    async def front(self, _request: Request) -> Response:
+        """``/``: the phases, and how their checks stand."""
+        status = await self._lab.status()
+        return self._page("front.html", here="lab", status=status)
+
+    async def phase(self, request: Request) -> Response:
+        """``/phases/N``."""
+        number = request.path_params["number"]
+        phase = self._lab.phase(number)
+        script = f"phase{number}.js"
+        return self._page(
+            "phase.html",
+            here=f"phase-{number}",
+            phase=phase,
+            actions=phase.actions(),
+            chapter=_chapter(number),
+            script=script if script in _NAMES else "",
+        )
+
+    async def inspector(self, _request: Request) -> Response:
+        """``/inspector``."""
+        return self._page("inspector.html", here="inspector")
+
+    async def docs(self, _request: Request) -> Response:
+        """``/docs/``: the entries of the embedded help."""
+        sections = [(name, list(entries)) for name, entries in groupby(doc.entries(), lambda entry: entry.section)]
+        return self._page("docs.html", here="docs", sections=sections)
+
+    async def entry(self, request: Request) -> Response:
+        """``/docs/SLUG``: one entry, rendered."""
+        entry = _entry(request)
+        return self._page("entry.html", here="docs", entry=entry, prose=render(entry.body))
+
+    async def raw(self, request: Request) -> Response:
+        """``/docs/SLUG.md``: one entry, as it was written."""
+        entry = _entry(request)
+        text = (doc.files() / entry.section / f"{entry.slug}.md").read_text(encoding="utf-8")
+        return PlainTextResponse(text, headers=HEADERS, media_type="text/markdown")
+
+    async def chapters(self, _request: Request) -> Response:
+        """``/chapters/``: what the phases are about, to be read."""
+        return self._page("chapters.html", here="chapters")
+
+    async def chapter(self, request: Request) -> Response:
+        """``/chapters/N``: the text of one phase alone."""
+        phase = self._lab.phase(request.path_params["number"])
+        return self._page("chapter.html", here="chapters", phase=phase, chapter=_chapter(phase.number))
+
+    def problem(self, status: int, words: str) -> Response:
+        """Return the page for a request that cannot be answered."""
+        return self._page("problem.html", status, here="", words=words, status=status)
+
+    def _page(self, template: str, status_code: int = 200, **context: Any) -> Response:
+        html = self._templates.get_template(template).render(phases=self._phases(), **context)
+        return HTMLResponse(html, status_code, headers=HEADERS)
+
+    def _phases(self) -> Sequence[tuple[int, str, str]]:
+        return [(phase.number, phase.title, phase.lead) for phase in self._lab.phases]
+
+
+def _entry(request: Request) -> doc.Entry:
+    try:
+        return doc.get(request.path_params["slug"])
+    except doc.UnknownEntryError as error:
+        raise HTTPException(404, str(error)) from None
+
+
+@cache
+def _chapter(number: int) -> Prose:
+    text = (_PACKAGE / "chapters" / f"phase{number}.md").read_text(encoding="utf-8")
+    return render(text, below=1)

@@ -1,0 +1,155 @@
+"""Phase 0: what is installed, and whether the ground that everything else stands on holds."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from sessionstream import SchemaRegistry, doc
+from sessionstream.examples.chatdemo import chat_schemas
+from sessionstream.examples.chatdemo.demo import linting
+from sessionstream.schema import Family
+from sessionstream.systemlab.actions import Action, Arguments, Field
+from sessionstream.systemlab.notebook import notebook_schemas
+from sessionstream.systemlab.panels import Table
+from sessionstream.systemlab.phase import State
+from sessionstream.systemlab.phases.foundations_checks import all_checks
+from sessionstream.systemlab.phases.foundations_probes import Subjects, probe
+from sessionstream.systemlab.sabotage.help import torn_entries
+from sessionstream.systemlab.sabotage.registry import PermissiveRegistry
+from sessionstream.transport.ws import WebSocketServer
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+PACKAGES: Final = (
+    ("protobuf", "the core"),
+    ("websockets", "ws"),
+    ("starlette", "lab"),
+    ("uvicorn", "lab"),
+    ("Jinja2", "lab"),
+    ("markdown-it-py", "lab"),
+    ("flake8", "lint"),
+    ("libcst", "lint"),
+    ("opentelemetry-api", "otel"),
+    ("hypothesis", "testing"),
+    ("pytest", "testing"),
+)
+
+BROKEN: Final = {
+    "registry": ("The registry takes anything", Subjects(registry=PermissiveRegistry)),
+    "memory": ("The store in memory loses an entity", Subjects(store_fault="lost")),
+    "disk": ("The disk forgets its files", Subjects(forgets_files=True)),
+    "ids": ("The store forgets event ids", Subjects(store_fault="forgetful")),
+    "linter": ("Somebody silences the linter", Subjects(sample=linting.SAMPLE.replace("Struct)", "Struct)  # noqa"))),
+    "help": ("The package came with an empty entry", Subjects(entries=torn_entries)),
+    "imports": ("The core imports a web server", Subjects(first_import="import starlette")),
+}
+
+FAULT: Final = Field(
+    "part", "What is broken", "registry", choices=tuple((key, label) for key, (label, _) in BROKEN.items())
+)
+
+
+class Foundations:
+    """Small runs of everything, judged; repeated on demand, also with a part exchanged for a broken one."""
+
+    number = 0
+    title = "Foundations"
+    lead = "What is installed, which messages are known, and whether the ground holds that the other phases stand on."
+
+    def __init__(self, _directory: Path) -> None:
+        self._subjects = Subjects()
+        self._broken = "nothing"
+        self._runs = 0
+
+    @property
+    def server(self) -> WebSocketServer | None:
+        """Nobody: there is nothing to watch here."""
+        return None
+
+    def actions(self) -> Sequence[Action]:
+        """Run, break."""
+        return (
+            Action(
+                "run", "Run the checks", self._run, help="Each is a small real run; together they take about a second."
+            ),
+            Action(
+                "break",
+                "Break a promise",
+                self._break,
+                (FAULT,),
+                help="Exchanges a part for a broken one, and runs the checks with it, until the phase is reset.",
+                harm=True,
+            ),
+        )
+
+    async def start(self) -> None:
+        """Run the checks for the first time."""
+        await self._probe()
+
+    async def close(self) -> None:
+        """Nothing runs between two questions."""
+
+    async def _run(self, _arguments: Arguments) -> None:
+        await self._probe()
+
+    async def _break(self, arguments: Arguments) -> None:
+        self._broken, self._subjects = BROKEN[arguments.text("part")]
+        await self._probe()
+
+    async def _probe(self) -> None:
+        self._findings = await probe(self._subjects)
+        self._runs += 1
+
+    async def state(self) -> State:
+        """Return what the last run found, and what is installed."""
+        return State(
+            checks=all_checks(self._findings),
+            panels=(_packages(), _schemas(), _help()),
+            facts=(
+                ("sessionstream", version("sessionstream")),
+                ("Python", platform.python_version()),
+                ("protobuf", version("protobuf")),
+                ("Runs", self._runs),
+                ("Broken", self._broken),
+            ),
+        )
+
+
+def _packages() -> Table:
+    rows = tuple((name, _version(name), extra) for name, extra in PACKAGES)
+    return Table("packages", "Packages", ("Package", "Version", "Comes with"), rows, "None.")
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _schemas() -> Table:
+    rows = (*_rows("notebook", notebook_schemas()), *_rows("chat", chat_schemas()))
+    return Table("schemas", "Registered messages", ("App", "Family", "Name", "Message"), rows, "None.")
+
+
+def _rows(app: str, registry: SchemaRegistry) -> Iterator[tuple[str, str, str, str]]:
+    found: tuple[tuple[Family, Callable[[str], type[Message] | None]], ...] = (
+        ("command", registry.command_schema),
+        ("event", registry.event_schema),
+        ("ui event", registry.ui_event_schema),
+        ("timeline entity", registry.timeline_entity_schema),
+    )
+    for family, schema in found:
+        for name in registry.names(family):
+            message = schema(name)
+            yield app, family, name, "" if message is None else message.DESCRIPTOR.full_name
+
+
+def _help() -> Table:
+    rows = tuple((entry.section, entry.slug, entry.title, len(entry.body)) for entry in doc.entries())
+    return Table("help", "Embedded help", ("Section", "Slug", "Title", "Characters"), rows, "None.")

@@ -1,0 +1,256 @@
+"""Phase 1: one command on its way through the pipeline, every step in view."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, get_args
+
+from sessionstream import Hub, PipelineRecord, SessionstreamError
+from sessionstream.systemlab.actions import Action, Arguments, BadRequest, Field
+from sessionstream.systemlab.checks import Json
+from sessionstream.systemlab.journal import Journal, entity_table, error_table, event_table, payload, ui_table
+from sessionstream.systemlab.notebook import ADD_NOTE, NOTE, REMOVE_NOTE, notebook_schemas, open_notebook
+from sessionstream.systemlab.panels import Document, Table
+from sessionstream.systemlab.phase import State
+from sessionstream.systemlab.phases import pipeline_checks as checks
+from sessionstream.systemlab.sabotage.fanout import FanoutFault, SabotagedFanout
+from sessionstream.systemlab.sabotage.store import SabotagedStore, StoreFault
+from sessionstream.systemlab.v1.lab_pb2 import AddNoteCommand, RemoveNoteCommand
+from sessionstream.systemlab.witness import Witness
+from sessionstream.transport.ws import WebSocketServer
+
+SESSION: Final = "lab-1"
+MOST_WORDS: Final = 60
+MOST_EVENTS: Final = 600
+"""Where a session has so many events, the page asks for another one."""
+
+RETURN_AFTER: Final = 0.2
+
+FAULTS: Final = (
+    ("drop", "The fan-out drops every second UI event"),
+    ("repeat", "The fan-out repeats every second UI event"),
+    ("swap", "The fan-out swaps neighbouring UI events"),
+    ("gap", "The log loses its second event"),
+    ("lost", "Snapshots lose their last entity"),
+    ("stale", "Snapshots lag one event behind"),
+)
+
+_SESSION_FIELD: Final = Field("session", "Session", SESSION, longest=100)
+
+
+class Pipeline:
+    """The notebook on a store in memory; what its observers see, and what its live clients are told."""
+
+    number = 1
+    title = "Command, event, projection"
+    lead = "Follow a prompt: what the handler publishes, what the projections make of it, what is kept, who is told."
+
+    def __init__(self, _directory: Path) -> None:
+        schemas = notebook_schemas()
+        self._journal = Journal(MOST_EVENTS * 20)
+        self._commands: list[tuple[str, str, str, str]] = []
+        self._store = SabotagedStore(schemas)
+        # Nothing is cached, so that what the page shows is what the store says.
+        self._hub = open_notebook(
+            Hub(
+                schemas,
+                store=self._store,
+                cache_entities=0,
+                session_metadata=lambda session_id: {"openedBy": "phase 1", "session": session_id},
+                pipeline_observer=self._journal.pipeline.append,
+                error_observer=self._journal.errors.append,
+            )
+        )
+        self._server = WebSocketServer(self._hub, observer=self._journal.connections.append)
+        self._witness = Witness(self._server)
+        self._fanout = SabotagedFanout(self._witness)
+        self._hub.set_fanout(self._fanout)
+        self._session = SESSION
+        self._broken = "nothing"
+
+    @property
+    def server(self) -> WebSocketServer:
+        """Who tells the page's live clients."""
+        return self._server
+
+    def actions(self) -> Sequence[Action]:
+        """Submit, remove, break."""
+        return (
+            Action(
+                "submit",
+                "Submit",
+                self._submit,
+                (
+                    Field("prompt", "Prompt", "Every word becomes an event", longest=1_000),
+                    _SESSION_FIELD,
+                ),
+                help="Writes a note: the handler publishes an event for its beginning, for each word, and for its end.",
+            ),
+            Action(
+                "remove",
+                "Remove the oldest note",
+                self._remove,
+                (_SESSION_FIELD,),
+                help="Deletes an entity. The log keeps what happened; the timeline keeps what is so.",
+            ),
+            Action(
+                "break",
+                "Break a promise",
+                self._break,
+                (Field("fault", "What goes wrong", "drop", choices=FAULTS),),
+                help="From now on, until the phase is reset. Submit again, and see which check notices.",
+                harm=True,
+            ),
+        )
+
+    async def start(self) -> None:
+        """Run the hub."""
+        await self._hub.run()
+
+    async def close(self) -> None:
+        """Tell clients to come back, end the hub and the store."""
+        await self._server.shutdown(retry_after=RETURN_AFTER)
+        await self._hub.shutdown()
+        await self._store.close()
+
+    # -- what can be done ------------------------------------------------------------------------------------------
+
+    async def _submit(self, arguments: Arguments) -> None:
+        session_id, prompt = self._chosen(arguments), arguments.text("prompt")
+        if not prompt.strip():
+            raise BadRequest("the prompt is empty: write a few words")
+        if len(prompt.split()) > MOST_WORDS:
+            raise BadRequest(f"a prompt has at most {MOST_WORDS} words here, so that its trace can be read")
+        if await self._hub.event_cursor(session_id) > MOST_EVENTS:
+            raise BadRequest(f"session {session_id!r} has many events already: name another, or reset the phase")
+        await self._do(session_id, ADD_NOTE, AddNoteCommand(text=prompt))
+
+    async def _remove(self, arguments: Arguments) -> None:
+        session_id = self._chosen(arguments)
+        notes = [e for e in (await self._hub.snapshot(session_id)).entities if e.kind == NOTE]
+        if not notes:
+            raise BadRequest(f"session {session_id!r} has no note: submit a prompt first")
+        await self._do(session_id, REMOVE_NOTE, RemoveNoteCommand(note_id=notes[0].id))
+
+    def _chosen(self, arguments: Arguments) -> str:
+        session_id = arguments.text("session").strip()
+        if not session_id:
+            raise BadRequest("the session has no name")
+        self._session = session_id
+        return session_id
+
+    async def _do(self, session_id: str, name: str, command: AddNoteCommand | RemoveNoteCommand) -> None:
+        outcome = "done"
+        try:
+            await self._hub.submit(session_id, name, command)
+        except SessionstreamError as error:
+            outcome = f"{type(error).__name__}: {error}"
+        self._commands.append((session_id, name, payload(command), outcome))
+
+    async def _break(self, arguments: Arguments) -> None:
+        fault = arguments.text("fault")
+        self._broken = dict(FAULTS)[fault]
+        self._fanout.fault = next((known for known in get_args(FanoutFault) if known == fault), "")
+        self._store.fault = next((known for known in get_args(StoreFault) if known == fault), "")
+
+    # -- what there is to see --------------------------------------------------------------------------------------
+
+    async def state(self) -> State:
+        """Return the trace of the session that was used last, and what it proves."""
+        session_id = self._session
+        events = await self._store.events(session_id)
+        snapshot = await self._hub.snapshot(session_id)
+        session = await self._hub.session(session_id)
+        cursors = await self._store.cursors(session_id)
+        records = [record for record in self._journal.pipeline if record.event.session_id == session_id]
+        heard = self._witness.heard.get(session_id, [])
+        ordered = snapshot.entities
+        return State(
+            checks=(
+                checks.numbered(events),
+                checks.traced(records, events),
+                checks.told(records, heard),
+                checks.current(events, snapshot),
+                checks.is_fold(events, snapshot),
+                checks.live_agrees(heard, snapshot),
+            ),
+            panels=(
+                self._command_table(session_id),
+                _trace(records),
+                event_table("events", "Backend events, from the log", events, "None yet. Submit a prompt."),
+                ui_table("ui", "UI events, as live clients heard them", heard, "Nobody was told anything yet."),
+                entity_table("snapshot", "Snapshot", ordered, "The timeline is empty. Submit a prompt."),
+                Document(
+                    "session",
+                    "Session",
+                    {
+                        "id": session.id,
+                        "metadata": _json(session.metadata),
+                        "snapshotOrdinal": snapshot.snapshot_ordinal,
+                        "eventCursor": cursors.event,
+                        "timelineCursor": cursors.timeline,
+                        "epoch": str(cursors.epoch),
+                    },
+                ),
+                error_table("errors", "Errors", self._journal.errors, "None."),
+                Document("trace", "Trace, step by step", [_steps(record) for record in records]),
+            ),
+            facts=(
+                ("Session", session_id),
+                ("Events", len(events)),
+                ("Snapshot at", snapshot.snapshot_ordinal),
+                ("Live clients", len(self._server.connections())),
+                ("Broken", self._broken),
+            ),
+            sessions=(session_id,),
+        )
+
+    def _command_table(self, session_id: str) -> Table:
+        rows = tuple((name, given, outcome) for owner, name, given, outcome in self._commands if owner == session_id)
+        return Table("commands", "Commands", ("Command", "Payload", "Outcome"), rows, "None yet. Submit a prompt.")
+
+
+def _trace(records: Sequence[PipelineRecord]) -> Table:
+    """Return one row per event, one column per step of the pipeline."""
+    columns = ("Ordinal", "Event", "View at", "UI projection", "Timeline projection", "Committed", "Cursor", "Told")
+    rows = tuple(
+        (
+            record.event.ordinal,
+            record.event.name,
+            record.view_ordinal,
+            _names([event.name for event in record.ui_events], record.ui_error),
+            _names([entity.kind for entity in record.entities], record.timeline_error),
+            _names(["event", *(entity.kind for entity in record.committed)] if record.stored else [], record.error),
+            "moved" if record.cursor_moved else "stayed",
+            _names([event.name for event in record.fanned_out], None),
+        )
+        for record in records
+    )
+    return Table("steps", "Trace of the pipeline", columns, rows, "Nothing has passed yet. Submit a prompt.")
+
+
+def _names(names: Sequence[str], error: Exception | None) -> str:
+    return f"{type(error).__name__}: {error}" if error is not None else ", ".join(names) or "nothing"
+
+
+def _steps(record: PipelineRecord) -> Json:
+    event = record.event
+    return {
+        "ordinal": event.ordinal,
+        "mode": record.mode,
+        "event": {"name": event.name, "id": event.event_id, "payload": payload(event.payload)},
+        "viewOrdinal": record.view_ordinal,
+        "uiEvents": [{"name": ui.name, "payload": payload(ui.payload)} for ui in record.ui_events],
+        "entities": [
+            {"kind": e.kind, "id": e.id, "deleted": e.tombstone, "payload": payload(e.payload)} for e in record.entities
+        ],
+        "stored": record.stored,
+        "committed": [f"{entity.kind} {entity.id}" for entity in record.committed],
+        "cursorMoved": record.cursor_moved,
+        "fannedOut": [ui.name for ui in record.fanned_out],
+    }
+
+
+def _json(metadata: object) -> Json:
+    return {str(key): str(value) for key, value in metadata.items()} if isinstance(metadata, dict) else str(metadata)

@@ -1,0 +1,169 @@
+"""What phase 1 proves: pure functions from what was seen to checks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final, TypeAlias, cast
+
+from sessionstream import Event, PipelineRecord, Snapshot, TimelineEntity, UIEvent
+from sessionstream.systemlab.checks import Check, Json, judge
+from sessionstream.systemlab.folding import differences, folded
+from sessionstream.systemlab.journal import payload
+from sessionstream.systemlab.v1.lab_pb2 import NoteEntity, NoteGone, NoteUpdate
+
+Heard: TypeAlias = Sequence[tuple[int, UIEvent]]
+
+WAITING: Final = "submit a prompt"
+
+
+def numbered(events: Sequence[Event]) -> Check:
+    """Judge the ordinals of a log."""
+    ordinals = [event.ordinal for event in events]
+    expected = list(range(1, len(events) + 1))
+    wrong = [
+        f"event {place} of the log has ordinal {ordinal}"
+        for place, ordinal in zip(expected, ordinals, strict=True)
+        if place != ordinal
+    ]
+    return judge(
+        "numbered",
+        "The events of a session are numbered 1, 2, 3 … without a gap.",
+        wrong=wrong[:1],
+        right=f"{len(events)} events, 1 to {len(events)}",
+        waiting=WAITING if not events else "",
+        evidence={"ordinals": list[Json](ordinals)},
+    )
+
+
+def traced(records: Sequence[PipelineRecord], events: Sequence[Event]) -> Check:
+    """Judge whether the log holds what went through the pipeline, and whether each event went through all of it."""
+    passed = [(record.event.ordinal, record.event.name, record.event.event_id) for record in records]
+    logged = [(event.ordinal, event.name, event.event_id) for event in events]
+    wrong = [f"event {each[0]} {each[1]} passed but is not in the log" for each in passed if each not in logged]
+    wrong += [
+        f"event {each[0]} {each[1]} is in the log but was not seen to pass" for each in logged if each not in passed
+    ]
+    for record in records:
+        ordinal = record.event.ordinal
+        if record.view_ordinal != ordinal - 1:
+            wrong.append(f"the projections of event {ordinal} saw the timeline at {record.view_ordinal}")
+        if not (record.stored and record.cursor_moved):
+            wrong.append(f"event {ordinal} was not committed")
+    return judge(
+        "traced",
+        "Each event passes once: its projections see the timeline just before it, and event and cursor are committed.",
+        wrong=wrong,
+        right=f"{len(records)} events passed, and the same {len(events)} are in the log",
+        waiting=WAITING if not records else "",
+        evidence=[
+            {"ordinal": r.event.ordinal, "event": r.event.name, "view": r.view_ordinal, "cursorMoved": r.cursor_moved}
+            for r in records
+        ],
+    )
+
+
+def told(records: Sequence[PipelineRecord], heard: Heard) -> Check:
+    """Judge whether live clients were told what the UI projection returned, once and in order."""
+    due = [_line(record.event.ordinal, event) for record in records for event in record.ui_events]
+    got = [_line(ordinal, event) for ordinal, event in heard]
+    wrong = []
+    if got != due:
+        wrong += [f"{_short(line)} was never told" for line in due if line not in got][:3]
+        wrong += [
+            f"{_short(line)} was told {got.count(line)} times" for line in dict.fromkeys(got) if got.count(line) > 1
+        ][:3]
+        wrong = wrong or ["the UI events were told in another order than that of their backend events"]
+    return judge(
+        "told",
+        "Live clients are told every UI event of a committed event, once, in the order of the events.",
+        wrong=wrong,
+        right=f"{len(got)} UI events projected, the same {len(due)} told",
+        waiting=WAITING if not records else "",
+        evidence={"projected": list[Json](due), "told": list[Json](got)},
+    )
+
+
+def current(events: Sequence[Event], snapshot: Snapshot) -> Check:
+    """Judge whether a snapshot stands where the log ends."""
+    last = events[-1].ordinal if events else 0
+    ordinal = snapshot.snapshot_ordinal
+    return judge(
+        "current",
+        "A snapshot stands at the ordinal of the last event: what was acknowledged is in it.",
+        wrong=[] if ordinal == last else [f"the snapshot stands at {ordinal}, the log ends at {last}"],
+        right=f"both at {last}",
+        waiting=WAITING if not events else "",
+        evidence={"snapshotOrdinal": ordinal, "lastEvent": last},
+    )
+
+
+def is_fold(events: Sequence[Event], snapshot: Snapshot) -> Check:
+    """Judge whether a snapshot is what the projection makes of the log."""
+    expected = folded(events)
+    return judge(
+        "fold",
+        "The timeline is the fold of the log: projecting its events again from the first gives the same entities.",
+        wrong=differences(expected, snapshot.entities),
+        right=f"{len(snapshot.entities)} entities, the same by both ways",
+        waiting=WAITING if not events else "",
+        evidence={
+            "folded": [[e.kind, e.id, e.created_ordinal, e.last_event_ordinal, payload(e.payload)] for e in expected],
+            "snapshot": [
+                [e.kind, e.id, e.created_ordinal, e.last_event_ordinal, payload(e.payload)] for e in snapshot.entities
+            ],
+        },
+    )
+
+
+def live_agrees(heard: Heard, snapshot: Snapshot) -> Check:
+    """Judge whether somebody who only heard UI events knows what a snapshot says."""
+    live = live_notes(event for _, event in heard)
+    kept = {note.note_id: (note.text, note.finished) for note in map(_note, snapshot.entities)}
+    wrong = [f"{name} is in the snapshot, and live clients do not know it" for name in kept if name not in live]
+    wrong += [f"{name} is gone, and live clients still show it" for name in live if name not in kept]
+    wrong += [
+        f"{name} is {_words(kept[name])} in the snapshot and {_words(live[name])} live"
+        for name in kept
+        if name in live and live[name] != kept[name]
+    ]
+    return judge(
+        "live",
+        "Who heard every UI event from the first knows what a snapshot says.",
+        wrong=wrong,
+        right=f"{len(kept)} notes, the same live and in the snapshot",
+        waiting=WAITING if not (heard or kept) else "",
+        evidence={"live": _notes(live), "snapshot": _notes(kept)},
+    )
+
+
+def live_notes(events: Iterable[UIEvent]) -> dict[str, tuple[str, bool]]:
+    """Return the notes that a live client shows after these UI events: text and whether finished, by id."""
+    notes: dict[str, tuple[str, bool]] = {}
+    for event in events:
+        match event.payload:
+            case NoteUpdate(note_id=note_id, text=text, finished=finished):
+                notes[note_id] = (text, finished)
+            case NoteGone(note_id=note_id):
+                notes.pop(note_id, None)
+    return notes
+
+
+def _note(entity: TimelineEntity) -> NoteEntity:
+    return cast("NoteEntity", entity.payload)
+
+
+def _words(note: tuple[str, bool]) -> str:
+    text, finished = note
+    return f"{text!r}, {'finished' if finished else 'unfinished'},"
+
+
+def _notes(notes: dict[str, tuple[str, bool]]) -> dict[str, Json]:
+    return {name: {"text": text, "finished": finished} for name, (text, finished) in notes.items()}
+
+
+def _line(ordinal: int, event: UIEvent) -> str:
+    return f"{ordinal} {event.name} {payload(event.payload)}"
+
+
+def _short(line: str) -> str:
+    return " ".join(line.split(" ")[:2])

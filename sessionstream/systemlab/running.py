@@ -1,0 +1,41 @@
+"""The lab on a socket, until it is told to end."""
+
+from __future__ import annotations
+
+import webbrowser
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+from sessionstream.serving import running
+from sessionstream.serving.address import Address
+from sessionstream.systemlab.app import lab_app
+from sessionstream.systemlab.lab import Lab
+from sessionstream.transport.ws import Limits
+
+
+async def serve(address: Address, store: Path | None, say: Callable[[str], None], *, browser: bool) -> None:
+    """Serve the lab until SIGINT or SIGTERM; a second SIGINT does not wait for anybody.
+
+    Args:
+        address: where to listen.
+        store: a SQLite file for the inspector; None: only the phases' own.
+        say: prints a line for whoever started it.
+        browser: whether to open the lab in one.
+
+    Raises:
+        TransportError: the address cannot be listened on.
+    """
+    with closing(running.listen(address)) as listening:
+        async with Lab() as lab:
+            url = address.url(listening.getsockname()[1])
+            say(f"lab:   {url}")
+            if store is not None:
+                say(f"store: {store}")
+            if not address.local:
+                say(f"Whoever can reach {address.host} can use this lab, and break what is in it.")
+            if browser and not webbrowser.open(url):
+                say("There is no browser to open here.")
+            await running.run(
+                lab_app(lab, address.names), listening, frame_bytes=Limits().frame_bytes, farewell=lab.close
+            )

@@ -1,0 +1,13 @@
+"""Embedded help of which a file came out empty."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sessionstream import doc
+
+
+def torn_entries() -> tuple[doc.Entry, ...]:
+    """Return the entries of the help, the first of them without its text."""
+    first, *others = doc.entries()
+    return (replace(first, body=""), *others)

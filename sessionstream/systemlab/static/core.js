@@ -1,0 +1,86 @@
+/** What every page of the lab uses: asking the server, building elements, telling the reader. */
+
+/** An element, with properties, data attributes under `data`, and children. */
+export function el(name, { data = {}, ...properties } = {}, ...children) {
+  const made = document.createElement(name);
+  for (const [key, value] of Object.entries(properties)) {
+    if (key in made) made[key] = value;
+    else made.setAttribute(key, value);
+  }
+  Object.assign(made.dataset, data);
+  made.append(...children);
+  return made;
+}
+
+export const byId = (id) => document.getElementById(id);
+
+/** The lab said no, or nothing at all; the message is for the reader. */
+export class LabError extends Error {}
+
+/** Ask for JSON. Throws a LabError with the words of the server, or with words about its silence. */
+export async function ask(path, options = {}) {
+  let answer;
+  try {
+    answer = await fetch(path, options);
+  } catch {
+    throw new LabError("The lab does not answer. Is it still running?");
+  }
+  const document = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw new LabError(document.error ?? `The lab answered ${answer.status}.`);
+  return document;
+}
+
+/** POST JSON, and return the answer; throws as `ask` does. */
+export function post(path, body) {
+  return ask(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+}
+
+/** Show words above the page, or with none take them away. */
+export function report(words, where = byId("problem")) {
+  where.textContent = words;
+  where.hidden = !words;
+}
+
+/** Say something to those who do not see it. */
+export function announce(words) {
+  byId("announcer").textContent = words;
+}
+
+/** Run something a button started: the button waits, and what goes wrong is shown. */
+export async function busy(button, where, work) {
+  if (button.getAttribute("aria-busy") === "true") return;
+  button.setAttribute("aria-busy", "true");
+  try {
+    await work();
+    report("", where);
+  } catch (error) {
+    if (!(error instanceof LabError)) throw error;
+    report(error.message, where);
+  } finally {
+    button.removeAttribute("aria-busy");
+  }
+}
+
+/** A count of verdicts in words, as a line of badges. */
+export function tally({ passed, failed, waiting }) {
+  const parts = [
+    ["failed", failed],
+    ["passed", passed],
+    ["waiting", waiting],
+  ].filter(([, count]) => count > 0);
+  if (!parts.length) return [el("span", { className: "soft" }, "No checks")];
+  return parts.map(([verdict, count]) => el("span", { className: "badge", data: { verdict } }, `${count} ${verdict}`));
+}
+
+/** A cell: what looks like JSON is shown as code. */
+export function cell(value) {
+  const text = String(value);
+  const made = el("td", typeof value === "number" ? { className: "amount" } : {});
+  made.append(/^[[{]/.test(text) ? el("code", {}, text) : text);
+  return made;
+}
+
+/** A block of pretty JSON that the keyboard can scroll. */
+export function json(value, label) {
+  return el("pre", { className: "json", tabIndex: 0, role: "group", "aria-label": label }, JSON.stringify(value, null, 2));
+}

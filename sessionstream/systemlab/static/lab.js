@@ -1,0 +1,216 @@
+/** A phase's page: its forms run actions, its state is shown, and watched over our own WebSocket client. */
+import { announce, ask, busy, byId, el, json, LabError, post, report, tally } from "/static/core.js";
+import { connect } from "/static/sessionstream.js";
+import { Panels } from "/static/tables.js";
+
+const THROTTLE = 120; // milliseconds between two questions for the state while events arrive
+const NARROW = "(max-width: 80rem)"; // where the chapter stands above the bench, as in lab.css
+
+const number = Number(byId("main").dataset.phase);
+const api = `/api/phase${number}`;
+const callbacks = new Set();
+const panels = new Panels(byId("panels"));
+
+/**
+ * The page, for a phase's own script.
+ *
+ * number: of the phase. state: the latest, as `/api/phaseN/state` answers, or null before the first.
+ * client: the connection to `/api/phaseN/ws`, once the state has named sessions to watch; else null.
+ */
+export const page = {
+  number,
+  state: null,
+  client: null,
+  /** Ask for the state and show it; what goes wrong is reported. */
+  refresh,
+  /** Run an action of the phase and show the state after it. Throws a LabError with words for the reader. */
+  async run(action, fields = {}) {
+    show(await post(`${api}/run`, { action, ...fields }));
+    tell();
+  },
+  /** Call back with each state that is shown, and at once with the present one; returns what ends that. */
+  onState(callback) {
+    callbacks.add(callback);
+    if (page.state) callback(page.state);
+    return () => callbacks.delete(callback);
+  },
+};
+
+// -- the state -----------------------------------------------------------------------------------------------------
+
+let asked = 0; // questions are numbered: an answer that comes after that to a later question is old
+let shownFor = 0;
+
+async function refresh() {
+  const question = ++asked;
+  try {
+    const state = await ask(`${api}/state`);
+    if (question > shownFor) show(state, question);
+    report("");
+  } catch (error) {
+    if (!(error instanceof LabError)) throw error;
+    report(error.message);
+  }
+}
+
+function show(state, question = ++asked) {
+  shownFor = question;
+  const before = page.state;
+  page.state = state;
+  showFacts(state.facts);
+  showChecks(state.checks);
+  byId("evidence").hidden = !state.panels.length;
+  panels.show(state.panels);
+  watch(state);
+  if (before) announceChanges(before.checks, state.checks);
+  callbacks.forEach((callback) => callback(state));
+}
+
+function showFacts(facts) {
+  byId("facts").hidden = !facts.length;
+  byId("facts").replaceChildren(
+    ...facts.map(([label, value]) => el("div", {}, el("dt", {}, label), el("dd", {}, String(value)))),
+  );
+}
+
+const items = new Map(); // check id → its element
+
+function showChecks(checks) {
+  const ids = new Set(checks.map(({ id }) => id));
+  for (const [id, item] of items) if (!ids.has(id)) item.remove(), items.delete(id);
+  for (const check of checks) {
+    if (!items.has(check.id)) items.set(check.id, newCheck(check));
+    const item = items.get(check.id);
+    byId("checks").append(...(item.isConnected ? [] : [item]));
+    const text = JSON.stringify(check);
+    if (item.shown === text) continue;
+    item.shown = text;
+    item.dataset.verdict = check.verdict;
+    item.querySelector(".badge").dataset.verdict = check.verdict;
+    item.querySelector(".badge").textContent = check.verdict;
+    item.querySelector(".claim").textContent = check.claim;
+    item.querySelector(".because").textContent = check.because;
+    const old = item.querySelector("pre");
+    const scrolled = old.scrollTop;
+    old.replaceWith(json(check.evidence, `The data for: ${check.claim}`));
+    item.querySelector("pre").scrollTop = scrolled;
+  }
+  const count = (verdict) => checks.filter((check) => check.verdict === verdict).length;
+  byId("tally").replaceChildren(
+    ...tally({ passed: count("passed"), failed: count("failed"), waiting: count("waiting") }),
+  );
+}
+
+function newCheck({ id }) {
+  return el(
+    "li",
+    { className: "check", id: `check-${id}`, data: { id } },
+    el("span", { className: "badge" }),
+    el(
+      "div",
+      {},
+      el("h3", { className: "claim" }),
+      el("p", { className: "because" }),
+      el("details", {}, el("summary", {}, "The data it judged"), el("pre")),
+    ),
+  );
+}
+
+function announceChanges(before, now) {
+  const was = new Map(before.map(({ id, verdict }) => [id, verdict]));
+  const changed = now.filter(({ id, verdict }) => was.get(id) !== verdict);
+  if (changed.length) announce(changed.map(({ claim, verdict }) => `${verdict}: ${claim}`).join(". "));
+}
+
+// -- watching ------------------------------------------------------------------------------------------------------
+
+const watched = new Map(); // session id → its subscription
+let due = null;
+
+/** Ask again soon, and not too often. */
+function soon() {
+  due ??= setTimeout(() => {
+    due = null;
+    void refresh();
+  }, THROTTLE);
+}
+
+function watch({ live, sessions }) {
+  if (!page.client && live && sessions.length) page.client = connect(`${api}/ws`, { onState: showConnection });
+  for (const [id, subscription] of watched) {
+    if (sessions.includes(id)) continue;
+    watched.delete(id);
+    subscription.unsubscribe();
+  }
+  for (const id of sessions) {
+    if (!page.client || watched.has(id)) continue;
+    const subscription = page.client.subscribe(id, {
+      onSnapshot: soon,
+      onEvent: soon,
+      onError: soon,
+      onEnd: () => watched.get(id) === subscription && watched.delete(id),
+    });
+    watched.set(id, subscription);
+  }
+}
+
+const WORDS = { connecting: "Connecting", live: "Live", reconnecting: "Reconnecting", closed: "Disconnected" };
+
+function showConnection({ state }) {
+  const place = byId("connection");
+  if (place.dataset.state === "reconnecting" && state === "live") {
+    announce("Connected again.");
+    soon();
+  }
+  place.hidden = false;
+  place.dataset.state = state;
+  place.lastElementChild.textContent = WORDS[state];
+}
+
+/** Other tabs of this browser ask again when this one has changed something. */
+const tabs = new BroadcastChannel("sessionstream-systemlab");
+tabs.addEventListener("message", ({ data }) => {
+  if (data === number || data === null) soon();
+});
+
+function tell() {
+  tabs.postMessage(number);
+}
+
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) soon();
+});
+
+// -- what the reader does ------------------------------------------------------------------------------------------
+
+const READ = {
+  flag: (input) => input.checked,
+  number: (input) => (Number.isNaN(input.valueAsNumber) ? input.value : input.valueAsNumber),
+  choice: (input) => input.value,
+  text: (input) => input.value,
+};
+
+for (const form of document.querySelectorAll("form[data-action]")) {
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const fields = [...form.querySelectorAll("[data-kind]")];
+    void busy(form.querySelector("button"), form.querySelector(".problem"), () =>
+      page.run(
+        form.dataset.action,
+        Object.fromEntries(fields.map((input) => [input.name, READ[input.dataset.kind](input)])),
+      ),
+    );
+  });
+}
+
+byId("reset").addEventListener("click", ({ currentTarget }) => {
+  void busy(currentTarget, byId("problem"), async () => {
+    await post("/api/reset", { phase: number });
+    await refresh();
+    tell();
+    announce("The phase was made anew.");
+  });
+});
+
+byId("chapter").open = !matchMedia(NARROW).matches;
+await refresh();

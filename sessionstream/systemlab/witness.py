@@ -1,0 +1,25 @@
+"""Whoever stands between a hub and its transport and writes down what goes by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sessionstream import UIEvent
+from sessionstream.transport.ws import WebSocketServer
+
+
+class Witness:
+    """A fan-out that keeps what it is given and passes it on to a server.
+
+    Attributes:
+        heard: by session, every UI event with the ordinal of its backend event, in the order in which they came.
+    """
+
+    def __init__(self, server: WebSocketServer) -> None:
+        self._server = server
+        self.heard: dict[str, list[tuple[int, UIEvent]]] = {}
+
+    def publish_ui(self, session_id: str, ordinal: int, events: Sequence[UIEvent], /) -> None:
+        """Keep the UI events of one backend event, and pass them on."""
+        self.heard.setdefault(session_id, []).extend((ordinal, event) for event in events)
+        self._server.publish_ui(session_id, ordinal, events)
