@@ -9,6 +9,7 @@
 ``import sessionstream`` does not load it. (Reference: Embedded docs package.)
 """
 
+from sessionstream.doc.commands import add_to_argparse, add_to_click, add_to_typer
 from sessionstream.doc.loader import (
     DocError,
     Entry,
@@ -20,4 +21,19 @@ from sessionstream.doc.loader import (
     get,
 )
 
-__all__ = ["DocError", "Entry", "EntryFormatError", "Section", "UnknownEntryError", "entries", "files", "get"]
+__all__ = [
+    # the entries
+    "entries",
+    "get",
+    "files",
+    "Entry",
+    "Section",
+    # as a command of other programs
+    "add_to_click",
+    "add_to_typer",
+    "add_to_argparse",
+    # errors
+    "DocError",
+    "UnknownEntryError",
+    "EntryFormatError",
+]

@@ -68,12 +68,18 @@ class UnknownEntryError(DocError):
     """
 
     def __init__(self, slug: str, known: tuple[str, ...]) -> None:
-        close = get_close_matches(slug, known, cutoff=0.6)
-        close += [other for other in known if slug and slug.lower() in other and other not in close]
+        stems = {_stem(other): other for other in known}  # what all have in common makes nothing resemble
+        asked = _stem(slug)
+        close = [stems[stem] for stem in get_close_matches(asked, stems, cutoff=0.6)]
+        close += [other for stem, other in stems.items() if asked and asked in stem and other not in close]
         hint = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(known)}"
         super().__init__(f"there is no help entry {slug!r}: {hint}")
         self.slug = slug
         self.close = tuple(close)
+
+
+def _stem(slug: str) -> str:
+    return slug.lower().removeprefix("sessionstream-")
 
 
 class EntryFormatError(DocError):
