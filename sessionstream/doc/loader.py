@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from importlib.resources.abc import Traversable
 
-Section: TypeAlias = Literal["tutorials", "topics", "reference", "playbooks"]
+Section: TypeAlias = Literal["tutorials", "howtos", "topics", "reference", "playbooks"]
 """The directories of the help, in reading order."""
 
 T = TypeVar("T")

@@ -76,14 +76,17 @@ def show_entry(slug: str, out: TextIO | None = None, *, pager: bool = True) -> N
 
 
 class _Code(CodeBlock):
-    """A block of code whose lines are as long as they are, so that they can be copied."""
+    """A block of code whose lines are as long as they are, so that they can be copied; within a list, if they fit."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         highlighter = Syntax("", self.lexer_name, theme="ansi_dark", background_color="default")
         code = highlighter.highlight(str(self.text).rstrip())
         code.rstrip()
+        within = options.max_width < console.width  # a list, say, which cuts what is too long for it
         for line in code.split("\n", allow_blank=True):
-            yield Text("    " if line.plain else "", no_wrap=True, overflow="ignore").append_text(line)
+            indented = Text("    " if line.plain else "").append_text(line)
+            indented.no_wrap, indented.overflow = not within, "fold" if within else "ignore"
+            yield indented
 
 
 class _Page(Markdown):

@@ -8,6 +8,7 @@ It needs the extra ``testing`` (Hypothesis and pytest); the library itself never
 - ``session_ids``, ``stream_ids``, ``ordinals``, ``payloads`` and ``registered_payloads`` are strategies for
   what goes through a hub; ``OrdinalMachine`` is the state machine of ordinals.
 - ``RecordingFanout`` and ``RecordingObserver`` are the other ends of a hub, and keep what they are told.
+- ``ManualClock`` is the time of a WebSocketServer or a client, which a test moves.
 - ``SessionWriter``, ``sample_registry``, ``put`` and ``drop`` write sessions for tests of your own.
 
 A store of your own under test, complete. It wraps another and keeps a log of who was written::
@@ -66,6 +67,7 @@ pytest.register_assert_rewrite(
 )
 
 from sessionstream.testing.bus_contract import BusContract  # noqa: E402
+from sessionstream.testing.clock import ManualClock  # noqa: E402
 from sessionstream.testing.ordinal_machine import OrdinalMachine  # noqa: E402
 from sessionstream.testing.recorders import RecordingFanout, RecordingObserver  # noqa: E402
 from sessionstream.testing.sessions import SessionWriter, drop, put, sample_registry  # noqa: E402
@@ -100,4 +102,6 @@ __all__ = [
     # recorders
     "RecordingFanout",
     "RecordingObserver",
+    # time
+    "ManualClock",
 ]

@@ -55,12 +55,13 @@ def test_an_entry_has_everything_its_file_says(tmp_path: Path) -> None:
 
 
 def test_sections_are_in_reading_order_and_other_files_are_left_alone(tmp_path: Path) -> None:
-    for section in ("playbooks", "reference", "topics", "tutorials", "attic"):
+    for section in ("playbooks", "reference", "topics", "howtos", "tutorials", "attic"):
         put(tmp_path, GOOD.replace("an-entry", section), f"{section}/{section}.md")
     put(tmp_path, GOOD.replace("an-entry", "b-entry"), "topics/b-entry.md")
     put(tmp_path, "no entry", "topics/drawing.svg")
     assert [entry.slug for entry in loader.load(tmp_path)] == [
         "tutorials",
+        "howtos",
         "b-entry",
         "topics",
         "reference",

@@ -16,16 +16,17 @@ from pathlib import Path
 import pytest
 
 from .pages import PAGES, ROOT, blocks, name_of
+from .run_blocks import named
 
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 # Paths in examples are the reader's own; these are ours and have to be there.
 OURS = ("sessionstream/", "sessionstream_lint/", "tests/", "docs/", "benchmarks/", "proto/generate.py")
-OF_THE_SYSTEM = {"git", "cd", "cat", "source"}
+OF_THE_SYSTEM = {"git", "cd", "cat", "curl", "source"}
 
 
 def commands(page: Path) -> Iterator[str]:
     for block in blocks(page.read_text(encoding="utf-8")):
-        if block.info in ("bash", "console", "sh"):
+        if block.info.partition(" ")[0] in ("bash", "console", "sh"):
             yield from block.text.replace("\\\n", " ").splitlines()
 
 
@@ -51,6 +52,12 @@ def help_of(*command: str) -> str:
     return shown.stdout
 
 
+@cache
+def files_of_pages() -> frozenset[str]:
+    """The files that readers make of the blocks of a page."""
+    return frozenset(named(block.text) for page in PAGES for block in blocks(page.read_text(encoding="utf-8")))
+
+
 def check_options(arguments: list[str], text: str) -> None:
     for argument in arguments:
         if re.match(r"--?[a-zA-Z]", argument):
@@ -68,7 +75,7 @@ def check_make(arguments: list[str]) -> None:
 
 def check_pip(arguments: list[str]) -> None:
     assert arguments.pop(0) == "install"
-    dev = " ".join(["pre-commit", *_extra("dev")])
+    dev = " ".join(["pre-commit", *_extra("dev"), *_extra("lab")])
     for argument in arguments:
         if argument in ("--editable", "-e", "--upgrade"):
             continue
@@ -99,10 +106,10 @@ def check_tox(arguments: list[str]) -> None:
 
 def check_python(arguments: list[str]) -> None:
     if arguments[0] != "-m":
-        assert (ROOT / arguments[0]).is_file()
+        assert arguments[0] in files_of_pages() or (ROOT / arguments[0]).is_file()
         return
     module, rest = arguments[1], arguments[2:]
-    if module == "venv":
+    if module in ("venv", "django"):  # the latter is run by its page, and has no help without settings
         return
     command = [sys.executable, "-m", module]
     if module in ("sessionstream", "sessionstream.examples.chatdemo"):

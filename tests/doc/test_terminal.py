@@ -81,6 +81,14 @@ def test_in_a_pipe_an_entry_is_plain_text_with_its_code_unbroken(slug: str) -> N
             assert not line.strip() or line.strip() in flat, line
 
 
+def test_code_in_a_list_is_broken_rather_than_cut() -> None:
+    text = at_a_terminal(
+        SHOW.replace("getting-started", "schema-vet-playbook").format(", pager=False"), 44, NO_COLOR="1"
+    )
+    plain = re.sub(rf"{ESCAPE}\[[\d;]*m|\s", "", text)
+    assert "protoc--proto_path=proto--python_out=.proto/orders/v1/orders.proto" in plain
+
+
 def test_links_are_what_people_can_type() -> None:
     text = re.sub(r"\s+", " ", shown("sessionstream-reference"))
     assert "The user guide (sessionstream-user-guide) explains the concepts." in text
