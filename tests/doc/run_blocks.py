@@ -7,7 +7,7 @@ printed, "" for those that are not run.
   asyncio``. Line numbers in tracebacks are those of the page. A block with a comment ``# SST001`` shows what the
   registry refuses: it has to raise StructPayloadError. Nothing else may raise.
 - Any language, with a comment in the first line that is a path (``# app.py``, ``// tasks.proto``, ``<!-- page.html
-  -->``): written there.
+  -->``): written there; with ``, continued`` behind it, to the end of what is there.
 - ``bash run``: each line is run to its end and has to succeed. Of other ``bash`` blocks only calls of protoc are run.
 - ``bash terminal``: each line is a program that goes on, in a terminal of its own, until the page ends. Then it is told
   to end, and has to do that without an error.
@@ -183,15 +183,17 @@ def free_port() -> str:
 
 
 def named(text: str) -> str:
-    """Return the path in the first line of a block that is a file, else nothing."""
+    """Return the path in the first line of a block that is a file or goes on with one, else nothing."""
     first = text.partition("\n")[0]
-    found = re.fullmatch(r"(?:#|//|<!--) ([\w./-]+\.\w+)(?: -->)?", first)
+    found = re.fullmatch(r"(?:#|//|<!--) ([\w./-]+\.\w+)(?:, continued)?(?: -->)?", first)
     return found[1] if found else ""
 
 
 def write(path: str, text: str) -> None:
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    Path(path).write_text(text, encoding="utf-8")
+    goes_on = ", continued" in text.partition("\n")[0]
+    with Path(path).open("a" if goes_on else "w", encoding="utf-8") as file:
+        file.write(text)
 
 
 def environment() -> dict[str, str]:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import shutil
-import signal
 import subprocess
-import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.request import Request, urlopen
 
@@ -22,9 +19,9 @@ from sessionstream.transport.ws import LiveEvent, connect
 
 from .pages import HELP, blocks
 from .run_blocks import free_port, named
+from .serving import serving
 
 PAGE = HELP / "howtos" / "sessionstream-production.md"
-PATIENCE = 20.0
 
 
 class Site:
@@ -42,19 +39,6 @@ class Site:
                 ports = rest.replace("port=8000", f"port={self.app}")
                 ports = ports.replace(":8000", f":{self.app}").replace(":8001", f":{self.proxy}")
                 place.write_text(ports, "utf-8")
-
-    @asynccontextmanager
-    async def serving(self) -> AsyncIterator[asyncio.subprocess.Process]:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-W", "error", "serve.py", cwd=self.directory, stderr=asyncio.subprocess.PIPE
-        )
-        try:
-            await heard(process, "Uvicorn running on")
-            yield process
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.communicate()
 
     @contextmanager
     def behind(self, proxy: str) -> Iterator[str]:
@@ -80,16 +64,6 @@ class Site:
         return [program, "-p", str(self.directory), "-c", "nginx.conf", "-g", where]
 
 
-async def heard(process: asyncio.subprocess.Process, words: str) -> None:
-    assert process.stderr is not None
-    said = ""
-    async with asyncio.timeout(PATIENCE):
-        while words not in said:
-            line = await process.stderr.readline()
-            assert line, said
-            said += line.decode()
-
-
 async def post(address: str, step: str) -> int:
     request = Request(f"http://{address}/jobs/job-7/{step}", method="POST")
     with await asyncio.to_thread(urlopen, request) as response:
@@ -99,7 +73,7 @@ async def post(address: str, step: str) -> int:
 @pytest.mark.parametrize("proxy", ["no proxy", "nginx", "caddy"])
 async def test_a_client_watches_and_a_page_is_told_when_to_return(tmp_path: Path, proxy: str) -> None:
     site = Site(tmp_path)
-    async with site.serving() as process:
+    async with serving(tmp_path, "serve.py") as server:
         with site.behind(proxy) as address:
             # The client waits for a proxy that is not there yet, as it does for a server.
             async with connect(f"ws://{address}/ws") as client:
@@ -111,12 +85,9 @@ async def test_a_client_watches_and_a_page_is_told_when_to_return(tmp_path: Path
                 assert (update.ordinal, update.name) == (1, "StepShown")
             async with connect_raw(f"ws://{address}/ws", origin=f"http://{address}") as page:  # type: ignore[arg-type]
                 await page.recv()
-                process.send_signal(signal.SIGTERM)
+                server.terminate()
                 with pytest.raises(ConnectionClosed):
                     await page.recv()
                 assert (page.close_code, page.close_reason) == (1012, "retry-after=2")
-        async with asyncio.timeout(PATIENCE):
-            _, errors = await process.communicate()
-        assert process.returncode == 0, errors.decode()
-        assert not re.search(rb"Traceback|ERROR|ResourceWarning", errors), errors.decode()
+        assert await server.ended() == 0
     assert not (tmp_path / "jobs.db-wal").exists()  # the store was closed

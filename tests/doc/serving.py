@@ -1,0 +1,62 @@
+"""A web server of a page as a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from .run_blocks import READY
+
+PATIENCE = 20.0
+
+
+class Server:
+    """A process that serves, and can be told to end."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self._said = ""
+
+    async def ready(self) -> None:
+        assert self._process.stderr is not None
+        async with asyncio.timeout(PATIENCE):
+            while READY not in self._said:
+                line = await self._process.stderr.readline()
+                assert line, self._said
+                self._said += line.decode()
+
+    def terminate(self) -> None:
+        self._process.send_signal(signal.SIGTERM)
+
+    async def ended(self) -> int:
+        """Return its exit status, when it has ended and said nothing bad."""
+        async with asyncio.timeout(PATIENCE):
+            _, rest = await self._process.communicate()
+        assert not re.search("Traceback|ERROR|ResourceWarning", self._said + rest.decode()), rest.decode()
+        assert self._process.returncode is not None
+        return self._process.returncode
+
+
+@asynccontextmanager
+async def serving(directory: Path, *arguments: str) -> AsyncIterator[Server]:
+    """Run ``python *arguments`` there until it is left; a server that was not told to end is told then."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-W", "error", *arguments, cwd=directory,
+        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    server = Server(process)
+    try:
+        await server.ready()
+        yield server
+        if process.returncode is None:
+            server.terminate()
+            await server.ended()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
