@@ -75,7 +75,7 @@ def check_make(arguments: list[str]) -> None:
 
 def check_pip(arguments: list[str]) -> None:
     assert arguments.pop(0) == "install"
-    dev = " ".join(["pre-commit", *_extra("dev"), *_extra("lab")])
+    dev = " ".join([*_extra("dev"), *_extra("lab")])
     for argument in arguments:
         if argument in ("--editable", "-e", "--upgrade"):
             continue
@@ -143,7 +143,7 @@ def check_command(words: list[str]) -> None:
                 [one for one in arguments if not one.startswith("--mypy_out")], help_of(str(SCRIPTS / program))
             )
         case "pre-commit":
-            assert arguments[:1] == ["install"]
+            assert arguments[0] in ("install", "run")
         case _ if program in OF_THE_SYSTEM:
             pass
         case _:
