@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from markdown_it.token import Token
     from markdown_it.utils import EnvType, OptionsDict
 
-_ENTRY: Final = re.compile(r"(?:\.\./)?(?:tutorials|topics|reference|playbooks)/(?P<slug>[\w-]+)\.md")
+_ENTRY: Final = re.compile(r"(?:\.\./\w+/)?(?P<slug>[\w-]+)\.md")
 _OUTLINE: Final = (1, 2)
 
 

@@ -112,7 +112,7 @@ def check_python(arguments: list[str]) -> None:
     if module in ("venv", "django"):  # the latter is run by its page, and has no help without settings
         return
     command = [sys.executable, "-m", module]
-    if module in ("sessionstream", "sessionstream.examples.chatdemo"):
+    if module in ("sessionstream", "sessionstream.examples.chatdemo", "sessionstream.systemlab"):
         command.append(rest.pop(0))
     check_options(rest, help_of(*command))
 
@@ -120,7 +120,7 @@ def check_python(arguments: list[str]) -> None:
 def check_script(program: str, arguments: list[str]) -> None:
     assert (SCRIPTS / program).exists(), f"{program} is not installed"
     command = [str(SCRIPTS / program)]
-    if program == "sessionstream" and not arguments[0].startswith("-"):
+    if program in ("sessionstream", "sessionstream-systemlab") and not arguments[0].startswith("-"):
         command.append(arguments[0])
     check_options(arguments, help_of(*command))
     if "--format" in arguments and program == "sessionstream-lint":
@@ -185,6 +185,7 @@ def test_what_people_are_told_to_type_exists(line: str) -> None:
         "sessionstream nothing jobs.db",
         "sessionstream inspect jobs.db --nothing",
         "sessionstream prune jobs.db job-7 --events",
+        "sessionstream-systemlab serve --nothing",
         "sessionstream-lint --format yaml",
         "cat x | sessionstream-lint --nothing",
         "flake8 --nothing",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from importlib.metadata import version
 from typing import Any
 
@@ -53,6 +54,14 @@ async def test_the_help_is_there_rendered_and_raw(client: Client, entry: doc.Ent
     assert raw.headers["content-type"] == "text/markdown; charset=utf-8"
     assert raw.text.startswith("---\ntitle:")
     assert raw.text.endswith(entry.body)
+    anchors = {}
+    for link in re.findall(r'href="(?!https?://)([^"]+)"', page.text.partition("<main")[2]):
+        place, _, anchor = link.partition("#")
+        if place not in anchors:
+            led_to = await client.get(place or f"/docs/{entry.slug}")
+            assert led_to.status == 200, link
+            anchors[place] = set(re.findall(r' id="([^"]+)"', led_to.text))
+        assert not anchor or anchor in anchors[place], link
 
 
 async def test_files_are_those_of_the_package(client: Client) -> None:
