@@ -11,7 +11,7 @@ STAMP := $(VENV)/.installed
 PROMPT ?= Explain ordinals
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test torture bench build lint format schema-vet boundary-check proto coverage clean bench-lint
+.PHONY: help demo serve test torture bench build docs lint format schema-vet boundary-check proto coverage clean bench-lint
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,10 @@ bench-lint: $(STAMP) ## the linter beside mypy, pylint and semgrep; what it cost
 	@$(BIN)/python -m benchmarks.lint_recall
 	@$(BIN)/python -m benchmarks.lint_overhead
 	@$(BIN)/python -m benchmarks.lint_overhead --registering 20
+
+docs: $(STAMP) ## a site of the help, the API and the decisions, into site/; warnings are errors
+	@$(BIN)/python docs/sources.py site
+	@echo "docs: site/index.html"
 
 build: $(STAMP) ## the sdist and the wheel, into dist/
 	@$(BIN)/python -m build --outdir dist .

@@ -120,12 +120,13 @@ class SchemaRegistry:
     they have to stay what they are. Every ``register_…`` takes a generated message class, or an instance of
     one as a prototype (its field values do not matter).
 
-    Every ``register_…`` raises:
-        InvalidNameError: the name is empty, blank or no string.
-        PayloadTypeError: ``message`` is no concrete protobuf message, or is another class than the one that was
-            registered of the same full name (made by another descriptor pool, say).
-        StructPayloadError: ``message`` is ``google.protobuf.Struct`` itself. Nested Struct fields are fine.
-        DuplicateSchemaError: the name is taken within the family.
+    Every ``register_…`` raises
+
+    - InvalidNameError: the name is empty, blank or no string.
+    - PayloadTypeError: ``message`` is no concrete protobuf message, or is another class than the one that was
+      registered of the same full name (made by another descriptor pool, say).
+    - StructPayloadError: ``message`` is ``google.protobuf.Struct`` itself. Nested Struct fields are fine.
+    - DuplicateSchemaError: the name is taken within the family.
 
     >>> from sessionstream.examples.chatdemo.v1 import chat_pb2
     >>> registry = SchemaRegistry()
