@@ -5,6 +5,8 @@ Twice: as a state machine, which Hypothesis steers and shrinks, and as many rand
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from random import Random
 
 import pytest
@@ -63,17 +65,14 @@ class World:
         wire = self.wires[number]
         if wire.closed:
             return
-        under_way = [*sorted(wire.questions), *sorted(wire.loads), *range(len(wire.taken))]
-        if not under_way:
-            return
-        pick %= len(under_way)
-        chosen = under_way[pick]
-        if isinstance(chosen, int):
-            wire.fail(chosen) if fail else wire.deliver(chosen)
-        elif pick < len(wire.questions):
-            wire.answer(chosen, allowed=True)
-        else:
-            wire.take(chosen)
+        under_way: list[Callable[[], None]] = [
+            *(partial(wire.answer, session_id, allowed=True) for session_id in sorted(wire.questions)),
+            *(partial(wire.begin, session_id) for session_id in sorted(wire.loads)),
+            *(partial(wire.take, session_id) for session_id in sorted(wire.begun)),
+            *(partial(wire.fail if fail else wire.deliver, number) for number in range(len(wire.taken))),
+        ]
+        if under_way:
+            under_way[pick % len(under_way)]()
 
     def conflate(self, number: int, session_id: str) -> None:
         self.wires[number].conflate(session_id)

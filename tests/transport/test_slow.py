@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -23,27 +24,40 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-async def test_one_stuck_client_among_many() -> None:
+@pytest.mark.parametrize("policy", [disconnect, conflate])
+async def test_one_stuck_client_among_two_hundred(policy: SlowConsumerPolicy) -> None:
+    """The others hear everything in order; what the stuck one costs is bounded, whatever is published meanwhile."""
     source = Source()
-    server = WebSocketServer(source, limits=LIMITS)
+    limits = Limits(outbox_frames=1_000, outbox_bytes=100_000)
+    server = WebSocketServer(source, limits=limits, slow_consumers=policy)
     watched = Watched(source, server.publish_ui)
-    async with peers(server, 50) as (stuck, *others):
+    async with peers(server, 200) as (stuck, *others):
         for peer in (stuck, *others):
             await peer.subscribed("s")
+            peer.texts.clear()
         stuck.stall()
-        depth = []
-        for ordinal in range(1, 101):
-            watched.publish("s")
-            for peer in others:
-                assert (await peer.hear())["uiEvent"]["eventOrdinal"] == str(ordinal)
-            depth += [
-                info.queue_depth for info in server.connections() if info.connection_id == stuck.hello["connectionId"]
-            ]
-        assert max(depth) == 10
+        waiting = []
+        tracemalloc.start()
+        try:
+            for ordinal in range(1, 151):
+                watched.publish("s", "x" * 10_000)
+                for peer in others:
+                    assert (await peer.hear())["uiEvent"]["eventOrdinal"] == str(ordinal)
+                assert len({id(peer.texts.pop()) for peer in others}) == 1  # the text is there once
+                waiting += [info.queue_bytes for info in server.connections() if info.connection_id == stuck.id]
+            held, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert 80_000 < max(waiting) <= limits.outbox_bytes
+        assert held < 2 * limits.outbox_bytes  # of 1,500,000 bytes that were published
+        assert [peer.heard() for peer in others] == [[]] * 199
         stuck.resume()
-        assert await stuck.ended() == 1013
-        assert "slow" in (stuck.close or {})["reason"]
-        assert len(stuck.heard()) == 1 + 1  # the frame that was under way, and the close
+        if policy is conflate:
+            assert (await stuck.hear_until("snapshot"))[-1]["snapshot"]["snapshotOrdinal"] == "150"
+        else:
+            assert await stuck.ended() == 1013
+            assert "slow" in (stuck.close or {})["reason"]
+            assert len(stuck.heard()) == 1 + 1  # the frame that was under way, and the close
 
 
 async def test_publishing_neither_waits_nor_fails_with_nobody_reading() -> None:
@@ -172,10 +186,11 @@ async def test_snapshots_wait_for_the_client_to_read_those_before() -> None:
             await peer.hear_until("subscribed")
 
 
-async def test_events_of_a_loading_session_beyond_the_buffer() -> None:
+@pytest.mark.parametrize("limits", [Limits(buffered_frames=5), Limits(buffered_bytes=1_000)])
+async def test_events_of_a_loading_session_beyond_the_buffer(limits: Limits) -> None:
     """They are dropped, and a snapshot that holds them is waited for."""
     source = Source()
-    server = WebSocketServer(source, limits=Limits(buffered_frames=5))
+    server = WebSocketServer(source, limits=limits)
     watched = Watched(source, server.publish_ui)
     async with peers(server, 1) as (peer,):
         source.stop()

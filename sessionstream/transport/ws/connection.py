@@ -354,6 +354,7 @@ class Connection:
             del self._idle_loads[session_id]
             ticket = Ticket(session_id, load.basis, load.epochs, partial(self._loaded, load))
             self._tickets[session_id] = ticket
+            self._conversation.load_began(session_id, load.token)
             self._shared.loader.request(ticket)
 
     def _loaded(self, load: Load, result: Hydration | Exception) -> None:
