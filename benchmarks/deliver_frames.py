@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import IO
 
+from benchmarks.cores import BARE
 from benchmarks.figures import Figure, report
 from benchmarks.frame_clients import allow_many, connected, receive
 from benchmarks.frame_server import SESSION
@@ -24,14 +25,14 @@ from benchmarks.frame_server import SESSION
 IMPLEMENTATIONS = ("websockets-sansio", "websockets", "wsproto")
 FRAMES = 20_000
 CONNECTIONS = (100, 1000)
-ROUNDS = 3
+ROUNDS = 5
 
 
 class Served:
     """A server process."""
 
     def __init__(self, variant: str, stdin: IO[str], stdout: IO[str]) -> None:
-        self._session = None if variant == "bare" else SESSION
+        self._session = None if variant.partition("+")[0] in BARE else SESSION
         self._stdin, self._stdout = stdin, stdout
         self.port = int(self._stdout.readline())
 
@@ -41,11 +42,11 @@ class Served:
         self._stdin.flush()
         return lambda: float(self._stdout.readline())
 
-    def cpu_per_frame(self, connections: int) -> float:
-        """Return microseconds."""
+    def cpu_per_frame(self, connections: int, burst: int = 1) -> float:
+        """Return microseconds, with so many events at once."""
         clients = connected(self.port, connections, self._session)
         events = FRAMES // connections
-        seconds = self.ask(f"deliver {connections} {events}")
+        seconds = self.ask(f"deliver {connections} {events} {burst}")
         receive(clients, events)
         took = seconds()
         for client in clients:

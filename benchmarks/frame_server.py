@@ -1,11 +1,12 @@
 """A server that delivers UI events to whoever connects, in a process of its own, and says what CPU time it took.
 
-    python -m benchmarks.frame_server {bare,websockets,websockets-sansio,wsproto} [OUTBOX_FRAMES]
+    python -m benchmarks.frame_server CORE[+uvloop] [OUTBOX_FRAMES]
 
-``bare`` is ``broadcast()`` of the websockets library with a string that is ready; the others are a WebSocketServer in
-uvicorn, with that implementation of WebSockets. It prints its port, waits for lines, and answers each with a number:
+With a core of ``cores.py``: a bare one, which sends a string that is ready, or an ASGI server with a WebSocketServer in
+it. It prints its port, waits for lines, and answers each with a number:
 
-    deliver CONNECTIONS EVENTS   delivers events at a pace that leaves it idle in between: CPU seconds of the process
+    deliver CONNECTIONS EVENTS BURST
+                                 delivers events, so many at once, at a pace that leaves it idle in between: CPU seconds
     time CONNECTIONS EVENTS      the same with the time in each event: microseconds that the median publish_ui takes
     stuff                        writes to the session "stuffed" until its only client takes no more: events it took
     memory                       the process's resident bytes
@@ -22,6 +23,7 @@ import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 
+from benchmarks.cores import ASGI, BARE
 from benchmarks.frame_clients import allow_many
 from sessionstream import MemoryStore, SchemaRegistry, UIEvent
 from sessionstream.examples.chatdemo.v1.chat_pb2 import ChatMessageUpdate
@@ -57,11 +59,14 @@ def _resident() -> int:
         return int(file.read().split()[1]) * resource.getpagesize()
 
 
-async def _deliver(publish: Callable[[int], object], connections: int, events: int, pace: float = PACE) -> float:
+async def _deliver(
+    publish: Callable[[int], object], connections: int, events: int, burst: int = 1, pace: float = PACE
+) -> float:
     start = time.process_time()
     for ordinal in range(1, events + 1):
         publish(ordinal)
-        await asyncio.sleep(connections * pace)
+        if ordinal % burst == 0:
+            await asyncio.sleep(connections * burst * pace)
     return time.process_time() - start
 
 
@@ -74,7 +79,7 @@ async def _time(server: WebSocketServer, connections: int, events: int) -> float
         server.publish_ui(SESSION, ordinal, [stamped])
         took.append((time.perf_counter() - start) * 1e6)
 
-    await _deliver(publish, connections, events, 2 * PACE)  # the clients take their time as well
+    await _deliver(publish, connections, events, pace=2 * PACE)  # the clients take their time as well
     return statistics.median(took)
 
 
@@ -96,36 +101,17 @@ def _listen() -> socket.socket:
     return sock
 
 
-async def bare() -> None:
-    """Serve with nothing but the library."""
-    from websockets.asyncio.server import ServerConnection, broadcast, serve
-
-    connections: set[ServerConnection] = set()
-
-    async def handler(connection: ServerConnection) -> None:
-        connections.add(connection)
-        await connection.wait_closed()
-
-    text = ui_event(SESSION, 1, EVENT).text
-    async with serve(handler, sock=_listen(), compression=None, ping_interval=None):
-        await _commands(lambda _, *numbers: _deliver(lambda _: broadcast(connections, text), *numbers))
+async def bare(core: str) -> None:
+    """Serve with nothing but a core."""
+    send, text = await BARE[core](_listen()), ui_event(SESSION, 1, EVENT).text
+    await _commands(lambda _, *numbers: _deliver(lambda _: send(text), *numbers))
 
 
-async def ours(implementation: str, outbox_frames: int) -> None:
+async def ours(core: str, outbox_frames: int) -> None:
     """Serve as an application would."""
-    import uvicorn
-
     limits = Limits(connections=5000, outbox_frames=outbox_frames)
     server = WebSocketServer(MemoryStore(SchemaRegistry()), limits=limits, slow_consumers=conflate)
-    config = uvicorn.Config(
-        server,
-        ws=implementation,
-        ws_per_message_deflate=False,
-        ws_ping_interval=None,
-        log_level="warning",
-        lifespan="off",
-    )
-    running = asyncio.create_task(uvicorn.Server(config).serve(sockets=[_listen()]))
+    running = asyncio.ensure_future(ASGI[core](server, _listen()))
     commands: dict[str, Callable[..., Awaitable[object]]] = {
         "deliver": partial(_deliver, lambda ordinal: server.publish_ui(SESSION, ordinal, [EVENT])),
         "time": partial(_time, server),
@@ -135,7 +121,18 @@ async def ours(implementation: str, outbox_frames: int) -> None:
     running.cancel()
 
 
+def main(variant: str, outbox_frames: str = "1000") -> None:
+    """Run until stdin ends."""
+    core, _, loop = variant.partition("+")
+    factory = None
+    if loop:
+        import uvloop
+
+        factory = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(bare(core) if core in BARE else ours(core, int(outbox_frames)))
+
+
 if __name__ == "__main__":
     allow_many()
-    variant, *rest = sys.argv[1:]
-    asyncio.run(bare() if variant == "bare" else ours(variant, *map(int, rest or ["1000"])))
+    main(*sys.argv[1:])
