@@ -146,6 +146,7 @@ class SessionMachine(RuleBasedStateMachine):
         delta=often,
         hold=often,
         gaps=st.lists(gaps, min_size=STEPS, max_size=STEPS + 2),
+        settled=often,
     )
     def hydrate(
         self,
@@ -157,6 +158,7 @@ class SessionMachine(RuleBasedStateMachine):
         delta: bool,
         hold: bool,
         gaps: list[Gap],
+        settled: bool,
     ) -> None:
         if live:
             self.world.subscribe(number, session_id, delta=delta, hold=hold)
@@ -166,19 +168,24 @@ class SessionMachine(RuleBasedStateMachine):
             self.world.subscribe(number, session_id, delta=delta, hold=hold)
         else:
             self.disturb(number, session_id, why, hold)
-        for happening, told, disturbance in gaps:
-            self.publish(session_id, happening, told)
-            self.disturb(number, session_id, disturbance, hold)
+        for gap in gaps:
+            self.meanwhile(number, session_id, gap, hold)
             self.world.progress(number, 0)
+        if settled:
+            self.world.settle()
 
-    @rule(session_id=sessions, happening=bursts, told=often)
+    @rule(number=wires, session_id=sessions, gap=gaps, hold=often)
+    def meanwhile(self, number: int, session_id: str, gap: Gap, hold: bool) -> None:
+        happening, told, disturbance = gap
+        self.publish(session_id, happening, told)
+        self.disturb(number, session_id, disturbance, hold)
+
     def publish(self, session_id: str, happening: list[list[Change]], told: bool) -> None:
         for changes in happening:
             self.world.commit(session_id, changes)
             if told:
                 self.world.fan_out(session_id)
 
-    @rule(number=wires, session_id=sessions, what=disturbances, hold=often)
     def disturb(self, number: int, session_id: str, what: str | None, hold: bool) -> None:
         match what:
             case "subscribe":
@@ -199,17 +206,12 @@ class SessionMachine(RuleBasedStateMachine):
             case "read":
                 self.world.read(number, 9)
 
-    @rule()
-    def settle(self) -> None:
-        """Whatever is under way happens; then everybody has to have what there is, and goes on from there."""
-        self.world.settle()
-
     def teardown(self) -> None:
         self.world.settle()
 
 
 TestSessionMachine = SessionMachine.TestCase
-TestSessionMachine.settings = settings(stateful_step_count=12)
+TestSessionMachine.settings = settings(max_examples=2 * settings().max_examples, stateful_step_count=8)
 
 
 WEIGHTS = {
