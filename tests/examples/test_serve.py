@@ -7,10 +7,11 @@ import http.client
 import json
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -19,9 +20,10 @@ import pytest
 from websockets.asyncio.client import connect as dial
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from sessionstream import Snapshot
+from sessionstream import MemoryStore, Snapshot, SQLiteStore
 from sessionstream.examples.chatdemo import Chat, chat_schemas, cli
 from sessionstream.examples.chatdemo.serve.app import web_app
+from sessionstream.examples.chatdemo.serve.running import serve as running_serve
 from sessionstream.examples.chatdemo.v1.chat_pb2 import ChatMessageEntity
 from sessionstream.serving.address import Address
 from sessionstream.serving.bodies import MAX_BYTES
@@ -224,6 +226,19 @@ async def test_commands_after_the_end(site: Site) -> None:
     assert (status, "shutting down" in said["error"]) == (503, True)
 
 
+async def test_a_store_that_fails_is_an_error_of_the_server_s(caplog: pytest.LogCaptureFixture) -> None:
+    store = MemoryStore(chat_schemas())
+    async with (
+        Chat(store=store, delay=0) as chat,
+        served(web_app(chat, WebSocketServer(chat.hub)), lifespan="off") as address,
+    ):
+        await store.close()
+        said = await Site(chat, address).command({"sessionId": "s", "payload": PROMPT})
+    assert said == (500, {"error": "the command failed; the server's log says why"})
+    assert "a command failed" in caplog.text
+    assert "Traceback" in caplog.text
+
+
 async def test_a_request_that_breaks_off(site: Site) -> None:
     host, port = site.address.removeprefix("ws://").split(":")
     _, writer = await asyncio.open_connection(host, int(port))
@@ -296,6 +311,40 @@ async def test_a_signal_ends_it_well_with_an_answer_under_way(
         await ending
         connection.close()
     assert names_in(tmp_path) == ["chat.db"]
+
+
+async def test_a_chat_that_cannot_be_read_keeps_no_other_from_being_served(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In this process: an answer that was cut off is declared stopped, and the damaged chat is named in the log."""
+    path = tmp_path / "chat.db"
+    text = "Tell me something long. " * 50
+    async with SQLiteStore.open(path, chat_schemas()) as store:
+        chats = Chat(store=store, delay=60)
+        async with chats.hub:
+            for session_id in ("damaged", "other"):
+                await chats.start(session_id, text)
+            running = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+            for task in running:  # as a process that is killed: nothing is said
+                task.cancel()
+            await asyncio.wait(running)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        timeline = "SELECT timeline FROM sessions WHERE session_id = 'damaged'"
+        changed = connection.execute(f"UPDATE entities SET payload = X'FF' WHERE timeline = ({timeline})")
+        assert changed.rowcount > 0
+    lines: asyncio.Queue[str] = asyncio.Queue()
+    serving = asyncio.create_task(running_serve(Address.parse(":0"), str(path), 0.0, lines.put_nowait))
+    async with asyncio.timeout(PATIENCE):
+        url, where = await lines.get(), await lines.get()
+        assert where == f"store: {path}"
+        async with connect(f"{url.split()[1].replace('http', 'ws')}ws", schemas=chat_schemas()) as client:
+            snapshot = await anext(client.subscribe("other"))
+        signal.raise_signal(signal.SIGINT)
+        await serving
+    assert isinstance(snapshot, Snapshot)
+    statuses = [entity.payload.status for entity in snapshot.entities if isinstance(entity.payload, ChatMessageEntity)]
+    assert statuses == ["", "stopped"]
+    assert "session 'damaged'" in caplog.text
 
 
 def names_in(directory: Path) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any, get_args
 import pytest
 
 from sessionstream.transport.ws import ConnectionRecord, Limits, Stage, WebSocketServer, conflate
+from sessionstream.transport.ws.observing import Telling
 
 from .asgi import ManualClock, Peer, peers
 from .source import Source, Watched
@@ -172,3 +173,10 @@ def test_every_stage_is_told_somewhere(request: pytest.FixtureRequest) -> None:
     )
     stages: tuple[Any, ...] = get_args(Stage)
     assert [stage for stage in stages if f'"{stage}"' not in code] == []
+
+
+def test_without_an_observer_nobody_is_told() -> None:
+    telling = Telling(None)
+    telling.of("live", "c", "s")
+    telling.record(ConnectionRecord("live", "c", "s"))
+    assert not telling.anyone

@@ -132,6 +132,21 @@ async def test_what_goes_wrong() -> None:
         assert words in span.status.description
 
 
+async def test_a_client_that_leaves_while_its_snapshot_loads() -> None:
+    source, exported = Source(), Exported()
+    server = WebSocketServer(source, observer=exported.observer)
+    async with peers(server, 1) as (peer,):
+        source.stop()
+        peer.subscribe("s")
+        await source.calls(1)
+        peer.lose()
+        await peer.ended()
+        assert len(exported.of("hydrate")) == 1  # it has ended
+        source.go()
+    metrics = exported.metrics()
+    assert (metrics["connections"], metrics["subscriptions"]) == (0, 0)
+
+
 def test_records_of_connections_it_never_heard_of() -> None:
     """As of those that were open before it was put in."""
     exported = Exported()

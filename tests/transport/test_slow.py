@@ -157,6 +157,22 @@ async def test_a_policy_that_makes_no_room_or_fails_sends_the_client_away(policy
         assert await peer.ended() == 1013
 
 
+async def test_a_policy_that_drops_what_does_not_help_sends_the_client_away() -> None:
+    source = Source()
+    server = WebSocketServer(source, limits=LIMITS, slow_consumers=lambda overflow: {"quiet"})
+    watched = Watched(source, server.publish_ui)
+    async with peers(server, 1) as (peer,):
+        await peer.subscribed("s")
+        await peer.subscribed("quiet")
+        peer.stall()
+        for _ in range(20):
+            watched.publish("s")
+        await settle()
+        assert source.asked == [("s", None), ("quiet", None)]  # no snapshot for who is on its way out
+        peer.resume()
+        assert await peer.ended() == 1013
+
+
 async def test_answers_that_nobody_reads_are_bounded_as_well() -> None:
     server = WebSocketServer(Source(), limits=LIMITS, slow_consumers=conflate)
     async with peers(server, 1) as (peer,):
@@ -336,3 +352,21 @@ async def test_who_vanishes_while_a_goodbye_waits_is_cut_off() -> None:
     await clock.advance(20.0)
     assert await peer.ended() == 0
     assert server.connections() == []
+
+
+async def test_what_is_offered_when_it_is_empty_is_written_too() -> None:
+    sent: list[Any] = []
+    offered = iter([ui(size=1), ui(size=2)])
+
+    def on_empty() -> None:
+        for frame in offered:
+            assert outbox.offer(frame)
+            return
+        outbox.close(1000, "")
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message.get("text", message.get("code")))
+
+    outbox = box(on_empty=on_empty)
+    await outbox.write(send)
+    assert sent == ["x", "xx", 1000]

@@ -135,7 +135,7 @@ class Connection:
         self._asking: dict[str, asyncio.Task[None]] = {}
         self._idle_loads: dict[str, Load] = {}
         self._tickets: dict[str, Ticket] = {}
-        self._reader: asyncio.Task[None] | None = None
+        self._reader: asyncio.Task[None]  # once it is served
         self._congested = False
         self._closed = False
         self._aborted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -156,8 +156,8 @@ class Connection:
 
     async def serve(self, receive: Receive, send: SendMessage) -> None:
         """Carry an accepted connection on until either side ends it."""
-        self._perform(self._conversation.open())
         reader = self._reader = asyncio.create_task(self._read(receive), name=f"{self.id}: reader")
+        self._perform(self._conversation.open())
         writer = asyncio.create_task(self._write(send), name=f"{self.id}: writer")
         try:
             await asyncio.wait({reader, writer, self._aborted}, return_when=asyncio.FIRST_COMPLETED)
@@ -201,8 +201,7 @@ class Connection:
         A server may not send the close while it is asked for the next message: granian waits for that message first.
         """
         self._let_go()
-        if self._reader is not None:
-            self._reader.cancel()
+        self._reader.cancel()
         self._outbox.close(code.code, reason, flush=flush)
 
     def abort(self) -> None:
