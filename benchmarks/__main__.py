@@ -29,6 +29,8 @@ from benchmarks import (
     publish_sqlite,
     snapshots,
     stored_versions,
+    stuck_client,
+    subscribe,
 )
 from benchmarks.figures import Figure, table
 
@@ -39,6 +41,8 @@ CLAIMS: tuple[Callable[[], Awaitable[list[Figure]]], ...] = (
     snapshots.main,
     cached_memory.main,
     deliver_frames.main,
+    stuck_client.main,
+    subscribe.main,
 )
 
 RESULTS = Path(__file__).parent / "results" / "latest.json"

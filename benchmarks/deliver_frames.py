@@ -13,10 +13,11 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import IO
 
+from benchmarks.cores import BARE
 from benchmarks.figures import Figure, report
 from benchmarks.frame_clients import allow_many, connected, receive
 from benchmarks.frame_server import SESSION
@@ -24,48 +25,48 @@ from benchmarks.frame_server import SESSION
 IMPLEMENTATIONS = ("websockets-sansio", "websockets", "wsproto")
 FRAMES = 20_000
 CONNECTIONS = (100, 1000)
-ROUNDS = 3
+ROUNDS = 5
 
 
 class Served:
     """A server process."""
 
     def __init__(self, variant: str, stdin: IO[str], stdout: IO[str]) -> None:
-        self._session = None if variant == "bare" else SESSION
+        self._session = None if variant.partition("+")[0] in BARE else SESSION
         self._stdin, self._stdout = stdin, stdout
-        self._port = int(self._stdout.readline())
+        self.port = int(self._stdout.readline())
 
-    def _ask(self, line: str) -> None:
+    def ask(self, line: str) -> Callable[[], float]:
+        """Say a line; return what waits for the answer."""
         self._stdin.write(line + "\n")
         self._stdin.flush()
+        return lambda: float(self._stdout.readline())
 
-    def cpu_per_frame(self, connections: int) -> float:
-        """Return microseconds."""
-        clients = connected(self._port, connections, self._session)
+    def cpu_per_frame(self, connections: int, burst: int = 1) -> float:
+        """Return microseconds, with so many events at once."""
+        clients = connected(self.port, connections, self._session)
         events = FRAMES // connections
-        self._ask(f"{connections} {events}")
+        seconds = self.ask(f"deliver {connections} {events} {burst}")
         receive(clients, events)
-        seconds = float(self._stdout.readline())
+        took = seconds()
         for client in clients:
             client.socket.close()
-        return seconds / (events * connections) * 1e6
+        return took / (events * connections) * 1e6
 
     def memory_per_connection(self, connections: int) -> float:
         """Return KiB, of the first connections that this process has."""
-        self._ask("memory")
-        before = int(self._stdout.readline())
-        clients = connected(self._port, connections, self._session)
-        self._ask("memory")
-        after = int(self._stdout.readline())
+        before = self.ask("memory")()
+        clients = connected(self.port, connections, self._session)
+        after = self.ask("memory")()
         for client in clients:
             client.socket.close()
         return (after - before) / connections / 1024
 
 
 @contextmanager
-def served(variant: str) -> Iterator[Served]:
+def served(variant: str, *options: str) -> Iterator[Served]:
     """Run a server."""
-    command = [sys.executable, "-m", "benchmarks.frame_server", variant]
+    command = [sys.executable, "-m", "benchmarks.frame_server", variant, *options]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
         assert process.stdout is not None

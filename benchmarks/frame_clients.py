@@ -7,7 +7,7 @@ import os
 import resource
 import selectors
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 PATIENCE = 30.0
 """Seconds after which a server that sends nothing is taken to hang."""
@@ -19,10 +19,14 @@ _UPGRADE = (
 
 
 class Client:
-    """One connection."""
+    """One connection, of which the system buffers so many bytes, if that is given."""
 
-    def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+    def __init__(self, port: int, *, buffer: int = 0) -> None:
+        self.socket = socket.socket()
+        self.socket.settimeout(PATIENCE)
+        if buffer:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+        self.socket.connect(("127.0.0.1", port))
         self.socket.sendall(_UPGRADE)
         self._buffer = b""
         while b"\r\n\r\n" not in self._buffer:
@@ -40,12 +44,14 @@ class Client:
         while not any(b'"subscribed"' in payload for payload in self._frames()):
             self._buffer += self.socket.recv(65536)
 
-    def read(self) -> None:
-        """Read what is there and count the UI events in it."""
+    def read(self) -> list[bytes]:
+        """Read what is there; count the UI events in it, and return them."""
         received = self.socket.recv(1 << 20)
         assert received, "the server has closed the connection"
         self._buffer += received
-        self.counted += sum(b'"uiEvent"' in payload for payload in self._frames())
+        events = [payload for payload in self._frames() if b'"uiEvent"' in payload]
+        self.counted += len(events)
+        return events
 
     def _frames(self) -> Iterator[bytes]:
         at, buffer = 0, self._buffer
@@ -78,8 +84,8 @@ def connected(port: int, count: int, session_id: str | None) -> list[Client]:
     return clients
 
 
-def receive(clients: list[Client], events: int) -> None:
-    """Read until every client has seen so many UI events."""
+def receive(clients: list[Client], events: int, heard: Callable[[bytes], None] | None = None) -> None:
+    """Read until every client has seen so many UI events; have ``heard`` called for each of them."""
     selector = selectors.DefaultSelector()
     for client in clients:
         client.counted = 0
@@ -90,7 +96,9 @@ def receive(clients: list[Client], events: int) -> None:
         assert ready, f"{len(waiting)} clients wait for events that do not come"
         for key, _ in ready:
             client = key.data
-            client.read()
+            for payload in client.read():
+                if heard is not None:
+                    heard(payload)
             if client.counted >= events:
                 waiting.discard(client)
     selector.close()

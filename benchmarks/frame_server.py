@@ -1,11 +1,15 @@
 """A server that delivers UI events to whoever connects, in a process of its own, and says what CPU time it took.
 
-    python -m benchmarks.frame_server {bare,websockets,websockets-sansio,wsproto}
+    python -m benchmarks.frame_server CORE[+uvloop] [OUTBOX_FRAMES]
 
-``bare`` is ``broadcast()`` of the websockets library with a string that is ready; the others are a WebSocketServer in
-uvicorn, with that implementation of WebSockets. It prints its port, waits for a line ``CONNECTIONS EVENTS``, delivers
-that many events at a pace that leaves it idle in between, and prints the CPU seconds of the whole process. A line
-``memory`` is answered by the process's resident bytes.
+With a core of ``cores.py``: a bare one, which sends a string that is ready, or an ASGI server with a WebSocketServer in
+it. It prints its port, waits for lines, and answers each with a number:
+
+    deliver CONNECTIONS EVENTS BURST
+                                 delivers events, so many at once, at a pace that leaves it idle in between: CPU seconds
+    time CONNECTIONS EVENTS      the same with the time in each event: microseconds that the median publish_ui takes
+    stuff                        writes to the session "stuffed" until its only client takes no more: events it took
+    memory                       the process's resident bytes
 """
 
 from __future__ import annotations
@@ -13,26 +17,41 @@ from __future__ import annotations
 import asyncio
 import resource
 import socket
+import statistics
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 
+from benchmarks.cores import ASGI, BARE
 from benchmarks.frame_clients import allow_many
 from sessionstream import MemoryStore, SchemaRegistry, UIEvent
 from sessionstream.examples.chatdemo.v1.chat_pb2 import ChatMessageUpdate
-from sessionstream.transport.ws import Limits, WebSocketServer
+from sessionstream.transport.ws import Limits, WebSocketServer, conflate
 from sessionstream.transport.ws.frames import ui_event
 
 SESSION = "s"
 PACE = 60e-6
 """Seconds that a frame is given: events come so slowly that no queue builds up."""
 
-EVENT = UIEvent("Appended", ChatMessageUpdate(message_id="m1", chunk="x" * 100))
+STUFFED = "stuffed"
+"""The session of which so much comes that a client's socket is full."""
+
+PATIENCE = 0.05
+"""Seconds after which a frame that still waits is taken to wait for the client."""
 
 
-async def _commands(handle: Callable[[str], Awaitable[object]]) -> None:
+def event(chunk: str) -> UIEvent:
+    return UIEvent("Appended", ChatMessageUpdate(message_id="m1", chunk=chunk))
+
+
+EVENT = event("x" * 100)
+
+
+async def _commands(handle: Callable[..., Awaitable[object]]) -> None:
     while line := await asyncio.to_thread(sys.stdin.readline):
-        print(await handle(line.strip()), flush=True)
+        command, *numbers = line.split()
+        print(_resident() if command == "memory" else await handle(command, *map(int, numbers)), flush=True)
 
 
 def _resident() -> int:
@@ -40,15 +59,40 @@ def _resident() -> int:
         return int(file.read().split()[1]) * resource.getpagesize()
 
 
-async def _deliver(line: str, publish: Callable[[int], None]) -> float | int:
-    if line == "memory":
-        return _resident()
-    connections, events = map(int, line.split())
+async def _deliver(
+    publish: Callable[[int], object], connections: int, events: int, burst: int = 1, pace: float = PACE
+) -> float:
     start = time.process_time()
     for ordinal in range(1, events + 1):
         publish(ordinal)
-        await asyncio.sleep(connections * PACE)
+        if ordinal % burst == 0:
+            await asyncio.sleep(connections * burst * pace)
     return time.process_time() - start
+
+
+async def _time(server: WebSocketServer, connections: int, events: int) -> float:
+    took = []
+
+    def publish(ordinal: int) -> None:
+        stamped = event(f"{time.monotonic()} {'x' * 1_000}")
+        start = time.perf_counter()
+        server.publish_ui(SESSION, ordinal, [stamped])
+        took.append((time.perf_counter() - start) * 1e6)
+
+    await _deliver(publish, connections, events, pace=2 * PACE)  # the clients take their time as well
+    return statistics.median(took)
+
+
+async def _stuff(server: WebSocketServer) -> int:
+    ordinal, large = 0, event("x" * 10_000)
+    while True:
+        if any(info.queue_depth for info in server.connections()):
+            await asyncio.sleep(PATIENCE)
+            if any(info.queue_depth for info in server.connections()):
+                return ordinal
+        ordinal += 1
+        server.publish_ui(STUFFED, ordinal, [large])
+        await asyncio.sleep(0)
 
 
 def _listen() -> socket.socket:
@@ -57,40 +101,38 @@ def _listen() -> socket.socket:
     return sock
 
 
-async def bare() -> None:
-    """Serve with nothing but the library."""
-    from websockets.asyncio.server import ServerConnection, broadcast, serve
-
-    connections: set[ServerConnection] = set()
-
-    async def handler(connection: ServerConnection) -> None:
-        connections.add(connection)
-        await connection.wait_closed()
-
-    text = ui_event(SESSION, 1, EVENT).text
-    async with serve(handler, sock=_listen(), compression=None, ping_interval=None):
-        await _commands(lambda line: _deliver(line, lambda _: broadcast(connections, text)))
+async def bare(core: str) -> None:
+    """Serve with nothing but a core."""
+    send, text = await BARE[core](_listen()), ui_event(SESSION, 1, EVENT).text
+    await _commands(lambda _, *numbers: _deliver(lambda _: send(text), *numbers))
 
 
-async def ours(implementation: str) -> None:
+async def ours(core: str, outbox_frames: int) -> None:
     """Serve as an application would."""
-    import uvicorn
-
-    server = WebSocketServer(MemoryStore(SchemaRegistry()), limits=Limits(connections=5000))
-    config = uvicorn.Config(
-        server,
-        ws=implementation,
-        ws_per_message_deflate=False,
-        ws_ping_interval=None,
-        log_level="warning",
-        lifespan="off",
-    )
-    running = asyncio.create_task(uvicorn.Server(config).serve(sockets=[_listen()]))
-    await _commands(lambda line: _deliver(line, lambda ordinal: server.publish_ui(SESSION, ordinal, [EVENT])))
+    limits = Limits(connections=5000, outbox_frames=outbox_frames)
+    server = WebSocketServer(MemoryStore(SchemaRegistry()), limits=limits, slow_consumers=conflate)
+    running = asyncio.ensure_future(ASGI[core](server, _listen()))
+    commands: dict[str, Callable[..., Awaitable[object]]] = {
+        "deliver": partial(_deliver, lambda ordinal: server.publish_ui(SESSION, ordinal, [EVENT])),
+        "time": partial(_time, server),
+        "stuff": partial(_stuff, server),
+    }
+    await _commands(lambda command, *numbers: commands[command](*numbers))
     running.cancel()
+
+
+def main(variant: str, outbox_frames: str = "1000") -> None:
+    """Run until stdin ends."""
+    core, _, loop = variant.partition("+")
+    factory = None
+    if loop:
+        import uvloop
+
+        factory = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(bare(core) if core in BARE else ours(core, int(outbox_frames)))
 
 
 if __name__ == "__main__":
     allow_many()
-    variant = sys.argv[1]
-    asyncio.run(bare() if variant == "bare" else ours(variant))
+    main(*sys.argv[1:])

@@ -27,10 +27,15 @@ class Address:
         >>> Address.parse(":8092"), Address.parse("[::1]:0")
         (Address(host='127.0.0.1', port=8092), Address(host='::1', port=0))
         """
-        parts = urlsplit(f"//{text}")
-        if parts.path or parts.query or parts.fragment or parts.username is not None or parts.port is None:
-            raise ValueError(f"{text!r} is no address: write HOST:PORT, as 127.0.0.1:8092")
-        return cls(parts.hostname or "127.0.0.1", parts.port)
+        refusal = ValueError(f"{text!r} is no address: write HOST:PORT, as 127.0.0.1:8092")
+        try:
+            parts = urlsplit(f"//{text}")
+            host, port = parts.hostname, parts.port
+        except ValueError:
+            raise refusal from None
+        if parts.path or parts.query or parts.fragment or parts.username is not None or port is None:
+            raise refusal
+        return cls(host or "127.0.0.1", port)
 
     @property
     def local(self) -> bool:

@@ -36,9 +36,9 @@ class Served:
             raise AssertionError(f"it said {said!r}, and {(await self._process.communicate())[1].decode()}")
         self.url, self._port = found[1], int(found[2])
 
-    async def end(self) -> None:
+    async def end(self, by: signal.Signals = signal.SIGTERM) -> None:
         """Tell the process to end; it does so well, and says nothing about it."""
-        status, errors = await self._stopped(signal.SIGTERM)
+        status, errors = await self._stopped(by)
         assert (status, errors) == (0, "")
 
     async def kill(self) -> None:

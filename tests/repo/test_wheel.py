@@ -34,6 +34,8 @@ def test_the_wheel_has_what_it_promises(wheel: Path) -> None:
     assert {f"sessionstream/transport/ws/conformance/{name}" for name in ("README.md", "client.json")} <= names
     static = "sessionstream/transport/ws/static"
     assert {f"{static}/sessionstream.js", f"{static}/sessionstream.d.ts", f"{static}/package.json"} <= names
+    page = "sessionstream/examples/chatdemo/serve/static"
+    assert {f"{page}/{name}" for name in ("index.html", "chat.css", "chat.js", "icon.svg")} <= names
     assert "sessionstream/doc/tutorials/sessionstream-getting-started.md" in names
     assert {name.split("/")[0].split("-")[0] for name in names} == {"sessionstream", "sessionstream_lint"}
     required = [line for line in metadata.splitlines() if line.startswith("Requires-Dist:") and "extra ==" not in line]
@@ -60,6 +62,12 @@ def test_the_chat_runs_from_the_wheel_alone(bare: Environment, tmp_path: Path) -
     store = tmp_path / "chat.db"
     printed = bare.run("sessionstream.examples.chatdemo", "chat", "--store", str(store), "Explain ordinals", status=0)
     assert "Answer: Explain ordinals" in printed
+
+
+def test_the_page_without_its_extra_says_what_to_install(bare: Environment) -> None:
+    printed = bare.run("sessionstream.examples.chatdemo", "serve", status=2)
+    assert "starlette and uvicorn and websockets are not installed" in printed
+    assert "pip install 'sessionstream[lab]'" in printed
 
 
 def test_the_command_without_its_extra_says_what_to_install(bare: Environment, tmp_path: Path) -> None:

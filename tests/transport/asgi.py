@@ -66,6 +66,11 @@ class Peer:
             case _:
                 self.close = message
 
+    @property
+    def id(self) -> str:
+        """As the hello said it."""
+        return str(self.hello["connectionId"])
+
     def stall(self) -> None:
         self._reads.clear()
 

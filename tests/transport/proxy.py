@@ -6,7 +6,7 @@ import asyncio
 import socket
 import struct
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Literal, TypeAlias
 
 Direction: TypeAlias = Literal["up", "down"]
@@ -78,7 +78,8 @@ class Link:
         if not pipe.half_closed:
             pipe.half_closed = True
             if not writer.is_closing():
-                writer.write_eof()
+                with suppress(OSError):  # that side is gone, and its own reader is told
+                    writer.write_eof()
 
 
 class Proxy:

@@ -37,6 +37,7 @@ from sessionstream.transport.ws import (
     connect,
 )
 from sessionstream.transport.ws.client import Client
+from sessionstream.transport.ws.feed import Feed
 
 from . import notes
 from .clock import MovedClock
@@ -446,6 +447,52 @@ async def test_a_client_that_was_never_opened() -> None:
         await take(client.subscribe("s-1"))
     with pytest.raises(InvalidIdError):
         client.subscribe("")
+    with pytest.raises(ClientClosed):
+        await client.__aexit__(None, None, None)
+
+
+async def test_a_server_that_sends_bytes_is_given_up(caplog: pytest.LogCaptureFixture) -> None:
+    connections = 0
+
+    async def handler(connection: ServerConnection) -> None:
+        nonlocal connections
+        connections += 1
+        await connection.send(b"\0" if connections == 1 else '{"hello":{}}')
+        async for _ in connection:
+            await connection.send('{"snapshot":{"sessionId":"s-1"}}')
+
+    async with serve(handler, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with client_of(f"ws://127.0.0.1:{port}") as client:
+            assert (await take(client.subscribe("s-1"))) == JsonSnapshot("s-1", 0, (), 0)
+    assert connections == 2
+    assert "the server sent a binary message" in caplog.text
+
+
+async def test_what_is_given_after_the_end_is_not_kept() -> None:
+    feed = Feed(1)
+    update = LiveEvent(1, "Told", StringValue(value="x"))
+    feed.put(update)
+    feed.end(TransportError("over"))
+    feed.put(update)
+    assert len(feed) == 1
+    assert await feed.take() == update
+    with pytest.raises(TransportError, match="over"):
+        await feed.take()
+    assert await feed.take() is None
+
+
+async def test_there_is_room_only_below_the_limit() -> None:
+    feed = Feed(1)
+    for ordinal in (1, 2):
+        feed.put(LiveEvent(ordinal, "Told", StringValue(value="x")))
+    waiting = asyncio.create_task(feed.room())
+    await feed.take()  # one is left, which is as many as may wait
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    await feed.take()
+    async with asyncio.timeout(PATIENCE):
+        await waiting
 
 
 async def test_closing_while_it_waits_to_come_back() -> None:

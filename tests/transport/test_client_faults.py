@@ -1,252 +1,84 @@
-"""Random faults between clients and a real server: when they are over, everybody has what the store has.
-
-And on the way nobody was given anything twice, out of order, or after a gap: the events say how many they are.
-"""
+"""The Python client behind a proxy that breaks things: when that is over, it has what the store has."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
 
 import pytest
-from google.protobuf.wrappers_pb2 import StringValue
 
-from sessionstream import Hub, Snapshot
-from sessionstream.transport.ws import Limits, WebSocketServer, conflate, connect, disconnect
+from sessionstream import Snapshot
+from sessionstream.transport.ws import connect
 from sessionstream.transport.ws.client import Client
 
 from . import notes
-from .clock import MovedClock
-from .proxy import Direction, Proxy, proxied
-from .running import PATIENCE, served
+from .faults import HEARTBEAT, SESSIONS, Watcher, World, schedule, text_of
 
-SESSIONS = ("s-1", "s-2")
-DIRECTIONS: tuple[Direction, ...] = ("up", "down")
 CLIENTS = 2
-ROUNDS = 3
-FAULTS = 10
-"""In a round; then everything heals."""
-
-HEARTBEAT = 4_000.0
 
 
-class Watcher:
-    """A user of one session, who folds what is given and complains."""
+class PythonWatcher(Watcher):
+    """A task that iterates over one subscription."""
 
     def __init__(self, client: Client, session_id: str) -> None:
-        self.session_id = session_id
-        self.state: dict[str, str] = {}
-        self.ordinal = -1
-        self.left = 0  # UI events of this ordinal that are to come
-        self.willing = asyncio.Event()
-        self.willing.set()
-        self._changed = asyncio.Event()
+        super().__init__(session_id)
+        self._willing = asyncio.Event()
+        self._willing.set()
         self._task = asyncio.create_task(self._watch(client))
+        self._task.add_done_callback(self._ended)
 
     async def _watch(self, client: Client) -> None:
         async for update in client.subscribe(self.session_id):
             if isinstance(update, Snapshot):
-                self.state = {entity.id: _text(entity.payload) for entity in update.entities}
-                self.ordinal, self.left = update.snapshot_ordinal, 0
+                state = {entity.id: text_of(entity.payload) for entity in update.entities}
+                self.snapshot(update.snapshot_ordinal, state)
             else:
-                self._fold(update.ordinal, *json.loads(_text(update.payload)))
-            self._changed.set()
-            await self.willing.wait()
-        raise AssertionError("the subscription ended")
+                self.event(update.ordinal, text_of(update.payload))
+            await self._willing.wait()
 
-    def _fold(self, ordinal: int, number: int, of: int, key: str, text: str | None) -> None:
-        expected = (self.ordinal, of - self.left) if self.left else (self.ordinal + 1, 0)
-        assert (ordinal, number) == expected, f"{self.session_id}: {(ordinal, number)} came instead of {expected}"
-        self.ordinal, self.left = ordinal, of - number - 1
-        if text is None:
-            self.state.pop(key, None)
-        else:
-            self.state[key] = text
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled():
+            self.fail(task.exception() or AssertionError("the subscription ended"))
 
-    async def reaches(self, ordinal: int) -> None:
-        """Return when everything up to an ordinal was given."""
-        async with asyncio.timeout(PATIENCE):
-            while self.ordinal < ordinal or self.left:
-                self._changed.clear()
-                waiting = asyncio.create_task(self._changed.wait())
-                await asyncio.wait({waiting, self._task}, return_when=asyncio.FIRST_COMPLETED)
-                waiting.cancel()
-                if self._task.done():
-                    self._task.result()
+    def hold(self) -> None:
+        self._willing.clear()
+
+    def let(self) -> None:
+        self._willing.set()
 
     async def close(self) -> None:
         self._task.cancel()
         await asyncio.wait({self._task})
 
 
-def _text(payload: object) -> str:
-    assert isinstance(payload, StringValue)
-    return payload.value
-
-
-class World:
-    """A hub with a server, a proxy, and clients that watch through it."""
-
-    def __init__(self, rng: random.Random, hub: Hub, proxy: Proxy) -> None:
-        self.rng = rng
-        self.hub = hub
-        self.proxy = proxy
-        self.clock = MovedClock()
-        self.watchers: list[Watcher] = []
-        self.ordinals = dict.fromkeys(SESSIONS, 0)
-        self.done: list[object] = []
-        self._serving = AsyncExitStack()
-
-    async def start_server(self) -> None:
-        policy = self.rng.choice([disconnect, conflate])
-        limits = Limits(outbox_frames=self.rng.choice([8, 1_000]), heartbeat_seconds=None)
-        server = WebSocketServer(self.hub, limits=limits, slow_consumers=policy)
-        self.hub.set_fanout(server)
-        address = await self._serving.enter_async_context(served(server))
-        self.proxy.target = int(address.rpartition(":")[2])
-
-    async def stop_server(self) -> None:
-        self.proxy.target = 0
-        self.proxy.reset()
-        await self._serving.aclose()
-
-    # -- what may happen ---------------------------------------------------------------------------------------
-
-    async def publish(self) -> None:
-        session_id = self.rng.choice(SESSIONS)
-        for _ in range(self.rng.choice([1, 2, 20])):
-            await self._publish_to(session_id)
-
-    async def _publish_to(self, session_id: str) -> None:
-        changes: dict[str, str | None] = {}
-        for _ in range(self.rng.randint(1, 3)):
-            changes[self.rng.choice("abcdef")] = self.rng.choice([None, str(self.rng.random())])
-        tell = [json.dumps([number, len(changes), *change]) for number, change in enumerate(changes.items())]
-        put = {key: text for key, text in changes.items() if text is not None}
-        drop = [key for key, text in changes.items() if text is None]
-        self.ordinals[session_id] = await notes.publish(self.hub, session_id, put=put, drop=drop, tell=tell)
-
-    async def rebuild(self) -> None:
-        await self.hub.rebuild_timeline(self.rng.choice(SESSIONS))
-
-    async def restart(self) -> None:
-        await self.stop_server()
-        await self.start_server()
-
-    async def stall(self) -> None:
-        self.proxy.stall(self.rng.choice(DIRECTIONS))
-
-    async def flow(self) -> None:
-        self.proxy.flow(self.rng.choice(DIRECTIONS))
-
-    async def reset(self) -> None:
-        self.proxy.reset()
-
-    async def half_close(self) -> None:
-        self.proxy.half_close(self.rng.choice(DIRECTIONS))
-
-    async def garbage(self) -> None:
-        self.proxy.garbage(self.rng.choice(DIRECTIONS))
-
-    async def split(self) -> None:
-        self.proxy.sizes[self.rng.choice(DIRECTIONS)] = self.rng.choice([1, 3, 40])
-
-    async def hold(self) -> None:
-        self.rng.choice(self.watchers).willing.clear()
-
-    async def let(self) -> None:
-        self.rng.choice(self.watchers).willing.set()
-
-    async def breathe(self) -> None:
-        for _ in range(self.rng.choice([1, 10, 100])):
-            await asyncio.sleep(0)  # others get to run, for as long as the lot says
-
-    @property
-    def faults(self) -> list[Callable[[], Awaitable[None]]]:
-        often = [self.publish, self.publish, self.publish, self.breathe, self.breathe, self.flow]
-        network = [self.stall, self.reset, self.half_close, self.garbage, self.split]
-        return [*often, *network, self.rebuild, self.restart, self.hold, self.let]
-
-    async def round(self) -> None:
-        for _ in range(FAULTS):
-            fault = self.rng.choice(self.faults)
-            self.done.append(fault.__name__)
-            await fault()
-            await self.breathe()
-
-    # -- afterwards --------------------------------------------------------------------------------------------
-
-    async def heal(self) -> None:
-        for watcher in self.watchers:
-            watcher.willing.set()
-        self.proxy.heal()
-        if self.proxy.poisoned:  # somebody may wait for the rest of a frame that never was one
-            self.proxy.poisoned = False
-            for _ in range(10):
-                self.clock.advance(HEARTBEAT / 4)
-                await asyncio.sleep(0)
-                await asyncio.sleep(0)
-
-    async def check(self) -> None:
-        """Everybody has what the store has; and a last event finds them live."""
-        for session_id in SESSIONS:
-            await self._publish_to(session_id)
-        for watcher in self.watchers:
-            await watcher.reaches(self.ordinals[watcher.session_id])
-            snapshot = await self.hub.snapshot(watcher.session_id)
-            assert watcher.ordinal == snapshot.snapshot_ordinal
-            assert watcher.state == {entity.id: _text(entity.payload) for entity in snapshot.entities}
-
-
 @asynccontextmanager
-async def world(seed: int) -> AsyncIterator[World]:
-    rng = random.Random(seed)
-    async with notes.application() as hub, proxied("nowhere:0") as (proxy, through), AsyncExitStack() as clients:
-        made = World(rng, hub, proxy)
-        await made.start_server()
+async def watching(made: World, address: str) -> AsyncIterator[list[Watcher]]:
+    watchers: list[PythonWatcher] = []
+    async with AsyncExitStack() as clients:
+        for _ in range(CLIENTS):
+            client = connect(
+                address,
+                schemas=notes.registry(),
+                clock=made.clock,
+                draw=made.rng.random,
+                buffered_updates=made.rng.choice([1, 256]),
+                heartbeat_seconds=HEARTBEAT,
+                patience_seconds=HEARTBEAT,
+            )
+            await clients.enter_async_context(client)
+            watchers += [PythonWatcher(client, session_id) for session_id in SESSIONS]
         try:
-            for _ in range(CLIENTS):
-                options: dict[str, Any] = {"heartbeat_seconds": HEARTBEAT, "patience_seconds": HEARTBEAT}
-                client = connect(
-                    through,
-                    schemas=notes.registry(),
-                    clock=made.clock,
-                    draw=rng.random,
-                    buffered_updates=rng.choice([1, 256]),
-                    **options,
-                )
-                await clients.enter_async_context(client)
-                for session_id in SESSIONS:
-                    made.watchers.append(Watcher(client, session_id))
-            yield made
+            yield [*watchers]
         finally:
-            for watcher in made.watchers:
+            for watcher in watchers:
                 await watcher.close()
-            await clients.aclose()
-            await made.stop_server()
-
-
-async def schedule(seed: int) -> None:
-    async with world(seed) as made:
-        try:
-            await made.check()
-            for _ in range(ROUNDS):
-                await made.round()
-                await made.heal()
-                await made.check()
-        except BaseException as error:
-            error.add_note(f"seed {seed}: {made.done}")
-            raise
 
 
 @pytest.mark.parametrize("seed", range(12))
 async def test_after_healing_every_client_has_what_the_store_has(seed: int, caplog: pytest.LogCaptureFixture) -> None:
-    await schedule(seed)
+    await schedule(seed, watching)
     assert not [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
 
 
@@ -255,5 +87,5 @@ async def test_after_healing_every_client_has_what_the_store_has(seed: int, capl
 async def test_after_healing_every_client_has_what_the_store_has_again_and_again(
     seed: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await schedule(seed)
+    await schedule(seed, watching)
     assert not [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]

@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from sessionstream import Snapshot
 from sessionstream.examples.chatdemo.schemas import chat_schemas
 from sessionstream.transport.ws.backoff import LONGEST_TOLD, Backoff, after_close, after_status, told_in
-from sessionstream.transport.ws.client_effects import Connect, Effects, End, Give, HangUp, Say
-from sessionstream.transport.ws.client_errors import UnreadablePayload
+from sessionstream.transport.ws.client_effects import Connect, Effects, End, Give, HangUp, Remind, Say
+from sessionstream.transport.ws.client_errors import AlreadySubscribed, UnreadablePayload
 from sessionstream.transport.ws.client_session import ClientSession
 from sessionstream.transport.ws.client_states import TABLE, UNANSWERED, WANTED, Action, Input, State
 from sessionstream.transport.ws.client_updates import LiveEvent
 from sessionstream.transport.ws.codes import CLOSE_CODES
 from sessionstream.transport.ws.conformance import load
-from sessionstream.transport.ws.requests import decode
+from sessionstream.transport.ws.requests import Subscribe, decode
 
 from .scripts import scripts
 
@@ -217,3 +217,41 @@ def test_an_end_is_told_once() -> None:
     client = session()
     ended = [effect for effect in (*client.close(), *client.close(), *client.fail("twice")) if isinstance(effect, End)]
     assert [(end.session_id, end.error) for end in ended] == [("s", None)]
+
+
+def test_a_session_is_watched_once_at_a_time() -> None:
+    client = session()
+    with pytest.raises(AlreadySubscribed, match="s"):
+        client.subscribe("s")
+
+
+def test_without_a_connection_nothing_is_heard_and_no_time_passes() -> None:
+    client = session()
+    lost = client.closed(1006, "")
+    assert any(isinstance(effect, Connect) for effect in lost)
+    assert not client.text('{"ping":{}}', 6.0)
+    assert not client.binary(6.0)
+    assert not client.tick(1_000.0)
+
+
+def test_one_reminder_however_often_the_rate_is_too_high() -> None:
+    client = session()
+    client.text('{"hello":{}}', 0.0)
+    slow = '{"error":{"code":"rate_limited"}}'
+    reminders = [effect for _ in range(3) for effect in client.text(slow, 1.0) if isinstance(effect, Remind)]
+    (reminder,) = reminders
+    assert not client.reminded(reminder.token + 1)  # of an earlier connection, say
+    again = [decode(effect.text) for effect in client.reminded(reminder.token) if isinstance(effect, Say)]
+    assert [request.session_id for request in again if isinstance(request, Subscribe)] == ["s"]
+
+
+@pytest.mark.parametrize(
+    ("frame", "why"),
+    [
+        ('{"snapshot":{"sessionId":"s","entities":{}}}', "'entities' has to be a list"),
+        ('{"ping":{},"pong":{}}', "one member, not ping and pong"),
+    ],
+)
+def test_what_is_no_frame_says_why(frame: str, why: str) -> None:
+    (hang_up,) = [effect for effect in session().text(frame, 1.0) if isinstance(effect, HangUp)]
+    assert why in hang_up.why

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
+from random import Random
 from typing import Any
 
 from hypothesis import given
@@ -14,6 +16,7 @@ from sessionstream.transport.ws.effects import Authorize, Close, Hydration, Load
 from sessionstream.transport.ws.frames import snapshot
 from sessionstream.transport.ws.session import Conversation
 
+from ..fuzz.conversation import one_input
 from .asgi import peers
 from .source import Source
 
@@ -85,3 +88,21 @@ def test_the_server_goes_on(said: list[str | bytes]) -> None:
             assert peer.close is None
 
     asyncio.run(run())
+
+
+@given(st.binary(max_size=600))
+def test_whatever_becomes_of_what_is_asked_for_the_rules_hold(data: bytes) -> None:
+    one_input(data)
+
+
+def test_the_stories_of_random_bytes_go_everywhere() -> None:
+    """So that a fuzzer has something to begin with: every step, every frame, every reason to refuse or to close."""
+    random = Random(1)
+    happened: Counter[str] = Counter()
+    for _ in range(400):
+        happened += one_input(random.randbytes(600))
+    frames = {"hello", "snapshot", "subscribed", "unsubscribed", "uiEvent", "error", "ping", "pong"}
+    errors = {"bad_client_frame", "protocol_error", "unauthorized", "too_many_subscriptions", "snapshot_failed"}
+    closes = {"closed 1009", "closed 1013"}
+    steps = {"say", "allowed", "refused", "began", "loaded", "failed", "events", "binary", "resync", "tick"}
+    assert frames | errors | closes | steps <= set(happened)

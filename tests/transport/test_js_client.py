@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 import subprocess
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib import resources
 from pathlib import Path
@@ -20,6 +19,7 @@ from sessionstream.examples.chatdemo import Chat, chat_schemas
 from sessionstream.transport.ws import ConnectionRecord, Limits, WebSocketServer
 
 from ..node import environment, every_node, nodes, npm_of
+from .following import following
 from .running import PATIENCE, served, unused_port
 
 HERE = Path(__file__).parent / "js"
@@ -96,80 +96,6 @@ def test_the_types_are_checked(node: Path, tmp_path: Path) -> None:
 
 
 # -- real servers --------------------------------------------------------------------------------------------------
-
-
-class Follower:
-    """A Node process that watches sessions and prints what comes; see follow.mjs."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
-        self.heard: list[dict[str, Any]] = []
-
-    async def until(self, condition: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
-        """Return the next line that meets a condition."""
-        assert self._process.stdout is not None
-        async with asyncio.timeout(PATIENCE):
-            async for line in self._process.stdout:
-                self.heard.append(json.loads(line))
-                if condition(self.heard[-1]):
-                    return self.heard[-1]
-        raise AssertionError(f"it ended, having said {self.heard}")
-
-    async def state(self, name: str) -> dict[str, Any]:
-        return dict((await self.until(lambda line: line.get("state", {}).get("state") == name))["state"])
-
-    async def snapshot(self) -> dict[str, Any]:
-        return dict((await self.until(lambda line: "snapshot" in line))["snapshot"])
-
-    async def event(self, name: str) -> dict[str, Any]:
-        return dict((await self.until(lambda line: line.get("event", {}).get("name") == name))["event"])
-
-    async def order(self, **order: object) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(order).encode() + b"\n")
-        await self._process.stdin.drain()
-
-    async def ended(self) -> int:
-        async with asyncio.timeout(PATIENCE):
-            return await self._process.wait()
-
-    def ordinals(self) -> list[int]:
-        """The ordinals of the events since the last snapshot."""
-        found: list[int] = []
-        for line in self.heard:
-            if "snapshot" in line:
-                found.clear()
-            if "event" in line:
-                found.append(int(line["event"]["ordinal"]))
-        return found
-
-
-@asynccontextmanager
-async def following(node: Path, address: str, *session_ids: str) -> AsyncIterator[Follower]:
-    """Watch sessions with the JavaScript client; its process leaves nothing on stderr, and ends well when told to."""
-    process = await asyncio.create_subprocess_exec(
-        node,
-        "--no-warnings",  # Node 20 calls its WebSocket experimental
-        "--experimental-websocket",
-        HERE / "follow.mjs",
-        f"{address}/ws",
-        *session_ids,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        limit=2**22,
-    )
-    follower = Follower(process)
-    try:
-        yield follower
-        await follower.order(close=True)
-        assert await follower.ended() == 0
-        assert process.stderr is not None
-        assert (await process.stderr.read()).decode() == ""
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.communicate()
 
 
 def comparable(snapshot: Snapshot) -> dict[str, Any]:

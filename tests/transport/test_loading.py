@@ -223,3 +223,11 @@ async def test_others_run_while_a_large_snapshot_is_written() -> None:
 def test_there_is_no_delta_from_nothing() -> None:
     with pytest.raises(ValueError, match="full snapshot"):
         Basis(0, 7)
+
+
+async def test_a_ticket_is_settled_once() -> None:
+    source = Source()
+    waiting = Waiting(loader_on(source))
+    await waiting.result()
+    waiting.ticket.settle(RuntimeError("too late"))
+    assert len(waiting.results) == 1

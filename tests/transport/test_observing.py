@@ -8,6 +8,7 @@ from typing import Any, get_args
 import pytest
 
 from sessionstream.transport.ws import ConnectionRecord, Limits, Stage, WebSocketServer, conflate
+from sessionstream.transport.ws.observing import Telling
 
 from .asgi import ManualClock, Peer, peers
 from .source import Source, Watched
@@ -119,8 +120,18 @@ async def test_slow_and_vanished_clients() -> None:
         peer.stall()
         for _ in range(10):
             watched.publish("s")
-        stages = seen.take()
-        assert {"queue_full", "resync", "load_started", "buffered", "buffer_dropped"} <= set(stages)
+        assert {"queue_full", "resync", "load_started"} <= set(seen.take())
+        source.stop()
+        peer.resume()
+        await source.calls(2)
+        for _ in range(3):
+            watched.publish("s")
+        assert {"buffered", "buffer_dropped"} <= set(seen.take())
+        source.go()
+        await peer.hear_until("snapshot")
+        peer.stall()
+        watched.publish("s")
+        await settle()
         peer.lose()
         await peer.ended()
         assert "write_error" in seen.take()
@@ -162,3 +173,10 @@ def test_every_stage_is_told_somewhere(request: pytest.FixtureRequest) -> None:
     )
     stages: tuple[Any, ...] = get_args(Stage)
     assert [stage for stage in stages if f'"{stage}"' not in code] == []
+
+
+def test_without_an_observer_nobody_is_told() -> None:
+    telling = Telling(None)
+    telling.of("live", "c", "s")
+    telling.record(ConnectionRecord("live", "c", "s"))
+    assert not telling.anyone

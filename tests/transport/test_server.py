@@ -329,7 +329,8 @@ async def test_plain_http_is_told_to_upgrade() -> None:
 async def test_the_end_of_a_lifespan_is_a_shutdown() -> None:
     server = WebSocketServer(Source())
     async with peers(server, 1) as (peer,):
-        sent = await scope_of(server, "lifespan", "lifespan.startup", "lifespan.shutdown")
+        told = ("lifespan.startup", "lifespan.something.new", "lifespan.shutdown")
+        sent = await scope_of(server, "lifespan", *told)
         assert [message["type"] for message in sent] == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
         assert await peer.ended() == 1001
 

@@ -19,9 +19,9 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from sessionstream.examples.chatdemo import Chat
-from sessionstream.transport.ws import Limits, WebSocketServer
+from sessionstream.transport.ws import ConnectionRecord, Limits, WebSocketServer
 
-from .running import PATIENCE, client, served
+from .running import PATIENCE, client, served, unused_port
 
 
 @asynccontextmanager
@@ -33,16 +33,7 @@ async def under_hypercorn(app: Any) -> AsyncIterator[str]:
     config.bind = [f"fd://{listening.fileno()}"]
     config.graceful_timeout = 1.0
     stop, started = asyncio.Event(), asyncio.Event()
-
-    async def starting(scope: Any, receive: Any, send: Any) -> None:
-        async def sent(message: dict[str, Any]) -> None:
-            await send(message)
-            if message["type"] == "lifespan.startup.complete":
-                started.set()
-
-        await app(scope, receive, sent)
-
-    running = asyncio.create_task(serve(starting, config, shutdown_trigger=stop.wait))
+    running = asyncio.create_task(serve(_noting(app, started), config, shutdown_trigger=stop.wait))
     try:
         await asyncio.wait_for(started.wait(), PATIENCE)
         yield f"ws://127.0.0.1:{port}"
@@ -50,6 +41,39 @@ async def under_hypercorn(app: Any) -> AsyncIterator[str]:
         stop.set()
         await asyncio.wait_for(running, PATIENCE)
         listening.detach()
+
+
+@asynccontextmanager
+async def under_granian(app: Any) -> AsyncIterator[str]:
+    """In this process; granian has its sockets in Rust, and takes a port only."""
+    pytest.importorskip("granian", reason="granian is not installed: pip install granian")
+    from granian.constants import Interfaces
+    from granian.server.embed import Server
+
+    started = asyncio.Event()
+    port = unused_port()
+    server = Server(_noting(app, started), port=port, interface=Interfaces.ASGI, log_enabled=False)
+    running = asyncio.create_task(server.serve())
+    try:
+        await asyncio.wait_for(started.wait(), PATIENCE)
+        yield f"ws://127.0.0.1:{port}"
+    finally:
+        server.stop()  # type: ignore[no-untyped-call]
+        await asyncio.wait_for(running, PATIENCE)
+
+
+def _noting(app: Any, started: asyncio.Event) -> Any:
+    """Return the application; the event is set when its lifespan has begun."""
+
+    async def noting(scope: Any, receive: Any, send: Any) -> None:
+        async def sent(message: dict[str, Any]) -> None:
+            await send(message)
+            if message["type"] == "lifespan.startup.complete":
+                started.set()
+
+        await app(scope, receive, sent)
+
+    return noting
 
 
 def by_itself(server: WebSocketServer) -> Any:
@@ -76,10 +100,33 @@ def mounted_in_fastapi(server: WebSocketServer) -> Any:
     return app
 
 
+def in_litestar(server: WebSocketServer) -> Any:
+    pytest.importorskip("litestar", reason="litestar is not installed: pip install litestar")
+    from litestar import Litestar, asgi
+
+    return Litestar([asgi("/ws", is_mount=True, copy_scope=True)(server.__call__)])
+
+
+def beside_django(server: WebSocketServer) -> Any:
+    """As in Django's asgi.py: HTTP is Django's, WebSockets are routed by Channels, the lifespan is ours."""
+    pytest.importorskip("channels", reason="Django and Channels are not installed: pip install channels")
+    from channels.routing import ProtocolTypeRouter, URLRouter
+    from django.conf import settings
+    from django.core.asgi import get_asgi_application
+    from django.urls import path
+
+    if not settings.configured:
+        settings.configure(ROOT_URLCONF=(), ALLOWED_HOSTS=["127.0.0.1"], SECRET_KEY="s")
+    return ProtocolTypeRouter(
+        {"http": get_asgi_application(), "websocket": URLRouter([path("ws", server)]), "lifespan": server}
+    )
+
+
 Serve = Callable[[Any], AbstractAsyncContextManager[str]]
+SERVERS: list[Serve] = [served, under_hypercorn, under_granian]
 
 
-@pytest.mark.parametrize("serve_app", [served, under_hypercorn])
+@pytest.mark.parametrize("serve_app", SERVERS)
 @pytest.mark.parametrize(
     ("mount", "path"),
     [
@@ -88,11 +135,19 @@ Serve = Callable[[Any], AbstractAsyncContextManager[str]]
         (mounted_in_starlette, "/ws/"),
         (in_fastapi, "/ws"),
         (mounted_in_fastapi, "/ws/"),
+        (in_litestar, "/ws"),
+        (beside_django, "/ws"),
     ],
 )
 async def test_a_chat_is_watched(mount: Callable[[WebSocketServer], Any], path: str, serve_app: Serve) -> None:
+    gone: asyncio.Queue[ConnectionRecord] = asyncio.Queue()
+
+    def note(record: ConnectionRecord) -> None:
+        if record.stage == "disconnected":
+            gone.put_nowait(record)
+
     async with Chat(delay=0) as chat:
-        server = WebSocketServer(chat.hub, limits=Limits(frame_bytes=2_000))
+        server = WebSocketServer(chat.hub, limits=Limits(frame_bytes=2_000), observer=note)
         chat.hub.set_fanout(server)
         async with serve_app(mount(server)) as address, client(address + path) as watching:
             assert [next(iter(frame)) for frame in await watching.subscribe("s")] == ["snapshot", "subscribed"]
@@ -108,10 +163,17 @@ async def test_a_chat_is_watched(mount: Callable[[WebSocketServer], Any], path: 
             await watching.say("x" * 2_001)
             code, reason = await watching.closed()
             assert (code, "2001" in reason) == (1009, True)
+            for _ in range(2):
+                await asyncio.wait_for(gone.get(), PATIENCE)
         assert server.connections() == []
 
 
-@pytest.mark.parametrize("serve_app", [served, under_hypercorn])
+async def test_django_answers_what_is_not_ours() -> None:
+    async with Chat(delay=0) as chat, served(beside_django(WebSocketServer(chat.hub))) as address:
+        assert b" 404 " in await http_status(address)
+
+
+@pytest.mark.parametrize("serve_app", SERVERS)
 async def test_a_refused_handshake(serve_app: Serve) -> None:
     def authenticate(scope: dict[str, Any]) -> object:
         return "ada" if b"token=good" in scope["query_string"] else None
@@ -133,7 +195,7 @@ async def test_a_refused_handshake(serve_app: Serve) -> None:
                 assert caught.value.response.headers["retry-after"] == "5"
 
 
-@pytest.mark.parametrize("serve_app", [served, under_hypercorn])
+@pytest.mark.parametrize("serve_app", SERVERS)
 async def test_a_shutdown_says_when_to_return(serve_app: Serve) -> None:
     async with Chat(delay=0) as chat:
         server = WebSocketServer(chat.hub)
@@ -144,16 +206,21 @@ async def test_a_shutdown_says_when_to_return(serve_app: Serve) -> None:
             assert await closing == (1012, "retry-after=3")
 
 
-@pytest.mark.parametrize("serve_app", [served, under_hypercorn])
+@pytest.mark.parametrize("serve_app", SERVERS)
 async def test_a_browser_that_asks_over_http(serve_app: Serve) -> None:
     async with Chat(delay=0) as chat, serve_app(WebSocketServer(chat.hub)) as address:
-        host, port = address.removeprefix("ws://").split(":")
-        reader, writer = await asyncio.open_connection(host, int(port))
-        writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-        status = await asyncio.wait_for(reader.readline(), PATIENCE)
-        writer.close()
-        await writer.wait_closed()
-        assert b" 426 " in status
+        assert b" 426 " in await http_status(address)
+
+
+async def http_status(address: str) -> bytes:
+    """The first line of what is said to a browser that asks for the address."""
+    host, port = address.removeprefix("ws://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+    status = await asyncio.wait_for(reader.readline(), PATIENCE)
+    writer.close()
+    await writer.wait_closed()
+    return status
 
 
 async def test_a_client_that_does_not_read_is_sent_away_and_the_others_hear_everything() -> None:

@@ -5,6 +5,8 @@ Twice: as a state machine, which Hypothesis steers and shrinks, and as many rand
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from random import Random
 
 import pytest
@@ -63,17 +65,14 @@ class World:
         wire = self.wires[number]
         if wire.closed:
             return
-        under_way = [*sorted(wire.questions), *sorted(wire.loads), *range(len(wire.taken))]
-        if not under_way:
-            return
-        pick %= len(under_way)
-        chosen = under_way[pick]
-        if isinstance(chosen, int):
-            wire.fail(chosen) if fail else wire.deliver(chosen)
-        elif pick < len(wire.questions):
-            wire.answer(chosen, allowed=True)
-        else:
-            wire.take(chosen)
+        under_way: list[Callable[[], None]] = [
+            *(partial(wire.answer, session_id, allowed=True) for session_id in sorted(wire.questions)),
+            *(partial(wire.begin, session_id) for session_id in sorted(wire.loads)),
+            *(partial(wire.take, session_id) for session_id in sorted(wire.begun)),
+            *(partial(wire.fail if fail else wire.deliver, number) for number in range(len(wire.taken))),
+        ]
+        if under_way:
+            under_way[pick % len(under_way)]()
 
     def conflate(self, number: int, session_id: str) -> None:
         self.wires[number].conflate(session_id)
@@ -104,65 +103,115 @@ class World:
         return self.wires[number]
 
 
-sessions = st.sampled_from(SESSIONS)
-wires = st.integers(0, 1)
-changes = st.lists(st.tuples(st.sampled_from("xyz"), st.sampled_from(["1", "2", "3", None])), max_size=2)
+# Most of it happens to one session on one connection: that is where the races are.
+sessions = st.sampled_from(["a", "a", "a", "b"])
+wires = st.sampled_from([0, 0, 0, 1])
 often = st.sampled_from([True, True, True, False])
+bursts: st.SearchStrategy[list[list[Change]]] = st.sampled_from(
+    [
+        [],
+        [[("x", "1")]],
+        [[("x", "2")], [("y", "1")]],
+        [[("y", "2")], [], [("x", "3"), ("y", "3")]],
+        [[("x", None)], [("x", "4")], [("z", "1")]],
+        [[("x", "5")], [("y", None)], [("z", "2")], [("x", "6")]],
+    ]
+)
+"""Events one after the other; the last is more than a connection keeps."""
+
+disturbances = st.sampled_from(
+    [*[None] * 6, "subscribe", "unsubscribe", "unsubscribe", "conflate", "rebuild", "refuse", "fail", "read", "lose"]
+)
+gaps = st.tuples(bursts, often, disturbances)
+"""What happens between two steps: events, whether each is fanned out at once, and what else."""
+
+Gap = tuple[list[list[Change]], bool, str | None]
+STEPS = 4
+"""Of a hydration: the client is allowed, the load begins, the source reads, its answer arrives."""
 
 
 class SessionMachine(RuleBasedStateMachine):
-    """The world in the hands of Hypothesis; few rules, so that every subset of them still leads somewhere."""
+    """The world in the hands of Hypothesis. Its main rule is a whole hydration, with something in each of its gaps."""
 
     def __init__(self) -> None:
         super().__init__()
         self.world = World()
 
-    @rule(session_id=sessions, changes=changes, told=often)
-    def publish(self, session_id: str, changes: list[Change], told: bool) -> None:
-        self.world.commit(session_id, changes)
-        if told:
-            self.world.fan_out(session_id)
+    @rule(
+        number=wires,
+        session_id=sessions,
+        live=st.booleans(),
+        unread=bursts,
+        why=st.sampled_from(["subscribe", "subscribe", "conflate", "rebuild"]),
+        delta=often,
+        hold=often,
+        gaps=st.lists(gaps, min_size=STEPS, max_size=STEPS + 2),
+        settled=often,
+    )
+    def hydrate(
+        self,
+        number: int,
+        session_id: str,
+        live: bool,
+        unread: list[list[Change]],
+        why: str,
+        delta: bool,
+        hold: bool,
+        gaps: list[Gap],
+        settled: bool,
+    ) -> None:
+        if live:
+            self.world.subscribe(number, session_id, delta=delta, hold=hold)
+            self.world.settle()
+        self.publish(session_id, unread, True)
+        if why == "subscribe":
+            self.world.subscribe(number, session_id, delta=delta, hold=hold)
+        else:
+            self.disturb(number, session_id, why, hold)
+        for gap in gaps:
+            self.meanwhile(number, session_id, gap, hold)
+            self.world.progress(number, 0)
+        if settled:
+            self.world.settle()
 
-    @rule(session_id=sessions, told=often)
-    def rebuild(self, session_id: str, told: bool) -> None:
-        self.world.swap(session_id)
-        if told:
-            self.world.fan_out(session_id)
+    @rule(number=wires, session_id=sessions, gap=gaps, hold=often)
+    def meanwhile(self, number: int, session_id: str, gap: Gap, hold: bool) -> None:
+        happening, told, disturbance = gap
+        self.publish(session_id, happening, told)
+        self.disturb(number, session_id, disturbance, hold)
 
-    @rule(number=wires, session_id=sessions, delta=often, hold=often, steps=st.integers(0, 3))
-    def subscribe(self, number: int, session_id: str, delta: bool, hold: bool, steps: int) -> None:
-        self.world.subscribe(number, session_id, delta=delta, hold=hold)
-        self.progress(number, 0, steps, works=True)
+    def publish(self, session_id: str, happening: list[list[Change]], told: bool) -> None:
+        for changes in happening:
+            self.world.commit(session_id, changes)
+            if told:
+                self.world.fan_out(session_id)
 
-    @rule(number=wires, pick=st.integers(0, 9), steps=st.integers(1, 4), works=often)
-    def progress(self, number: int, pick: int, steps: int, works: bool) -> None:
-        for step in range(steps):
-            self.world.progress(number, pick + step, fail=not works)
-
-    @rule(number=wires, count=st.integers(1, 9))
-    def read(self, number: int, count: int) -> None:
-        self.world.read(number, count)
-
-    @rule(number=wires, session_id=sessions)
-    def conflate(self, number: int, session_id: str) -> None:
-        self.world.conflate(number, session_id)
-
-    @rule(number=wires, session_id=sessions, what=st.sampled_from(["unsubscribe", "refuse", "reconnect"]), hold=often)
-    def leave(self, number: int, session_id: str, what: str, hold: bool) -> None:
+    def disturb(self, number: int, session_id: str, what: str | None, hold: bool) -> None:
         match what:
+            case "subscribe":
+                self.world.subscribe(number, session_id, delta=hold, hold=hold)
             case "unsubscribe":
                 self.world.unsubscribe(number, session_id)
+            case "conflate":
+                self.world.conflate(number, session_id)
+            case "rebuild":
+                self.world.swap(session_id)
+                self.world.fan_out(session_id)
             case "refuse":
                 self.world.refuse(number)
-            case _:
+            case "fail":
+                self.world.progress(number, 0, fail=True)
+            case "lose":
                 self.world.reconnect(number, hold=hold)
+            case "read":
+                self.world.read(number, 9)
 
     def teardown(self) -> None:
         self.world.settle()
 
 
 TestSessionMachine = SessionMachine.TestCase
-TestSessionMachine.settings = settings(stateful_step_count=40)
+TestSessionMachine.settings = settings(max_examples=2 * settings().max_examples, stateful_step_count=8)
 
 
 WEIGHTS = {

@@ -110,3 +110,31 @@ async def test_the_application_being_cancelled_leaves_nothing_behind() -> None:
 async def test_a_negative_time_to_return_is_refused() -> None:
     with pytest.raises(ValueError, match="retry_after"):
         await WebSocketServer(Source()).shutdown(-1)
+
+
+async def test_a_server_that_sends_no_close_while_it_is_asked_for_a_message() -> None:
+    """As granian: it is asked for nothing more."""
+    asked, closed = asyncio.Lock(), asyncio.Event()
+    messages: list[dict[str, object]] = [{"type": "websocket.connect"}]
+    greeted = asyncio.Event()
+
+    async def receive() -> dict[str, object]:
+        async with asked:
+            if not messages:
+                await asyncio.Event().wait()
+            return messages.pop()
+
+    async def send(message: dict[str, object]) -> None:
+        greeted.set()
+        if message["type"] == "websocket.close":
+            async with asked:
+                closed.set()
+
+    server = WebSocketServer(Source())
+    scope = {"type": "websocket", "scheme": "ws", "path": "/", "headers": []}
+    serving = asyncio.create_task(server(scope, receive, send))
+    await greeted.wait()
+    async with asyncio.timeout(10):
+        await server.shutdown()
+        await serving
+    assert closed.is_set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -23,27 +24,40 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-async def test_one_stuck_client_among_many() -> None:
+@pytest.mark.parametrize("policy", [disconnect, conflate])
+async def test_one_stuck_client_among_two_hundred(policy: SlowConsumerPolicy) -> None:
+    """The others hear everything in order; what the stuck one costs is bounded, whatever is published meanwhile."""
     source = Source()
-    server = WebSocketServer(source, limits=LIMITS)
+    limits = Limits(outbox_frames=1_000, outbox_bytes=100_000)
+    server = WebSocketServer(source, limits=limits, slow_consumers=policy)
     watched = Watched(source, server.publish_ui)
-    async with peers(server, 50) as (stuck, *others):
+    async with peers(server, 200) as (stuck, *others):
         for peer in (stuck, *others):
             await peer.subscribed("s")
+            peer.texts.clear()
         stuck.stall()
-        depth = []
-        for ordinal in range(1, 101):
-            watched.publish("s")
-            for peer in others:
-                assert (await peer.hear())["uiEvent"]["eventOrdinal"] == str(ordinal)
-            depth += [
-                info.queue_depth for info in server.connections() if info.connection_id == stuck.hello["connectionId"]
-            ]
-        assert max(depth) == 10
+        waiting = []
+        tracemalloc.start()
+        try:
+            for ordinal in range(1, 151):
+                watched.publish("s", "x" * 10_000)
+                for peer in others:
+                    assert (await peer.hear())["uiEvent"]["eventOrdinal"] == str(ordinal)
+                assert len({id(peer.texts.pop()) for peer in others}) == 1  # the text is there once
+                waiting += [info.queue_bytes for info in server.connections() if info.connection_id == stuck.id]
+            held, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert 80_000 < max(waiting) <= limits.outbox_bytes
+        assert held < 2 * limits.outbox_bytes  # of 1,500,000 bytes that were published
+        assert [peer.heard() for peer in others] == [[]] * 199
         stuck.resume()
-        assert await stuck.ended() == 1013
-        assert "slow" in (stuck.close or {})["reason"]
-        assert len(stuck.heard()) == 1 + 1  # the frame that was under way, and the close
+        if policy is conflate:
+            assert (await stuck.hear_until("snapshot"))[-1]["snapshot"]["snapshotOrdinal"] == "150"
+        else:
+            assert await stuck.ended() == 1013
+            assert "slow" in (stuck.close or {})["reason"]
+            assert len(stuck.heard()) == 1 + 1  # the frame that was under way, and the close
 
 
 async def test_publishing_neither_waits_nor_fails_with_nobody_reading() -> None:
@@ -143,6 +157,22 @@ async def test_a_policy_that_makes_no_room_or_fails_sends_the_client_away(policy
         assert await peer.ended() == 1013
 
 
+async def test_a_policy_that_drops_what_does_not_help_sends_the_client_away() -> None:
+    source = Source()
+    server = WebSocketServer(source, limits=LIMITS, slow_consumers=lambda overflow: {"quiet"})
+    watched = Watched(source, server.publish_ui)
+    async with peers(server, 1) as (peer,):
+        await peer.subscribed("s")
+        await peer.subscribed("quiet")
+        peer.stall()
+        for _ in range(20):
+            watched.publish("s")
+        await settle()
+        assert source.asked == [("s", None), ("quiet", None)]  # no snapshot for who is on its way out
+        peer.resume()
+        assert await peer.ended() == 1013
+
+
 async def test_answers_that_nobody_reads_are_bounded_as_well() -> None:
     server = WebSocketServer(Source(), limits=LIMITS, slow_consumers=conflate)
     async with peers(server, 1) as (peer,):
@@ -172,10 +202,11 @@ async def test_snapshots_wait_for_the_client_to_read_those_before() -> None:
             await peer.hear_until("subscribed")
 
 
-async def test_events_of_a_loading_session_beyond_the_buffer() -> None:
+@pytest.mark.parametrize("limits", [Limits(buffered_frames=5), Limits(buffered_bytes=1_000)])
+async def test_events_of_a_loading_session_beyond_the_buffer(limits: Limits) -> None:
     """They are dropped, and a snapshot that holds them is waited for."""
     source = Source()
-    server = WebSocketServer(source, limits=Limits(buffered_frames=5))
+    server = WebSocketServer(source, limits=limits)
     watched = Watched(source, server.publish_ui)
     async with peers(server, 1) as (peer,):
         source.stop()
@@ -321,3 +352,21 @@ async def test_who_vanishes_while_a_goodbye_waits_is_cut_off() -> None:
     await clock.advance(20.0)
     assert await peer.ended() == 0
     assert server.connections() == []
+
+
+async def test_what_is_offered_when_it_is_empty_is_written_too() -> None:
+    sent: list[Any] = []
+    offered = iter([ui(size=1), ui(size=2)])
+
+    def on_empty() -> None:
+        for frame in offered:
+            assert outbox.offer(frame)
+            return
+        outbox.close(1000, "")
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message.get("text", message.get("code")))
+
+    outbox = box(on_empty=on_empty)
+    await outbox.write(send)
+    assert sent == ["x", "xx", 1000]

@@ -219,6 +219,7 @@ class Wire:
         self.joined: set[str] = set()
         self.questions: dict[str, Authorize] = {}
         self.loads: dict[str, Load] = {}
+        self.begun: dict[str, Load] = {}
         self.taken: list[tuple[Load, Hydration]] = []
         self.queue: deque[Frame] = deque()
         self.closed = 0
@@ -236,8 +237,10 @@ class Wire:
                 case Leave(session_id):
                     self.joined.discard(session_id)
                     self.loads.pop(session_id, None)
+                    self.begun.pop(session_id, None)
                 case Load(session_id):
                     assert session_id in self.joined, "loading begins before events are told of"
+                    self.begun.pop(session_id, None)
                     self.loads[session_id] = effect
                 case Close(code):
                     self.closed = code.code
@@ -250,9 +253,14 @@ class Wire:
         question = self.questions.pop(session_id)
         self.perform(self.conversation.authorized(session_id, question.token, allowed))
 
+    def begin(self, session_id: str) -> None:
+        """Let a load begin; the source has not read the timeline yet."""
+        load = self.begun[session_id] = self.loads.pop(session_id)
+        self.conversation.load_began(session_id, load.token)
+
     def take(self, session_id: str) -> None:
         """Let the source read the timeline; the answer is under way."""
-        load = self.loads.pop(session_id)
+        load = self.begun.pop(session_id)
         self.taken.append((load, self.sessions[session_id].load(load)))
 
     def deliver(self, number: int) -> None:
@@ -282,10 +290,12 @@ class Wire:
 
     def settle(self) -> None:
         """Let everything happen that is under way."""
-        while not self.closed and (self.questions or self.loads or self.taken):
+        while not self.closed and (self.questions or self.loads or self.begun or self.taken):
             for session_id in list(self.questions):
                 self.answer(session_id, allowed=True)
             for session_id in list(self.loads):
+                self.begin(session_id)
+            for session_id in list(self.begun):
                 self.take(session_id)
             while self.taken:
                 self.deliver(0)

@@ -115,8 +115,8 @@ class Connection:
     """Does what its conversation wants done. All of it happens in the event loop of the server."""
 
     __slots__ = (
-        "_aborted", "_asking", "_closed", "_congested", "_conversation", "_idle_loads", "_joined", "_outbox", "_sent",
-        "_sent_at", "_shared", "_tickets", "principal",
+        "_aborted", "_asking", "_closed", "_congested", "_conversation", "_idle_loads", "_joined", "_outbox",
+        "_reader", "_sent", "_sent_at", "_shared", "_tickets", "principal",
     )  # fmt: skip
 
     def __init__(self, connection_id: str, principal: object, shared: Surroundings) -> None:
@@ -135,6 +135,7 @@ class Connection:
         self._asking: dict[str, asyncio.Task[None]] = {}
         self._idle_loads: dict[str, Load] = {}
         self._tickets: dict[str, Ticket] = {}
+        self._reader: asyncio.Task[None]  # once it is served
         self._congested = False
         self._closed = False
         self._aborted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -155,11 +156,13 @@ class Connection:
 
     async def serve(self, receive: Receive, send: SendMessage) -> None:
         """Carry an accepted connection on until either side ends it."""
+        reader = self._reader = asyncio.create_task(self._read(receive), name=f"{self.id}: reader")
         self._perform(self._conversation.open())
-        reader = asyncio.create_task(self._read(receive), name=f"{self.id}: reader")
         writer = asyncio.create_task(self._write(send), name=f"{self.id}: writer")
         try:
             await asyncio.wait({reader, writer, self._aborted}, return_when=asyncio.FIRST_COMPLETED)
+            if self._closed:  # the writer says goodbye, and that ends it all
+                await asyncio.wait({writer, self._aborted}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._let_go()
             tasks = {reader, writer, *self._asking.values()}
@@ -172,7 +175,7 @@ class Connection:
     async def _read(self, receive: Receive) -> None:
         """Read until the client is gone. A fault of ours closes this connection, and no other."""
         now = self._shared.clock.now
-        while True:
+        while not self._closed:
             message = await receive()
             if message["type"] == "websocket.disconnect":
                 return
@@ -185,8 +188,6 @@ class Connection:
             except Exception:  # noqa: BLE001 - logged with its traceback
                 _log.exception("connection %s: a message could not be handled", self.id)
                 self.close(INTERNAL, "")
-            if self._closed:
-                await self._aborted  # the writer says goodbye, and that ends it all
 
     async def _write(self, send: SendMessage) -> None:
         try:
@@ -195,8 +196,12 @@ class Connection:
             self._shared.telling.of("write_error", self.id, error=words(error))
 
     def close(self, code: CloseCode, reason: str, *, flush: bool = False) -> None:
-        """Say goodbye, after what waits to be sent (``flush``) or instead of it."""
+        """Say goodbye, after what waits to be sent (``flush``) or instead of it, and listen no more.
+
+        A server may not send the close while it is asked for the next message: granian waits for that message first.
+        """
         self._let_go()
+        self._reader.cancel()
         self._outbox.close(code.code, reason, flush=flush)
 
     def abort(self) -> None:
@@ -354,6 +359,7 @@ class Connection:
             del self._idle_loads[session_id]
             ticket = Ticket(session_id, load.basis, load.epochs, partial(self._loaded, load))
             self._tickets[session_id] = ticket
+            self._conversation.load_began(session_id, load.token)
             self._shared.loader.request(ticket)
 
     def _loaded(self, load: Load, result: Hydration | Exception) -> None:

@@ -60,7 +60,7 @@ class Basis:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Load a snapshot that is taken after this moment; answer with ``loaded`` or ``load_failed``.
+    """Load a snapshot that is taken after this moment; tell of it with ``load_began``, ``loaded`` or ``load_failed``.
 
     Attributes:
         basis: what the client holds; a delta from there is welcome, if it is of the same epoch.
@@ -104,6 +104,11 @@ class Batch:
     ordinal: int
     frames: tuple[Frame, ...]
     effects: tuple[Send]
+
+    @property
+    def size(self) -> int:
+        """UTF-8 bytes of the frames."""
+        return sum(frame.size for frame in self.frames)
 
     @classmethod
     def of(cls, session_id: str, ordinal: int, frames: tuple[Frame, ...]) -> Batch:

@@ -115,9 +115,11 @@ async def refuse(scope: Scope, send: Callable[[Any], Awaitable[None]], refused: 
         await send({"type": "websocket.close", "code": 1008, "reason": ""})
         return
     body = b"try again later"
-    headers = [(b"content-type", b"text/plain"), (b"content-length", str(len(body)).encode())]
-    if refused.status == 503:
-        headers.append((b"retry-after", str(ceil(retry_after)).encode()))
+    headers = [
+        (b"content-type", b"text/plain"),
+        (b"content-length", str(len(body)).encode()),
+        (b"retry-after", str(ceil(retry_after)).encode()),
+    ]
     await send({"type": "websocket.http.response.start", "status": refused.status, "headers": headers})
     await send({"type": "websocket.http.response.body", "body": body})
 

@@ -22,6 +22,7 @@ class Limits:
             limit is free, snapshots counted, and then at most four at a time.
         buffered_frames: UI frames kept per subscription while its snapshot loads; beyond it they are dropped, and
             a snapshot that holds them is waited for.
+        buffered_bytes: their UTF-8 bytes.
         concurrent_loads: snapshots that load at the same time, over all sessions.
         load_timeout_seconds: time for one load.
         handshake_timeout_seconds: time for ``authenticate``.
@@ -43,6 +44,7 @@ class Limits:
     outbox_frames: int = 1_000
     outbox_bytes: int = 4_194_304
     buffered_frames: int = 256
+    buffered_bytes: int = 1_048_576
     concurrent_loads: int = 8
     load_timeout_seconds: float = 30.0
     handshake_timeout_seconds: float = 10.0

@@ -1,7 +1,7 @@
 """One connection's conversation, without I/O: what is said goes in, what is to be done comes out.
 
 Every call is one atomic step, and that is what keeps the promise *a snapshot at N, then exactly the UI events above
-N*. A subscription is told of events before its snapshot begins to load; whatever comes meanwhile is kept, and sent
+N*. A subscription is told of events before its snapshot begins to load; whatever comes while it loads is kept, and sent
 after the snapshot if it is newer. No lock, no clock, no task.
 
 A subscription has one number that the promise hangs on, its floor: the highest ordinal that it has sent or dropped.
@@ -124,6 +124,12 @@ class Conversation:
         """The application has answered whether the client may see a session."""
         return self._told(session_id, token, Input.ALLOWED if allowed else Input.REFUSED)
 
+    def load_began(self, session_id: str, token: int) -> None:
+        """A snapshot that was asked for is being loaded from this moment on; what comes now may not be in it."""
+        subscription = self._subscriptions.get(session_id)
+        if subscription is not None and subscription.token == token:
+            subscription.loading = True
+
     def loaded(self, session_id: str, token: int, hydration: Hydration) -> Effects:
         """A snapshot that was asked for is there."""
         subscription = self._subscriptions.get(session_id)
@@ -243,6 +249,8 @@ class Conversation:
 
     def _begin_load(self, subscription: Subscription) -> None:
         subscription.loads += 1
+        subscription.loading = False
+        subscription.drop()
         subscription.token = self._next_token()
         delta = subscription.request.delta
         self._note("load_started", subscription.session_id)
@@ -251,12 +259,15 @@ class Conversation:
         )
 
     def _keep(self, subscription: Subscription, batch: Batch) -> None:
-        session_id, frames_, size = subscription.session_id, len(batch.frames), _size(batch.frames)
-        dropped = subscription.keep(batch, self._limits.buffered_frames)
+        if not subscription.loading:
+            self._skip(subscription, batch)
+            return
+        limits, session_id = self._limits, subscription.session_id
+        dropped = subscription.keep(batch, limits.buffered_frames, limits.buffered_bytes)
         if dropped:
             self._note("buffer_dropped", session_id, ordinal=batch.ordinal, frames=dropped)
         else:
-            self._note("buffered", session_id, ordinal=batch.ordinal, frames=frames_, size=size)
+            self._note("buffered", session_id, ordinal=batch.ordinal, frames=len(batch.frames), size=batch.size)
 
     def _pass_on(self, subscription: Subscription, batch: Batch) -> None:
         subscription.floor = batch.ordinal

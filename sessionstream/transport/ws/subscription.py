@@ -23,6 +23,8 @@ class Subscription:
         epoch: of the last snapshot that was sent, None before the first.
         held: what the client will hold when it has read what it was sent; None where no delta can start from it.
         loads: how many snapshots in a row were asked for; all but the last were too old.
+        loading: whether the one that was asked for last has begun to load. Until then nothing has to be kept: it will
+            hold whatever happens before it begins.
     """
 
     session_id: str
@@ -34,18 +36,20 @@ class Subscription:
     epoch: int | None = None
     held: Basis | None = None
     loads: int = 0
+    loading: bool = False
     _kept: list[Batch] = field(default_factory=list)
     _kept_frames: int = 0
+    _kept_size: int = 0
 
-    def keep(self, batch: Batch, limit: int) -> int:
-        """Keep a batch until the snapshot is there; beyond the limit drop everything, return how many frames."""
-        frames = self._kept_frames + len(batch.frames)
-        if frames > limit:
+    def keep(self, batch: Batch, max_frames: int, max_bytes: int) -> int:
+        """Keep a batch until the snapshot is there; beyond either limit drop everything, return how many frames."""
+        frames, size = self._kept_frames + len(batch.frames), self._kept_size + batch.size
+        if frames > max_frames or size > max_bytes:
             self.drop()
             self.floor = batch.ordinal
             return frames
         self._kept.append(batch)
-        self._kept_frames = frames
+        self._kept_frames, self._kept_size = frames, size
         return 0
 
     def is_new(self, batch: Batch) -> bool:
@@ -57,7 +61,7 @@ class Subscription:
         if self._kept:
             self.floor = self._kept[-1].ordinal
             self._kept = []
-            self._kept_frames = 0
+            self._kept_frames = self._kept_size = 0
 
     def hydrate(self, ordinal: int, epoch: int) -> tuple[Frame, ...]:
         """Go on from a snapshot; return the kept frames that come after it."""

@@ -1,5 +1,6 @@
 /**
- * Watches sessions and prints what comes as JSON lines: `node follow.mjs URL SESSION...`.
+ * Watches sessions and prints what comes as JSON lines: `node follow.mjs URL SESSION...`. HEARTBEAT, in the
+ * environment, is the client's heartbeat and its patience, in milliseconds.
  *
  * A line on stdin is an order: {"subscribe": ID}, {"unsubscribe": ID}, {"close": true}. It ends when it is closed.
  */
@@ -8,6 +9,7 @@ import { createInterface } from "node:readline";
 import { connect } from "../../../sessionstream/transport/ws/static/sessionstream.js";
 
 const [url, ...sessionIds] = process.argv.slice(2);
+const heartbeat = Number(process.env.HEARTBEAT ?? 0);
 const plain = (_, value) => (typeof value === "bigint" ? String(value) : value);
 const print = (line) => console.log(JSON.stringify(line, plain));
 
@@ -16,6 +18,7 @@ const client = connect(url, {
   floor: 20,
   first: 50,
   ceiling: 200,
+  ...(heartbeat && { heartbeat, patience: heartbeat }),
   onState(change) {
     print({ state: change });
     if (change.state === "closed") process.stdin.destroy(); // nothing else keeps the process

@@ -46,8 +46,10 @@ async def serve(address: Address, store: str | None, delay: float, say: Say) -> 
             chat.hub.set_fanout(server)
 
             async def farewell() -> None:
-                await chat.close()  # its answers end, and whoever watches hears it
-                await server.shutdown(retry_after=running.RETURN_AFTER)
+                try:
+                    await chat.close()  # its answers end, and whoever watches hears it
+                finally:
+                    await server.shutdown(retry_after=running.RETURN_AFTER)
 
             say(f"chat:  {address.url(listening.getsockname()[1])}")
             say(f"store: {path}" + (" (deleted at the end; keep one with --store FILE)" if store is None else ""))

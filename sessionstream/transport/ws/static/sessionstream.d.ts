@@ -139,6 +139,7 @@ export class Client {
 /**
  * Connect to a server of sessions. A relative address is one of the page's own server; http becomes ws.
  * @throws TypeError there is no WebSocket implementation, or the address is none.
+ * @throws DOMException whatever the WebSocket says of an address that it does not take.
  * @throws RangeError a time is not above 0, or floor, first and ceiling do not rise.
  */
 export function connect(url: string | URL, options?: Options): Client;

@@ -386,7 +386,9 @@ export class Client {
   #url;
   #options;
   #protocol;
-  #handlers = new Map();
+  #watching = new Map(); // session id → { handlers }, one object for each subscription
+  #queue = []; // effects, with the subscription each is for
+  #performing = false;
   #socket = null;
   #timer;
   #change = { state: "connecting" };
@@ -399,8 +401,8 @@ export class Client {
     }
     this.#url = socketUrl(url);
     this.#protocol = new Protocol(options);
-    globalThis.addEventListener?.("online", this.#online);
     this.#perform(this.#protocol.start(performance.now()));
+    globalThis.addEventListener?.("online", this.#online);
   }
 
   /** The latest change: `{state}`, and where it is known `{code, reason, retryIn}`. */
@@ -411,13 +413,14 @@ export class Client {
   /** Watch a session: see Handlers in sessionstream.d.ts. */
   subscribe(sessionId, handlers) {
     const effects = this.#protocol.subscribe(sessionId);
-    this.#handlers.set(sessionId, handlers);
+    const watching = { handlers };
+    this.#watching.set(sessionId, watching);
     this.#perform(effects);
     return {
       sessionId,
       unsubscribe: () => {
-        if (this.#handlers.get(sessionId) !== handlers) return; // it has ended already
-        this.#handlers.delete(sessionId);
+        if (this.#watching.get(sessionId) !== watching) return; // it has ended already
+        this.#watching.delete(sessionId);
         this.#perform(this.#protocol.unsubscribe(sessionId));
       },
     };
@@ -433,8 +436,16 @@ export class Client {
     this.#perform(this.#protocol.stop());
   }
 
+  /** Do what is to be done, in order: what a handler asks for meanwhile comes after what was there before. */
   #perform(effects) {
-    for (const effect of effects) this.#do(effect);
+    for (const effect of effects) this.#queue.push([effect, this.#watching.get(effect.sessionId)]);
+    if (this.#performing) return;
+    this.#performing = true;
+    try {
+      while (this.#queue.length) this.#do(...this.#queue.shift());
+    } finally {
+      this.#performing = false;
+    }
     clearTimeout(this.#timer);
     const { deadline } = this.#protocol;
     if (deadline === Infinity) return;
@@ -442,8 +453,9 @@ export class Client {
     this.#timer = setTimeout(() => this.#perform(this.#protocol.tick(performance.now())), wait);
   }
 
-  #do(effect) {
-    const handlers = this.#handlers.get(effect.sessionId);
+  #do(effect, watching) {
+    const current = this.#watching.get(effect.sessionId) === watching; // nobody has unsubscribed meanwhile
+    const handlers = current ? watching?.handlers : undefined;
     switch (effect.do) {
       case "open":
         return this.#open();
@@ -458,7 +470,8 @@ export class Client {
       case "error":
         return call(handlers?.onError ?? this.#options.onError ?? warn, effect.error);
       case "end":
-        this.#handlers.delete(effect.sessionId);
+        if (!current) return;
+        this.#watching.delete(effect.sessionId);
         return call(handlers?.onEnd ?? (effect.error && warn), effect.error);
       case "state":
         this.#change = effect.change;
@@ -469,7 +482,14 @@ export class Client {
 
   #open() {
     const { WebSocket } = this.#options;
-    const socket = (this.#socket = new WebSocket(this.#url));
+    try {
+      this.#socket = new WebSocket(this.#url);
+    } catch (error) {
+      // It never could: whoever asked for the connection is told. Or the page may not any longer, for now.
+      if (this.#protocol.state === "connecting") throw error;
+      return this.#perform(this.#protocol.closed(1006, error.message, performance.now()));
+    }
+    const socket = this.#socket;
     const when = (what) => (event) => {
       if (this.#socket === socket) this.#perform(what(event, performance.now()));
     };

@@ -1,0 +1,199 @@
+/** The client around the protocol: sockets, timers and handlers, with a WebSocket that the test holds in its hands. */
+import assert from "node:assert/strict";
+import { afterEach, beforeEach, test } from "node:test";
+
+import { connect } from "../../../sessionstream/transport/ws/static/sessionstream.js";
+import { event, snapshot } from "./talk.mjs";
+
+let sockets;
+let listeners;
+let clients;
+let waiting; // for the next socket
+
+class FakeSocket {
+  static refuses = null;
+
+  constructor(url) {
+    if (FakeSocket.refuses) throw FakeSocket.refuses;
+    Object.assign(this, { url, said: [], closes: 0 });
+    sockets.push(this);
+    waiting?.(this);
+  }
+
+  send(text) {
+    this.said.push(JSON.parse(text));
+  }
+
+  close() {
+    this.closes += 1;
+  }
+
+  /** Open, and greet. */
+  greet() {
+    this.onopen({});
+    this.hear({ hello: {} });
+    return this;
+  }
+
+  hear(frame) {
+    this.onmessage({ data: JSON.stringify(frame) });
+  }
+}
+
+beforeEach(() => {
+  [sockets, clients, waiting, FakeSocket.refuses] = [[], [], null, null];
+  listeners = new Set();
+  globalThis.addEventListener = (name, listener) => listeners.add(listener);
+  globalThis.removeEventListener = (name, listener) => listeners.delete(listener);
+});
+
+afterEach(() => {
+  clients.forEach((client) => client.close());
+  assert.equal(listeners.size, 0, "a client that is closed listens to nothing");
+  delete globalThis.addEventListener;
+  delete globalThis.removeEventListener;
+});
+
+function client(options = {}) {
+  const made = connect("ws://127.0.0.1:1/ws", { WebSocket: FakeSocket, floor: 1, first: 1, ceiling: 1, ...options });
+  clients.push(made);
+  return made;
+}
+
+const nextSocket = () => new Promise((resolve) => (waiting = resolve));
+const members = (socket) => socket.said.map((frame) => Object.keys(frame)[0]);
+
+test("what a handler asks for comes after what was to be said before", () => {
+  let subscription;
+  const made = client({ onState: ({ state }) => state === "live" && subscription.unsubscribe() });
+  subscription = made.subscribe("s", {});
+  made.subscribe("t", {});
+  const socket = sockets[0].greet();
+  assert.deepEqual(socket.said.map((frame) => [Object.keys(frame)[0], Object.values(frame)[0].sessionId]), [
+    ["subscribe", "s"],
+    ["subscribe", "t"],
+    ["unsubscribe", "s"],
+  ]);
+});
+
+test("a handler may unsubscribe, subscribe again and close, and hears no more of what it left", () => {
+  const heard = [];
+  const made = client();
+  const first = made.subscribe("s", {
+    onSnapshot() {
+      heard.push("first");
+      first.unsubscribe();
+      made.subscribe("s", { onSnapshot: () => heard.push("second"), onEvent: () => made.close(), onEnd: (why) => heard.push(why) });
+    },
+    onEvent: () => heard.push("an event of what it left"),
+    onEnd: () => heard.push("an end of what it left"),
+  });
+  const socket = sockets[0].greet();
+  socket.hear(snapshot(1));
+  socket.hear(event(2));
+  assert.deepEqual(heard, ["first"]);
+  socket.hear({ unsubscribed: { sessionId: "s" } });
+  socket.hear(snapshot(2));
+  socket.hear(event(3));
+  assert.deepEqual(heard, ["first", "second", null]);
+  assert.deepEqual(members(socket), ["subscribe", "unsubscribe", "subscribe"]);
+  assert.equal(socket.closes, 1);
+});
+
+test("a subscription made while others end is not taken for one of them", () => {
+  const heard = [];
+  const made = client();
+  let second;
+  made.subscribe("a", {
+    onEnd() {
+      second.unsubscribe();
+      made.subscribe("b", { onEnd: (why) => heard.push(why.code) });
+    },
+  });
+  second = made.subscribe("b", { onEnd: () => heard.push("of the one that was left") });
+  sockets[0].greet();
+  sockets[0].onclose({ code: 1008, reason: "no" });
+  assert.deepEqual(heard, ["closed"]);
+  assert.equal(made.state.state, "closed");
+});
+
+test("a handler that throws stops nobody else, and its error is uncaught", () => {
+  const real = globalThis.queueMicrotask;
+  const uncaught = [];
+  globalThis.queueMicrotask = (throwing) => uncaught.push(throwing);
+  try {
+    const heard = [];
+    const broken = () => {
+      throw new Error("of the application");
+    };
+    const made = client({ onState: broken });
+    made.subscribe("s", { onSnapshot: broken, onEvent: ({ ordinal }) => heard.push(ordinal) });
+    sockets[0].greet();
+    sockets[0].hear(snapshot(1));
+    sockets[0].hear(event(2));
+    assert.deepEqual(heard, [2n]);
+    made.close();
+    assert.equal(uncaught.length, 3); // onState twice, onSnapshot once
+    for (const throwing of uncaught) assert.throws(throwing, /of the application/);
+  } finally {
+    globalThis.queueMicrotask = real;
+  }
+});
+
+test("closed while it connects, it is closed, whatever the socket says then", () => {
+  const states = [];
+  const made = client({ onState: ({ state }) => states.push(state) });
+  const ends = [];
+  made.subscribe("s", { onEnd: (why) => ends.push(why) });
+  made.close();
+  const [socket] = sockets;
+  assert.equal(socket.closes, 1);
+  socket.greet();
+  socket.onerror({});
+  socket.onclose({ code: 1006, reason: "" });
+  made.reconnect();
+  made.close();
+  assert.deepEqual([states, ends, socket.said, sockets.length], [["closed"], [null], [], 1]);
+});
+
+test("a socket that cannot be made is an error of whoever connects, and nothing is left of it", () => {
+  FakeSocket.refuses = new SyntaxError("no such scheme");
+  assert.throws(() => client(), /no such scheme/);
+  assert.equal(listeners.size, 0);
+});
+
+test("a socket that cannot be made later is a lost connection", async () => {
+  const changes = [];
+  client({ onState: (change) => changes.push(change) });
+  sockets[0].greet();
+  const refused = new Promise((resolve) => {
+    Object.defineProperty(FakeSocket, "refuses", {
+      configurable: true,
+      get: () => {
+        resolve();
+        return new Error("not now");
+      },
+    });
+  });
+  sockets[0].onclose({ code: 1006, reason: "" });
+  await refused;
+  Object.defineProperty(FakeSocket, "refuses", { configurable: true, writable: true, value: null });
+  (await nextSocket()).greet();
+  assert.deepEqual(
+    changes.map(({ state, reason }) => [state, reason]),
+    [["live", undefined], ["reconnecting", ""], ["reconnecting", "not now"], ["live", undefined]],
+  );
+});
+
+test("an error without a close is a lost connection, and the old socket is not listened to", async () => {
+  const heard = [];
+  const made = client();
+  made.subscribe("s", { onSnapshot: ({ ordinal }) => heard.push(ordinal) });
+  const old = sockets[0].greet();
+  const coming = nextSocket();
+  old.onerror({});
+  old.onclose({ code: 1000, reason: "" });
+  old.hear(snapshot(1));
+  (await coming).greet().hear(snapshot(2));
+  assert.deepEqual([heard, old.closes, sockets.length], [[2n], 1, 2]);
+});
