@@ -8,6 +8,7 @@ from typing import Final, TypeAlias
 
 from sessionstream.systemlab.phase import Phase
 from sessionstream.systemlab.phases.foundations import Foundations
+from sessionstream.systemlab.phases.hydration import Hydration
 from sessionstream.systemlab.phases.pipeline import Pipeline
 
 PhaseFactory: TypeAlias = Callable[[Path], Phase]
@@ -16,4 +17,5 @@ PhaseFactory: TypeAlias = Callable[[Path], Phase]
 PHASES: Final[tuple[PhaseFactory, ...]] = (
     Foundations,
     Pipeline,
+    Hydration,
 )
