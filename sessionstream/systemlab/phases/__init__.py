@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from sessionstream.systemlab.phase import Phase
+from sessionstream.systemlab.phases.chat import ChatPhase
 from sessionstream.systemlab.phases.foundations import Foundations
 from sessionstream.systemlab.phases.hydration import Hydration
 from sessionstream.systemlab.phases.pipeline import Pipeline
@@ -18,4 +19,5 @@ PHASES: Final[tuple[PhaseFactory, ...]] = (
     Foundations,
     Pipeline,
     Hydration,
+    ChatPhase,
 )
