@@ -1,0 +1,78 @@
+"""Each store breaks the promise that it is named for; what it passes on is that of the store behind it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from sessionstream import ErrorRecord, Event, Hub, HydrationStore, MemoryStore, SchemaRegistry
+from sessionstream.systemlab.notebook import ADD_NOTE, NOTE_STARTED, notebook_schemas, open_notebook
+from sessionstream.systemlab.sabotage import stores
+from sessionstream.systemlab.v1.lab_pb2 import AddNoteCommand, NoteStartedEvent
+from sessionstream.testing import StoreContract
+
+SCHEMAS = notebook_schemas()
+
+
+class TestOneThatWorks(StoreContract):
+    """It passes the contract, so that what breaks is what was broken."""
+
+    @asynccontextmanager
+    async def open(self, registry: SchemaRegistry) -> AsyncIterator[HydrationStore]:
+        store = stores.StoreThatWorks(MemoryStore(registry))
+        yield store
+        await store.close()
+
+
+async def written(store: stores.StoreThatWorks, text: str = "one two") -> None:
+    async with open_notebook(Hub(SCHEMAS, store=store)) as hub:
+        await hub.submit("s", ADD_NOTE, AddNoteCommand(text=text), idempotency_key="k")
+
+
+async def test_one_lists_its_log_backwards() -> None:
+    store = stores.StoreThatListsBackwards(MemoryStore(SCHEMAS))
+    await written(store)
+    assert [event.ordinal for event in await store.events("s")] == [4, 3, 2, 1]
+
+
+async def test_one_drops_entities() -> None:
+    store = stores.StoreThatDropsEntities(MemoryStore(SCHEMAS))
+    await written(store)
+    assert (len(await store.events("s")), (await store.snapshot("s")).entities) == (4, ())
+
+
+async def test_one_is_stale() -> None:
+    store = stores.StoreThatIsStale(MemoryStore(SCHEMAS))
+    assert (await store.snapshot("s")).entities == ()
+    await written(store)
+    found = await store.snapshot("s")
+    assert (found.snapshot_ordinal, found.entities) == (4, ())
+    assert len((await store.snapshot("s", as_of=4)).entities) == 1
+
+
+async def test_one_miscounts() -> None:
+    store = stores.StoreThatMiscounts(MemoryStore(SCHEMAS))
+    await written(store)
+    cursors = await store.cursors("s")
+    assert (cursors.event, cursors.timeline) == (3, 3)
+
+
+async def test_one_forgets_keys() -> None:
+    store = stores.StoreThatForgetsKeys(MemoryStore(SCHEMAS))
+    await written(store)
+    await written(store)
+    assert len(await store.events("s")) == 8
+
+
+async def test_one_forgets_errors() -> None:
+    store = stores.StoreThatForgetsErrors(MemoryStore(SCHEMAS))
+    await store.record_error(ErrorRecord("fanout", "s", 1, "X", "no"))
+    assert await store.error_records() == []
+
+
+@pytest.mark.parametrize("kind", [stores.StoreThatWorks, stores.StoreThatMiscounts])
+async def test_events_can_be_published_on_all_of_them(kind: type[stores.StoreThatWorks]) -> None:
+    async with open_notebook(Hub(SCHEMAS, store=kind(MemoryStore(SCHEMAS)))) as hub:
+        await hub.publish(Event(NOTE_STARTED, NoteStartedEvent(note_id="n"), "s"))
