@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sessionstream import Event, Snapshot, TimelineEntity, derive_ordinal
+from sessionstream import Event, SessionstreamError, Snapshot, TimelineEntity, derive_ordinal
 from sessionstream.systemlab.broker import Carried
 from sessionstream.systemlab.notebook import NOTE, NOTE_STARTED
 from sessionstream.systemlab.panels import Table
@@ -229,5 +229,5 @@ async def test_closing_twice_is_closing(tmp_path: Path) -> None:
     await phase.start()
     await phase.close()
     await phase.close()
-    with pytest.raises(RuntimeError, match="not started, or closed"):
+    with pytest.raises(SessionstreamError, match="not started, or closed"):
         await phase.state()

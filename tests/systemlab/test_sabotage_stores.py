@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
-from sessionstream import ErrorRecord, Event, Hub, HydrationStore, MemoryStore, SchemaRegistry
+from sessionstream import ErrorRecord, Event, Hub, HydrationStore, MemoryStore, SchemaRegistry, Snapshot, SQLiteStore
 from sessionstream.systemlab.notebook import ADD_NOTE, NOTE_STARTED, notebook_schemas, open_notebook
 from sessionstream.systemlab.sabotage import stores
-from sessionstream.systemlab.v1.lab_pb2 import AddNoteCommand, NoteStartedEvent
+from sessionstream.systemlab.v1.lab_pb2 import AddNoteCommand, NoteEntity, NoteStartedEvent
 from sessionstream.testing import StoreContract
 
 SCHEMAS = notebook_schemas()
@@ -45,11 +46,26 @@ async def test_one_drops_entities() -> None:
 
 async def test_one_is_stale() -> None:
     store = stores.StoreThatIsStale(MemoryStore(SCHEMAS))
-    assert (await store.snapshot("s")).entities == ()
+    assert (await store.snapshot("s")).snapshot_ordinal == 0
     await written(store)
-    found = await store.snapshot("s")
-    assert (found.snapshot_ordinal, found.entities) == (4, ())
-    assert len((await store.snapshot("s", as_of=4)).entities) == 1
+    found, true = await store.snapshot("s"), await store.snapshot("s", as_of=4)
+    assert [(each.snapshot_ordinal, unfinished(each)) for each in (found, true)] == [(4, True), (4, False)]
+    assert (await store.snapshot("s", since=2)).entities == ()
+
+
+async def test_one_forgets_when_it_is_closed(tmp_path: Path) -> None:
+    store = stores.StoreThatForgetsOnClose(await SQLiteStore.open(tmp_path / "s.db", SCHEMAS))
+    await written(store)
+    assert len(await store.events("s")) == 4
+    await store.close()
+    await store.close()
+    async with SQLiteStore.open(tmp_path / "s.db", SCHEMAS) as again:
+        assert await again.sessions() == []
+
+
+def unfinished(snapshot: Snapshot) -> bool:
+    (note,) = snapshot.entities
+    return isinstance(note.payload, NoteEntity) and not note.payload.finished
 
 
 async def test_one_miscounts() -> None:

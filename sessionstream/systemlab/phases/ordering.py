@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Final
 from uuid import uuid4
 
-from sessionstream import Event, EventBus, Hub, HydrationStore, SQLiteStore, derive_ordinal
+from sessionstream import Event, EventBus, Hub, HydrationStore, SessionstreamError, SQLiteStore, derive_ordinal
 from sessionstream.systemlab.actions import Action, Arguments, Field
 from sessionstream.systemlab.broker import Broker, Carried
 from sessionstream.systemlab.checks import Json
@@ -224,7 +224,7 @@ class Ordering:
     @property
     def _running(self) -> _Live:
         if self._live is None:
-            raise RuntimeError("this phase is not started, or closed")
+            raise SessionstreamError("this phase is not started, or closed")
         return self._live
 
     async def _log(self, session_id: str) -> Log:

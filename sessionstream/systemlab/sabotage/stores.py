@@ -116,18 +116,32 @@ class StoreThatDropsEntities(StoreThatWorks):
 
 
 class StoreThatIsStale(StoreThatWorks):
-    """Answers with the first snapshot that it gave of a session, for ever."""
-
-    def __init__(self, store: HydrationStore) -> None:
-        super().__init__(store)
-        self._first: dict[str, Snapshot] = {}
+    """Shows the timeline without the last event, and says that it is the present one."""
 
     async def snapshot(self, session_id: str, *, as_of: int | None = None, since: int | None = None) -> Snapshot:
-        """Return the timeline as it was once, under the ordinal that it has now."""
+        """Return the timeline, or what changed in it, short of the last event unless one says as of when."""
         found = await super().snapshot(session_id, as_of=as_of, since=since)
-        if as_of is not None or since is not None:
+        ordinal = found.snapshot_ordinal
+        if as_of is not None or not ordinal:
             return found
-        return replace(self._first.setdefault(session_id, found), snapshot_ordinal=found.snapshot_ordinal)
+        if since is not None:
+            return replace(found, entities=tuple(e for e in found.entities if e.last_event_ordinal < ordinal))
+        earlier = await super().snapshot(session_id, as_of=ordinal - 1)
+        return replace(earlier, snapshot_ordinal=ordinal)
+
+
+class StoreThatForgetsOnClose(StoreThatWorks):
+    """Keeps sessions until it is closed."""
+
+    _closed = False
+
+    async def close(self) -> None:
+        """Let go of the medium, and of everything on it."""
+        if not self._closed:
+            self._closed = True
+            for session_id in await self.sessions():
+                await self.delete_session(session_id)
+        await super().close()
 
 
 class StoreThatMiscounts(StoreThatWorks):
