@@ -37,5 +37,5 @@ async def serve(address: Address, store: Path | None, say: Callable[[str], None]
             if browser and not webbrowser.open(url):
                 say("There is no browser to open here.")
             await running.run(
-                lab_app(lab, address.names), listening, frame_bytes=Limits().frame_bytes, farewell=lab.close
+                lab_app(lab, address.names, store), listening, frame_bytes=Limits().frame_bytes, farewell=lab.close
             )

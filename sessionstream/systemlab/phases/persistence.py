@@ -36,6 +36,9 @@ SESSION: Final = "persistence"
 TROUBLE: Final = "trouble"
 """The word at which a projection of this page fails, so that there is an error to keep."""
 
+NOTES: Final = 200
+"""Notes at most: a page reports all of them."""
+
 ROWS: Final = 200
 """Rows of a table at most; the last ones."""
 
@@ -43,7 +46,7 @@ _CHOOSE: Final = (
     Field("store", "Store", "sqlite", choices=(("sqlite", "SQLite: a file"), ("memory", "Memory: this process"))),
 )
 _SEED: Final = (
-    Field("text", "Text", "written to last"),
+    Field("text", "Text", "written to last", longest=120),
     Field("notes", "Notes", 1, minimum=1, maximum=20),
     Field("trouble", "Let a UI projection fail", False, hint="Its error is recorded; the timeline goes on."),
 )
@@ -102,7 +105,7 @@ class Persistence:
 
     def _begin(self, kind: Kind) -> None:
         """Know nothing of what was before."""
-        self._kind = kind
+        self._kind: Kind = kind
         self._journal = Journal()
         self._files = 0
         self._commands = 0
@@ -239,6 +242,8 @@ class Persistence:
         self._look = arguments.number("ordinal")
 
     async def _write(self, text: str, notes: int) -> None:
+        if self._commands + notes > NOTES:
+            raise BadRequest(f"{NOTES} notes are enough: choose a store, or reset the page, to begin anew")
         for _ in range(notes):
             self._commands += 1
             self._latest = _Sent(f"note-{self._commands}", text)
@@ -276,7 +281,7 @@ class Persistence:
     def _present_folds(self) -> tuple[Fold, ...]:
         """Return what browsers hold; whoever reported before a restart and is not back yet is not live."""
         connections = self._running.server.connections()
-        watched = any(SESSION in (connection.subscriptions or ()) for connection in connections)
+        watched = any(SESSION in connection.subscriptions for connection in connections)
         return tuple(replace(fold, live=fold.live and watched) for fold in self._folds.all())
 
     async def _notes_at(self, ordinal: int) -> list[Json]:
