@@ -245,6 +245,12 @@ async def test_a_restart_gives_another_server_and_closes_the_one_before(persiste
     assert before.connections() == []
 
 
+async def test_a_page_that_has_gone_is_not_waited_for(persistence: Persistence) -> None:
+    await use(persistence)  # and its page leaves
+    state = await persistence.state()
+    assert check(state, "client-converges").because == "1 live client needed, and there are 0"
+
+
 async def test_a_repeat_without_a_restart_does_nothing(persistence: Persistence) -> None:
     with pytest.raises(BadRequest, match="write notes first"):
         await press(persistence, "repeat")

@@ -10,6 +10,8 @@ from sessionstream.systemlab.phase import Phase
 from sessionstream.systemlab.phases.chat import ChatPhase
 from sessionstream.systemlab.phases.foundations import Foundations
 from sessionstream.systemlab.phases.hydration import Hydration
+from sessionstream.systemlab.phases.ordering import Ordering
+from sessionstream.systemlab.phases.persistence import Persistence
 from sessionstream.systemlab.phases.pipeline import Pipeline
 
 PhaseFactory: TypeAlias = Callable[[Path], Phase]
@@ -18,6 +20,8 @@ PhaseFactory: TypeAlias = Callable[[Path], Phase]
 PHASES: Final[tuple[PhaseFactory, ...]] = (
     Foundations,
     Pipeline,
+    Ordering,
     Hydration,
     ChatPhase,
+    Persistence,
 )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import copyfile
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
+from urllib.parse import parse_qs
 
 from sessionstream import Hub, HydrationStore, MemoryStore, ProjectionPolicies, SchemaRegistry, SQLiteStore
 from sessionstream.systemlab.journal import Journal
@@ -25,6 +26,7 @@ class Backend:
     """What ends with a process.
 
     Attributes:
+        server: its principals are the names by which clients call themselves.
         file: where the store is; None: in memory.
     """
 
@@ -72,9 +74,15 @@ async def open_backend(
         pipeline_observer=journal.pipeline.append,
         error_observer=journal.errors.append,
     )
-    server = WebSocketServer(opened(hub), observer=journal.connections.append)
+    server = WebSocketServer(opened(hub), authenticate=_name, observer=journal.connections.append)
     hub.set_fanout(server)
     return Backend(store, hub, server, file)
+
+
+def _name(scope: Mapping[str, Any]) -> str:
+    """Take a client for who it says it is, ``?client=NAME``: this tells tabs apart, and keeps nobody out."""
+    query: bytes = scope["query_string"]
+    return parse_qs(query.decode("ascii", "replace")).get("client", ["nameless"])[0]
 
 
 def _copy(file: Path, copy: Path) -> None:

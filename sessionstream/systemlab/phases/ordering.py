@@ -96,9 +96,9 @@ class Ordering:
         directory: where the store's file may be; what is put there is deleted at the end.
     """
 
-    number: Final = 2
-    title: Final = "Ordering and ordinals"
-    lead: Final = "Two sessions over one bus: who gives an ordinal, when, and what it is made of."
+    number = 2
+    title = "Ordering and ordinals"
+    lead = "Two sessions over one bus: who gives an ordinal, when, and what it is made of."
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory

@@ -90,9 +90,9 @@ class Persistence:
         directory: where the store's file may be; what is put there is deleted at the end.
     """
 
-    number: Final = 5
-    title: Final = "Persistence and restart"
-    lead: Final = "The backend goes and comes back under an open page: what its store kept, and what is gone."
+    number = 5
+    title = "Persistence and restart"
+    lead = "The backend goes and comes back under an open page: what its store kept, and what is gone."
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -279,10 +279,10 @@ class Persistence:
         return Standing(await store.events(SESSION), snapshot, await store.cursors(SESSION), errors)
 
     def _present_folds(self) -> tuple[Fold, ...]:
-        """Return what browsers hold; whoever reported before a restart and is not back yet is not live."""
+        """Return what browsers hold; whoever said so and does not watch at the moment is not live."""
         connections = self._running.server.connections()
-        watched = any(SESSION in connection.subscriptions for connection in connections)
-        return tuple(replace(fold, live=fold.live and watched) for fold in self._folds.all())
+        watching = {connection.principal for connection in connections if SESSION in connection.subscriptions}
+        return tuple(replace(fold, live=fold.live and fold.client in watching) for fold in self._folds.all())
 
     async def _notes_at(self, ordinal: int) -> list[Json]:
         return notes(await self._running.store.snapshot(SESSION, as_of=ordinal))
