@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, get_args
 
-from sessionstream import Hub, PipelineRecord, SessionstreamError
+from sessionstream import Hub, HydrationStore, PipelineRecord, SessionstreamError
 from sessionstream.systemlab.actions import Action, Arguments, BadRequest, Field
 from sessionstream.systemlab.checks import Json
 from sessionstream.systemlab.journal import Journal, entity_table, error_table, event_table, payload, ui_table
@@ -73,6 +73,16 @@ class Pipeline:
     def server(self) -> WebSocketServer:
         """Who tells the page's live clients."""
         return self._server
+
+    @property
+    def hub(self) -> Hub:
+        """The hub that runs."""
+        return self._hub
+
+    @property
+    def store(self) -> HydrationStore:
+        """Where that hub keeps its sessions."""
+        return self._store
 
     def actions(self) -> Sequence[Action]:
         """Submit, remove, break."""
