@@ -92,3 +92,42 @@ async def test_one_forgets_errors() -> None:
 async def test_events_can_be_published_on_all_of_them(kind: type[stores.StoreThatWorks]) -> None:
     async with open_notebook(Hub(SCHEMAS, store=kind(MemoryStore(SCHEMAS)))) as hub:
         await hub.publish(Event(NOTE_STARTED, NoteStartedEvent(note_id="n"), "s"))
+
+
+async def test_one_skips_an_event() -> None:
+    store = stores.StoreThatSkips(MemoryStore(SCHEMAS))
+    await written(store)
+    assert [event.ordinal for event in await store.events("s")] == [1, 3, 4]
+
+
+async def test_one_loses_entities() -> None:
+    store = stores.StoreThatLosesEntities(MemoryStore(SCHEMAS))
+    assert (await store.snapshot("s")).entities == ()
+    await written(store)
+    found = await store.snapshot("s")
+    assert (found.snapshot_ordinal, found.entities) == (4, ())
+
+
+async def test_one_lags() -> None:
+    store = stores.StoreThatLags(MemoryStore(SCHEMAS))
+    assert (await store.snapshot("s")).snapshot_ordinal == 0
+    await written(store)
+    found = await store.snapshot("s")
+    assert (found.snapshot_ordinal, unfinished(found)) == (3, True)
+    assert (await store.snapshot("s", as_of=4)).snapshot_ordinal == 4
+
+
+async def test_one_forgets_event_ids() -> None:
+    store = stores.StoreThatForgetsIds(MemoryStore(SCHEMAS))
+    await written(store)
+    (first, *_) = await store.events("s")
+    assert await store.find_event("s", first.event_id) is None
+
+
+async def test_one_breaks_what_it_is_told_to_break() -> None:
+    store = stores.Exchangeable(MemoryStore(SCHEMAS))
+    await written(store)
+    store.exchange(stores.StoreThatSkips)
+    assert len(await store.events("s")) == 3
+    store.exchange(stores.StoreThatLags)
+    assert (len(await store.events("s")), (await store.snapshot("s")).snapshot_ordinal) == (4, 3)

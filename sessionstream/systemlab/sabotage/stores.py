@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime
 
@@ -166,3 +166,50 @@ class StoreThatForgetsErrors(StoreThatWorks):
 
     async def record_error(self, record: ErrorRecord, /) -> None:
         """Take an error record and let it go."""
+
+
+class StoreThatSkips(StoreThatWorks):
+    """Leaves the second event out of its log."""
+
+    async def events(self, session_id: str, *, after: int = 0, limit: int | None = None) -> list[Event]:
+        """Return logged events, but for one."""
+        return [event for event in await super().events(session_id, after=after, limit=limit) if event.ordinal != 2]
+
+
+class StoreThatLosesEntities(StoreThatWorks):
+    """Leaves the last entity out of its snapshots."""
+
+    async def snapshot(self, session_id: str, *, as_of: int | None = None, since: int | None = None) -> Snapshot:
+        """Return a timeline, but for one entity."""
+        found = await super().snapshot(session_id, as_of=as_of, since=since)
+        return replace(found, entities=found.entities[:-1])
+
+
+class StoreThatLags(StoreThatWorks):
+    """Shows the timeline as it was before the last event, and says so."""
+
+    async def snapshot(self, session_id: str, *, as_of: int | None = None, since: int | None = None) -> Snapshot:
+        """Return an earlier timeline where the present one is asked for."""
+        if as_of is None and since is None:
+            as_of = max((await self.cursors(session_id)).timeline - 1, 0)
+        return await super().snapshot(session_id, as_of=as_of, since=since)
+
+
+class StoreThatForgetsIds(StoreThatWorks):
+    """Never knows an event again."""
+
+    async def find_event(self, _session_id: str, _event_id: str, /) -> LoggedEvent | None:
+        """Say of any event id that it is new."""
+        return None
+
+
+class Exchangeable(StoreThatWorks):
+    """A store around which another way of breaking promises can be put while it is in use."""
+
+    def __init__(self, store: HydrationStore) -> None:
+        super().__init__(store)
+        self._honest = store
+
+    def exchange(self, around: Callable[[HydrationStore], HydrationStore]) -> None:
+        """Break promises as ``around`` does, and no longer as before."""
+        self._store = around(self._honest)
