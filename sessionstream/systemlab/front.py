@@ -17,7 +17,7 @@ from sessionstream.systemlab.panels import Cell, Table
 from sessionstream.systemlab.sabotage.breaches import BREACHES, NONE
 from sessionstream.systemlab.sabotage.fanouts import Hasty, Projection
 
-RETURN_AFTER: Final = 1.0
+RETURN_AFTER: Final = 0.5
 """Seconds after which clients are told to come back, when what is behind the page is made anew."""
 
 SHOWN: Final = 60
@@ -61,13 +61,14 @@ class Front:
         self.breach = NONE
         self.server: ListeningServer | None = None
         self._leaving: list[ListeningServer] = []
-        self._source: SnapshotSource | None = None
+        self._source: SnapshotSource
+        self._shown: SnapshotSource
         self._journal = journal
 
     async def open(self, source: SnapshotSource) -> None:
         """Have a server answer, with snapshots from this source."""
         self._source = source
-        await self.connect()
+        await self.connect(NONE)
 
     async def connect(self, breach: str | None = None) -> None:
         """Put a new server in the place of the one there is, whose clients are told to come to it at once.
@@ -75,14 +76,14 @@ class Front:
         Args:
             breach: what goes wrong from now on; None: the same as until now.
         """
-        if self._source is None:
-            raise RuntimeError("it is not open")
-        self.breach = self.breach if breach is None else breach
+        if breach is not None:
+            self.breach = breach
+            self._shown = BREACHES[breach].source(self._source)  # once: one that is stale has to stay so
         wrong = BREACHES[self.breach]
         if self.server is not None:
             self._leaving.append(self.server)
         self.server = ListeningServer(
-            wrong.source(self._source),
+            self._shown,
             self.conversations,
             line=wrong.line,
             observer=self._journal.connections.append,

@@ -91,6 +91,7 @@ async def story(phase: Hydration, breach: str = NONE) -> None:
         await a.report()
         await b.report()
     if breach == "stale":
+        await act(phase, "drop")
         await connected(phase, "B")
 
 

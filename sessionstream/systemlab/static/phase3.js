@@ -11,7 +11,7 @@ const fold = {
   event: ({ name, payload }) => [payload.noteId, name === "NoteGone" ? null : note(payload)],
 };
 
-const reports = new Reports(page);
+const reports = new Reports(page, "converged");
 
 /** A client, and the card that shows it. */
 class Card {

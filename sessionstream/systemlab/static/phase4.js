@@ -11,7 +11,7 @@ const fold = {
   event: ({ payload }) => [payload.messageId, message(payload)],
 };
 
-const reports = new Reports(page);
+const reports = new Reports(page, "matches");
 const client = new Watcher({
   name: "page",
   url: `/api/phase${page.number}/ws`,

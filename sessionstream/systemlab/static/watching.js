@@ -4,6 +4,8 @@ import { el, LabError, report } from "/static/core.js";
 
 const THROTTLE = 150; // milliseconds between two reports
 const FRAMES = 200; // how many frames are shown of a client
+const AGAIN = 1_000; // milliseconds until it is asked again what other pages have reported
+const SOON = 16; // milliseconds in which changes are taken together
 
 /** Tells the tabs of one browser apart. */
 const tab = crypto.getRandomValues(new Uint16Array(1))[0].toString(16).padStart(4, "0");
@@ -80,7 +82,7 @@ class Line {
  * One client of one session, and what it holds: items by id, each whatever the page makes of an entity or an event.
  *
  * fold: {entity(entity): item, event(event): [id, item or null for gone]}.
- * changed(client): called after each change of anything.
+ * changed(client): called soon after something has changed.
  */
 export class Watcher {
   items = new Map();
@@ -94,6 +96,7 @@ export class Watcher {
   #sessionId;
   #fold;
   #changed;
+  #due = null;
   #client = null;
   #subscription = null;
   #line = new Line((way, text) => this.#noted(way, text));
@@ -141,18 +144,18 @@ export class Watcher {
         onState: ({ state }) => {
           this.state = state;
           if (state !== "live") this.hydrated = false;
-          this.#changed(this);
+          this.#change();
         },
-        onError: () => this.#changed(this), // it is among the frames
+        onError: () => this.#change(), // it is among the frames
       });
     }
-    this.#changed(this);
+    this.#change();
   }
 
   /** Lose the connection, and keep what it holds. */
   disconnect() {
     this.#line.cut();
-    this.#changed(this);
+    this.#change();
   }
 
   /** Watch the session, from nothing. */
@@ -170,7 +173,7 @@ export class Watcher {
       },
       onEnd: () => this.#forget(),
     });
-    this.#changed(this);
+    this.#change();
   }
 
   /** Watch it no more, and forget what was held. */
@@ -182,7 +185,7 @@ export class Watcher {
   #holds(ordinal, epoch) {
     this.hydrated = true;
     Object.assign(this, { ordinal, epoch });
-    this.#changed(this);
+    this.#change();
   }
 
   #forget() {
@@ -192,21 +195,38 @@ export class Watcher {
     this.hydrated = false;
   }
 
+  #change() {
+    this.#due ??= setTimeout(() => {
+      this.#due = null;
+      this.#changed(this);
+    }, SOON);
+  }
+
   #noted(way, text) {
     this.frames = [...this.frames, { way, text }].slice(-FRAMES);
-    this.#changed(this);
+    this.#change();
   }
 }
 
-/** Tells the lab what clients hold, each some time after it has changed, one at a time. */
+/**
+ * Tells the lab what clients hold, each some time after it has changed, one at a time.
+ *
+ * check: the id of a check that waits for the reports of other pages as well; while it does, it is asked for again.
+ */
 export class Reports {
   #page;
+  #again;
   #due = new Map(); // id → the client
   #told = new Map(); // id → what was told last
   #busy = false;
 
-  constructor(page) {
+  constructor(page, check = "") {
     this.#page = page;
+    page.onState(({ checks }) => {
+      clearTimeout(this.#again);
+      const waits = checks.some(({ id, verdict, evidence }) => id === check && verdict === "waiting" && evidence.length);
+      if (waits) this.#again = setTimeout(page.refresh, AGAIN);
+    });
   }
 
   add(client) {
