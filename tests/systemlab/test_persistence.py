@@ -251,6 +251,29 @@ async def test_a_page_that_has_gone_is_not_waited_for(persistence: Persistence) 
     assert check(state, "client-converges").because == "1 live client needed, and there are 0"
 
 
+async def test_pages_are_answered_once_the_notes_of_meanwhile_are_there(
+    persistence: Persistence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await press(persistence, "seed", text="one", notes=1)
+    before, cursors = persistence.server, []
+    answer = persistence._answer
+
+    async def cursor() -> None:
+        cursors.append(await at(persistence))
+
+    def noting() -> None:
+        assert persistence.server is None
+        asking.append(asyncio.ensure_future(cursor()))
+        answer()
+
+    asking: list[asyncio.Future[None]] = []
+    monkeypatch.setattr(persistence, "_answer", noting)
+    await press(persistence, "restart", meanwhile=3)
+    await asyncio.gather(*asking)
+    assert cursors == [3 + 3 * 6]
+    assert persistence.server is not before
+
+
 async def test_a_repeat_without_a_restart_does_nothing(persistence: Persistence) -> None:
     with pytest.raises(BadRequest, match="write notes first"):
         await press(persistence, "repeat")

@@ -51,6 +51,8 @@ async def test_one_is_stale() -> None:
     found, true = await store.snapshot("s"), await store.snapshot("s", as_of=4)
     assert [(each.snapshot_ordinal, unfinished(each)) for each in (found, true)] == [(4, True), (4, False)]
     assert (await store.snapshot("s", since=2)).entities == ()
+    loaded = await store.timeline("s")
+    assert (loaded.cursors.timeline, loaded.entities) == (4, found.entities)
 
 
 async def test_one_forgets_when_it_is_closed(tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ from uuid import uuid4
 from sessionstream import Event, EventBus, Hub, HydrationStore, SessionstreamError, SQLiteStore, derive_ordinal
 from sessionstream.systemlab.actions import Action, Arguments, Field
 from sessionstream.systemlab.broker import Broker, Carried
-from sessionstream.systemlab.checks import Json
 from sessionstream.systemlab.journal import Journal, error_table, event_table
 from sessionstream.systemlab.notebook import (
     NOTE_FINISHED,
@@ -21,7 +20,7 @@ from sessionstream.systemlab.notebook import (
     notebook_schemas,
     open_notebook,
 )
-from sessionstream.systemlab.panels import Cell, Document, Panel, Table
+from sessionstream.systemlab.panels import Cell, Panel, Table
 from sessionstream.systemlab.phase import State
 from sessionstream.systemlab.phases.ordering_checks import Found, Log, ordering_checks
 from sessionstream.systemlab.sabotage import buses, stores
@@ -29,7 +28,7 @@ from sessionstream.systemlab.streams import KINDS, Stream
 from sessionstream.systemlab.v1.lab_pb2 import NoteFinishedEvent, NoteStartedEvent, NoteWordEvent
 from sessionstream.transport.ws import WebSocketServer
 
-SESSIONS: Final = ("ordering-a", "ordering-b")
+SESSIONS: Final = ("a", "b")
 
 ROWS: Final = 200
 """Rows of a table at most; the last ones."""
@@ -177,7 +176,7 @@ class Ordering:
 
     async def _burst(self, arguments: Arguments) -> None:
         chosen = arguments.text("session")
-        sessions = SESSIONS if chosen == "both" else (f"ordering-{chosen}",)
+        sessions = SESSIONS if chosen == "both" else (chosen,)
         copies = 2 if arguments.flag("twice") else 1
         await self._publish(sessions, arguments.number("events"), arguments.text("ids"), copies)
         await self._broker.settled()
@@ -246,28 +245,27 @@ class Ordering:
         return (
             _ordinals(found),
             _history(found.messages),
-            Document("consumer", "Consumer", self._consumer_status()),
+            self._consumer_status(),
             *(
                 event_table(
-                    f"log-{log.session_id}", f"Event log of {log.session_id}", log.events[-ROWS:], "No event yet."
+                    f"log-{log.session_id}",
+                    f"Event log of session {log.session_id}",
+                    log.events[-ROWS:],
+                    "No event yet.",
                 )
                 for log in found.logs
             ),
             error_table("errors", "Errors", self._journal.errors, "Nothing went wrong."),
         )
 
-    def _consumer_status(self) -> Json:
+    def _consumer_status(self) -> Table:
         status = self._running.consumer.consumer
-        if status is None:
-            return None
-        return {
-            "state": status.state,
-            "consumed": status.consumed,
-            "refused": status.refused,
-            "waiting": list(status.waiting),
-            "error": status.error,
-            "waitingInTheBus": self._broker.waiting,
-        }
+        rows: tuple[tuple[Cell, ...], ...] = ()
+        if status is not None:
+            tried_again = ", ".join(status.waiting) or "none"
+            rows = ((status.state, self._broker.waiting, status.consumed, status.refused, tried_again, status.error),)
+        columns = ("State", "Wait in the bus", "Consumed", "Refused", "Sessions tried again", "Error")
+        return Table("consumer", "Consumer", columns, rows, "No hub consumes.")
 
 
 def _event(session_id: str, note: str, number: int, *, last: bool) -> Event:
@@ -281,19 +279,20 @@ def _event(session_id: str, note: str, number: int, *, last: bool) -> Event:
 def _ordinals(found: Found) -> Table:
     assigned = {event.event_id: event.ordinal for log in found.logs for event in log.events}
     rows: tuple[tuple[Cell, ...], ...] = tuple(
-        (m.number, m.session_id, m.stream_id or "none", *_ordinals_of(m, assigned.get(m.event_id)))
+        (m.number, m.session_id, m.published_ordinal, m.stream_id or "none", *_derived(m, assigned.get(m.event_id)))
         for m in found.messages[-ROWS:]
     )
-    columns = ("Message", "Session", "Stream id", "Derived", "Published", "Assigned", "From")
+    columns = ("Message", "Session", "Published", "Stream id", "Derived", "Assigned", "From")
     return Table("ordinals", "Published against assigned", columns, rows, "Send a burst.")
 
 
-def _ordinals_of(message: Carried, assigned: int | None) -> tuple[Cell, ...]:
+def _derived(message: Carried, assigned: int | None) -> tuple[Cell, ...]:
+    """Return the ordinal derived from the stream id, the one assigned, and which of the two rules gave it."""
     derived = derive_ordinal(message.stream_id)
     shown: Cell = "none" if derived is None else derived
     if assigned is None:
-        return shown, message.published_ordinal, "-", "not in the log"
-    return shown, message.published_ordinal, assigned, "stream id" if assigned == derived else "cursor + 1"
+        return shown, "-", "not in the log"
+    return shown, assigned, "stream id" if assigned == derived else "cursor + 1"
 
 
 def _history(messages: Sequence[Carried]) -> Table:

@@ -99,6 +99,7 @@ class Persistence:
         self._schemas = notebook_schemas()
         self._folder: TemporaryDirectory[str] | None = None
         self._backend: Backend | None = None
+        self._server: WebSocketServer | None = None
         self._swapping = asyncio.Lock()
         self._broken = "none"
         self._begin("sqlite")
@@ -120,8 +121,8 @@ class Persistence:
 
     @property
     def server(self) -> WebSocketServer | None:
-        """The server of the present backend; another one after each restart."""
-        return None if self._backend is None else self._backend.server
+        """Who answers pages: nobody during a restart; then another one, once there is what pages shall come back to."""
+        return self._server
 
     @property
     def hub(self) -> Hub:
@@ -169,12 +170,13 @@ class Persistence:
     async def start(self) -> None:
         """Open the store and start the backend."""
         self._folder = TemporaryDirectory(prefix="persistence-", dir=self._directory)
-        self._backend = await self._open(self._new_file())
+        await self._open(self._new_file())
+        self._answer()
 
     async def close(self) -> None:
         """End the backend and delete its files."""
         async with self._swapping:
-            backend, self._backend = self._backend, None
+            backend, self._backend, self._server = self._backend, None, None
             if backend is not None:
                 await backend.end()
             if self._folder is not None:
@@ -195,9 +197,11 @@ class Persistence:
 
     async def _choose(self, arguments: Arguments) -> None:
         async with self._swapping:
+            self._server = None
             await self._running.end()
             self._begin(cast("Kind", arguments.text("store")))
-            self._backend = await self._open(self._new_file())
+            await self._open(self._new_file())
+            self._answer()
 
     async def _seed(self, arguments: Arguments) -> None:
         text = arguments.text("text") + (f" {TROUBLE}" if arguments.flag("trouble") else "")
@@ -216,24 +220,29 @@ class Persistence:
     async def _restart_backend(self, arguments: Arguments) -> None:
         async with self._swapping:
             backend, before = self._running, await self._standing()
+            self._server = None
             file = backend.file
             if arguments.text("how") == "killed":
                 file = self._new_file()
                 await backend.as_killed(file)
             else:
                 await backend.end()
-            self._backend = await self._open(file)
+            await self._open(file)
             self._restarts += 1
             self._restart = Restart(before, await self._standing(stored=True)) if before.events else None
             self._claimed, self._repeat = self._latest, None
-        await self._write("while you were away", arguments.number("meanwhile"))
+        try:
+            await self._write("while you were away", arguments.number("meanwhile"))
+        finally:
+            self._answer()
 
     async def _break(self, arguments: Arguments) -> None:
         async with self._swapping:
-            file = self._running.file
+            file, self._server = self._running.file, None
             await self._running.end()
             self._broken = arguments.text("promise")
-            self._backend = await self._open(file)
+            await self._open(file)
+            self._answer()
 
     async def _replay_log(self, _arguments: Arguments) -> None:
         self._replay = await self._running.hub.rebuild_timeline(SESSION)
@@ -267,9 +276,13 @@ class Persistence:
         self._files += 1
         return Path(self._folder.name) / f"{self._files}.db"
 
-    async def _open(self, file: Path | None) -> Backend:
+    async def _open(self, file: Path | None) -> None:
         _, around = _BROKEN[self._broken]
-        return await open_backend(file, self._schemas, _register, around, self._journal)
+        self._backend = await open_backend(file, self._schemas, _register, around, self._journal)
+
+    def _answer(self) -> None:
+        """Let pages come to the present backend."""
+        self._server = self._running.server
 
     async def _standing(self, *, stored: bool = False) -> Standing:
         """Return how the session stands: as clients see it; errors as they were told, or as they are ``stored``."""
