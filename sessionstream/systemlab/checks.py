@@ -57,3 +57,8 @@ def judge(id: str, claim: str, *, wrong: list[str], right: str, evidence: Json, 
     if waiting:
         return Check(id, claim, "waiting", waiting, evidence)
     return Check(id, claim, "passed", right, evidence)
+
+
+def counted(count: int, one: str, several: str = "") -> str:
+    """Return a number of things in words: ``1 event``, ``2 events``; ``several`` where no ``s`` makes the plural."""
+    return f"{count} {one if count == 1 else several or f'{one}s'}"

@@ -92,7 +92,7 @@ def test_cursors_that_are_not_where_the_log_ends_are_noticed() -> None:
 def test_a_memory_store_that_outlives_its_process_is_noticed() -> None:
     assert outcome(checks.events_kept("memory", KEPT)) == (
         "failed",
-        "2 events are there, though a memory store ends with its process",
+        "found 2 events, though a memory store ends with its process",
     )
     for judge in (checks.entities_kept, checks.errors_kept, checks.cursors_kept):
         assert judge("memory", KEPT).verdict == "failed"

@@ -279,20 +279,20 @@ def _event(session_id: str, note: str, number: int, *, last: bool) -> Event:
 def _ordinals(found: Found) -> Table:
     assigned = {event.event_id: event.ordinal for log in found.logs for event in log.events}
     rows: tuple[tuple[Cell, ...], ...] = tuple(
-        (m.number, m.session_id, m.published_ordinal, m.stream_id or "none", *_derived(m, assigned.get(m.event_id)))
+        (m.number, m.session_id, m.published_ordinal, *_assigned(m, assigned.get(m.event_id)))
         for m in found.messages[-ROWS:]
     )
-    columns = ("Message", "Session", "Published", "Stream id", "Derived", "Assigned", "From")
+    columns = ("Message", "Session", "Published", "Assigned", "From", "Stream id", "Derived")
     return Table("ordinals", "Published against assigned", columns, rows, "Send a burst.")
 
 
-def _derived(message: Carried, assigned: int | None) -> tuple[Cell, ...]:
-    """Return the ordinal derived from the stream id, the one assigned, and which of the two rules gave it."""
+def _assigned(message: Carried, assigned: int | None) -> tuple[Cell, ...]:
+    """Return the ordinal assigned, which of the two rules gave it, the stream id, and the ordinal derived from that."""
     derived = derive_ordinal(message.stream_id)
-    shown: Cell = "none" if derived is None else derived
+    source = message.stream_id or "none", "none" if derived is None else derived
     if assigned is None:
-        return shown, "-", "not in the log"
-    return shown, assigned, "stream id" if assigned == derived else "cursor + 1"
+        return "-", "not in the log", *source
+    return assigned, "stream id" if assigned == derived else "cursor + 1", *source
 
 
 def _history(messages: Sequence[Carried]) -> Table:

@@ -55,7 +55,8 @@ _RESTART: Final = (
         "how",
         "How",
         "ended",
-        choices=(("ended", "Ended: says goodbye, closes its store"), ("killed", "Killed: finishes nothing")),
+        choices=(("ended", "Ended, in good order"), ("killed", "Killed")),
+        hint="Killed: nobody is told, nothing is closed, and the file stays as it lies.",
     ),
     Field("meanwhile", "Notes written before the page is back", 1, minimum=0, maximum=20),
 )

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias
 
 from sessionstream import Cursors, ErrorRecord, Event, Snapshot
-from sessionstream.systemlab.checks import Check, Json, judge
+from sessionstream.systemlab.checks import Check, Json, counted, judge
 from sessionstream.systemlab.folding import differences, folded
 from sessionstream.systemlab.folds import Fold, converged
 from sessionstream.systemlab.journal import payload
@@ -94,7 +94,7 @@ def events_kept(kind: Kind, restart: Restart | None) -> Check:
         kind,
         restart,
         lambda standing: [_event(event) for event in standing.events],
-        "events",
+        ("event", "events"),
     )
 
 
@@ -109,7 +109,7 @@ def entities_kept(kind: Kind, restart: Restart | None) -> Check:
             f"{each.kind} {each.id} {each.created_ordinal}-{each.last_event_ordinal} {payload(each.payload)}"
             for each in standing.snapshot.entities
         ],
-        "entities",
+        ("entity", "entities"),
     )
 
 
@@ -121,7 +121,7 @@ def errors_kept(kind: Kind, restart: Restart | None) -> Check:
         kind,
         restart,
         lambda standing: [f"{each.kind} at {each.ordinal}: {each.error}" for each in standing.errors],
-        "error records",
+        ("error record", "error records"),
     )
 
 
@@ -183,7 +183,7 @@ def once(kind: Kind, restart: Restart | None, repeat: Repeat | None) -> Check:
     wrong: list[str] = []
     if repeat is not None:
         if kind == "sqlite" and repeat.events:
-            wrong.append(f"it ran again, and published {repeat.events} events")
+            wrong.append(f"it ran again, and published {counted(repeat.events, 'event')}")
         if kind == "memory" and not repeat.events:
             wrong.append(f"it did not run again, though {ENDED}")
     return judge(
@@ -205,7 +205,7 @@ def as_folded(now: Standing) -> Check:
         "as-folded",
         "Replaying the log gives the timeline, whatever was restarted, repeated or rebuilt.",
         wrong=differences(expected, now.snapshot.entities),
-        right=f"{len(now.events)} events replayed give {len(expected)} notes, as stored",
+        right=f"{counted(len(now.events), 'event')} replayed: {counted(len(expected), 'note')}, as stored",
         evidence={"ordinal": str(now.snapshot.snapshot_ordinal), "notes": [entity.id for entity in expected]},
         waiting="" if now.events else "Write notes.",
     )
@@ -223,7 +223,7 @@ def client_converges(found: Found) -> Check:
         clients=1,
     )
     if check.verdict == "passed" and found.restart is None:
-        return replace(check, verdict="waiting", because=RESTART)
+        return replace(check, verdict="waiting", because=RESTART, evidence=[])
     return check
 
 
@@ -233,20 +233,20 @@ def _kept(
     kind: Kind,
     restart: Restart | None,
     listed: Callable[[Standing], list[str]],
-    what: str,
+    what: tuple[str, str],
 ) -> Check:
     """Judge what became of a list: a file gives it back as it was, a memory store gives nothing back."""
     before = [] if restart is None else listed(restart.before)
     after = [] if restart is None else listed(restart.after)
     if kind == "memory":
-        wrong = [f"{len(after)} {what} are there, though {ENDED}"] if after else []
-        right = f"{len(before)} {what} are gone, as they have to be"
+        wrong = [f"found {counted(len(after), *what)}, though {ENDED}"] if after else []
+        right = f"{counted(len(before), *what)} before, none now, as it has to be"
     else:
         wrong = [f"lost: {each}" for each in before if each not in after]
         wrong += [f"never there before: {each}" for each in after if each not in before]
         if not wrong and before != after:
             wrong.append("they are in another order")
-        right = f"{len(after)} {what}, the same as before"
+        right = f"{counted(len(after), *what)}, the same as before"
     kept, lost = claims
     return judge(
         id,

@@ -7,7 +7,7 @@ const SESSION = "persistence";
 
 const note = ({ noteId, text = "", finished = false }) => [noteId, text, finished];
 
-const reports = new Reports(page);
+const reports = new Reports(page, "client-converges");
 const client = new Watcher({
   name: "page",
   url: `/api/phase${page.number}/ws`,
