@@ -17,8 +17,8 @@ from sessionstream.examples.chatdemo.v1.chat_pb2 import (
     TokensDeltaEvent,
     UserMessageAcceptedEvent,
 )
-from sessionstream.systemlab.checks import Check, Json, judge
-from sessionstream.systemlab.delivery import count, few
+from sessionstream.systemlab.checks import Check, Json, count, judge
+from sessionstream.systemlab.delivery import few
 
 SHOWN: Final = 12
 """How many answers are shown as evidence, the latest."""

@@ -59,6 +59,6 @@ def judge(id: str, claim: str, *, wrong: list[str], right: str, evidence: Json, 
     return Check(id, claim, "passed", right, evidence)
 
 
-def counted(count: int, one: str, several: str = "") -> str:
-    """Return a number of things in words: ``1 event``, ``2 events``; ``several`` where no ``s`` makes the plural."""
-    return f"{count} {one if count == 1 else several or f'{one}s'}"
+def count(number: int, what: str, several: str = "") -> str:
+    """Return a number of things in words: ``1 event``, ``2 events``; ``several`` is for plurals that no ``s`` makes."""
+    return f"{number} {what if number == 1 else several or f'{what}s'}"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-from sessionstream.systemlab.checks import Check, Json, judge
+from sessionstream.systemlab.checks import Check, Json, count, judge
 from sessionstream.systemlab.conversations import Conversation, Conversations, Frame
 from sessionstream.systemlab.ledger import Batch, Ledger
 
@@ -102,11 +102,6 @@ def runs(ordinals: Sequence[int]) -> str:
         else:
             parts.append([ordinal])
     return ", ".join("-".join(map(str, part)) for part in parts)
-
-
-def count(number: int, what: str) -> str:
-    """Return a number of things in words."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def few(faults: Sequence[str]) -> list[str]:

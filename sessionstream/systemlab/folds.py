@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from sessionstream.systemlab.actions import Action, Arguments, BadRequest, Field
-from sessionstream.systemlab.checks import Check, Json, judge
-from sessionstream.systemlab.delivery import count, few
+from sessionstream.systemlab.checks import Check, Json, count, judge
+from sessionstream.systemlab.delivery import few
 from sessionstream.systemlab.panels import Table
 
 KEPT: Final = 12

@@ -9,7 +9,8 @@ import pytest
 from playwright.async_api import Locator, Page, expect
 
 from .chromium import Tabs
-from .lab import PATIENCE, act, all_passed, fact, fits, judged, reset
+from .lab import PATIENCE, expect_verdict, fits, press, problem, reset
+from .phases import act, all_passed, fact
 
 BROKEN_BY = {
     "numbers": ("published-without", "The bus publishes with ordinals of its own"),
@@ -32,17 +33,11 @@ async def cells(page: Page, panel: str, column: int) -> list[str]:
     return await rows(page, panel).locator(f"td:nth-child({column})").all_inner_texts()
 
 
-async def twice(page: Page, on: bool) -> None:
-    await page.get_by_label("Deliver each message twice").set_checked(on)
-
-
 async def use(page: Page) -> None:
     """Press what lets every check be judged."""
-    await twice(page, True)
-    await act(page, "burst", session="both", ids="derived")
-    await twice(page, False)
-    await act(page, "restart", meanwhile="6")
-    await act(page, "burst", session="both", ids="missing")
+    await act(page, "burst", session="both", ids="derived", twice=True)
+    await act(page, "restart", meanwhile=6)
+    await act(page, "burst", session="both", ids="missing", twice=False)
 
 
 async def test_every_control_is_pressed_and_every_promise_kept(lab_tabs: Tabs) -> None:
@@ -71,7 +66,7 @@ async def test_every_check_turns_red_and_a_reset_mends_it(lab_tabs: Tabs) -> Non
         await act(page, "break", promise=promise)
         await fact(page, "Broken", label)
         await use(page)
-        await judged(page, check, "failed")
+        await expect_verdict(page, check, "failed")
         await reset(page)
         await fact(page, "Messages", "0")
     await use(page)
@@ -81,12 +76,8 @@ async def test_every_check_turns_red_and_a_reset_mends_it(lab_tabs: Tabs) -> Non
 
 async def test_what_a_field_does_not_take_is_said_beside_it(lab_tabs: Tabs) -> None:
     page = await lab_tabs.visit("phases/2")
-    form = page.locator('form[data-action="burst"]')
-    await form.locator('[name="events"]').fill("0")
-    await form.get_by_role("button").click()
-    await expect(form.get_by_role("alert")).to_have_text(
-        "Events for each (events) is a whole number from 1 to 200, not 0"
-    )
+    await press(page, "burst", events=0)
+    assert await problem(page, "burst") == "Events for each (events) is a whole number from 1 to 200, not 0"
 
 
 async def test_exports_say_what_the_page_says(lab_tabs: Tabs, tmp_path: Path) -> None:
@@ -104,9 +95,10 @@ async def test_exports_say_what_the_page_says(lab_tabs: Tabs, tmp_path: Path) ->
 
 
 async def test_another_tab_sees_it(lab_tabs: Tabs) -> None:
-    page, other = await lab_tabs.visit("phases/2"), await lab_tabs.visit("phases/2")
-    await act(page, "burst", session="both", events="3")
-    await other.reload()
+    page = await lab_tabs.visit("phases/2")
+    other = await page.context.new_page()
+    await other.goto(page.url)
+    await act(page, "burst", session="both", events=3)
     await expect(rows(other, "ordinals")).to_have_count(6, timeout=PATIENCE)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from playwright.async_api import Page, expect
 
+from ..systemlab.process import ServedLab
 from .chromium import Tabs
-from .lab import LOST, PATIENCE, act, all_passed, button, fact, fits, judged, reset
-from .serving import Served
+from .lab import PATIENCE, expect_verdict, fits, not_the_servers, reset
+from .phases import act, all_passed, button, fact
 
 BROKEN_BY = {
     "forgets": ("events-kept", "entities-kept"),
@@ -19,9 +20,12 @@ BROKEN_BY = {
 }
 
 
+EARLY = "WebSocket connection to"
+"""What the browser itself logs when it comes back before there is a backend."""
+
+
 def faults(tabs: Tabs) -> list[str]:
-    """What went wrong in a page, apart from what the browser logs when it comes back too early."""
-    return [fault for fault in tabs.faults if not any(words in fault for words in LOST)]
+    return [fault for fault in not_the_servers(tabs.faults) if EARLY not in fault]
 
 
 async def live(page: Page) -> None:
@@ -32,17 +36,11 @@ async def held(page: Page, *texts: str) -> None:
     await expect(page.locator(".notes li")).to_have_text(list(texts), timeout=PATIENCE)
 
 
-async def trouble(page: Page, on: bool) -> None:
-    await page.get_by_label("Let a UI projection fail").set_checked(on)
-
-
 async def use(page: Page, how: str = "ended") -> None:
     """Press what lets every check be judged."""
     await live(page)
-    await trouble(page, True)
-    await act(page, "seed", text="before", notes="1")
-    await trouble(page, False)
-    await act(page, "restart", how=how, meanwhile="1")
+    await act(page, "seed", text="before", notes=1, trouble=True)
+    await act(page, "restart", how=how, meanwhile=1)
     await act(page, "repeat")
     await live(page)
 
@@ -67,8 +65,8 @@ async def test_every_control_is_pressed_and_every_claim_holds(lab_tabs: Tabs) ->
     await expect(page.locator('[data-id="replay"]')).to_be_visible()
     await all_passed(page)
     await button(page, "Disconnect this page").click()
-    await judged(page, "client-converges", "waiting")
-    await act(page, "seed", text="unseen", notes="1")
+    await expect_verdict(page, "client-converges", "waiting")
+    await act(page, "seed", text="unseen", notes=1, trouble=False)
     await button(page, "Connect this page").click()
     await live(page)
     await expect(page.locator(".notes li").last).to_have_text("unseen")
@@ -96,7 +94,7 @@ async def test_every_check_turns_red_and_a_reset_mends_it(lab_tabs: Tabs) -> Non
         await act(page, "break", promise=promise)
         await use(page)
         for check in checks:
-            await judged(page, check, "failed")
+            await expect_verdict(page, check, "failed")
         await reset(page)
         await fact(page, "Broken", "None: keep every promise")
         await fact(page, "Restarts", "0")
@@ -115,10 +113,10 @@ async def test_two_tabs_converge_over_a_restart(lab_tabs: Tabs) -> None:
     assert faults(lab_tabs) == []
 
 
-async def test_a_lab_that_is_killed_and_started_again_is_found_again(lab: Served, lab_tabs: Tabs) -> None:
+async def test_a_lab_that_is_killed_and_started_again_is_found_again(lab: ServedLab, lab_tabs: Tabs) -> None:
     page = await lab_tabs.visit("phases/5")
     await live(page)
-    await act(page, "seed", text="of another lab", notes="1")
+    await act(page, "seed", text="of another lab", notes=1)
     await held(page, "of another lab")
     await lab.kill()
     await expect(page.locator("#live .connection")).to_have_text("Reconnecting", timeout=PATIENCE)

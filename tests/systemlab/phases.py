@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from sessionstream.systemlab.actions import Value
 from sessionstream.systemlab.checks import Check
 from sessionstream.systemlab.phase import Phase, State
@@ -22,3 +24,9 @@ def check(state: State, id: str) -> Check:  # noqa: A002 - as the attribute is c
 def verdicts(state: State) -> dict[str, str]:
     """Return the verdict of each check."""
     return {check.id: check.verdict for check in state.checks}
+
+
+def folder(parent: Path, name: str) -> Path:
+    """Return a new directory, such as the lab gives each phase."""
+    (made := parent / name).mkdir()
+    return made

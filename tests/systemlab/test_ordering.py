@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from sessionstream.systemlab.phases.ordering import SESSIONS, Ordering
 from sessionstream.systemlab.phases.ordering_checks import Found, Log, ordering_checks
 from sessionstream.systemlab.v1.lab_pb2 import NoteEntity, NoteStartedEvent
 
-from .phases import check, press, verdicts
+from .phases import check, folder, press, verdicts
 
 A, B = SESSIONS
 RISING = "1700000000001-0"
@@ -29,7 +28,6 @@ async def ordering(tmp_path: Path) -> AsyncIterator[Ordering]:
     await phase.start()
     yield phase
     await phase.close()
-    assert os.listdir(tmp_path) == []  # noqa: PTH208
 
 
 def event(session: str, ordinal: int, event_id: str) -> Event:
@@ -211,14 +209,14 @@ async def test_one_session_alone_can_be_sent_to(ordering: Ordering) -> None:
     ],
 )
 async def test_a_broken_promise_is_noticed_and_a_reset_mends_it(tmp_path: Path, promise: str, judged_by: str) -> None:
-    broken = Ordering(tmp_path)
+    broken = Ordering(folder(tmp_path, "broken"))
     await broken.start()
     assert verdicts(await use(broken))[judged_by] == "passed"
     await press(broken, "break", promise=promise)
     state = await use(broken)
     await broken.close()
     assert check(state, judged_by).verdict == "failed"
-    fresh = Ordering(tmp_path)
+    fresh = Ordering(folder(tmp_path, "fresh"))
     await fresh.start()
     assert set(verdicts(await use(fresh)).values()) == {"passed"}
     await fresh.close()

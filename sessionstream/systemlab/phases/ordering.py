@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final
 from uuid import uuid4
 
@@ -80,7 +79,6 @@ class _Live:
         consumer: gives ordinals, projects, and stores.
     """
 
-    folder: TemporaryDirectory[str]
     file: SQLiteStore
     bus: EventBus
     store: HydrationStore
@@ -92,7 +90,7 @@ class Ordering:
     """Two sessions whose events travel over a bus, with stream ids of every kind.
 
     Args:
-        directory: where the store's file may be; what is put there is deleted at the end.
+        directory: where the store's file is; it is empty, and nobody else's.
     """
 
     number = 2
@@ -147,15 +145,14 @@ class Ordering:
 
     async def start(self) -> None:
         """Open the store and run the hubs."""
-        folder = TemporaryDirectory(prefix="ordering-", dir=self._directory)
-        file = await SQLiteStore.open(Path(folder.name) / "ordering.db", self._schemas)
+        file = await SQLiteStore.open(self._directory / "ordering.db", self._schemas)
         self._live = live = _Live(
-            folder, file, self._broker, file, self._producer(self._broker), self._consumer(self._broker, file)
+            file, self._broker, file, self._producer(self._broker), self._consumer(self._broker, file)
         )
         await live.consumer.run()
 
     async def close(self) -> None:
-        """Stop the hubs, close the store and delete its file."""
+        """Stop the hubs and close the store."""
         live, self._live = self._live, None
         if live is None:
             return
@@ -163,7 +160,6 @@ class Ordering:
         await live.consumer.shutdown()
         await self._broker.close()
         await live.file.close()
-        live.folder.cleanup()
 
     async def state(self) -> State:
         """Return what the bus carried, what the logs hold, and what that proves."""

@@ -9,7 +9,7 @@ from typing import Final
 
 from sessionstream import Event, Snapshot, derive_ordinal
 from sessionstream.systemlab.broker import Carried
-from sessionstream.systemlab.checks import Check, Json, counted, judge
+from sessionstream.systemlab.checks import Check, Json, count, judge
 from sessionstream.systemlab.folding import differences, folded
 
 EVIDENCE: Final = 60
@@ -70,7 +70,7 @@ def published_without(messages: Sequence[Carried]) -> Check:
             for m in messages
             if m.published_ordinal != "0"
         ],
-        right=f"{counted(len(messages), 'message')} with 0",
+        right=f"{count(len(messages), 'message')} with 0",
         evidence=[[m.number, m.event_id, m.published_ordinal] for m in messages[-EVIDENCE:]],
         waiting="" if messages else SEND,
     )
@@ -116,7 +116,7 @@ def assigned(found: Found) -> Check:
         "assigned",
         "An ordinal is the one derived from the stream id if that is above the session's cursor, else cursor + 1.",
         wrong=wrong,
-        right=f"{counted(len(evidence), 'ordinal')}, each as the rule gives it",
+        right=f"{count(len(evidence), 'ordinal')}, each as the rule gives it",
         evidence=evidence[-EVIDENCE:],
         waiting=_until_events(found.logs),
     )
@@ -181,7 +181,7 @@ def once(found: Found) -> Check:
         "once",
         "A message that is delivered again gets no second ordinal: its event id is known.",
         wrong=wrong,
-        right=f"{counted(len(twice), 'message')} delivered more than once, each in the log once",
+        right=f"{count(len(twice), 'message')} delivered more than once, each in the log once",
         evidence=[[m.event_id, m.deliveries, logged.count(m.event_id)] for m in twice[-EVIDENCE:]],
         waiting="" if twice else "Send a burst whose messages are delivered twice.",
     )
@@ -195,7 +195,7 @@ def nothing_lost(found: Found) -> Check:
     until = (
         "Restart the consumer."
         if not found.restarts
-        else f"In the bus, {counted(waiting, 'message')} to be taken."
+        else f"In the bus, {count(waiting, 'message')} to be taken."
         if waiting
         else ""
     )
@@ -203,7 +203,7 @@ def nothing_lost(found: Found) -> Check:
         "nothing-lost",
         "Nothing is lost over a restart of the consumer: what was published meanwhile waits, and is logged then.",
         wrong=[f"message {m.number} of {m.session_id} was delivered, and is in no log" for m in missing],
-        right=f"{counted(len(found.messages), 'message')} published, {counted(len(logged), 'event')} logged",
+        right=f"{count(len(found.messages), 'message')} published, {count(len(logged), 'event')} logged",
         evidence={
             "restarts": found.restarts,
             "published": len(found.messages),
@@ -230,7 +230,7 @@ def as_folded(logs: Sequence[Log]) -> Check:
         "as-folded",
         "The timeline is what the log says, event by event, up to its cursor.",
         wrong=wrong,
-        right=", ".join(f"{log.session_id}: {counted(len(log.snapshot.entities), 'note')}" for log in logs),
+        right=", ".join(f"{log.session_id}: {count(len(log.snapshot.entities), 'note')}" for log in logs),
         evidence=evidence,
         waiting=_until_events(logs),
     )
@@ -241,7 +241,7 @@ def _until_events(logs: Sequence[Log]) -> str:
 
 
 def _counts(logs: Sequence[Log]) -> str:
-    return ", ".join(f"{log.session_id}: {counted(len(log.events), 'event')}" for log in logs)
+    return ", ".join(f"{log.session_id}: {count(len(log.events), 'event')}" for log in logs)
 
 
 def _range(events: Sequence[Event]) -> Json:

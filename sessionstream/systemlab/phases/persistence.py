@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final, cast
 
 from sessionstream import Event, Hub, HydrationStore, ReplayReport, Session, SessionstreamError, TimelineView, UIEvent
@@ -88,7 +87,7 @@ class Persistence:
     """One session on a store that can be chosen, in a backend that can be restarted.
 
     Args:
-        directory: where the store's file may be; what is put there is deleted at the end.
+        directory: where the store's files are; it is empty, and nobody else's.
     """
 
     number = 5
@@ -98,7 +97,7 @@ class Persistence:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._schemas = notebook_schemas()
-        self._folder: TemporaryDirectory[str] | None = None
+        self._files = 0
         self._backend: Backend | None = None
         self._server: WebSocketServer | None = None
         self._swapping = asyncio.Lock()
@@ -109,7 +108,6 @@ class Persistence:
         """Know nothing of what was before."""
         self._kind: Kind = kind
         self._journal = Journal()
-        self._files = 0
         self._commands = 0
         self._latest: _Sent | None = None
         self._claimed: _Sent | None = None
@@ -170,19 +168,15 @@ class Persistence:
 
     async def start(self) -> None:
         """Open the store and start the backend."""
-        self._folder = TemporaryDirectory(prefix="persistence-", dir=self._directory)
         await self._open(self._new_file())
         self._answer()
 
     async def close(self) -> None:
-        """End the backend and delete its files."""
+        """End the backend."""
         async with self._swapping:
             backend, self._backend, self._server = self._backend, None, None
             if backend is not None:
                 await backend.end()
-            if self._folder is not None:
-                self._folder.cleanup()
-                self._folder = None
 
     async def state(self) -> State:
         """Return how the session stands, what the latest restart left of it, and what that proves."""
@@ -272,10 +266,10 @@ class Persistence:
         return self._backend
 
     def _new_file(self) -> Path | None:
-        if self._kind == "memory" or self._folder is None:
+        if self._kind == "memory":
             return None
         self._files += 1
-        return Path(self._folder.name) / f"{self._files}.db"
+        return self._directory / f"{self._files}.db"
 
     async def _open(self, file: Path | None) -> None:
         _, around = _BROKEN[self._broken]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias
 
 from sessionstream import Cursors, ErrorRecord, Event, Snapshot
-from sessionstream.systemlab.checks import Check, Json, counted, judge
+from sessionstream.systemlab.checks import Check, Json, count, judge
 from sessionstream.systemlab.folding import differences, folded
 from sessionstream.systemlab.folds import Fold, converged
 from sessionstream.systemlab.journal import payload
@@ -183,7 +183,7 @@ def once(kind: Kind, restart: Restart | None, repeat: Repeat | None) -> Check:
     wrong: list[str] = []
     if repeat is not None:
         if kind == "sqlite" and repeat.events:
-            wrong.append(f"it ran again, and published {counted(repeat.events, 'event')}")
+            wrong.append(f"it ran again, and published {count(repeat.events, 'event')}")
         if kind == "memory" and not repeat.events:
             wrong.append(f"it did not run again, though {ENDED}")
     return judge(
@@ -205,7 +205,7 @@ def as_folded(now: Standing) -> Check:
         "as-folded",
         "Replaying the log gives the timeline, whatever was restarted, repeated or rebuilt.",
         wrong=differences(expected, now.snapshot.entities),
-        right=f"{counted(len(now.events), 'event')} replayed: {counted(len(expected), 'note')}, as stored",
+        right=f"{count(len(now.events), 'event')} replayed: {count(len(expected), 'note')}, as stored",
         evidence={"ordinal": str(now.snapshot.snapshot_ordinal), "notes": [entity.id for entity in expected]},
         waiting="" if now.events else "Write notes.",
     )
@@ -239,14 +239,14 @@ def _kept(
     before = [] if restart is None else listed(restart.before)
     after = [] if restart is None else listed(restart.after)
     if kind == "memory":
-        wrong = [f"found {counted(len(after), *what)}, though {ENDED}"] if after else []
-        right = f"{counted(len(before), *what)} before, none now, as it has to be"
+        wrong = [f"found {count(len(after), *what)}, though {ENDED}"] if after else []
+        right = f"{count(len(before), *what)} before, none now, as it has to be"
     else:
         wrong = [f"lost: {each}" for each in before if each not in after]
         wrong += [f"never there before: {each}" for each in after if each not in before]
         if not wrong and before != after:
             wrong.append("they are in another order")
-        right = f"{counted(len(after), *what)}, the same as before"
+        right = f"{count(len(after), *what)}, the same as before"
     kept, lost = claims
     return judge(
         id,
