@@ -42,6 +42,12 @@ async def press(page: Page, action: str, **fields: str | int | bool) -> None:
     await expect(button).not_to_have_attribute("aria-busy", "true", timeout=PATIENCE)
 
 
+async def act(page: Page, action: str, **fields: str | int | bool) -> None:
+    """Do what the form of an action does; nothing may be refused."""
+    await press(page, action, **fields)
+    await expect(form(page, action).get_by_role("alert")).to_be_hidden()
+
+
 async def problem(page: Page, action: str) -> str:
     """Return what was refused; empty if nothing was."""
     place = form(page, action).get_by_role("alert")
@@ -62,6 +68,12 @@ async def expect_verdict(page: Page, check: str, verdict: str) -> None:
     await expect(item.locator(".badge")).to_have_text(verdict)
 
 
+async def all_passed(page: Page) -> None:
+    """Wait until every check of the page has passed."""
+    checks = await page.locator(".check").count()
+    await expect(page.locator("#tally")).to_have_text(f"{checks} passed", timeout=PATIENCE)
+
+
 async def verdicts(page: Page) -> dict[str, str]:
     """Return the verdict of each check that is shown."""
     await expect(page.locator(".check").first).to_be_visible(timeout=PATIENCE)
@@ -69,6 +81,17 @@ async def verdicts(page: Page) -> dict[str, str]:
         "items => items.map((item) => [item.dataset.id, item.dataset.verdict])"
     )
     return {row[0]: row[1] for row in rows}
+
+
+async def fact(page: Page, label: str, value: str) -> None:
+    """Wait for a fact at the head of the page."""
+    term = page.locator("#facts div").filter(has=page.locator("dt", has_text=label))
+    await expect(term.locator("dd")).to_have_text(value, timeout=PATIENCE)
+
+
+def button(inside: Page | Locator, name: str) -> Locator:
+    """Return a button by its whole name."""
+    return inside.get_by_role("button", name=name, exact=True)
 
 
 async def actions(page: Page) -> dict[str, list[dict[str, Any]]]:

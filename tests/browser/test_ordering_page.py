@@ -9,8 +9,7 @@ import pytest
 from playwright.async_api import Locator, Page, expect
 
 from .chromium import Tabs
-from .lab import PATIENCE, expect_verdict, fits, press, problem, reset
-from .phases import act, all_passed, fact
+from .lab import PATIENCE, act, all_passed, expect_verdict, fact, fits, press, problem, reset
 
 BROKEN_BY = {
     "numbers": ("published-without", "The bus publishes with ordinals of its own"),

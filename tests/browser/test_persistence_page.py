@@ -7,8 +7,7 @@ from playwright.async_api import Page, expect
 
 from ..systemlab.process import ServedLab
 from .chromium import Tabs
-from .lab import PATIENCE, expect_verdict, fits, not_the_servers, reset
-from .phases import act, all_passed, button, fact
+from .lab import PATIENCE, act, all_passed, button, expect_verdict, fact, fits, not_the_servers, reset
 
 BROKEN_BY = {
     "forgets": ("events-kept", "entities-kept"),
