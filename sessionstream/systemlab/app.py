@@ -70,7 +70,7 @@ class _Watch:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            server = self._lab.phase(scope["path_params"]["number"]).server
+            server = await self._lab.server(scope["path_params"]["number"])
         except UnknownPhase:
             server = None
         if server is None:

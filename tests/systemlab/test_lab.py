@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sessionstream import SessionstreamError
+from sessionstream import Hub, SchemaRegistry, SessionstreamError
 from sessionstream.systemlab.actions import Action, Arguments
 from sessionstream.systemlab.lab import Interrupted, Lab, UnknownPhase
 from sessionstream.systemlab.phase import State
@@ -159,3 +159,22 @@ async def test_a_phase_that_cannot_start_leaves_nothing_behind(
             raise AssertionError
     assert [phase.log for phase in Slow.made] == [["closes"], ["closes"]]
     assert files(temporary) == []
+
+
+async def test_who_connects_during_a_reset_comes_to_the_new_server() -> None:
+    asked: list[asyncio.Task[WebSocketServer | None]] = []
+
+    class Closing(Slow):
+        def __init__(self, directory: Path) -> None:
+            super().__init__(directory)
+            self.server = WebSocketServer(Hub(SchemaRegistry()))
+
+        async def close(self) -> None:
+            asked.append(asyncio.create_task(lab.server(7)))
+            await asyncio.sleep(0)  # so that it asks now
+            await super().close()
+
+    async with Lab([Closing]) as lab:
+        old = await lab.server(7)
+        await lab.reset(7)
+        assert await asked[0] is lab.phase(7).server is not old
