@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
 from urllib.parse import parse_qs
@@ -105,7 +105,7 @@ class Conversations:
         self._loading: dict[tuple[str, str], int] = {}
         self._asked: dict[tuple[str, str], int] = {}
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Conversation]:
         """Iterate over them in the order in which they began."""
         return iter(tuple(self._kept))
 

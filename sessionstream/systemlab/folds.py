@@ -125,7 +125,7 @@ def converged(
         }
         for fold in current
     ]
-    right = f"{count(len(current), 'client')} holding what the store has, {len(live)} live and up to {told}"
+    right = f"{count(len(current), 'client')} with what the store has, {len(live)} live and up to {told}"
     return judge(id, claim, wrong=few(wrong), right=right, evidence=evidence, waiting=waiting)
 
 

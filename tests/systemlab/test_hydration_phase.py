@@ -27,8 +27,8 @@ def of_event(name: str, note: Mapping[str, Any]) -> Item:
 
 
 @asynccontextmanager
-async def running(directory: Path) -> AsyncIterator[Hydration]:
-    phase = Hydration(directory)
+async def running(directory: Path, patience: float = 5.0) -> AsyncIterator[Hydration]:
+    phase = Hydration(directory, patience)
     await phase.start()
     try:
         yield phase
@@ -168,6 +168,14 @@ async def test_events_that_are_published_while_a_snapshot_loads_come_after_it(ph
     kinds = [row[2] for row in frames if isinstance(row, list)]
     assert kinds.count("snapshot") == 2
     assert kinds.index("uiEvent") > len(kinds) - 1 - kinds[::-1].index("snapshot")  # all that was live came after
+
+
+async def test_a_snapshot_that_nobody_asks_for_is_not_waited_for_for_ever(tmp_path: Path) -> None:
+    async with running(tmp_path, patience=0) as phase:
+        await connected(phase, "A")
+        with pytest.raises(BadRequest, match="no subscriber asked for its snapshot in time"):
+            await act(phase, "hydrate")
+        assert dict((await phase.state()).facts)["Snapshots held back"] == "no"
 
 
 async def test_snapshots_can_be_held_back_and_let_go(phase: Hydration) -> None:

@@ -31,9 +31,6 @@ NOTES: Final = 60
 SHOWN: Final = 40
 """How many UI events and stages are shown, the latest."""
 
-PATIENCE: Final = 5.0
-"""Seconds to wait for a subscriber's snapshot to be asked for."""
-
 _BREACH: Final = breach_field({name: breach.label for name, breach in BREACHES.items()})
 
 
@@ -42,6 +39,7 @@ class Hydration:
 
     Args:
         directory: where its store is.
+        patience: seconds to wait for a subscriber's snapshot to be asked for.
     """
 
     number = 3
@@ -51,8 +49,9 @@ class Hydration:
         "both end up with what the store has."
     )
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, patience: float = 5.0) -> None:
         self._directory = directory
+        self._patience = patience
         self._journal = Journal()
         self._folds = Folds()
         self._front = Front(project_ui, self._journal)
@@ -145,11 +144,11 @@ class Hydration:
         self._held.hold()
         try:
             server.resync(SESSION)
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(self._patience):
                 await self._held.until_waiting()
             await self._write("said while a snapshot was loading", arguments.number("notes"))
         except TimeoutError as error:
-            raise BadRequest("no snapshot was asked for: is a client subscribed?") from error
+            raise BadRequest("no subscriber asked for its snapshot in time: try again") from error
         finally:
             self._held.let_go()
 
