@@ -87,9 +87,11 @@ async def test_every_check_turns_red_and_a_reset_mends_it(lab_tabs: Tabs) -> Non
             await state(page, "Waiting for its snapshot")
         else:
             await state(page, "Live")
-        await act(page, "send", prompt="Explain ordinals to somebody who has none", twice=True)
         if breach == "straggler":
+            await stream(page, 1)
             await act(page, "stop")
+        else:
+            await act(page, "send", prompt="Explain ordinals to somebody who has none", twice=True)
         if breach == "stale":
             await act(page, "drop")
         await expect_verdict(page, check, "failed")
