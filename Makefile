@@ -11,7 +11,7 @@ STAMP := $(VENV)/.installed
 PROMPT ?= Explain ordinals
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test torture bench build docs lint format schema-vet boundary-check proto coverage clean bench-lint
+.PHONY: help demo serve systemlab-run systemlab-build test torture bench build docs lint format schema-vet boundary-check proto coverage clean bench-lint
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,12 @@ demo: $(STAMP) ## lint a sample app, stream a chat, kill the process, carry on (
 
 serve: $(STAMP) ## a chat page on http://127.0.0.1:8092, with the store and the WebSocket server behind it
 	@$(BIN)/python -m sessionstream.examples.chatdemo serve
+
+systemlab-run: $(STAMP) ## the lab on http://127.0.0.1:8091: see the promises kept, and break them
+	@$(BIN)/sessionstream-systemlab serve
+
+systemlab-build: build ## the wheel, and the lab smoke-started from it in an empty environment
+	@$(BIN)/python -m tests.repo.smoke_lab dist/*.whl
 
 test: $(STAMP) ## every test (a few minutes)
 	@$(BIN)/python -m pytest -n auto --dist worksteal

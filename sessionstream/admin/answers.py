@@ -11,12 +11,11 @@ from typing import Any
 from sessionstream.admin import documents
 from sessionstream.admin.app import Replay
 from sessionstream.admin.outcome import Answer
-from sessionstream.admin.payloads import Payload, Payloads
 from sessionstream.admin.rehearsal import Difference, Rehearsal, Side
 from sessionstream.admin.repair import Pruning
 from sessionstream.admin.tables import Table
 from sessionstream.hub import ReplayReport
-from sessionstream.hydration.sqlite import StoredEvent, StoredSession, StoredSnapshot
+from sessionstream.hydration.sqlite import Payload, Payloads, StoredEvent, StoredSession, StoredSnapshot
 from sessionstream.observe import ErrorRecord
 
 

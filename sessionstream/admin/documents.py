@@ -6,9 +6,8 @@ import base64
 from datetime import datetime
 from typing import Any
 
-from sessionstream.admin.payloads import Payload, Payloads
 from sessionstream.admin.rehearsal import Difference, Side
-from sessionstream.hydration.sqlite import StoredEntity, StoredEvent, StoredSession, StoredSnapshot
+from sessionstream.hydration.sqlite import Payload, Payloads, StoredEntity, StoredEvent, StoredSession, StoredSnapshot
 from sessionstream.observe import ErrorRecord
 
 

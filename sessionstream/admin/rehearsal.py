@@ -9,11 +9,10 @@ from typing import Literal, TypeAlias
 from sessionstream.admin.app import AppSchemas, Factory, Replay, carry_out, hub_on
 from sessionstream.admin.file import look, one_session
 from sessionstream.admin.outcome import Failed
-from sessionstream.admin.payloads import Payload, Payloads, UnreadablePayload, readable
 from sessionstream.errors import HistoryPruned
 from sessionstream.hub import ReplayReport
 from sessionstream.hydration.memory import MemoryStore
-from sessionstream.hydration.sqlite import SQLiteFile
+from sessionstream.hydration.sqlite import Payload, Payloads, SQLiteFile, UnreadablePayload, readable
 from sessionstream.store import Commit, Cursors, StoredTimeline, TimelineReplacement, UnreadableEntity
 from sessionstream.types import Event, TimelineEntity
 

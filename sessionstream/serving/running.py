@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Final
 
@@ -34,6 +36,25 @@ def listen(address: Address) -> socket.socket:
         return socket.create_server((address.host, address.port), family=family)
     except OSError as error:
         raise TransportError(f"cannot listen on {address.url(address.port)}: {error.strerror}") from error
+
+
+@contextmanager
+def sigterm_cancels() -> Iterator[None]:
+    """Within it SIGTERM cancels the present task, as SIGINT cancels that of ``asyncio.run``, so that all is cleaned up.
+
+    For what has to be done before ``run``, which has its own way with both. Only in the main thread.
+    """
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+
+    def cancel(_signal: int, _frame: FrameType | None) -> None:
+        if task is not None:
+            loop.call_soon_threadsafe(task.cancel)
+
+    previous = signal.signal(signal.SIGTERM, cancel)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
 
 
 async def run(

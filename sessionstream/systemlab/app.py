@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from http import HTTPStatus
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
@@ -15,6 +16,7 @@ from sessionstream.serving.bodies import Refused
 from sessionstream.serving.hosts import only_for
 from sessionstream.systemlab.actions import BadRequest
 from sessionstream.systemlab.api import Api, healthy, problem
+from sessionstream.systemlab.inspector import inspector_routes
 from sessionstream.systemlab.lab import Interrupted, Lab, UnknownPhase
 from sessionstream.systemlab.pages import Pages, static
 
@@ -24,12 +26,13 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
 
-def lab_app(lab: Lab, hosts: Collection[str] | None = None) -> Starlette:
+def lab_app(lab: Lab, hosts: Collection[str] | None = None, store: Path | None = None) -> Starlette:
     """Return the ASGI application of an open lab.
 
     Args:
         lab: whose phases are shown.
         hosts: the names that requests may be for; None: any.
+        store: a SQLite file for the inspector; None: only the phases' own.
     """
     pages, api = Pages(lab), Api(lab)
     errors = _Errors(pages)
@@ -52,6 +55,7 @@ def lab_app(lab: Lab, hosts: Collection[str] | None = None) -> Starlette:
             Route("/api/phase{number:int}/export", api.export),
             Route("/api/phase{number:int}/ws", api.upgrade),
             WebSocketRoute("/api/phase{number:int}/ws", _Watch(lab)),
+            *inspector_routes(lab, store),
         ],
         middleware=only_for(hosts),
         exception_handlers=errors.handlers,
@@ -66,7 +70,7 @@ class _Watch:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            server = self._lab.phase(scope["path_params"]["number"]).server
+            server = await self._lab.server(scope["path_params"]["number"])
         except UnknownPhase:
             server = None
         if server is None:

@@ -57,3 +57,8 @@ def judge(id: str, claim: str, *, wrong: list[str], right: str, evidence: Json, 
     if waiting:
         return Check(id, claim, "waiting", waiting, evidence)
     return Check(id, claim, "passed", right, evidence)
+
+
+def count(number: int, what: str, several: str = "") -> str:
+    """Return a number of things in words: ``1 event``, ``2 events``; ``several`` is for plurals that no ``s`` makes."""
+    return f"{number} {what if number == 1 else several or f'{what}s'}"

@@ -10,6 +10,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -59,7 +60,8 @@ def _serve(options: argparse.Namespace) -> int:
         return _complain(f"there is no file {options.store}", USAGE)
     from sessionstream.systemlab import running  # the only part that needs all of the extra
 
-    asyncio.run(running.serve(options.addr, options.store, partial(print, flush=True), browser=options.open))
+    with suppress(KeyboardInterrupt, asyncio.CancelledError):  # told to end before it was served
+        asyncio.run(running.serve(options.addr, options.store, partial(print, flush=True), browser=options.open))
     return OK
 
 

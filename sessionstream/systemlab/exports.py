@@ -26,7 +26,7 @@ def markdown(phase: Phase, state: State) -> str:
 def _lines(phase: Phase, state: State) -> Iterator[str]:
     yield f"# Phase {phase.number}: {phase.title}"
     yield from ("", phase.lead, "")
-    yield from (f"- {label}: {_inline(value)}" for label, value in state.facts)
+    yield from (f"- {_inline(label)}: {_inline(value)}" for label, value in state.facts)
     yield from ("", "## Checks")
     for check in state.checks:
         yield from _check(check)
@@ -48,7 +48,7 @@ def _panel(panel: Panel) -> Iterator[str]:
             yield from ("", panel.empty)
         case Table():
             yield ""
-            yield from _row(panel.columns)
+            yield from _row(tuple(_inline(column) for column in panel.columns))
             yield from _row(tuple("---" for _ in panel.columns))
             for row in panel.rows:
                 yield from _row(tuple(_inline(cell) for cell in row))

@@ -17,6 +17,7 @@ from sessionstream.systemlab.actions import Action, BadRequest
 from sessionstream.systemlab.checks import Json
 from sessionstream.systemlab.phase import Phase, State
 from sessionstream.systemlab.phases import PHASES, PhaseFactory
+from sessionstream.transport.ws import WebSocketServer
 
 
 class UnknownPhase(LookupError):
@@ -71,6 +72,14 @@ class Lab:
             UnknownPhase: there is none of that number.
         """
         return self._bench(number).phase
+
+    async def server(self, number: int) -> WebSocketServer | None:
+        """Return who answers a phase's WebSocket; of a phase that is being reset, who does so afterwards.
+
+        Raises:
+            UnknownPhase: there is none of that number.
+        """
+        return await self._bench(number).server()
 
     async def state(self, number: int) -> State:
         """Return what a phase shows now; of one that is being reset, what it shows afterwards.
@@ -167,6 +176,10 @@ class _Bench:
                 await self.phase.start()
             finally:
                 self._ready.set()  # also for a phase that cannot start: whoever asks is told why
+
+    async def server(self) -> WebSocketServer | None:
+        await self._ready.wait()
+        return self.phase.server
 
     async def state(self) -> State:
         while True:

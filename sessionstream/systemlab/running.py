@@ -6,6 +6,7 @@ import webbrowser
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from threading import Thread
 
 from sessionstream.serving import running
 from sessionstream.serving.address import Address
@@ -26,7 +27,7 @@ async def serve(address: Address, store: Path | None, say: Callable[[str], None]
     Raises:
         TransportError: the address cannot be listened on.
     """
-    with closing(running.listen(address)) as listening:
+    with running.sigterm_cancels(), closing(running.listen(address)) as listening:
         async with Lab() as lab:
             url = address.url(listening.getsockname()[1])
             say(f"lab:   {url}")
@@ -34,8 +35,14 @@ async def serve(address: Address, store: Path | None, say: Callable[[str], None]
                 say(f"store: {store}")
             if not address.local:
                 say(f"Whoever can reach {address.host} can use this lab, and break what is in it.")
-            if browser and not webbrowser.open(url):
-                say("There is no browser to open here.")
+            if browser:
+                # Some browsers have the terminal until one leaves them; the lab has to answer meanwhile.
+                Thread(target=_browse, args=(url, say), daemon=True).start()
             await running.run(
-                lab_app(lab, address.names), listening, frame_bytes=Limits().frame_bytes, farewell=lab.close
+                lab_app(lab, address.names, store), listening, frame_bytes=Limits().frame_bytes, farewell=lab.close
             )
+
+
+def _browse(url: str, say: Callable[[str], None]) -> None:
+    if not webbrowser.open(url):
+        say("There is no browser to open here.")

@@ -37,29 +37,34 @@ class Tabs:
     """Pages of one browser: what goes wrong in them is kept, and what they ask of others.
 
     Attributes:
+        url: of the server.
         faults: uncaught errors, and what the console calls an error.
         foreign: requests to anything but the server.
     """
 
     def __init__(self, browser: Browser, url: str) -> None:
         self._browser = browser
-        self._url = url
+        self.url = url
         self.faults: list[str] = []
         self.foreign: list[str] = []
 
     async def open(self, session_id: str = "s-1", **options: Any) -> Page:
         """Open the chat page in a window of its own."""
+        return await self.visit(f"#{session_id}" if session_id else "", **options)
+
+    async def visit(self, place: str, **options: Any) -> Page:
+        """Open an address below the server's in a window of its own, which shares nothing with the others."""
         context: BrowserContext = await self._browser.new_context(**options)
         context.set_default_timeout(10_000)
         page = await context.new_page()
         page.on("pageerror", lambda error: self.faults.append(str(error)))
         page.on("console", lambda said: self.faults.append(said.text) if said.type == "error" else None)
         page.on("request", self._requested)
-        await page.goto(f"{self._url}#{session_id}" if session_id else self._url)
+        await page.goto(f"{self.url}{place}")
         return page
 
     def _requested(self, request: Request) -> None:
-        if not request.url.startswith((self._url, self._url.replace("http", "ws"))):
+        if not request.url.startswith((self.url, self.url.replace("http", "ws"))):
             self.foreign.append(request.url)
 
 

@@ -38,6 +38,10 @@ class Environment:
         subprocess.run([sys.executable, "-m", "venv", str(directory)], check=True)
         self._bin = directory / ("Scripts" if sys.platform == "win32" else "bin")
 
+    def command(self, name: str) -> str:
+        """Return the path of an installed command."""
+        return str(self._bin / name)
+
     def install(self, *requirements: str | Path) -> None:
         self.run("pip", "install", "--quiet", "--disable-pip-version-check", *map(str, requirements), status=0)
 

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Environment
+from sessionstream.systemlab.phases import PHASES
+
+from .conftest import ROOT, Environment
+from .smoke_lab import smoke
 
 FLOOR = "protobuf==5.29.1"
 
@@ -37,6 +40,9 @@ def test_the_wheel_has_what_it_promises(wheel: Path) -> None:
     page = "sessionstream/examples/chatdemo/serve/static"
     assert {f"{page}/{name}" for name in ("index.html", "chat.css", "chat.js", "icon.svg")} <= names
     assert "sessionstream/doc/tutorials/sessionstream-getting-started.md" in names
+    lab = {path for path in (ROOT / "sessionstream" / "systemlab").rglob("*") if path.is_file()}
+    assert {path.relative_to(ROOT).as_posix() for path in lab if path.suffix != ".pyc"} <= names
+    assert {f"sessionstream/systemlab/chapters/phase{phase}.md" for phase in range(len(PHASES))} <= names
     assert {name.split("/")[0].split("-")[0] for name in names} == {"sessionstream", "sessionstream_lint"}
     required = [line for line in metadata.splitlines() if line.startswith("Requires-Dist:") and "extra ==" not in line]
     assert required == ["Requires-Dist: protobuf<8,>=5.29.1"]
@@ -73,6 +79,22 @@ def test_the_page_without_its_extra_says_what_to_install(bare: Environment) -> N
 def test_the_command_without_its_extra_says_what_to_install(bare: Environment, tmp_path: Path) -> None:
     printed = bare.run("sessionstream_lint", str(tmp_path), status=2)
     assert "pip install 'sessionstream[lint]'" in printed
+
+
+def test_the_lab_without_its_extra_says_what_to_install(bare: Environment) -> None:
+    assert bare.run("sessionstream.systemlab", "--version", status=0).startswith("sessionstream-systemlab ")
+    for arguments in (["serve"], ["help"]):
+        printed = bare.run("sessionstream.systemlab", *arguments, status=2)
+        assert printed.endswith("not installed:\n  pip install 'sessionstream[lab]'\n")
+        assert "Traceback" not in printed
+
+
+def test_the_lab_runs_from_the_wheel_with_its_extra_alone(wheel: Path, tmp_path: Path) -> None:
+    environment = Environment(tmp_path / "venv")
+    environment.install(f"{wheel}[lab]")
+    printed = environment.run("sessionstream.systemlab", "help", "sessionstream-user-guide", status=0)
+    assert "Sessionstream user guide" in printed
+    assert smoke(environment, tmp_path)[-1] == "ended by SIGTERM, status 0"
 
 
 def test_flake8_without_libcst_goes_on_working(bare: Environment, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 ``store`` is the asyncio face, ``writer`` the thread that groups commits into transactions, ``writes`` what one
 commit does, ``aside`` and ``sweep`` what is too much for one transaction, ``reader`` and ``reads`` the questions,
 ``rows`` and ``types`` the encoding of payloads, ``files``, ``schema`` and ``failures`` the file itself. ``file`` is for
-tools that look into a file without the app's schemas.
+tools that look into a file without the app's schemas, ``payloads`` makes readable what they find.
 """
 
 from sessionstream.hydration.sqlite.file import (
@@ -15,6 +15,7 @@ from sessionstream.hydration.sqlite.file import (
     StoredSession,
     StoredSnapshot,
 )
+from sessionstream.hydration.sqlite.payloads import Payload, Payloads, UnreadablePayload, readable
 from sessionstream.hydration.sqlite.store import SQLiteStore
 
 __all__ = [
@@ -26,4 +27,8 @@ __all__ = [
     "StoredPayload",
     "StoredSession",
     "StoredSnapshot",
+    "Payloads",
+    "Payload",
+    "UnreadablePayload",
+    "readable",
 ]

@@ -7,7 +7,11 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from sessionstream.systemlab.phase import Phase
+from sessionstream.systemlab.phases.chat import ChatPhase
 from sessionstream.systemlab.phases.foundations import Foundations
+from sessionstream.systemlab.phases.hydration import Hydration
+from sessionstream.systemlab.phases.ordering import Ordering
+from sessionstream.systemlab.phases.persistence import Persistence
 from sessionstream.systemlab.phases.pipeline import Pipeline
 
 PhaseFactory: TypeAlias = Callable[[Path], Phase]
@@ -16,4 +20,8 @@ PhaseFactory: TypeAlias = Callable[[Path], Phase]
 PHASES: Final[tuple[PhaseFactory, ...]] = (
     Foundations,
     Pipeline,
+    Ordering,
+    Hydration,
+    ChatPhase,
+    Persistence,
 )

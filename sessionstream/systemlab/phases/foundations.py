@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import platform
 from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -17,9 +18,10 @@ from sessionstream.systemlab.notebook import notebook_schemas
 from sessionstream.systemlab.panels import Table
 from sessionstream.systemlab.phase import State
 from sessionstream.systemlab.phases.foundations_checks import all_checks
-from sessionstream.systemlab.phases.foundations_probes import Subjects, probe
+from sessionstream.systemlab.phases.foundations_probes import Findings, Subjects, probe
 from sessionstream.systemlab.sabotage.help import torn_entries
 from sessionstream.systemlab.sabotage.registry import PermissiveRegistry
+from sessionstream.systemlab.sabotage.stores import StoreThatForgetsIds, StoreThatLosesEntities
 from sessionstream.transport.ws import WebSocketServer
 
 if TYPE_CHECKING:
@@ -41,9 +43,9 @@ PACKAGES: Final = (
 
 BROKEN: Final = {
     "registry": ("The registry takes anything", Subjects(registry=PermissiveRegistry)),
-    "memory": ("The store in memory loses an entity", Subjects(store_fault="lost")),
+    "memory": ("The store in memory loses an entity", Subjects(store=StoreThatLosesEntities)),
     "disk": ("The disk forgets its files", Subjects(forgets_files=True)),
-    "ids": ("The store forgets event ids", Subjects(store_fault="forgetful")),
+    "ids": ("The store forgets event ids", Subjects(store=StoreThatForgetsIds)),
     "linter": ("Somebody silences the linter", Subjects(sample=linting.SAMPLE.replace("Struct)", "Struct)  # noqa"))),
     "help": ("The package came with an empty entry", Subjects(entries=torn_entries)),
     "imports": ("The core imports a web server", Subjects(first_import="import starlette")),
@@ -88,11 +90,13 @@ class Foundations:
         )
 
     async def start(self) -> None:
-        """Run the checks for the first time."""
-        await self._probe()
+        """Begin to run the checks for the first time; whoever asks for the state waits for them."""
+        self._probe()
 
     async def close(self) -> None:
-        """Nothing runs between two questions."""
+        """End what still runs."""
+        self._probing.cancel()
+        await asyncio.wait({self._probing})
 
     async def _run(self, _arguments: Arguments) -> None:
         await self._probe()
@@ -101,14 +105,15 @@ class Foundations:
         self._broken, self._subjects = BROKEN[arguments.text("part")]
         await self._probe()
 
-    async def _probe(self) -> None:
-        self._findings = await probe(self._subjects)
+    def _probe(self) -> asyncio.Task[Findings]:
         self._runs += 1
+        self._probing = asyncio.create_task(probe(self._subjects))
+        return self._probing
 
     async def state(self) -> State:
         """Return what the last run found, and what is installed."""
         return State(
-            checks=all_checks(self._findings),
+            checks=all_checks(await asyncio.shield(self._probing)),
             panels=(_packages(), _schemas(), _help()),
             facts=(
                 ("sessionstream", version("sessionstream")),

@@ -12,11 +12,21 @@ from typing import Any, Final
 
 from google.protobuf import struct_pb2
 
-from sessionstream import Event, Hub, HydrationStore, SchemaRegistry, SessionstreamError, Snapshot, SQLiteStore, doc
+from sessionstream import (
+    Event,
+    Hub,
+    HydrationStore,
+    MemoryStore,
+    SchemaRegistry,
+    SessionstreamError,
+    Snapshot,
+    SQLiteStore,
+    doc,
+)
 from sessionstream.examples.chatdemo.demo import linting
 from sessionstream.systemlab.journal import payload
 from sessionstream.systemlab.notebook import ADD_NOTE, NOTE_WORD, notebook_schemas, open_notebook
-from sessionstream.systemlab.sabotage.store import SabotagedStore, StoreFault
+from sessionstream.systemlab.sabotage.stores import StoreThatWorks
 from sessionstream.systemlab.v1.lab_pb2 import AddNoteCommand, NoteWordEvent
 
 PATIENCE: Final = 30
@@ -32,7 +42,7 @@ class Subjects:
     """What is tried. Each may be exchanged for one that breaks its promise."""
 
     registry: Callable[[], SchemaRegistry] = SchemaRegistry
-    store_fault: StoreFault = ""
+    store: Callable[[HydrationStore], HydrationStore] = StoreThatWorks
     forgets_files: bool = False
     entries: Callable[[], Sequence[doc.Entry]] = doc.entries
     sample: str = linting.SAMPLE
@@ -73,9 +83,8 @@ async def probe(subjects: Subjects) -> Findings:
     with TemporaryDirectory(prefix="foundations-") as directory:
         place = Path(directory)
         lint, imported = await asyncio.gather(_lint(place, subjects.sample), _imports(subjects.first_import))
-        memory = SabotagedStore(notebook_schemas(), subjects.store_fault)
-        told = await _story(memory)
-        twice, logged = await _twice(SabotagedStore(notebook_schemas(), subjects.store_fault))
+        told = await _story(subjects.store(MemoryStore(notebook_schemas())))
+        twice, logged = await _twice(subjects.store(MemoryStore(notebook_schemas())))
         sqlite, reopened = await _on_disk(place / "story.db", forgets=subjects.forgets_files)
     return Findings(
         registrations=_registrations(subjects.registry),

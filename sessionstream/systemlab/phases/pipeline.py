@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Final, get_args
+from typing import Final
 
-from sessionstream import Hub, PipelineRecord, SessionstreamError
+from sessionstream import Hub, HydrationStore, MemoryStore, PipelineRecord, SessionstreamError, UIFanout
 from sessionstream.systemlab.actions import Action, Arguments, BadRequest, Field
 from sessionstream.systemlab.checks import Json
 from sessionstream.systemlab.journal import Journal, entity_table, error_table, event_table, payload, ui_table
@@ -14,8 +16,7 @@ from sessionstream.systemlab.notebook import ADD_NOTE, NOTE, REMOVE_NOTE, notebo
 from sessionstream.systemlab.panels import Document, Table
 from sessionstream.systemlab.phase import State
 from sessionstream.systemlab.phases import pipeline_checks as checks
-from sessionstream.systemlab.sabotage.fanout import FanoutFault, SabotagedFanout
-from sessionstream.systemlab.sabotage.store import SabotagedStore, StoreFault
+from sessionstream.systemlab.sabotage import fanouts, stores
 from sessionstream.systemlab.v1.lab_pb2 import AddNoteCommand, RemoveNoteCommand
 from sessionstream.systemlab.witness import Witness
 from sessionstream.transport.ws import WebSocketServer
@@ -27,15 +28,28 @@ MOST_EVENTS: Final = 600
 
 RETURN_AFTER: Final = 0.2
 
-FAULTS: Final = (
-    ("drop", "The fan-out drops every second UI event"),
-    ("repeat", "The fan-out repeats every second UI event"),
-    ("swap", "The fan-out swaps neighbouring UI events"),
-    ("gap", "The log loses its second event"),
-    ("lost", "Snapshots lose their last entity"),
-    ("stale", "Snapshots lag one event behind"),
-)
 
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A way to break a promise: what is put around the fan-out, or around the store."""
+
+    label: str
+    fanout: Callable[[UIFanout], UIFanout] = fanouts.Passing
+    store: Callable[[HydrationStore], HydrationStore] = stores.StoreThatWorks
+
+
+FAULTS: Final = {
+    "drop": Fault("The fan-out drops every second batch", fanout=partial(fanouts.Dropping, every=2)),
+    "repeat": Fault("The fan-out says everything twice", fanout=fanouts.Repeating),
+    "swap": Fault("The fan-out swaps neighbouring batches", fanout=fanouts.Reordering),
+    "gap": Fault("The log loses its second event", store=stores.StoreThatSkips),
+    "lost": Fault("Snapshots lose their last entity", store=stores.StoreThatLosesEntities),
+    "stale": Fault("Snapshots lag one event behind", store=stores.StoreThatLags),
+}
+
+_FAULT_FIELD: Final = Field(
+    "fault", "What goes wrong", "drop", choices=tuple((name, fault.label) for name, fault in FAULTS.items())
+)
 _SESSION_FIELD: Final = Field("session", "Session", SESSION, longest=100)
 
 
@@ -50,7 +64,7 @@ class Pipeline:
         schemas = notebook_schemas()
         self._journal = Journal(MOST_EVENTS * 20)
         self._commands: list[tuple[str, str, str, str]] = []
-        self._store = SabotagedStore(schemas)
+        self._store = stores.Exchangeable(MemoryStore(schemas))
         # Nothing is cached, so that what the page shows is what the store says.
         self._hub = open_notebook(
             Hub(
@@ -64,8 +78,7 @@ class Pipeline:
         )
         self._server = WebSocketServer(self._hub, observer=self._journal.connections.append)
         self._witness = Witness(self._server)
-        self._fanout = SabotagedFanout(self._witness)
-        self._hub.set_fanout(self._fanout)
+        self._hub.set_fanout(self._witness)
         self._session = SESSION
         self._broken = "nothing"
 
@@ -73,6 +86,16 @@ class Pipeline:
     def server(self) -> WebSocketServer:
         """Who tells the page's live clients."""
         return self._server
+
+    @property
+    def hub(self) -> Hub:
+        """The hub that runs."""
+        return self._hub
+
+    @property
+    def store(self) -> HydrationStore:
+        """Where that hub keeps its sessions."""
+        return self._store
 
     def actions(self) -> Sequence[Action]:
         """Submit, remove, break."""
@@ -98,7 +121,7 @@ class Pipeline:
                 "break",
                 "Break a promise",
                 self._break,
-                (Field("fault", "What goes wrong", "drop", choices=FAULTS),),
+                (_FAULT_FIELD,),
                 help="From now on, until the phase is reset. Submit again, and see which check notices.",
                 harm=True,
             ),
@@ -149,10 +172,10 @@ class Pipeline:
         self._commands.append((session_id, name, payload(command), outcome))
 
     async def _break(self, arguments: Arguments) -> None:
-        fault = arguments.text("fault")
-        self._broken = dict(FAULTS)[fault]
-        self._fanout.fault = next((known for known in get_args(FanoutFault) if known == fault), "")
-        self._store.fault = next((known for known in get_args(StoreFault) if known == fault), "")
+        fault = FAULTS[arguments.text("fault")]
+        self._broken = fault.label
+        self._hub.set_fanout(fault.fanout(self._witness))
+        self._store.exchange(fault.store)
 
     # -- what there is to see --------------------------------------------------------------------------------------
 

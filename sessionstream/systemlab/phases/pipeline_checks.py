@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final, TypeAlias, cast
 
@@ -43,6 +44,7 @@ def traced(records: Sequence[PipelineRecord], events: Sequence[Event]) -> Check:
     wrong += [
         f"event {each[0]} {each[1]} is in the log but was not seen to pass" for each in logged if each not in passed
     ]
+    wrong += [f"event {each[0]} {each[1]} passed {times} times" for each, times in Counter(passed).items() if times > 1]
     for record in records:
         ordinal = record.event.ordinal
         if record.view_ordinal != ordinal - 1:
@@ -66,13 +68,11 @@ def told(records: Sequence[PipelineRecord], heard: Heard) -> Check:
     """Judge whether live clients were told what the UI projection returned, once and in order."""
     due = [_line(record.event.ordinal, event) for record in records for event in record.ui_events]
     got = [_line(ordinal, event) for ordinal, event in heard]
-    wrong = []
-    if got != due:
-        wrong += [f"{_short(line)} was never told" for line in due if line not in got][:3]
-        wrong += [
-            f"{_short(line)} was told {got.count(line)} times" for line in dict.fromkeys(got) if got.count(line) > 1
-        ][:3]
-        wrong = wrong or ["the UI events were told in another order than that of their backend events"]
+    wrong = [f"{_short(line)} was never told" for line in due if line not in got][:3]
+    wrong += [f"{_short(line)} was told and never projected" for line in got if line not in due][:3]
+    wrong += [f"{_short(line)} was told {times} times" for line, times in Counter(got).items() if times > 1][:3]
+    if got != due and not wrong:
+        wrong = ["the UI events were told in another order than that of their backend events"]
     return judge(
         "told",
         "Live clients are told every UI event of a committed event, once, in the order of the events.",

@@ -17,7 +17,7 @@ from sessionstream.errors import words
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-    from sessionstream.hydration.sqlite import PayloadType, StoredPayload
+    from sessionstream.hydration.sqlite.file import PayloadType, StoredPayload
 
 
 @dataclass(frozen=True, slots=True)

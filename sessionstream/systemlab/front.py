@@ -1,0 +1,166 @@
+"""The side of a phase that browsers see: a WebSocket server that is listened to, and the ways to break it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from sessionstream import SnapshotSource
+from sessionstream.systemlab import delivery
+from sessionstream.systemlab.actions import Field
+from sessionstream.systemlab.checks import Check
+from sessionstream.systemlab.conversations import Conversations, Frame, ListeningServer
+from sessionstream.systemlab.delivery import Hydration
+from sessionstream.systemlab.journal import Journal
+from sessionstream.systemlab.ledger import Ledger, Places
+from sessionstream.systemlab.panels import Cell, Table
+from sessionstream.systemlab.sabotage.breaches import BREACHES, NONE
+from sessionstream.systemlab.sabotage.fanouts import Hasty, Projection
+
+RETURN_AFTER: Final = 0.5
+"""Seconds after which clients are told to come back, when what is behind the page is made anew."""
+
+SHOWN: Final = 60
+"""How many frames are shown, the latest."""
+
+
+def breach_field(labels: Mapping[str, str]) -> Field:
+    """Return the field of an action that breaks a promise, from the labels of what can be chosen."""
+    return Field(
+        "breach",
+        "What goes wrong",
+        "drop",
+        choices=tuple(labels.items()),
+        hint="All connections are made anew. What has been heard stays on record until the page is reset.",
+    )
+
+
+class Front:
+    """What stands between a hub and browsers.
+
+    Make it, give ``ledger`` to the hub as its fan-out, register ``hasty.project`` there as one more UI projection, and
+    open it.
+
+    Args:
+        projection: the hub's UI projection.
+        journal: is told of the stages of connections.
+
+    Attributes:
+        ledger: knows what the hub told.
+        hasty: tells before the commit, when that is what goes wrong.
+        conversations: what clients heard.
+        breach: the name of what goes wrong.
+        server: who answers browsers, once it is open; another one after each ``connect``.
+    """
+
+    def __init__(self, projection: Projection, journal: Journal) -> None:
+        places = Places()
+        self.ledger = Ledger(places)
+        self.hasty = Hasty(projection)
+        self.conversations = Conversations(places, self.ledger)
+        self.breach = NONE
+        self.server: ListeningServer | None = None
+        self._leaving: list[ListeningServer] = []
+        self._source: SnapshotSource
+        self._shown: SnapshotSource
+        self._journal = journal
+
+    async def open(self, source: SnapshotSource) -> None:
+        """Have a server answer, with snapshots from this source."""
+        self._source = source
+        await self.connect(NONE)
+
+    async def connect(self, breach: str | None = None) -> None:
+        """Put a new server in the place of the one there is, whose clients are told to come to it at once.
+
+        Args:
+            breach: what goes wrong from now on; None: the same as until now.
+        """
+        if breach is not None:
+            self.breach = breach
+            self._shown = BREACHES[breach].source(self._source)  # once: one that is stale has to stay so
+        wrong = BREACHES[self.breach]
+        if self.server is not None:
+            self._leaving.append(self.server)
+        self.server = ListeningServer(
+            self._shown,
+            self.conversations,
+            line=wrong.line,
+            observer=self._journal.connections.append,
+        )
+        self.ledger.pass_on_to(wrong.fanout(self.server))
+        self.hasty.fanout = self.server if wrong.hasty else None
+        await self._leave(retry_after=0)
+
+    async def close(self) -> None:
+        """Tell every client to come back a little later."""
+        if self.server is not None:
+            self._leaving.append(self.server)
+            self.server = None
+        await self._leave(retry_after=RETURN_AFTER)
+
+    async def _leave(self, retry_after: float) -> None:
+        while self._leaving:  # a connect that was cancelled in the midst of it leaves the rest to the close
+            await self._leaving[-1].shutdown(retry_after)
+            self._leaving.pop()
+
+    def watched(self, session_id: str) -> bool:
+        """Whether anybody is subscribed to a session."""
+        return self.server is not None and any(
+            session_id in connection.subscriptions for connection in self.server.connections()
+        )
+
+    # -- what came of it ---------------------------------------------------------------------------------------
+
+    def checks(self, session_id: str) -> tuple[Check, ...]:
+        """Return the checks of what was delivered of a session."""
+        heard, batches = self._heard(session_id), self.ledger.batches(session_id)
+        return (
+            delivery.snapshot_first(heard),
+            delivery.in_order(heard),
+            delivery.none_missing(heard, batches),
+            delivery.none_twice(heard, batches),
+            delivery.true_first(heard),
+        )
+
+    def one_epoch(self, session_id: str) -> Check:
+        """Return the check of deltas."""
+        return delivery.one_epoch(self.conversations, session_id, self.ledger)
+
+    def _heard(self, session_id: str) -> list[Hydration]:
+        connections = [] if self.server is None else self.server.connections()
+        waiting = [connection.connection_id for connection in connections if connection.queue_depth]
+        return delivery.hydrations(self.conversations, session_id, waiting)
+
+    def frames(self) -> Table:
+        """Return what was said on all connections, the latest of it, as a table."""
+        said = sorted(
+            ((frame, conversation.client) for conversation in self.conversations for frame in conversation.frames),
+            key=lambda pair: pair[0].place,
+        )
+        rows = tuple((client, _DIRECTIONS[frame.by], frame.kind, *_details(frame)) for frame, client in said[-SHOWN:])
+        empty = "Nobody is connected. Connect a client above."
+        return Table("frames", "Frames on all connections, in order", _COLUMNS, rows, empty)
+
+    @property
+    def connections(self) -> int:
+        """How many are connected."""
+        return 0 if self.server is None else len(self.server.connections())
+
+
+_COLUMNS: Final = ("Client", "Way", "Frame", "Ordinal", "What it says")
+_DIRECTIONS: Final = {"client": "in", "server": "out"}
+
+
+def _details(frame: Frame) -> tuple[Cell, str]:
+    match frame.kind:
+        case "snapshot" if frame.since:
+            return frame.ordinal, f"{frame.entities} changed since {frame.since}"
+        case "snapshot":
+            return frame.ordinal, f"{frame.entities} entities: everything"
+        case "subscribe" if frame.since:
+            return "", f"since {frame.since}"
+        case "subscribe":
+            return "", "from nothing"
+        case _:
+            return frame.ordinal or "", frame.name

@@ -1,0 +1,106 @@
+"""The parameters of a question: read, or refused in words that name the parameter and what it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from sessionstream import MAX_ORDINAL
+from sessionstream.serving.bodies import Refused
+from sessionstream.systemlab.actions import BadRequest
+from sessionstream.systemlab.inspector.seen import SeenSession
+from sessionstream.systemlab.inspector.sources import Source
+
+MOST: Final = 500
+"""The most rows of one answer."""
+
+
+class Question:
+    """What one request asks.
+
+    Args:
+        parameters: by name, as text.
+        takes: every name that may be among them.
+        sources: what may be asked about.
+
+    Raises:
+        BadRequest: there is a parameter of another name.
+    """
+
+    def __init__(self, parameters: Mapping[str, object], takes: Iterable[str], sources: Iterable[Source]) -> None:
+        names = sorted(takes)
+        if unknown := sorted(set(parameters) - {*names}):
+            raise BadRequest(f"{', '.join(unknown)} is no parameter here; there are: {', '.join(names) or 'none'}")
+        self._parameters = parameters
+        self._sources = {source.id: source for source in sources}
+
+    def source(self) -> Source:
+        """Return the source that is asked.
+
+        Raises:
+            BadRequest: none is named.
+            Refused: there is none of that name, 404.
+        """
+        name = self._text("source", f"the id of a source: {', '.join(self._sources)}")
+        if name not in self._sources:
+            raise Refused(404, f"there is no source {name!r}; there are {', '.join(self._sources) or 'none'}")
+        return self._sources[name]
+
+    def has(self, name: str) -> bool:
+        """Return whether a parameter is given, and not empty."""
+        return bool(self._parameters.get(name))
+
+    def session_id(self) -> str:
+        """Return the session that is asked about.
+
+        Raises:
+            BadRequest: none is named.
+        """
+        return self._text("session", "the id of a session")
+
+    async def session(self, source: Source) -> SeenSession:
+        """Return the session that is asked about, as it stands.
+
+        Raises:
+            BadRequest: none is named.
+            Refused: the source has none of that id, 404.
+        """
+        session_id = self.session_id()
+        found = await source.session(session_id)
+        if found is None:
+            raise Refused(404, f"{source.title} has no session {session_id!r}")
+        return found
+
+    def ordinal(self, name: str) -> int | None:
+        """Return an ordinal, None if it is not given.
+
+        Raises:
+            BadRequest: it is none.
+        """
+        return self._number(name, 0, MAX_ORDINAL) if self.has(name) else None
+
+    def limit(self) -> int:
+        """Return how many rows are wanted.
+
+        Raises:
+            BadRequest: it is no such number.
+        """
+        return self._number("limit", 1, MOST) if self.has("limit") else 100
+
+    def text(self, name: str) -> str:
+        """Return a text; empty if it is not given."""
+        return self._text(name, "a text") if self.has(name) else ""
+
+    def _number(self, name: str, least: int, most: int) -> int:
+        value = self._parameters[name]
+        if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 20:
+            number = int(value)
+            if least <= number <= most:
+                return number
+        raise BadRequest(f"{name} is a whole number from {least} to {most}, not {str(value)[:60]!r}")
+
+    def _text(self, name: str, what: str) -> str:
+        value = self._parameters.get(name)
+        if not isinstance(value, str) or not value:
+            raise BadRequest(f"{name} is {what}; it is missing" if not value else f"{name} is {what}, as text")
+        return value

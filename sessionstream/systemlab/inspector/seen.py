@@ -1,0 +1,49 @@
+"""What an inspector sees of sessions, wherever they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sessionstream import Cursors
+from sessionstream.hydration.sqlite import Payload
+
+
+@dataclass(frozen=True, slots=True)
+class SeenSession:
+    """Where a session stands."""
+
+    id: str
+    cursors: Cursors
+
+
+@dataclass(frozen=True, slots=True)
+class SeenEntity:
+    """A live entity."""
+
+    kind: str
+    id: str
+    created_ordinal: int
+    last_event_ordinal: int
+    payload: Payload
+
+
+@dataclass(frozen=True, slots=True)
+class SeenTimeline:
+    """A timeline as it was right after an event, in snapshot order."""
+
+    ordinal: int
+    epoch: int
+    entities: Sequence[SeenEntity]
+
+
+@dataclass(frozen=True, slots=True)
+class SeenEvent:
+    """An event of the log; ``recorded_at`` is None where that is not known."""
+
+    ordinal: int
+    event_id: str
+    name: str
+    recorded_at: datetime | None
+    payload: Payload

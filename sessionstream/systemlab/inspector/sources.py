@@ -1,0 +1,72 @@
+"""The port between the inspector and where sessions are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, Protocol, TypeAlias
+
+from sessionstream import ErrorRecord, ReplayReport
+from sessionstream.systemlab.inspector.seen import SeenEvent, SeenSession, SeenTimeline
+from sessionstream.transport.ws import ConnectionInfo
+
+SourceKind: TypeAlias = Literal["hub", "file"]
+
+
+class ReadOnly(Exception):
+    """What was asked for would change something that is only looked at."""
+
+
+class Source(Protocol):
+    """Somewhere with sessions. Every method may raise SessionstreamError, where what is behind it fails."""
+
+    @property
+    def id(self) -> str:
+        """What a request calls it."""
+        ...
+
+    @property
+    def title(self) -> str:
+        """What it is called on the page."""
+        ...
+
+    @property
+    def kind(self) -> SourceKind:
+        """Whether it runs, or is a file."""
+        ...
+
+    async def sessions(self, after: str, limit: int) -> list[SeenSession]:
+        """Return the sessions that hold anything, by id, above ``after``, at most ``limit``."""
+        ...
+
+    async def session(self, session_id: str) -> SeenSession | None:
+        """Return where a session stands, None if it holds nothing."""
+        ...
+
+    async def timeline(self, session_id: str, as_of: int | None) -> SeenTimeline:
+        """Return a timeline now, or right after an ordinal; beyond the cursor that means the cursor.
+
+        Raises:
+            HistoryPruned: the ordinal is below the floor.
+        """
+        ...
+
+    async def events(self, session_id: str, after: int, limit: int) -> list[SeenEvent]:
+        """Return logged events above ``after``, in order, at most ``limit``."""
+        ...
+
+    async def errors(self, session_id: str | None, limit: int) -> list[ErrorRecord]:
+        """Return the last error records of one session, or of all, in the order they came."""
+        ...
+
+    def connections(self) -> Sequence[ConnectionInfo]:
+        """Return who is connected."""
+        ...
+
+    async def retry(self, session_id: str) -> ReplayReport:
+        """Resume a held session.
+
+        Raises:
+            ReadOnly: it is only looked at.
+            ProjectionError: a projection still fails.
+        """
+        ...

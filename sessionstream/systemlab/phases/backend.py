@@ -1,0 +1,92 @@
+"""A backend that can be ended and started again: a store, a hub on it, and a server beside it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import copyfile
+from typing import Any, Final, TypeAlias
+from urllib.parse import parse_qs
+
+from sessionstream import Hub, HydrationStore, MemoryStore, ProjectionPolicies, SchemaRegistry, SQLiteStore
+from sessionstream.systemlab.journal import Journal
+from sessionstream.transport.ws import WebSocketServer
+
+RETURN_AFTER: Final = 0.5
+"""Seconds after which clients of a backend that ends are told to come back."""
+
+Around: TypeAlias = Callable[[HydrationStore], HydrationStore]
+"""Puts something around a store, to break what it promises."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """What ends with a process.
+
+    Attributes:
+        server: its principals are the names by which clients call themselves.
+        file: where the store is; None: in memory.
+    """
+
+    store: HydrationStore
+    hub: Hub
+    server: WebSocketServer
+    file: Path | None
+
+    async def end(self, *, retry_after: float | None = RETURN_AFTER) -> None:
+        """End it in good order: say goodbye to clients, finish what is under way, close the store. Twice is allowed."""
+        await self.server.shutdown(retry_after=retry_after)
+        await self.hub.shutdown()
+        await self.store.close()
+
+    async def as_killed(self, copy: Path | None) -> None:
+        """Leave in ``copy`` what a kill at this moment would leave of the file, then end without having told anybody.
+
+        A kill finishes nothing: what the file and its write-ahead log hold now is all that the next process finds.
+        """
+        if self.file is not None and copy is not None:
+            await asyncio.to_thread(_copy, self.file, copy)
+        await self.end(retry_after=None)
+
+
+async def open_backend(
+    file: Path | None, schemas: SchemaRegistry, opened: Callable[[Hub], Hub], around: Around, journal: Journal
+) -> Backend:
+    """Start a backend.
+
+    Args:
+        file: where the store is; None: in memory.
+        schemas: of the store and the hub.
+        opened: registers the application on the hub.
+        around: put around the store.
+        journal: is told of errors, and of the stages of connections.
+
+    Raises:
+        StoreError: the file cannot be opened.
+    """
+    store = around(MemoryStore(schemas) if file is None else await SQLiteStore.open(file, schemas))
+    hub = Hub(
+        schemas,
+        store=store,
+        policies=ProjectionPolicies(ui="advance"),
+        pipeline_observer=journal.pipeline.append,
+        error_observer=journal.errors.append,
+    )
+    server = WebSocketServer(opened(hub), authenticate=_name, observer=journal.connections.append)
+    hub.set_fanout(server)
+    return Backend(store, hub, server, file)
+
+
+def _name(scope: Mapping[str, Any]) -> str:
+    """Take a client for who it says it is, ``?client=NAME``: this tells tabs apart, and keeps nobody out."""
+    query: bytes = scope["query_string"]
+    return parse_qs(query.decode("ascii", "replace")).get("client", ["nameless"])[0]
+
+
+def _copy(file: Path, copy: Path) -> None:
+    copyfile(file, copy)
+    log = file.with_name(f"{file.name}-wal")
+    if log.exists():
+        copyfile(log, copy.with_name(f"{copy.name}-wal"))

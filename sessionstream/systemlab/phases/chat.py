@@ -1,0 +1,247 @@
+"""Phase 4: the chat. One application through all its layers: events, transport, timeline and what the browser shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final, cast
+from uuid import uuid4
+
+from sessionstream import Event, Snapshot, SQLiteStore
+from sessionstream.examples.chatdemo import Chat, chat_schemas, project_ui, schemas
+from sessionstream.examples.chatdemo.messages import ASSISTANT, STOPPED, STREAMING
+from sessionstream.examples.chatdemo.v1.chat_pb2 import ChatMessageEntity, TokensDeltaEvent
+from sessionstream.systemlab import answers, journal
+from sessionstream.systemlab.actions import Action, Arguments, BadRequest, Field
+from sessionstream.systemlab.checks import Json
+from sessionstream.systemlab.folds import Folds, converged, fold_table
+from sessionstream.systemlab.front import Front, breach_field
+from sessionstream.systemlab.journal import Journal
+from sessionstream.systemlab.phase import State
+from sessionstream.systemlab.sabotage.breaches import BREACHES, NONE
+from sessionstream.transport.ws import WebSocketServer
+
+SESSION: Final = "chat"
+"""The session of the page."""
+
+PROMPTS: Final = 40
+"""How many prompts the page takes."""
+
+SHOWN: Final = 60
+"""How many events, UI events and stages are shown, the latest."""
+
+STRAGGLER: Final = "straggler"
+STRANGER: Final = "stranger"
+KEYLESS: Final = "keyless"
+
+OWN_BREACHES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        STRAGGLER: "A straggler publishes another piece after each stop",
+        STRANGER: "Somebody else publishes a piece into each answer",
+        KEYLESS: "Prompts are sent without an idempotency key",
+    }
+)
+"""What can go wrong in an application, besides what can go wrong between it and the browser."""
+
+_SENTENCE: Final = "Streams are events in order, and a reader may join at any time. "
+
+_BREACH: Final = breach_field(
+    {name: breach.label for name, breach in BREACHES.items() if name != "epoch"} | dict(OWN_BREACHES)
+)
+
+
+class ChatPhase:
+    """The chat example behind a WebSocket server that is listened to.
+
+    Args:
+        directory: where its store is.
+        delay: seconds between two pieces of an answer.
+    """
+
+    number = 4
+    title = "Chat"
+    lead = (
+        "A prompt becomes events, events become live messages and a timeline. "
+        "What this page folded from live events has to be what the store has."
+    )
+
+    def __init__(self, directory: Path, delay: float = 0.1) -> None:
+        self._directory = directory
+        self._delay = delay
+        self._journal = Journal()
+        self._folds = Folds()
+        self._prompts: list[str] = []
+        self._sending = False
+        self._breach = NONE
+        self._front = Front(project_ui, self._journal)
+        self._stack = AsyncExitStack()
+        self._store: SQLiteStore
+        self._chat: Chat
+
+    @property
+    def server(self) -> WebSocketServer | None:
+        """Who answers browsers now."""
+        return self._front.server
+
+    def actions(self) -> Sequence[Action]:
+        """Return what can be done."""
+        return (
+            Action(
+                "send",
+                "Send",
+                self._send,
+                (
+                    Field("prompt", "Prompt", "Explain ordinals", longest=500),
+                    Field("twice", "Twice, as an impatient finger does", False, hint="Both under one idempotency key."),
+                ),
+                help="An answer that is still running is stopped first.",
+            ),
+            Action(
+                "stream",
+                "Stream a long answer",
+                self._stream,
+                (Field("sentences", "Sentences", 4, minimum=1, maximum=7),),
+                help="Time enough to stop it, or to lose the connection meanwhile.",
+            ),
+            Action("stop", "Stop", self._stop, help="The answer ends with what it has."),
+            Action("drop", "Drop all connections", self._drop, help="The answer goes on; clients come back to it."),
+            Action("break", "Break a promise", self._break, (_BREACH,), harm=True),
+            self._folds.action(),
+        )
+
+    # -- its life ----------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Open store, chat and server."""
+        async with AsyncExitStack() as stack:
+            path = self._directory / "chat.db"
+            self._store = store = await stack.enter_async_context(SQLiteStore.open(path, chat_schemas()))
+            stack.push_async_callback(
+                self._front.close
+            )  # after the chat: whoever watches hears that answers are stopped
+            chat = Chat(
+                store=store,
+                fanout=self._front.ledger,
+                delay=self._delay,
+                tracing=True,
+                error_observer=self._journal.errors.append,
+            )
+            chat.hub.register_ui_projection(self._front.hasty.project)
+            self._chat = await stack.enter_async_context(chat)
+            await self._front.open(chat.hub)
+            self._stack = stack.pop_all()
+
+    async def close(self) -> None:
+        """End what is streaming, send clients away to come back, and close everything."""
+        await self._stack.aclose()
+
+    # -- what can be done --------------------------------------------------------------------------------------
+
+    async def _send(self, arguments: Arguments) -> None:
+        prompt = arguments.text("prompt")
+        if not prompt.strip():
+            raise BadRequest("a prompt needs some text")
+        await self._start(prompt, times=2 if arguments.flag("twice") else 1)
+
+    async def _stream(self, arguments: Arguments) -> None:
+        await self._start((_SENTENCE * arguments.number("sentences")).rstrip(), times=1)
+
+    async def _start(self, prompt: str, times: int) -> None:
+        if len(self._prompts) >= PROMPTS:
+            raise BadRequest(f"{PROMPTS} prompts are enough for one page: reset it to begin anew")
+        self._sending = True
+        try:
+            self._prompts.append(prompt)
+            key = None if self._breach == KEYLESS else uuid4().hex
+            for _ in range(times):
+                await self._chat.start(SESSION, prompt, idempotency_key=key)
+        finally:
+            self._sending = False
+        if self._breach == STRANGER:
+            await self._say(STREAMING, " (from somebody else)")
+
+    async def _stop(self, _: Arguments) -> None:
+        await self._chat.stop(SESSION)
+        if self._breach == STRAGGLER:
+            await self._say(STOPPED, " and another thing")
+
+    async def _say(self, status: str, chunk: str) -> None:
+        """Publish a piece of the latest answer that has this status, as only its engine should."""
+        of_status = [
+            message for message in messages(await self._chat.hub.snapshot(SESSION)) if message.status == status
+        ]
+        if of_status:
+            delta = TokensDeltaEvent(
+                message_id=of_status[-1].message_id, role=ASSISTANT, chunk=chunk, status=STREAMING, streaming=True
+            )
+            await self._chat.hub.publish(Event(schemas.TOKENS_DELTA, delta, SESSION))
+
+    async def _drop(self, _: Arguments) -> None:
+        await self._front.connect()
+
+    async def _break(self, arguments: Arguments) -> None:
+        self._breach = arguments.text("breach")
+        await self._front.connect(self._breach if self._breach in BREACHES else NONE)
+
+    # -- what is so --------------------------------------------------------------------------------------------
+
+    async def state(self) -> State:
+        """Return the checks, and what they were judged by."""
+        front, folds, sending = self._front, self._folds.all(), self._sending
+        truths = {ordinal: await self._at(ordinal) for ordinal in {fold.ordinal for fold in folds}}
+        prompts = list(self._prompts)
+        events = await self._store.events(SESSION)
+        last = events[-1].ordinal if events else 0
+        snapshot = await self._chat.hub.snapshot(SESSION, as_of=last)  # of the same moment as the log
+        timeline = messages(snapshot)
+        live = [(batch.ordinal, event) for batch in front.ledger.batches(SESSION) for event in batch.events]
+        return State(
+            checks=(
+                answers.one_answer(prompts, events, sending=sending or self._sending),
+                answers.pieces_add_up(events, timeline),
+                answers.stop_stops(events, timeline),
+                converged(
+                    "matches",
+                    "The timeline matches the UI: what a page made of live events is what the store has.",
+                    folds,
+                    truths,
+                    epoch=snapshot.epoch,
+                    told=front.ledger.told(SESSION),
+                    clients=1,
+                ),
+                *front.checks(SESSION),
+            ),
+            panels=(
+                journal.event_table("log", "Backend events", events[-SHOWN:], "Nothing yet. Send a prompt."),
+                journal.ui_table("told", "Live UI events", live[-SHOWN:], "Nothing yet. Send a prompt."),
+                journal.entity_table("timeline", "Timeline in the store", snapshot.entities, "No message yet."),
+                fold_table(folds, "No page has reported what it shows."),
+                front.frames(),
+                journal.stage_table(
+                    "stages", "Transport stages", list(self._journal.connections)[-SHOWN:], "Nobody has connected yet."
+                ),
+                journal.error_table("errors", "Errors", self._journal.errors, "None."),
+            ),
+            facts=(
+                ("Timeline at", snapshot.snapshot_ordinal),
+                ("Messages", len(timeline)),
+                ("Streaming", "yes" if any(message.status == STREAMING for message in timeline) else "no"),
+                ("Connections", front.connections),
+                ("Broken", self._breach),
+            ),
+        )
+
+    async def _at(self, ordinal: int) -> list[Json]:
+        return items(await self._chat.hub.snapshot(SESSION, as_of=ordinal))
+
+
+def messages(snapshot: Snapshot) -> list[ChatMessageEntity]:
+    """Return the messages of a snapshot."""
+    return [cast("ChatMessageEntity", e.payload) for e in snapshot.entities if e.kind == schemas.CHAT_MESSAGE]
+
+
+def items(snapshot: Snapshot) -> list[Json]:
+    """Return the messages in the form in which the page reports them: id, role, status, text."""
+    return [[message.message_id, message.role, message.status, message.text] for message in messages(snapshot)]

@@ -1,0 +1,217 @@
+"""Phase 3: hydration and reconnect. Two browser clients of one session, and everything that can come between."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Final, cast
+
+from sessionstream import Hub, Snapshot, SQLiteStore
+from sessionstream.systemlab import journal
+from sessionstream.systemlab.actions import Action, Arguments, BadRequest, Field
+from sessionstream.systemlab.checks import Json
+from sessionstream.systemlab.folds import Folds, converged, fold_table
+from sessionstream.systemlab.front import Front, breach_field
+from sessionstream.systemlab.journal import Journal
+from sessionstream.systemlab.notebook import ADD_NOTE, NOTE, REMOVE_NOTE, notebook_schemas, open_notebook, project_ui
+from sessionstream.systemlab.phase import State
+from sessionstream.systemlab.sabotage.breaches import BREACHES
+from sessionstream.systemlab.sabotage.sources import Held
+from sessionstream.systemlab.v1.lab_pb2 import AddNoteCommand, NoteEntity, RemoveNoteCommand
+from sessionstream.transport.ws import WebSocketServer
+
+SESSION: Final = "notebook"
+"""The session that all clients of the page watch."""
+
+NOTES: Final = 60
+"""How many notes the page lets one have."""
+
+SHOWN: Final = 40
+"""How many UI events and stages are shown, the latest."""
+
+_BREACH: Final = breach_field({name: breach.label for name, breach in BREACHES.items()})
+
+
+class Hydration:
+    """The notebook behind a real WebSocket server whose snapshots can be made slow.
+
+    Args:
+        directory: where its store is.
+        patience: seconds to wait for a subscriber's snapshot to be asked for.
+    """
+
+    number = 3
+    title = "Hydration and reconnect"
+    lead = (
+        "Two clients watch one notebook. Cut them off, let them come back, publish while a snapshot loads: "
+        "both end up with what the store has."
+    )
+
+    def __init__(self, directory: Path, patience: float = 5.0) -> None:
+        self._directory = directory
+        self._patience = patience
+        self._journal = Journal()
+        self._folds = Folds()
+        self._front = Front(project_ui, self._journal)
+        self._stack = AsyncExitStack()
+        self._hub: Hub
+        self._held: Held
+
+    @property
+    def server(self) -> WebSocketServer | None:
+        """Who answers browsers now."""
+        return self._front.server
+
+    def actions(self) -> Sequence[Action]:
+        """Return what can be done."""
+        return (
+            Action(
+                "add",
+                "Add notes",
+                self._add,
+                (
+                    Field("text", "Text", "to be or not to be", longest=120),
+                    Field("notes", "Notes", 1, minimum=1, maximum=20),
+                ),
+                help="Each note is one event to begin it, one for each word and one to finish it.",
+            ),
+            Action("remove", "Remove the oldest note", self._remove, help="Its entity becomes a tombstone."),
+            Action(
+                "hydrate",
+                "Publish while they hydrate",
+                self._hydrate,
+                (Field("notes", "Notes", 5, minimum=1, maximum=20),),
+                help="Every subscriber is given a new snapshot; it is held back until the notes are written.",
+            ),
+            Action("hold", "Hold snapshots back", self._hold, help="Whoever subscribes now waits, and events pile up."),
+            Action("release", "Let snapshots go", self._release),
+            Action("drop", "Drop all connections", self._drop, help="Another server answers when clients come back."),
+            Action(
+                "rebuild",
+                "Rebuild the timeline",
+                self._rebuild,
+                help="From the log, in a new epoch: what clients hold of the old one counts no more.",
+            ),
+            Action("break", "Break a promise", self._break, (_BREACH,), harm=True),
+            self._folds.action(),
+        )
+
+    # -- its life ----------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Open store, hub and server."""
+        schemas = notebook_schemas()
+        async with AsyncExitStack() as stack:
+            store = await stack.enter_async_context(SQLiteStore.open(self._directory / "hydration.db", schemas))
+            hub = open_notebook(
+                Hub(schemas, store=store, fanout=self._front.ledger, error_observer=self._journal.errors.append)
+            )
+            hub.register_ui_projection(self._front.hasty.project)
+            self._hub = await stack.enter_async_context(hub)
+            self._held = Held(hub)
+            stack.push_async_callback(self._front.close)
+            await self._front.open(self._held)
+            self._stack = stack.pop_all()
+
+    async def close(self) -> None:
+        """Send clients away to come back, and close everything."""
+        await self._stack.aclose()
+
+    # -- what can be done --------------------------------------------------------------------------------------
+
+    async def _add(self, arguments: Arguments) -> None:
+        await self._write(arguments.text("text"), arguments.number("notes"))
+
+    async def _write(self, text: str, notes: int) -> None:
+        there = len((await self._hub.snapshot(SESSION)).entities)
+        if there + notes > NOTES:
+            raise BadRequest(f"there are {there} notes, and {NOTES} are enough: remove some, or reset the page")
+        for _ in range(notes):
+            await self._hub.submit(SESSION, ADD_NOTE, AddNoteCommand(text=text))
+
+    async def _remove(self, _: Arguments) -> None:
+        snapshot = await self._hub.snapshot(SESSION)
+        if not snapshot.entities:
+            raise BadRequest("there is no note to remove: add one first")
+        await self._hub.submit(SESSION, REMOVE_NOTE, RemoveNoteCommand(note_id=snapshot.entities[0].id))
+
+    async def _hydrate(self, arguments: Arguments) -> None:
+        server = self.server
+        if server is None or not self._front.watched(SESSION):
+            raise BadRequest("nobody is subscribed: connect a client and subscribe first")
+        self._held.hold()
+        try:
+            server.resync(SESSION)
+            async with asyncio.timeout(self._patience):
+                await self._held.until_waiting()
+            await self._write("said while a snapshot was loading", arguments.number("notes"))
+        except TimeoutError as error:
+            raise BadRequest("no subscriber asked for its snapshot in time: try again") from error
+        finally:
+            self._held.let_go()
+
+    async def _hold(self, _: Arguments) -> None:
+        self._held.hold()
+
+    async def _release(self, _: Arguments) -> None:
+        self._held.let_go()
+
+    async def _drop(self, _: Arguments) -> None:
+        await self._front.connect()
+
+    async def _rebuild(self, _: Arguments) -> None:
+        await self._hub.rebuild_timeline(SESSION)
+
+    async def _break(self, arguments: Arguments) -> None:
+        await self._front.connect(arguments.text("breach"))
+
+    # -- what is so --------------------------------------------------------------------------------------------
+
+    async def state(self) -> State:
+        """Return the checks, and what they were judged by."""
+        front, folds = self._front, self._folds.all()
+        truths = {ordinal: await self._at(ordinal) for ordinal in {fold.ordinal for fold in folds}}
+        snapshot = await self._hub.snapshot(SESSION)
+        stages = list(self._journal.connections)[-SHOWN:]
+        live = [(batch.ordinal, event) for batch in front.ledger.batches(SESSION)[-SHOWN:] for event in batch.events]
+        return State(
+            checks=(
+                *front.checks(SESSION),
+                front.one_epoch(SESSION),
+                converged(
+                    "converged",
+                    "Clients that came and went converge: each holds the timeline that the store has.",
+                    folds,
+                    truths,
+                    epoch=snapshot.epoch,
+                    told=front.ledger.told(SESSION),
+                    clients=2,
+                ),
+            ),
+            panels=(
+                front.frames(),
+                fold_table(folds, "No client holds anything. Subscribe one above."),
+                journal.entity_table("timeline", "Timeline in the store", snapshot.entities, "No note yet. Add one."),
+                journal.ui_table("told", "What the hub told live clients", live, "Nothing yet. Add a note."),
+                journal.stage_table("stages", "Stages of connections", stages, "Nobody has connected yet."),
+                journal.error_table("errors", "Errors", self._journal.errors, "None."),
+            ),
+            facts=(
+                ("Timeline at", snapshot.snapshot_ordinal),
+                ("Epoch", str(snapshot.epoch)),
+                ("Snapshots held back", self._held.waiting if self._held.holds else "no"),
+                ("Connections", front.connections),
+                ("Broken", front.breach),
+            ),
+        )
+
+    async def _at(self, ordinal: int) -> list[Json]:
+        return notes(await self._hub.snapshot(SESSION, as_of=ordinal))
+
+
+def notes(snapshot: Snapshot) -> list[Json]:
+    """Return the notes of a snapshot in the form in which the page reports them: id, text, whether it is finished."""
+    found = [cast("NoteEntity", entity.payload) for entity in snapshot.entities if entity.kind == NOTE]
+    return [[note.note_id, note.text, note.finished] for note in found]

@@ -1,0 +1,300 @@
+"""Phase 2: two sessions over one bus, and where their ordinals come from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+from uuid import uuid4
+
+from sessionstream import Event, EventBus, Hub, HydrationStore, SessionstreamError, SQLiteStore, derive_ordinal
+from sessionstream.systemlab.actions import Action, Arguments, Field
+from sessionstream.systemlab.broker import Broker, Carried
+from sessionstream.systemlab.journal import Journal, error_table, event_table
+from sessionstream.systemlab.notebook import (
+    NOTE_FINISHED,
+    NOTE_STARTED,
+    NOTE_WORD,
+    notebook_schemas,
+    open_notebook,
+)
+from sessionstream.systemlab.panels import Cell, Panel, Table
+from sessionstream.systemlab.phase import State
+from sessionstream.systemlab.phases.ordering_checks import Found, Log, ordering_checks
+from sessionstream.systemlab.sabotage import buses, stores
+from sessionstream.systemlab.streams import KINDS, Stream
+from sessionstream.systemlab.v1.lab_pb2 import NoteFinishedEvent, NoteStartedEvent, NoteWordEvent
+from sessionstream.transport.ws import WebSocketServer
+
+SESSIONS: Final = ("a", "b")
+
+ROWS: Final = 200
+"""Rows of a table at most; the last ones."""
+
+_BURST: Final = (
+    Field("session", "Session", "both", choices=(("a", "A"), ("b", "B"), ("both", "Both, in turn"))),
+    Field("events", "Events for each", 6, minimum=1, maximum=200),
+    Field("ids", "Stream ids", "derived", choices=KINDS),
+    Field("twice", "Deliver each message twice", False, hint="A bus delivers at least once; twice is allowed."),
+)
+_RESTART: Final = (Field("meanwhile", "Events published to each session meanwhile", 4, minimum=0, maximum=200),)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ways:
+    """How a promise is broken: what is put around the bus and around the store."""
+
+    label: str
+    bus: Callable[[EventBus], EventBus] = buses.BusThatWorks
+    store: Callable[[HydrationStore], HydrationStore] = stores.StoreThatWorks
+
+
+_KEEP: Final = _Ways("None: keep every promise")
+_BROKEN: Final = {
+    "none": _KEEP,
+    "numbers": _Ways("The bus publishes with ordinals of its own", bus=buses.BusThatNumbers),
+    "stream-ids": _Ways("The bus delivers without its stream ids", bus=buses.BusThatDropsStreamIds),
+    "swaps": _Ways("The bus delivers two messages in the wrong order", bus=buses.BusThatSwaps),
+    "misdelivers": _Ways("The bus delivers into another session", bus=buses.BusThatMisdelivers),
+    "renames": _Ways("The bus gives a message delivered again a new id", bus=buses.BusThatRenames),
+    "loses": _Ways("The bus loses every third message", bus=buses.BusThatLoses),
+    "forgets": _Ways("The bus forgets what nobody is there to take", bus=buses.BusThatForgets),
+    "backwards": _Ways("The store lists its log backwards", store=stores.StoreThatListsBackwards),
+    "drops-entities": _Ways("The store forgets what events mean", store=stores.StoreThatDropsEntities),
+}
+_BREAK: Final = (
+    Field("promise", "What goes wrong", "loses", choices=tuple((name, each.label) for name, each in _BROKEN.items())),
+)
+
+
+@dataclass(slots=True)
+class _Live:
+    """What runs between ``start`` and ``close``.
+
+    Attributes:
+        bus: the broker, with whatever breaks its promises around it.
+        store: the file, likewise.
+        producer: publishes; it is never run, so that it consumes nothing.
+        consumer: gives ordinals, projects, and stores.
+    """
+
+    file: SQLiteStore
+    bus: EventBus
+    store: HydrationStore
+    producer: Hub
+    consumer: Hub
+
+
+class Ordering:
+    """Two sessions whose events travel over a bus, with stream ids of every kind.
+
+    Args:
+        directory: where the store's file is; it is empty, and nobody else's.
+    """
+
+    number = 2
+    title = "Ordering and ordinals"
+    lead = "Two sessions over one bus: who gives an ordinal, when, and what it is made of."
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._schemas = notebook_schemas()
+        self._journal = Journal()
+        self._broker = Broker()
+        self._stream = Stream()
+        self._restarts = 0
+        self._broken = "none"
+        self._live: _Live | None = None
+
+    @property
+    def server(self) -> WebSocketServer | None:
+        """None: there is nobody to watch."""
+        return None
+
+    @property
+    def hub(self) -> Hub:
+        """The hub that consumes."""
+        return self._running.consumer
+
+    @property
+    def store(self) -> HydrationStore:
+        """Where that hub keeps its sessions."""
+        return self._running.store
+
+    def actions(self) -> Sequence[Action]:
+        """Return what can be done."""
+        return (
+            Action("burst", "Send a burst", self._burst, _BURST, "Publishes a note's events, one after the other."),
+            Action(
+                "restart",
+                "Restart the consumer",
+                self._restart,
+                _RESTART,
+                "Ends the hub that consumes, publishes, and lets another hub take over.",
+            ),
+            Action(
+                "break",
+                "Break a promise",
+                self._break,
+                _BREAK,
+                "Puts something between the hubs and the bus, or the store. Send a burst and restart to see it.",
+                harm=True,
+            ),
+        )
+
+    async def start(self) -> None:
+        """Open the store and run the hubs."""
+        file = await SQLiteStore.open(self._directory / "ordering.db", self._schemas)
+        self._live = live = _Live(
+            file, self._broker, file, self._producer(self._broker), self._consumer(self._broker, file)
+        )
+        await live.consumer.run()
+
+    async def close(self) -> None:
+        """Stop the hubs and close the store."""
+        live, self._live = self._live, None
+        if live is None:
+            return
+        await live.producer.shutdown()
+        await live.consumer.shutdown()
+        await self._broker.close()
+        await live.file.close()
+
+    async def state(self) -> State:
+        """Return what the bus carried, what the logs hold, and what that proves."""
+        done = {message.number for message in self._broker.history if message.done}
+        logs = [await self._log(session_id) for session_id in SESSIONS]
+        # The messages after the logs, so that every event has its message; but whether one is done is asked before.
+        messages = tuple(replace(each, done=each.number in done) for each in self._broker.history)
+        found = Found(messages, logs, self._restarts)
+        return State(ordering_checks(found), self._panels(found), self._facts(found))
+
+    async def _burst(self, arguments: Arguments) -> None:
+        chosen = arguments.text("session")
+        sessions = SESSIONS if chosen == "both" else (chosen,)
+        copies = 2 if arguments.flag("twice") else 1
+        await self._publish(sessions, arguments.number("events"), arguments.text("ids"), copies)
+        await self._broker.settled()
+
+    async def _restart(self, arguments: Arguments) -> None:
+        live = self._running
+        await live.consumer.shutdown()
+        await self._publish(SESSIONS, arguments.number("meanwhile"), "derived")
+        live.consumer = self._consumer(live.bus, live.store)
+        await live.consumer.run()
+        self._restarts += 1
+        await self._broker.settled()
+
+    async def _break(self, arguments: Arguments) -> None:
+        live, self._broken = self._running, arguments.text("promise")
+        ways = _BROKEN[self._broken]
+        await live.producer.shutdown()
+        await live.consumer.shutdown()
+        live.bus, live.store = ways.bus(self._broker), ways.store(live.file)
+        live.producer, live.consumer = self._producer(live.bus), self._consumer(live.bus, live.store)
+        await live.consumer.run()
+
+    async def _publish(self, sessions: Sequence[str], count: int, ids: str, copies: int = 1) -> None:
+        """Publish the first ``count`` events of a note to each session, in turn."""
+        self._broker.stream_ids, self._broker.copies = self._stream.ids(ids), copies
+        notes = {session_id: f"note-{uuid4().hex[:6]}" for session_id in sessions}
+        for number in range(count):
+            for session_id, note in notes.items():
+                await self._running.producer.publish(_event(session_id, note, number, last=number == count - 1))
+
+    def _producer(self, bus: EventBus) -> Hub:
+        return Hub(self._schemas, bus=bus)
+
+    def _consumer(self, bus: EventBus, store: HydrationStore) -> Hub:
+        hub = Hub(
+            self._schemas,
+            store=store,
+            bus=bus,
+            pipeline_observer=self._journal.pipeline.append,
+            error_observer=self._journal.errors.append,
+        )
+        return open_notebook(hub)
+
+    @property
+    def _running(self) -> _Live:
+        if self._live is None:
+            raise SessionstreamError("this phase is not started, or closed")
+        return self._live
+
+    async def _log(self, session_id: str) -> Log:
+        store = self._running.store
+        snapshot = await store.snapshot(session_id)
+        return Log(session_id, await store.events(session_id), snapshot)
+
+    def _facts(self, found: Found) -> tuple[tuple[str, Cell], ...]:
+        consumer = self._running.consumer.consumer
+        return (
+            ("Consumer", "none" if consumer is None else consumer.state),
+            ("Messages", len(found.messages)),
+            *((f"Events in {log.session_id}", len(log.events)) for log in found.logs),
+            ("Restarts", found.restarts),
+            ("Broken", _BROKEN[self._broken].label),
+        )
+
+    def _panels(self, found: Found) -> tuple[Panel, ...]:
+        return (
+            _ordinals(found),
+            _history(found.messages),
+            self._consumer_status(),
+            *(
+                event_table(
+                    f"log-{log.session_id}",
+                    f"Event log of session {log.session_id}",
+                    log.events[-ROWS:],
+                    "No event yet.",
+                )
+                for log in found.logs
+            ),
+            error_table("errors", "Errors", self._journal.errors, "Nothing went wrong."),
+        )
+
+    def _consumer_status(self) -> Table:
+        status = self._running.consumer.consumer
+        rows: tuple[tuple[Cell, ...], ...] = ()
+        if status is not None:
+            tried_again = ", ".join(status.waiting) or "none"
+            rows = ((status.state, self._broker.waiting, status.consumed, status.refused, tried_again, status.error),)
+        columns = ("State", "Wait in the bus", "Consumed", "Refused", "Sessions tried again", "Error")
+        return Table("consumer", "Consumer", columns, rows, "No hub consumes.")
+
+
+def _event(session_id: str, note: str, number: int, *, last: bool) -> Event:
+    if number == 0:
+        return Event(NOTE_STARTED, NoteStartedEvent(note_id=note), session_id)
+    if last:
+        return Event(NOTE_FINISHED, NoteFinishedEvent(note_id=note), session_id)
+    return Event(NOTE_WORD, NoteWordEvent(note_id=note, word=f"word-{number}"), session_id)
+
+
+def _ordinals(found: Found) -> Table:
+    assigned = {event.event_id: event.ordinal for log in found.logs for event in log.events}
+    rows: tuple[tuple[Cell, ...], ...] = tuple(
+        (m.number, m.session_id, m.published_ordinal, *_assigned(m, assigned.get(m.event_id)))
+        for m in found.messages[-ROWS:]
+    )
+    columns = ("Message", "Session", "Published", "Assigned", "From", "Stream id", "Derived")
+    return Table("ordinals", "Published against assigned", columns, rows, "Send a burst.")
+
+
+def _assigned(message: Carried, assigned: int | None) -> tuple[Cell, ...]:
+    """Return the ordinal assigned, which of the two rules gave it, the stream id, and the ordinal derived from that."""
+    derived = derive_ordinal(message.stream_id)
+    source = message.stream_id or "none", "none" if derived is None else derived
+    if assigned is None:
+        return "-", "not in the log", *source
+    return assigned, "stream id" if assigned == derived else "cursor + 1", *source
+
+
+def _history(messages: Sequence[Carried]) -> Table:
+    rows: tuple[tuple[Cell, ...], ...] = tuple(
+        (m.number, m.session_id, m.name, m.event_id, m.deliveries, "done" if m.done else "waits")
+        for m in messages[-ROWS:]
+    )
+    columns = ("Message", "Session", "Event", "Event id", "Deliveries", "State")
+    return Table("history", "Messages of the bus", columns, rows, "Send a burst.")

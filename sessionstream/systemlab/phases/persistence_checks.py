@@ -1,0 +1,271 @@
+"""What phase 5 claims of each store: pure functions from how a session stood to checks.
+
+A claim is about the store that was chosen. A file has to bring everything back; a memory store has to bring back
+nothing, and a check says so, because whoever chooses one should know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Literal, TypeAlias
+
+from sessionstream import Cursors, ErrorRecord, Event, Snapshot
+from sessionstream.systemlab.checks import Check, Json, count, judge
+from sessionstream.systemlab.folding import differences, folded
+from sessionstream.systemlab.folds import Fold, converged
+from sessionstream.systemlab.journal import payload
+
+Kind: TypeAlias = Literal["sqlite", "memory"]
+
+EVIDENCE: Final = 60
+"""Rows of evidence at most; the last ones."""
+
+RESTART: Final = "Write notes, then restart the backend."
+ENDED: Final = "a memory store ends with its process"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A session at one moment: what the store says, and what the observers of the hub were told of errors."""
+
+    events: Sequence[Event]
+    snapshot: Snapshot
+    cursors: Cursors
+    errors: Sequence[ErrorRecord]
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """A command that was sent again under its key, after a restart: how many events it published."""
+
+    key: str
+    events: int
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """The latest restart: how the session stood when it began, and when the new backend was there."""
+
+    before: Standing
+    after: Standing
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What there is to judge.
+
+    Attributes:
+        now: how the session stands.
+        restart: the latest one of a session that had events.
+        repeat: the latest since that restart.
+        folds: what browsers hold, by their own account.
+        truths: the notes of the timeline at each ordinal that one of them is at.
+    """
+
+    kind: Kind
+    now: Standing
+    restart: Restart | None
+    repeat: Repeat | None
+    folds: Sequence[Fold]
+    truths: Mapping[int, list[Json]]
+
+
+def persistence_checks(found: Found) -> tuple[Check, ...]:
+    """Return every check of the page, in the order of its story."""
+    kind, restart = found.kind, found.restart
+    return (
+        events_kept(kind, restart),
+        entities_kept(kind, restart),
+        cursors_kept(kind, restart),
+        errors_kept(kind, restart),
+        ordinals_continue(kind, restart, found.now),
+        once(kind, restart, found.repeat),
+        as_folded(found.now),
+        client_converges(found),
+    )
+
+
+def events_kept(kind: Kind, restart: Restart | None) -> Check:
+    """Judge what became of the log."""
+    return _kept(
+        "events-kept",
+        ("The event log survives a restart: every event, with ordinal, id and payload.", "The event log is lost"),
+        kind,
+        restart,
+        lambda standing: [_event(event) for event in standing.events],
+        ("event", "events"),
+    )
+
+
+def entities_kept(kind: Kind, restart: Restart | None) -> Check:
+    """Judge what became of the timeline."""
+    return _kept(
+        "entities-kept",
+        ("The timeline survives a restart: every entity, with both ordinals.", "The timeline is lost"),
+        kind,
+        restart,
+        lambda standing: [
+            f"{each.kind} {each.id} {each.created_ordinal}-{each.last_event_ordinal} {payload(each.payload)}"
+            for each in standing.snapshot.entities
+        ],
+        ("entity", "entities"),
+    )
+
+
+def errors_kept(kind: Kind, restart: Restart | None) -> Check:
+    """Judge what became of the error records: whatever observers were told is in the store afterwards."""
+    return _kept(
+        "errors-kept",
+        ("Error records survive a restart.", "Error records are lost"),
+        kind,
+        restart,
+        lambda standing: [f"{each.kind} at {each.ordinal}: {each.error}" for each in standing.errors],
+        ("error record", "error records"),
+    )
+
+
+def cursors_kept(kind: Kind, restart: Restart | None) -> Check:
+    """Judge what became of the cursors, and whether they are where the log and the timeline end."""
+    wrong: list[str] = []
+    evidence: Json = None
+    if restart is not None:
+        before, after = restart.before, restart.after
+        evidence = {"before": _cursors(before.cursors), "after": _cursors(after.cursors)}
+        if kind == "memory":
+            if after.cursors.event or after.cursors.timeline:
+                wrong.append(f"the event cursor is {after.cursors.event}, though {ENDED}")
+        else:
+            if before.cursors != after.cursors:
+                wrong.append(f"they were {_cursors(before.cursors)}, and are {_cursors(after.cursors)}")
+            end = after.events[-1].ordinal if after.events else 0
+            if after.cursors.event != end:
+                wrong.append(f"the event cursor is {after.cursors.event}, and the log ends at {end}")
+    return judge(
+        "cursors-kept",
+        "Cursors, epoch and floor survive a restart, and are where the log ends."
+        if kind == "sqlite"
+        else f"The cursors begin at 0 again: {ENDED}.",
+        wrong=wrong,
+        right="they are as they were" if kind == "sqlite" else "they are 0, as they have to be",
+        evidence=evidence,
+        waiting="" if restart else RESTART,
+    )
+
+
+def ordinals_continue(kind: Kind, restart: Restart | None, now: Standing) -> Check:
+    """Judge which ordinal the first event after a restart got."""
+    wrong: list[str] = []
+    evidence: Json = None
+    first: int | None = None
+    if restart is not None:
+        before = restart.before.cursors.event
+        known = {event.event_id for event in restart.before.events} if kind == "sqlite" else set[str]()
+        first = next((event.ordinal for event in now.events if event.event_id not in known), None)
+        due = before + 1 if kind == "sqlite" else 1
+        evidence = {"cursorBefore": str(before), "firstAfter": None if first is None else str(first)}
+        if first is not None and first != due:
+            wrong.append(f"the first event after the restart got {first} instead of {due}")
+    return judge(
+        "ordinals-continue",
+        "Ordinals go on after a restart where they stopped."
+        if kind == "sqlite"
+        else f"Ordinals begin at 1 again: {ENDED}.",
+        wrong=wrong,
+        right=f"the first event after the restart got {first}",
+        evidence=evidence,
+        waiting=RESTART if restart is None else "Write notes after the restart." if first is None else "",
+    )
+
+
+def once(kind: Kind, restart: Restart | None, repeat: Repeat | None) -> Check:
+    """Judge what a command does that is sent again after a restart."""
+    wrong: list[str] = []
+    if repeat is not None:
+        if kind == "sqlite" and repeat.events:
+            wrong.append(f"it ran again, and published {count(repeat.events, 'event')}")
+        if kind == "memory" and not repeat.events:
+            wrong.append(f"it did not run again, though {ENDED}")
+    return judge(
+        "once",
+        "A command that is repeated under its idempotency key after a restart does not run again."
+        if kind == "sqlite"
+        else f"A command that is repeated after a restart runs again, because its key is lost: {ENDED}.",
+        wrong=wrong,
+        right="it published nothing" if kind == "sqlite" else "it ran again, as it has to",
+        evidence=None if repeat is None else {"key": repeat.key, "eventsPublished": repeat.events},
+        waiting=RESTART if restart is None else "Send a command again." if repeat is None else "",
+    )
+
+
+def as_folded(now: Standing) -> Check:
+    """Judge whether the timeline is what the log says."""
+    expected = folded(now.events, up_to=now.snapshot.snapshot_ordinal)
+    return judge(
+        "as-folded",
+        "Replaying the log gives the timeline, whatever was restarted, repeated or rebuilt.",
+        wrong=differences(expected, now.snapshot.entities),
+        right=f"{count(len(now.events), 'event')} replayed: {count(len(expected), 'note')}, as stored",
+        evidence={"ordinal": str(now.snapshot.snapshot_ordinal), "notes": [entity.id for entity in expected]},
+        waiting="" if now.events else "Write notes.",
+    )
+
+
+def client_converges(found: Found) -> Check:
+    """Judge whether browsers hold what the store has, and are up to date, also after a restart."""
+    check = converged(
+        "client-converges",
+        "A page that was open before the restart shows what the store has, without a reload.",
+        found.folds,
+        found.truths,
+        epoch=found.now.cursors.epoch,
+        told=found.now.snapshot.snapshot_ordinal,
+        clients=1,
+    )
+    if check.verdict == "passed" and found.restart is None:
+        return replace(check, verdict="waiting", because=RESTART, evidence=[])
+    return check
+
+
+def _kept(
+    id: str,  # noqa: A002 - as the attribute is called
+    claims: tuple[str, str],
+    kind: Kind,
+    restart: Restart | None,
+    listed: Callable[[Standing], list[str]],
+    what: tuple[str, str],
+) -> Check:
+    """Judge what became of a list: a file gives it back as it was, a memory store gives nothing back."""
+    before = [] if restart is None else listed(restart.before)
+    after = [] if restart is None else listed(restart.after)
+    if kind == "memory":
+        wrong = [f"found {count(len(after), *what)}, though {ENDED}"] if after else []
+        right = f"{count(len(before), *what)} before, none now, as it has to be"
+    else:
+        wrong = [f"lost: {each}" for each in before if each not in after]
+        wrong += [f"never there before: {each}" for each in after if each not in before]
+        if not wrong and before != after:
+            wrong.append("they are in another order")
+        right = f"{count(len(after), *what)}, the same as before"
+    kept, lost = claims
+    return judge(
+        id,
+        kept if kind == "sqlite" else f"{lost}: {ENDED}.",
+        wrong=wrong[:EVIDENCE],
+        right=right,
+        evidence={"before": [*before[-EVIDENCE:]], "after": [*after[-EVIDENCE:]]},
+        waiting="" if restart else RESTART,
+    )
+
+
+def _event(event: Event) -> str:
+    return f"{event.ordinal} {event.name} {event.event_id} {payload(event.payload)}"
+
+
+def _cursors(cursors: Cursors) -> dict[str, Json]:
+    return {
+        "event": str(cursors.event),
+        "timeline": str(cursors.timeline),
+        "epoch": str(cursors.epoch),
+        "floor": str(cursors.floor),
+    }

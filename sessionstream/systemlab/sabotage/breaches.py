@@ -1,0 +1,55 @@
+"""The promises of delivery that can be broken at the press of a button, each by one port that is wrapped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from sessionstream import SnapshotSource, UIFanout
+from sessionstream.systemlab.conversations import Cable, Line
+from sessionstream.systemlab.sabotage.fanouts import Dropping, Passing, Reordering, Repeating
+from sessionstream.systemlab.sabotage.lines import Overtaking, Swapping
+from sessionstream.systemlab.sabotage.sources import OneEpoch, Stale
+
+
+def _as_it_is(source: SnapshotSource) -> SnapshotSource:
+    return source
+
+
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """One way to break a promise.
+
+    Attributes:
+        label: what is wrong, in words.
+        fanout: put between the hub and the server.
+        source: put between the server and the hub.
+        line: put between the server and each client.
+        hasty: whether events are told before they are committed.
+    """
+
+    label: str
+    fanout: Callable[[UIFanout], UIFanout] = Passing
+    source: Callable[[SnapshotSource], SnapshotSource] = _as_it_is
+    line: Callable[[], Line] = Cable
+    hasty: bool = False
+
+
+NONE: Final = "none"
+
+BREACHES: Final[Mapping[str, Breach]] = MappingProxyType(
+    {
+        NONE: Breach("Nothing: keep every promise"),
+        "overtake": Breach("A proxy lets a live event overtake the snapshot", line=Overtaking),
+        "swap": Breach("A proxy swaps neighbouring live events", line=Swapping),
+        "drop": Breach("The fan-out loses every third event", fanout=Dropping),
+        "reorder": Breach("The fan-out tells neighbours in the wrong order", fanout=Reordering),
+        "repeat": Breach("The fan-out tells everything twice", fanout=Repeating),
+        "hasty": Breach("Events are told before they are committed", hasty=True),
+        "stale": Breach("Snapshots are those of long ago", source=Stale),
+        "epoch": Breach("Snapshots claim an epoch that has ended", source=OneEpoch),
+    }
+)
+"""By the name in a request."""

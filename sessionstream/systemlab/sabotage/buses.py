@@ -1,0 +1,173 @@
+"""Buses that break what a bus promises, or what the framework promises of what comes over one.
+
+Each wraps a good bus. What they take from it they finish with at once, like a bus that acknowledges too early.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Final
+
+from sessionstream import BusMessage, EventBus, MessageHandler, Subscription
+from sessionstream.bus import EVENT_ID, PUBLISHED_ORDINAL, SESSION_ID, STREAM_ID
+
+EVERY: Final = 3
+"""Of so many messages, the last is treated badly."""
+
+
+class BusThatWorks:
+    """Passes everything on, both ways; the others change one thing about it."""
+
+    def __init__(self, bus: EventBus) -> None:
+        self._bus = bus
+
+    async def publish(self, message: BusMessage, /) -> None:
+        """Take a message."""
+        await self._bus.publish(message)
+
+    async def subscribe(self, handler: MessageHandler, /) -> Subscription:
+        """Give messages to ``handler`` from now on."""
+        return await self._bus.subscribe(partial(self.deliver, handler))
+
+    async def deliver(self, handler: MessageHandler, message: BusMessage) -> None:
+        """Hand one message over."""
+        await handler(message)
+
+
+class BusThatNumbers(BusThatWorks):
+    """Publishes events as if their ordinals were known already."""
+
+    def __init__(self, bus: EventBus) -> None:
+        super().__init__(bus)
+        self._number = 0
+
+    async def publish(self, message: BusMessage, /) -> None:
+        """Take a message, with a number that nobody gave it."""
+        self._number += 1
+        await super().publish(_with(message, PUBLISHED_ORDINAL, str(self._number)))
+
+
+class BusThatDropsStreamIds(BusThatWorks):
+    """Delivers messages without the stream ids that it gave them."""
+
+    async def deliver(self, handler: MessageHandler, message: BusMessage) -> None:
+        """Hand a message over without its stream id."""
+        await handler(_with(message, STREAM_ID, ""))
+
+
+class BusThatLoses(BusThatWorks):
+    """Says of every third message that it was delivered, and does not deliver it."""
+
+    def __init__(self, bus: EventBus) -> None:
+        super().__init__(bus)
+        self._seen = 0
+
+    async def deliver(self, handler: MessageHandler, message: BusMessage) -> None:
+        """Hand two messages over, and one not."""
+        self._seen += 1
+        if self._seen % EVERY:
+            await handler(message)
+
+
+class BusThatForgets(BusThatWorks):
+    """Keeps nothing for subscribers who are away."""
+
+    def __init__(self, bus: EventBus) -> None:
+        super().__init__(bus)
+        self._subscribers = 0
+        self._forgotten: set[str] = set()
+
+    async def publish(self, message: BusMessage, /) -> None:
+        """Take a message, and forget it if nobody is there."""
+        if not self._subscribers:
+            self._forgotten.add(message.message_id)
+        await super().publish(message)
+
+    async def subscribe(self, handler: MessageHandler, /) -> Subscription:
+        """Give messages to ``handler`` from now on, none of those that waited."""
+        self._subscribers += 1
+        return _Left(await super().subscribe(handler), self._leave)
+
+    async def deliver(self, handler: MessageHandler, message: BusMessage) -> None:
+        """Hand a message over that somebody was there for."""
+        if message.message_id not in self._forgotten:
+            await handler(message)
+
+    def _leave(self) -> None:
+        self._subscribers -= 1
+
+
+class BusThatRenames(BusThatWorks):
+    """Gives a message a new event id when it delivers it again, so that nobody recognises it."""
+
+    def __init__(self, bus: EventBus) -> None:
+        super().__init__(bus)
+        self._seen: set[str] = set()
+
+    async def deliver(self, handler: MessageHandler, message: BusMessage) -> None:
+        """Hand a message over, under another name if it was handed over before."""
+        again = message.message_id in self._seen
+        self._seen.add(message.message_id)
+        await handler(_with(message, EVENT_ID, f"{message.metadata[EVENT_ID]}-again") if again else message)
+
+
+class BusThatSwaps(BusThatWorks):
+    """Delivers two messages of a session in the wrong order, again and again."""
+
+    def __init__(self, bus: EventBus) -> None:
+        super().__init__(bus)
+        self._kept: dict[str, BusMessage] = {}
+
+    async def deliver(self, handler: MessageHandler, message: BusMessage) -> None:
+        """Keep a message back until the next one of its session was handed over."""
+        earlier = self._kept.pop(message.key, None)
+        if earlier is None:
+            self._kept[message.key] = message
+        else:
+            await handler(message)
+            await handler(earlier)
+
+
+class BusThatMisdelivers(BusThatWorks):
+    """Puts every third message into another session, the first that it ever saw a message of."""
+
+    def __init__(self, bus: EventBus) -> None:
+        super().__init__(bus)
+        self._seen = 0
+        self._first = ""
+
+    async def deliver(self, handler: MessageHandler, message: BusMessage) -> None:
+        """Hand a message over, sometimes as one of another session."""
+        self._seen += 1
+        self._first = self._first or message.key
+        await handler(message if self._seen % EVERY else _moved(message, self._first))
+
+
+class _Left:
+    """A subscription that says when it is closed."""
+
+    def __init__(self, inner: Subscription, left: Callable[[], None]) -> None:
+        self._inner = inner
+        self._left = left
+        self._open = True
+
+    async def wait(self) -> None:
+        await self._inner.wait()
+
+    async def close(self) -> None:
+        await self._inner.close()
+        if self._open:
+            self._open = False
+            self._left()
+
+
+def _with(message: BusMessage, key: str, value: str) -> BusMessage:
+    return replace(message, metadata={**message.metadata, key: value})
+
+
+def _moved(message: BusMessage, session_id: str) -> BusMessage:
+    body = json.loads(message.body) | {"sessionId": session_id}
+    return replace(_with(message, SESSION_ID, session_id), body=json.dumps(body).encode())

@@ -1,0 +1,91 @@
+"""Fan-outs that do not tell what they were told, and one that cannot wait to tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+from sessionstream import Event, Session, TimelineView, UIEvent, UIFanout
+
+Projection: TypeAlias = Callable[[Event, Session, TimelineView], Sequence[UIEvent]]
+
+
+class Passing:
+    """A fan-out before another one, to which it passes everything on."""
+
+    def __init__(self, fanout: UIFanout) -> None:
+        self._fanout = fanout
+
+    def publish_ui(self, session_id: str, ordinal: int, events: Sequence[UIEvent], /) -> None:
+        """Pass a batch on."""
+        self._fanout.publish_ui(session_id, ordinal, events)
+
+    def resync(self, session_id: str, ordinal: int, epoch: int, /) -> None:
+        """Pass on where a timeline stands, to whoever wants to know."""
+        resync = getattr(self._fanout, "resync", None)
+        if resync is not None:
+            resync(session_id, ordinal, epoch)
+
+
+class Dropping(Passing):
+    """Loses every so many batches of all."""
+
+    def __init__(self, fanout: UIFanout, every: int = 3) -> None:
+        super().__init__(fanout)
+        self._every = every
+        self._batches = 0
+
+    def publish_ui(self, session_id: str, ordinal: int, events: Sequence[UIEvent], /) -> None:
+        """Pass a batch on, or lose it."""
+        self._batches += 1
+        if self._batches % self._every:
+            super().publish_ui(session_id, ordinal, events)
+
+
+class Repeating(Passing):
+    """Tells everything twice.
+
+    Within a batch, because the server notices an ordinal that it has sent before.
+    """
+
+    def publish_ui(self, session_id: str, ordinal: int, events: Sequence[UIEvent], /) -> None:
+        """Pass a batch on, twice over."""
+        super().publish_ui(session_id, ordinal, [*events, *events])
+
+
+class Reordering(Passing):
+    """Keeps every other batch of a session back until the one after it has been told."""
+
+    def __init__(self, fanout: UIFanout) -> None:
+        super().__init__(fanout)
+        self._kept: dict[str, tuple[int, Sequence[UIEvent]]] = {}
+
+    def publish_ui(self, session_id: str, ordinal: int, events: Sequence[UIEvent], /) -> None:
+        """Keep a batch back, or pass it on with the one that was kept after it."""
+        kept = self._kept.pop(session_id, None)
+        if kept is None:
+            self._kept[session_id] = (ordinal, events)
+            return
+        super().publish_ui(session_id, ordinal, events)
+        super().publish_ui(session_id, *kept)
+
+
+class Hasty:
+    """A UI projection that tells by itself, before the commit, what the fan-out will be told after it.
+
+    Args:
+        projection: says what there is to tell.
+
+    Attributes:
+        fanout: whom it tells; None: nobody.
+    """
+
+    def __init__(self, projection: Projection) -> None:
+        self._projection = projection
+        self.fanout: UIFanout | None = None
+
+    def project(self, event: Event, session: Session, view: TimelineView) -> list[UIEvent]:
+        """Tell the fan-out, if there is one; return nothing more for the pipeline to tell."""
+        if self.fanout is not None:
+            self.fanout.publish_ui(session.id, event.ordinal, self._projection(event, session, view))
+        return []

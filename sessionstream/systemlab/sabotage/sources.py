@@ -1,0 +1,85 @@
+"""Snapshot sources that are slow on request, stale, or wrong about the epoch."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+from sessionstream import Snapshot, SnapshotSource
+
+
+class Held:
+    """A source whose snapshots, once taken, can be held back and let go. It keeps every promise: it is only slow.
+
+    Attributes:
+        waiting: how many snapshots are held back now.
+    """
+
+    def __init__(self, source: SnapshotSource) -> None:
+        self._source = source
+        self._free = asyncio.Event()
+        self._free.set()
+        self._changed = asyncio.Condition()
+        self.waiting = 0
+
+    @property
+    def holds(self) -> bool:
+        """Whether snapshots are held back now."""
+        return not self._free.is_set()
+
+    def hold(self) -> None:
+        """Hold back what is asked for from now on."""
+        self._free.clear()
+
+    def let_go(self) -> None:
+        """Let go what is held back, and hold no more."""
+        self._free.set()
+
+    async def until_waiting(self) -> None:
+        """Return when a snapshot is held back."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self.waiting > 0)
+
+    async def snapshot(self, session_id: str, *, since: int | None = None) -> Snapshot:
+        """Return a snapshot as it is now, when it is let go."""
+        snapshot = await self._source.snapshot(session_id, since=since)
+        if self.holds:
+            await self._count(1)
+            try:
+                await self._free.wait()
+            finally:
+                self.waiting -= 1
+        return snapshot
+
+    async def _count(self, more: int) -> None:
+        async with self._changed:
+            self.waiting += more
+            self._changed.notify_all()
+
+
+class Stale:
+    """A source that shows a session for ever as it was when it was asked first."""
+
+    def __init__(self, source: SnapshotSource) -> None:
+        self._source = source
+        self._first: dict[str, Snapshot] = {}
+
+    async def snapshot(self, session_id: str, *, since: int | None = None) -> Snapshot:
+        """Return the first snapshot there was."""
+        del since  # whatever is asked for, it is what it has
+        if session_id not in self._first:
+            self._first[session_id] = await self._source.snapshot(session_id)
+        return self._first[session_id]
+
+
+class OneEpoch:
+    """A source that does not notice when an epoch ends: it says the first one that it saw."""
+
+    def __init__(self, source: SnapshotSource) -> None:
+        self._source = source
+        self._epochs: dict[str, int] = {}
+
+    async def snapshot(self, session_id: str, *, since: int | None = None) -> Snapshot:
+        """Return a snapshot as it is, but for its epoch."""
+        snapshot = await self._source.snapshot(session_id, since=since)
+        return replace(snapshot, epoch=self._epochs.setdefault(session_id, snapshot.epoch))

@@ -1,0 +1,117 @@
+"""The lab's pages, as somebody uses them: press, look at checks, wait for what is shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from playwright.async_api import Locator, Page, expect
+
+PATIENCE = 20_000
+"""Milliseconds within which a page shows what it has to."""
+
+LOST = ("ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "ERR_SOCKET_NOT_CONNECTED", "ERR_EMPTY_RESPONSE")
+"""What the browser itself logs when a server is not there."""
+
+REFUSED = "the server responded with a status of 4"
+"""What it logs when a server says no."""
+
+
+def form(page: Page, action: str) -> Locator:
+    """Return the form of an action, by its name."""
+    return page.locator(f'form[data-action="{action}"]')
+
+
+async def fill(page: Page, action: str, **fields: str | int | bool) -> None:
+    """Fill in the form of an action."""
+    for name, value in fields.items():
+        field = form(page, action).locator(f'[name="{name}"]')
+        match await field.get_attribute("data-kind"), value:
+            case "choice", str():
+                await field.select_option(value)
+            case "flag", bool():
+                await field.set_checked(value)
+            case _:
+                await field.fill(str(value))
+
+
+async def press(page: Page, action: str, **fields: str | int | bool) -> None:
+    """Fill in an action, press its button, and wait until that is done."""
+    await fill(page, action, **fields)
+    button = form(page, action).locator("button")
+    await button.click()
+    await expect(button).not_to_have_attribute("aria-busy", "true", timeout=PATIENCE)
+
+
+async def act(page: Page, action: str, **fields: str | int | bool) -> None:
+    """Do what the form of an action does; nothing may be refused."""
+    await press(page, action, **fields)
+    await expect(form(page, action).get_by_role("alert")).to_be_hidden()
+
+
+async def problem(page: Page, action: str) -> str:
+    """Return what was refused; empty if nothing was."""
+    place = form(page, action).get_by_role("alert")
+    return await place.inner_text() if await place.is_visible() else ""
+
+
+async def reset(page: Page) -> None:
+    """Make the phase anew."""
+    button = page.get_by_role("button", name="Reset this phase")
+    await button.click()
+    await expect(button).not_to_have_attribute("aria-busy", "true", timeout=PATIENCE)
+
+
+async def expect_verdict(page: Page, check: str, verdict: str) -> None:
+    """Wait until a check has this verdict, with its data below it."""
+    item = page.locator(f"#check-{check}")
+    await expect(item).to_have_attribute("data-verdict", verdict, timeout=PATIENCE)
+    await expect(item.locator(".badge")).to_have_text(verdict)
+
+
+async def all_passed(page: Page) -> None:
+    """Wait until every check of the page has passed."""
+    checks = await page.locator(".check").count()
+    await expect(page.locator("#tally")).to_have_text(f"{checks} passed", timeout=PATIENCE)
+
+
+async def verdicts(page: Page) -> dict[str, str]:
+    """Return the verdict of each check that is shown."""
+    await expect(page.locator(".check").first).to_be_visible(timeout=PATIENCE)
+    rows: list[list[str]] = await page.locator(".check").evaluate_all(
+        "items => items.map((item) => [item.dataset.id, item.dataset.verdict])"
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+async def fact(page: Page, label: str, value: str) -> None:
+    """Wait for a fact at the head of the page."""
+    term = page.locator("#facts div").filter(has=page.locator("dt", has_text=label))
+    await expect(term.locator("dd")).to_have_text(value, timeout=PATIENCE)
+
+
+def button(inside: Page | Locator, name: str) -> Locator:
+    """Return a button by its whole name."""
+    return inside.get_by_role("button", name=name, exact=True)
+
+
+async def actions(page: Page) -> dict[str, list[dict[str, Any]]]:
+    """Return the forms of a page in order: by action, the fields with their choices."""
+    rows: list[list[Any]] = await page.locator("form[data-action]").evaluate_all(
+        """forms => forms.map((form) => [
+             form.dataset.action,
+             [...form.querySelectorAll("[data-kind]")].map(({ name, options }) => ({
+               name, choices: options ? [...options].map(({ value }) => value) : [],
+             })),
+           ])"""
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+async def fits(page: Page) -> bool:
+    """Whether nothing of the page is beyond its right edge."""
+    return bool(await page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"))
+
+
+def not_the_servers(faults: list[str]) -> list[str]:
+    """Return the faults that a server's absence or refusal does not explain."""
+    return [fault for fault in faults if not any(known in fault for known in (*LOST, REFUSED))]

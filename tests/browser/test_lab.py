@@ -1,0 +1,332 @@
+"""The lab as somebody uses it: every page, every control, checks that turn red and green, two tabs, a restart."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Page, expect
+
+from sessionstream import doc
+from sessionstream.systemlab.phases import PHASES
+
+from ..systemlab.process import ServedLab
+from ..systemlab.test_foundations import RED as RED_PARTS
+from ..systemlab.test_pipeline import ALL
+from ..systemlab.test_pipeline import RED as RED_FAULTS
+from .axe import violations
+from .chromium import Tabs
+from .lab import (
+    PATIENCE,
+    actions,
+    expect_verdict,
+    fits,
+    form,
+    not_the_servers,
+    press,
+    problem,
+    reset,
+    verdicts,
+)
+
+NUMBERS = range(len(PHASES))
+PAGES = [
+    "",
+    *(f"phases/{number}" for number in NUMBERS),
+    "inspector",
+    "docs/",
+    "docs/sessionstream-user-guide",
+    "docs/sessionstream-reference",
+    "chapters/",
+    "chapters/1",
+    "nowhere",
+]
+
+
+async def settled(page: Page) -> None:
+    """Wait until the page has shown what it asked for."""
+    await page.wait_for_load_state("networkidle")
+    await expect(page.locator("h1")).to_be_visible()
+    await expect(page.locator("#problem")).to_be_hidden()
+
+
+# -- every page ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1600])
+async def test_every_page_fits_and_everybody_can_read_it(lab_tabs: Tabs, width: int, scheme: str) -> None:
+    page = await lab_tabs.visit("", viewport={"width": width, "height": 800}, color_scheme=scheme)
+    for place in PAGES:
+        await page.goto(f"{lab_tabs.url}{place}")
+        await settled(page)
+        assert await fits(page), place
+        assert await violations(page) == [], place
+    assert not_the_servers(lab_tabs.faults) == []
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+async def test_every_control_of_a_phase_can_be_pressed(lab_tabs: Tabs, number: int) -> None:
+    """With each choice of it that breaks a promise; what is refused is said beside the button."""
+    page = await lab_tabs.visit(f"phases/{number}", viewport={"width": 360, "height": 800}, color_scheme="dark")
+    await settled(page)
+    for action, fields in (await actions(page)).items():
+        choices = [(field["name"], choice) for field in fields for choice in field["choices"]]
+        for name, choice in choices or [("", "")]:
+            await press(page, action, **({name: choice} if name else {}))
+            assert "fault of its own" not in await problem(page, action)
+        assert await fits(page), action
+    for live in await page.locator("#live button").all():
+        if await live.is_visible():
+            await live.click()
+    for folded in await page.locator("main summary").all():
+        await folded.click()
+    assert await fits(page)
+    assert await violations(page) == []
+    await reset(page)
+    assert set((await verdicts(page)).values()) <= {"passed", "waiting"}
+    assert not_the_servers(lab_tabs.faults) == []
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+async def test_exports_are_files_that_can_be_read(lab_tabs: Tabs, tmp_path: Path, number: int) -> None:
+    page = await lab_tabs.visit(f"phases/{number}")
+    await settled(page)
+    for name, ending in (("Export JSON", "json"), ("Export Markdown", "md")):
+        async with page.expect_download() as started:
+            await page.get_by_role("link", name=name).click()
+        download = await started.value
+        assert download.suggested_filename == f"systemlab-phase{number}.{ending}"
+        path = tmp_path / download.suggested_filename
+        await download.save_as(path)
+        text = path.read_text("utf-8")
+        if ending == "json":
+            assert {check["id"] for check in json.loads(text)["checks"]} == set(await verdicts(page))
+        else:
+            assert text.startswith(f"# Phase {number}: ")
+    assert lab_tabs.faults == []
+
+
+async def test_the_front_page_says_how_the_checks_stand(lab_tabs: Tabs) -> None:
+    front = await lab_tabs.visit("")
+    card = front.locator('[data-number="1"]')
+    await expect(card.locator("[data-tally]")).to_have_text("6 waiting")
+    await card.get_by_role("link").click()
+    await press(front, "break", fault="drop")
+    await press(front, "submit")
+    await front.get_by_role("link", name="sessionstream lab").click()
+    await expect(card.locator("[data-tally]")).to_have_text("1 failed5 passed")
+    await front.get_by_role("button", name="Reset every phase").click()
+    await expect(card.locator("[data-tally]")).to_have_text("6 waiting", timeout=PATIENCE)
+    await expect(front.locator("#announcer")).to_have_text("Every phase was made anew.")
+    assert lab_tabs.faults == []
+
+
+async def test_the_help_leads_from_page_to_page(lab_tabs: Tabs) -> None:
+    page = await lab_tabs.visit("docs/")
+    for entry in doc.entries():
+        await expect(page.get_by_role("link", name=entry.title, exact=True)).to_be_visible()
+    await page.goto(f"{lab_tabs.url}docs/sessionstream-user-guide")
+    await page.locator("article").get_by_role("link", name="reference", exact=True).first.click()
+    await page.wait_for_url("**/docs/sessionstream-reference*")
+    await page.get_by_role("navigation", name="On this page").get_by_role("link", name="Stores").click()
+    await expect(page.get_by_role("heading", name="Stores", exact=True)).to_be_in_viewport()
+    assert lab_tabs.faults == []
+
+
+# -- checks, seen green and red --------------------------------------------------------------------------------------
+
+
+async def test_the_checks_of_phase_0_turn_red_and_green(lab_tabs: Tabs) -> None:
+    page = await lab_tabs.visit("phases/0")
+    for name in await verdicts(page):
+        await expect_verdict(page, name, "passed")
+    for part, names in RED_PARTS.items():
+        await press(page, "break", part=part)
+        assert {name for name, verdict in (await verdicts(page)).items() if verdict == "failed"} == names
+    await reset(page)
+    assert set((await verdicts(page)).values()) == {"passed"}
+    assert lab_tabs.faults == []
+
+
+async def test_the_checks_of_phase_1_turn_red_and_green(lab_tabs: Tabs) -> None:
+    page = await lab_tabs.visit("phases/1")
+    for fault, names in RED_FAULTS.items():
+        for name in ALL:
+            await expect_verdict(page, name, "waiting")
+        await press(page, "submit")
+        for name in ALL:
+            await expect_verdict(page, name, "passed")
+        await press(page, "break", fault=fault)
+        await press(page, "submit")
+        for name in ALL:
+            await expect_verdict(page, name, "failed" if name in names else "passed")
+        await expect(page.locator("#tally")).to_contain_text(f"{len(names)} failed")
+        failed = page.locator(f"#check-{min(names)}")
+        if await failed.locator("pre").is_hidden():  # what was unfolded once stays so
+            await failed.get_by_text("The data it judged").click()
+        await expect(failed.locator("pre")).to_be_visible()
+        await reset(page)
+    assert lab_tabs.faults == []
+
+
+# -- phase 1 ---------------------------------------------------------------------------------------------------------
+
+
+async def test_what_is_refused_is_said_beside_the_button(lab_tabs: Tabs) -> None:
+    page = await lab_tabs.visit("phases/1")
+    await expect_verdict(page, "live", "waiting")
+    await press(page, "submit", prompt=" ")
+    await expect(form(page, "submit").get_by_role("alert")).to_have_text("the prompt is empty: write a few words")
+    await press(page, "remove")
+    await expect(form(page, "remove").get_by_role("alert")).to_contain_text("has no note: submit a prompt first")
+    await press(page, "submit", prompt="<img src=x onerror=alert(1)> & more")
+    await expect(form(page, "submit").get_by_role("alert")).to_be_hidden()
+    await press(page, "remove")
+    await expect(form(page, "remove").get_by_role("alert")).to_be_hidden()
+    assert not_the_servers(lab_tabs.faults) == []
+
+
+async def test_a_screen_reader_is_told_what_changed(lab_tabs: Tabs) -> None:
+    page = await lab_tabs.visit("phases/1")
+    await expect_verdict(page, "told", "waiting")
+    await press(page, "break", fault="repeat")
+    await press(page, "submit")
+    await expect(page.locator("#announcer")).to_contain_text("failed: Live clients are told every UI event")
+    assert lab_tabs.faults == []
+
+
+async def test_each_event_can_be_followed_through_the_pipeline(lab_tabs: Tabs) -> None:
+    page = await lab_tabs.visit("phases/1")
+    await expect(page.get_by_text("follow each of its events through the pipeline")).to_be_visible()
+    await press(page, "submit", prompt="two words")
+    slider = page.get_by_role("slider")
+    steps = page.locator(".flow > li")
+    await expect(page.get_by_text("Event 4 of 4: NoteFinished")).to_be_visible()
+    await slider.press("ArrowLeft")
+    await expect(page.get_by_text("Event 3 of 4: NoteWord")).to_be_visible()
+    await expect(steps.nth(0)).to_contain_text("words")
+    await expect(steps.nth(1)).to_contain_text("sees the timeline at 2")
+    await expect(steps.nth(3)).to_contain_text("moves the cursor to 3")
+    await press(page, "submit", prompt="again")  # the reader has stopped at an event, and stays there
+    await expect(page.get_by_text("Event 3 of 7: NoteWord")).to_be_visible()
+    await slider.press("End")
+    await press(page, "remove")
+    await expect(page.get_by_text("Event 8 of 8: NoteRemoved")).to_be_visible()
+    await expect(steps.nth(2)).to_contain_text("is gone")
+    assert lab_tabs.faults == []
+
+
+async def test_two_tabs_show_the_same(lab_tabs: Tabs) -> None:
+    first, second = await lab_tabs.visit("phases/1"), await lab_tabs.visit("phases/1")
+    for page in (first, second):
+        await expect(page.locator("#connection")).to_have_attribute("data-state", "live")
+    await press(first, "submit", prompt="seen by both")
+    for page in (first, second):
+        await expect(page.locator('[data-id="snapshot"]')).to_contain_text("seen by both")
+        await expect_verdict(page, "live", "passed")
+    await press(second, "remove")
+    for page in (first, second):
+        await expect(page.locator('[data-id="snapshot"]')).to_contain_text("The timeline is empty.")
+    await reset(first)
+    for page in (first, second):
+        await expect_verdict(page, "live", "waiting")
+    assert lab_tabs.faults == []
+
+
+async def test_a_server_that_goes_is_found_again(lab: ServedLab, lab_tabs: Tabs) -> None:
+    page = await lab_tabs.visit("phases/1")
+    await press(page, "submit", prompt="before")
+    await expect(page.locator("#connection")).to_have_attribute("data-state", "live")
+    await lab.end()
+    await expect(page.locator("#connection")).to_have_attribute("data-state", "reconnecting")
+    await press(page, "submit", prompt="to nobody")
+    await expect(form(page, "submit").get_by_role("alert")).to_contain_text("The lab does not answer.")
+    await lab.start()
+    await expect(page.locator("#connection")).to_have_attribute("data-state", "live", timeout=PATIENCE)
+    await expect_verdict(page, "live", "waiting")  # another lab, whose phases are new
+    await press(page, "submit", prompt="after")
+    await expect(form(page, "submit").get_by_role("alert")).to_be_hidden()
+    await expect_verdict(page, "live", "passed")
+    assert not_the_servers(lab_tabs.faults) == []
+
+
+async def test_the_keyboard_is_enough(lab_tabs: Tabs) -> None:
+    page = await lab_tabs.visit("phases/1")
+    await verdicts(page)
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Enter")
+    assert await page.evaluate("document.activeElement.id") == "main"
+    reached: list[str] = []
+    while "submit" not in reached:
+        await page.keyboard.press("Tab")
+        reached.append(await page.evaluate("document.activeElement.closest('form')?.dataset.action ?? ''"))
+        assert len(reached) < 10
+    await page.keyboard.press("ControlOrMeta+a")
+    await page.keyboard.type("by hand")
+    await page.keyboard.press("Enter")
+    await expect(page.locator('[data-id="snapshot"]')).to_contain_text("by hand")
+    assert lab_tabs.faults == []
+
+
+# -- the inspector -----------------------------------------------------------------------------------------------------
+
+
+async def test_the_inspector_walks_along_a_file(lab_tabs: Tabs) -> None:
+    page = await lab_tabs.visit("inspector")
+    await page.get_by_role("combobox", name="Source").select_option("file")
+    await expect(page.get_by_role("combobox", name="Session")).to_have_value("notes")
+    entities = page.locator('[data-id="entities"] tbody tr')
+    await expect(entities).to_have_count(2)
+    await expect(page.locator('[data-id="events"] tbody tr')).to_have_count(14)
+    at = page.locator("#at")
+    for key, count, words in (
+        ("Home", 0, "before the first event"),
+        ("ArrowRight", 1, "right after event 1, NoteStarted"),
+        ("End", 2, "right after event 14, NoteRemoved"),
+        ("ArrowLeft", 3, "right after event 13, NoteFinished"),
+    ):
+        await at.press(key)
+        await expect(page.locator("#at-label")).to_have_text(f"The timeline {words}")
+        await expect(entities).to_have_count(count)
+    changes = page.locator("#diff li")
+    await expect(changes).to_have_count(1)
+    await expect(changes.first).to_have_attribute("data-change", "removed")
+    await page.locator("#from").press("Home")
+    await expect(changes).to_have_count(2)
+    await expect(changes.first).to_have_attribute("data-change", "added")
+    await page.locator("#from").press("ArrowRight")
+    await page.locator("#to").press("Home")
+    for _ in range(2):
+        await page.locator("#to").press("ArrowRight")
+    await expect(changes).to_have_count(1)
+    await expect(changes.first).to_have_attribute("data-change", "changed")
+    assert await violations(page) == []
+    address = page.url
+    await page.reload()
+    await expect(page.get_by_role("combobox", name="Session")).to_have_value("notes")
+    assert page.url == address
+    assert lab_tabs.faults == []
+
+
+async def test_the_inspector_follows_a_phase_that_runs(lab_tabs: Tabs) -> None:
+    inspector = await lab_tabs.visit("inspector")
+    await inspector.get_by_role("combobox", name="Source").select_option("phase1")
+    await expect(inspector.get_by_text("There is no session here yet.")).to_be_visible()
+    phase = await lab_tabs.visit("phases/1")
+    await press(phase, "submit", prompt="one")
+    await inspector.get_by_role("button", name="Look again").click()
+    events = inspector.locator('[data-id="events"] tbody tr')
+    await expect(events).to_have_count(3)
+    await expect(inspector.locator("#connection")).to_have_attribute("data-state", "live")
+    await press(phase, "submit", prompt="two more")  # and nobody has to look
+    await expect(events).to_have_count(7)
+    await expect(inspector.locator("#at-label")).to_contain_text("event 7")
+    await expect(inspector.locator('[data-id="connections"] tbody tr')).to_have_count(2, timeout=PATIENCE)
+    await expect(inspector.locator('[data-id="errors"]')).to_contain_text("Nothing went wrong.")
+    await press(phase, "submit", session="another", prompt="three")
+    await inspector.get_by_role("button", name="Look again").click()
+    await inspector.get_by_role("combobox", name="Session").select_option("another")
+    await expect(events).to_have_count(3)
+    assert lab_tabs.faults == []

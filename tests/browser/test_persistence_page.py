@@ -1,0 +1,139 @@
+"""Phase 5 as somebody uses it: the backend goes and comes back under an open page; every control, every check."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.async_api import Page, expect
+
+from ..systemlab.process import ServedLab
+from .chromium import Tabs
+from .lab import PATIENCE, act, all_passed, button, expect_verdict, fact, fits, not_the_servers, reset
+
+BROKEN_BY = {
+    "forgets": ("events-kept", "entities-kept"),
+    "drops-entities": ("entities-kept", "as-folded"),
+    "miscounts": ("cursors-kept", "ordinals-continue"),
+    "forgets-errors": ("errors-kept",),
+    "forgets-keys": ("once",),
+    "stale": ("client-converges",),
+}
+
+
+EARLY = "WebSocket connection to"
+"""What the browser itself logs when it comes back before there is a backend."""
+
+
+def faults(tabs: Tabs) -> list[str]:
+    return [fault for fault in not_the_servers(tabs.faults) if EARLY not in fault]
+
+
+async def live(page: Page) -> None:
+    await expect(page.locator("#live .connection")).to_have_text("Live", timeout=PATIENCE)
+
+
+async def held(page: Page, *texts: str) -> None:
+    await expect(page.locator(".notes li")).to_have_text(list(texts), timeout=PATIENCE)
+
+
+async def use(page: Page, how: str = "ended") -> None:
+    """Press what lets every check be judged."""
+    await live(page)
+    await act(page, "seed", text="before", notes=1, trouble=True)
+    await act(page, "restart", how=how, meanwhile=1)
+    await act(page, "repeat")
+    await live(page)
+
+
+async def test_every_control_is_pressed_and_every_claim_holds(lab_tabs: Tabs) -> None:
+    page = await lab_tabs.visit("phases/5")
+    await expect(page.get_by_text("No note yet. Write one.")).to_be_visible()
+    await use(page)
+    await all_passed(page)
+    await held(page, "before trouble", "while you were away")
+    await use(page, "killed")
+    await all_passed(page)
+    await held(page, "before trouble", "while you were away", "before trouble", "while you were away")
+    await fact(page, "Restarts", "2")
+    kept = page.locator('[data-id="kept"] tbody tr').first
+    await expect(kept).to_contain_text("the same as before")
+    await act(page, "look", ordinal="2")
+    earlier = page.locator('[data-id="earlier"]')
+    await expect(earlier.get_by_role("heading")).to_contain_text("Timeline right after event 2")
+    await expect(earlier.locator("tbody tr")).to_have_count(1)
+    await act(page, "replay")
+    await expect(page.locator('[data-id="replay"]')).to_be_visible()
+    await all_passed(page)
+    await button(page, "Disconnect this page").click()
+    await expect_verdict(page, "client-converges", "waiting")
+    await act(page, "seed", text="unseen", notes=1, trouble=False)
+    await button(page, "Connect this page").click()
+    await live(page)
+    await expect(page.locator(".notes li").last).to_have_text("unseen")
+    await all_passed(page)
+    assert faults(lab_tabs) == []
+
+
+async def test_a_memory_store_loses_everything_and_the_page_says_so(lab_tabs: Tabs) -> None:
+    page = await lab_tabs.visit("phases/5")
+    await act(page, "choose", store="memory")
+    await fact(page, "Store", "memory")
+    await use(page)
+    await all_passed(page)
+    await held(page, "while you were away", "before trouble")
+    kept = page.locator('[data-id="kept"] tbody tr').first
+    await expect(kept).to_contain_text("4 events before, none now, as it has to be")
+    await act(page, "choose", store="sqlite")
+    await expect(page.locator("#tally")).to_have_text("8 waiting")
+    assert faults(lab_tabs) == []
+
+
+async def test_every_check_turns_red_and_a_reset_mends_it(lab_tabs: Tabs) -> None:
+    page = await lab_tabs.visit("phases/5")
+    for promise, checks in BROKEN_BY.items():
+        await act(page, "break", promise=promise)
+        await use(page)
+        for check in checks:
+            await expect_verdict(page, check, "failed")
+        await reset(page)
+        await fact(page, "Broken", "None: keep every promise")
+        await fact(page, "Restarts", "0")
+    await use(page)
+    await all_passed(page)
+    assert faults(lab_tabs) == []
+
+
+async def test_two_tabs_converge_over_a_restart(lab_tabs: Tabs) -> None:
+    first, second = await lab_tabs.visit("phases/5"), await lab_tabs.visit("phases/5")
+    await use(first)
+    for page in (first, second):
+        await held(page, "before trouble", "while you were away")
+        await all_passed(page)
+    await expect(first.locator('[data-id="folds"] tbody tr')).to_have_count(2, timeout=PATIENCE)
+    assert faults(lab_tabs) == []
+
+
+async def test_a_lab_that_is_killed_and_started_again_is_found_again(lab: ServedLab, lab_tabs: Tabs) -> None:
+    page = await lab_tabs.visit("phases/5")
+    await live(page)
+    await act(page, "seed", text="of another lab", notes=1)
+    await held(page, "of another lab")
+    await lab.kill()
+    await expect(page.locator("#live .connection")).to_have_text("Reconnecting", timeout=PATIENCE)
+    await lab.start()
+    await live(page)
+    await expect(page.get_by_text("No note yet. Write one.")).to_be_visible()
+    await use(page)
+    await all_passed(page)
+    assert faults(lab_tabs) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1440])
+async def test_it_fits(lab_tabs: Tabs, width: int, scheme: str) -> None:
+    page = await lab_tabs.visit("phases/5", viewport={"width": width, "height": 800}, color_scheme=scheme)
+    await live(page)
+    assert await fits(page)
+    await act(page, "seed", text="x" * 120, notes="8")
+    await use(page)
+    await all_passed(page)
+    assert await fits(page)
