@@ -37,6 +37,7 @@ from sessionstream.errors import (
     StoreClosed,
     StoreError,
     StoreLost,
+    StoreUpgraded,
     StructPayloadError,
     TransportError,
     UnknownCommandError,
@@ -152,6 +153,7 @@ __all__ = [
     "HistoryPruned",
     "StoreClosed",
     "StoreLost",
+    "StoreUpgraded",
     "BusError",
     "TransportError",
 ]

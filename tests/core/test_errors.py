@@ -34,6 +34,7 @@ from sessionstream.errors import (
     StoreClosed,
     StoreError,
     StoreLost,
+    StoreUpgraded,
     StructPayloadError,
     TransportError,
     UnknownCommandError,
@@ -83,7 +84,7 @@ def test_the_contract_s_tree_holds() -> None:
         SchemaError: [UnknownSchemaError, DuplicateSchemaError, PayloadTypeError, StructPayloadError],
         CommandError: [UnknownCommandError, DuplicateCommandError, CommandConflict],
         HubError: [HubClosed, LaneReentryError],
-        StoreError: [OrdinalConflict, OrdinalExhausted, EventConflict, HistoryPruned, StoreClosed, StoreLost],
+        StoreError: [OrdinalConflict, OrdinalExhausted, EventConflict, HistoryPruned, StoreClosed, StoreLost, StoreUpgraded],
         SessionstreamError: [
             SchemaError,
             InvalidIdError,
@@ -128,6 +129,7 @@ SAMPLES: list[SessionstreamError] = [
     HistoryPruned("s-1", 2, 9),
     StoreClosed("the memory store"),
     StoreLost("the file"),
+    StoreUpgraded("the file", version=3, known=2),
     BusError("words"),
     TransportError("words"),
 ]
@@ -223,6 +225,16 @@ def test_errors_survive_pickling(error: SessionstreamError, protocol: int) -> No
         ),
         (StoreClosed("the store"), {}, ["the store"]),
         (StoreLost("x.db"), {"name": "x.db"}, ["x.db", "open it again"]),
+        (
+            StoreLost("x.db", log="x.db-wal", emptied=True),
+            {"log": "x.db-wal", "emptied": True},
+            ["x.db-wal was emptied", "backup"],
+        ),
+        (
+            StoreUpgraded("x.db", version=3, known=2),
+            {"name": "x.db", "version": 3, "known": 2},
+            ["x.db", "schema 3", "update this program"],
+        ),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )

@@ -15,6 +15,7 @@ from threading import Lock, Thread
 from typing import Any, Final
 
 from sessionstream.errors import StoreClosed, StoreError, StoreLost
+from sessionstream.hydration.sqlite import schema
 from sessionstream.hydration.sqlite.files import Database
 from sessionstream.hydration.sqlite.types import WrittenTypes
 from sessionstream.hydration.sqlite.watch import Watch
@@ -202,6 +203,8 @@ class Writer:
                 self._watch.check()  # opening would create a file that is not there
                 self._writing = self._open()  # the last one was given up
             self._writing.db.execute("BEGIN IMMEDIATE")
+            schema.check_version(self._writing.db, self._database.path)
+            self._watch.begin_writing()
         except (sqlite3.Error, StoreError) as error:  # locked, or gone: it would be for each of them
             self._roll_back()
             for change in group:
@@ -209,7 +212,7 @@ class Writer:
             return
         try:
             self._transact(self._writing, group)
-            self._watch.check()  # before anything is acknowledged
+            self._watch.check_written()  # before anything is acknowledged
         except StoreLost as error:
             for change in group:
                 change.result, change.error = None, error
