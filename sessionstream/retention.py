@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from sessionstream.errors import OrdinalConflict
-from sessionstream.hydration.rules import check_moment, check_number, check_text
+from sessionstream.hydration.rules import check_number, check_text, check_time
 from sessionstream.store import Cursors, HydrationStore
 
 _PAGE: Final = 100
@@ -68,12 +68,14 @@ class RetentionPolicy:
         that is used while it is to be deleted stays.
 
         Raises:
-            TypeError: a session id is no string, or ``now`` no datetime.
+            TypeError: a session id is no string, ``store`` no store, or ``now`` no datetime.
             ValueError: ``now`` says no time zone.
             StoreError: the store failed; what was yielded before is done.
         """
+        if not callable(getattr(store, "prune", None)):
+            raise TypeError(f"store is an open store, not {store!r}")
         moment = datetime.now(UTC) if now is None else now
-        check_moment("", moment)
+        check_time("now", moment)
         if isinstance(session_ids, str):
             raise TypeError(f"session_ids are several ids: give [{session_ids!r}]")
         async for session_id in _given(session_ids) if session_ids is not None else _all(store):

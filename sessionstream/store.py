@@ -180,7 +180,8 @@ class HydrationStore(Protocol):
     Payloads that come out are the caller's own copies. Reads see whole commits only, and every commit that was
     acknowledged before. Ids of sessions nobody has used are answered like empty sessions and leave no trace.
     Every method raises StoreClosed once the store is closed, and another StoreError where the medium fails; but wrong
-    arguments come first.
+    arguments come first: a TypeError or a ValueError whose words begin with the argument's name, or an InvalidIdError
+    for an id that is not valid Unicode.
     """
 
     @property

@@ -84,7 +84,15 @@ def test_the_contract_s_tree_holds() -> None:
         SchemaError: [UnknownSchemaError, DuplicateSchemaError, PayloadTypeError, StructPayloadError],
         CommandError: [UnknownCommandError, DuplicateCommandError, CommandConflict],
         HubError: [HubClosed, LaneReentryError],
-        StoreError: [OrdinalConflict, OrdinalExhausted, EventConflict, HistoryPruned, StoreClosed, StoreLost, StoreUpgraded],
+        StoreError: [
+            OrdinalConflict,
+            OrdinalExhausted,
+            EventConflict,
+            HistoryPruned,
+            StoreClosed,
+            StoreLost,
+            StoreUpgraded,
+        ],
         SessionstreamError: [
             SchemaError,
             InvalidIdError,

@@ -39,6 +39,14 @@ async def applied(
     return [step async for step in policy.apply(store, sessions, **options)]
 
 
+async def test_what_it_cannot_be_applied_with(store: HydrationStore) -> None:
+    policy = RetentionPolicy(keep_events=1)
+    with pytest.raises(TypeError, match=r"^now is a datetime"):
+        await applied(policy, store, now="x")
+    with pytest.raises(TypeError, match=r"^store is an open store"):
+        await applied(policy, None)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(("keep", "floor"), [(3, 8), (1, 10), (0, 10), (9, 2), (10, 0), (11, 0), (2**70, 0)])
 async def test_the_last_events_are_kept(store: HydrationStore, keep: int, floor: int) -> None:
     writer = await written(store)

@@ -174,6 +174,18 @@ def check_version(db: sqlite3.Connection, path: str) -> None:
         raise StoreUpgraded(path, version=version, known=VERSION)
 
 
+def first_epoch(db: sqlite3.Connection, path: str) -> int:
+    """Return the epoch of sessions that nobody has used.
+
+    Raises:
+        StoreError: the file has lost it.
+    """
+    row = db.execute("SELECT value FROM meta WHERE key = 'first_epoch'").fetchone()
+    if row is None or not isinstance(row[0], int):
+        raise StoreError(f"{path} lacks its first epoch: {CHANGED}")
+    return row[0]
+
+
 def _check_tables(db: sqlite3.Connection, path: str) -> None:
     present = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     for table in _TABLES:

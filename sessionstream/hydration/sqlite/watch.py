@@ -4,10 +4,10 @@ The operating system lets SQLite go on writing to a file that has no name any mo
 when the store is closed, or when the process dies. So the names are looked at once for every transaction, before
 anything in it is acknowledged, that of the file also for every question, and that of the log for every new connection.
 
-A log that was emptied (``: > x.db-wal``) has its name still, and what is written behind what was lost makes it as long as
-before. SQLite empties a log as well, on request of another process, once all of it is in the file. The two differ in what
-the next transaction writes: after SQLite's own doing it begins the log anew, after the other there is a hole in front of
-it. A log that is cut somewhere in the middle is not noticed.
+A log that was emptied (``: > x.db-wal``) has its name still, and what is written behind what was lost makes it as long
+as before. SQLite empties a log as well, on request of another process, once all of it is in the file. The two differ
+in what the next transaction writes: after SQLite's own doing it begins the log anew, after the other there is a hole in
+front of it. A log that is cut somewhere in the middle is not noticed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from contextlib import suppress
 from typing import Final
 
 from sessionstream.errors import StoreLost
-
 
 _MAGIC: Final = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
 """What a log begins with."""
@@ -98,7 +97,9 @@ class Watch:
         """
         if self._lost is not None:
             lost = self._lost
-            raise StoreLost(lost.name, log=lost.log, emptied=lost.emptied)  # one of its own for each caller, with its traceback
+            raise StoreLost(
+                lost.name, log=lost.log, emptied=lost.emptied
+            )  # one of its own for each caller, with its traceback
 
 
 def log_of(path: str) -> str:

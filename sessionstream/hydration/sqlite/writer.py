@@ -152,11 +152,11 @@ class Writer:
         db = self._database.connect_writer()
         try:
             self._watch.begin()
-            row = db.execute("SELECT value FROM meta WHERE key = 'first_epoch'").fetchone()
+            first_epoch = schema.first_epoch(db, self._database.path)
         except (sqlite3.Error, OSError, StoreError):
             db.close()
             raise
-        return Writing(db, WrittenTypes(), row[0])
+        return Writing(db, WrittenTypes(), first_epoch)
 
     def _run_group(self) -> bool:
         """Carry out what waits; return whether more may come."""
