@@ -19,7 +19,8 @@
     ├── SessionHeld                    an earlier event still holds the session; this one waits in the log
     ├── HubError
     │   ├── HubClosed
-    │   └── LaneReentryError           a call that enters a lane, from inside a projection
+    │   ├── LaneReentryError           a call that enters a lane, from inside a projection
+    │   └── EventLoopError             a call from another event loop than the hub's
     ├── StoreError
     │   ├── OrdinalConflict            somebody else moved the session first
     │   ├── OrdinalExhausted           no ordinal is left
@@ -333,6 +334,17 @@ class LaneReentryError(HubError):
         )
         self.session_id = session_id
         self.call = call
+
+
+class EventLoopError(HubError):
+    """A hub was called from another event loop than the one it is used in, which is still running."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the hub is used in another event loop, which is still running, and its lanes belong to that one: make a "
+            "hub for each event loop (they may share a SQLiteStore), or hand the call to the hub's own loop with "
+            "asyncio.run_coroutine_threadsafe"
+        )
 
 
 class StoreError(SessionstreamError):

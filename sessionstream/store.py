@@ -329,7 +329,8 @@ class HydrationStore(Protocol):
         """Forget a session's events, timeline, ids, keys and errors. Its ordinals are not given out again.
 
         The id, used again, continues above its old ordinals in a new epoch, whose history is complete (floor 0)
-        and empty up to them.
+        and empty up to them. A session to which nothing was ever committed, and whose timeline was never replaced,
+        has no history to end: its keys and errors go, and its epoch stays that of unused sessions.
 
         Raises:
             TypeError: the session id is no string.

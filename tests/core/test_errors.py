@@ -17,6 +17,7 @@ from sessionstream.errors import (
     DuplicateCommandError,
     DuplicateSchemaError,
     EventConflict,
+    EventLoopError,
     HistoryPruned,
     HubClosed,
     HubError,
@@ -83,7 +84,7 @@ def test_the_contract_s_tree_holds() -> None:
     promised: dict[type, list[type]] = {
         SchemaError: [UnknownSchemaError, DuplicateSchemaError, PayloadTypeError, StructPayloadError],
         CommandError: [UnknownCommandError, DuplicateCommandError, CommandConflict],
-        HubError: [HubClosed, LaneReentryError],
+        HubError: [HubClosed, LaneReentryError, EventLoopError],
         StoreError: [
             OrdinalConflict,
             OrdinalExhausted,
@@ -130,6 +131,7 @@ SAMPLES: list[SessionstreamError] = [
     HubError("words"),
     HubClosed(),
     LaneReentryError("s-1", "publish"),
+    EventLoopError(),
     StoreError("the disk is full"),
     OrdinalConflict("s-1", expected=4, actual=5),
     OrdinalExhausted("s-1", 2**64 - 1),

@@ -9,6 +9,7 @@ import pytest
 
 from sessionstream import (
     Command,
+    EventLoopError,
     EventPublisher,
     Hub,
     HubClosed,
@@ -34,6 +35,27 @@ METHODS: dict[str, Callable[[Hub], Awaitable[object]]] = {
     "run": lambda hub: hub.run(),
     "async with": lambda hub: hub.__aenter__(),
 }
+
+
+@pytest.mark.parametrize("method", [*METHODS.values(), lambda hub: hub.shutdown()], ids=[*METHODS, "shutdown"])
+async def test_a_call_from_another_event_loop_is_refused(method: Callable[[Hub], Awaitable[object]]) -> None:
+    app, _ = app_on()
+    await app.publish("a")
+
+    async def elsewhere() -> None:
+        with pytest.raises(EventLoopError, match="make a hub for each event loop"):
+            await method(app.hub)
+
+    await asyncio.to_thread(asyncio.run, elsewhere())
+    await app.usable()
+
+
+def test_one_event_loop_after_another_is_fine() -> None:
+    app, _ = app_on()
+    with asyncio.Runner() as first, asyncio.Runner() as second:
+        for number, runner in enumerate((first, second, first), 1):
+            assert runner.run(app.publish("a")) == [number]
+    asyncio.run(app.publish("a"))
 
 
 def app_on() -> tuple[App, Store]:
