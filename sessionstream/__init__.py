@@ -67,6 +67,8 @@ from sessionstream.store import (
     StoredTimeline,
     TimelineReplacement,
     UnreadableEntity,
+    payload_digest,
+    stored_digest,
 )
 from sessionstream.types import Command, Event, Session, Snapshot, TimelineEntity, UIEvent
 
@@ -103,6 +105,8 @@ __all__ = [
     "Commit",
     "Cursors",
     "LoggedEvent",
+    "payload_digest",
+    "stored_digest",
     "StoredTimeline",
     "UnreadableEntity",
     "TimelineReplacement",

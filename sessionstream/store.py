@@ -31,8 +31,8 @@ class Cursors:
     Attributes:
         event: highest ordinal in the event log.
         timeline: highest ordinal the timeline reflects. Lower than ``event`` while the session is held.
-        epoch: identifies the timeline; never 0 in a store, the same for a session nobody has used yet and for
-            its first events, another after a rebuild or a deletion.
+        epoch: identifies the timeline; never 0 in a store; one and the same for all sessions that nobody has used yet
+            and for the first events of each, another after a rebuild or a deletion.
         floor: lowest ordinal that ``as_of`` and ``since`` may ask for; 0 while the history is complete.
     """
 
@@ -165,7 +165,12 @@ class TimelineReplacement:
 
 @dataclass(frozen=True, slots=True)
 class LoggedEvent:
-    """What a store still knows of an event by its id, even after the event itself was pruned."""
+    """What a store still knows of an event by its id, even after the event itself was pruned.
+
+    Attributes:
+        digest: ``payload_digest(event.name, event.payload)``. A hub compares it with that of an event that comes again;
+            a store that has only bytes left makes it with ``stored_digest``.
+    """
 
     ordinal: int
     digest: bytes
@@ -344,12 +349,20 @@ class HydrationStore(Protocol):
 
 
 def payload_digest(name: str, payload: Message) -> bytes:
-    """Return the identity of a command or an event by its contents: name, message type and fields."""
+    """Return the identity of a command or an event by its contents: name, message type and fields, as SHA-256.
+
+    Maps are put in order, but not those inside a packed ``google.protobuf.Any``, which is bytes: two events that pack
+    the same map in another order are different ones.
+    """
     return stored_digest(name, payload.DESCRIPTOR.full_name, payload.SerializeToString(deterministic=True))
 
 
 def stored_digest(name: str, payload_type: str, data: bytes) -> bytes:
-    """Return what ``payload_digest`` gives for the message that ``data`` is the deterministic encoding of."""
+    """Return what ``payload_digest`` gives for the message that ``data`` is the deterministic encoding of.
+
+    Args:
+        payload_type: full name of the message.
+    """
     identity = sha256()
     for part in (name.encode(), payload_type.encode(), data):
         identity.update(len(part).to_bytes(8, "big"))
