@@ -50,6 +50,17 @@ async def test_a_call_from_another_event_loop_is_refused(method: Callable[[Hub],
     await app.usable()
 
 
+async def test_metadata_that_was_cancelled_does_not_cancel_the_publisher() -> None:
+    def metadata(session_id: str) -> object:
+        raise asyncio.CancelledError
+
+    app = App(session_metadata=metadata)
+    with pytest.raises(RuntimeError, match="session_metadata waited for something that was cancelled") as raised:
+        await app.hub.publish(said())
+    assert isinstance(raised.value.__cause__, asyncio.CancelledError)
+    assert await app.store.sessions() == []
+
+
 def test_one_event_loop_after_another_is_fine() -> None:
     app, _ = app_on()
     with asyncio.Runner() as first, asyncio.Runner() as second:

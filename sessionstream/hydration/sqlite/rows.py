@@ -85,7 +85,7 @@ def whole(data: object) -> bytes:
     Raises:
         sqlite3.DatabaseError: it is none: something else has written there.
     """
-    if data.__class__ is not bytes:
+    if not isinstance(data, bytes):
         raise sqlite3.DatabaseError(f"a payload in the file is {data!r}, not bytes: {CHANGED}")
     return data
 
