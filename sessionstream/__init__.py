@@ -20,6 +20,7 @@ from sessionstream.errors import (
     DuplicateCommandError,
     DuplicateSchemaError,
     EventConflict,
+    EventLoopError,
     HistoryPruned,
     HubClosed,
     HubError,
@@ -37,6 +38,7 @@ from sessionstream.errors import (
     StoreClosed,
     StoreError,
     StoreLost,
+    StoreUpgraded,
     StructPayloadError,
     TransportError,
     UnknownCommandError,
@@ -65,6 +67,8 @@ from sessionstream.store import (
     StoredTimeline,
     TimelineReplacement,
     UnreadableEntity,
+    payload_digest,
+    stored_digest,
 )
 from sessionstream.types import Command, Event, Session, Snapshot, TimelineEntity, UIEvent
 
@@ -101,6 +105,8 @@ __all__ = [
     "Commit",
     "Cursors",
     "LoggedEvent",
+    "payload_digest",
+    "stored_digest",
     "StoredTimeline",
     "UnreadableEntity",
     "TimelineReplacement",
@@ -149,9 +155,11 @@ __all__ = [
     "OrdinalConflict",
     "OrdinalExhausted",
     "EventConflict",
+    "EventLoopError",
     "HistoryPruned",
     "StoreClosed",
     "StoreLost",
+    "StoreUpgraded",
     "BusError",
     "TransportError",
 ]

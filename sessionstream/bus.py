@@ -116,12 +116,14 @@ class EnvelopeError(BusError):
 
     Attributes:
         session_id, event_name: as far as they are known, else empty.
+        refused_id: what the message has as its session id and can be none, readable; else empty.
     """
 
-    def __init__(self, reason: str, *, session_id: str = "", event_name: str = "") -> None:
+    def __init__(self, reason: str, *, session_id: str = "", event_name: str = "", refused_id: str = "") -> None:
         super().__init__(f"this message carries no event: {reason}")
         self.session_id = session_id
         self.event_name = event_name
+        self.refused_id = refused_id
 
 
 def envelope(event: Event, *, partition_key: str = "") -> BusMessage:
@@ -170,12 +172,21 @@ def read_envelope(message: BusMessage, schemas: SchemaRegistry) -> Event:
         checked_session = check_id("session id", session_id)
         return Event(checked_name, payload, checked_session, 0, check_id("event id", _event_id(message)))
     except (InvalidIdError, SchemaError) as error:
-        raise EnvelopeError(str(error), session_id=_known(session_id), event_name=_known(name)) from error
+        usable, refused = _session(session_id)
+        raise EnvelopeError(str(error), session_id=usable, event_name=_known(name), refused_id=refused) from error
 
 
 def _event_id(message: BusMessage) -> str:
     stream_id = message.metadata.get(STREAM_ID)
     return message.metadata.get(EVENT_ID) or (f"stream:{stream_id}" if stream_id else message.message_id)
+
+
+def _session(value: object) -> tuple[str, str]:
+    """Return a session id, or what is none in a form that can be read; the other is empty."""
+    try:
+        return check_id("session id", value), ""
+    except InvalidIdError:
+        return "", "" if value is None else ascii(value)
 
 
 def _known(value: object) -> str:

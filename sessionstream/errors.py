@@ -19,14 +19,16 @@
     ├── SessionHeld                    an earlier event still holds the session; this one waits in the log
     ├── HubError
     │   ├── HubClosed
-    │   └── LaneReentryError           a call that enters a lane, from inside a projection
+    │   ├── LaneReentryError           a call that enters a lane, from inside a projection
+    │   └── EventLoopError             a call from another event loop than the hub's
     ├── StoreError
     │   ├── OrdinalConflict            somebody else moved the session first
     │   ├── OrdinalExhausted           no ordinal is left
     │   ├── EventConflict              an event id was used before for another event
     │   ├── HistoryPruned              that part of the history is gone
     │   ├── StoreClosed
-    │   └── StoreLost                  its file was deleted or replaced while it was open
+    │   ├── StoreLost                  its file was deleted or replaced while it was open
+    │   └── StoreUpgraded              its file was brought to another version while it was open
     ├── BusError
     └── TransportError
 
@@ -334,6 +336,17 @@ class LaneReentryError(HubError):
         self.call = call
 
 
+class EventLoopError(HubError):
+    """A hub was called from another event loop than the one it is used in, which is still running."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the hub is used in another event loop, which is still running, and its lanes belong to that one: make a "
+            "hub for each event loop (they may share a SQLiteStore), or hand the call to the hub's own loop with "
+            "asyncio.run_coroutine_threadsafe"
+        )
+
+
 class StoreError(SessionstreamError):
     """A hydration store could not do what it was asked; nothing was half done."""
 
@@ -419,21 +432,46 @@ class StoreLost(StoreError):
 
     Attributes:
         name: the store, for example the path of its file.
-        log: path of the write-ahead log, if that alone is lost: closing the store then saves what it was told before.
+        log: path of the write-ahead log, if that alone is lost: closing the store then saves what it was told before,
+            unless the log was emptied.
+        emptied: whether the log is there, and what was in it is not: the last commits are lost.
     """
 
-    def __init__(self, name: str, *, log: str = "") -> None:
-        way_out = (
-            "close the store, which writes what is in it to its file, and open it again"
-            if log
-            else "close the store, put the file back or restore it from a backup, and open it again"
-        )
+    def __init__(self, name: str, *, log: str = "", emptied: bool = False) -> None:
+        what, way_out = "deleted, moved or replaced", "put the file back or restore it from a backup, and open it again"
+        if emptied:
+            what, way_out = "emptied", "restore the file from a backup, or open it again without the last commits"
+        elif log:
+            way_out = "which writes what is in it to its file, and open it again"
         super().__init__(
-            f"{log or name} was deleted, moved or replaced while the store was open, so nothing more can be kept in "
-            f"it: {way_out}"
+            f"{log or name} was {what} while the store was open, so nothing more can be kept in it: "
+            f"close the store, {way_out}"
         )
         self.name = name
         self.log = log
+        self.emptied = emptied
+
+
+class StoreUpgraded(StoreError):
+    """Another process brought the store's file to a version that this store does not know, while it was open.
+
+    Nothing is read from it or written to it any more, until it is opened again.
+
+    Attributes:
+        name: the store, for example the path of its file.
+        version: what the file is of now.
+        known: what this store knows.
+    """
+
+    def __init__(self, name: str, *, version: int, known: int) -> None:
+        super().__init__(
+            f"{name} was brought to another version (schema {version}, this store knows {known}) by another process "
+            f"while the store was open: close the store, update this program to the version that the other one has, "
+            f"and open it again"
+        )
+        self.name = name
+        self.version = version
+        self.known = known
 
 
 class BusError(SessionstreamError):

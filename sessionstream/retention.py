@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from sessionstream.errors import OrdinalConflict
-from sessionstream.hydration.rules import check_moment, check_number, check_text
+from sessionstream.hydration.rules import check_number, check_text, check_time
 from sessionstream.store import Cursors, HydrationStore
 
 _PAGE: Final = 100
@@ -41,7 +41,9 @@ class RetentionPolicy:
     Attributes:
         keep_events: keep the last so many events of each session.
         keep_for: keep what was logged so long ago or later. With ``keep_events``, what either of them keeps.
-        delete_idle: delete a session as a whole when nothing was logged in it for longer than this.
+        delete_idle: delete a session as a whole when nothing was logged in it for longer than this. One without
+            events, that of no session (``""``) included, when its last error record is older; its idempotency keys go
+            with it. Of one that has nothing but keys it is not known how old they are: it stays.
 
     Raises:
         ValueError: nothing is given, or something negative.
@@ -68,12 +70,14 @@ class RetentionPolicy:
         that is used while it is to be deleted stays.
 
         Raises:
-            TypeError: a session id is no string, or ``now`` no datetime.
+            TypeError: a session id is no string, ``store`` no store, or ``now`` no datetime.
             ValueError: ``now`` says no time zone.
             StoreError: the store failed; what was yielded before is done.
         """
+        if not callable(getattr(store, "prune", None)):
+            raise TypeError(f"store is an open store, not {store!r}")
         moment = datetime.now(UTC) if now is None else now
-        check_moment("", moment)
+        check_time("now", moment)
         if isinstance(session_ids, str):
             raise TypeError(f"session_ids are several ids: give [{session_ids!r}]")
         async for session_id in _given(session_ids) if session_ids is not None else _all(store):
@@ -83,12 +87,12 @@ class RetentionPolicy:
 
     async def _apply_to(self, store: HydrationStore, session_id: str, now: datetime) -> RetentionStep | None:
         cursors = await store.cursors(session_id)
-        if cursors.event == 0:
-            return None
         if self.delete_idle is not None:
-            idle = await store.ordinal_before(session_id, _ago(now, self.delete_idle)) == cursors.event
+            idle = await _idle(store, session_id, cursors, _ago(now, self.delete_idle))
             if idle and await _deleted(store, session_id, cursors):
                 return RetentionStep(session_id, None)
+        if cursors.event == 0:
+            return None
         floor = min(await self._first_kept(store, session_id, cursors, now), cursors.timeline)
         if floor <= max(cursors.floor, 1):  # there is nothing before the first
             return None
@@ -128,11 +132,21 @@ async def _given(session_ids: Iterable[str]) -> AsyncIterator[str]:
 
 
 async def _all(store: HydrationStore) -> AsyncIterator[str]:
+    yield ""  # what belongs to no session is not listed
     page = await store.sessions(limit=_PAGE)
     while page:
         for session_id in page:
             yield session_id
         page = await store.sessions(after=page[-1], limit=_PAGE)
+
+
+async def _idle(store: HydrationStore, session_id: str, cursors: Cursors, moment: datetime) -> bool:
+    """Whether nothing was logged since a moment; of a session without events, nothing recorded."""
+    if await store.ordinal_from_end(session_id, 1):
+        return await store.ordinal_before(session_id, moment) == cursors.event
+    records = await store.error_records(session_id, limit=1)
+    recorded_at = records[-1].recorded_at if records else None
+    return recorded_at is not None and recorded_at < moment
 
 
 async def _deleted(store: HydrationStore, session_id: str, cursors: Cursors) -> bool:

@@ -31,8 +31,8 @@ class Cursors:
     Attributes:
         event: highest ordinal in the event log.
         timeline: highest ordinal the timeline reflects. Lower than ``event`` while the session is held.
-        epoch: identifies the timeline; never 0 in a store, the same for a session nobody has used yet and for
-            its first events, another after a rebuild or a deletion.
+        epoch: identifies the timeline; never 0 in a store; one and the same for all sessions that nobody has used yet
+            and for the first events of each, another after a rebuild or a deletion.
         floor: lowest ordinal that ``as_of`` and ``since`` may ask for; 0 while the history is complete.
     """
 
@@ -165,7 +165,12 @@ class TimelineReplacement:
 
 @dataclass(frozen=True, slots=True)
 class LoggedEvent:
-    """What a store still knows of an event by its id, even after the event itself was pruned."""
+    """What a store still knows of an event by its id, even after the event itself was pruned.
+
+    Attributes:
+        digest: ``payload_digest(event.name, event.payload)``. A hub compares it with that of an event that comes again;
+            a store that has only bytes left makes it with ``stored_digest``.
+    """
 
     ordinal: int
     digest: bytes
@@ -180,7 +185,8 @@ class HydrationStore(Protocol):
     Payloads that come out are the caller's own copies. Reads see whole commits only, and every commit that was
     acknowledged before. Ids of sessions nobody has used are answered like empty sessions and leave no trace.
     Every method raises StoreClosed once the store is closed, and another StoreError where the medium fails; but wrong
-    arguments come first.
+    arguments come first: a TypeError or a ValueError whose words begin with the argument's name, or an InvalidIdError
+    for an id that is not valid Unicode.
     """
 
     @property
@@ -328,7 +334,8 @@ class HydrationStore(Protocol):
         """Forget a session's events, timeline, ids, keys and errors. Its ordinals are not given out again.
 
         The id, used again, continues above its old ordinals in a new epoch, whose history is complete (floor 0)
-        and empty up to them.
+        and empty up to them. A session to which nothing was ever committed, and whose timeline was never replaced,
+        has no history to end: its keys and errors go, and its epoch stays that of unused sessions.
 
         Raises:
             TypeError: the session id is no string.
@@ -342,12 +349,20 @@ class HydrationStore(Protocol):
 
 
 def payload_digest(name: str, payload: Message) -> bytes:
-    """Return the identity of a command or an event by its contents: name, message type and fields."""
+    """Return the identity of a command or an event by its contents: name, message type and fields, as SHA-256.
+
+    Maps are put in order, but not those inside a packed ``google.protobuf.Any``, which is bytes: two events that pack
+    the same map in another order are different ones.
+    """
     return stored_digest(name, payload.DESCRIPTOR.full_name, payload.SerializeToString(deterministic=True))
 
 
 def stored_digest(name: str, payload_type: str, data: bytes) -> bytes:
-    """Return what ``payload_digest`` gives for the message that ``data`` is the deterministic encoding of."""
+    """Return what ``payload_digest`` gives for the message that ``data`` is the deterministic encoding of.
+
+    Args:
+        payload_type: full name of the message.
+    """
     identity = sha256()
     for part in (name.encode(), payload_type.encode(), data):
         identity.update(len(part).to_bytes(8, "big"))

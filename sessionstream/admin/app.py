@@ -105,6 +105,11 @@ async def hub_on(store: HydrationStore, schemas: AppSchemas, factory: Factory) -
         raise Refused(f"the function of --app failed: {words(error)}") from error
     if not isinstance(made, Hub):
         raise Refused(f"the function of --app returned a {type(made).__name__}: it has to return a sessionstream.Hub")
+    if made.schemas is schemas:
+        raise Refused(
+            "the function of --app made its hub with store.registry, which has no schemas here: they are the app's to "
+            "bring, so make the hub with the SchemaRegistry that the app registers its messages in"
+        )
     schemas.adopt(made.schemas)
     return made
 

@@ -39,13 +39,15 @@ class MemoryBus:
 
         Raises:
             ValueError: a number is not positive.
-            TypeError: a number is none.
+            TypeError: a number is none, or ``stream_ids`` no function.
         """
         for name, number in (("capacity", capacity), ("at_once", at_once)):
             if type(number) is bool or not isinstance(number, int):
                 raise TypeError(f"{name} is a number of messages, not {number!r}")
         if capacity < 1 or at_once < 1:
             raise ValueError(f"capacity and at_once are at least 1, not {capacity} and {at_once}")
+        if stream_ids is not None and not callable(stream_ids):
+            raise TypeError(f"stream_ids is a function that returns a str, or None, not {stream_ids!r}")
         self._capacity = capacity
         self._at_once = at_once
         self._stream_ids = stream_ids

@@ -8,6 +8,7 @@ that session waits meanwhile.
 from __future__ import annotations
 
 import asyncio
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from sessionstream.bus import STREAM_ID, EnvelopeError, read_envelope
@@ -25,7 +26,7 @@ from sessionstream.hub.completion import Completion
 from sessionstream.observe import ConsumerStatus, ErrorRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from sessionstream.bus import BusMessage, EventBus, Subscription
     from sessionstream.hub.pipeline import Pipeline
@@ -106,7 +107,8 @@ class Consumer:
         try:
             draft = read_envelope(message, self._pipeline.schemas)
         except EnvelopeError as error:
-            await self._refuse("decode", message, error, error.session_id, error.event_name)
+            facts = {"refused_session_id": error.refused_id} if error.refused_id else {}
+            await self._refuse("decode", message, error, error.session_id, error.event_name, facts)
             return
         except Exception as error:  # noqa: BLE001 - recorded: no message may stop the others, whatever it breaks
             await self._refuse("decode", message, error, "", "")
@@ -144,10 +146,17 @@ class Consumer:
             await self._pipeline.report.error(record, Completion())
 
     async def _refuse(
-        self, kind: ErrorKind, message: BusMessage, error: Exception, session_id: str, event_name: str
+        self,
+        kind: ErrorKind,
+        message: BusMessage,
+        error: Exception,
+        session_id: str,
+        event_name: str,
+        facts: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._refused += 1
-        record = ErrorRecord(kind, session_id, 0, event_name, words(error), message.body, dict(message.metadata))
+        metadata = {**message.metadata, **facts}
+        record = ErrorRecord(kind, session_id, 0, event_name, words(error), message.body, metadata)
         await self._pipeline.report.error(record, Completion())
 
     async def _stopped_within(self, seconds: float) -> bool:

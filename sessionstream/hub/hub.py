@@ -47,7 +47,8 @@ P = TypeVar("P", bound="TimelineProjection | TimelineProjectionFunction")
 class Hub:
     """Coordinates commands, events, projections, the store and the fan-out. (Reference: Hub.)
 
-    Register handlers and projections first, then submit and publish, from one event loop.
+    Register handlers and projections first, then submit and publish, from one event loop: the one of the first call
+    that is awaited. A call from another, while that one runs, is an EventLoopError.
 
     Args:
         schemas: the names and messages of everything that passes through.
@@ -352,8 +353,10 @@ class Hub:
 
         Raises:
             LaneReentryError: a projection called.
+            EventLoopError: called from another event loop than the hub's.
         """
         refuse_reentry("shutdown")
+        self._pipeline.check_loop()
         if self._consumer is not None:
             await self._consumer.stop()
         self._pipeline.closed = True

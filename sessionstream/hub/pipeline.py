@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from sessionstream.bus import envelope
-from sessionstream.errors import BusError, HubClosed, words
+from sessionstream.errors import BusError, EventLoopError, HubClosed, words
 from sessionstream.hub.completion import Completion
 from sessionstream.hub.event_ids import new_event_id
 from sessionstream.hub.lane import inside, refuse_reentry
@@ -48,11 +48,29 @@ class Pipeline:
     bus: EventBus | None = None
     closed: bool = False
     published: int = 0
+    loop: asyncio.AbstractEventLoop | None = None
 
     def check_open(self) -> None:
-        """Raise HubClosed once the hub is shut down."""
+        """Refuse a call once the hub is shut down, or from another event loop than the hub's.
+
+        Raises:
+            HubClosed, EventLoopError: it is.
+        """
         if self.closed:
             raise HubClosed
+        self.check_loop()
+
+    def check_loop(self) -> None:
+        """Refuse a call from another event loop than that of the calls before, unless that one runs no more.
+
+        Raises:
+            EventLoopError: it does.
+        """
+        loop = asyncio.get_running_loop()
+        if loop is not self.loop:
+            if self.loop is not None and self.loop.is_running():
+                raise EventLoopError
+            self.loop = loop
 
     def check_call(self, call: str, session_id: str) -> None:
         """Refuse a call that may not enter a lane now; ``call`` is the name of the hub's method.

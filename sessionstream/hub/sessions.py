@@ -63,6 +63,19 @@ class SessionState:
         self.weight = 0
 
 
+async def _asked(metadata: SessionMetadata, session_id: str) -> object:
+    with Inside(session_id):
+        try:
+            found = metadata(session_id)
+            return await found if isawaitable(found) else found
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # As of projections: nobody cancelled the caller, who must not be taken for cancelled.
+            raise RuntimeError("session_metadata waited for something that was cancelled") from error
+
+
 class SessionCache:
     """Sessions by id, least recently used first, bounded by how many entities they hold together.
 
@@ -123,7 +136,8 @@ class SessionCache:
     async def session(self, state: SessionState) -> Session:
         """Return the session's value; its metadata is asked for once, even by several at the same time.
 
-        What the metadata function raises comes out unchanged, and it is asked again next time.
+        What the metadata function raises comes out unchanged, and it is asked again next time. A CancelledError that
+        nobody asked for is a RuntimeError.
         """
         if state.session is not None:
             return state.session
@@ -131,10 +145,7 @@ class SessionCache:
             if state.session is None:
                 metadata = None
                 if self._metadata is not None:
-                    with Inside(state.id):
-                        metadata = self._metadata(state.id)
-                        if isawaitable(metadata):
-                            metadata = await metadata
+                    metadata = await _asked(self._metadata, state.id)
                 state.session = Session(state.id, metadata)
             return state.session
 

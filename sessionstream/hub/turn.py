@@ -22,6 +22,7 @@ from sessionstream.errors import (
     ProjectionError,
     SchemaError,
     SessionHeld,
+    StoreError,
     words,
 )
 from sessionstream.hub.copies import copy_entity, copy_event, copy_ui_event
@@ -47,6 +48,9 @@ RESUME_BATCH: Final = 64
 MAX_TOLD: Final = 10
 """How many different errors of one kind are recorded of an event that is tried again and again; some never repeat
 their words."""
+
+_LOOKED_AT: Final = 100
+"""How many error records of a session are looked at for those of the event that holds it."""
 
 _HOLDING: Final = frozenset[ErrorKind](("decode", "ui-projection", "timeline-projection"))
 """The errors of an event that is tried again and again."""
@@ -171,7 +175,7 @@ class Turn:
                     limit = 1
                     continue
                 ordinal = error.ordinal or timeline.ordinal + 1
-                await self._record("decode", ordinal, str(error.name), error)
+                await self._record("decode", ordinal, str(error.name), error, known=True)
                 return Hold(ordinal, error)
             if not events:
                 self.state.current = False
@@ -328,16 +332,29 @@ class Turn:
             await self._record_of(step, "fanout", error)
 
     async def _record_of(self, step: Step, kind: ErrorKind, error: BaseException) -> None:
-        await self._record(kind, step.event.ordinal, step.event.name, error)
+        await self._record(kind, step.event.ordinal, step.event.name, error, known=step.mode == "retry")
 
-    async def _record(self, kind: ErrorKind, ordinal: int, name: str, error: BaseException) -> None:
+    async def _record(
+        self, kind: ErrorKind, ordinal: int, name: str, error: BaseException, *, known: bool = False
+    ) -> None:
+        """Record an error; ``known`` says that others may have met it before, and recorded it."""
         record = ErrorRecord(kind, self.state.id, ordinal, name, words(error))
         if kind in _HOLDING:
-            told = self.state.told.setdefault((ordinal, kind), set())
-            if record.error in told or len(told) == MAX_TOLD:
+            told = self.state.told.get((ordinal, kind))
+            if told is None:
+                told = self.state.told[ordinal, kind] = await self._recorded(ordinal, kind) if known else set()
+            if record.error in told or len(told) >= MAX_TOLD:
                 return
             told.add(record.error)
         await self.pipeline.report.error(record, self.completion)
+
+    async def _recorded(self, ordinal: int, kind: ErrorKind) -> set[str]:
+        """Return what this hub's predecessors, or other processes, have recorded of an event."""
+        try:
+            records = await self.completion.finish(self.pipeline.store.error_records(self.state.id, limit=_LOOKED_AT))
+        except StoreError:  # then it may be recorded again, which says the same twice: what failed here will fail there
+            return set()
+        return {each.error for each in records if (each.ordinal, each.kind) == (ordinal, kind)}
 
     def _observe(self, step: Step) -> None:
         if self.pipeline.report.observes_pipeline:

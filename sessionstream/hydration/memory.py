@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from sessionstream.errors import (
     EventConflict,
+    InvalidIdError,
     SchemaError,
     StoreClosed,
     StoreError,
@@ -19,15 +20,19 @@ from sessionstream.errors import (
 )
 from sessionstream.hydration.rules import (
     check_claim,
+    check_commit,
+    check_deletion,
     check_error_records,
     check_events,
     check_expected,
     check_floor,
     check_from_end,
+    check_known,
     check_moment,
     check_prune,
     check_record,
     check_registry,
+    check_replacement,
     check_sessions,
     check_snapshot,
     check_text,
@@ -185,10 +190,11 @@ class MemoryStore:
         """Make a step true before returning; what stands in its way is raised where the future is awaited."""
         outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         try:
+            check_commit(commit)
             self._check_open()
             session = self._sessions.get(commit.session_id) or _Session(self._first_epoch)
             session.check(commit)
-        except StoreError as error:
+        except (TypeError, InvalidIdError, StoreError) as error:
             outcome.set_exception(error)
         else:
             session.apply(commit)
@@ -223,11 +229,14 @@ class MemoryStore:
 
     async def find_event(self, session_id: str, event_id: str, /) -> LoggedEvent | None:
         """Return what is known of the event with this id, or None."""
+        check_text("session_id", session_id)
+        check_text("event_id", event_id)
         event = self._look(session_id).ids.get(event_id)
         return None if event is None else _logged(event)
 
     async def timeline(self, session_id: str, /, *, known: Cursors | None = None) -> StoredTimeline:
         """Return the timeline, or what changed in it, as one commit left it; vanished types raise nothing here."""
+        check_known(session_id, known)
         session = self._look(session_id)
         cursors = session.cursors()
         since = known_since(known, cursors)
@@ -249,10 +258,12 @@ class MemoryStore:
 
     async def cursors(self, session_id: str, /) -> Cursors:
         """Return where the session stands."""
+        check_text("session_id", session_id)
         return self._look(session_id).cursors()
 
     async def replace_timeline(self, replacement: TimelineReplacement, /) -> Cursors:
         """Swap a rebuilt timeline in, under a new epoch."""
+        check_replacement(replacement)
         session = self._look(replacement.session_id)
         check_expected(replacement.session_id, replacement.expected, session.cursors())
         session.history = {}
@@ -331,7 +342,7 @@ class MemoryStore:
 
     async def delete_session(self, session_id: str, /, *, expected: Cursors | None = None) -> None:
         """Forget all of a session but its event cursor."""
-        check_text("session_id", session_id)
+        check_deletion(session_id, expected)
         check_expected(session_id, expected, self._look(session_id).cursors())
         self._claims.pop(session_id, None)
         self._errors = [record for record in self._errors if record.session_id != session_id]

@@ -6,10 +6,10 @@ from datetime import datetime
 from secrets import randbelow
 from typing import Final
 
-from sessionstream.errors import HistoryPruned, OrdinalConflict
+from sessionstream.errors import HistoryPruned, InvalidIdError, OrdinalConflict
 from sessionstream.observe import ErrorRecord
 from sessionstream.schema import SchemaRegistry
-from sessionstream.store import Commit, Cursors
+from sessionstream.store import Commit, Cursors, TimelineReplacement
 
 EPOCH_LIMIT: Final = 2**53
 """Epochs travel to browsers in JSON, whose numbers are exact below this."""
@@ -54,13 +54,72 @@ def check_number(name: str, value: object, *, optional: bool = False) -> None:
 
 
 def check_text(name: str, value: object) -> None:
-    """Check an id that somebody asks with.
+    """Check an id that somebody asks with. It may be one that nobody could use, such as an empty one.
 
     Raises:
         TypeError: it is no string.
+        InvalidIdError: it is not valid Unicode.
     """
+    _check_str(name, value)
+    if isinstance(value, str) and not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise InvalidIdError(name, value, f"it is not valid Unicode: {error.reason}") from None
+
+
+def _check_str(name: str, value: object) -> None:
     if not isinstance(value, str):
         raise TypeError(f"{name} is a str, not {value!r}")
+
+
+def _check_instance(name: str, cls: type, value: object, *, optional: bool = False) -> None:
+    if not isinstance(value, cls) and not (optional and value is None):
+        raise TypeError(f"{name} is a {cls.__name__}{' or None' if optional else ''}, not {value!r}")
+
+
+def check_commit(commit: object) -> None:
+    """Check a step before a store looks into it.
+
+    Raises:
+        TypeError: it is no Commit, or its session id no string.
+        InvalidIdError: its session id is not valid Unicode.
+    """
+    _check_instance("commit", Commit, commit)
+    check_text("session_id", commit.session_id)  # type: ignore[attr-defined]  # it is one
+
+
+def check_replacement(replacement: object) -> None:
+    """Check a rebuilt timeline before a store looks into it.
+
+    Raises:
+        TypeError: it is no TimelineReplacement, or its session id no string.
+        InvalidIdError: its session id is not valid Unicode.
+    """
+    _check_instance("replacement", TimelineReplacement, replacement)
+    check_text("session_id", replacement.session_id)  # type: ignore[attr-defined]  # it is one
+
+
+def check_known(session_id: object, known: object) -> None:
+    """Check a question for a timeline.
+
+    Raises:
+        TypeError: an argument is of another type.
+        InvalidIdError: the session id is not valid Unicode.
+    """
+    check_text("session_id", session_id)
+    _check_instance("known", Cursors, known, optional=True)
+
+
+def check_deletion(session_id: object, expected: object) -> None:
+    """Check which session is to be deleted.
+
+    Raises:
+        TypeError: an argument is of another type.
+        InvalidIdError: the session id is not valid Unicode.
+    """
+    check_text("session_id", session_id)
+    _check_instance("expected", Cursors, expected, optional=True)
 
 
 def check_snapshot(session_id: object, as_of: object, since: object) -> None:
@@ -142,10 +201,19 @@ def check_moment(session_id: object, moment: object) -> None:
         ValueError: the moment says no time zone.
     """
     check_text("session_id", session_id)
-    if not isinstance(moment, datetime):
-        raise TypeError(f"moment is a datetime, not {moment!r}")
-    if moment.utcoffset() is None:
-        raise ValueError(f"moment needs a time zone, as datetime.now(UTC) has: {moment!r}")
+    check_time("moment", moment)
+
+
+def check_time(name: str, value: object) -> None:
+    """Check a point in time.
+
+    Raises:
+        TypeError: it is no datetime.
+        ValueError: it says no time zone.
+    """
+    _check_instance(name, datetime, value)
+    if isinstance(value, datetime) and value.utcoffset() is None:
+        raise ValueError(f"{name} needs a time zone, as datetime.now(UTC) has: {value!r}")
 
 
 def check_expected(session_id: str, expected: Cursors | None, actual: Cursors) -> None:
@@ -179,7 +247,7 @@ def check_record(record: object) -> None:
     if not isinstance(record, ErrorRecord):
         raise TypeError(f"record is an ErrorRecord, not {record!r}")
     for name in ("kind", "session_id", "event_name", "error"):
-        check_text(name, getattr(record, name))
+        _check_str(name, getattr(record, name))  # whatever is in it: a record must never be refused
 
 
 def check_floor(session_id: str, floor: int, *ordinals: int | None) -> None:

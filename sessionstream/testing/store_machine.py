@@ -41,7 +41,8 @@ class StoreMachine(RuleBasedStateMachine):
 
     Override ``open``, and for a durable store ``reopen``, exactly as for ``StoreContract``; run it with
     ``TestMyStore = MyMachine.TestCase``. Ordinals, snapshots as of and since every ordinal, events, ids, lists
-    and errors have to be equal; epochs are random, so only their changes have to be.
+    and errors have to be equal; epochs are random, so only their changes have to be. With Hypothesis' default of 100
+    examples of up to 50 steps it takes minutes for a store on a disk; ``TestMyStore.settings`` may ask for less.
     """
 
     durable: ClassVar[bool] = False

@@ -60,6 +60,11 @@ def make_elsewhere(store: HydrationStore) -> Hub:
     return make(MemoryStore(registry()))
 
 
+def make_on_its_registry(store: HydrationStore) -> Hub:
+    assert isinstance(store, SQLiteStore | MemoryStore)
+    return Hub(store.registry, store=store)
+
+
 def make_nothing(store: HydrationStore) -> None:
     return None
 

@@ -213,6 +213,7 @@ def test_what_is_pruned_cannot_be_rebuilt(run: Run, file: Path, dry: list[str]) 
         ("tests.admin.app:not_callable", "is a str"),
         ("tests.admin.app:make_nothing", "returned a NoneType"),
         ("tests.admin.app:make_failing", "LookupError: no settings"),
+        ("tests.admin.app:make_on_its_registry", "make the hub with the SchemaRegistry"),
         ("tests.admin.app:make_elsewhere", "not on the store that its function was given"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -37,6 +38,12 @@ def test_numbers_that_make_no_sense(wrong: dict[str, int]) -> None:
 def test_numbers_that_are_none(wrong: dict[str, object]) -> None:
     with pytest.raises(TypeError, match="is a number of messages"):
         MemoryBus(**wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("wrong", [3, "id", b"x"])
+def test_stream_ids_come_from_a_function(wrong: Any) -> None:
+    with pytest.raises(TypeError, match=r"^stream_ids is a function"):
+        MemoryBus(stream_ids=wrong)
 
 
 async def test_what_is_no_message_and_no_handler() -> None:

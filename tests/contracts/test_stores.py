@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -14,6 +15,7 @@ from sessionstream.hydration.memory import MemoryStore
 from sessionstream.hydration.sqlite import SQLiteStore
 from sessionstream.schema import SchemaRegistry
 from sessionstream.store import HydrationStore
+from sessionstream.testing import sample_registry
 from sessionstream.testing.store_contract import StoreContract
 from sessionstream.testing.store_machine import StoreMachine
 
@@ -42,6 +44,18 @@ class TestSQLiteStore(StoreContract):
 
     def reopen(self, registry: SchemaRegistry) -> AbstractAsyncContextManager[HydrationStore]:
         return SQLiteStore.open(self.path, registry)
+
+
+@pytest.mark.parametrize("own", [TestMemoryStore, TestSQLiteStore])
+@pytest.mark.parametrize("wrong", [None, 3, "session"], ids=repr)
+async def test_a_commit_of_another_type(own: type[StoreContract], wrong: Any, tmp_path: Path) -> None:
+    contract = own()
+    vars(contract)["path"] = tmp_path / "x.db"
+    async with contract.open(sample_registry()) as store:
+        for _ in range(2):
+            with pytest.raises(TypeError, match=r"^commit is a Commit"):
+                await store.commit(wrong)
+            await store.close()
 
 
 class SQLiteMachine(StoreMachine):

@@ -17,6 +17,7 @@ from sessionstream.errors import (
     DuplicateCommandError,
     DuplicateSchemaError,
     EventConflict,
+    EventLoopError,
     HistoryPruned,
     HubClosed,
     HubError,
@@ -34,6 +35,7 @@ from sessionstream.errors import (
     StoreClosed,
     StoreError,
     StoreLost,
+    StoreUpgraded,
     StructPayloadError,
     TransportError,
     UnknownCommandError,
@@ -82,8 +84,16 @@ def test_the_contract_s_tree_holds() -> None:
     promised: dict[type, list[type]] = {
         SchemaError: [UnknownSchemaError, DuplicateSchemaError, PayloadTypeError, StructPayloadError],
         CommandError: [UnknownCommandError, DuplicateCommandError, CommandConflict],
-        HubError: [HubClosed, LaneReentryError],
-        StoreError: [OrdinalConflict, OrdinalExhausted, EventConflict, HistoryPruned, StoreClosed, StoreLost],
+        HubError: [HubClosed, LaneReentryError, EventLoopError],
+        StoreError: [
+            OrdinalConflict,
+            OrdinalExhausted,
+            EventConflict,
+            HistoryPruned,
+            StoreClosed,
+            StoreLost,
+            StoreUpgraded,
+        ],
         SessionstreamError: [
             SchemaError,
             InvalidIdError,
@@ -121,6 +131,7 @@ SAMPLES: list[SessionstreamError] = [
     HubError("words"),
     HubClosed(),
     LaneReentryError("s-1", "publish"),
+    EventLoopError(),
     StoreError("the disk is full"),
     OrdinalConflict("s-1", expected=4, actual=5),
     OrdinalExhausted("s-1", 2**64 - 1),
@@ -128,6 +139,7 @@ SAMPLES: list[SessionstreamError] = [
     HistoryPruned("s-1", 2, 9),
     StoreClosed("the memory store"),
     StoreLost("the file"),
+    StoreUpgraded("the file", version=3, known=2),
     BusError("words"),
     TransportError("words"),
 ]
@@ -223,6 +235,16 @@ def test_errors_survive_pickling(error: SessionstreamError, protocol: int) -> No
         ),
         (StoreClosed("the store"), {}, ["the store"]),
         (StoreLost("x.db"), {"name": "x.db"}, ["x.db", "open it again"]),
+        (
+            StoreLost("x.db", log="x.db-wal", emptied=True),
+            {"log": "x.db-wal", "emptied": True},
+            ["x.db-wal was emptied", "backup"],
+        ),
+        (
+            StoreUpgraded("x.db", version=3, known=2),
+            {"name": "x.db", "version": 3, "known": 2},
+            ["x.db", "schema 3", "update this program"],
+        ),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )

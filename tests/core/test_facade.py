@@ -71,8 +71,6 @@ INTERNAL = {
     "copy_message",
     "describe",
     "words",
-    "payload_digest",
-    "stored_digest",
 }
 """Functions that the core's modules share with each other and with adapters, but promise to nobody."""
 

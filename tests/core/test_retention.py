@@ -11,6 +11,7 @@ import pytest
 
 from sessionstream import HydrationStore, MemoryStore, RetentionPolicy, RetentionStep, SQLiteStore, StoreClosed
 from sessionstream.testing import SessionWriter, put, sample_registry
+from sessionstream.testing.contract.records import record
 from sessionstream.testing.contract.retention import a_moment, check_above_floor
 
 REGISTRY = sample_registry()
@@ -37,6 +38,30 @@ async def applied(
     policy: RetentionPolicy, store: HydrationStore, sessions: Iterable[str] | None = None, **options: Any
 ) -> list[RetentionStep]:
     return [step async for step in policy.apply(store, sessions, **options)]
+
+
+async def test_records_and_keys_without_events_are_forgotten(store: HydrationStore) -> None:
+    await (await written(store, "deleted")).store.delete_session("deleted")
+    for session_id in ("", "a", "deleted"):
+        await store.record_error(record(session_id, 1))
+    await store.claim_command("a", "key", b"digest")
+    await store.claim_command("only a key", "key", b"digest")
+    policy, moment = RetentionPolicy(delete_idle=DAY), await a_moment()
+    assert await applied(policy, store, now=moment) == []
+    assert len(await store.error_records()) == 3
+    steps = await applied(policy, store, now=moment + 2 * DAY)
+    assert steps == [RetentionStep(session_id, None) for session_id in ("", "a", "deleted")]
+    assert await store.error_records() == []
+    assert await store.sessions() == ["only a key"]
+    assert await store.claim_command("a", "key", b"new") is None
+
+
+async def test_what_it_cannot_be_applied_with(store: HydrationStore) -> None:
+    policy = RetentionPolicy(keep_events=1)
+    with pytest.raises(TypeError, match=r"^now is a datetime"):
+        await applied(policy, store, now="x")
+    with pytest.raises(TypeError, match=r"^store is an open store"):
+        await applied(policy, None)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("keep", "floor"), [(3, 8), (1, 10), (0, 10), (9, 2), (10, 0), (11, 0), (2**70, 0)])

@@ -219,7 +219,7 @@ WRONG: list[tuple[bytes, str, str, str]] = [
     (b'{"sessionId": "s"}', "event name", "s", ""),
     (b'{"name": 3, "sessionId": "s"}', "event name", "s", ""),
     (b'{"name": "Said", "sessionId": ""}', "session id", "", "Said"),
-    (b'{"name": "Said", "sessionId": "\\ud800"}', "session id", "?", "Said"),
+    (b'{"name": "Said", "sessionId": "\\ud800"}', "session id", "", "Said"),
     (b'{"name": "Unheard", "sessionId": "s", "payload": {}}', "Unheard", "s", "Unheard"),
     (b'{"name": "Said", "sessionId": "s", "payload": {"chunk": 3}}', "chunk", "s", "Said"),
     (b'{"name": "Said", "sessionId": "s", "payload": []}', "object", "s", "Said"),
@@ -245,6 +245,17 @@ async def test_a_message_that_cannot_be_decoded_is_recorded_and_stops_nobody(
     assert record.raw_message == body
     assert record.metadata[STREAM_ID] == "1-1"
     assert await app.store.error_records() == [record]
+
+
+@pytest.mark.parametrize("unusable", ["\ud800", "a\0", "  ", 5], ids=ascii)
+async def test_a_message_for_an_unusable_session_is_recorded_under_none(unusable: object) -> None:
+    app, _, bus = app_on()
+    async with app.hub:
+        await bus.publish(foreign({"name": "Said", "sessionId": unusable}))
+        await soon(bus.idle())
+    (record,) = await app.store.error_records("")
+    assert record.metadata["refused_session_id"] == ascii(unusable)
+    assert await app.store.sessions() == []
 
 
 async def test_a_message_without_any_id_is_recorded() -> None:

@@ -45,7 +45,8 @@ async def hold(app: App, *chunks: str, family: str = "timeline") -> None:
 
 @families
 async def test_what_holds_a_session_is_recorded_once_however_often_it_is_tried(family: str) -> None:
-    app, _ = app_on(policies=ProjectionPolicies(ui="advance" if family == "timeline" else "fail"))
+    policies = ProjectionPolicies(ui="advance" if family == "timeline" else "fail")
+    app, _ = app_on(policies=policies)
     app.broken["ui"].add("a")
     await hold(app, "a", *"bcdef", family=family)
     with pytest.raises(ProjectionError):
@@ -54,6 +55,12 @@ async def test_what_holds_a_session_is_recorded_once_however_often_it_is_tried(f
     assert app.recorder.kinds() == first
     assert [record.ordinal for record in app.recorder.errors] == [1] * len(first)
     assert await app.store.error_records("s") == app.recorder.errors
+    for _ in range(3):  # whoever comes later reads what is recorded
+        later = App(app.store, schemas=app.hub.schemas, policies=policies)
+        later.broken = app.broken
+        with pytest.raises(ProjectionError):
+            await later.hub.retry_timeline("s")
+        assert await app.store.error_records("s") == app.recorder.errors
     app.broken[family].clear()
     app.broken["ui"].clear()
     app.broken[family].add("c")

@@ -9,6 +9,7 @@ import pytest
 
 from sessionstream import (
     Command,
+    EventLoopError,
     EventPublisher,
     Hub,
     HubClosed,
@@ -34,6 +35,38 @@ METHODS: dict[str, Callable[[Hub], Awaitable[object]]] = {
     "run": lambda hub: hub.run(),
     "async with": lambda hub: hub.__aenter__(),
 }
+
+
+@pytest.mark.parametrize("method", [*METHODS.values(), lambda hub: hub.shutdown()], ids=[*METHODS, "shutdown"])
+async def test_a_call_from_another_event_loop_is_refused(method: Callable[[Hub], Awaitable[object]]) -> None:
+    app, _ = app_on()
+    await app.publish("a")
+
+    async def elsewhere() -> None:
+        with pytest.raises(EventLoopError, match="make a hub for each event loop"):
+            await method(app.hub)
+
+    await asyncio.to_thread(asyncio.run, elsewhere())
+    await app.usable()
+
+
+async def test_metadata_that_was_cancelled_does_not_cancel_the_publisher() -> None:
+    def metadata(session_id: str) -> object:
+        raise asyncio.CancelledError
+
+    app = App(session_metadata=metadata)
+    with pytest.raises(RuntimeError, match="session_metadata waited for something that was cancelled") as raised:
+        await app.hub.publish(said())
+    assert isinstance(raised.value.__cause__, asyncio.CancelledError)
+    assert await app.store.sessions() == []
+
+
+def test_one_event_loop_after_another_is_fine() -> None:
+    app, _ = app_on()
+    with asyncio.Runner() as first, asyncio.Runner() as second:
+        for number, runner in enumerate((first, second, first), 1):
+            assert runner.run(app.publish("a")) == [number]
+    asyncio.run(app.publish("a"))
 
 
 def app_on() -> tuple[App, Store]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -15,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from sessionstream.errors import StoreError, StoreLost
-from sessionstream.hydration.sqlite import SQLiteStore
+from sessionstream.errors import StoreError, StoreLost, StoreUpgraded
+from sessionstream.hydration.sqlite import SQLiteStore, schema
 from sessionstream.hydration.sqlite.store import Opening
 from sessionstream.hydration.sqlite.writes import Writing
 from sessionstream.testing import SessionWriter, put, sample_registry
@@ -130,9 +131,66 @@ async def test_a_new_connection_is_not_opened_to_another_log(path: Path) -> None
             await store.cursors("session")
 
 
+def empty(path: Path) -> None:
+    os.truncate(path, 0)
+
+
+@pytest.mark.parametrize("checkpointed", [False, True])
+@pytest.mark.parametrize("commits", [1, 3])
+async def test_a_log_that_was_emptied_is_noticed(path: Path, commits: int, checkpointed: bool) -> None:
+    if checkpointed:
+        async with SQLiteStore.open(path, REGISTRY) as store:
+            await SessionWriter(store, "earlier").log(put("a"))
+    async with SQLiteStore.open(path, REGISTRY) as store:
+        writer = SessionWriter(store)
+        for number in range(commits):
+            await writer.log(put("a", str(number)))
+        empty(log_of(path))
+        with pytest.raises(StoreLost, match=r"x\.db-wal was emptied") as raised:
+            await store.commit(writer.step(put("b")))
+        assert raised.value.emptied
+        await refused(store, writer)
+
+
+async def test_a_log_that_sqlite_empties_is_no_loss(path: Path) -> None:
+    async with SQLiteStore.open(path, REGISTRY) as store:
+        writer = SessionWriter(store)
+        for number in range(3):
+            await writer.log(put("a", str(number)))
+            await asyncio.to_thread(sql_in_another_process, path, "PRAGMA wal_checkpoint(TRUNCATE)")
+            assert log_of(path).stat().st_size == 0
+            await store.release_command("session", "a change that writes nothing")
+        await writer.log(put("b"))
+        assert (await store.snapshot("session")).entities == writer.at(4)
+
+
+async def test_nothing_is_asked_of_or_told_to_a_file_that_another_process_upgraded(path: Path) -> None:
+    async with SQLiteStore.open(path, REGISTRY) as store:
+        writer = SessionWriter(store)
+        await writer.log(put("a"))
+        await asyncio.to_thread(sql_in_another_process, path, f"PRAGMA user_version = {schema.VERSION + 1}")
+        for call in (
+            store.commit(writer.step(put("b"))),
+            store.snapshot("session"),
+            store.claim_command("session", "key", b""),
+            store.prune("session", before=1),
+            store.error_records(),
+        ):
+            with pytest.raises(StoreUpgraded, match="close the store, update this program") as raised:
+                await call
+            assert (raised.value.version, raised.value.known) == (schema.VERSION + 1, schema.VERSION)
+        await asyncio.to_thread(sql_in_another_process, path, f"PRAGMA user_version = {schema.VERSION}")
+        await writer.log(put("b"))
+        assert (await store.snapshot("session")).entities == writer.at(2)
+
+
+def sql_in_another_process(path: Path, sql: str) -> None:
+    code = "import sqlite3, sys; db = sqlite3.connect(sys.argv[1]); db.execute(sys.argv[2]).fetchall(); db.close()"
+    subprocess.run([sys.executable, "-c", code, str(path), sql], check=True)
+
+
 def read_in_another_process(path: Path) -> None:
-    code = "import sqlite3, sys; db = sqlite3.connect(sys.argv[1]); db.execute('SELECT * FROM events'); db.close()"
-    subprocess.run([sys.executable, "-c", code, str(path)], check=True)
+    sql_in_another_process(path, "SELECT * FROM events")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="locks of POSIX")

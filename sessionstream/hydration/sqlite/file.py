@@ -27,7 +27,7 @@ from sessionstream.hydration.rules import (
 from sessionstream.hydration.sqlite import reads, schema, versions
 from sessionstream.hydration.sqlite.files import Database
 from sessionstream.hydration.sqlite.reads import Reading
-from sessionstream.hydration.sqlite.rows import bounded, moment
+from sessionstream.hydration.sqlite.rows import bounded, moment, whole
 from sessionstream.hydration.sqlite.types import ReadTypes
 from sessionstream.hydration.sqlite.writes import stored
 from sessionstream.observe import ErrorRecord
@@ -117,9 +117,9 @@ class SQLiteFile:
     The arguments of its methods are checked as those of a store are.
     """
 
-    def __init__(self, db: sqlite3.Connection, version: int) -> None:
+    def __init__(self, db: sqlite3.Connection, version: int, path: str) -> None:
         """Not for callers: use ``SQLiteStore.look``."""
-        first_epoch = db.execute("SELECT value FROM meta WHERE key = 'first_epoch'").fetchone()[0]
+        first_epoch = schema.first_epoch(db, path)
         self._db = db
         self._version = version
         self._reading = Reading(SchemaRegistry(), ReadTypes(), first_epoch)
@@ -222,18 +222,20 @@ class SQLiteFile:
             row = self._db.execute(query, (number,)).fetchone()
             name, descriptors = row or ("", b"")
             found = self._types[number] = PayloadType(number, name, descriptors)
-        return StoredPayload(found, data)
+        return StoredPayload(found, whole(data))
 
 
 def look(path: str | os.PathLike[str], question: Callable[[SQLiteFile], T]) -> T:
     """Answer a question from one state of a file; see ``SQLiteStore.look``."""
+    if not callable(question):
+        raise TypeError(f"question is a function of a SQLiteFile, not {question!r}")
     database = Database.at(path)
 
     def ask(db: sqlite3.Connection) -> T:
         version = schema.check_identity(db, database.path)
         if version == 0:
             raise StoreError(f"{database.path} is an empty database: no store has written to it yet")
-        return question(SQLiteFile(db, version))
+        return question(SQLiteFile(db, version, database.path))
 
     try:
         _check_readable(database.path)

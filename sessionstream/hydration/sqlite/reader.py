@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, SimpleQueue
 from typing import Final, TypeVar
 
+from sessionstream.hydration.sqlite import schema
 from sessionstream.hydration.sqlite.files import Database
 from sessionstream.hydration.sqlite.watch import Watch
 
@@ -32,6 +33,7 @@ class Reader:
 
         Raises:
             StoreLost: the file is not the one that was opened.
+            StoreUpgraded: it is of another version by now.
             StoreError: SQLite failed.
         """
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._answer, question)
@@ -52,6 +54,7 @@ class Reader:
             db = self._connection()
             try:
                 db.execute("BEGIN")
+                schema.check_version(db, self._database.path)
                 answer = question(db)
                 db.execute("COMMIT")
             except BaseException:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sessionstream.errors import SchemaError, UnknownSchemaError
 from sessionstream.hydration.rules import check_floor, known_since
 from sessionstream.hydration.sqlite import versions
-from sessionstream.hydration.sqlite.rows import bounded, error_record
+from sessionstream.hydration.sqlite.rows import bounded, error_record, whole
 from sessionstream.hydration.sqlite.types import ReadTypes
 from sessionstream.hydration.sqlite.writes import Stored, stored
 from sessionstream.observe import ErrorRecord
@@ -148,7 +148,7 @@ class Reading:
         if row is None:
             return None
         ordinal, name, number, payload, digest = row
-        return LoggedEvent(ordinal, digest or stored_digest(name, self.types.name(db, number), payload))
+        return LoggedEvent(ordinal, digest or stored_digest(name, self.types.name(db, number), whole(payload)))
 
     def _present(self, db: sqlite3.Connection, session: Stored, since: int | None) -> list[tuple[Any, ...]]:
         """Return the rows of the timeline as it is, or those that changed since an ordinal."""
@@ -167,7 +167,7 @@ class Reading:
         payload_type, clash = self.types.compared(db, number, self.registry)
         if clash:
             raise UnknownSchemaError(family, name, payload_type=payload_type, clash=clash)
-        return self.registry.decode(family, name, payload_type, data)
+        return self.registry.decode(family, name, payload_type, whole(data))
 
 
 def sessions(db: sqlite3.Connection, after: str, limit: int | None) -> list[str]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from sessionstream.errors import StoreError
+from sessionstream.hydration.sqlite.failures import CHANGED
 from sessionstream.observe import ErrorRecord
 from sessionstream.store import Commit
 
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 
 MAX_STORED: Final = 2**63 - 1
 """SQLite's integers are signed."""
+
+MAX_PAYLOAD: Final = 999_000_000
+"""Bytes of a payload; SQLite keeps rows of 1,000,000,000."""
 
 ErrorRow: TypeAlias = tuple[str, str, str, str, str, bytes, str, int]
 
@@ -74,6 +79,27 @@ def moment(recorded_at: int) -> datetime:
     return _START + timedelta(microseconds=recorded_at)
 
 
+def whole(data: object) -> bytes:
+    """Return a payload as it was read from the file.
+
+    Raises:
+        sqlite3.DatabaseError: it is none: something else has written there.
+    """
+    if not isinstance(data, bytes):
+        raise sqlite3.DatabaseError(f"a payload in the file is {data!r}, not bytes: {CHANGED}")
+    return data
+
+
+def _encoded(what: str, name: str, payload: Message) -> bytes:
+    data = encode(payload)
+    if len(data) > MAX_PAYLOAD:
+        raise StoreError(
+            f"{what} {name!r} has a payload of {len(data)} bytes, and SQLite holds no more than {MAX_PAYLOAD}: keep it "
+            f"elsewhere, and its place in the {what}"
+        )
+    return data
+
+
 def encode(payload: Message) -> bytes:
     """Encode a payload; equal messages give equal bytes."""
     return payload.SerializePartialToString(deterministic=True)
@@ -85,9 +111,8 @@ def event_row(commit: Commit) -> EventRow | None:
     if event is None:
         return None
     payload = event.payload
-    return EventRow(
-        event.ordinal, event.event_id, event.name, payload.__class__, encode(payload), time.time_ns() // 1000
-    )
+    data = _encoded("event", event.name, payload)
+    return EventRow(event.ordinal, event.event_id, event.name, payload.__class__, data, time.time_ns() // 1000)
 
 
 def entity_rows(entities: Iterable[TimelineEntity]) -> list[EntityRow]:
@@ -102,7 +127,7 @@ def entity_rows(entities: Iterable[TimelineEntity]) -> list[EntityRow]:
                 entity.created_ordinal,
                 entity.last_event_ordinal,
                 None if payload is None else payload.__class__,
-                None if payload is None else encode(payload),
+                None if payload is None else _encoded("timeline entity", entity.kind, payload),
             )
         )
     return rows
@@ -128,15 +153,16 @@ def error_row(record: ErrorRecord) -> ErrorRow:
 
 
 def error_record(row: tuple[Any, ...]) -> ErrorRecord:
-    """Return the error record of a row."""
+    """Return the error record of a row.
+
+    Raises:
+        sqlite3.DatabaseError: it is none: something else has written there.
+    """
     session_id, kind, ordinal, event_name, error, raw_message, metadata, recorded_at = row
-    return ErrorRecord(
-        kind,
-        session_id,
-        int(ordinal),
-        event_name,
-        error,
-        raw_message,
-        json.loads(metadata),
-        moment(recorded_at),
-    )
+    try:
+        facts, number, time_recorded = json.loads(metadata), int(ordinal), moment(recorded_at)
+        if not isinstance(facts, dict):
+            raise TypeError(f"metadata is {facts!r}")
+    except (TypeError, ValueError, OverflowError) as wrong:
+        raise sqlite3.DatabaseError(f"an error record in the file is damaged ({wrong}): {CHANGED}") from wrong
+    return ErrorRecord(kind, session_id, number, event_name, error, raw_message, facts, time_recorded)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from sessionstream.errors import StoreError
+from sessionstream.errors import StoreError, StoreUpgraded
 from sessionstream.hydration.rules import new_epoch
 from sessionstream.hydration.sqlite.failures import CHANGED
 
@@ -161,6 +161,29 @@ def check_identity(db: sqlite3.Connection, path: str) -> int:
             f"{path} says that it is schema {version}, which no version of sessionstream has written: {CHANGED}"
         )
     return version
+
+
+def check_version(db: sqlite3.Connection, path: str) -> None:
+    """Refuse a file that another process brought to another version; within a transaction, for all of it.
+
+    Raises:
+        StoreUpgraded: it did.
+    """
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if version != VERSION:
+        raise StoreUpgraded(path, version=version, known=VERSION)
+
+
+def first_epoch(db: sqlite3.Connection, path: str) -> int:
+    """Return the epoch of sessions that nobody has used.
+
+    Raises:
+        StoreError: the file has lost it.
+    """
+    row = db.execute("SELECT value FROM meta WHERE key = 'first_epoch'").fetchone()
+    if row is None or not isinstance(row[0], int):
+        raise StoreError(f"{path} lacks its first epoch: {CHANGED}")
+    return row[0]
 
 
 def _check_tables(db: sqlite3.Connection, path: str) -> None:

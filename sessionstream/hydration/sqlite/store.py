@@ -10,16 +10,20 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sessionstream.errors import OrdinalConflict, StoreClosed, StoreError
+from sessionstream.errors import InvalidIdError, OrdinalConflict, StoreClosed, StoreError
 from sessionstream.hydration.rules import (
     check_claim,
+    check_commit,
+    check_deletion,
     check_error_records,
     check_events,
     check_from_end,
+    check_known,
     check_moment,
     check_prune,
     check_record,
     check_registry,
+    check_replacement,
     check_sessions,
     check_snapshot,
     check_text,
@@ -146,7 +150,7 @@ class SQLiteStore:
 
         Raises:
             StoreError: there is no such file, or it cannot be read, is damaged, is no store's, or from a newer version.
-            TypeError: ``path`` is no path.
+            TypeError: ``path`` is no path, or ``question`` cannot be called.
         """
         return look(path, question)
 
@@ -163,14 +167,16 @@ class SQLiteStore:
     def commit(self, commit: Commit, /) -> asyncio.Future[None]:
         """Hand a step to the writer; its outcome is the future's, and cancelling that changes nothing."""
         try:
+            check_commit(commit)
+        except (TypeError, InvalidIdError) as error:
+            return self._refused(error)
+        try:
             self._check_open()
             rows.check_ordinal(commit.session_id, commit.event_cursor)
             event, entities = rows.event_row(commit), rows.entity_rows(commit.entities)
             return self._writer.submit(partial(writes.commit, step=commit, event=event, entities=entities))
         except Exception as error:  # noqa: BLE001 - raised where the outcome is awaited
-            refused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            refused.set_exception(self._refusal(error))
-            return refused
+            return self._refused(self._refusal(error))
 
     async def snapshot(self, session_id: str, *, as_of: int | None = None, since: int | None = None) -> Snapshot:
         """Return the timeline now, as of an ordinal, or what changed since one."""
@@ -184,18 +190,23 @@ class SQLiteStore:
 
     async def find_event(self, session_id: str, event_id: str, /) -> LoggedEvent | None:
         """Return what is known of the event with this id, or None."""
+        check_text("session_id", session_id)
+        check_text("event_id", event_id)
         return await self._ask(partial(self._reading.find_event, session_id=session_id, event_id=event_id))
 
     async def timeline(self, session_id: str, /, *, known: Cursors | None = None) -> StoredTimeline:
         """Return the timeline, or what changed in it, as one commit left it; vanished types raise nothing here."""
+        check_known(session_id, known)
         return await self._ask(partial(self._reading.timeline, session_id=session_id, known=known))
 
     async def cursors(self, session_id: str, /) -> Cursors:
         """Return where the session stands."""
+        check_text("session_id", session_id)
         return await self._ask(partial(self._reading.cursors, session_id=session_id))
 
     async def replace_timeline(self, replacement: TimelineReplacement, /) -> Cursors:
         """Swap a rebuilt timeline in, under a new epoch."""
+        check_replacement(replacement)
         self._check_open()
         rows.check_ordinal(replacement.session_id, replacement.timeline_cursor)
         try:
@@ -251,7 +262,7 @@ class SQLiteStore:
 
     async def delete_session(self, session_id: str, /, *, expected: Cursors | None = None) -> None:
         """Forget all of a session but its event cursor."""
-        check_text("session_id", session_id)
+        check_deletion(session_id, expected)
         await self._write(partial(writes.delete_session, session_id=session_id, expected=expected))
         await self._sweep()
 
@@ -294,6 +305,11 @@ class SQLiteStore:
 
     def _is_inherited(self) -> bool:
         return os.getpid() != self._process
+
+    def _refused(self, error: Exception) -> asyncio.Future[None]:
+        refused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        refused.set_exception(error)
+        return refused
 
     def _refusal(self, error: Exception) -> Exception:
         if isinstance(error, StoreError):

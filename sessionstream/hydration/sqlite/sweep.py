@@ -23,6 +23,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from sessionstream.hydration.sqlite.rows import whole
 from sessionstream.store import stored_digest
 
 PIECE: Final = 250
@@ -105,7 +106,7 @@ def _events(db: sqlite3.Connection, job: _Job) -> bool:
     ).fetchall()
     db.executemany(
         "UPDATE events SET digest = ?, name = NULL, type = NULL, payload = NULL WHERE sid = ? AND ordinal = ?",
-        [(stored_digest(name, kind, data), job.number, ordinal) for ordinal, name, kind, data in pruned],
+        [(stored_digest(name, kind, whole(data)), job.number, ordinal) for ordinal, name, kind, data in pruned],
     )
     if len(pruned) < PIECE:
         return True

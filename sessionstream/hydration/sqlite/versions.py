@@ -14,7 +14,7 @@ from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 from sessionstream.hydration.delta import delta, patched
-from sessionstream.hydration.sqlite.rows import EntityRow
+from sessionstream.hydration.sqlite.rows import EntityRow, whole
 
 FULL: Final = 0
 DELTA: Final = 1
@@ -81,7 +81,7 @@ def _restored(db: sqlite3.Connection, version: tuple[int, str, str, int], steps:
         raise sqlite3.DatabaseError(f"a version of {version[1]!r} {version[2]!r} lacks what it is a delta against")
     try:
         for each in reversed(deltas):
-            base = patched(base, each)
+            base = patched(base, whole(each))
     except ValueError as error:
         raise sqlite3.DatabaseError(f"a version of {version[1]!r} {version[2]!r} is damaged: {error}") from error
     return bytes(base)

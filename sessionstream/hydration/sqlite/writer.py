@@ -15,6 +15,7 @@ from threading import Lock, Thread
 from typing import Any, Final
 
 from sessionstream.errors import StoreClosed, StoreError, StoreLost
+from sessionstream.hydration.sqlite import schema
 from sessionstream.hydration.sqlite.files import Database
 from sessionstream.hydration.sqlite.types import WrittenTypes
 from sessionstream.hydration.sqlite.watch import Watch
@@ -151,11 +152,11 @@ class Writer:
         db = self._database.connect_writer()
         try:
             self._watch.begin()
-            row = db.execute("SELECT value FROM meta WHERE key = 'first_epoch'").fetchone()
+            first_epoch = schema.first_epoch(db, self._database.path)
         except (sqlite3.Error, OSError, StoreError):
             db.close()
             raise
-        return Writing(db, WrittenTypes(), row[0])
+        return Writing(db, WrittenTypes(), first_epoch)
 
     def _run_group(self) -> bool:
         """Carry out what waits; return whether more may come."""
@@ -202,6 +203,8 @@ class Writer:
                 self._watch.check()  # opening would create a file that is not there
                 self._writing = self._open()  # the last one was given up
             self._writing.db.execute("BEGIN IMMEDIATE")
+            schema.check_version(self._writing.db, self._database.path)
+            self._watch.begin_writing()
         except (sqlite3.Error, StoreError) as error:  # locked, or gone: it would be for each of them
             self._roll_back()
             for change in group:
@@ -209,7 +212,7 @@ class Writer:
             return
         try:
             self._transact(self._writing, group)
-            self._watch.check()  # before anything is acknowledged
+            self._watch.check_written()  # before anything is acknowledged
         except StoreLost as error:
             for change in group:
                 change.result, change.error = None, error

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from sessionstream.errors import EventConflict, StoreError
 from sessionstream.hydration.delta import MIN_SIZE
 from sessionstream.hydration.rules import check_expected, conflict, new_epoch
+from sessionstream.hydration.sqlite.failures import CHANGED
 from sessionstream.hydration.sqlite.rows import EntityRow, ErrorRow, EventRow
 from sessionstream.hydration.sqlite.sweep import discard, keep
 from sessionstream.hydration.sqlite.types import WrittenTypes
@@ -65,6 +66,8 @@ def stored(db: sqlite3.Connection, session_id: str) -> Stored | None:
     if row is None:
         return None
     sid, event, timeline_cursor, epoch, floor, timeline = row
+    if not event.__class__ is timeline_cursor.__class__ is epoch.__class__ is floor.__class__ is int:
+        raise sqlite3.DatabaseError(f"the cursors of session {session_id!r} in the file are no numbers: {CHANGED}")
     return Stored(sid, Cursors(event, timeline_cursor, epoch, floor), timeline)
 
 

@@ -193,11 +193,39 @@ class CommitContract(ContractBase):
 
         check(self)
 
+    @on_fresh_store
+    async def test_no_ordinal_above_the_highest_is_held(self, store: HydrationStore) -> None:
+        writer = SessionWriter(store)
+        await self._refused(writer, writer.step(put("a"), ordinal=store.max_ordinal + 1), StoreError)
+        await writer.log(put("a"), ordinal=store.max_ordinal)
+        await self._unchanged(writer)
+
+    @on_fresh_store
+    async def test_a_commit_that_is_refused_begins_no_session(self, store: HydrationStore) -> None:
+        writer = SessionWriter(store)
+        writer.event = writer.timeline = 7
+        writer.states[7] = {}
+        blind = writer.step(put("a", "blind"))
+        writer.event = writer.timeline = 0
+        await self._refused(writer, blind, OrdinalConflict)
+        assert await store.sessions() == []
+
+    @on_fresh_store
+    async def test_unused_sessions_have_one_epoch_and_begin_with_it(self, store: HydrationStore) -> None:
+        epoch = (await store.cursors("session")).epoch
+        assert epoch
+        for session_id in ("one", "two"):
+            assert (await store.cursors(session_id)).epoch == epoch
+            await SessionWriter(store, session_id).log(put("a"))
+            assert (await store.cursors(session_id)).epoch == epoch
+
     async def _refused(self, writer: SessionWriter, commit: Commit, kind: type[E]) -> E:
         """Check that a commit is refused, and that nothing of it is true; return the error."""
+        before = await _traces(writer, commit)
         error = await raised_by(writer.store.commit(commit))
         assert isinstance(error, kind), f"{error!r} is no {kind.__name__}"
         await self._unchanged(writer)
+        assert await _traces(writer, commit) == before
         return error
 
     async def _unchanged(self, writer: SessionWriter) -> None:
@@ -213,3 +241,14 @@ class CommitContract(ContractBase):
         assert sorted(timeline.entities, key=lambda entity: (entity.kind, entity.id)) == sorted(
             writer.at(writer.timeline), key=lambda entity: (entity.kind, entity.id)
         )
+
+
+async def _traces(writer: SessionWriter, commit: Commit) -> list[object]:
+    """Return what a commit that is refused could leave behind."""
+    store, session_id, event = writer.store, writer.session_id, commit.event
+    found: list[object] = [await store.sessions(), (await store.cursors(session_id)).epoch]
+    found.append(None if event is None else await store.find_event(session_id, event.event_id))
+    for ordinal in sorted({0, *writer.states, commit.timeline_cursor}):
+        found.append(await store.snapshot(session_id, as_of=ordinal))
+        found.append(await store.snapshot(session_id, since=ordinal))
+    return found

@@ -60,6 +60,50 @@ class DurabilityContract(ContractBase):
 
         self._twice(write, read, sample_registry())
 
+    def test_a_claim_survives_as_the_last_write(self) -> None:
+        async def write(store: HydrationStore) -> None:
+            await store.claim_command("session", "key", b"digest")
+
+        async def read(store: HydrationStore, _: None) -> None:
+            assert await store.claim_command("session", "key", b"new") == b"digest"
+
+        self._twice(write, read, sample_registry())
+
+    def test_a_release_survives_as_the_last_write(self) -> None:
+        async def write(store: HydrationStore) -> None:
+            await store.claim_command("session", "key", b"digest")
+            await store.release_command("session", "key")
+
+        async def read(store: HydrationStore, _: None) -> None:
+            assert await store.claim_command("session", "key", b"new") is None
+
+        self._twice(write, read, sample_registry())
+
+    def test_pruning_survives_as_the_last_write(self) -> None:
+        async def write(store: HydrationStore) -> SessionWriter:
+            writer = await eventful(store)
+            await store.prune("session", before=3)
+            return writer
+
+        async def read(store: HydrationStore, writer: SessionWriter) -> None:
+            writer.store = store
+            await check_above_floor(writer, 3)
+
+        self._twice(write, read, sample_registry())
+
+    def test_a_record_and_a_deletion_survive_as_the_last_write(self) -> None:
+        async def write(store: HydrationStore) -> None:
+            await store.record_error(record("other", 1))
+            await eventful(store)
+            await store.delete_session("session")
+
+        async def read(store: HydrationStore, _: None) -> None:
+            assert await store.sessions() == ["other"]
+            assert await store.error_records() == [record("other", 1)]
+            await store.delete_session("other")
+
+        self._twice(write, read, sample_registry())
+
     def test_the_epoch_of_unused_sessions_survives_closing(self) -> None:
         async def write(store: HydrationStore) -> int:
             return (await store.cursors("unused")).epoch

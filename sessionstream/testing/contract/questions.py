@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from sessionstream.errors import InvalidIdError
 from sessionstream.store import HydrationStore
 from sessionstream.testing.contract.base import ContractBase, on_fresh_store, raised_by
 from sessionstream.testing.contract.records import record
@@ -18,7 +19,20 @@ from sessionstream.testing.sessions import sample_registry
 
 NUMBERS = ["as_of", "since", "events after", "events limit", "error_records limit", "sessions limit", "before"]
 REQUIRED = ["events after", "before"]
-TEXTS = ["snapshot of", "events of", "error_records of", "sessions after", "prune", "delete"]
+TEXTS = [
+    "snapshot of",
+    "events of",
+    "error_records of",
+    "sessions after",
+    "prune",
+    "delete",
+    "cursors",
+    "timeline",
+    "find in",
+    "find",
+    "claim in",
+    "release in",
+]
 
 
 def ask(store: HydrationStore, argument: str, value: Any) -> Awaitable[object]:
@@ -40,10 +54,33 @@ def ask(store: HydrationStore, argument: str, value: Any) -> Awaitable[object]:
             return store.events(value)
         case "error_records of":
             return store.error_records(value)
+        case "cursors":
+            return store.cursors(value)
+        case "timeline":
+            return store.timeline(value)
+        case "find in":
+            return store.find_event(value, "event-1")
+        case "find":
+            return store.find_event("session", value)
+        case "claim in":
+            return store.claim_command(value, "key", b"")
+        case "release in":
+            return store.release_command(value, "key")
+        case "replacement":
+            return store.replace_timeline(value)
+        case "known":
+            return store.timeline("session", known=value)
+        case "expected":
+            return store.delete_session("session", expected=value)
         case "prune":
             return store.prune(value, before=1)
         case _:
             return store.delete_session(value)
+
+
+def _name(argument: str) -> str:
+    """Return what the words of a refusal begin with."""
+    return {"sessions after": "after", "find": "event_id"}.get(argument, "session_id")
 
 
 class QuestionContract(ContractBase):
@@ -84,11 +121,26 @@ class QuestionContract(ContractBase):
     @pytest.mark.parametrize("argument", TEXTS)
     @pytest.mark.parametrize("value", [5, True, b"session", ["session"]], ids=repr)
     def test_what_is_no_text_is_a_type_error(self, argument: str, value: object) -> None:
-        self._check_refused(argument, value, TypeError, "after" if argument == "sessions after" else "session_id")
+        self._check_refused(argument, value, TypeError, _name(argument))
 
-    @pytest.mark.parametrize("argument", ["snapshot of", "events of", "sessions after", "prune", "delete"])
+    @pytest.mark.parametrize("argument", TEXTS)
+    def test_a_text_that_is_not_valid_unicode_is_refused(self, argument: str) -> None:
+        self._check_refused(argument, "\ud800", InvalidIdError, _name(argument))
+
+    @pytest.mark.parametrize("argument", ["replacement", "known", "expected"])
+    @pytest.mark.parametrize("value", [3, "session", b"x", (1, 2)], ids=repr)
+    def test_a_value_of_another_type_is_a_type_error(self, argument: str, value: object) -> None:
+        self._check_refused(argument, value, TypeError, argument)
+
+    def test_a_replacement_is_not_none(self) -> None:
+        self._check_refused("replacement", None, TypeError, "replacement")
+
+    @pytest.mark.parametrize(
+        "argument",
+        ["cursors", "timeline", "find in", "find", "snapshot of", "events of", "sessions after", "prune", "delete"],
+    )
     def test_an_id_that_is_due_is_not_none(self, argument: str) -> None:
-        self._check_refused(argument, None, TypeError, "after" if argument == "sessions after" else "session_id")
+        self._check_refused(argument, None, TypeError, _name(argument))
 
     @on_fresh_store
     async def test_claims_and_records_of_another_type_leave_no_trace(self, store: HydrationStore) -> None:

@@ -138,6 +138,18 @@ class RetentionContract(ContractBase):
         assert await store.error_records() == [record("other", 1)]
 
     @on_fresh_store
+    async def test_a_session_of_keys_and_errors_alone_keeps_its_epoch(self, store: HydrationStore) -> None:
+        await store.claim_command("session", "key", b"digest")
+        await store.record_error(record("session", 1))
+        before = await store.cursors("session")
+        assert before == await store.cursors("nobody")
+        await store.delete_session("session")
+        assert await store.cursors("session") == before
+        assert await store.sessions() == []
+        assert await store.error_records() == []
+        assert await store.claim_command("session", "key", b"new") is None
+
+    @on_fresh_store
     async def test_a_deleted_session_goes_on_above_its_ordinals(self, store: HydrationStore) -> None:
         first = await eventful(store)
         await first.commit(first.waiting())

@@ -1,0 +1,143 @@
+"""Stores that break one promise each: the contract has to notice."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+import pytest
+
+from sessionstream.errors import OrdinalConflict
+from sessionstream.hydration.memory import MemoryStore
+from sessionstream.hydration.rules import new_epoch
+from sessionstream.schema import SchemaRegistry
+from sessionstream.store import Commit, Cursors, HydrationStore
+from sessionstream.testing.store_contract import StoreContract
+
+
+class Kept(MemoryStore):
+    """A memory store that survives closing, so that durability can be tested; what is `lazy` is lost at the end."""
+
+    lazy = ""
+
+    def __init__(self, registry: SchemaRegistry) -> None:
+        super().__init__(registry)
+        self.pending: Callable[[], Any] | None = None
+
+    async def claim_command(self, session_id: str, key: str, digest: bytes, /) -> bytes | None:
+        if self.lazy == "claim":
+            earlier = self._claims.get(session_id, {}).get(key)
+            if earlier is None:
+                self.pending = lambda: self._claims.setdefault(session_id, {}).setdefault(key, digest)
+            return earlier
+        return await super().claim_command(session_id, key, digest)
+
+    async def release_command(self, session_id: str, key: str, /) -> None:
+        if self.lazy != "release":
+            await super().release_command(session_id, key)
+
+    async def prune(self, session_id: str, *, before: int) -> None:
+        if self.lazy != "prune":
+            await super().prune(session_id, before=before)
+
+    async def close(self) -> None:
+        self.pending = None
+
+
+class Beyond(MemoryStore):
+    """Holds more than it says."""
+
+    @property
+    def max_ordinal(self) -> int:
+        return 2**63 - 1
+
+
+class OwnEpochs(MemoryStore):
+    """Has an epoch of its own for each session that nobody has used."""
+
+    def __init__(self, registry: SchemaRegistry) -> None:
+        super().__init__(registry)
+        self.own: dict[str, int] = {}
+
+    def _look(self, session_id: str) -> Any:
+        session = super()._look(session_id)
+        if session_id not in self._sessions:
+            session.epoch = self.own.setdefault(session_id, new_epoch())
+        return session
+
+
+class HalfDone(MemoryStore):
+    """Remembers the event of a commit that it refuses."""
+
+    def commit(self, commit: Commit, /) -> asyncio.Future[None]:
+        outcome = super().commit(commit)
+        session = self._sessions.get(commit.session_id)
+        if isinstance(outcome.exception(), OrdinalConflict) and session is not None and commit.event is not None:
+            session.ids.setdefault(commit.event.event_id, commit.event)
+        return outcome
+
+
+class Begun(MemoryStore):
+    """Lists a session of which the first commit was refused."""
+
+    def commit(self, commit: Commit, /) -> asyncio.Future[None]:
+        outcome = super().commit(commit)
+        if isinstance(outcome.exception(), OrdinalConflict):
+            self._claims.setdefault(commit.session_id, {})
+        return outcome
+
+
+class NewEpochs(MemoryStore):
+    """Begins an epoch for what has no history."""
+
+    async def delete_session(self, session_id: str, /, *, expected: Cursors | None = None) -> None:
+        await super().delete_session(session_id, expected=expected)
+        if session_id not in self._sessions:
+            self._first_epoch = new_epoch(self._first_epoch)
+
+
+def contract_of(make: Callable[[SchemaRegistry], HydrationStore]) -> StoreContract:
+    class Contract(StoreContract):
+        durable = True
+
+        def open(self, registry: SchemaRegistry) -> AbstractAsyncContextManager[HydrationStore]:
+            return self.entered(make(registry))
+
+        def reopen(self, registry: SchemaRegistry) -> AbstractAsyncContextManager[HydrationStore]:
+            return self.entered(self.store)
+
+        @asynccontextmanager
+        async def entered(self, store: HydrationStore) -> AsyncIterator[HydrationStore]:
+            self.store = store
+            yield store
+            await store.close()
+
+    return Contract()
+
+
+def lazy(what: str) -> type[Kept]:
+    return type(f"Lazy_{what}", (Kept,), {"lazy": what})
+
+
+LAST_WRITES = {
+    "claim": "test_a_claim_survives_as_the_last_write",
+    "release": "test_a_release_survives_as_the_last_write",
+    "prune": "test_pruning_survives_as_the_last_write",
+}
+BROKEN: list[tuple[type[MemoryStore], str]] = [
+    *((lazy(what), test) for what, test in LAST_WRITES.items()),
+    (Beyond, "test_no_ordinal_above_the_highest_is_held"),
+    (OwnEpochs, "test_unused_sessions_have_one_epoch_and_begin_with_it"),
+    (HalfDone, "test_a_stale_event_cursor_is_a_conflict"),
+    (Begun, "test_a_commit_that_is_refused_begins_no_session"),
+    (NewEpochs, "test_a_session_of_keys_and_errors_alone_keeps_its_epoch"),
+]
+
+
+@pytest.mark.parametrize(("mutant", "test"), BROKEN)
+def test_a_store_that_breaks_a_promise_does_not_pass(mutant: type[MemoryStore], test: str) -> None:
+    getattr(contract_of(Kept), test)()
+    with pytest.raises((AssertionError, pytest.fail.Exception)):
+        getattr(contract_of(mutant), test)()
