@@ -26,6 +26,7 @@ from sessionstream_lint.values import (
     Value,
     Values,
     union,
+    unsure,
 )
 
 if TYPE_CHECKING:
@@ -420,5 +421,5 @@ def _method_of_dict(value: Table | Mapping, name: str, args: tuple[Values, ...])
         keys = {k.value for k in (args[0] if args else ()) if isinstance(k, Literal) and isinstance(k.value, str | int)}
         found = union(*(held for key, held in pairs if not keys or _may_equal(key, keys)))
         default = args[1] if len(args) > 1 else ()
-        return union(found, default if value.certain else _uncertain(default))
+        return union(found, unsure(default if value.certain else _uncertain(default)))
     return (value,) if name == "copy" else ()

@@ -36,6 +36,7 @@ from sessionstream_lint.values import (
     Values,
     known,
     union,
+    unsure,
 )
 from sessionstream_lint.values import Callable as Returning
 
@@ -166,13 +167,15 @@ class Evaluator:
         """Return what a name may hold that was bound there."""
         held: list[Values] = []
         put: list[Values] = []
+        several = len({one.binding for one in found if not _is_put(one)}) > 1
         for reached in found:
             values = self._reached(key, reached, site)
             # Of an unknown value a test in one arm says nothing past the join: what else it may be nobody knows.
             guards = reached.guards if known(values) else passed_by_all(reached, found)
             values = narrow.apply(self, values, key, guards, site)
-            is_put = reached.binding is not None and isinstance(reached.binding.source, sc.Stored)
-            (put if is_put else held).append(values)
+            if several or any(isinstance(guard, sc.Guard) for guard in reached.guards):
+                values = unsure(values)
+            (put if _is_put(reached) else held).append(values)
         return containers.filled(union(*held), union(*put))
 
     def _reached(self, key: str, reached: Reached, site: Site) -> Values:
@@ -338,12 +341,12 @@ class Evaluator:
             guard = sc.Guard(shape.test, positive, site)
             return self.evaluate(value, replace(site, guards=(*site.guards, guard)))
 
-        return union(arm(shape.body, positive=True), arm(shape.orelse, positive=False))
+        return unsure(union(arm(shape.body, positive=True), arm(shape.orelse, positive=False)))
 
     def _boolean(self, node: s.Node, shape: s.Boolean, site: Site) -> Values:
         if shape.op == "and":
-            return self.evaluate(shape.operands[-1], site)
-        return union(*(self.evaluate(operand, site) for operand in shape.operands[:20]))
+            return unsure(self.evaluate(shape.operands[-1], site))
+        return unsure(union(*(self.evaluate(operand, site) for operand in shape.operands[:20])))
 
     def _binary(self, node: s.Node, shape: s.Binary, site: Site) -> Values:
         if shape.op == "|":
@@ -392,6 +395,11 @@ class Evaluator:
         s.Lambda: _lambda,
         s.Comprehension: _comprehension,
     }
+
+
+def _is_put(reached: Reached) -> bool:
+    """Say whether a name is only reached as what something was put into."""
+    return reached.binding is not None and isinstance(reached.binding.source, sc.Stored)
 
 
 def _is_string(value: Value) -> bool:

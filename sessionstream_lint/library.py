@@ -26,6 +26,7 @@ from sessionstream_lint.values import (
     Value,
     Values,
     union,
+    unsure,
 )
 
 if TYPE_CHECKING:
@@ -59,7 +60,8 @@ def call(ev: Evaluator, name: str, given: tuple[Given, ...], site: Site) -> Valu
         exact = name in ("builtins.list", "builtins.tuple") and bool(source)
         if exact and all(isinstance(value, Sequence) for value in source):
             return source
-        return (Many("set" if name in SETS else "list", containers.elements(ev, source)),)
+        held = containers.elements(ev, source)
+        return (Many("set" if name in SETS else "list", unsure(held) if name == "builtins.filter" else held),)
     special = _SPECIAL.get(name)
     if special is not None:
         return special(ev, args, given, site)
@@ -111,7 +113,8 @@ def _getattr(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], 
     if len(args) < 2:
         return ()
     names = [value.value for value in args[1] if isinstance(value, Literal) and isinstance(value.value, str)]
-    return union(*(members.attribute(ev, args[0], name) for name in names), *args[2:])
+    found = union(*(members.attribute(ev, args[0], name) for name in names), *args[2:])
+    return unsure(found) if len(args) > 2 else found
 
 
 def _type(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], site: Site) -> Values:
@@ -165,7 +168,7 @@ def _chained(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], 
 
 
 def _next(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], site: Site) -> Values:
-    return union(containers.elements(ev, args[0]) if args else (), *args[1:])
+    return union(containers.elements(ev, args[0]) if args else (), unsure(union(*args[1:])))
 
 
 def make_dict(ev: Evaluator, given: tuple[Given, ...]) -> Values:

@@ -57,7 +57,7 @@ DECORATORS = {
 def check(registrations: Registrations) -> Iterator[Finding]:
     """Yield a finding for every payload that is something else, on one path at least, unless the error is expected."""
     for payload in registrations.payloads():
-        if payload.call.at.guarded:
+        if payload.call.at.guarded or not payload.plain:
             continue
         what = _what(registrations.ev, payload)
         if what is not None:
@@ -95,6 +95,8 @@ def _described(ev: Evaluator, value: Value, until: Node | None) -> str | None:
             return f"the module {name.rpartition('.')[2]}"
         case External(name):
             return f"the class {_short(name)}" if _is_known(name) else None
+        case Instance(sure=False):
+            return None
         case Instance(Klass(scope)):
             return f"an object of the class {scope.name}" if _is_foreign(ev, scope, until) else None
         case Instance(External(name)):
