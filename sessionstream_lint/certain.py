@@ -13,7 +13,7 @@ from sessionstream_lint.gate import METHODS
 from sessionstream_lint.registering import Registering
 from sessionstream_lint.resolve import absolute
 from sessionstream_lint.scopes import Binding, Block, CallSite, Guard, Key, Site
-from sessionstream_lint.values import Bound, External, File, Instance, Klass
+from sessionstream_lint.values import Bound, External, File, Instance, Klass, Routine
 
 MAX_STEPS = 10
 
@@ -65,6 +65,20 @@ def is_tested(node: s.Node, site: Site) -> bool:
     """Say whether a name was tested on a way to the site, so that it may never get there with that value."""
     key = s.dotted(node)
     return key is not None and any(isinstance(guard, Guard) for one in reaching(key, site) for guard in one.guards)
+
+
+def is_expected(ev: Evaluator, call: CallSite) -> bool:
+    """Say whether an error of a call is expected or handled, maybe by a context manager that the project wrote."""
+    return call.guarded or any(_expects(ev, node, site) for node, site in call.managers)
+
+
+def _expects(ev: Evaluator, node: s.Node, site: Site) -> bool:
+    shape = s.view(node)
+    for value in ev.evaluate(shape.func, site) if isinstance(shape, s.Call) else ():
+        routine = value.method if isinstance(value, Bound) else value
+        if isinstance(routine, Routine) and routine.scope.expects:
+            return True
+    return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,11 @@ def _problem(
 ) -> str | None:
     """Say what is wrong with a name, and note by which call it is taken; where an error is handled, nothing is."""
     text = certain.constant(registrations.ev, name.node, name.site)
-    if text is None or not name.plain or call.guarded or name.call.at.guarded:
+    if (
+        text is None
+        or not name.plain
+        or any(certain.is_expected(registrations.ev, one) for one in (call, name.call.at))
+    ):
         return None
     if not text.strip():
         if certain.is_tested(name.node, name.site):
