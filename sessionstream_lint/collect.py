@@ -139,7 +139,17 @@ class _Collector(Expressions):
         test = s.view(shape.test)
         endless = isinstance(test, s.Constant) and bool(test.value)
         arm = self.loop(block, endless, bool(shape.orelse), Guard(shape.test, True, block.here()))
-        self.later((self.body, shape.body, arm), (self.otherwise, shape.orelse, block, arm))
+        self.later(
+            (self.body, shape.body, arm),
+            (self.ran_out, shape.test, block, arm),
+            (self.otherwise, shape.orelse, block, arm),
+        )
+
+    def ran_out(self, test: s.Node, block: Block, loop: Block) -> None:
+        """Note that the test of a loop failed, unless the loop was left in another way."""
+        fork = loop.loop
+        if fork is not None and fork.skippable and not fork.breaks() and not (fork.orelse and fork.orelse.breaks()):
+            self.assume(test, False, block)
 
     def loop_for(self, shape: s.For, block: Block) -> None:
         self.later((self.expression, shape.iterable, block), (self.looped_for, shape, block))
