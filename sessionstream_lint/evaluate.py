@@ -198,15 +198,37 @@ class Evaluator:
         found = self.project.load(module)
         if found is not None:
             return self.exported(found, key)
-        return (External(canonical(f"{module}.{key}")),) if key in OFFERED.get(module, ()) else ()
+        return _offered(module, key)
 
     def exported(self, module: Module, name: str) -> Values:
-        """Return what a module of the project offers under that name."""
-        return (
-            self.lookup(name, module.scope.end())
-            if name in module.scope.bindings or ("*" in module.scope.bindings)
-            else ()
-        )
+        """Return what a module of the project offers under that name, maybe by way of wildcards, in a circle even."""
+        if name in module.scope.bindings:
+            return self.lookup(name, module.scope.end())
+        if "*" not in module.scope.bindings:
+            return ()
+        return self.once(("exported", id(module), name), lambda: self._exported(module, name))
+
+    def _exported(self, module: Module, name: str) -> Values:
+        """Return what the modules that wildcards lead to have under that name, each looked at once."""
+        groups: list[Values] = []
+        todo, seen = [module], {module.name}
+        while todo:
+            here = todo.pop()
+            if name in here.scope.bindings:
+                groups.append(self.lookup(name, here.scope.end()))
+                continue
+            for binding in here.scope.bindings.get("*", ()):
+                source = binding.source
+                full = absolute(source.module, source.level, here.package) if isinstance(source, sc.Imported) else ""
+                if full in seen:
+                    continue
+                seen.add(full)
+                found = self.project.load(full)
+                if found is None:
+                    groups.append(_offered(full, name))
+                else:
+                    todo.append(found)
+        return union(*groups)
 
     def bound(self, binding: sc.Binding, site: Site | None = None) -> Values:
         """Return what a binding gives its key."""
@@ -395,6 +417,11 @@ class Evaluator:
         s.Lambda: _lambda,
         s.Comprehension: _comprehension,
     }
+
+
+def _offered(module: str, name: str) -> Values:
+    """Return what a wildcard brings from outside the project."""
+    return (External(canonical(f"{module}.{name}")),) if name in OFFERED.get(module, ()) else ()
 
 
 def _is_put(reached: Reached) -> bool:
