@@ -33,6 +33,7 @@ from sessionstream_lint.values import (
     Values,
     known,
     union,
+    unsure,
 )
 
 if TYPE_CHECKING:
@@ -216,7 +217,8 @@ def _recursion(scope: Scope, site: Site) -> int:
 
 
 def _inferred(ev: Evaluator, scope: Scope, frame: Frame) -> Values:
-    return union(*(ev.evaluate(node, replace(site, frame=frame)) for node, site in scope.returns if node is not None))
+    found = [ev.evaluate(node, replace(site, frame=frame)) for node, site in scope.returns if node is not None]
+    return union(*found) if len(scope.returns) == 1 else unsure(union(*found))
 
 
 def _generated(ev: Evaluator, scope: Scope, frame: Frame, declared: Values, context: bool) -> Values:

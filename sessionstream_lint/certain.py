@@ -12,8 +12,8 @@ from sessionstream_lint.flow import reaching
 from sessionstream_lint.gate import METHODS
 from sessionstream_lint.registering import Registering
 from sessionstream_lint.resolve import absolute
-from sessionstream_lint.scopes import Binding, Block, Key, Site
-from sessionstream_lint.values import External, File, Instance, Klass
+from sessionstream_lint.scopes import Binding, Block, CallSite, Guard, Key, Site
+from sessionstream_lint.values import Bound, External, File, Instance, Klass, Routine
 
 MAX_STEPS = 10
 
@@ -59,6 +59,26 @@ def _binding(key: Key, site: Site) -> tuple[bool, Binding | None]:
     if len(bindings) != 1:
         return False, None
     return True, bindings.pop()
+
+
+def is_tested(node: s.Node, site: Site) -> bool:
+    """Say whether a name was tested on a way to the site, so that it may never get there with that value."""
+    key = s.dotted(node)
+    return key is not None and any(isinstance(guard, Guard) for one in reaching(key, site) for guard in one.guards)
+
+
+def is_expected(ev: Evaluator, call: CallSite) -> bool:
+    """Say whether an error of a call is expected or handled, maybe by a context manager that the project wrote."""
+    return call.guarded or any(_expects(ev, node, site) for node, site in call.managers)
+
+
+def _expects(ev: Evaluator, node: s.Node, site: Site) -> bool:
+    shape = s.view(node)
+    for value in ev.evaluate(shape.func, site) if isinstance(shape, s.Call) else ():
+        routine = value.method if isinstance(value, Bound) else value
+        if isinstance(routine, Routine) and routine.scope.expects:
+            return True
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +164,38 @@ def _is_stable(ev: Evaluator, base: Key, attr: str, site: Site) -> bool:
         elif isinstance(value, File) and len(value.module.scope.bindings.get(attr, ())) > 1:
             return False
     return True
+
+
+def may_change(ev: Evaluator, origin: Origin, calls: list[CallSite]) -> bool:
+    """Say whether one of these calls may put another object where the origin leads: an attribute is set by methods."""
+    if not origin.path:
+        return False
+    key = origin.binding.key
+    return any(_may_set(ev, call, key, origin.path) for call in calls) and _is_set_again(ev, origin)
+
+
+def _may_set(ev: Evaluator, call: CallSite, key: Key, path: tuple[str, ...]) -> bool:
+    """Say whether a call is one of a method of that object that the project wrote, or gets the object."""
+    func = s.dotted(call.shape.func) or ""
+    if any(s.dotted(argument.value) == key for argument in call.shape.args):
+        return True
+    if not func.startswith(f"{key}.") or func.startswith(f"{key}.{'.'.join(path)}."):
+        return False
+    found = ev.evaluate(call.shape.func, call.site)
+    return not found or any(not (isinstance(one, Bound) and isinstance(one.method, External)) for one in found)
+
+
+def _is_set_again(ev: Evaluator, origin: Origin) -> bool:
+    """Say whether the attribute is set anywhere but where the object is made."""
+    for value in ev.bound(origin.binding):
+        if isinstance(value, Instance) and isinstance(value.of, Klass):
+            for one in members.ancestors(ev, value.of.scope):
+                set_here = one.scope.attributes.get(origin.path[0], ()) if isinstance(one, Klass) else ()
+                if any(binding.site.block.scope.name != "__init__" for binding in set_here):
+                    return True
+        else:
+            return True
+    return False
 
 
 def precedes(first: Site, second: Site) -> bool:

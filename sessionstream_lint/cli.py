@@ -6,7 +6,6 @@ Exit status: 0 clean, 1 findings, 2 usage error or a file that could not be read
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from sessionstream_lint import config, gate, sources
 from sessionstream_lint.options import Options, UsageError, codes, existing, patterns, roots
+from sessionstream_lint.output import OutputError, one_line, write
 from sessionstream_lint.pages import codes as known_codes
 from sessionstream_lint.pages import page
 
@@ -32,10 +32,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.version:
             from sessionstream_lint.version import VERSION  # looking it up costs as much as all other imports
 
-            print(f"sessionstream-lint {VERSION}")
+            write(f"sessionstream-lint {VERSION}\n")
             return CLEAN
         if args.explain is not None:
-            print(page(args.explain), end="")
+            write(page(args.explain))
             return CLEAN
         if not _installed("libcst"):
             raise UsageError("the extra 'lint' is not installed: pip install 'sessionstream[lint]'")
@@ -44,9 +44,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UsageError as error:
         print(f"sessionstream-lint: {error}", file=sys.stderr)
         return ERROR
-    except BrokenPipeError:
-        # Whoever read the findings has gone; so that the interpreter's own flush at the end does not fail as well:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OutputError as error:
+        if str(error):
+            print(f"sessionstream-lint: cannot write the findings: {error}", file=sys.stderr)
         return ERROR
 
 
@@ -60,10 +60,10 @@ def _installed(package: str) -> bool:
 def _configure(args: argparse.Namespace) -> tuple[Options, str]:
     """Join the command line and the configuration: the command line wins, but exclusions add up."""
     here = Path.cwd()
-    section = config.find(here) if args.config is None else config.load(Path(args.config))
+    section = config.find(_start(args)) if args.config is None else config.load(Path(args.config))
     roots_base = here if args.sst_src_roots else section.base
     options = Options(
-        select=section.read("select", _codes, args.select),
+        select=section.read("select", _selected, args.select, default=None),
         ignore=section.read("ignore", _codes, args.ignore),
         src_roots=section.read(
             "sst-src-roots", lambda value: existing(roots(value, roots_base)), args.sst_src_roots or None
@@ -76,8 +76,24 @@ def _configure(args: argparse.Namespace) -> tuple[Options, str]:
     return options, section.read("format", _format, args.format, default=FORMATS[0])
 
 
+def _start(args: argparse.Namespace) -> Path:
+    """Return where the configuration is looked for, upwards: where the first path is, whatever the directory is."""
+    first = args.paths[0] if args.paths else "."
+    path = Path(args.stdin_filename if first == sources.STDIN else first).absolute()
+    return path if path.is_dir() else path.parent
+
+
 def _codes(value: object) -> tuple[str, ...]:
     return codes(value, known_codes()) if value != "" else ()
+
+
+def _selected(value: object) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    found = _codes(value)
+    if not found:
+        raise UsageError(f"nothing would be reported; the codes are {', '.join(known_codes())}")
+    return found
 
 
 def _format(value: object) -> str:
@@ -142,8 +158,7 @@ class Command:
         if found or self.kind != "text":
             from sessionstream_lint.report import render
 
-            sys.stdout.write(render(found, self.kind))
-            sys.stdout.flush()
+            write(render(found, self.kind))
         if self.failed:
             return ERROR
         return FINDINGS if found else CLEAN
@@ -159,4 +174,4 @@ class Command:
 
     def _complain(self, path: str, error: OSError) -> None:
         self.failed = True
-        print(f"sessionstream-lint: cannot read {path}: {error.strerror}", file=sys.stderr)
+        print(f"sessionstream-lint: cannot read {one_line(path)}: {error.strerror}", file=sys.stderr)

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from sessionstream_lint import endings
 from sessionstream_lint import syntax as s
-from sessionstream_lint.expressions import MAX_GUARDS, Expressions
+from sessionstream_lint.expressions import EXPECTING, MAX_GUARDS, Expressions
+from sessionstream_lint.recording import last_name
 from sessionstream_lint.scopes import (
     Assigned,
     Augmented,
@@ -31,9 +33,6 @@ from sessionstream_lint.scopes import (
     Unknown,
 )
 
-# Context managers in whose body an error is expected.
-EXPECTING = {"raises", "assertRaises", "assertRaisesRegex", "suppress"}
-
 
 def collect(tree: s.Node, module: Module) -> Module:
     """Fill ``module`` from the root node of a parsed file, and return it."""
@@ -43,7 +42,9 @@ def collect(tree: s.Node, module: Module) -> Module:
 
 class _Collector(Expressions):
     def run(self, tree: s.Node) -> None:
-        self.body(tuple(s.view(tree).parts()), self.module.scope.block)
+        statements = tuple(s.view(tree).parts())
+        self.ending = endings.declared(statements)
+        self.body(statements, self.module.scope.block)
         stack = self.stack
         while stack:
             step, *args = stack.pop()
@@ -63,6 +64,16 @@ class _Collector(Expressions):
             self.expressions(tuple(shape.parts()), block)
         else:
             step(self, shape, block)
+
+    def evaluated(self, shape: s.Expressions, block: Block) -> None:
+        """Collect what a statement evaluates; a call that never comes back ends the way."""
+        self.later(*((self.expression, node, block) for node in shape.children), (self.ended, shape, block))
+
+    def ended(self, shape: s.Expressions, block: Block) -> None:
+        call = s.view(shape.children[0]) if len(shape.children) == 1 else None
+        # Where an error is expected, the way goes on behind that.
+        if isinstance(call, s.Call) and not self.guarding and endings.ends(call, block, self.ending):
+            block.events.append(Departure())
 
     def close(self, block: Block) -> None:
         """Note whether the end of a finished block can be reached at all."""
@@ -128,7 +139,17 @@ class _Collector(Expressions):
         test = s.view(shape.test)
         endless = isinstance(test, s.Constant) and bool(test.value)
         arm = self.loop(block, endless, bool(shape.orelse), Guard(shape.test, True, block.here()))
-        self.later((self.body, shape.body, arm), (self.otherwise, shape.orelse, block, arm))
+        self.later(
+            (self.body, shape.body, arm),
+            (self.ran_out, shape.test, block, arm),
+            (self.otherwise, shape.orelse, block, arm),
+        )
+
+    def ran_out(self, test: s.Node, block: Block, loop: Block) -> None:
+        """Note that the test of a loop failed, unless the loop was left in another way."""
+        fork = loop.loop
+        if fork is not None and fork.skippable and not fork.breaks() and not (fork.orelse and fork.orelse.breaks()):
+            self.assume(test, False, block)
 
     def loop_for(self, shape: s.For, block: Block) -> None:
         self.later((self.expression, shape.iterable, block), (self.looped_for, shape, block))
@@ -178,16 +199,18 @@ class _Collector(Expressions):
             steps.append((self.expression, manager, block))
             if target is not None:
                 steps.append((self.bind, target, Entered(manager), block))
-        body = [(self.statements, shape.body, block)]
-        expecting = any(_last_name(manager) in EXPECTING for manager, _ in shape.items)
-        self.later(*steps, *(self.guard(body) if expecting else body))
+        managers = tuple(manager for manager, _ in shape.items)
+        self.later(*steps, (self.managed, managers, block), (self.statements, shape.body, block), (self.unmanaged,))
 
-    def guard(self, steps: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-        """Note of the calls in these steps that an error of theirs is expected or handled."""
-        return [(self.guarded, 1), *steps, (self.guarded, -1)]
+    def managed(self, managers: s.Nodes, block: Block) -> None:
+        """Go into the body of a ``with``."""
+        self.outside.append((self.guarding, self.managing))
+        self.guarding += any(last_name(manager) in EXPECTING for manager in managers)
+        self.managing = (*self.managing, *((manager, block.here()) for manager in managers))
 
-    def guarded(self, change: int) -> None:
-        self.guarding += change
+    def unmanaged(self) -> None:
+        """Leave it."""
+        self.guarding, self.managing = self.outside.pop()
 
     def match(self, shape: s.Match, block: Block) -> None:
         self.later((self.expression, shape.subject, block), (self.matched, shape, block))
@@ -244,7 +267,7 @@ class _Collector(Expressions):
         """Note that each decorator is called, the lowest first, with what is defined."""
         for decorator in reversed(decorators):
             call = s.Call(decorator, (s.Argument(s.Decorated(scope, decorator)),))
-            scope.decorated.append(CallSite(call, block.here(), self.guarding > 0))
+            scope.decorated.append(CallSite(call, block.here(), self.guarding > 0, self.managing))
         self.module.calls += scope.decorated
 
     def klass(self, shape: s.Class, block: Block) -> None:
@@ -306,17 +329,11 @@ class _Collector(Expressions):
 
 def _is_narrow(handler: s.Handler) -> bool:
     """Say whether a handler waits for something in particular, not for whatever may go wrong."""
-    return handler.type is not None and _last_name(handler.type) not in ("Exception", "BaseException")
-
-
-def _last_name(node: s.Node) -> str:
-    """The last identifier of a name, or of what is called."""
-    shape = s.view(node)
-    func = s.view(shape.func) if isinstance(shape, s.Call) else shape
-    return func.attr if isinstance(func, s.Attribute) else func.id if isinstance(func, s.Name) else ""
+    return handler.type is not None and last_name(handler.type) not in ("Exception", "BaseException")
 
 
 _STATEMENTS: dict[type[s.View], Callable[..., None]] = {
+    s.Expressions: _Collector.evaluated,
     s.Assign: _Collector.assign,
     s.Declare: _Collector.declare,
     s.Augment: _Collector.augment,

@@ -1,12 +1,13 @@
 """The command's configuration: ``[tool.sessionstream-lint]`` of pyproject.toml, ``[sessionstream-lint]`` of setup.cfg.
 
-The nearest directory that has such a section counts, from the working directory upwards; where both files of it have
-one, pyproject.toml does.
+The nearest directory that has such a section counts, upwards from the first path that is checked; where both files of
+it have one, pyproject.toml does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple, TypeVar
@@ -16,6 +17,7 @@ from sessionstream_lint.options import UsageError
 _Option = TypeVar("_Option")
 
 SECTION = "sessionstream-lint"
+_MENTION = re.compile(rb"sessionstream[-_]lint", re.IGNORECASE)
 KEYS = ("select", "ignore", "exclude", "format", "sst-src-roots")
 
 
@@ -73,7 +75,7 @@ def load(path: Path) -> Section:
 
 def _toml(path: Path) -> dict[str, object] | None:
     content = _content(path)
-    if SECTION.encode() not in content:
+    if not _MENTION.search(content):
         return None
     import tomllib
 
@@ -82,6 +84,8 @@ def _toml(path: Path) -> dict[str, object] | None:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read {path}: {error}") from error
     tool = document.get("tool")
+    inner = tool if isinstance(tool, dict) else {}
+    _refuse_similar(path, f"tool.{SECTION}", [*document, *(f"tool.{name}" for name in inner)])
     section = tool.get(SECTION) if isinstance(tool, dict) else None
     if section is not None and not isinstance(section, dict):
         raise UsageError(f"{path}: tool.{SECTION} is not a table")
@@ -90,7 +94,7 @@ def _toml(path: Path) -> dict[str, object] | None:
 
 def _ini(path: Path) -> dict[str, object] | None:
     content = _content(path)
-    if SECTION.encode() not in content:
+    if not _MENTION.search(content):
         return None
     import configparser
 
@@ -99,7 +103,16 @@ def _ini(path: Path) -> dict[str, object] | None:
         parser.read_string(content.decode())
     except (configparser.Error, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read {path}: {' '.join(str(error).split())}") from error
+    _refuse_similar(path, SECTION, parser.sections())
     return dict(parser[SECTION]) if parser.has_section(SECTION) else None
+
+
+def _refuse_similar(path: Path, right: str, names: Iterable[str]) -> None:
+    """Refuse a section that is named nearly so: it would count for nothing."""
+    for name in names:
+        plain = name.lower().replace("_", "-").removeprefix("tool.").removeprefix("tool:")
+        if plain == SECTION and name != right:
+            raise UsageError(f"{path}: the section [{name}] is to be named [{right}]")
 
 
 def _content(path: Path) -> bytes:

@@ -26,6 +26,7 @@ from sessionstream_lint.values import (
     Value,
     Values,
     union,
+    unsure,
 )
 
 if TYPE_CHECKING:
@@ -419,6 +420,7 @@ def _method_of_dict(value: Table | Mapping, name: str, args: tuple[Values, ...])
     if name in ("get", "pop", "setdefault", "__getitem__"):
         keys = {k.value for k in (args[0] if args else ()) if isinstance(k, Literal) and isinstance(k.value, str | int)}
         found = union(*(held for key, held in pairs if not keys or _may_equal(key, keys)))
-        default = args[1] if len(args) > 1 else ()
-        return union(found, default if value.certain else _uncertain(default))
+        replaced = [key[0] for key, _ in pairs if len(key) == 1 and key[0] in args[0]] if args else []
+        default = tuple(one for one in (args[1] if len(args) > 1 else ()) if one not in replaced)
+        return union(found, unsure(default if value.certain else _uncertain(default)))
     return (value,) if name == "copy" else ()

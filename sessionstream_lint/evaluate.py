@@ -36,6 +36,7 @@ from sessionstream_lint.values import (
     Values,
     known,
     union,
+    unsure,
 )
 from sessionstream_lint.values import Callable as Returning
 
@@ -166,13 +167,15 @@ class Evaluator:
         """Return what a name may hold that was bound there."""
         held: list[Values] = []
         put: list[Values] = []
+        several = len({one.binding for one in found if not _is_put(one)}) > 1
         for reached in found:
             values = self._reached(key, reached, site)
             # Of an unknown value a test in one arm says nothing past the join: what else it may be nobody knows.
             guards = reached.guards if known(values) else passed_by_all(reached, found)
             values = narrow.apply(self, values, key, guards, site)
-            is_put = reached.binding is not None and isinstance(reached.binding.source, sc.Stored)
-            (put if is_put else held).append(values)
+            if several or any(isinstance(guard, sc.Guard) for guard in reached.guards):
+                values = unsure(values)
+            (put if _is_put(reached) else held).append(values)
         return containers.filled(union(*held), union(*put))
 
     def _reached(self, key: str, reached: Reached, site: Site) -> Values:
@@ -195,15 +198,37 @@ class Evaluator:
         found = self.project.load(module)
         if found is not None:
             return self.exported(found, key)
-        return (External(canonical(f"{module}.{key}")),) if key in OFFERED.get(module, ()) else ()
+        return _offered(module, key)
 
     def exported(self, module: Module, name: str) -> Values:
-        """Return what a module of the project offers under that name."""
-        return (
-            self.lookup(name, module.scope.end())
-            if name in module.scope.bindings or ("*" in module.scope.bindings)
-            else ()
-        )
+        """Return what a module of the project offers under that name, maybe by way of wildcards, in a circle even."""
+        if name in module.scope.bindings:
+            return self.lookup(name, module.scope.end())
+        if "*" not in module.scope.bindings:
+            return ()
+        return self.once(("exported", id(module), name), lambda: self._exported(module, name))
+
+    def _exported(self, module: Module, name: str) -> Values:
+        """Return what the modules that wildcards lead to have under that name, each looked at once."""
+        groups: list[Values] = []
+        todo, seen = [module], {module.name}
+        while todo:
+            here = todo.pop()
+            if name in here.scope.bindings:
+                groups.append(self.lookup(name, here.scope.end()))
+                continue
+            for binding in here.scope.bindings.get("*", ()):
+                source = binding.source
+                full = absolute(source.module, source.level, here.package) if isinstance(source, sc.Imported) else ""
+                if full in seen:
+                    continue
+                seen.add(full)
+                found = self.project.load(full)
+                if found is None:
+                    groups.append(_offered(full, name))
+                else:
+                    todo.append(found)
+        return union(*groups)
 
     def bound(self, binding: sc.Binding, site: Site | None = None) -> Values:
         """Return what a binding gives its key."""
@@ -338,12 +363,12 @@ class Evaluator:
             guard = sc.Guard(shape.test, positive, site)
             return self.evaluate(value, replace(site, guards=(*site.guards, guard)))
 
-        return union(arm(shape.body, positive=True), arm(shape.orelse, positive=False))
+        return unsure(union(arm(shape.body, positive=True), arm(shape.orelse, positive=False)))
 
     def _boolean(self, node: s.Node, shape: s.Boolean, site: Site) -> Values:
         if shape.op == "and":
-            return self.evaluate(shape.operands[-1], site)
-        return union(*(self.evaluate(operand, site) for operand in shape.operands[:20]))
+            return unsure(self.evaluate(shape.operands[-1], site))
+        return unsure(union(*(self.evaluate(operand, site) for operand in shape.operands[:20])))
 
     def _binary(self, node: s.Node, shape: s.Binary, site: Site) -> Values:
         if shape.op == "|":
@@ -392,6 +417,16 @@ class Evaluator:
         s.Lambda: _lambda,
         s.Comprehension: _comprehension,
     }
+
+
+def _offered(module: str, name: str) -> Values:
+    """Return what a wildcard brings from outside the project."""
+    return (External(canonical(f"{module}.{name}")),) if name in OFFERED.get(module, ()) else ()
+
+
+def _is_put(reached: Reached) -> bool:
+    """Say whether a name is only reached as what something was put into."""
+    return reached.binding is not None and isinstance(reached.binding.source, sc.Stored)
 
 
 def _is_string(value: Value) -> bool:

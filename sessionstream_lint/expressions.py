@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sessionstream_lint import syntax as s
-from sessionstream_lint.recording import CHANGING, SHRINKING, Guards, Recorder
+from sessionstream_lint.recording import CHANGING, SHRINKING, Guards, Recorder, last_name
 from sessionstream_lint.scopes import (
     Assigned,
     Block,
@@ -16,6 +16,9 @@ from sessionstream_lint.scopes import (
 )
 
 MAX_GUARDS = 8
+# What an error is expected in: context managers, or functions that call what they are given.
+EXPECTING = {"raises", "assertRaises", "assertRaisesRegex", "suppress"}
+ENTERING = {"enter_context", "enterContext", "enter_async_context"}
 
 
 class Expressions(Recorder):
@@ -40,12 +43,23 @@ class Expressions(Recorder):
     def call(self, node: s.Node, shape: s.Call, block: Block, guards: Guards) -> None:
         """Collect a call, after what is inside of it."""
         self.stack.append((self.called, node, shape, block, guards))
-        self.expressions(tuple(shape.parts()), block, guards)
+        steps = [(self.expression, part, block, guards) for part in shape.parts()]
+        self.later(*(self.guard(steps) if last_name(shape.func) in EXPECTING else steps))
+
+    def guard(self, steps: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+        """Note of the calls in these steps that an error of theirs is expected or handled."""
+        return [(self.guarded, 1), *steps, (self.guarded, -1)]
+
+    def guarded(self, change: int) -> None:
+        """Go to where errors are expected, or come back from there."""
+        self.guarding += change
 
     def called(self, node: s.Node, shape: s.Call, block: Block, guards: Guards) -> None:
         """Note a call, and what it does to the container that it is a method of."""
-        self.module.calls.append(CallSite(shape, block.here(guards), self.guarding > 0))
+        self.module.calls.append(CallSite(shape, block.here(guards), self.guarding > 0, self.managing))
         func = s.view(shape.func)
+        if self.outside and last_name(shape.func) in ENTERING and shape.args:
+            self.guarding += last_name(shape.args[0].value) in EXPECTING
         key = s.dotted(func.value) if isinstance(func, s.Attribute) and func.attr in CHANGING else None
         if isinstance(func, s.Attribute) and key is not None:
             if func.attr in SHRINKING:
@@ -111,6 +125,7 @@ class Expressions(Recorder):
     def yielded(self, node: s.Node, shape: s.Yield, block: Block, guards: Guards) -> None:
         """Note what a generator yields."""
         block.scope.yields.append((shape.value, shape.whole, block.here(guards)))
+        block.scope.expects = block.scope.expects or self.guarding > 0
         self.expressions(tuple(shape.parts()), block, guards)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sessionstream_lint import syntax as s
@@ -68,7 +69,7 @@ def _instances(ev: Evaluator, node: s.Node, site: Site) -> Values:
         case s.Constant(None):
             return (NONE,)
         case s.Binary("|", left, right):
-            return union(instances(ev, left, site), instances(ev, right, site))
+            return _either(instances(ev, left, site), instances(ev, right, site))
         case s.Items("tuple", items):  # the constraints of a type parameter
             return union(*(instances(ev, item, site) for item in items))
         case s.Subscript(value, index):
@@ -140,7 +141,7 @@ def _external(ev: Evaluator, head: External, index: s.Nodes, site: Site) -> Valu
     if name in TRANSPARENT:
         return instances(ev, index[0], site)
     if name in CHOICES:
-        return union(*(instances(ev, part, site) for part in index), (NONE,) if name == "Optional" else ())
+        return _either(*(instances(ev, part, site) for part in index), *(((NONE,),) if name == "Optional" else ()))
     if name in ("type", "Type"):
         return union(*(classes(instances(ev, part, site)) for part in index))
     if name in MAPPINGS and len(index) == 2:
@@ -153,6 +154,23 @@ def _external(ev: Evaluator, head: External, index: s.Nodes, site: Site) -> Valu
         part = index[-1] if name == "Coroutine" else index[0]
         return (Many(CONTAINERS[name], instances(ev, part, site)),)
     return (Instance(head),) if not head.name.startswith("typing.") else ()
+
+
+def _either(*alternatives: Values) -> Values:
+    """Return what is one of several alternatives: which one nobody knows, unless the only other is None."""
+    if sum(one != (NONE,) for one in alternatives) < 2:
+        return union(*alternatives)
+    return tuple(map(_unsure, union(*alternatives)))
+
+
+def _unsure(value: Value) -> Value:
+    match value:
+        case Instance():
+            return replace(value, sure=False)
+        case Sequence() | Many() | Mapping():
+            return replace(value, certain=False)
+        case _:
+            return value
 
 
 def _tuple(ev: Evaluator, index: s.Nodes, site: Site) -> Values:

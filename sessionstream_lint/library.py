@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sessionstream_lint import calling, containers, hints, members, records
+from sessionstream_lint import calling, containers, hints, members, narrow, records
 from sessionstream_lint.resolve import canonical
-from sessionstream_lint.scopes import Scope, Site
+from sessionstream_lint.scopes import Guard, Scope, Site
 from sessionstream_lint.values import (
     Alternatives,
+    Bound,
     External,
     Given,
     Instance,
@@ -18,6 +19,7 @@ from sessionstream_lint.values import (
     Mapping,
     MethodCaller,
     Partial,
+    Routine,
     Sequence,
     Super,
     Symbol,
@@ -26,6 +28,7 @@ from sessionstream_lint.values import (
     Value,
     Values,
     union,
+    unsure,
 )
 
 if TYPE_CHECKING:
@@ -39,6 +42,13 @@ def _keyword(ev: Evaluator, given: tuple[Given, ...], name: str) -> Values:
     return ()
 
 
+# Where the library gives the registry that something was made with, and its functions that make one.
+REGISTRY = Instance(External("sessionstream.SchemaRegistry"))
+HOLDING = {"sessionstream.Hub.schemas", "sessionstream.MemoryStore.registry", "sessionstream.SQLiteStore.registry"}
+MAKING = {
+    "sessionstream.testing.sample_registry", "sessionstream.examples.chatdemo.chat_schemas",
+    "sessionstream.examples.chatdemo.schemas.chat_schemas",
+}  # fmt: skip
 SAME = {
     "asyncio.create_task", "asyncio.ensure_future", "asyncio.shield", "asyncio.wait_for",
     "copy.copy", "copy.deepcopy", "functools.cache", "functools.lru_cache", "builtins.iter", "typing.final",
@@ -54,16 +64,39 @@ def call(ev: Evaluator, name: str, given: tuple[Given, ...], site: Site) -> Valu
     first = args[0] if args else ()
     if name in SAME:
         return first
+    if name in MAKING:
+        return (REGISTRY,)
     if name in LISTED or name in SETS:
         source = args[1] if name == "builtins.filter" and len(args) > 1 else first
         exact = name in ("builtins.list", "builtins.tuple") and bool(source)
         if exact and all(isinstance(value, Sequence) for value in source):
             return source
-        return (Many("set" if name in SETS else "list", containers.elements(ev, source)),)
+        held = containers.elements(ev, source)
+        if name == "builtins.filter":
+            held = _passing(ev, held, first)
+        return (Many("set" if name in SETS else "list", unsure(held) if name == "builtins.filter" else held),)
     special = _SPECIAL.get(name)
     if special is not None:
         return special(ev, args, given, site)
     return _made(name)
+
+
+def member(receiver: Value, name: str) -> Value:
+    """Return what an object of a class outside the project has under that name, a method if nothing is known."""
+    name = canonical(name)
+    return REGISTRY if name in HOLDING else Bound(receiver, External(name))
+
+
+def _passing(ev: Evaluator, values: Values, tests: Values) -> Values:
+    """Return the elements that pass the function which ``filter`` asks, as far as it is one expression."""
+    for test in tests:
+        if isinstance(test, Routine) and test.scope.params and len(test.scope.returns) == 1:
+            node, site = test.scope.returns[0]
+            if node is not None:
+                values = narrow.apply(ev, values, test.scope.params[0].name, (Guard(node, True, site),), site)
+        elif isinstance(test, Literal):  # None: what is true passes
+            values = tuple(value for value in values if value != test)
+    return values
 
 
 def _made(name: str) -> Values:
@@ -111,7 +144,8 @@ def _getattr(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], 
     if len(args) < 2:
         return ()
     names = [value.value for value in args[1] if isinstance(value, Literal) and isinstance(value.value, str)]
-    return union(*(members.attribute(ev, args[0], name) for name in names), *args[2:])
+    found = union(*(members.attribute(ev, args[0], name) for name in names), *args[2:])
+    return unsure(found) if len(args) > 2 else found
 
 
 def _type(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], site: Site) -> Values:
@@ -165,7 +199,7 @@ def _chained(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], 
 
 
 def _next(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], site: Site) -> Values:
-    return union(containers.elements(ev, args[0]) if args else (), *args[1:])
+    return union(containers.elements(ev, args[0]) if args else (), unsure(union(*args[1:])))
 
 
 def make_dict(ev: Evaluator, given: tuple[Given, ...]) -> Values:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sessionstream_lint import calling, hints, records
+from sessionstream_lint import calling, hints, library, records
 from sessionstream_lint import scopes as sc
 from sessionstream_lint import syntax as s
 from sessionstream_lint.frames import Frame
@@ -54,7 +54,7 @@ def _of(ev: Evaluator, value: Value, attr: str) -> Values:
         case Instance(of) if attr == "__class__":
             return (of,)
         case Instance(External(name)):
-            return (Bound(value, External(canonical(f"{name}.{attr}"))),)
+            return (library.member(value, f"{name}.{attr}"),)
         case Instance(Klass(scope)):
             return _of_class(ev, scope, attr, value)
         case Super(instance, above):
@@ -89,10 +89,10 @@ def _of_class(ev: Evaluator, scope: Scope, attr: str, instance: Value | None) ->
         return given
     for ancestor in ancestors(ev, scope):
         if isinstance(ancestor, External):
-            name = External(canonical(f"{ancestor.name}.{attr}"))
+            name = f"{ancestor.name}.{attr}"
             if ancestor.name in ("builtins.object", "typing.Generic", "typing.Protocol"):
                 continue
-            return (Bound(instance, name),) if instance else (name,)
+            return (library.member(instance, name) if instance else External(canonical(name)),)
         values = _declared(ev, ancestor.scope, attr, instance)
         if values is not None:
             return values

@@ -9,7 +9,8 @@ import tokenize
 from sessionstream_lint.reading import split_lines
 
 _INLINE = re.compile(r"# noqa(?P<codes>:\s?[A-Z]+[0-9]+(?:[,\s]+[A-Z]+[0-9]+)*)?", re.IGNORECASE)
-_FILE = re.compile(r"^\s*# flake8[:=]\s*noqa(?P<codes>:\s?[A-Z]+[0-9]+(?:[,\s]+[A-Z]+[0-9]+)*)?\s*$", re.IGNORECASE)
+# At the beginning of a line, whatever follows: flake8 passes by the whole file, also where codes are named.
+_FILE = re.compile(r"\s*# flake8[:=]\s*noqa", re.IGNORECASE)
 
 
 class Suppressions:
@@ -18,30 +19,18 @@ class Suppressions:
     def __init__(self, source: str) -> None:
         self._lines = split_lines(source)
         self._ranges = _ranges(source, len(self._lines)) if re.search("noqa", source, re.IGNORECASE) else {}
-        self._file: list[frozenset[str]] = []
-        for line in self._lines:
-            found = _FILE.match(line)
-            if found:
-                self._file.append(_codes(found["codes"]))
+        self._whole = any(_FILE.match(line) for line in self._lines)
 
     def silence(self, line: int, code: str) -> bool:
         """Say whether a finding on that line (from 1) is silenced."""
-        if any(not codes or _covered(code, codes) for codes in self._file):
+        if self._whole:
             return True
         first, last = self._ranges.get(line, (line, line))
         found = _INLINE.search("\n".join(self._lines[first - 1 : last]))
         if found is None:
             return False
-        codes = _codes(found["codes"])
-        return not codes or _covered(code, codes)
-
-
-def _codes(text: str | None) -> frozenset[str]:
-    return frozenset(part for part in re.split(r"[,\s:]+", (text or "").upper()) if part)
-
-
-def _covered(code: str, codes: frozenset[str]) -> bool:
-    return any(code.startswith(prefix) for prefix in codes)
+        codes = [part for part in re.split(r"[,\s:]+", found["codes"] or "") if part]
+        return not codes or code.startswith(tuple(codes))  # in capitals, as flake8 wants them
 
 
 def _ranges(source: str, count: int) -> dict[int, tuple[int, int]]:

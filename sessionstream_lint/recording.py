@@ -45,7 +45,10 @@ class Recorder:
     def __init__(self, module: Module) -> None:
         self.module = module
         self.order = 0
+        # Whether an error is expected or handled here, the context managers around it, and what held outside of them.
         self.guarding = 0
+        self.managing: tuple[tuple[s.Node, Site], ...] = ()
+        self.outside: list[tuple[int, tuple[tuple[s.Node, Site], ...]]] = []
         self.stack: list[tuple[Any, ...]] = []
 
     def later(self, *steps: tuple[Any, ...]) -> None:
@@ -194,6 +197,13 @@ class Recorder:
             kind = "last"
         if not block.private and (node is not None or kind in ("last", "all")):
             block.events.append(Removal(key, kind, node, block.here()))
+
+
+def last_name(node: s.Node) -> str:
+    """Return the last identifier of a name, or of what is called."""
+    shape = s.view(node)
+    func = s.view(shape.func) if isinstance(shape, s.Call) else shape
+    return func.attr if isinstance(func, s.Attribute) else func.id if isinstance(func, s.Name) else ""
 
 
 def _expression(source: Source) -> s.Node | None:

@@ -37,13 +37,17 @@ class Registering:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A name or payload: the expression somebody wrote, where, what it may be, and the name if that is known."""
+    """A name or payload: the expression somebody wrote, where, what it may be, and the name if that is known.
+
+    It is not ``plain`` when a function that it is passed to may register something else in its place.
+    """
 
     node: Node
     site: Site
     values: Values
     call: Registering
     label: str | None
+    plain: bool = True
 
     @property
     def family(self) -> str:
@@ -71,8 +75,12 @@ class Registered:
 
 @dataclass(frozen=True, slots=True)
 class Sink:
-    """A function, or a class that is made, whose argument ``param`` ends up in a registration."""
+    """A function, or a class that is made, whose argument ``param`` ends up in a registration.
+
+    It is not ``plain`` when something else may be registered in its place: see `Symbol`.
+    """
 
     scope: Scope
     param: str
     call: Registering
+    plain: bool = True

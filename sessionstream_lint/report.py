@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -10,6 +11,7 @@ from urllib.parse import quote
 
 from sessionstream_lint.engine import Diagnostic
 from sessionstream_lint.options import OPT_IN
+from sessionstream_lint.output import one_line
 from sessionstream_lint.pages import page
 from sessionstream_lint.rules import SUMMARIES
 from sessionstream_lint.version import VERSION
@@ -28,17 +30,16 @@ class Located:
 def render(found: Iterable[Located], kind: str) -> str:
     """Return all findings in one of the four formats, ending with a newline unless empty."""
     located = sorted(found)
-    if kind == "json":
-        return json.dumps([_record(one) for one in located], indent=2, ensure_ascii=False) + "\n"
-    if kind == "sarif":
-        return json.dumps(_sarif(located), indent=2, ensure_ascii=False) + "\n"
+    if kind in ("json", "sarif"):  # in ASCII, which any locale can write
+        document = _sarif(located) if kind == "sarif" else [_record(one) for one in located]
+        return json.dumps(document, indent=2) + "\n"
     line = _github if kind == "github" else _text
     return "".join(line(one) + "\n" for one in located)
 
 
 def _text(one: Located) -> str:
     found = one.diagnostic
-    return f"{one.path}:{found.line}:{found.column + 1}: {found.text}"
+    return f"{one_line(one.path)}:{found.line}:{found.column + 1}: {found.text}"
 
 
 def _record(one: Located) -> dict[str, object]:
@@ -88,7 +89,7 @@ def _sarif(located: list[Located]) -> dict[str, object]:
 def _result(one: Located) -> dict[str, object]:
     found = one.diagnostic
     path = PurePath(one.path)
-    uri = path.as_uri() if path.is_absolute() else quote(path.as_posix())
+    uri = path.as_uri() if path.is_absolute() else quote(os.fsencode(path.as_posix()))
     return {
         "ruleId": found.code,
         "ruleIndex": list(SUMMARIES).index(found.code),

@@ -25,7 +25,12 @@ OFFERED = {
     "sessionstream": {"SchemaRegistry"},
     "sessionstream.schema": {"SchemaRegistry"},
 }
-CANONICAL = {"sessionstream.schema.SchemaRegistry": "sessionstream.SchemaRegistry"}
+CANONICAL = {
+    "sessionstream.schema.SchemaRegistry": "sessionstream.SchemaRegistry",
+    "sessionstream.hub.Hub": "sessionstream.Hub",
+    "sessionstream.hydration.memory.MemoryStore": "sessionstream.MemoryStore",
+    "sessionstream.hydration.sqlite.SQLiteStore": "sessionstream.SQLiteStore",
+}
 MAX_BYTES = 2_000_000
 
 

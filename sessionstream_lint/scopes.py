@@ -361,7 +361,8 @@ class Block:
 class Scope:
     """A module, class, function or lambda; ``site`` is where it was defined, ``order`` when.
 
-    ``decorated`` are the calls of its decorators, the lowest first.
+    ``decorated`` are the calls of its decorators, the lowest first; ``expects`` says that it yields where an error is
+    expected.
     """
 
     kind: str
@@ -379,6 +380,7 @@ class Scope:
     returns: list[tuple[Node | None, Site]] = field(default_factory=list)
     yields: list[tuple[Node | None, bool, Site]] = field(default_factory=list)
     signature: Site | None = None
+    expects: bool = False
     decorated: list[CallSite] = field(default_factory=list)
     block: Block = field(init=False)
 
@@ -402,11 +404,15 @@ class Scope:
 
 @dataclass(eq=False, slots=True)
 class CallSite:
-    """A call, and where it stands; ``guarded`` where an error of it is expected or handled."""
+    """A call, and where it stands; ``guarded`` where an error of it is expected or handled.
+
+    ``managers`` are the context managers around it, of which the evaluator can say whether they expect one.
+    """
 
     shape: Call
     site: Site
     guarded: bool = False
+    managers: tuple[tuple[Node, Site], ...] = ()
 
 
 @dataclass(eq=False, slots=True)

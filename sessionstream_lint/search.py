@@ -121,7 +121,7 @@ class Search:
             return
         call = Registering(site, found.given, not bound, FAMILIES[method])
         registered = self._registered(call)
-        self._follow(registered, call)
+        self._follow(registered, call, plain=True)
         written = registered.argument
         if written is not None:
             yield Written(written.argument.value, written.site, registered.values, call, registered.label)
@@ -181,11 +181,11 @@ class Search:
 
     # Wrappers
 
-    def _follow(self, registered: Registered, call: Registering) -> None:
+    def _follow(self, registered: Registered, call: Registering, *, plain: bool) -> None:
         if len(call.chain) < MAX_CHAIN:
             for value in registered.values:
                 if isinstance(value, Symbol) and all(link.scope is not value.scope for link in call.chain):
-                    self.sinks.setdefault(Sink(value.scope, value.name, call), False)
+                    self.sinks.setdefault(Sink(value.scope, value.name, call, plain and value.plain), False)
 
     def _wrapped(self, sink: Sink) -> Iterator[Written]:
         known = sink.scope.module if self.sinks[sink] else None
@@ -193,13 +193,14 @@ class Search:
             self.ev.fresh()
             positions = link.positions(self.ev, sink.param)
             for position in positions:
-                yield from self._passed(sink.call, link, position, positions)
+                yield from self._passed(sink, link, position, positions)
 
-    def _passed(self, call: Registering, link: Link, position: int, positions: list[int]) -> Iterator[Written]:
+    def _passed(self, sink: Sink, link: Link, position: int, positions: list[int]) -> Iterator[Written]:
         """Yield what one argument of a wrapper contributes; of a name also that nothing is known."""
+        call = sink.call
         longer = replace(call, chain=(*call.chain, link.only(position, positions)))
         registered = self._registered(longer)
-        self._follow(registered, longer)
+        self._follow(registered, longer, plain=sink.plain)
         if registered.argument is None:
             return
         given = link.given[position]
@@ -209,4 +210,5 @@ class Search:
         values = tuple(value for value in registered.values if value not in base and not isinstance(value, Symbol))
         whole = replace(call, chain=(*call.chain, link))
         if (values or self.role == NAME) and self._may_register(whole):
-            yield Written(given.argument.value, given.site, values, whole, self._registered(whole).label)
+            label = self._registered(whole).label
+            yield Written(given.argument.value, given.site, values, whole, label, sink.plain)

@@ -18,6 +18,8 @@ from sessionstream_lint.options import EXCLUDED
 
 STDIN = "-"
 SUFFIXES = (".py", ".pyi", ".pyw")
+# Links of Emacs to nowhere, which say who is editing a file.
+LOCK = ".#"
 
 Complain = Callable[[str, OSError], None]
 
@@ -28,17 +30,26 @@ def anchored(patterns: Iterable[str], base: Path) -> tuple[str, ...]:
 
 
 def read(paths: Iterable[str], exclude: tuple[str, ...], stdin: str, complain: Complain) -> Iterator[tuple[str, bytes]]:
-    """Yield path and content of each file that is not excluded, in the order given, directories sorted.
+    """Yield path and content of each file that is not excluded, once, in the order given, directories sorted.
 
     ``-`` is standard input under the name ``stdin``. ``complain`` is told of what cannot be read.
     """
     excluded = _matcher(exclude)
+    paths = list(dict.fromkeys(paths))
+    seen: set[str] = set()
     for path in paths:
         if path == STDIN:
-            if not excluded(stdin):
+            if sys.stdin is None:  # closed before the interpreter started
+                complain(STDIN, OSError(errno.EBADF, "it is closed"))
+            elif not excluded(stdin):
                 yield stdin, sys.stdin.buffer.read()
             continue
         for file in _files(path, excluded, complain):
+            if len(paths) > 1:
+                place = os.path.abspath(file)  # noqa: PTH100 - a string, as everything here
+                if place in seen:
+                    continue
+                seen.add(place)
             try:
                 with io.FileIO(file) as stream:  # unbuffered: nearly all files are read for one search in them
                     content = stream.readall()
@@ -105,12 +116,24 @@ def _files(path: str, excluded: Callable[[str], bool], complain: Complain) -> It
         inner = []
         for entry in entries:
             name, file = entry.name, start + entry.name
-            if entry.is_dir():
+            if name.startswith(LOCK) and entry.is_symlink():
+                continue
+            if _is_directory(entry, complain):
                 if name not in EXCLUDED and not entry.is_symlink() and not excluded(file):
                     inner.append(file)
             elif name.endswith(SUFFIXES) and not excluded(file) and not (_is_other(entry) and _is_special(file)):
                 yield file
         todo += reversed(inner)
+
+
+def _is_directory(entry: os.DirEntry[str], complain: Complain) -> bool:
+    """Say whether it is a directory; of a link that leads nowhere reading it will say what is wrong."""
+    try:
+        return entry.is_dir()
+    except OSError as error:
+        if not entry.is_symlink():
+            complain(entry.path, error)
+        return False
 
 
 def _is_other(entry: os.DirEntry[str]) -> bool:

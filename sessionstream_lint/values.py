@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import TypeAlias
 
 from sessionstream_lint.scopes import Module, Scope, Site
@@ -56,10 +56,14 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """An instance of a class; ``made`` are the arguments it was made with, if they are known."""
+    """An instance of a class; ``made`` are the arguments it was made with, if they are known.
+
+    It is not ``sure`` when it is one of several alternatives of an annotation.
+    """
 
     of: External | Klass
     made: tuple[Given, ...] | None = None
+    sure: bool = field(default=True, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,11 +188,13 @@ class Callable(Compound):
 class Symbol:
     """Whatever the caller passes for a parameter, or some part of it.
 
-    The scope is a class when the parameter is a field of one that has no ``__init__`` to look into.
+    The scope is a class when the parameter is a field of one that has no ``__init__`` to look into. It is not
+    ``plain`` when it was tested on the way, or is one of several alternatives: something else may get there then.
     """
 
     scope: Scope
     name: str
+    plain: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +242,11 @@ def union(*groups: Iterable[Value]) -> Values:
     """Join possibilities, each once, in the order found."""
     found = dict.fromkeys(value for group in groups for value in group)
     return tuple(found)[:MAX_VALUES]
+
+
+def unsure(values: Values) -> Values:
+    """Return the same, what a caller passes being only what may get there."""
+    return tuple(replace(value, plain=False) if isinstance(value, Symbol) else value for value in values)
 
 
 def known(values: Values) -> bool:

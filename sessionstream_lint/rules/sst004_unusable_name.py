@@ -8,7 +8,7 @@ from sessionstream_lint import certain
 from sessionstream_lint.certain import Origin
 from sessionstream_lint.registering import Written
 from sessionstream_lint.registrations import Finding, Registrations
-from sessionstream_lint.scopes import CallSite, Site
+from sessionstream_lint.scopes import CallSite
 
 CODE = "SST004"
 SUMMARY = "a name is empty, or taken within its family"
@@ -22,28 +22,43 @@ def check(registrations: Registrations) -> Iterator[Finding]:
         for argument in call.shape.args
     }
     named = [(*order[id(one.node)], one) for one in registrations.names() if id(one.node) in order]
-    taken: dict[tuple[Origin, str, str], list[Site]] = {}
-    for _, call, name in sorted(named, key=lambda item: item[0]):
-        problem = _problem(registrations, name, call, taken)
+    taken: dict[tuple[Origin, str, str], list[int]] = {}
+    for number, call, name in sorted(named, key=lambda item: item[0]):
+        problem = _problem(registrations, name, call, number, taken)
         if problem is not None:
             yield Finding(CODE, name.node, problem)
 
 
 def _problem(
-    registrations: Registrations, name: Written, call: CallSite, taken: dict[tuple[Origin, str, str], list[Site]]
+    registrations: Registrations,
+    name: Written,
+    call: CallSite,
+    number: int,
+    taken: dict[tuple[Origin, str, str], list[int]],
 ) -> str | None:
-    """Say what is wrong with a name, and note that it is taken; where an error is handled, nothing is."""
+    """Say what is wrong with a name, and note by which call it is taken; where an error is handled, nothing is."""
     text = certain.constant(registrations.ev, name.node, name.site)
-    if text is None or call.guarded or name.call.at.guarded:
+    if (
+        text is None
+        or not name.plain
+        or any(certain.is_expected(registrations.ev, one) for one in (call, name.call.at))
+    ):
         return None
     if not text.strip():
+        if certain.is_tested(name.node, name.site):
+            return None
         return f"{name.family} name {text!r} is empty; give it one that stays the same as long as its data is kept"
     origin = certain.registry(registrations.ev, name.call)
     if origin is None:
         return None
-    sites = taken.setdefault((origin, name.family, text), [])
-    twice = any(certain.precedes(site, call.site) for site in sites)
-    sites.append(call.site)
+    calls = registrations.module.calls
+    earlier = taken.setdefault((origin, name.family, text), [])
+    twice = any(
+        certain.precedes(calls[one].site, call.site)
+        and not certain.may_change(registrations.ev, origin, calls[one + 1 : number])
+        for one in earlier
+    )
+    earlier.append(number)
     if not twice:
         return None
     return f"{name.family} {text!r} is registered already, with the same registry; each payload needs a name of its own"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 from collections.abc import Iterator
 
-from sessionstream_lint import calling, containers, members
+from sessionstream_lint import calling, certain, containers, members
 from sessionstream_lint import syntax as s
 from sessionstream_lint.evaluate import Evaluator
 from sessionstream_lint.registering import Written
@@ -57,7 +57,7 @@ DECORATORS = {
 def check(registrations: Registrations) -> Iterator[Finding]:
     """Yield a finding for every payload that is something else, on one path at least, unless the error is expected."""
     for payload in registrations.payloads():
-        if payload.call.at.guarded:
+        if not payload.plain or certain.is_expected(registrations.ev, payload.call.at):
             continue
         what = _what(registrations.ev, payload)
         if what is not None:
@@ -95,6 +95,8 @@ def _described(ev: Evaluator, value: Value, until: Node | None) -> str | None:
             return f"the module {name.rpartition('.')[2]}"
         case External(name):
             return f"the class {_short(name)}" if _is_known(name) else None
+        case Instance(sure=False):
+            return None
         case Instance(Klass(scope)):
             return f"an object of the class {scope.name}" if _is_foreign(ev, scope, until) else None
         case Instance(External(name)):

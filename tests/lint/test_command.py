@@ -76,8 +76,9 @@ def test_sarif(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_sarif_is_what_code_scanning_wants(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tree / "a b%c.py").write_text(BAD.replace('"A"', '"\U0001d518"'))
-    assert main(["a b%c.py", str(tree / "a b%c.py"), "--format", "sarif"]) == 1
+    for name in ("a b%c.py", "d e%f.py"):
+        (tree / name).write_text(BAD.replace('"A"', '"\U0001d518"'))
+    assert main(["a b%c.py", str(tree / "d e%f.py"), "--format", "sarif"]) == 1
     log = json.loads(capsys.readouterr().out)
     assert set(log) == {"$schema", "version", "runs"}
     [run] = log["runs"]
@@ -86,7 +87,7 @@ def test_sarif_is_what_code_scanning_wants(tree: Path, capsys: pytest.CaptureFix
         assert rule["defaultConfiguration"] == {"level": "error", "enabled": rule["id"] not in OPT_IN}
     places = [result["locations"][0]["physicalLocation"] for result in run["results"]]
     uris = [place["artifactLocation"]["uri"] for place in places]
-    assert sorted(uris) == ["a%20b%25c.py", (tree / "a b%c.py").as_uri()]
+    assert sorted(uris) == ["a%20b%25c.py", (tree / "d e%f.py").as_uri()]
     for result, place in zip(run["results"], places, strict=True):
         assert set(result) == {"ruleId", "ruleIndex", "level", "message", "locations"}
         assert place["region"] == {"startLine": 3, "startColumn": 38}
@@ -241,6 +242,11 @@ def test_encodings_and_byte_order_marks(tree: Path, capsys: pytest.CaptureFixtur
     [
         ("# flake8: noqa\n" + BAD, 0),
         ("# flake8: noqa: SST001\n" + BAD, 0),
+        ("# flake8: noqa: E501\n" + BAD, 0),
+        ("# FLAKE8=NOQA because\n" + BAD, 0),
+        ("x = 1  # flake8: noqa\n" + BAD, 1),
+        (BAD.rstrip() + "  # noqa:sst001\n", 1),
+        (BAD.rstrip() + "  # NoQA:E501,,SST0\n", 0),
         (BAD.rstrip() + "  # noqa: E501, SST001\n", 0),
         (BAD.rstrip() + "  # noqa:SST001 because\n", 0),
         (BAD.rstrip() + "  # noqa: F401\n", 1),
@@ -256,14 +262,6 @@ def test_suppressions_are_those_of_flake8(
     assert main(["case.py"]) == status
     command = [python, "-m", "flake8", "--isolated", "--select=SST", "case.py"]
     assert subprocess.run(command, capture_output=True, check=False).returncode == status
-
-
-def test_a_file_level_suppression_of_another_code_suppresses_nothing(
-    tree: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Versions of flake8 differ here; not silencing is the safe reading."""
-    (tree / "case.py").write_text("# flake8: noqa: E501\n" + BAD)
-    assert main(["case.py"]) == 1
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root reads everything")
@@ -315,3 +313,104 @@ def test_standard_input_may_be_excluded(tree: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(BAD.encode())))
     (tree / "pyproject.toml").write_text("[tool.sessionstream-lint]\nexclude = ['old']\n")
     assert main(["-", "--stdin-filename", "old/bad.py"]) == 0
+
+
+def in_locale(python: str, encoding: str, *args: str | bytes) -> subprocess.CompletedProcess[bytes]:
+    command = [python, "-m", "sessionstream_lint", *args]
+    env = {**os.environ, "PYTHONIOENCODING": encoding}
+    return subprocess.run(command, capture_output=True, check=False, timeout=20, env=env)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
+def test_json_and_sarif_do_not_depend_on_the_locale(tree: Path, encoding: str, python: str) -> None:
+    (tree / "bad.py").write_text(BAD.replace('"A"', '"\U0001d518"'), encoding="utf-8")
+    for kind in ("json", "sarif"):
+        done = in_locale(python, encoding, "bad.py", "--format", kind)
+        assert (done.returncode, done.stderr) == (1, b"")
+        assert "\U0001d518" in json.dumps(json.loads(done.stdout.decode("ascii")), ensure_ascii=False)
+
+
+@pytest.mark.parametrize("kind", ["text", "github"])
+def test_what_the_locale_cannot_write_is_escaped(tree: Path, kind: str, python: str) -> None:
+    (tree / "bad.py").write_text(BAD.replace('"A"', '"\U0001d518"'), encoding="utf-8")
+    done = in_locale(python, "ascii", "bad.py", "--format", kind)
+    assert (done.returncode, done.stderr) == (1, b"")
+    assert rb"event '\U0001d518'" in done.stdout
+    assert in_locale(python, "ascii", "--explain", "SST001").returncode == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names are text")
+def test_a_name_that_is_no_text_is_escaped(tree: Path, python: str) -> None:
+    name = b"inv\xff.py"
+    (tree / os.fsdecode(name)).write_text(BAD)
+    done = in_locale(python, "utf-8", name, "--format", "sarif")
+    [result] = json.loads(done.stdout)["runs"][0]["results"]
+    assert result["locations"][0]["physicalLocation"]["artifactLocation"] == {"uri": "inv%FF.py"}
+    done = in_locale(python, "utf-8", os.fsencode(tree) + b"/" + name, "--format", "sarif")
+    assert b"/inv%FF.py" in done.stdout
+    done = in_locale(python, "utf-8", name, "--format", "json")
+    assert json.loads(done.stdout.decode("ascii"))[0]["path"] == "inv\udcff.py"
+    for kind in ("text", "github"):
+        done = in_locale(python, "utf-8", name, "--format", kind)
+        assert (done.returncode, done.stderr) == (1, b"")
+        assert rb"inv\udcff.py" in done.stdout
+    done = in_locale(python, "utf-8", b"gone\xff.py")
+    assert (done.returncode, done.stderr.count(b"\n")) == (2, 1)
+
+
+def test_a_line_end_in_a_name_does_not_break_the_line(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tree / "a\nb.py").write_text(BAD)
+    assert main(["a\nb.py"]) == 1
+    assert capsys.readouterr().out.startswith("a\\nb.py:3:38: SST001")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device")
+@pytest.mark.parametrize("args", [["pkg"], ["pkg", "--format", "json"], ["--explain", "SST001"], ["--version"]])
+def test_output_that_cannot_be_written_is_said(tree: Path, args: list[str], python: str) -> None:
+    with Path("/dev/full").open("wb") as full:
+        command = [python, "-m", "sessionstream_lint", *args]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=20)
+    assert done.returncode == 2
+    assert done.stderr == "sessionstream-lint: cannot write the findings: No space left on device\n"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a shell")
+@pytest.mark.parametrize(
+    ("closed", "said"),
+    [("pkg >&-", "cannot write the findings: it is closed"), ("- <&-", "cannot read -: it is closed")],
+)
+def test_closed_streams_are_said(tree: Path, closed: str, said: str, python: str) -> None:
+    command = f"'{python}' -m sessionstream_lint {closed}"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False, timeout=20)
+    assert (done.returncode, done.stderr) == (2, f"sessionstream-lint: {said}\n")
+
+
+def test_links_that_lead_nowhere_do_not_stop_the_walk(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tree / "pkg" / "self").symlink_to("self")
+    assert main(["pkg"]) == 1
+    assert capsys.readouterr().err == ""
+    (tree / "pkg" / "self.py").symlink_to("self.py")
+    assert main(["pkg"]) == 2
+    captured = capsys.readouterr()
+    assert captured.out.startswith("pkg/bad.py:3:38: SST001")
+    assert captured.err.startswith("sessionstream-lint: cannot read pkg/self.py: ")
+    assert captured.err.count("\n") == 1
+
+
+def test_the_lock_of_an_editor_is_passed_by(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Emacs: a link to who is editing the file, at a place that does not exist."""
+    (tree / "pkg" / ".#bad.py").symlink_to("me@here.1234:5678")
+    assert main(["pkg"]) == 1
+    assert capsys.readouterr().err == ""
+    assert main(["pkg/.#bad.py"]) == 2
+
+
+def test_a_file_that_is_given_twice_is_checked_once(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["pkg/bad.py", "./pkg/bad.py", "pkg", "."]) == 1
+    assert capsys.readouterr().out.count("\n") == 1
+
+
+def test_to_select_nothing_is_a_usage_error(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["pkg", "--select", ""]) == 2
+    assert main(["pkg", "--select", " , "]) == 2
+    assert capsys.readouterr().err.startswith("sessionstream-lint: --select: ")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import subprocess
 import textwrap
@@ -105,6 +106,41 @@ def test_the_command_resolves_roots_relative_to_its_configuration(
     monkeypatch.chdir(project / directory)
     assert main([str(project / "app" / "use.py")]) == 1
     assert "use.py:4:38: SST001" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("given", ["app/use.py", "app", "."])
+def test_the_configuration_is_looked_for_from_the_first_path_on(
+    project: Path, given: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """So that a run from elsewhere finds the same."""
+    (project / "pyproject.toml").write_text('[tool.sessionstream-lint]\nsst-src-roots = ["generated"]\n')
+    elsewhere = project / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "pyproject.toml").write_text('[tool.sessionstream-lint]\nignore = "SST"\n')
+    monkeypatch.chdir(elsewhere)
+    assert main([str(project / given)]) == 1
+    assert "use.py:4:38: SST001" in capsys.readouterr().out
+    source = (project / "app" / "use.py").read_bytes()
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(source)))
+    assert main(["-", "--stdin-filename", str(project / "app" / "use.py")]) == 1
+    assert main([str(elsewhere), str(project / given)]) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "section", "right"),
+    [
+        ("pyproject.toml", "tool.sessionstream_lint", "tool.sessionstream-lint"),
+        ("pyproject.toml", "sessionstream-lint", "tool.sessionstream-lint"),
+        ("setup.cfg", "tool:sessionstream-lint", "sessionstream-lint"),
+        ("setup.cfg", "sessionstream_lint", "sessionstream-lint"),
+    ],
+)
+def test_a_section_that_is_named_nearly_so_is_refused(
+    project: Path, name: str, section: str, right: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / name).write_text(f"[{section}]\n")
+    assert main(["app"]) == 2
+    assert f"{name}: the section [{section}] is to be named [{right}]" in capsys.readouterr().err
 
 
 def test_the_command_takes_roots_and_refuses_missing_ones(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,73 @@
+"""Calls that never come back, by their spelling: what was imported or defined so far says whose they are."""
+
+from __future__ import annotations
+
+from sessionstream_lint import syntax as s
+from sessionstream_lint.hints import quoted
+from sessionstream_lint.scopes import Block, Defined, Imported, Scope, Source
+
+NEVER = {"NoReturn", "Never"}
+OUTSIDE = {
+    "builtins.exit", "builtins.quit", "sys.exit", "os._exit", "os.abort", "os.execl", "os.execle", "os.execlp",
+    "os.execlpe", "os.execv", "os.execve", "os.execvp", "os.execvpe", "typing.assert_never",
+    "typing_extensions.assert_never", "pytest.exit", "pytest.fail", "pytest.skip", "pytest.xfail", "flask.abort",
+    "werkzeug.exceptions.abort",
+}  # fmt: skip
+# Methods of a test case; where a class of its own defines one of them, that is followed.
+OF_TESTS = {"fail", "skipTest"}
+
+
+def declared(statements: s.Nodes) -> frozenset[str]:
+    """Return the names of functions, and ``class.name`` of methods, among these that are said never to return."""
+    found: set[str] = set()
+    todo = [("", node) for node in statements]
+    while todo:
+        owner, node = todo.pop()
+        shape = s.view(node)
+        if isinstance(shape, s.Class) and not owner:
+            todo += [(f"{shape.name}.", inner) for inner in shape.body]
+        elif isinstance(shape, s.If | s.Try):
+            todo += [(owner, inner) for inner in (*shape.body, *shape.orelse)]
+        elif isinstance(shape, s.Function) and shape.returns is not None and _is_never(shape.returns):
+            found.add(owner + shape.name)
+    return frozenset(found)
+
+
+def _is_never(annotation: s.Node) -> bool:
+    shape = s.view(annotation)
+    if isinstance(shape, s.Constant) and isinstance(shape.value, str):
+        inner = quoted(shape.value)
+        return inner is not None and _is_never(inner)
+    name = s.dotted(annotation)
+    return name is not None and name.rpartition(".")[2] in NEVER
+
+
+def ends(call: s.Call, block: Block, known: frozenset[str]) -> bool:
+    """Say whether a call in that block, of which everything before is collected, never comes back.
+
+    ``known`` are the functions and methods of the file that are said to be such.
+    """
+    name = s.dotted(call.func)
+    if name is None:
+        return False
+    base, _, rest = name.partition(".")
+    scope: Scope | None = block.scope
+    while scope is not None:
+        owner = scope.parent
+        if owner is not None and owner.kind == "class" and scope.params and scope.params[0].name == base:
+            return f"{owner.name}.{rest}" in known or (rest in OF_TESTS and rest not in owner.names)
+        bound = scope.bindings.get(base)
+        if bound is not None and (scope is block.scope or scope.kind != "class"):
+            return _is_ending(bound[-1].source, rest, known)
+        scope = owner
+    return name in known or f"builtins.{name}" in OUTSIDE
+
+
+def _is_ending(source: Source, rest: str, known: frozenset[str]) -> bool:
+    match source:
+        case Imported(module, 0, name):
+            return ".".join(part for part in (module, name, rest) if part) in OUTSIDE
+        case Defined(scope):
+            return not rest and scope.name in known and scope.parent is not None and scope.parent.kind == "module"
+        case _:
+            return False
