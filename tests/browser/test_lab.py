@@ -20,7 +20,9 @@ from .chromium import Tabs
 from .lab import (
     PATIENCE,
     actions,
+    button,
     expect_verdict,
+    fact,
     fits,
     form,
     not_the_servers,
@@ -330,3 +332,23 @@ async def test_the_inspector_follows_a_phase_that_runs(lab_tabs: Tabs) -> None:
     await inspector.get_by_role("combobox", name="Session").select_option("another")
     await expect(events).to_have_count(3)
     assert lab_tabs.faults == []
+
+
+async def test_the_inspector_retries_what_is_held(lab_tabs: Tabs) -> None:
+    phase = await lab_tabs.visit("phases/1")
+    await press(phase, "stumble", fails=True)
+    await press(phase, "submit", prompt="one two")
+    await fact(phase, "Held", "yes")
+    inspector = await lab_tabs.visit("inspector")
+    await inspector.get_by_role("combobox", name="Source").select_option("phase1")
+    errors = inspector.locator('[data-id="errors"]')
+    await expect(errors).to_contain_text("the lab was told to fail at NoteStarted")
+    await button(inspector, "Retry").click()
+    await expect(inspector.locator("#retry-problem")).to_contain_text("the lab was told to fail", timeout=PATIENCE)
+    await press(phase, "stumble", fails=False)
+    await button(inspector, "Retry").click()
+    await expect(inspector.locator("#announcer")).to_contain_text("1 events were applied; the timeline stands at 1.")
+    await expect(inspector.locator("#retry-problem")).to_be_hidden()
+    await fact(phase, "Held", "no")
+    await reset(phase)
+    assert not_the_servers(lab_tabs.faults) == []

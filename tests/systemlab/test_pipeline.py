@@ -209,3 +209,21 @@ async def test_a_session_may_not_grow_without_end(phase: Pipeline) -> None:
         events = len((await press(phase, "submit", prompt="word " * 60)).panels[2].to_json()["rows"])  # type: ignore[arg-type]
     with pytest.raises(BadRequest, match="has many events already"):
         await press(phase, "submit")
+
+
+async def test_a_session_whose_projection_fails_is_held_until_it_is_mended_and_retried(tmp_path: Path) -> None:
+    phase = Pipeline(tmp_path)
+    await phase.start()
+    try:
+        await press(phase, "stumble")
+        await press(phase, "submit", prompt="one")
+        state = await phase.state()
+        assert ("Held", "yes") in state.facts
+        assert verdicts(await phase.state())["current"] == "failed"
+        await press(phase, "stumble", fails=False)
+        assert (await phase.hub.retry_timeline("lab-1")).events == 1
+        await press(phase, "submit", prompt="two")
+        assert ("Held", "no") in (await phase.state()).facts
+        assert verdicts(await phase.state())["current"] == "passed"
+    finally:
+        await phase.close()

@@ -8,7 +8,17 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from sessionstream import Hub, HydrationStore, MemoryStore, PipelineRecord, SessionstreamError, UIFanout
+from sessionstream import (
+    Event,
+    Hub,
+    HydrationStore,
+    MemoryStore,
+    PipelineRecord,
+    Session,
+    SessionstreamError,
+    TimelineView,
+    UIFanout,
+)
 from sessionstream.systemlab.actions import Action, Arguments, BadRequest, Field
 from sessionstream.systemlab.checks import Json
 from sessionstream.systemlab.journal import Journal, entity_table, error_table, event_table, payload, ui_table
@@ -77,6 +87,8 @@ class Pipeline:
             )
         )
         self._server = WebSocketServer(self._hub, observer=self._journal.connections.append)
+        self._hub.register_timeline_projection(self._stumble)
+        self._stumbles = False
         self._witness = Witness(self._server)
         self._hub.set_fanout(self._witness)
         self._session = SESSION
@@ -123,6 +135,15 @@ class Pipeline:
                 self._break,
                 (_FAULT_FIELD,),
                 help="From now on, until the phase is reset. Submit again, and see which check notices.",
+                harm=True,
+            ),
+            Action(
+                "stumble",
+                "Set the projection",
+                self._set_stumbling,
+                (Field("fails", "A timeline projection fails", True),),
+                help="While it fails, the session is held: events are logged and wait. Once it works again, the next "
+                "command, or a retry in the inspector, applies them in order.",
                 harm=True,
             ),
         )
@@ -177,6 +198,14 @@ class Pipeline:
         self._hub.set_fanout(fault.fanout(self._witness))
         self._store.exchange(fault.store)
 
+    async def _set_stumbling(self, arguments: Arguments) -> None:
+        self._stumbles = arguments.flag("fails")
+
+    def _stumble(self, event: Event, _session: Session, _view: TimelineView) -> None:
+        """Project nothing, and fail while it is told to: a bug that is mended later."""
+        if self._stumbles:
+            raise RuntimeError(f"the lab was told to fail at {event.name}")
+
     # -- what there is to see --------------------------------------------------------------------------------------
 
     async def state(self) -> State:
@@ -225,6 +254,7 @@ class Pipeline:
                 ("Snapshot at", snapshot.snapshot_ordinal),
                 ("Live clients", len(self._server.connections())),
                 ("Broken", self._broken),
+                ("Held", "yes" if cursors.held else "no"),
             ),
             sessions=(session_id,),
         )
