@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from sessionstream_lint import syntax as s
 from sessionstream_lint.hints import quoted
-from sessionstream_lint.scopes import Block, Defined, Imported, Scope, Source
+from sessionstream_lint.scopes import Assigned, Block, Defined, Imported, Scope, Source
 
 NEVER = {"NoReturn", "Never"}
+MAX_ALIASES = 5
 OUTSIDE = {
     "builtins.exit", "builtins.quit", "sys.exit", "os._exit", "os.abort", "os.execl", "os.execle", "os.execlp",
     "os.execlpe", "os.execv", "os.execve", "os.execvp", "os.execvpe", "typing.assert_never",
@@ -26,10 +27,14 @@ def declared(statements: s.Nodes) -> frozenset[str]:
         shape = s.view(node)
         if isinstance(shape, s.Class) and not owner:
             todo += [(f"{shape.name}.", inner) for inner in shape.body]
-        elif isinstance(shape, s.If | s.Try):
+        elif isinstance(shape, s.If | s.Try | s.For | s.While):
             todo += [(owner, inner) for inner in (*shape.body, *shape.orelse)]
-        elif isinstance(shape, s.Function) and shape.returns is not None and _is_never(shape.returns):
-            found.add(owner + shape.name)
+        elif isinstance(shape, s.With):
+            todo += [(owner, inner) for inner in shape.body]
+        elif isinstance(shape, s.Function):
+            if shape.returns is not None and _is_never(shape.returns):
+                found.add(owner + shape.name)
+            todo += [("", inner) for inner in shape.body]
     return frozenset(found)
 
 
@@ -48,26 +53,34 @@ def ends(call: s.Call, block: Block, known: frozenset[str]) -> bool:
     ``known`` are the functions and methods of the file that are said to be such.
     """
     name = s.dotted(call.func)
-    if name is None:
-        return False
+    return name is not None and _never_returns(name, block.scope, known, MAX_ALIASES)
+
+
+def _never_returns(name: str, inner: Scope, known: frozenset[str], aliases: int) -> bool:
     base, _, rest = name.partition(".")
-    scope: Scope | None = block.scope
+    scope: Scope | None = inner
     while scope is not None:
         owner = scope.parent
         if owner is not None and owner.kind == "class" and scope.params and scope.params[0].name == base:
             return f"{owner.name}.{rest}" in known or (rest in OF_TESTS and rest not in owner.names)
         bound = scope.bindings.get(base)
-        if bound is not None and (scope is block.scope or scope.kind != "class"):
-            return _is_ending(bound[-1].source, rest, known)
+        if bound is not None and (scope is inner or scope.kind != "class"):
+            source = bound[-1].source
+            other = s.dotted(source.value) if isinstance(source, Assigned) else None
+            if other is not None:  # another name for it
+                full = ".".join(part for part in (other, rest) if part)
+                return aliases > 0 and _never_returns(full, scope, known, aliases - 1)
+            return _is_ending(source, rest)
         scope = owner
     return name in known or f"builtins.{name}" in OUTSIDE
 
 
-def _is_ending(source: Source, rest: str, known: frozenset[str]) -> bool:
+def _is_ending(source: Source, rest: str) -> bool:
     match source:
         case Imported(module, 0, name):
             return ".".join(part for part in (module, name, rest) if part) in OUTSIDE
         case Defined(scope):
-            return not rest and scope.name in known and scope.parent is not None and scope.parent.kind == "module"
+            shape = scope.shape
+            return not rest and isinstance(shape, s.Function) and shape.returns is not None and _is_never(shape.returns)
         case _:
             return False
