@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from sessionstream.callables import projection_of
 from sessionstream.errors import ProjectionError
+from sessionstream.hub.completion import refuse_unasked
 from sessionstream.hub.copies import copy_event
 from sessionstream.hub.timeline import View
 from sessionstream.projection import (
@@ -127,11 +128,8 @@ async def _run(project: _Project[T], event: Event, session: Session, view: View,
         if isinstance(result, Awaitable):
             result = await result
     except asyncio.CancelledError as error:
-        task = asyncio.current_task()
-        if task is None or task.cancelling():
-            raise
-        # Nobody cancelled the publisher: it must not be taken for cancelled, and its event not be dropped silently.
-        raise RuntimeError("it waited for something that was cancelled") from error
+        refuse_unasked(error, "it waited for something that was cancelled")  # its event must not be dropped silently
+        raise
     if result is None:
         return ()
     try:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from inspect import isawaitable
 from typing import TYPE_CHECKING, TypeAlias
 
+from sessionstream.hub.completion import refuse_unasked
 from sessionstream.hub.lane import Inside, Lane
 from sessionstream.types import Session, check_id
 
@@ -69,11 +70,8 @@ async def _asked(metadata: SessionMetadata, session_id: str) -> object:
             found = metadata(session_id)
             return await found if isawaitable(found) else found
         except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise
-            # As of projections: nobody cancelled the caller, who must not be taken for cancelled.
-            raise RuntimeError("session_metadata waited for something that was cancelled") from error
+            refuse_unasked(error, "session_metadata waited for something that was cancelled")
+            raise
 
 
 class SessionCache:

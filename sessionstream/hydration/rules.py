@@ -60,17 +60,12 @@ def check_text(name: str, value: object) -> None:
         TypeError: it is no string.
         InvalidIdError: it is not valid Unicode.
     """
-    _check_str(name, value)
+    _check_instance(name, str, value)
     if isinstance(value, str) and not value.isascii():
         try:
             value.encode()
         except UnicodeEncodeError as error:
             raise InvalidIdError(name, value, f"it is not valid Unicode: {error.reason}") from None
-
-
-def _check_str(name: str, value: object) -> None:
-    if not isinstance(value, str):
-        raise TypeError(f"{name} is a str, not {value!r}")
 
 
 def _check_instance(name: str, cls: type, value: object, *, optional: bool = False) -> None:
@@ -247,7 +242,7 @@ def check_record(record: object) -> None:
     if not isinstance(record, ErrorRecord):
         raise TypeError(f"record is an ErrorRecord, not {record!r}")
     for name in ("kind", "session_id", "event_name", "error"):
-        _check_str(name, getattr(record, name))  # whatever is in it: a record must never be refused
+        _check_instance(name, str, getattr(record, name))  # whatever is in it: a record must never be refused
 
 
 def check_floor(session_id: str, floor: int, *ordinals: int | None) -> None:

@@ -13,12 +13,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
 from sessionstream import SessionstreamError, doc
-from sessionstream.serving.address import Address
+from sessionstream.serving import commands
 from sessionstream.systemlab import completion
 
 PROGRAM: Final = "sessionstream-systemlab"
@@ -54,8 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    if missing := _missing(WEB):
-        return _not_installed("the lab is a web application", missing)
+    if missing := commands.missing(WEB):
+        return _complain(commands.how_to_install("the lab is a web application", missing, "lab"), USAGE)
     if options.store is not None and not options.store.is_file():
         return _complain(f"there is no file {options.store}", USAGE)
     from sessionstream.systemlab import running  # the only part that needs all of the extra
@@ -66,8 +65,8 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _help(slug: str | None) -> int:
-    if missing := _missing(TERMINAL):
-        return _not_installed("the help is laid out for the terminal", missing)
+    if missing := commands.missing(TERMINAL):
+        return _complain(commands.how_to_install("the help is laid out for the terminal", missing, "lab"), USAGE)
     from sessionstream.systemlab import terminal
 
     if slug is None:
@@ -76,17 +75,6 @@ def _help(slug: str | None) -> int:
         terminal.show_entry(slug, sys.stdout)
     sys.stdout.flush()
     return OK
-
-
-def _missing(names: Sequence[str]) -> list[str]:
-    return [name for name in names if find_spec(name) is None]
-
-
-def _not_installed(why: str, missing: Sequence[str]) -> int:
-    are = "is" if len(missing) == 1 else "are"
-    return _complain(
-        f"{why}, and {' and '.join(missing)} {are} not installed:\n  pip install 'sessionstream[lab]'", USAGE
-    )
 
 
 def _complain(words: str, status: int) -> int:
@@ -101,29 +89,22 @@ def _parser() -> argparse.ArgumentParser:
         epilog="exit status: 0 done; 1 what was asked for failed; 2 wrong usage, or the extra 'lab' is not installed",
     )
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {version('sessionstream')}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    serve = commands.add_parser("serve", help="serve the lab until it is interrupted")
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    serve = subparsers.add_parser("serve", help="serve the lab until it is interrupted")
     serve.add_argument(
         "--addr",
-        type=_address,
+        type=commands.address,
         default=ADDRESS,
         metavar="HOST:PORT",
         help="where to listen; without a host: this machine alone (default: %(default)s)",
     )
     serve.add_argument("--open", action="store_true", help="open it in a browser")
     serve.add_argument("--store", type=Path, metavar="FILE", help="a SQLite file to look into with the inspector")
-    shown = commands.add_parser("help", help="list the entries of the embedded help, or show one")
+    shown = subparsers.add_parser("help", help="list the entries of the embedded help, or show one")
     shown.add_argument("slug", nargs="?", metavar="SLUG", help="the entry to show")
-    shell = commands.add_parser("completion", help="print a script that makes a shell complete this command")
+    shell = subparsers.add_parser("completion", help="print a script that makes a shell complete this command")
     shell.add_argument("shell", choices=completion.SHELLS)
     return parser
-
-
-def _address(text: str) -> Address:
-    try:
-        return Address.parse(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 if __name__ == "__main__":

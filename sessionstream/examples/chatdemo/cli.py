@@ -10,7 +10,6 @@ import signal
 import sys
 from collections.abc import Sequence
 from functools import partial
-from importlib.util import find_spec
 
 from sessionstream import SessionstreamError, SQLiteStore, UIEvent
 from sessionstream.examples.chatdemo.app import Chat
@@ -21,7 +20,7 @@ from sessionstream.examples.chatdemo.demo.records import snapshot_of
 from sessionstream.examples.chatdemo.demo.text import printable
 from sessionstream.examples.chatdemo.schemas import chat_schemas
 from sessionstream.examples.chatdemo.v1.chat_pb2 import ChatMessageUpdate
-from sessionstream.serving import address
+from sessionstream.serving import commands
 
 ADDRESS = "127.0.0.1:8092"
 WEB = ("starlette", "uvicorn", "websockets")
@@ -35,9 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
     if options.command == "demo" and (missing := linting.missing_packages()):
-        return _not_installed("the demo also runs the linter", missing, "lint")
-    if options.command == "serve" and (missing := [name for name in WEB if find_spec(name) is None]):
-        return _not_installed("the page needs a web server", missing, "lab")
+        return _complain(commands.how_to_install("the demo also runs the linter", missing, "lint"), USAGE)
+    if options.command == "serve" and (missing := commands.missing(WEB)):
+        return _complain(commands.how_to_install("the page needs a web server", missing, "lab"), USAGE)
     console = Console(sys.stdout)
     # SIGTERM ends us like Ctrl-C, with nothing left behind.
     previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -52,11 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.failed(str(failure))
         return FAILED
     except SessionstreamError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return FAILED
+        return _complain(f"error: {error}", FAILED)
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return INTERRUPTED
+        return _complain("interrupted", INTERRUPTED)
     except BrokenPipeError:  # whoever read our output is gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor can the flush at exit reach them
         return FAILED
@@ -98,40 +95,31 @@ async def chat(console: Console, options: argparse.Namespace) -> None:
         console.snapshot(snapshot_of(await app.hub.snapshot(options.session)))
 
 
-def _not_installed(why: str, missing: Sequence[str], extra: str) -> int:
-    are = "is" if len(missing) == 1 else "are"
-    print(f"{why}, and {' and '.join(missing)} {are} not installed:", file=sys.stderr)
-    print(f"  pip install 'sessionstream[{extra}]'", file=sys.stderr)
-    return USAGE
+def _complain(words: str, status: int) -> int:
+    print(words, file=sys.stderr)
+    return status
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m sessionstream.examples.chatdemo", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    demo = commands.add_parser("demo", help="lint a sample, stream a chat, kill the process, carry on")
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    demo = subparsers.add_parser("demo", help="lint a sample, stream a chat, kill the process, carry on")
     demo.add_argument("--prompt", type=_prompt, default="Explain ordinals", help="what to ask (default: %(default)s)")
     demo.add_argument("--delay", type=_delay, default=None, help="seconds between two pieces of an answer")
-    chat_command = commands.add_parser("chat", help="stream an answer and print the session")
+    chat_command = subparsers.add_parser("chat", help="stream an answer and print the session")
     chat_command.add_argument("--store", required=True, metavar="FILE", help="the SQLite file; created if need be")
     chat_command.add_argument("--session", default="session-1", metavar="ID", help="default: %(default)s")
     chat_command.add_argument("--delay", type=_delay, default=0.05, help="default: %(default)s")
     chat_command.add_argument("prompt", type=_prompt, metavar="PROMPT")
-    serve_command = commands.add_parser("serve", help="the chat as a page in the browser")
+    serve_command = subparsers.add_parser("serve", help="the chat as a page in the browser")
     serve_command.add_argument(
-        "--addr", type=_address, default=ADDRESS, metavar="HOST:PORT", help="default: %(default)s"
+        "--addr", type=commands.address, default=ADDRESS, metavar="HOST:PORT", help="default: %(default)s"
     )
     serve_command.add_argument(
         "--store", metavar="FILE", help="the SQLite file; default: one that is deleted at the end"
     )
     serve_command.add_argument("--delay", type=_delay, default=0.12, help="default: %(default)s")
     return parser
-
-
-def _address(text: str) -> address.Address:
-    try:
-        return address.Address.parse(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _prompt(text: str) -> str:

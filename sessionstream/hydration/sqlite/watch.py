@@ -96,10 +96,8 @@ class Watch:
             StoreLost: something was another, or not there.
         """
         if self._lost is not None:
-            lost = self._lost
-            raise StoreLost(
-                lost.name, log=lost.log, emptied=lost.emptied
-            )  # one of its own for each caller, with its traceback
+            lost = self._lost  # each caller gets an error of its own, with its traceback
+            raise StoreLost(lost.name, log=lost.log, emptied=lost.emptied)
 
 
 def log_of(path: str) -> str:

@@ -1,0 +1,32 @@
+"""What the commands that start these applications share: an address as an argument, and words for a missing extra."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from importlib.util import find_spec
+
+from sessionstream.serving.address import Address
+
+
+def address(text: str) -> Address:
+    """Read an address that somebody typed; for the ``type`` of an argument.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none.
+    """
+    try:
+        return Address.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def missing(packages: Sequence[str]) -> list[str]:
+    """Return which of these packages are not installed."""
+    return [name for name in packages if find_spec(name) is None]
+
+
+def how_to_install(why: str, packages: Sequence[str], extra: str) -> str:
+    """Return what to tell somebody who lacks packages: why they are needed, and the line that brings them."""
+    are = "is" if len(packages) == 1 else "are"
+    return f"{why}, and {' and '.join(packages)} {are} not installed:\n  pip install 'sessionstream[{extra}]'"
