@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -47,6 +48,8 @@ class Tabs:
         self.url = url
         self.faults: list[str] = []
         self.foreign: list[str] = []
+        self._unanswered: set[Request] = set()
+        self._answered = asyncio.Event()
 
     async def open(self, session_id: str = "s-1", **options: Any) -> Page:
         """Open the chat page in a window of its own."""
@@ -60,10 +63,23 @@ class Tabs:
         page.on("pageerror", lambda error: self.faults.append(str(error)))
         page.on("console", lambda said: self.faults.append(said.text) if said.type == "error" else None)
         page.on("request", self._requested)
+        page.on("requestfinished", self._ended)
+        page.on("requestfailed", self._ended)
         await page.goto(f"{self.url}{place}")
         return page
 
+    async def answered(self) -> None:
+        """Return when no page waits for an answer."""
+        while self._unanswered:
+            self._answered.clear()
+            await self._answered.wait()
+
+    def _ended(self, request: Request) -> None:
+        self._unanswered.discard(request)
+        self._answered.set()
+
     def _requested(self, request: Request) -> None:
+        self._unanswered.add(request)
         if not request.url.startswith((self.url, self.url.replace("http", "ws"))):
             self.foreign.append(request.url)
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Locator, Page, Route, expect
+
+from ..systemlab.process import ServedLab
+from .chromium import Tabs
 
 PATIENCE = 20_000
 """Milliseconds within which a page shows what it has to."""
@@ -110,6 +113,18 @@ async def actions(page: Page) -> dict[str, list[dict[str, Any]]]:
 async def fits(page: Page) -> bool:
     """Whether nothing of the page is beyond its right edge."""
     return bool(await page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"))
+
+
+async def kill_between_answers(lab: ServedLab, tabs: Tabs, page: Page) -> None:
+    """Kill the lab while it answers nothing: of half an answer the browser itself logs more than that it is gone."""
+
+    async def refuse(route: Route) -> None:
+        await route.abort("connectionrefused")
+
+    await page.route("**/api/**", refuse)
+    await tabs.answered()
+    await lab.kill()
+    await page.unroute("**/api/**", refuse)
 
 
 def not_the_servers(faults: list[str]) -> list[str]:

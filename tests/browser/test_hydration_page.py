@@ -7,7 +7,18 @@ from playwright.async_api import Locator, Page, expect
 
 from ..systemlab.process import ServedLab
 from .chromium import Tabs
-from .lab import PATIENCE, act, all_passed, button, expect_verdict, fact, fits, not_the_servers, reset
+from .lab import (
+    PATIENCE,
+    act,
+    all_passed,
+    button,
+    expect_verdict,
+    fact,
+    fits,
+    kill_between_answers,
+    not_the_servers,
+    reset,
+)
 
 BROKEN_BY = {
     "overtake": "snapshot-first",
@@ -156,7 +167,7 @@ async def test_a_lab_that_is_started_again_is_found_again(lab: ServedLab, lab_ta
     page = await lab_tabs.visit("phases/3")
     await both_connected(page)
     await act(page, "add")
-    await lab.kill()
+    await kill_between_answers(lab, lab_tabs, page)
     await state(page, "A", "Reconnecting")
     await lab.start()
     await live(page)

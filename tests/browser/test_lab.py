@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from sessionstream import doc
 from sessionstream.systemlab.phases import PHASES
@@ -252,6 +252,25 @@ async def test_a_server_that_goes_is_found_again(lab: ServedLab, lab_tabs: Tabs)
     await expect(form(page, "submit").get_by_role("alert")).to_be_hidden()
     await expect_verdict(page, "live", "passed")
     assert not_the_servers(lab_tabs.faults) == []
+
+
+async def test_half_an_answer_is_none(lab_tabs: Tabs) -> None:
+    """A server that dies in the middle of an answer has answered nothing, and the page says so."""
+
+    async def half(route: Route) -> None:
+        await route.fulfill(status=200, content_type="application/json", body='{"checks": [')
+
+    page = await lab_tabs.visit("phases/1")
+    await press(page, "submit", prompt="before")
+    before = await verdicts(page)
+    await page.route("**/api/phase1/run", half)
+    await press(page, "submit", prompt="half")
+    await expect(form(page, "submit").get_by_role("alert")).to_contain_text("The lab does not answer.")
+    assert (await verdicts(page)).keys() == before.keys()
+    await page.unroute("**/api/phase1/run", half)
+    await press(page, "submit", prompt="after")
+    await expect(form(page, "submit").get_by_role("alert")).to_be_hidden()
+    assert lab_tabs.faults == []
 
 
 async def test_the_keyboard_is_enough(lab_tabs: Tabs) -> None:

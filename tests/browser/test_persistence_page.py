@@ -7,7 +7,18 @@ from playwright.async_api import Page, expect
 
 from ..systemlab.process import ServedLab
 from .chromium import Tabs
-from .lab import PATIENCE, act, all_passed, button, expect_verdict, fact, fits, not_the_servers, reset
+from .lab import (
+    PATIENCE,
+    act,
+    all_passed,
+    button,
+    expect_verdict,
+    fact,
+    fits,
+    kill_between_answers,
+    not_the_servers,
+    reset,
+)
 
 BROKEN_BY = {
     "forgets": ("events-kept", "entities-kept"),
@@ -117,7 +128,7 @@ async def test_a_lab_that_is_killed_and_started_again_is_found_again(lab: Served
     await live(page)
     await act(page, "seed", text="of another lab", notes=1)
     await held(page, "of another lab")
-    await lab.kill()
+    await kill_between_answers(lab, lab_tabs, page)
     await expect(page.locator("#live .connection")).to_have_text("Reconnecting", timeout=PATIENCE)
     await lab.start()
     await live(page)

@@ -17,16 +17,19 @@ export const byId = (id) => document.getElementById(id);
 /** The lab said no, or nothing at all; the message is for the reader. */
 export class LabError extends Error {}
 
+const SILENCE = "The lab does not answer. Is it still running?";
+
 /** Ask for JSON. Throws a LabError with the words of the server, or with words about its silence. */
 export async function ask(path, options = {}) {
   let answer;
   try {
     answer = await fetch(path, options);
   } catch {
-    throw new LabError("The lab does not answer. Is it still running?");
+    throw new LabError(SILENCE);
   }
-  const document = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new LabError(document.error ?? `The lab answered ${answer.status}.`);
+  const document = await answer.json().catch(() => null); // no JSON: not ours, or broken off in the middle
+  if (!answer.ok) throw new LabError(document?.error ?? `The lab answered ${answer.status}.`);
+  if (document === null) throw new LabError(SILENCE);
   return document;
 }
 
