@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import tracemalloc
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -285,22 +283,12 @@ async def test_no_heartbeat_where_none_is_wanted_and_none_left_behind() -> None:
 # -- the outbox by itself --------------------------------------------------------------------------------------
 
 
-def box(max_frames: int = 3, max_bytes: int = 100, on_empty: Callable[[], None] = lambda: None) -> Outbox:
-    return Outbox(max_frames, max_bytes, on_empty=on_empty)
+def box(max_frames: int = 3, max_bytes: int = 100) -> Outbox:
+    return Outbox(max_frames, max_bytes)
 
 
 def ui(session_id: str = "s", size: int = 10) -> Frame:
     return Frame("x" * size, size, "ui", session_id)
-
-
-async def written(outbox: Outbox) -> list[Any]:
-    sent: list[Any] = []
-
-    async def send(message: dict[str, Any]) -> None:
-        sent.append(message.get("text", message.get("code")))
-
-    await outbox.write(send)
-    return sent
 
 
 async def test_the_limits_are_on_frames_and_on_bytes() -> None:
@@ -329,13 +317,14 @@ async def test_dropping_keeps_what_is_no_ui_event_and_other_sessions() -> None:
 
 
 @pytest.mark.parametrize("flush", [True, False])
-async def test_closing_after_or_instead_of_what_waits(flush: bool) -> None:
+def test_closing_after_or_instead_of_what_waits(flush: bool) -> None:
     outbox = box()
     outbox.offer(ui(size=1))
     outbox.close(1001, "", flush=flush)
     outbox.close(1013, "the first close counts")
     assert outbox.offer(ui(size=2))
-    assert await written(outbox) == (["x", 1001] if flush else [1001])
+    assert len(outbox) == outbox.size == flush
+    assert outbox.goodbye == {"type": "websocket.close", "code": 1001, "reason": ""}
 
 
 async def test_who_vanishes_while_a_goodbye_waits_is_cut_off() -> None:
@@ -352,21 +341,3 @@ async def test_who_vanishes_while_a_goodbye_waits_is_cut_off() -> None:
     await clock.advance(20.0)
     assert await peer.ended() == 0
     assert server.connections() == []
-
-
-async def test_what_is_offered_when_it_is_empty_is_written_too() -> None:
-    sent: list[Any] = []
-    offered = iter([ui(size=1), ui(size=2)])
-
-    def on_empty() -> None:
-        for frame in offered:
-            assert outbox.offer(frame)
-            return
-        outbox.close(1000, "")
-
-    async def send(message: dict[str, Any]) -> None:
-        sent.append(message.get("text", message.get("code")))
-
-    outbox = box(on_empty=on_empty)
-    await outbox.write(send)
-    assert sent == ["x", "xx", 1000]

@@ -1,9 +1,9 @@
 """The WebSocket transport: a snapshot first, then every live UI event after it, to any number of browsers.
 
 The server is an ASGI application and needs nothing but an ASGI server around it. The protocol is in session.py, which
-does no I/O; server.py, connection.py, outbox.py and loading.py put it on a socket. The client's side of it is in
-client_session.py; client.py and line.py put that on a socket of the package ``websockets``, which is asked for when
-``connect`` is. What other implementations need to be like these is in conformance/.
+does no I/O; server.py, connection.py, outbox.py, writer.py and loading.py put it on a socket. The client's side of it
+is in client_session.py; client.py and line.py put that on a socket of the package ``websockets``, which is asked for
+when ``connect`` is. What other implementations need to be like these is in conformance/.
 """
 
 from __future__ import annotations

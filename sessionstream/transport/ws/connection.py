@@ -27,6 +27,7 @@ from sessionstream.transport.ws.handshake import Message, answer
 from sessionstream.transport.ws.loading import Ticket
 from sessionstream.transport.ws.outbox import Outbox
 from sessionstream.transport.ws.session import Conversation
+from sessionstream.transport.ws.writer import Writer
 
 if TYPE_CHECKING:
     from sessionstream.transport.ws.clock import Clock
@@ -35,12 +36,12 @@ if TYPE_CHECKING:
     from sessionstream.transport.ws.loading import SnapshotLoader
     from sessionstream.transport.ws.observing import Telling
     from sessionstream.transport.ws.outbox import SlowConsumerPolicy
+    from sessionstream.transport.ws.writer import SendMessage, Turn
 
 LOADS_AT_ONCE: Final = 4
 """Snapshots that one connection may have under way; the others wait for their turn, and for room in the outbox."""
 
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
-SendMessage: TypeAlias = Callable[[Any], Awaitable[None]]
 AuthorizeHook: TypeAlias = Callable[[Any, str], bool | Awaitable[bool]]
 """``authorize(principal, session_id)``: whether this client may watch this session."""
 
@@ -104,6 +105,7 @@ class Surroundings:
 
     limits: Limits
     routes: Routes
+    turn: Turn
     loader: SnapshotLoader
     clock: Clock
     telling: Telling
@@ -116,7 +118,7 @@ class Connection:
 
     __slots__ = (
         "_aborted", "_asking", "_closed", "_congested", "_conversation", "_idle_loads", "_joined", "_outbox",
-        "_reader", "_sent", "_sent_at", "_shared", "_tickets", "principal",
+        "_reader", "_sent", "_sent_at", "_shared", "_tickets", "_writer", "principal",
     )  # fmt: skip
 
     def __init__(self, connection_id: str, principal: object, shared: Surroundings) -> None:
@@ -125,9 +127,10 @@ class Connection:
         self.principal = principal
         self._shared = shared
         self._conversation = Conversation(connection_id, limits, now, observed=observed)
-        self._outbox = Outbox(
-            limits.outbox_frames,
-            limits.outbox_bytes,
+        self._outbox = Outbox(limits.outbox_frames, limits.outbox_bytes)
+        self._writer = Writer(
+            self._outbox,
+            shared.turn,
             on_empty=self._caught_up,
             on_written=self._note_written if observed else None,
         )
@@ -158,7 +161,7 @@ class Connection:
         """Carry an accepted connection on until either side ends it."""
         reader = self._reader = asyncio.create_task(self._read(receive), name=f"{self.id}: reader")
         self._perform(self._conversation.open())
-        writer = asyncio.create_task(self._write(send), name=f"{self.id}: writer")
+        writer = self._writer.start(send, f"{self.id}: writer")
         try:
             await asyncio.wait({reader, writer, self._aborted}, return_when=asyncio.FIRST_COMPLETED)
             if self._closed:  # the writer says goodbye, and that ends it all
@@ -169,6 +172,9 @@ class Connection:
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
+        error = None if writer.cancelled() else writer.exception()
+        if error is not None:  # the client is gone, which servers say in ways of their own
+            self._shared.telling.of("write_error", self.id, error=words(error))
         if not reader.cancelled():
             reader.result()  # what the server library raised is for the server library
 
@@ -189,12 +195,6 @@ class Connection:
                 _log.exception("connection %s: a message could not be handled", self.id)
                 self.close(INTERNAL, "")
 
-    async def _write(self, send: SendMessage) -> None:
-        try:
-            await self._outbox.write(send)
-        except Exception as error:  # noqa: BLE001 - the client is gone, which servers say in ways of their own
-            self._shared.telling.of("write_error", self.id, error=words(error))
-
     def close(self, code: CloseCode, reason: str, *, flush: bool = False) -> None:
         """Say goodbye, after what waits to be sent (``flush``) or instead of it, and listen no more.
 
@@ -203,6 +203,7 @@ class Connection:
         self._let_go()
         self._reader.cancel()
         self._outbox.close(code.code, reason, flush=flush)
+        self._writer.wake()
 
     def abort(self) -> None:
         """End it without another word."""
@@ -237,8 +238,8 @@ class Connection:
 
     def tick(self, now: float) -> None:
         """Look after the time: pings, and a client that takes nothing."""
-        if not self._outbox.sending or self._outbox.sent != self._sent:
-            self._sent, self._sent_at = self._outbox.sent, now
+        if not self._writer.sending or self._writer.sent != self._sent:
+            self._sent, self._sent_at = self._writer.sent, now
         elif now - self._sent_at >= self._shared.limits.send_timeout_seconds:
             self._shared.telling.of("write_error", self.id, error="the client takes nothing")
             self.abort()
@@ -282,6 +283,7 @@ class Connection:
                     return
             if telling.anyone:
                 telling.of("frame_queued", self.id, frame.session_id, size=frame.size, queue_depth=len(outbox))
+        self._writer.wake()
 
     def _make_room(self, frame: Frame) -> frozenset[str]:
         """Take a frame after all, or drop it with what the policy drops, or end the connection.

@@ -1,10 +1,9 @@
-"""What waits to be sent to one connection: bounded, filled without waiting, emptied by one writer."""
+"""What waits to be sent to one connection: bounded, filled without waiting, emptied by its writer."""
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -61,41 +60,21 @@ class Outbox:
     Snapshots are always taken and do not count towards the limit, because what a client asked for has to come, however
     large. They are kept few in another way: who fills the outbox asks ``has_room`` before it lets one load.
 
-    Args:
-        on_empty: called by the writer when nothing waits any more.
-        on_written: called after each frame that was sent.
-
     Attributes:
         size: UTF-8 bytes of the frames that wait, snapshots included.
-        sent: how many frames were sent so far.
-        sending: whether the writer is sending something at this moment.
+        goodbye: the close message that comes after them; None while there is none.
     """
 
-    __slots__ = (
-        "_closing", "_frames", "_max_bytes", "_max_frames", "_on_empty", "_on_written", "_snapshots",
-        "_snapshots_size", "_wake", "sending", "sent", "size",
-    )  # fmt: skip
+    __slots__ = ("_frames", "_max_bytes", "_max_frames", "_snapshots", "_snapshots_size", "goodbye", "size")
 
-    def __init__(
-        self,
-        max_frames: int,
-        max_bytes: int,
-        *,
-        on_empty: Callable[[], None],
-        on_written: Callable[[Frame], None] | None = None,
-    ) -> None:
+    def __init__(self, max_frames: int, max_bytes: int) -> None:
         self._max_frames = max_frames
         self._max_bytes = max_bytes
         self._frames: deque[Frame] = deque()
-        self._wake: asyncio.Future[None] | None = None  # while the writer waits
-        self._closing: dict[str, Any] | None = None
-        self._on_empty = on_empty
-        self._on_written = on_written
         self._snapshots = 0
         self._snapshots_size = 0
         self.size = 0
-        self.sent = 0
-        self.sending = False
+        self.goodbye: dict[str, Any] | None = None
 
     def __len__(self) -> int:
         return len(self._frames)
@@ -107,7 +86,7 @@ class Outbox:
 
     def offer(self, frame: Frame) -> bool:
         """Take a frame; return whether it was taken."""
-        if self._closing is not None:
+        if self.goodbye is not None:
             return True  # nobody will read it, and that is nobody's fault any more
         if frame.kind == "snapshot":
             self._snapshots += 1
@@ -118,9 +97,18 @@ class Outbox:
                 return False
         self._frames.append(frame)
         self.size += frame.size
-        if self._wake is not None:
-            self._wake_up()
         return True
+
+    def take(self) -> Frame | None:
+        """Take the next frame out; None, if nothing waits."""
+        if not self._frames:
+            return None
+        frame = self._frames.popleft()
+        self.size -= frame.size
+        if frame.kind == "snapshot":
+            self._snapshots -= 1
+            self._snapshots_size -= frame.size
+        return frame
 
     def overflow(self, by: Frame) -> Overflow:
         """Return what a policy has to know; ``by`` is the frame that was not taken."""
@@ -138,38 +126,9 @@ class Outbox:
         return before - len(self._frames)
 
     def close(self, code: int, reason: str, *, flush: bool = False) -> None:
-        """Let the writer end with a close frame, after what waits (``flush``) or instead of it."""
-        if self._closing is None:
-            self._closing = {"type": "websocket.close", "code": code, "reason": reason}
+        """End it with a close message, after what waits (``flush``) or instead of it. The first close counts."""
+        if self.goodbye is None:
+            self.goodbye = {"type": "websocket.close", "code": code, "reason": reason}
             if not flush:
                 self._frames.clear()
                 self.size = self._snapshots = self._snapshots_size = 0
-            self._wake_up()
-
-    async def write(self, send: Callable[[Any], Awaitable[None]]) -> None:
-        """Send what there is and what comes, until closed. Raises what ``send`` raises."""
-        while True:
-            self.sending = True
-            while self._frames:
-                frame = self._frames.popleft()
-                self.size -= frame.size
-                if frame.kind == "snapshot":
-                    self._snapshots -= 1
-                    self._snapshots_size -= frame.size
-                await send({"type": "websocket.send", "text": frame.text})
-                self.sent += 1
-                if self._on_written is not None:
-                    self._on_written(frame)
-            if self._closing is not None:
-                await send(self._closing)
-                return
-            self.sending = False
-            self._on_empty()
-            if not self._frames and self._closing is None:
-                self._wake = asyncio.get_running_loop().create_future()
-                await self._wake
-
-    def _wake_up(self) -> None:
-        wake, self._wake = self._wake, None
-        if wake is not None and not wake.done():
-            wake.set_result(None)

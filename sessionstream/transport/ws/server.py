@@ -21,7 +21,6 @@ from sessionstream.transport.ws.connection import (
     ConnectionInfo,
     Receive,
     Routes,
-    SendMessage,
     Surroundings,
 )
 from sessionstream.transport.ws.effects import Batch
@@ -31,6 +30,7 @@ from sessionstream.transport.ws.loading import SnapshotLoader
 from sessionstream.transport.ws.observing import Telling
 from sessionstream.transport.ws.outbox import SlowConsumerPolicy, disconnect
 from sessionstream.transport.ws.records import ConnectionObserver
+from sessionstream.transport.ws.writer import SendMessage, Turn
 from sessionstream.types import UIEvent
 
 RETRY_AFTER: Final = 5.0
@@ -96,7 +96,7 @@ class WebSocketServer:
             source, concurrency=limits.concurrent_loads, timeout_seconds=limits.load_timeout_seconds
         )
         self._shared = Surroundings(
-            limits, self._routes, self._loader, self._clock, self._telling, authorize, slow_consumers
+            limits, self._routes, Turn(), self._loader, self._clock, self._telling, authorize, slow_consumers
         )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = 0
