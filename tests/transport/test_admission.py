@@ -268,7 +268,7 @@ async def test_connections_of_one_principal() -> None:
         assert await Peer(server, **named(b"ada")).ended() == 503
     async with peers(server, 1, **named(b"ada")):
         pass
-    assert not server._principals
+    assert not server._admission._principals
 
 
 async def test_without_authenticate_nobody_is_counted_by_name() -> None:

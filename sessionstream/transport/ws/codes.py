@@ -47,7 +47,9 @@ class ErrorCode:
 
 NORMAL: Final = CloseCode(1000, "normal", "the client closed", "no")
 GOING_AWAY: Final = CloseCode(1001, "going away", "the server shuts down", "when told")
-POLICY: Final = CloseCode(1008, "policy", "the client went on sending what was refused", "no")
+POLICY: Final = CloseCode(
+    1008, "policy", "the client went on sending what was refused, or whoever it is may be connected no more", "no"
+)
 TOO_BIG: Final = CloseCode(1009, "too big", "a frame was longer than the limit", "no")
 INTERNAL: Final = CloseCode(1011, "internal error", "the server met a fault of its own", "with back-off")
 RESTART: Final = CloseCode(1012, "service restart", "the server restarts and says when to return", "when told")

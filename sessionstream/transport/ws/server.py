@@ -6,15 +6,15 @@ import asyncio
 import logging
 import secrets
 import threading
-from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final
 
 from sessionstream.errors import TransportError, words
 from sessionstream.fanout import SnapshotSource
 from sessionstream.transport.ws import frames
+from sessionstream.transport.ws.admission import Admission
 from sessionstream.transport.ws.clock import Clock, MonotonicClock
-from sessionstream.transport.ws.codes import GOING_AWAY, RESTART
+from sessionstream.transport.ws.codes import GOING_AWAY, POLICY, RESTART
 from sessionstream.transport.ws.connection import (
     AuthorizeHook,
     Connection,
@@ -35,6 +35,9 @@ from sessionstream.types import UIEvent
 
 RETRY_AFTER: Final = 5.0
 """Seconds after which a client whose handshake was refused with 503 may try again, where nothing else is known."""
+
+REASON_BYTES: Final = 123
+"""What a close frame has room for, beside the code."""
 
 TICKS: Final = 4
 """How often the time is looked after, in the shortest of the periods that have to be kept."""
@@ -100,11 +103,9 @@ class WebSocketServer:
         )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = 0
-        self._admitted = 0
         self._connections: dict[Connection, asyncio.Event] = {}
-        self._principals: Counter[object] = Counter()
         self._ticker: asyncio.Task[None] | None = None
-        self._stopping = False
+        self._admission = Admission(limits)
         self._retry_after = RETRY_AFTER
 
     @staticmethod
@@ -196,31 +197,24 @@ class WebSocketServer:
         if (await receive())["type"] != "websocket.connect":
             return
         self._take_loop()
-        self._admitted += 1
-        principal: object = None
+        visit = self._admission.enter()
         try:
             self._origins.check(scope)
-            if self._stopping:
-                raise Refused(503, "the server shuts down")
-            if self._admitted > self._limits.connections:
-                raise Refused(503, f"there are {self._limits.connections} connections already")
+            self._admission.check()
             principal = await authenticate(self._authenticate, scope, self._limits.handshake_timeout_seconds)
-            self._principals[principal] += principal is not None
-            if self._principals[principal] > self._limits.connections_per_principal:
-                raise Refused(503, f"{principal!r} has {self._limits.connections_per_principal} connections already")
-            if self._stopping:
-                raise Refused(503, "the server shuts down")
+            self._admission.admit(visit, principal)
             await send({"type": "websocket.accept"})
-            await self._serve(principal, receive, send)
+            if visit.goodbye is None:
+                await self._serve(principal, receive, send)
+            else:
+                code, reason = visit.goodbye
+                await send({"type": "websocket.close", "code": code.code, "reason": reason})
         except Refused as refused:
             _log.info("a handshake was refused with %d: %s", refused.status, refused.why)
             self._telling.of("refused", code=str(refused.status), error=refused.why)
             await refuse(scope, send, refused, self._retry_after)
         finally:
-            self._admitted -= 1
-            self._principals[principal] -= 1
-            if self._principals[principal] <= 0:
-                del self._principals[principal]
+            self._admission.leave(visit)
 
     async def _serve(self, principal: object, receive: Receive, send: SendMessage) -> None:
         connection = Connection(secrets.token_urlsafe(9), principal, self._shared)
@@ -251,7 +245,7 @@ class WebSocketServer:
     def _take_loop(self) -> None:
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
-            if self._admitted:
+            if len(self._admission):
                 raise TransportError(
                     "this WebSocketServer has connections in another event loop: make one for each loop"
                 )
@@ -277,6 +271,34 @@ class WebSocketServer:
         """Return the open connections, in the order in which they came."""
         return [connection.info for connection in self._connections]
 
+    async def close_connections(self, principal: object, *, reason: str = "") -> int:
+        """Close the connections of one principal, whose rights were taken away, say; return how many there were.
+
+        They are closed with 1008, after which clients do not come back by themselves, and what waits for them is
+        dropped. A handshake that is under way meanwhile is refused. Whoever connects again is asked for again by
+        ``authenticate``, and its sessions by ``authorize``: change what those say first. Returns when the connections
+        are gone; a client that takes nothing is cut off after ``send_timeout_seconds``.
+
+        Args:
+            principal: as ``authenticate`` returned it; None for everybody, where there is no ``authenticate``.
+            reason: for the clients, at most 123 bytes of UTF-8.
+
+        Raises:
+            ValueError: the reason is longer.
+        """
+        if len(reason.encode()) > REASON_BYTES:
+            raise ValueError(
+                f"reason is at most {REASON_BYTES} bytes long, in a close frame, not {len(reason.encode())}"
+            )
+        closing = {
+            connection: gone for connection, gone in self._connections.items() if connection.principal == principal
+        }
+        self._admission.turn_away(principal, POLICY, reason)
+        for connection in closing:
+            connection.close(POLICY, reason)
+        await asyncio.gather(*(gone.wait() for gone in closing.values()))
+        return len(closing)
+
     async def shutdown(self, retry_after: float | None = None) -> None:
         """Refuse whoever comes, send what waits, close every connection, and leave nothing running.
 
@@ -292,9 +314,9 @@ class WebSocketServer:
         """
         if retry_after is not None and not retry_after >= 0:
             raise ValueError(f"retry_after is a number of seconds, 0 or more, not {retry_after!r}")
-        self._stopping = True
         self._retry_after = RETRY_AFTER if retry_after is None else retry_after
         code, reason = (GOING_AWAY, "") if retry_after is None else (RESTART, f"retry-after={retry_after:g}")
+        self._admission.stop(code, reason)
         for connection in self._connections:
             connection.close(code, reason, flush=True)
         await asyncio.gather(*(gone.wait() for gone in self._connections.values()))

@@ -1,0 +1,108 @@
+"""Who is connected or about to be: how many there may be, and who is sent away before the connection is there."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from sessionstream.transport.ws.codes import CloseCode
+from sessionstream.transport.ws.handshake import Refused
+from sessionstream.transport.ws.limits import Limits
+
+
+class Visit:
+    """One client, from its handshake to its end.
+
+    Attributes:
+        principal: who it is; None before that is known.
+        goodbye: the code and the reason to close with as soon as the connection is there; None for none.
+    """
+
+    __slots__ = ("_unwelcome", "goodbye", "principal")
+
+    def __init__(self) -> None:
+        self.principal: object = None
+        self.goodbye: tuple[CloseCode, str] | None = None
+        self._unwelcome: set[object] = set()
+
+    def turn_away(self, principal: object, code: CloseCode, reason: str, *, known: bool) -> None:
+        """Send this client away if it is the principal's, or turns out to be."""
+        if not known:
+            self._unwelcome.add(principal)
+        elif self.principal == principal:
+            self.goodbye = code, reason
+
+    def identify(self, principal: object) -> None:
+        """Say who it is.
+
+        Raises:
+            Refused: the principal was sent away meanwhile.
+        """
+        if principal in self._unwelcome:
+            raise Refused(403, f"the connections of {principal!r} were closed meanwhile")
+        self.principal = principal
+
+
+class Admission:
+    """Counts clients, in all and for each principal, those included whose handshake is under way."""
+
+    __slots__ = ("_limits", "_principals", "_visits", "stopping")
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._visits: dict[Visit, bool] = {}  # with whether it is known who it is
+        self._principals: Counter[object] = Counter()
+        self.stopping = False
+
+    def __len__(self) -> int:
+        return len(self._visits)
+
+    def enter(self) -> Visit:
+        """Begin a handshake."""
+        visit = Visit()
+        self._visits[visit] = False
+        return visit
+
+    def check(self) -> None:
+        """Refuse a handshake that has begun, where there is no room for it.
+
+        Raises:
+            Refused: there is not.
+        """
+        if self.stopping:
+            raise Refused(503, "the server shuts down")
+        if len(self._visits) > self._limits.connections:
+            raise Refused(503, f"there are {self._limits.connections} connections already")
+
+    def admit(self, visit: Visit, principal: object) -> None:
+        """Say who it is that comes.
+
+        Raises:
+            Refused: it may not, because of what happened meanwhile, or of its other connections.
+        """
+        if self.stopping:
+            raise Refused(503, "the server shuts down")
+        visit.identify(principal)
+        self._visits[visit] = True
+        if principal is not None:
+            self._principals[principal] += 1
+            if self._principals[principal] > self._limits.connections_per_principal:
+                raise Refused(503, f"{principal!r} has {self._limits.connections_per_principal} connections already")
+
+    def leave(self, visit: Visit) -> None:
+        """End a visit."""
+        known = self._visits.pop(visit)
+        if known and visit.principal is not None:
+            self._principals[visit.principal] -= 1
+            if not self._principals[visit.principal]:
+                del self._principals[visit.principal]
+
+    def turn_away(self, principal: object, code: CloseCode, reason: str) -> None:
+        """Send away whoever of a principal is about to be connected."""
+        for visit, known in self._visits.items():
+            visit.turn_away(principal, code, reason, known=known)
+
+    def stop(self, code: CloseCode, reason: str) -> None:
+        """Let nobody in any more."""
+        self.stopping = True
+        for visit in self._visits:
+            visit.goodbye = code, reason
