@@ -216,12 +216,12 @@ export class Protocol {
     for (const { tombstone, ...entity } of entities) {
       const key = JSON.stringify([entity.kind, entity.id]);
       if (tombstone) merged.delete(key);
-      else merged.set(key, Object.freeze(entity));
+      else merged.set(key, entity);
     }
     Object.assign(subscription, { state: "live", held: { ordinal, epoch, entities: merged }, last: ordinal, attempts: 0, retryAt: Infinity });
     this.#attempts = 0;
-    const sorted = [...merged.values()].sort(inTimelineOrder);
-    this.#out.push({ do: "snapshot", sessionId, snapshot: { sessionId, ordinal, epoch, entities: sorted } });
+    const shown = structuredClone([...merged.values()].sort(inTimelineOrder)); // whoever gets them may change them
+    this.#out.push({ do: "snapshot", sessionId, snapshot: { sessionId, ordinal, epoch, entities: shown } });
   }
 
   #event(event) {
