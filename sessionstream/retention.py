@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -19,11 +19,15 @@ class RetentionStep:
     """What a policy did to one session.
 
     Attributes:
-        floor: the floor that its history was pruned to; None if the session was deleted.
+        floor: the floor of its history, pruned or not; None if the session was deleted.
+        errors: how many error records were forgotten, the session apart.
+        keys: how many idempotency keys were.
     """
 
     session_id: str
     floor: int | None
+    errors: int = 0
+    keys: int = 0
 
     @property
     def deleted(self) -> bool:
@@ -43,7 +47,9 @@ class RetentionPolicy:
         keep_for: keep what was logged so long ago or later. With ``keep_events``, what either of them keeps.
         delete_idle: delete a session as a whole when nothing was logged in it for longer than this. One without
             events, that of no session (``""``) included, when its last error record is older; its idempotency keys go
-            with it. Of one that has nothing but keys it is not known how old they are: it stays.
+            with it. One that has nothing but keys stays, as long as ``keep_keys`` leaves it any.
+        keep_errors: keep error records, also those of no session (``""``), for so long.
+        keep_keys: keep idempotency keys for so long. A command whose key is forgotten runs when it comes again.
 
     Raises:
         ValueError: nothing is given, or something negative.
@@ -53,13 +59,16 @@ class RetentionPolicy:
     keep_events: int | None = None
     keep_for: timedelta | None = None
     delete_idle: timedelta | None = None
+    keep_errors: timedelta | None = None
+    keep_keys: timedelta | None = None
 
     def __post_init__(self) -> None:
         check_number("keep_events", self.keep_events, optional=True)
-        for name in ("keep_for", "delete_idle"):
+        for name in ("keep_for", "delete_idle", "keep_errors", "keep_keys"):
             _check_duration(name, getattr(self, name))
-        if self.keep_events is None and self.keep_for is None and self.delete_idle is None:
-            raise ValueError("a policy without keep_events, keep_for and delete_idle would forget nothing")
+        names = [field.name for field in fields(self)]
+        if all(getattr(self, name) is None for name in names):
+            raise ValueError(f"a policy with none of {', '.join(names)} would forget nothing")
 
     async def apply(
         self, store: HydrationStore, session_ids: Iterable[str] | None = None, *, now: datetime | None = None
@@ -91,13 +100,17 @@ class RetentionPolicy:
             idle = await _idle(store, session_id, cursors, _ago(now, self.delete_idle))
             if idle and await _deleted(store, session_id, cursors):
                 return RetentionStep(session_id, None)
-        if cursors.event == 0:
+        errors = await _forgotten(store.forget_errors, session_id, now, self.keep_errors)
+        keys = await _forgotten(store.forget_claims, session_id, now, self.keep_keys)
+        floor = cursors.floor
+        if cursors.event:
+            first_kept = min(await self._first_kept(store, session_id, cursors, now), cursors.timeline)
+            if first_kept > max(floor, 1):  # there is nothing before the first
+                floor = first_kept
+                await store.prune(session_id, before=floor)
+        if floor == cursors.floor and not errors and not keys:
             return None
-        floor = min(await self._first_kept(store, session_id, cursors, now), cursors.timeline)
-        if floor <= max(cursors.floor, 1):  # there is nothing before the first
-            return None
-        await store.prune(session_id, before=floor)
-        return RetentionStep(session_id, floor)
+        return RetentionStep(session_id, floor, errors, keys)
 
     async def _first_kept(self, store: HydrationStore, session_id: str, cursors: Cursors, now: datetime) -> int:
         """Return the lowest ordinal that one of the rules keeps."""
@@ -107,6 +120,12 @@ class RetentionPolicy:
         if self.keep_for is not None:
             kept.append(await store.ordinal_before(session_id, _ago(now, self.keep_for)) + 1)
         return min(kept, default=0)
+
+
+async def _forgotten(
+    forget: Callable[[str, datetime], Awaitable[int]], session_id: str, now: datetime, kept_for: timedelta | None
+) -> int:
+    return 0 if kept_for is None else await forget(session_id, _ago(now, kept_for))
 
 
 def _check_duration(name: str, value: object) -> None:

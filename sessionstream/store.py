@@ -330,6 +330,26 @@ class HydrationStore(Protocol):
         """
         ...
 
+    async def forget_errors(self, session_id: str, moment: datetime, /) -> int:
+        """Forget the error records of a session, or of none (``""``), that are older than a moment; return how many.
+
+        Raises:
+            TypeError: ``moment`` is no datetime, or the session id no string.
+            ValueError: ``moment`` says no time zone.
+        """
+        ...
+
+    async def forget_claims(self, session_id: str, moment: datetime, /) -> int:
+        """Forget the idempotency keys of a session that were claimed before a moment; return how many.
+
+        A command whose key is forgotten runs when it comes again.
+
+        Raises:
+            TypeError: ``moment`` is no datetime, or the session id no string.
+            ValueError: ``moment`` says no time zone.
+        """
+        ...
+
     async def delete_session(self, session_id: str, /, *, expected: Cursors | None = None) -> None:
         """Forget a session's events, timeline, ids, keys and errors. Its ordinals are not given out again.
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from operator import attrgetter
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from sessionstream.errors import (
     EventConflict,
@@ -63,6 +63,13 @@ _History: TypeAlias = dict[tuple[str, str], list[TimelineEntity]]
 
 _event_ordinal: Final = attrgetter("ordinal")
 _changed_at: Final = attrgetter("last_event_ordinal")
+
+
+class Claim(NamedTuple):
+    """An idempotency key that was claimed."""
+
+    digest: bytes
+    claimed_at: datetime
 
 
 class _Session:
@@ -172,7 +179,7 @@ class MemoryStore:
         self._readable: set[type[Message]] = set()
         self._first_epoch = new_epoch()
         self._sessions: dict[str, _Session] = {}
-        self._claims: dict[str, dict[str, bytes]] = {}
+        self._claims: dict[str, dict[str, Claim]] = {}
         self._errors: list[ErrorRecord] = []
         self._closed = False
 
@@ -279,9 +286,10 @@ class MemoryStore:
         self._check_open()
         claims = self._claims.setdefault(session_id, {})
         earlier = claims.get(key)
-        if earlier is None:
-            claims[key] = digest
-        return earlier
+        if earlier is not None:
+            return earlier.digest
+        claims[key] = Claim(digest, datetime.now(UTC))
+        return None
 
     async def release_command(self, session_id: str, key: str, /) -> None:
         """Give a claim back."""
@@ -339,6 +347,28 @@ class MemoryStore:
         if count == 0:
             return session.event + 1
         return session.log[-count].ordinal if count <= len(session.log) else 0
+
+    async def forget_errors(self, session_id: str, moment: datetime, /) -> int:
+        """Forget the error records of a session, or of none, that are older than a moment; return how many."""
+        check_moment(session_id, moment)
+        self._check_open()
+        before = len(self._errors)
+        self._errors = [
+            record
+            for record in self._errors
+            if record.session_id != session_id or record.recorded_at is None or record.recorded_at >= moment
+        ]
+        return before - len(self._errors)
+
+    async def forget_claims(self, session_id: str, moment: datetime, /) -> int:
+        """Forget the idempotency keys of a session that were claimed before a moment; return how many."""
+        check_moment(session_id, moment)
+        self._check_open()
+        claims = self._claims.pop(session_id, {})
+        kept = {key: claim for key, claim in claims.items() if claim.claimed_at >= moment}
+        if kept:
+            self._claims[session_id] = kept
+        return len(claims) - len(kept)
 
     async def delete_session(self, session_id: str, /, *, expected: Cursors | None = None) -> None:
         """Forget all of a session but its event cursor."""

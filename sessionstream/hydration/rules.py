@@ -58,9 +58,11 @@ def check_text(name: str, value: object) -> None:
 
     Raises:
         TypeError: it is no string.
-        InvalidIdError: it is not valid Unicode.
+        InvalidIdError: it is not valid Unicode, or holds a NUL character.
     """
     _check_instance(name, str, value)
+    if isinstance(value, str) and "\0" in value:
+        raise InvalidIdError(name, value, "it holds a NUL character, which not every store can keep")
     if isinstance(value, str) and not value.isascii():
         try:
             value.encode()

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from hypothesis import strategies as st
@@ -171,6 +172,12 @@ class StoreMachine(RuleBasedStateMachine):
         """Something went wrong."""
         record = ErrorRecord("store", session_id, 2**64 - 1, "Delta", repr(words), raw, {words: words})
         self._both(lambda store, _: store.record_error(record), self.touched)
+
+    @rule(session_id=st.one_of(_sessions, st.just("")), of=st.sampled_from(["errors", "claims"]), all_=st.booleans())
+    def forget(self, session_id: str, of: str, all_: bool) -> None:
+        """A policy was applied to what is no history."""
+        moment = (datetime.max if all_ else datetime.min).replace(tzinfo=UTC)
+        self._both(lambda store, _: getattr(store, f"forget_{of}")(session_id, moment), self.touched)
 
     @precondition(lambda self: self.durable)
     @rule()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from sessionstream.errors import OrdinalConflict
-from sessionstream.hydration.memory import MemoryStore
+from sessionstream.hydration.memory import Claim, MemoryStore
 from sessionstream.hydration.rules import new_epoch
 from sessionstream.schema import SchemaRegistry
 from sessionstream.store import Commit, Cursors, HydrationStore
@@ -30,8 +31,9 @@ class Kept(MemoryStore):
         if self.lazy == "claim":
             earlier = self._claims.get(session_id, {}).get(key)
             if earlier is None:
-                self.pending = lambda: self._claims.setdefault(session_id, {}).setdefault(key, digest)
-            return earlier
+                claim = Claim(digest, datetime.now(UTC))
+                self.pending = lambda: self._claims.setdefault(session_id, {}).setdefault(key, claim)
+            return earlier.digest if earlier is not None else None
         return await super().claim_command(session_id, key, digest)
 
     async def release_command(self, session_id: str, key: str, /) -> None:
@@ -52,6 +54,35 @@ class Beyond(MemoryStore):
     @property
     def max_ordinal(self) -> int:
         return 2**63 - 1
+
+
+class ForgetsOthers(MemoryStore):
+    """Forgets the old error records of all sessions."""
+
+    async def forget_errors(self, session_id: str, moment: datetime, /) -> int:
+        for other in {record.session_id for record in self._errors} - {session_id}:
+            await super().forget_errors(other, moment)
+        return await super().forget_errors(session_id, moment)
+
+
+class ForgetsYoung(MemoryStore):
+    """Forgets all keys of a session of which one is old."""
+
+    async def forget_claims(self, session_id: str, moment: datetime, /) -> int:
+        found = await super().forget_claims(session_id, moment)
+        if found:
+            self._claims.pop(session_id, None)
+        return found
+
+
+class ClaimsAnew(MemoryStore):
+    """Takes a key that is claimed again for a young one."""
+
+    async def claim_command(self, session_id: str, key: str, digest: bytes, /) -> bytes | None:
+        earlier = await super().claim_command(session_id, key, digest)
+        if earlier is not None:
+            self._claims[session_id][key] = Claim(earlier, datetime.now(UTC))
+        return earlier
 
 
 class OwnEpochs(MemoryStore):
@@ -132,6 +163,9 @@ BROKEN: list[tuple[type[MemoryStore], str]] = [
     (OwnEpochs, "test_unused_sessions_have_one_epoch_and_begin_with_it"),
     (HalfDone, "test_a_stale_event_cursor_is_a_conflict"),
     (Begun, "test_a_commit_that_is_refused_begins_no_session"),
+    (ForgetsOthers, "test_old_error_records_are_forgotten"),
+    (ForgetsYoung, "test_old_keys_are_forgotten"),
+    (ClaimsAnew, "test_old_keys_are_forgotten"),
     (NewEpochs, "test_a_session_of_keys_and_errors_alone_keeps_its_epoch"),
 ]
 

@@ -9,7 +9,17 @@ from typing import Any
 
 import pytest
 
-from sessionstream import HydrationStore, MemoryStore, RetentionPolicy, RetentionStep, SQLiteStore, StoreClosed
+from sessionstream import (
+    Hub,
+    HydrationStore,
+    MemoryStore,
+    RetentionPolicy,
+    RetentionStep,
+    SchemaRegistry,
+    SQLiteStore,
+    StoreClosed,
+)
+from sessionstream.examples.chatdemo.v1.chat_pb2 import StartInferenceCommand
 from sessionstream.testing import SessionWriter, put, sample_registry
 from sessionstream.testing.contract.records import record
 from sessionstream.testing.contract.retention import a_moment, check_above_floor
@@ -54,6 +64,55 @@ async def test_records_and_keys_without_events_are_forgotten(store: HydrationSto
     assert await store.error_records() == []
     assert await store.sessions() == ["only a key"]
     assert await store.claim_command("a", "key", b"new") is None
+
+
+async def test_old_records_and_keys_of_sessions_in_use_are_forgotten(store: HydrationStore) -> None:
+    writer = await written(store)
+    for session_id in ("", "session", "session", "only errors"):
+        await store.record_error(record(session_id, 1))
+    for session_id in ("session", "only keys"):
+        await store.claim_command(session_id, "key", b"old")
+    moment = await a_moment()
+    await store.record_error(record("session", 2))
+    await store.claim_command("session", "young", b"young")
+    policy = RetentionPolicy(keep_errors=DAY, keep_keys=2 * DAY)
+    assert await applied(policy, store, now=moment) == []
+    assert await applied(policy, store, now=moment + DAY) == [
+        RetentionStep("", 0, errors=1),
+        RetentionStep("only errors", 0, errors=1),
+        RetentionStep("session", 0, errors=2),
+    ]
+    assert await store.error_records() == [record("session", 2)]
+    steps = await applied(policy, store, now=moment + 2 * DAY)
+    assert steps == [RetentionStep("only keys", 0, keys=1), RetentionStep("session", 0, errors=1, keys=1)]
+    assert not any(step.deleted for step in steps)
+    assert await store.claim_command("session", "young", b"again") == b"young"
+    assert await store.sessions() == ["session"]
+    await check_above_floor(writer, 0)
+    both = RetentionPolicy(keep_events=3, keep_keys=timedelta(0))
+    later = await a_moment()
+    assert await applied(both, store, now=later) == [RetentionStep("session", 8, keys=1)]
+    await store.claim_command("session", "key", b"new")
+    assert await applied(both, store, now=await a_moment()) == [RetentionStep("session", 8, keys=1)]
+    await check_above_floor(writer, 8)
+
+
+async def test_a_command_whose_key_is_forgotten_runs_again() -> None:
+    schemas = SchemaRegistry()
+    schemas.register_command("Say", StartInferenceCommand)
+    store = MemoryStore(schemas)
+    ran = []
+    async with Hub(schemas, store=store) as hub:
+        hub.register_command("Say", lambda command, session, publisher: ran.append(command.name))
+
+        async def say(runs: int) -> None:
+            await hub.submit("session", "Say", StartInferenceCommand(), idempotency_key="key")
+            assert len(ran) == runs
+
+        await say(1)
+        await say(1)
+        await applied(RetentionPolicy(keep_keys=timedelta(0)), store, now=await a_moment())
+        await say(2)
 
 
 async def test_what_it_cannot_be_applied_with(store: HydrationStore) -> None:
@@ -191,6 +250,10 @@ async def test_a_store_that_fails_is_told(store: HydrationStore) -> None:
         ({"keep_for": 5}, TypeError),
         ({"delete_idle": -DAY}, ValueError),
         ({"delete_idle": "1 day"}, TypeError),
+        ({"keep_errors": -DAY}, ValueError),
+        ({"keep_errors": 10}, TypeError),
+        ({"keep_keys": -DAY}, ValueError),
+        ({"keep_keys": 5}, TypeError),
     ],
     ids=repr,
 )

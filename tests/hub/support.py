@@ -338,6 +338,12 @@ class Store:
     async def ordinal_before(self, session_id: str, moment: datetime, /) -> int:
         return await self._do("ordinal_before", lambda: self.inner.ordinal_before(session_id, moment))
 
+    async def forget_errors(self, session_id: str, moment: datetime, /) -> int:
+        return await self._do("forget_errors", lambda: self.inner.forget_errors(session_id, moment))
+
+    async def forget_claims(self, session_id: str, moment: datetime, /) -> int:
+        return await self._do("forget_claims", lambda: self.inner.forget_claims(session_id, moment))
+
     async def ordinal_from_end(self, session_id: str, count: int, /) -> int:
         return await self._do("ordinal_from_end", lambda: self.inner.ordinal_from_end(session_id, count))
 

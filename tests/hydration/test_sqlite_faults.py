@@ -8,6 +8,7 @@ import threading
 from collections.abc import Awaitable, Callable
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -157,6 +158,7 @@ async def rebuild(store: SQLiteStore) -> object:
     return await store.replace_timeline(TimelineReplacement("one", versions, 2, await store.cursors("one")))
 
 
+LATER = datetime.max.replace(tzinfo=UTC)
 CHANGES: dict[str, Callable[[SQLiteStore], Awaitable[object]]] = {
     "rebuild": rebuild,
     "prune": lambda store: store.prune("one", before=2),
@@ -164,6 +166,8 @@ CHANGES: dict[str, Callable[[SQLiteStore], Awaitable[object]]] = {
     "claim": lambda store: store.claim_command("one", "new", b"digest"),
     "release": lambda store: store.release_command("one", "claimed"),
     "record": lambda store: store.record_error(ErrorRecord("store", "one", 1, "Delta", "again")),
+    "forget errors": lambda store: store.forget_errors("one", LATER),
+    "forget claims": lambda store: store.forget_claims("one", LATER),
 }
 SWEPT = {"rebuild", "prune", "delete"}
 """Those that are true before all that they discarded is removed; repeating them removes the rest."""
@@ -181,7 +185,7 @@ async def answers(path: Path) -> list[object]:
                 found += [await store.snapshot(name, as_of=ordinal), await store.snapshot(name, since=ordinal)]
             found += [await store.find_event(name, f"event-{number}") for number in range(1, 4)]
             found.append([replace(record, recorded_at=None) for record in await store.error_records(name)])
-        found += [await store.sessions(), rows(path, "SELECT * FROM command_claims")]
+        found += [await store.sessions(), rows(path, "SELECT session_id, key, digest FROM command_claims")]
     return found
 
 

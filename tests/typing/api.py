@@ -144,6 +144,8 @@ async def stores(path: str) -> None:
         await store.prune("s", before=1)
         assert_type(await store.ordinal_before("s", datetime.now(UTC)), int)
         assert_type(await store.ordinal_from_end("s", 2), int)
+        assert_type(await store.forget_errors("s", datetime.now(UTC)), int)
+        assert_type(await store.forget_claims("s", datetime.now(UTC)), int)
         policy = ss.RetentionPolicy(keep_events=100, keep_for=timedelta(days=7), delete_idle=timedelta(days=90))
         async for step in policy.apply(store, ["s"]):
             assert_type(step, ss.RetentionStep)

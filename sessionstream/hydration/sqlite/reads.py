@@ -31,6 +31,9 @@ _SINCE: Final = f"{_STATE} entities WHERE timeline = ? AND changed > ?"
 _RECORDED: Final = """SELECT ordinal, recorded_at FROM events
     WHERE sid = ? AND ordinal BETWEEN ? AND ? ORDER BY ordinal DESC LIMIT 1"""
 _FROM_END: Final = "SELECT ordinal FROM events WHERE sid = ? AND ordinal >= ? ORDER BY ordinal DESC LIMIT 1 OFFSET ?"
+_OLD_AT_ONCE: Final = 1_000
+"""How many old rows are looked for, and then forgotten, at a time: commits pass in between."""
+
 _SESSIONS: Final = """SELECT session_id FROM sessions WHERE session_id > :after AND (
         EXISTS (SELECT 1 FROM events WHERE events.sid = sessions.sid)
         OR EXISTS (SELECT 1 FROM entities WHERE entities.timeline = sessions.timeline))
@@ -173,6 +176,18 @@ class Reading:
 def sessions(db: sqlite3.Connection, after: str, limit: int | None) -> list[str]:
     """Return the ids of the sessions that hold anything, sorted as Python sorts them."""
     return [row[0] for row in db.execute(_SESSIONS, {"after": after, "limit": row_limit(limit)})]
+
+
+def old_errors(db: sqlite3.Connection, session_id: str, moment: int, after: int) -> list[int]:
+    """Return the numbers of a session's next error records, from ``after`` on, that are older than a moment."""
+    query = "SELECT seq FROM errors WHERE session_id = ? AND seq >= ? AND recorded_at < ? ORDER BY seq LIMIT ?"
+    return [row[0] for row in db.execute(query, (session_id, after, moment, _OLD_AT_ONCE))]
+
+
+def old_claims(db: sqlite3.Connection, session_id: str, moment: int, after: str) -> list[str]:
+    """Return a session's next keys, from ``after`` on, that were claimed before a moment."""
+    query = "SELECT key FROM command_claims WHERE session_id = ? AND key >= ? AND claimed_at < ? ORDER BY key LIMIT ?"
+    return [row[0] for row in db.execute(query, (session_id, after, moment, _OLD_AT_ONCE))]
 
 
 def error_records(db: sqlite3.Connection, session_id: str | None, limit: int | None) -> list[ErrorRecord]:

@@ -115,7 +115,10 @@ _VERSION_2: Final = (
         PRIMARY KEY (what, number)) WITHOUT ROWID""",
 )
 
-MIGRATIONS: Final = (_VERSION_1, _VERSION_2)
+# Keys of an older file count as claimed when it was brought to this version.
+_VERSION_3: Final = ("ALTER TABLE command_claims ADD COLUMN claimed_at INTEGER NOT NULL DEFAULT $now",)
+
+MIGRATIONS: Final = (_VERSION_1, _VERSION_2, _VERSION_3)
 """The statements that lead from each version to the next; the first from an empty file. ``$now`` is the present
 time in microseconds."""
 

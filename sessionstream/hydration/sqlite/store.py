@@ -260,6 +260,25 @@ class SQLiteStore:
         check_from_end(session_id, count)
         return await self._ask(partial(self._reading.ordinal_from_end, session_id=session_id, count=count))
 
+    async def forget_errors(self, session_id: str, moment: datetime, /) -> int:
+        """Forget the error records of a session, or of none, that are older than a moment; return how many."""
+        check_moment(session_id, moment)
+        before, forgotten, after = rows.microseconds(moment), 0, 0
+        while old := await self._ask(partial(reads.old_errors, session_id=session_id, moment=before, after=after)):
+            forgotten += await self._write(partial(writes.forget_errors, numbers=old))
+            after = old[-1]
+        return forgotten
+
+    async def forget_claims(self, session_id: str, moment: datetime, /) -> int:
+        """Forget the idempotency keys of a session that were claimed before a moment; return how many."""
+        check_moment(session_id, moment)
+        before, forgotten, after = rows.microseconds(moment), 0, ""
+        while old := await self._ask(partial(reads.old_claims, session_id=session_id, moment=before, after=after)):
+            change = partial(writes.forget_claims, session_id=session_id, moment=before, keys=old)
+            forgotten += await self._write(change)
+            after = old[-1]
+        return forgotten
+
     async def delete_session(self, session_id: str, /, *, expected: Cursors | None = None) -> None:
         """Forget all of a session but its event cursor."""
         check_deletion(session_id, expected)

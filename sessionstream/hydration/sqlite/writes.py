@@ -267,7 +267,10 @@ def claim_command(writing: Writing, session_id: str, key: str, digest: bytes) ->
         "SELECT digest FROM command_claims WHERE session_id = ? AND key = ?", (session_id, key)
     ).fetchone()
     if found is None:
-        writing.db.execute("INSERT INTO command_claims VALUES (?, ?, ?)", (session_id, key, digest))
+        values = (session_id, key, digest, time.time_ns() // 1000)
+        writing.db.execute(
+            "INSERT INTO command_claims (session_id, key, digest, claimed_at) VALUES (?, ?, ?, ?)", values
+        )
         return None
     return bytes(found[0])
 
@@ -275,6 +278,19 @@ def claim_command(writing: Writing, session_id: str, key: str, digest: bytes) ->
 def release_command(writing: Writing, session_id: str, key: str) -> None:
     """Give a claim back."""
     writing.db.execute("DELETE FROM command_claims WHERE session_id = ? AND key = ?", (session_id, key))
+
+
+def forget_claims(writing: Writing, session_id: str, moment: int, keys: Sequence[str]) -> int:
+    """Forget those of some keys that were claimed before a moment; return how many."""
+    return writing.db.executemany(
+        "DELETE FROM command_claims WHERE session_id = ? AND key = ? AND claimed_at < ?",
+        [(session_id, key, moment) for key in keys],
+    ).rowcount
+
+
+def forget_errors(writing: Writing, numbers: Sequence[int]) -> int:
+    """Forget some error records; return how many there were."""
+    return writing.db.executemany("DELETE FROM errors WHERE seq = ?", [(number,) for number in numbers]).rowcount
 
 
 def record_error(writing: Writing, row: ErrorRow) -> None:

@@ -86,6 +86,14 @@ class StoreThatWorks:
         """Return the highest ordinal that was logged before a moment."""
         return await self._store.ordinal_before(session_id, moment)
 
+    async def forget_errors(self, session_id: str, moment: datetime, /) -> int:
+        """Forget old error records."""
+        return await self._store.forget_errors(session_id, moment)
+
+    async def forget_claims(self, session_id: str, moment: datetime, /) -> int:
+        """Forget old idempotency keys."""
+        return await self._store.forget_claims(session_id, moment)
+
     async def ordinal_from_end(self, session_id: str, count: int, /) -> int:
         """Return the ordinal of the ``count``-th last event."""
         return await self._store.ordinal_from_end(session_id, count)

@@ -124,8 +124,9 @@ class QuestionContract(ContractBase):
         self._check_refused(argument, value, TypeError, _name(argument))
 
     @pytest.mark.parametrize("argument", TEXTS)
-    def test_a_text_that_is_not_valid_unicode_is_refused(self, argument: str) -> None:
-        self._check_refused(argument, "\ud800", InvalidIdError, _name(argument))
+    @pytest.mark.parametrize("value", ["\ud800", "a\0b"], ids=ascii)
+    def test_a_text_that_not_every_store_can_ask_for_is_refused(self, argument: str, value: str) -> None:
+        self._check_refused(argument, value, InvalidIdError, _name(argument))
 
     @pytest.mark.parametrize("argument", ["replacement", "known", "expected"])
     @pytest.mark.parametrize("value", [3, "session", b"x", (1, 2)], ids=repr)

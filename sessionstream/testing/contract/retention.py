@@ -3,6 +3,7 @@
 # ruff: noqa: S101, D102 - these are tests, and their names say what they show
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -221,6 +222,66 @@ class RetentionContract(ContractBase):
             with pytest.raises(error):
                 await store.ordinal_from_end("session", wrong)  # type: ignore[arg-type]
 
+    @on_fresh_store
+    async def test_old_error_records_are_forgotten(self, store: HydrationStore) -> None:
+        before = await a_moment()
+        old = [record(session_id, number) for session_id in ("session", "", "other") for number in range(3)]
+        for each in old:
+            await store.record_error(each)
+        between = await a_moment()
+        young = [record("session", 4), record("", 5)]
+        for each in young:
+            await store.record_error(each)
+        await store.claim_command("session", "key", b"digest")
+        assert await store.forget_errors("session", before) == 0
+        assert await store.error_records() == old + young
+        assert await store.forget_errors("session", between) == 3
+        assert await store.error_records() == old[3:] + young
+        assert await store.forget_errors("", between) == 3
+        assert await store.error_records() == old[6:] + young
+        assert await store.forget_errors("nobody", between) == 0
+        assert await store.forget_errors("session", between) == 0
+        assert await store.forget_errors("session", await a_moment()) == 1
+        assert await store.error_records() == [*old[6:], young[1]]
+        assert await store.claim_command("session", "key", b"other") == b"digest"
+
+    @on_fresh_store
+    async def test_old_keys_are_forgotten(self, store: HydrationStore) -> None:
+        before = await a_moment()
+        for session_id in ("session", "other"):
+            for key in ("b", "a", "released"):
+                await store.claim_command(session_id, key, b"old")
+        await store.record_error(record("session", 1))
+        await store.release_command("session", "released")
+        between = await a_moment()
+        for key in ("A", "c", "released"):
+            await store.claim_command("session", key, b"young")
+        assert await store.claim_command("session", "a", b"again") == b"old"  # which makes it no younger
+        assert await store.forget_claims("session", before) == 0
+        assert await store.forget_claims("session", between) == 2
+        for key in ("A", "c", "released"):
+            assert await store.claim_command("session", key, b"again") == b"young"
+        for key in ("a", "b"):
+            assert await store.claim_command("session", key, b"again") is None
+        assert await store.forget_claims("nobody", between) == 0
+        assert await store.claim_command("other", "a", b"again") == b"old"
+        assert await store.error_records() == [record("session", 1)]
+        assert await store.forget_claims("other", between) == 3
+        assert await store.sessions() == ["session"]
+
+    @on_fresh_store
+    async def test_many_are_forgotten(self, store: HydrationStore) -> None:
+        await asyncio.gather(*(store.record_error(record("session", number % 256)) for number in range(2_500)))
+        await asyncio.gather(*(store.claim_command("session", str(number), b"digest") for number in range(2_500)))
+        moment = await a_moment()
+        await store.claim_command("session", "5.", b"digest")
+        await store.record_error(record("session", 1))
+        assert await store.forget_errors("session", moment) == 2_500
+        assert await store.forget_claims("session", moment) == 2_500
+        assert await store.error_records() == [record("session", 1)]
+        assert await store.claim_command("session", "5.", b"") == b"digest"
+
+    @pytest.mark.parametrize("question", ["ordinal_before", "forget_errors", "forget_claims"])
     @pytest.mark.parametrize(
         ("session_id", "moment", "error"),
         [
@@ -231,11 +292,11 @@ class RetentionContract(ContractBase):
         ],
         ids=repr,
     )
-    def test_what_is_no_moment(self, session_id: Any, moment: Any, error: type[Exception]) -> None:
+    def test_what_is_no_moment(self, session_id: Any, moment: Any, error: type[Exception], question: str) -> None:
         @on_fresh_store
         async def check(_: ContractBase, store: HydrationStore) -> None:
             with pytest.raises(error):
-                await store.ordinal_before(session_id, moment)
+                await getattr(store, question)(session_id, moment)
 
         check(self)
 
