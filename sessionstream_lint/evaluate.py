@@ -7,11 +7,12 @@ silent. Work is bounded three ways: depth of the question, number of questions, 
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, ClassVar, cast
 
-from sessionstream_lint import callers, calling, containers, hints, members, narrow, records
+from sessionstream_lint import callers, calling, containers, hints, members, narrow, records, truth
 from sessionstream_lint import scopes as sc
 from sessionstream_lint import syntax as s
 from sessionstream_lint.flow import Reached, passed_by_all, reaching
@@ -109,6 +110,15 @@ class Evaluator:
             self._answers[question] = found
         return found
 
+    @contextmanager
+    def within_file(self) -> Iterator[None]:
+        """Answer what the file itself shows, not what its callers may pass."""
+        follow, self.follow_callers = self.follow_callers, False
+        try:
+            yield
+        finally:
+            self.follow_callers = follow
+
     def frame(
         self, scope: Scope, given: tuple[Given, ...], receiver: Value | None, outer: Frame | None, depth: int
     ) -> Frame:
@@ -161,7 +171,7 @@ class Evaluator:
         other = s.dotted(binding.source.value)
         if other is None or key in binding.site.block.scope.declared:
             return None
-        return other, replace(binding.site, frame=site.frame)
+        return other, binding.site.seen_from(site)
 
     def _held(self, key: str, site: Site, found: list[Reached]) -> Values:
         """Return what a name may hold that was bound there."""
@@ -232,7 +242,7 @@ class Evaluator:
 
     def bound(self, binding: sc.Binding, site: Site | None = None) -> Values:
         """Return what a binding gives its key."""
-        where = replace(binding.site, frame=site.frame) if site else binding.site
+        where = binding.site.seen_from(site) if site else binding.site
         values = self.source(binding.source, where)
         if known(values) or isinstance(binding.source, sc.Declared | sc.Passed):
             return values
@@ -249,7 +259,8 @@ class Evaluator:
             case sc.Unpacked(inner, index, starred):
                 return containers.unpack(self, self.source(inner, site), index, starred=starred)
             case sc.Element(iterable):
-                return containers.elements(self, self.evaluate(iterable, site))
+                row = next((row.value for row in site.rows if row.element == source), None)
+                return containers.elements(self, self.evaluate(iterable, site)) if row is None else (row,)
             case sc.Entered(manager):
                 return containers.entered(self, self.evaluate(manager, site))
             case sc.Declared(annotation, value):
@@ -345,7 +356,7 @@ class Evaluator:
     def _call(self, node: s.Node, shape: s.Call, site: Site) -> Values:
         before = site.block.scope.module.taking.get(id(node))
         if before is not None:
-            site = replace(before, frame=site.frame)
+            site = before.seen_from(site)
         given = tuple(Given(argument, site) for argument in shape.args)
         return calling.call_all(self, self.evaluate(shape.func, site), given, site)
 
@@ -360,7 +371,9 @@ class Evaluator:
 
     def _conditional(self, node: s.Node, shape: s.Conditional, site: Site) -> Values:
         def arm(value: s.Node, positive: bool) -> Values:
-            guard = sc.Guard(shape.test, positive, site)
+            guard = sc.Guard(shape.test, positive, replace(site, frame=None, rows=()))
+            if truth.refuses(self, guard, site):
+                return ()
             return self.evaluate(value, replace(site, guards=(*site.guards, guard)))
 
         return unsure(union(arm(shape.body, positive=True), arm(shape.orelse, positive=False)))
@@ -396,7 +409,7 @@ class Evaluator:
 
     def _comprehension(self, node: s.Node, shape: s.Comprehension, site: Site) -> Values:
         inner = site.block.scope.module.comprehensions.get(id(node))
-        return () if inner is None else containers.comprehension(self, shape, replace(inner.here(), frame=site.frame))
+        return () if inner is None else containers.comprehension(self, shape, inner.here().seen_from(site))
 
     # What is known of each shape; of any other nothing is.
     _STEPS: ClassVar[dict[type[s.View], Callable[..., Values]]] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sessionstream_lint import certain
+from sessionstream_lint import constants
 from sessionstream_lint import scopes as sc
 from sessionstream_lint import syntax as s
 from sessionstream_lint.evaluate import Evaluator
@@ -79,7 +79,7 @@ def _called(ev: Evaluator, node: s.Node, shape: s.Call, site: Site, steps: int) 
             isinstance(callee, Routine)
             and callee.scope.returns
             and all(
-                one is not None and certain.constant(ev, one, where) is not None for one, where in callee.scope.returns
+                one is not None and constants.text(ev, one, where) is not None for one, where in callee.scope.returns
             )
         ):
             return None

@@ -29,6 +29,8 @@ from sessionstream_lint.values import (
     Table,
     TupleClass,
     Value,
+    Values,
+    union,
 )
 
 CODE = "SST005"
@@ -56,16 +58,20 @@ DECORATORS = {
 
 def check(registrations: Registrations) -> Iterator[Finding]:
     """Yield a finding for every payload that is something else, on one path at least, unless the error is expected."""
+    of_node: dict[int, Values] = {}
+    for payload in registrations.payloads():
+        of_node[id(payload.node)] = union(of_node.get(id(payload.node), ()), payload.values)
     for payload in registrations.payloads():
         if not payload.plain or certain.is_expected(registrations.ev, payload.call.at):
             continue
-        what = _what(registrations.ev, payload)
+        what = _what(registrations.ev, payload, of_node[id(payload.node)])
         if what is not None:
             text = f"{payload.subject} registers {what} as its payload; it has to be a protobuf message"
             yield Finding(CODE, payload.node, text)
 
 
-def _what(ev: Evaluator, payload: Written) -> str | None:
+def _what(ev: Evaluator, payload: Written, possible: Values) -> str | None:
+    """Say what a payload is, of those that are ``possible`` for its expression."""
     shape = s.view(payload.node)
     if isinstance(shape, s.Constant):
         return None if shape.value is ... else _literal(shape.value)
@@ -75,10 +81,9 @@ def _what(ev: Evaluator, payload: Written) -> str | None:
     if what is not None:
         return what
     # Scalars lie beside messages in many a table: that one is the payload is sure only if nothing else can be.
-    literals = [value.value for value in payload.values if isinstance(value, Literal)]
-    if not literals or len(literals) < len(payload.values) or any(one in (None, ...) for one in literals):
+    if any(not isinstance(value, Literal) or value.value in (None, ...) for value in possible):
         return None
-    return _literal(literals[0])
+    return next((_literal(value.value) for value in payload.values if isinstance(value, Literal)), None)
 
 
 def _literal(value: object) -> str:
