@@ -78,6 +78,10 @@ class Evaluator:
         """Say whether most of the questions are left that this call may take."""
         return self._allowed - self._questions > MAX_QUESTIONS * 3 // 4
 
+    def is_spent(self) -> bool:
+        """Say whether only a few questions are left, as in a file that has taken too many."""
+        return self._allowed - self._questions <= FEW_QUESTIONS
+
     def evaluate(self, node: s.Node, site: Site) -> Values:
         """Return what the expression may be at that site."""
         shape = s.view(node)
@@ -178,10 +182,12 @@ class Evaluator:
         held: list[Values] = []
         put: list[Values] = []
         several = len({one.binding for one in found if not _is_put(one)}) > 1
-        for reached in found:
+        common = passed_by_all(found)
+        # One row of a table is the same whichever way control came.
+        for reached in (Reached(*one) for one in common.items()) if site.rows else found:
             values = self._reached(key, reached, site)
             # Of an unknown value a test in one arm says nothing past the join: what else it may be nobody knows.
-            guards = reached.guards if known(values) else passed_by_all(reached, found)
+            guards = reached.guards if known(values) else common[reached.binding]
             values = narrow.apply(self, values, key, guards, site)
             if several or any(isinstance(guard, sc.Guard) for guard in reached.guards):
                 values = unsure(values)

@@ -29,6 +29,7 @@ from sessionstream_lint.syntax import (
 )
 
 if TYPE_CHECKING:
+    from sessionstream_lint.flow import Reached
     from sessionstream_lint.frames import Frame
     from sessionstream_lint.values import Value
 
@@ -333,7 +334,8 @@ class Block:
     """A run of events; ``parent`` and ``index`` say where it hangs, ``guards`` what held on entering it.
 
     ``loop`` is set on the body of one, ``torn`` on an exception handler: any part of that block may have run.
-    ``private`` bindings are seen by nobody outside: those of a comprehension.
+    ``private`` bindings are seen by nobody outside: those of a comprehension. ``places`` and ``reached`` are what was
+    found out about it, once its file is collected.
     """
 
     scope: Scope
@@ -346,6 +348,7 @@ class Block:
     dead: bool = False
     private: bool = False
     places: dict[Key, list[int]] | None = None
+    reached: dict[tuple[Key, int, tuple[Guard, ...]], list[Reached]] = field(default_factory=dict)
 
     def around(self) -> list[Block]:
         """Return this block and those in which it lies, the innermost first."""

@@ -23,17 +23,15 @@ MAX_WAYS = 40
 def ways(ev: Evaluator, site: Site) -> list[Site]:
     """Return a site for each way: the same one, looked at in a row of each loop whose rows are known."""
     found = [site]
+    if ev.is_spent():
+        return found
     with ev.within_file():
         for binding, element in _loops(site):
             found = _in_rows(ev, found, binding.site, element)
-        return [one for one in found if possible(ev, one)]
-
-
-def possible(ev: Evaluator, site: Site) -> bool:
-    """Say whether no test on the way to a site refuses the rows and the call that it is looked at in."""
-    if not site.rows and site.frame is None:
-        return True
-    return not any(truth.refuses(ev, guard, site) for guard in _passed(site))
+        tests = list(dict.fromkeys(_passed(site))) if len(found) > 1 or found[0].rows or site.frame else []
+        for test in tests:
+            found = [one for one in found if not truth.refuses(ev, test, one)]
+        return found
 
 
 def _in_rows(ev: Evaluator, sites: list[Site], where: Site, element: Element) -> list[Site]:

@@ -38,3 +38,14 @@ def test_the_message_names_the_row(source: str) -> None:
 
 def test_of_a_row_whose_name_is_not_written_out_none_is_named() -> None:
     assert message("for n, m in (('a', StringValue), (f(), Struct)):\n    schemas.register_event(n, m)") == "an event"
+
+
+@pytest.mark.parametrize(
+    "line", ["    if f: schemas.register_event(n, m)\n", "    if n != 'n{}': schemas.register_event(n, m)\n"]
+)
+def test_in_a_file_of_many_rows_none_is_lost(line: str) -> None:
+    """When a file has taken its questions, every row counts, as in a loop of which no row is known."""
+    rows = "".join(f"('n{number}', StringValue, {number % 2 == 0}), " for number in range(39))
+    loops = "".join(line.format(number) for number in range(60))
+    found = engine.check(f"{HEAD}T = ({rows}('s', Struct, True))\nfor n, m, f in T:\n{loops}", "x.py")
+    assert [(one.line, one.code) for one in found] == [(number, "SST001") for number in range(8, 68)]
