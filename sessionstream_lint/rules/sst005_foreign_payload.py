@@ -98,16 +98,29 @@ def _described(ev: Evaluator, value: Value, until: Node | None) -> str | None:
             return f"the class {scope.name}" if _is_foreign(ev, scope, until) else None
         case External(name) if name.endswith("_pb2"):
             return f"the module {name.rpartition('.')[2]}"
+        case External(name) | Bound(Instance(), External(name)) if _is_descriptor(name):
+            of = name.split(".")[-2]
+            return f"the descriptor of {of}, not {of} itself," if not of.endswith("_pb2") else f"the descriptor of {of}"
+        case Instance(External("google.protobuf.descriptor.Descriptor")):
+            return "a descriptor, not its class (that is google.protobuf.message_factory.GetMessageClass(descriptor)),"
         case External(name):
             return f"the class {_short(name)}" if _is_known(name) else None
         case Instance(sure=False):
             return None
         case Instance(Klass(scope)):
             return f"an object of the class {scope.name}" if _is_foreign(ev, scope, until) else None
+        case Instance(External(name)) if name.startswith("google.protobuf.descriptor."):
+            return f"a {name.rpartition('.')[2]}"
         case Instance(External(name)):
             return f"an object of the class {_short(name)}" if _is_known(name) and name not in OPEN else None
         case _:
             return _container(value) or _function(ev, value, until)
+
+
+def _is_descriptor(name: str) -> bool:
+    """Say whether a name is that of what a generated module, or a message of one, has as its descriptor."""
+    *owner, last = name.split(".")
+    return last == "DESCRIPTOR" and any(part.endswith("_pb2") for part in owner)
 
 
 def _container(value: Value) -> str | None:
