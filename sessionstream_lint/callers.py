@@ -14,8 +14,9 @@ from sessionstream_lint import calling, records
 from sessionstream_lint import syntax as s
 from sessionstream_lint.calling import Invocation
 from sessionstream_lint.frames import Frame, argument_for, arguments_for, parameters
-from sessionstream_lint.scopes import CallSite, Module, Scope
+from sessionstream_lint.scopes import CallSite, Module, Scope, Site
 from sessionstream_lint.values import Bound, Given, Instance, Klass, Routine, Value, Values, union
+from sessionstream_lint.ways import MAX_WAYS, ways
 
 if TYPE_CHECKING:
     from sessionstream_lint.evaluate import Evaluator
@@ -31,9 +32,10 @@ MAX_PARTS = 200
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A call of ``scope``: its arguments, and what its first parameter is bound to."""
+    """A call of ``scope`` at a site: its arguments, and what its first parameter is bound to."""
 
     scope: Scope
+    site: Site
     given: tuple[Given, ...]
     receiver: Value | None
 
@@ -63,43 +65,52 @@ def links(ev: Evaluator, scope: Scope, known: Module | None = None) -> Iterator[
 
     They stand in the same file, in the one that is checked, or in a function of a file between the two.
     """
-    for site in _candidates(ev, scope, known):
-        given = tuple(Given(argument, site.site) for argument in site.shape.args)
-        for found in calling.reached(ev, ev.evaluate(site.shape.func, site.site), given):
-            link = _link(ev, found, scope)
-            if link is not None:
-                yield link
+    for at in _candidates(ev, scope, known):
+        if not any(_link(ev, found, scope, at.site) for found in _found(ev, at, at.site)):
+            continue
+        for way in ways(ev, at.site):
+            for found in _found(ev, at, way):
+                link = _link(ev, found, scope, way)
+                if link is not None:
+                    yield link
 
 
-def _link(ev: Evaluator, found: Invocation, scope: Scope) -> Link | None:
+def _found(ev: Evaluator, at: CallSite, way: Site) -> Iterator[Invocation]:
+    given = tuple(Given(argument, way) for argument in at.shape.args)
+    return calling.reached(ev, ev.evaluate(at.shape.func, way), given)
+
+
+def _link(ev: Evaluator, found: Invocation, scope: Scope, site: Site) -> Link | None:
     match found.target:
         case Routine(target) if target is scope:
-            return Link(scope, calling.spread(ev, found.given), None)
+            return Link(scope, site, calling.spread(ev, found.given), None)
         case Bound(receiver, Routine(target)) if target is scope:
-            return Link(scope, calling.spread(ev, found.given), receiver)
+            return Link(scope, site, calling.spread(ev, found.given), receiver)
         case Klass(made) if scope is made or (scope.name == "__init__" and records.initializer(ev, made) is scope):
             new = None if scope is made else Instance(Klass(made))
-            return Link(scope, calling.spread(ev, found.given), new)
+            return Link(scope, site, calling.spread(ev, found.given), new)
         case _:
             return None
 
 
-def frame(ev: Evaluator, chain: tuple[Link, ...]) -> Frame | None:
-    """Return the frame of the first of these calls, each of which was made from within the next."""
-    found: Frame | None = None
+def frames(ev: Evaluator, chain: tuple[Link, ...]) -> list[Frame | None]:
+    """Return the frames of the first of these calls, each of which was made from within the next: one for each way."""
+    found: list[Frame | None] = [None]
     for depth, link in enumerate(reversed(chain), 1):
-        found = ev.frame(link.scope, calling.spread(ev, within(link.given, found)), link.receiver, found, depth)
+        places = [way for outer in found for way in ways(ev, replace(link.site, frame=outer))]
+        found = [
+            ev.frame(link.scope, calling.spread(ev, within(link.given, way)), link.receiver, way.frame, depth)
+            for way in places[:MAX_WAYS]
+        ]
     return found
 
 
-def within(given: tuple[Given, ...], frame: Frame | None) -> tuple[Given, ...]:
-    """Return arguments as they are in a call looked into, where more may be known of what is unpacked."""
-    if frame is None:
-        return given
+def within(given: tuple[Given, ...], way: Site) -> tuple[Given, ...]:
+    """Return arguments as they are in a call and rows looked into, where more may be known of what is unpacked."""
     return tuple(
-        Given(item.argument, replace(item.site, frame=frame))
-        if item.opaque and item.held
-        else replace(item, site=replace(item.site, frame=frame))
+        Given(item.argument, item.site.seen_from(way))
+        if item.opaque and item.held and (way.frame or way.rows)
+        else replace(item, site=item.site.seen_from(way))
         for item in given
     )
 

@@ -35,6 +35,7 @@ from sessionstream_lint.values import (
     union,
     unsure,
 )
+from sessionstream_lint.ways import ways
 
 if TYPE_CHECKING:
     from sessionstream_lint.evaluate import Evaluator
@@ -217,7 +218,12 @@ def _recursion(scope: Scope, site: Site) -> int:
 
 
 def _inferred(ev: Evaluator, scope: Scope, frame: Frame) -> Values:
-    found = [ev.evaluate(node, replace(site, frame=frame)) for node, site in scope.returns if node is not None]
+    found = [
+        ev.evaluate(node, way)
+        for node, site in scope.returns
+        if node is not None
+        for way in ways(ev, replace(site, frame=frame))
+    ]
     return union(*found) if len(scope.returns) == 1 else unsure(union(*found))
 
 
@@ -226,8 +232,9 @@ def _generated(ev: Evaluator, scope: Scope, frame: Frame, declared: Values, cont
     if not known(values):
         groups = []
         for node, whole, site in scope.yields:
-            found = ev.evaluate(node, replace(site, frame=frame)) if node is not None else ()
-            groups.append(containers.elements(ev, found) if whole else found)
+            for way in ways(ev, replace(site, frame=frame)) if node is not None else ():
+                found = ev.evaluate(node, way)
+                groups.append(containers.elements(ev, found) if whole else found)
         values = union(*groups)
     return (Many("context" if context else "iterator", values),)
 

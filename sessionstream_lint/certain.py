@@ -1,4 +1,4 @@
-"""What is certain of an expression, where "may be" is not enough: the one constant it is, the one object it is."""
+"""What is certain of a registration, where "may" is not enough: the object it registers with, what precedes it."""
 
 from __future__ import annotations
 
@@ -7,58 +7,15 @@ from dataclasses import dataclass
 from sessionstream_lint import members
 from sessionstream_lint import scopes as sc
 from sessionstream_lint import syntax as s
+from sessionstream_lint.constants import single
 from sessionstream_lint.evaluate import Evaluator
 from sessionstream_lint.flow import reaching
 from sessionstream_lint.gate import METHODS
 from sessionstream_lint.registering import Registering
-from sessionstream_lint.resolve import absolute
-from sessionstream_lint.scopes import Binding, Block, CallSite, Guard, Key, Site
+from sessionstream_lint.scopes import Binding, CallSite, Guard, Key, Site
 from sessionstream_lint.values import Bound, External, File, Instance, Klass, Routine
 
 MAX_STEPS = 10
-
-
-def constant(ev: Evaluator, node: s.Node, site: Site, steps: int = MAX_STEPS) -> str | None:
-    """Return the string that an expression is whichever way control came, if that is written out somewhere."""
-    shape = s.view(node)
-    if isinstance(shape, s.Constant):
-        return shape.value if isinstance(shape.value, str) else None
-    key = s.dotted(node)
-    return None if key is None else _constant(ev, key, site, steps)
-
-
-def _constant(ev: Evaluator, key: Key, site: Site, steps: int) -> str | None:
-    if not steps:
-        return None
-    key, site = ev.origin(key, site)
-    found, binding = _binding(key, site)
-    if not found:
-        return None
-    if binding is None:
-        base, _, attr = key.rpartition(".")
-        scopes = {
-            value.module.scope if isinstance(value, File) else value.scope
-            for value in (ev.lookup(base, site) if base else ())
-            if isinstance(value, File | Klass)
-        }
-        return _constant(ev, attr, scopes.pop().end(), steps - 1) if len(scopes) == 1 else None
-    match binding.source:
-        case sc.Assigned(value) | sc.Declared(_, value) if value is not None:
-            return constant(ev, value, binding.site, steps - 1)
-        case sc.Imported(module, level, str() as name):
-            home = ev.project.load(absolute(module, level, binding.site.block.scope.module.package))
-            return None if home is None else _constant(ev, name, home.scope.end(), steps - 1)
-        case _:
-            return None
-
-
-def _binding(key: Key, site: Site) -> tuple[bool, Binding | None]:
-    """Return whether exactly one way leads to the key, and its binding, which a dotted key may lack."""
-    reached = reaching(key, site)
-    bindings = {one.binding for one in reached}
-    if len(bindings) != 1:
-        return False, None
-    return True, bindings.pop()
 
 
 def is_tested(node: s.Node, site: Site) -> bool:
@@ -119,7 +76,7 @@ def _receiver(ev: Evaluator, node: s.Node, site: Site, call: Registering) -> Ori
         if isinstance(shape, s.Call) and shape.args and External("builtins.getattr") in ev.evaluate(shape.func, site):
             return _origin(ev, shape.args[0].value, site)
         key = s.dotted(node)
-        found, binding = (False, None) if key is None else _binding(key, site)
+        found, binding = (False, None) if key is None else single(key, site)
         if not found or binding is None or not isinstance(binding.source, sc.Assigned):
             return None
         node, site = binding.source.value, binding.site
@@ -133,7 +90,7 @@ def _origin(ev: Evaluator, node: s.Node, site: Site) -> Origin | None:
 
 def _origin_of(ev: Evaluator, key: Key, site: Site, steps: int) -> Origin | None:
     key, site = ev.origin(key, site)
-    found, binding = _binding(key, site)
+    found, binding = single(key, site)
     if not found or not steps:
         return None
     if binding is None:
@@ -205,19 +162,11 @@ def precedes(first: Site, second: Site) -> bool:
     """
     if first.block.scope is not second.block.scope or (first.guards and second.guards):
         return False
-    if any(block is first.block for block in _upwards(second.block)):
+    if first.block in second.block.around():
         return True
-    for block in _upwards(first.block):
+    for block in first.block.around():
         if block is second.block:
             return True
         if block.dead:
             return False
     return False
-
-
-def _upwards(block: Block | None) -> list[Block]:
-    found = []
-    while block is not None:
-        found.append(block)
-        block = block.parent
-    return found

@@ -231,9 +231,9 @@ class _Collector(Expressions):
             steps.append((self.captures, pattern, shape.subject, arm))
             if case.guard is not None:
                 steps += [(self.expression, case.guard, arm), (self.assume, case.guard, True, arm)]
-            elif pattern.exact:
+            elif pattern.exact or pattern.constants:
                 missed = [*missed, Guard(shape.subject, False, site, pattern)][-MAX_GUARDS:]
-                caught = caught or not pattern.classes
+                caught = caught or not (pattern.classes or pattern.constants)
             steps.append((self.body, case.body, arm))
         if not caught:
             fork.arms.append(self.arm(block, *missed))

@@ -28,6 +28,7 @@ from sessionstream_lint.values import (
     union,
     unsure,
 )
+from sessionstream_lint.ways import ways
 
 if TYPE_CHECKING:
     from sessionstream_lint.evaluate import Evaluator
@@ -340,7 +341,7 @@ def removed(ev: Evaluator, values: Values, removal: sc.Removal, site: Site) -> V
     """Return containers without what was certainly taken out; anything else as it is."""
     wanted: Values = ()
     if removal.node is not None:
-        wanted = ev.evaluate(removal.node, replace(removal.site, frame=site.frame))
+        wanted = ev.evaluate(removal.node, removal.site.seen_from(site))
         if len(wanted) != 1:
             return values
     return tuple(_without(value, removal.kind, wanted) for value in values)
@@ -376,12 +377,15 @@ def _index(wanted: Values) -> int | None:
 
 
 def comprehension(ev: Evaluator, shape: s.Comprehension, site: Site) -> Values:
-    """Return what a comprehension builds; ``site`` is after its last clause."""
-    values = ev.evaluate(shape.element, site)
-    if shape.kind == "dict":
-        key = () if shape.key is None else ev.evaluate(shape.key, site)
-        return (Mapping(key, values),)
-    return (Many(shape.kind, values),)
+    """Return what a comprehension builds, row by row; ``site`` is after its last clause."""
+    rows = ways(ev, site)
+    values = [ev.evaluate(shape.element, row) for row in rows]
+    if shape.kind != "dict" or shape.key is None:
+        return (Many(shape.kind, union(*values)),)
+    keys = [ev.evaluate(shape.key, row) for row in rows]
+    if all(len(key) == 1 and isinstance(key[0], Literal) for key in keys):
+        return (Table(tuple(zip(keys, values, strict=True))),)
+    return (Mapping(union(*keys), union(*values)),)
 
 
 METHODS_OF_STRINGS = {

@@ -7,11 +7,12 @@ silent. Work is bounded three ways: depth of the question, number of questions, 
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, ClassVar, cast
 
-from sessionstream_lint import callers, calling, containers, hints, members, narrow, records
+from sessionstream_lint import callers, calling, containers, hints, members, narrow, records, truth
 from sessionstream_lint import scopes as sc
 from sessionstream_lint import syntax as s
 from sessionstream_lint.flow import Reached, passed_by_all, reaching
@@ -77,6 +78,10 @@ class Evaluator:
         """Say whether most of the questions are left that this call may take."""
         return self._allowed - self._questions > MAX_QUESTIONS * 3 // 4
 
+    def is_spent(self) -> bool:
+        """Say whether only a few questions are left, as in a file that has taken too many."""
+        return self._allowed - self._questions <= FEW_QUESTIONS
+
     def evaluate(self, node: s.Node, site: Site) -> Values:
         """Return what the expression may be at that site."""
         shape = s.view(node)
@@ -108,6 +113,15 @@ class Evaluator:
         if self._cut == cut:
             self._answers[question] = found
         return found
+
+    @contextmanager
+    def within_file(self) -> Iterator[None]:
+        """Answer what the file itself shows, not what its callers may pass."""
+        follow, self.follow_callers = self.follow_callers, False
+        try:
+            yield
+        finally:
+            self.follow_callers = follow
 
     def frame(
         self, scope: Scope, given: tuple[Given, ...], receiver: Value | None, outer: Frame | None, depth: int
@@ -161,17 +175,19 @@ class Evaluator:
         other = s.dotted(binding.source.value)
         if other is None or key in binding.site.block.scope.declared:
             return None
-        return other, replace(binding.site, frame=site.frame)
+        return other, binding.site.seen_from(site)
 
     def _held(self, key: str, site: Site, found: list[Reached]) -> Values:
         """Return what a name may hold that was bound there."""
         held: list[Values] = []
         put: list[Values] = []
         several = len({one.binding for one in found if not _is_put(one)}) > 1
-        for reached in found:
+        common = passed_by_all(found)
+        # One row of a table is the same whichever way control came.
+        for reached in (Reached(*one) for one in common.items()) if site.rows else found:
             values = self._reached(key, reached, site)
             # Of an unknown value a test in one arm says nothing past the join: what else it may be nobody knows.
-            guards = reached.guards if known(values) else passed_by_all(reached, found)
+            guards = reached.guards if known(values) else common[reached.binding]
             values = narrow.apply(self, values, key, guards, site)
             if several or any(isinstance(guard, sc.Guard) for guard in reached.guards):
                 values = unsure(values)
@@ -232,7 +248,7 @@ class Evaluator:
 
     def bound(self, binding: sc.Binding, site: Site | None = None) -> Values:
         """Return what a binding gives its key."""
-        where = replace(binding.site, frame=site.frame) if site else binding.site
+        where = binding.site.seen_from(site) if site else binding.site
         values = self.source(binding.source, where)
         if known(values) or isinstance(binding.source, sc.Declared | sc.Passed):
             return values
@@ -249,7 +265,8 @@ class Evaluator:
             case sc.Unpacked(inner, index, starred):
                 return containers.unpack(self, self.source(inner, site), index, starred=starred)
             case sc.Element(iterable):
-                return containers.elements(self, self.evaluate(iterable, site))
+                row = next((row.value for row in site.rows if row.element == source), None)
+                return containers.elements(self, self.evaluate(iterable, site)) if row is None else (row,)
             case sc.Entered(manager):
                 return containers.entered(self, self.evaluate(manager, site))
             case sc.Declared(annotation, value):
@@ -345,7 +362,7 @@ class Evaluator:
     def _call(self, node: s.Node, shape: s.Call, site: Site) -> Values:
         before = site.block.scope.module.taking.get(id(node))
         if before is not None:
-            site = replace(before, frame=site.frame)
+            site = before.seen_from(site)
         given = tuple(Given(argument, site) for argument in shape.args)
         return calling.call_all(self, self.evaluate(shape.func, site), given, site)
 
@@ -360,7 +377,9 @@ class Evaluator:
 
     def _conditional(self, node: s.Node, shape: s.Conditional, site: Site) -> Values:
         def arm(value: s.Node, positive: bool) -> Values:
-            guard = sc.Guard(shape.test, positive, site)
+            guard = sc.Guard(shape.test, positive, replace(site, frame=None, rows=()))
+            if truth.refuses(self, guard, site):
+                return ()
             return self.evaluate(value, replace(site, guards=(*site.guards, guard)))
 
         return unsure(union(arm(shape.body, positive=True), arm(shape.orelse, positive=False)))
@@ -396,7 +415,7 @@ class Evaluator:
 
     def _comprehension(self, node: s.Node, shape: s.Comprehension, site: Site) -> Values:
         inner = site.block.scope.module.comprehensions.get(id(node))
-        return () if inner is None else containers.comprehension(self, shape, replace(inner.here(), frame=site.frame))
+        return () if inner is None else containers.comprehension(self, shape, inner.here().seen_from(site))
 
     # What is known of each shape; of any other nothing is.
     _STEPS: ClassVar[dict[type[s.View], Callable[..., Values]]] = {

@@ -43,14 +43,21 @@ class Reached:
 
 
 def reaching(key: Key, site: Site) -> list[Reached]:
-    """Return what may be current for ``key`` at ``site``."""
-    return list(dict.fromkeys(_Search(key).run(site)))
+    """Return what may be current for ``key`` at ``site``, which must be in a file that is collected."""
+    question = key, site.index, site.guards
+    known = site.block.reached.get(question)
+    if known is None:
+        known = site.block.reached[question] = list(dict.fromkeys(_Search(key).run(site)))
+    return known
 
 
-def passed_by_all(reached: Reached, found: list[Reached]) -> Guards:
-    """Return the tests that a binding passes whichever way control comes from it: past a join, none of one arm."""
-    ways = [one.guards for one in found if one.binding is reached.binding]
-    return tuple(guard for guard in reached.guards if all(guard in guards for guards in ways))
+def passed_by_all(found: list[Reached]) -> dict[Binding | None, Guards]:
+    """Return the tests that each binding passes whichever way control comes from it: past a join, none of one arm."""
+    common: dict[Binding | None, Guards] = {}
+    for one in found:
+        before = common.get(one.binding, one.guards)
+        common[one.binding] = tuple(guard for guard in before if guard in one.guards)
+    return common
 
 
 class _Search:

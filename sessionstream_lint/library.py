@@ -182,11 +182,15 @@ def _variable(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...],
 
 
 def _enumerate(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], site: Site) -> Values:
-    element = containers.elements(ev, args[0]) if args else ()
-    return (Many("iterator", (Sequence("tuple", ((), element)),)),)
+    rows = containers.elements(ev, args[0]) if args else ()
+    return (Many("iterator", tuple(Sequence("tuple", ((), (row,))) for row in rows)),)
 
 
 def _zip(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], site: Site) -> Values:
+    """Pair what is at the same places; any with any where these are not known."""
+    columns = [values[0].items for values in args if len(values) == 1 and isinstance(values[0], Sequence)]
+    if len(columns) == len(args) == len(given):
+        return (Many("iterator", tuple(Sequence("tuple", row) for row in zip(*columns, strict=False))),)
     return (Many("iterator", (Sequence("tuple", tuple(containers.elements(ev, one) for one in args)),)),)
 
 

@@ -47,6 +47,9 @@ def _matched(ev: Evaluator, values: Values, key: Key, guard: Guard) -> Values:
     pattern = guard.pattern
     if pattern is None or s.dotted(guard.test) != key:
         return values
+    if pattern.constants:
+        wanted = [ev.evaluate(node, guard.site) for node in pattern.constants]
+        return _equal(values, union(*wanted), guard.positive) if all(wanted) else values
     if not pattern.classes:
         return () if pattern.exact and not guard.positive else values
     groups = [hints.from_classes(ev, ev.evaluate(node, guard.site)) for node in pattern.classes]
@@ -73,7 +76,7 @@ def _tested(ev: Evaluator, values: Values, key: Key, test: s.Node, positive: boo
         case s.Comparison(op, left, right):
             same = op in ("is", "==", "in")
             if op in ("in", "not in"):
-                return _contained(ev, values, key, left, ev.evaluate(right, site), same is positive)
+                return _contained(ev, values, key, left, right, same is positive, site)
             return _compared(ev, values, key, left, right, same is positive, site)
         case s.Name() | s.Attribute() if s.dotted(test) == key and positive:
             return tuple(value for value in values if value != NONE)
@@ -99,25 +102,29 @@ def _called(
 def _compared(ev: Evaluator, values: Values, key: Key, left: s.Node, right: s.Node, same: bool, site: Site) -> Values:
     if s.dotted(left) == key:
         wanted = ev.evaluate(right, site)
-        if not wanted:
-            return values
-        if not same:
-            return tuple(value for value in values if value not in wanted)
-        if _open(values):
-            return tuple(value for value in wanted if isinstance(value, External | Klass))
-        return tuple(value for value in values if value in wanted)
+        return _equal(values, wanted, same) if wanted else values
     if _is_type_of(ev, left, key, site):
         return _instance_of(ev, values, hints.from_classes(ev, ev.evaluate(right, site)), same)
     return values
 
 
-def _contained(ev: Evaluator, values: Values, key: Key, left: s.Node, right: Values, within: bool) -> Values:
-    """Keep what is (or, not ``within``, is not) among the items of a container written out."""
-    if s.dotted(left) != key or len(right) != 1 or not isinstance(right[0], Sequence):
+def _equal(values: Values, wanted: Values, same: bool) -> Values:
+    """Keep what is (or, not ``same``, is not) one of the wanted values."""
+    if not same:
+        return tuple(value for value in values if value not in wanted)
+    if _open(values):
+        return tuple(value for value in wanted if isinstance(value, External | Klass))
+    return tuple(value for value in values if value in wanted)
+
+
+def _contained(ev: Evaluator, values: Values, key: Key, left: s.Node, right: s.Node, same: bool, site: Site) -> Values:
+    """Keep what is (or, not ``same``, is not) among the items of a container written out."""
+    held = ev.evaluate(right, site) if s.dotted(left) == key else ()
+    if len(held) != 1 or not isinstance(held[0], Sequence):
         return values
-    wanted = [item for items in right[0].items for item in items]
-    if not within:
-        sure = [items[0] for items in right[0].items if len(items) == 1]
+    wanted = [item for items in held[0].items for item in items]
+    if not same:
+        sure = [items[0] for items in held[0].items if len(items) == 1]
         return tuple(value for value in values if value not in sure)
     if _open(values):
         return tuple(value for value in wanted if isinstance(value, External | Klass))

@@ -26,9 +26,13 @@ PARAMETERS = {
 
 @dataclass(frozen=True, slots=True)
 class Registering:
-    """A call of a registering method, reached by way of the calls in ``chain``, innermost first."""
+    """A call of a registering method, reached by way of the calls in ``chain``, innermost first.
+
+    ``site`` is where it stands, in the row that is looked at of a loop around it.
+    """
 
     at: CallSite
+    site: Site
     given: tuple[Given, ...]
     unbound: bool
     family: str

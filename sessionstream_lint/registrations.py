@@ -37,6 +37,8 @@ class Registrations:
 
     def _find(self, role: str) -> tuple[Written, ...]:
         if role not in self._written:
-            found = {(id(one.node), one.values): one for one in Search(self.ev, role).run()}
+            found: dict[object, Written] = {}
+            for one in Search(self.ev, role).run():
+                found.setdefault((id(one.node), one.values), one)
             self._written[role] = tuple(found.values())
         return self._written[role]

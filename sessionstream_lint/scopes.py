@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from sessionstream_lint.syntax import (
@@ -29,7 +29,9 @@ from sessionstream_lint.syntax import (
 )
 
 if TYPE_CHECKING:
+    from sessionstream_lint.flow import Reached
     from sessionstream_lint.frames import Frame
+    from sessionstream_lint.values import Value
 
 # A key is what can be rebound and narrowed: a name or a chain of names such as "self.registry".
 Key: TypeAlias = str
@@ -41,13 +43,32 @@ MAX_TEST_PARTS = 200
 class Site:
     """A point in a block, just before its event number ``index``.
 
-    ``guards`` are the tests of the expression around it, ``frame`` the call through which it was reached.
+    ``guards`` are the tests of the expression around it, ``frame`` the call through which it was reached, ``rows`` what
+    is looked at of that over which loops go.
     """
 
     block: Block
     index: int
     guards: tuple[Guard, ...] = ()
     frame: Frame | None = None
+    rows: tuple[Row, ...] = ()
+
+    def seen_from(self, site: Site) -> Site:
+        """Return this point in the same call as another, and in the same rows of the loops that are around both."""
+        rows = site.rows
+        if rows:
+            around = self.block.around()
+            rows = tuple(row for row in rows if row.loop in around)
+        return replace(self, frame=site.frame, rows=rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What a loop goes over, the block that is its body, and the one value that is looked at."""
+
+    element: Element
+    loop: Block
+    value: Value
 
 
 @dataclass(eq=False, slots=True)
@@ -313,7 +334,8 @@ class Block:
     """A run of events; ``parent`` and ``index`` say where it hangs, ``guards`` what held on entering it.
 
     ``loop`` is set on the body of one, ``torn`` on an exception handler: any part of that block may have run.
-    ``private`` bindings are seen by nobody outside: those of a comprehension.
+    ``private`` bindings are seen by nobody outside: those of a comprehension. ``places`` and ``reached`` are what was
+    found out about it, once its file is collected.
     """
 
     scope: Scope
@@ -326,6 +348,14 @@ class Block:
     dead: bool = False
     private: bool = False
     places: dict[Key, list[int]] | None = None
+    reached: dict[tuple[Key, int, tuple[Guard, ...]], list[Reached]] = field(default_factory=dict)
+
+    def around(self) -> list[Block]:
+        """Return this block and those in which it lies, the innermost first."""
+        found = [self]
+        while (outer := found[-1].parent) is not None:
+            found.append(outer)
+        return found
 
     def home(self) -> Block:
         """Return the block that a walrus binds in: comprehensions keep only their own targets."""

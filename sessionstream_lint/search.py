@@ -29,7 +29,7 @@ from sessionstream_lint.registering import (
     Written,
 )
 from sessionstream_lint.resolve import Project
-from sessionstream_lint.scopes import CallSite, Module
+from sessionstream_lint.scopes import CallSite, Module, Site
 from sessionstream_lint.values import (
     Bound,
     External,
@@ -40,6 +40,7 @@ from sessionstream_lint.values import (
     Value,
     union,
 )
+from sessionstream_lint.ways import ways
 
 MAX_WRAPPERS = 100
 MAX_CHAIN = 20
@@ -108,23 +109,29 @@ class Search:
             yield from self._direct(site)
 
     def _direct(self, site: CallSite) -> Iterator[Written]:
-        given = tuple(Given(argument, site.site) for argument in site.shape.args)
         callee = self.ev.evaluate(site.shape.func, site.site)
         if calling.last_name(site.shape.func) in METHODS and any(isinstance(value, Symbol) for value in callee):
             self.open[site] = None
-        for found in calling.reached(self.ev, callee, given):
-            yield from self._invoked(found, site)
+        if not any(self._method(found.target)[0] for found in self._reached(site, site.site)):
+            return
+        for way in ways(self.ev, site.site):
+            for found in self._reached(site, way):
+                yield from self._invoked(found, site, way)
 
-    def _invoked(self, found: Invocation, site: CallSite) -> Iterator[Written]:
+    def _reached(self, at: CallSite, way: Site) -> Iterator[Invocation]:
+        given = tuple(Given(argument, way) for argument in at.shape.args)
+        return calling.reached(self.ev, self.ev.evaluate(at.shape.func, way), given)
+
+    def _invoked(self, found: Invocation, site: CallSite, way: Site) -> Iterator[Written]:
         method, bound = self._method(found.target)
         if method is None:
             return
-        call = Registering(site, found.given, not bound, FAMILIES[method])
-        registered = self._registered(call)
-        self._follow(registered, call, plain=True)
-        written = registered.argument
-        if written is not None:
-            yield Written(written.argument.value, written.site, registered.values, call, registered.label)
+        call = Registering(site, way, found.given, not bound, FAMILIES[method])
+        for registered in self._registered(call):
+            self._follow(registered, call, plain=True)
+            written = registered.argument
+            if written is not None:
+                yield Written(written.argument.value, site.site, registered.values, call, registered.label)
 
     def _method(self, target: Value) -> tuple[str | None, bool]:
         """Return which registering method a callee is, and whether it is bound to a registry."""
@@ -142,16 +149,22 @@ class Search:
     def _is_registry(self, value: Value) -> bool:
         return isinstance(value, Instance) and members.inherits(self.ev, value.of, REGISTRY)
 
-    def _registered(self, call: Registering) -> Registered:
-        """Return what a call registers, as its own file shows it: not what its callers may pass."""
-        given = callers.within(call.given, callers.frame(self.ev, call.chain))
+    def _registered(self, call: Registering) -> list[Registered]:
+        """Return what a call registers in each way, as its own file shows it: not what its callers may pass."""
+        return [self._registered_in(call, way) for way in self._ways(call)]
+
+    def _ways(self, call: Registering) -> list[Site]:
+        outer = callers.frames(self.ev, call.chain)
+        return [way for frame in outer for way in ways(self.ev, replace(call.site, frame=frame))]
+
+    def _registered_in(self, call: Registering, way: Site) -> Registered:
+        given = callers.within(call.given, way)
         own = PARAMETERS[call.family]
         name, message = (param.name for param in own)
         params = (s.Parameter("self", None, None), *own) if call.unbound else own
         if call.unbound and not self._receiver(calling.spread(self.ev, given)):
             return Registered(None, (), None)
-        self.ev.follow_callers = False
-        try:
+        with self.ev.within_file():
             arguments = calling.spread(self.ev, given)
             argument = argument_for(params, arguments, message if self.role == MESSAGE else name)
             if argument is None:
@@ -159,15 +172,10 @@ class Search:
                 return Registered(None, tuple(value for value in rest if isinstance(value, Symbol)), None)
             label = self._label(argument_for(params, arguments, name))
             return Registered(argument, self.ev.given(argument), label)
-        finally:
-            self.ev.follow_callers = True
 
     def _may_register(self, call: Registering) -> bool:
         """Say whether what is called on this way may be a registry's method, as far as this way tells what it is."""
-        at, frame = call.at, callers.frame(self.ev, call.chain)
-        given = tuple(Given(argument, at.site) for argument in at.shape.args)
-        callee = self.ev.evaluate(at.shape.func, replace(at.site, frame=frame))
-        targets = [found.target for found in calling.reached(self.ev, callee, given)]
+        targets = [found.target for way in self._ways(call) for found in self._reached(call.at, way)]
         return not targets or any(isinstance(one, Symbol) or self._method(one)[0] for one in targets)
 
     def _receiver(self, arguments: tuple[Given, ...]) -> bool:
@@ -199,16 +207,18 @@ class Search:
         """Yield what one argument of a wrapper contributes; of a name also that nothing is known."""
         call = sink.call
         longer = replace(call, chain=(*call.chain, link.only(position, positions)))
-        registered = self._registered(longer)
-        self._follow(registered, longer, plain=sink.plain)
-        if registered.argument is None:
-            return
+        alone = self._registered(longer)
+        for registered in alone:
+            self._follow(registered, longer, plain=sink.plain)
         given = link.given[position]
         if given.site.block.scope.module is not self.ev.module:
             return
-        base = self._registered(replace(call, chain=(*call.chain, link.only(None, positions)))).values
-        values = tuple(value for value in registered.values if value not in base and not isinstance(value, Symbol))
+        without = self._registered(replace(call, chain=(*call.chain, link.only(None, positions))))
+        base = union(*(one.values for one in without))
+        found = union(*(one.values for one in alone if one.argument is not None))
+        brought = tuple(value for value in found if value not in base and not isinstance(value, Symbol))
         whole = replace(call, chain=(*call.chain, link))
-        if (values or self.role == NAME) and self._may_register(whole):
-            label = self._registered(whole).label
-            yield Written(given.argument.value, given.site, values, whole, label, sink.plain)
+        for one in self._registered(whole):
+            values = tuple(value for value in one.values if value in brought)
+            if one.argument is not None and (values or self.role == NAME) and self._may_register(whole):
+                yield Written(given.argument.value, given.site, values, whole, one.label, sink.plain)

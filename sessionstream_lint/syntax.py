@@ -410,7 +410,8 @@ class Pattern:
     """What the engine knows of a ``case``: the classes it names, the names it binds, what it catches.
 
     ``exact`` says that the subject matches whenever it is an instance of one of ``classes`` (with none: always).
-    ``name`` is bound to the subject itself, ``captures`` to parts of it. ``typed`` are those among them that are
+    ``constants`` are what the subject has to equal one of, where that is all. ``name`` is bound to the subject itself,
+    ``captures`` to parts of it. ``typed`` are those among them that are
     objects of certain classes: ``{"key": Class() as name}``.
     """
 
@@ -420,6 +421,7 @@ class Pattern:
     captures: tuple[str, ...] = ()
     values: Nodes = ()
     typed: tuple[tuple[str, Nodes], ...] = ()
+    constants: Nodes = ()
 
 
 @dataclass(frozen=True, slots=True)

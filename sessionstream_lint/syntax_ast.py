@@ -120,7 +120,9 @@ def _pattern(node: ast.pattern) -> s.Pattern:
     classes = [option for option in options if isinstance(option, ast.MatchClass)]
     captures, values, typed = _pattern_parts(node)
     if len(classes) != len(options):
-        return s.Pattern(name=name, captures=captures, values=values, typed=typed)
+        equal = tuple(option.value for option in options if isinstance(option, ast.MatchValue))
+        constants = equal if len(equal) == len(options) else ()
+        return s.Pattern(name=name, captures=captures, values=values, typed=typed, constants=constants)
     bare = all(not (option.patterns or option.kwd_patterns) for option in classes)
     return s.Pattern(tuple(option.cls for option in classes), bare, name, captures, values, typed)
 

@@ -129,7 +129,9 @@ def _pattern(node: cst.MatchPattern) -> s.Pattern:
     classes = [option for option in options if isinstance(option, cst.MatchClass)]
     captures, values, typed = _pattern_parts(node)
     if len(classes) != len(options):
-        return s.Pattern(name=name, captures=captures, values=values, typed=typed)
+        equal = tuple(option.value for option in options if isinstance(option, cst.MatchValue))
+        constants = equal if len(equal) == len(options) else ()
+        return s.Pattern(name=name, captures=captures, values=values, typed=typed, constants=constants)
     bare = all(not (option.patterns or option.kwds) for option in classes)
     return s.Pattern(tuple(option.cls for option in classes), bare, name, captures, values, typed)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sessionstream_lint import certain
+from sessionstream_lint import constants
 from sessionstream_lint import scopes as sc
 from sessionstream_lint import syntax as s
 from sessionstream_lint.evaluate import Evaluator
@@ -12,7 +12,7 @@ from sessionstream_lint.flow import reaching
 from sessionstream_lint.registering import Written
 from sessionstream_lint.registrations import Finding, Registrations
 from sessionstream_lint.scopes import Site
-from sessionstream_lint.values import Computed, External, Literal, Routine
+from sessionstream_lint.values import Computed, External, Klass, Literal, Routine
 
 CODE = "SST003"
 SUMMARY = "a name is put together when the program runs"
@@ -65,8 +65,8 @@ def _written(ev: Evaluator, node: s.Node, site: Site, steps: int) -> str | None:
             return _called(ev, node, shape, site, steps)
         case s.Name() | s.Attribute():
             return _assigned(ev, node, site, steps)
-        case s.Subscript(value):
-            return _written(ev, value, site, steps - 1) if isinstance(s.view(value), s.Call) else None
+        case s.Subscript(value) if isinstance(s.view(value), s.Call):
+            return _taken(ev, node, value, site, steps)
         case _:
             return None
 
@@ -79,7 +79,7 @@ def _called(ev: Evaluator, node: s.Node, shape: s.Call, site: Site, steps: int) 
             isinstance(callee, Routine)
             and callee.scope.returns
             and all(
-                one is not None and certain.constant(ev, one, where) is not None for one, where in callee.scope.returns
+                one is not None and constants.text(ev, one, where) is not None for one, where in callee.scope.returns
             )
         ):
             return None
@@ -89,11 +89,20 @@ def _called(ev: Evaluator, node: s.Node, shape: s.Call, site: Site, steps: int) 
     return "a call"
 
 
+def _taken(ev: Evaluator, node: s.Node, whole: s.Node, site: Site, steps: int) -> str | None:
+    """Say how something is put together that is an item or attribute of ``whole``: of a project's object it is not."""
+    if any(isinstance(value, Literal) for value in ev.evaluate(node, site)):
+        return None
+    shape = s.view(whole)
+    made = ev.evaluate(shape.func, site) if isinstance(shape, s.Call) else ()
+    return None if any(isinstance(value, Klass) for value in made) else _written(ev, whole, site, steps - 1)
+
+
 def _assigned(ev: Evaluator, node: s.Node, site: Site, steps: int) -> str | None:
     key = s.dotted(node)
     if key is None:
         shape = s.view(node)
-        return _written(ev, shape.value, site, steps - 1) if isinstance(shape, s.Attribute) else None
+        return _taken(ev, node, shape.value, site, steps) if isinstance(shape, s.Attribute) else None
     for reached in reaching(*ev.origin(key, site)):
         binding = reached.binding
         match None if binding is None else binding.source:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sessionstream_lint import certain
+from sessionstream_lint import certain, constants
 from sessionstream_lint.certain import Origin
 from sessionstream_lint.registering import Written
 from sessionstream_lint.registrations import Finding, Registrations
@@ -37,7 +37,7 @@ def _problem(
     taken: dict[tuple[Origin, str, str], list[int]],
 ) -> str | None:
     """Say what is wrong with a name, and note by which call it is taken; where an error is handled, nothing is."""
-    text = certain.constant(registrations.ev, name.node, name.site)
+    text = constants.text(registrations.ev, name.node, name.site)
     if (
         text is None
         or not name.plain

@@ -29,6 +29,8 @@ from sessionstream_lint.values import (
     Table,
     TupleClass,
     Value,
+    Values,
+    union,
 )
 
 CODE = "SST005"
@@ -56,16 +58,20 @@ DECORATORS = {
 
 def check(registrations: Registrations) -> Iterator[Finding]:
     """Yield a finding for every payload that is something else, on one path at least, unless the error is expected."""
+    of_node: dict[int, Values] = {}
+    for payload in registrations.payloads():
+        of_node[id(payload.node)] = union(of_node.get(id(payload.node), ()), payload.values)
     for payload in registrations.payloads():
         if not payload.plain or certain.is_expected(registrations.ev, payload.call.at):
             continue
-        what = _what(registrations.ev, payload)
+        what = _what(registrations.ev, payload, of_node[id(payload.node)])
         if what is not None:
             text = f"{payload.subject} registers {what} as its payload; it has to be a protobuf message"
             yield Finding(CODE, payload.node, text)
 
 
-def _what(ev: Evaluator, payload: Written) -> str | None:
+def _what(ev: Evaluator, payload: Written, possible: Values) -> str | None:
+    """Say what a payload is, of those that are ``possible`` for its expression."""
     shape = s.view(payload.node)
     if isinstance(shape, s.Constant):
         return None if shape.value is ... else _literal(shape.value)
@@ -75,10 +81,9 @@ def _what(ev: Evaluator, payload: Written) -> str | None:
     if what is not None:
         return what
     # Scalars lie beside messages in many a table: that one is the payload is sure only if nothing else can be.
-    literals = [value.value for value in payload.values if isinstance(value, Literal)]
-    if not literals or len(literals) < len(payload.values) or any(one in (None, ...) for one in literals):
+    if any(not isinstance(value, Literal) or value.value in (None, ...) for value in possible):
         return None
-    return _literal(literals[0])
+    return next((_literal(value.value) for value in payload.values if isinstance(value, Literal)), None)
 
 
 def _literal(value: object) -> str:
@@ -93,16 +98,29 @@ def _described(ev: Evaluator, value: Value, until: Node | None) -> str | None:
             return f"the class {scope.name}" if _is_foreign(ev, scope, until) else None
         case External(name) if name.endswith("_pb2"):
             return f"the module {name.rpartition('.')[2]}"
+        case External(name) | Bound(Instance(), External(name)) if _is_descriptor(name):
+            of = name.split(".")[-2]
+            return f"the descriptor of {of}, not {of} itself," if not of.endswith("_pb2") else f"the descriptor of {of}"
+        case Instance(External("google.protobuf.descriptor.Descriptor")):
+            return "a descriptor, not its class (that is google.protobuf.message_factory.GetMessageClass(descriptor)),"
         case External(name):
             return f"the class {_short(name)}" if _is_known(name) else None
         case Instance(sure=False):
             return None
         case Instance(Klass(scope)):
             return f"an object of the class {scope.name}" if _is_foreign(ev, scope, until) else None
+        case Instance(External(name)) if name.startswith("google.protobuf.descriptor."):
+            return f"a {name.rpartition('.')[2]}"
         case Instance(External(name)):
             return f"an object of the class {_short(name)}" if _is_known(name) and name not in OPEN else None
         case _:
             return _container(value) or _function(ev, value, until)
+
+
+def _is_descriptor(name: str) -> bool:
+    """Say whether a name is that of what a generated module, or a message of one, has as its descriptor."""
+    *owner, last = name.split(".")
+    return last == "DESCRIPTOR" and any(part.endswith("_pb2") for part in owner)
 
 
 def _container(value: Value) -> str | None:

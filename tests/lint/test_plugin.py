@@ -235,7 +235,17 @@ def test_the_message_names_the_event_and_the_way_out() -> None:
     assert "sessionstream-lint --explain SST001" in found.text
 
 
-@pytest.mark.parametrize(("payload", "text"), [("1", "an int"), ("'x'", "a str"), ("1.5", "a float"), ("None", "None")])
+@pytest.mark.parametrize(
+    ("payload", "text"),
+    [
+        ("1", "an int"),
+        ("'x'", "a str"),
+        ("1.5", "a float"),
+        ("None", "None"),
+        ("Struct.DESCRIPTOR", "the descriptor of Struct, not Struct itself,"),
+        ("Struct().DESCRIPTOR", "the descriptor of Struct, not Struct itself,"),
+    ],
+)
 def test_the_message_names_what_is_no_message(payload: str, text: str) -> None:
     [found] = engine.check(VIOLATION.replace("Struct)", f"{payload})"), "x.py", options=Options(select=("SST005",)))
     assert f"event 'A' registers {text} as its payload; " in found.message

@@ -54,7 +54,7 @@ REFUSED: list[tuple[str, str, type[SchemaError], str]] = [
         for payload in (
             "{}", "dict", "[]", "(StringValue,)", "'a.B'", "b''", "7", "None", "Point", "Point()", "Row", "Row()",
             "Color", "Color.RED", "handler", "lambda: 0", "wrappers_pb2", "f'{r}'", "{1}", "int", "ValueError", "Event",
-            "r",
+            "r", "StringValue.DESCRIPTOR", "StringValue().DESCRIPTOR", "wrappers_pb2.DESCRIPTOR",
         )
     ),
 ]  # fmt: skip
