@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from sessionstream.serving.bodies import decoded
 from sessionstream.systemlab.actions import Action, Arguments, BadRequest, Field
 from sessionstream.systemlab.checks import Check, Json, count, judge
 from sessionstream.systemlab.delivery import few
@@ -67,8 +68,8 @@ class Folds:
     async def _report(self, arguments: Arguments) -> None:
         client, epoch = arguments.text("client"), arguments.text("epoch")
         try:
-            items = json.loads(arguments.text("items"))
-        except (ValueError, RecursionError) as error:
+            items = decoded(arguments.text("items"))
+        except ValueError as error:
             raise BadRequest(f"items is a JSON array: {error}") from error
         if not isinstance(items, list):
             raise BadRequest("items is a JSON array")
