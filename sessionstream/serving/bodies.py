@@ -44,9 +44,29 @@ async def json_object(request: Request, noun: str) -> dict[str, Any]:
     except ClientDisconnect:
         raise Refused(400, "the request broke off") from None
     try:
-        document = json.loads(body)
-    except (ValueError, RecursionError) as error:
+        document = decoded(body)
+    except ValueError as error:
         raise Refused(400, f"{noun} is JSON: {error}") from error
     if not isinstance(document, dict):
         raise Refused(400, f"{noun} is a JSON object")
+    return document
+
+
+def decoded(text: str | bytes) -> Any:
+    """Return what a JSON text says, if it can be said again.
+
+    Python reads more than others write: ``NaN``, numbers beyond all bounds, and half of a surrogate pair, as is left of
+    an emoji that was cut in two. No answer could hold them, and no store.
+
+    Raises:
+        ValueError: it is no JSON, nested too deeply, or says one of these.
+    """
+    try:
+        document = json.loads(text)
+        json.dumps(document, ensure_ascii=False, allow_nan=False).encode()
+    except UnicodeEncodeError as error:
+        half = error.object[error.start : error.end]
+        raise ValueError(f"{half!r} is half of a surrogate pair, and no text") from error
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
     return document

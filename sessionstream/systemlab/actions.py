@@ -51,6 +51,10 @@ class Field:
             return "flag"
         return "number" if isinstance(self.default, int) else "text"
 
+    def words(self, value: str) -> str:
+        """Return the label of what may be chosen."""
+        return dict(self.choices)[value]
+
     def read(self, value: object) -> Value:
         """Return what was sent, if it is what the field takes.
 

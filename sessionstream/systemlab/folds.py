@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
+from sessionstream.serving.bodies import decoded
 from sessionstream.systemlab.actions import Action, Arguments, BadRequest, Field
 from sessionstream.systemlab.checks import Check, Json, count, judge
 from sessionstream.systemlab.delivery import few
@@ -44,9 +45,13 @@ class Folds:
     def __init__(self) -> None:
         self._folds: dict[str, Fold] = {}
 
-    def all(self) -> tuple[Fold, ...]:
-        """Return them, the latest last."""
-        return tuple(self._folds.values())
+    def present(self, watching: Collection[str]) -> tuple[Fold, ...]:
+        """Return them, the latest last; whoever said so and does not watch at the moment is not live.
+
+        Args:
+            watching: what the clients are called that are connected and subscribed.
+        """
+        return tuple(replace(fold, live=fold.live and fold.client in watching) for fold in self._folds.values())
 
     def action(self) -> Action:
         """Return the action by which a page reports."""
@@ -67,8 +72,8 @@ class Folds:
     async def _report(self, arguments: Arguments) -> None:
         client, epoch = arguments.text("client"), arguments.text("epoch")
         try:
-            items = json.loads(arguments.text("items"))
-        except (ValueError, RecursionError) as error:
+            items = decoded(arguments.text("items"))
+        except ValueError as error:
             raise BadRequest(f"items is a JSON array: {error}") from error
         if not isinstance(items, list):
             raise BadRequest("items is a JSON array")

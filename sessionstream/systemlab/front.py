@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from sessionstream import SnapshotSource
-from sessionstream.systemlab import delivery
+from sessionstream.systemlab import delivery, journal
 from sessionstream.systemlab.actions import Field
 from sessionstream.systemlab.checks import Check
 from sessionstream.systemlab.conversations import Conversations, Frame, ListeningServer
 from sessionstream.systemlab.delivery import Hydration
+from sessionstream.systemlab.folds import Fold, Folds, fold_table
 from sessionstream.systemlab.journal import Journal
 from sessionstream.systemlab.ledger import Ledger, Places
 from sessionstream.systemlab.panels import Cell, Table
@@ -21,7 +22,7 @@ RETURN_AFTER: Final = 0.5
 """Seconds after which clients are told to come back, when what is behind the page is made anew."""
 
 SHOWN: Final = 60
-"""How many frames are shown, the latest."""
+"""How many frames, events and stages are shown, the latest."""
 
 
 def breach_field(labels: Mapping[str, str]) -> Field:
@@ -43,27 +44,29 @@ class Front:
 
     Args:
         projection: the hub's UI projection.
-        journal: is told of the stages of connections.
+        kept: is told of the stages of connections, and knows of errors.
 
     Attributes:
         ledger: knows what the hub told.
         hasty: tells before the commit, when that is what goes wrong.
         conversations: what clients heard.
+        folds: what clients report that they hold.
         breach: the name of what goes wrong.
         server: who answers browsers, once it is open; another one after each ``connect``.
     """
 
-    def __init__(self, projection: Projection, journal: Journal) -> None:
+    def __init__(self, projection: Projection, kept: Journal) -> None:
         places = Places()
         self.ledger = Ledger(places)
         self.hasty = Hasty(projection)
         self.conversations = Conversations(places, self.ledger)
         self.breach = NONE
+        self.folds = Folds()
         self.server: ListeningServer | None = None
         self._leaving: list[ListeningServer] = []
         self._source: SnapshotSource
         self._shown: SnapshotSource
-        self._journal = journal
+        self._journal = kept
 
     async def open(self, source: SnapshotSource) -> None:
         """Have a server answer, with snapshots from this source."""
@@ -106,11 +109,18 @@ class Front:
 
     def watched(self, session_id: str) -> bool:
         """Whether anybody is subscribed to a session."""
-        return self.server is not None and any(
-            session_id in connection.subscriptions for connection in self.server.connections()
-        )
+        return bool(self._subscribed(session_id))
+
+    def _subscribed(self, session_id: str) -> set[str]:
+        connections = () if self.server is None else self.server.connections()
+        return {each.connection_id for each in connections if session_id in each.subscriptions}
 
     # -- what came of it ---------------------------------------------------------------------------------------
+
+    def held(self, session_id: str) -> tuple[Fold, ...]:
+        """Return what browsers hold of a session."""
+        subscribed = self._subscribed(session_id)
+        return self.folds.present({each.client for each in self.conversations if each.connection_id in subscribed})
 
     def checks(self, session_id: str) -> tuple[Check, ...]:
         """Return the checks of what was delivered of a session."""
@@ -132,8 +142,24 @@ class Front:
         waiting = [connection.connection_id for connection in connections if connection.queue_depth]
         return delivery.hydrations(self.conversations, session_id, waiting)
 
-    def frames(self) -> Table:
-        """Return what was said on all connections, the latest of it, as a table."""
+    def evidence(self, session_id: str, folds: Sequence[Fold]) -> tuple[Table, ...]:
+        """Return what the checks are judged by, the latest of it, as tables.
+
+        Args:
+            session_id: the session of the page.
+            folds: what browsers hold of it.
+        """
+        told = [(batch.ordinal, event) for batch in self.ledger.batches(session_id)[-SHOWN:] for event in batch.events]
+        stages = list(self._journal.connections)[-SHOWN:]
+        return (
+            self._frames(),
+            fold_table(folds, "No client holds anything: connect one above."),
+            journal.ui_table("told", "What the hub told live clients", told, "Nothing was told yet."),
+            journal.stage_table("stages", "Stages of connections", stages, "Nobody has connected yet."),
+            journal.error_table("errors", "Errors", self._journal.errors, "None."),
+        )
+
+    def _frames(self) -> Table:
         said = sorted(
             ((frame, conversation.client) for conversation in self.conversations for frame in conversation.frames),
             key=lambda pair: pair[0].place,

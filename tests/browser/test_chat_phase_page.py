@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 from playwright.async_api import Page, expect
 
+from sessionstream.systemlab.sabotage.breaches import NONE
+
 from ..systemlab.process import ServedLab
+from ..systemlab.test_chat_phase import LABELS
 from .chromium import Tabs
 from .lab import PATIENCE, act, all_passed, button, expect_verdict, fact, fits, not_the_servers, reset
 
@@ -82,7 +85,7 @@ async def test_every_check_turns_red_and_a_reset_mends_it(lab_tabs: Tabs) -> Non
     for breach, check in BROKEN_BY.items():
         await state(page, "Live")
         await act(page, "break", breach=breach)
-        await fact(page, "Broken", breach)
+        await fact(page, "Broken", LABELS[breach])
         if breach == "overtake":
             await state(page, "Waiting for its snapshot")
         else:
@@ -96,7 +99,7 @@ async def test_every_check_turns_red_and_a_reset_mends_it(lab_tabs: Tabs) -> Non
             await act(page, "drop")
         await expect_verdict(page, check, "failed")
         await reset(page)
-        await fact(page, "Broken", "none")
+        await fact(page, "Broken", LABELS[NONE])
     await state(page, "Live")
     await all_right(page)
     assert not_the_servers(lab_tabs.faults) == []

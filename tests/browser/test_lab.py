@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Page, Route, expect
+from playwright.async_api import Locator, Page, Route, expect
 
 from sessionstream import doc
 from sessionstream.systemlab.phases import PHASES
@@ -19,6 +19,7 @@ from .axe import violations
 from .chromium import Tabs
 from .lab import (
     PATIENCE,
+    act,
     actions,
     button,
     expect_verdict,
@@ -46,6 +47,10 @@ PAGES = [
 ]
 
 
+async def width(of: Locator) -> int:
+    return int(await of.evaluate("element => element.clientWidth"))
+
+
 async def settled(page: Page) -> None:
     """Wait until the page has shown what it asked for."""
     await page.wait_for_load_state("networkidle")
@@ -66,6 +71,22 @@ async def test_every_page_fits_and_everybody_can_read_it(lab_tabs: Tabs, width: 
         assert await fits(page), place
         assert await violations(page) == [], place
     assert not_the_servers(lab_tabs.faults) == []
+
+
+async def test_evidence_has_the_width_of_the_page_and_rows_that_can_be_read(lab_tabs: Tabs) -> None:
+    """Beside the chapter there is less room, and a column that is squeezed to a ribbon makes a row of a screen."""
+    page = await lab_tabs.visit("phases/5", viewport={"width": 1440, "height": 800})
+    await act(page, "seed")
+    await act(page, "restart")
+    bench, evidence, chapter = (page.locator(place) for place in (".bench", "#evidence", ".chapter"))
+    assert await width(evidence) == await width(bench)
+    assert await width(chapter) < await width(bench) / 2
+    await page.set_viewport_size({"width": 360, "height": 800})
+    for name in ("kept", "log", "folds"):
+        rows = page.locator(f'[data-id="{name}"] tbody tr')
+        heights: list[float] = await rows.evaluate_all("rows => rows.map((row) => row.offsetHeight)")
+        assert heights
+        assert max(heights) < 160, name
 
 
 @pytest.mark.parametrize("number", NUMBERS)

@@ -21,6 +21,7 @@ from sessionstream_lint.engine import check
 from sessionstream_lint.rules import SUMMARIES
 
 from .pages import DECISIONS, ENTRIES, HELP, PAGES, ROOT, Block, anchors, blocks, links, name_of
+from .run_blocks import named
 
 RUNNER = Path(__file__).parent / "run_blocks.py"
 SLUGS = {
@@ -60,6 +61,26 @@ def run_page(page: Path, directory: Path) -> list[str]:
     shown = json.loads(ran.stdout)
     assert isinstance(shown, list)
     return shown
+
+
+def programs(page: Path) -> dict[str, str]:
+    """Return what the reader of a page makes of its Python: files, and blocks that are each run by themselves."""
+    found: dict[str, str] = {}
+    for block in page_blocks(page):
+        if block.info == "python":
+            name = named(block.text) or f"{name_of(page)}:{block.line}"
+            found[name] = found.get(name, "") + block.text
+    return found
+
+
+@pytest.mark.parametrize("page", [page for page in ENTRIES if page.parent.name in ("tutorials", "howtos")], ids=ids)
+def test_every_block_that_is_followed_step_by_step_is_a_program_by_itself(page: Path) -> None:
+    for name, text in programs(page).items():
+        checked = subprocess.run(
+            [sys.executable, "-m", "pyflakes"], input=text, capture_output=True, text=True, check=False
+        )
+        wrong = [line for line in checked.stdout.splitlines() if "imported but unused" not in line]
+        assert (wrong, checked.stderr) == ([], ""), name
 
 
 def test_there_are_the_entries_that_people_know() -> None:

@@ -182,6 +182,7 @@ PROMPT = {"prompt": "Hello"}
         (b"{", 400, "a command is JSON"),
         (b"\xff", 400, "a command is JSON"),
         (b"[" * 50_000, 400, "a command is JSON"),
+        (b'{"payload": {"prompt": "a\\ud83d"}}', 400, "half of a surrogate pair"),
         ([], 400, "a command is a JSON object"),
         ({"payload": PROMPT}, 400, "session id"),
         ({"sessionId": 7, "payload": PROMPT}, 400, "sessionId is a string"),

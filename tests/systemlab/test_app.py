@@ -117,6 +117,10 @@ async def test_what_is_no_json_is_refused(client: Client, path: str) -> None:
         answer = await client.ask("POST", path, body, JSON)
         assert answer.status == 400, body[:10]
         assert " is JSON: " in answer.json["error"]
+    for body in ('{"action": "submit", "prompt": "a\\ud83d"}', '{"\\ud83d": 1}', '{"phase": NaN}', '{"phase": 1e999}'):
+        answer = await client.ask("POST", path, body, JSON)
+        assert answer.status == 400, body
+        assert " is JSON: " in answer.json["error"]
     for headers in ({}, {"content-type": "text/plain"}, {"content-type": "application/x-www-form-urlencoded"}):
         assert (await client.ask("POST", path, "{}", headers)).status == 415
     assert (await client.ask("POST", path, json.dumps("x" * MAX_BYTES), JSON)).status == 413

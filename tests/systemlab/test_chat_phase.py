@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from sessionstream.systemlab.actions import BadRequest
-from sessionstream.systemlab.phases.chat import PROMPTS, SESSION, ChatPhase
+from sessionstream.systemlab.panels import Table
+from sessionstream.systemlab.phases.chat import OWN_BREACHES, PROMPTS, SESSION, ChatPhase
+from sessionstream.systemlab.sabotage.breaches import BREACHES
 
 from .watching import Item, Watching, act, check, judged
 
@@ -26,6 +28,7 @@ CHECKS = [
     "true-first",
 ]
 DELAY = 0.01
+LABELS = dict(OWN_BREACHES) | {name: breach.label for name, breach in BREACHES.items()}
 
 
 def of_entity(message: Mapping[str, Any]) -> Any:
@@ -118,10 +121,22 @@ async def test_a_broken_promise_is_seen_and_a_reset_forgets_it(tmp_path: Path, b
     async with running(broken) as phase:
         await story(phase, breach)
         assert (await judged(phase, promise, "failed")).because
-        assert dict((await phase.state()).facts)["Broken"] == breach
+        assert dict((await phase.state()).facts)["Broken"] == LABELS[breach]
     async with running(reset) as phase:
         await story(phase)
         await judged(phase, promise, "passed")
+
+
+async def test_a_page_that_vanished_without_a_word_is_not_waited_for(phase: ChatPhase) -> None:
+    gone = await connected(phase, "gone")
+    await gone.until(0)
+    await gone.report()
+    await gone.leave()
+    await story(phase)
+    await judged(phase, "matches", "passed")
+    [table] = [panel for panel in (await phase.state()).panels if panel.id == "folds"]
+    assert isinstance(table, Table)
+    assert [row[:2] for row in table.rows] == [("gone", "away"), ("A", "live")]
 
 
 async def test_a_page_that_shows_something_else_than_the_store_has_is_seen(phase: ChatPhase) -> None:

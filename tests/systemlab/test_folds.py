@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from sessionstream.systemlab import folds
+from sessionstream.systemlab.actions import BadRequest
 from sessionstream.systemlab.checks import Check, Json
 from sessionstream.systemlab.folds import KEPT, Fold, Folds, converged, difference
 
@@ -60,10 +63,19 @@ async def test_the_latest_reports_are_kept_one_of_each_client() -> None:
     for number in range(KEPT + 2):
         await report(kept, f"client-{number}")
     await report(kept, "client-2")
-    assert len(kept.all()) == KEPT
-    assert kept.all()[-1] == Fold("client-2", False, 7, 0, [1])
+    assert len(kept.present(())) == KEPT
+    assert kept.present(())[-1] == Fold("client-2", False, 7, 0, [1])
     await report(kept, "client-2", epoch="0")  # it holds nothing any more
-    assert "client-2" not in {fold.client for fold in kept.all()}
+    assert "client-2" not in {fold.client for fold in kept.present(())}
+
+
+@pytest.mark.parametrize("items", ["", "{}", '["\\ud83d"]', "[NaN]", "[1e999]", "[" * 50_000])
+async def test_a_report_that_could_not_be_shown_is_refused(items: str) -> None:
+    kept = Folds()
+    action = kept.action()
+    with pytest.raises(BadRequest, match="items is a JSON array"):
+        await action.run(action.arguments({"client": "A", "epoch": "7", "items": items}))
+    assert kept.present(()) == ()
 
 
 def test_what_they_hold_is_a_row_each() -> None:

@@ -16,7 +16,7 @@ from sessionstream.examples.chatdemo.v1.chat_pb2 import ChatMessageEntity, Token
 from sessionstream.systemlab import answers, journal
 from sessionstream.systemlab.actions import Action, Arguments, BadRequest, Field
 from sessionstream.systemlab.checks import Json
-from sessionstream.systemlab.folds import Folds, converged, fold_table
+from sessionstream.systemlab.folds import converged
 from sessionstream.systemlab.front import Front, breach_field
 from sessionstream.systemlab.journal import Journal
 from sessionstream.systemlab.phase import State
@@ -30,7 +30,7 @@ PROMPTS: Final = 40
 """How many prompts the page takes."""
 
 SHOWN: Final = 60
-"""How many events, UI events and stages are shown, the latest."""
+"""How many backend events are shown, the latest."""
 
 STRAGGLER: Final = "straggler"
 STRANGER: Final = "stranger"
@@ -71,7 +71,6 @@ class ChatPhase:
         self._directory = directory
         self._delay = delay
         self._journal = Journal()
-        self._folds = Folds()
         self._prompts: list[str] = []
         self._sending = False
         self._breach = NONE
@@ -108,7 +107,7 @@ class ChatPhase:
             Action("stop", "Stop", self._stop, help="The answer ends with what it has."),
             Action("drop", "Drop all connections", self._drop, help="The answer goes on; clients come back to it."),
             Action("break", "Break a promise", self._break, (_BREACH,), harm=True),
-            self._folds.action(),
+            self._front.folds.action(),
         )
 
     # -- its life ----------------------------------------------------------------------------------------------
@@ -189,14 +188,13 @@ class ChatPhase:
 
     async def state(self) -> State:
         """Return the checks, and what they were judged by."""
-        front, folds, sending = self._front, self._folds.all(), self._sending
+        front, folds, sending = self._front, self._front.held(SESSION), self._sending
         truths = {ordinal: await self._at(ordinal) for ordinal in {fold.ordinal for fold in folds}}
         prompts = list(self._prompts)
         events = await self._store.events(SESSION)
         last = events[-1].ordinal if events else 0
         snapshot = await self._chat.hub.snapshot(SESSION, as_of=last)  # of the same moment as the log
         timeline = messages(snapshot)
-        live = [(batch.ordinal, event) for batch in front.ledger.batches(SESSION) for event in batch.events]
         return State(
             checks=(
                 answers.one_answer(prompts, events, sending=sending or self._sending),
@@ -215,21 +213,15 @@ class ChatPhase:
             ),
             panels=(
                 journal.event_table("log", "Backend events", events[-SHOWN:], "Nothing yet. Send a prompt."),
-                journal.ui_table("told", "Live UI events", live[-SHOWN:], "Nothing yet. Send a prompt."),
                 journal.entity_table("timeline", "Timeline in the store", snapshot.entities, "No message yet."),
-                fold_table(folds, "No page has reported what it shows."),
-                front.frames(),
-                journal.stage_table(
-                    "stages", "Transport stages", list(self._journal.connections)[-SHOWN:], "Nobody has connected yet."
-                ),
-                journal.error_table("errors", "Errors", self._journal.errors, "None."),
+                *front.evidence(SESSION, folds),
             ),
             facts=(
                 ("Timeline at", snapshot.snapshot_ordinal),
                 ("Messages", len(timeline)),
                 ("Streaming", "yes" if any(message.status == STREAMING for message in timeline) else "no"),
                 ("Connections", front.connections),
-                ("Broken", self._breach),
+                ("Broken", _BREACH.words(self._breach)),
             ),
         )
 

@@ -12,7 +12,7 @@ from sessionstream import Hub, Snapshot, SQLiteStore
 from sessionstream.systemlab import journal
 from sessionstream.systemlab.actions import Action, Arguments, BadRequest, Field
 from sessionstream.systemlab.checks import Json
-from sessionstream.systemlab.folds import Folds, converged, fold_table
+from sessionstream.systemlab.folds import converged
 from sessionstream.systemlab.front import Front, breach_field
 from sessionstream.systemlab.journal import Journal
 from sessionstream.systemlab.notebook import ADD_NOTE, NOTE, REMOVE_NOTE, notebook_schemas, open_notebook, project_ui
@@ -27,9 +27,6 @@ SESSION: Final = "notebook"
 
 NOTES: Final = 60
 """How many notes the page lets one have."""
-
-SHOWN: Final = 40
-"""How many UI events and stages are shown, the latest."""
 
 _BREACH: Final = breach_field({name: breach.label for name, breach in BREACHES.items()})
 
@@ -53,7 +50,6 @@ class Hydration:
         self._directory = directory
         self._patience = patience
         self._journal = Journal()
-        self._folds = Folds()
         self._front = Front(project_ui, self._journal)
         self._stack = AsyncExitStack()
         self._hub: Hub
@@ -95,7 +91,7 @@ class Hydration:
                 help="From the log, in a new epoch: what clients hold of the old one counts no more.",
             ),
             Action("break", "Break a promise", self._break, (_BREACH,), harm=True),
-            self._folds.action(),
+            self._front.folds.action(),
         )
 
     # -- its life ----------------------------------------------------------------------------------------------
@@ -171,11 +167,9 @@ class Hydration:
 
     async def state(self) -> State:
         """Return the checks, and what they were judged by."""
-        front, folds = self._front, self._folds.all()
+        front, folds = self._front, self._front.held(SESSION)
         truths = {ordinal: await self._at(ordinal) for ordinal in {fold.ordinal for fold in folds}}
         snapshot = await self._hub.snapshot(SESSION)
-        stages = list(self._journal.connections)[-SHOWN:]
-        live = [(batch.ordinal, event) for batch in front.ledger.batches(SESSION)[-SHOWN:] for event in batch.events]
         return State(
             checks=(
                 *front.checks(SESSION),
@@ -191,19 +185,15 @@ class Hydration:
                 ),
             ),
             panels=(
-                front.frames(),
-                fold_table(folds, "No client holds anything. Subscribe one above."),
                 journal.entity_table("timeline", "Timeline in the store", snapshot.entities, "No note yet. Add one."),
-                journal.ui_table("told", "What the hub told live clients", live, "Nothing yet. Add a note."),
-                journal.stage_table("stages", "Stages of connections", stages, "Nobody has connected yet."),
-                journal.error_table("errors", "Errors", self._journal.errors, "None."),
+                *front.evidence(SESSION, folds),
             ),
             facts=(
                 ("Timeline at", snapshot.snapshot_ordinal),
                 ("Epoch", str(snapshot.epoch)),
                 ("Snapshots held back", self._held.waiting if self._held.holds else "no"),
                 ("Connections", front.connections),
-                ("Broken", front.breach),
+                ("Broken", _BREACH.words(front.breach)),
             ),
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, cast
 
@@ -287,10 +287,10 @@ class Persistence:
         return Standing(await store.events(SESSION), snapshot, await store.cursors(SESSION), errors)
 
     def _present_folds(self) -> tuple[Fold, ...]:
-        """Return what browsers hold; whoever said so and does not watch at the moment is not live."""
+        """Return what browsers hold."""
         connections = self._running.server.connections()
-        watching = {connection.principal for connection in connections if SESSION in connection.subscriptions}
-        return tuple(replace(fold, live=fold.live and fold.client in watching) for fold in self._folds.all())
+        names = (connection.principal for connection in connections if SESSION in connection.subscriptions)
+        return self._folds.present({name for name in names if isinstance(name, str)})
 
     async def _notes_at(self, ordinal: int) -> list[Json]:
         return notes(await self._running.store.snapshot(SESSION, as_of=ordinal))

@@ -75,10 +75,12 @@ export function tally({ passed, failed, waiting }) {
   return parts.map(([verdict, count]) => el("span", { className: "badge", data: { verdict } }, `${count} ${verdict}`));
 }
 
+const LONG = 28; // characters of a cell that gets room, so that it does not become a ribbon
+
 /** A cell: what looks like JSON is shown as code. */
 export function cell(value) {
   const text = String(value);
-  const made = el("td", typeof value === "number" ? { className: "amount" } : {});
+  const made = el("td", { className: typeof value === "number" ? "amount" : text.length > LONG ? "long" : "" });
   made.append(/^[[{]/.test(text) ? el("code", {}, text) : text);
   return made;
 }

@@ -155,7 +155,7 @@ async function showTimeline() {
       title: "Entities",
       columns: ["Kind", "Id", "Created", "Last event", "Payload"],
       rows: entities.map((entity) => [entity.kind, entity.id, entity.createdOrdinal, entity.lastEventOrdinal, payload(entity)]),
-      empty: "Nothing was there yet.",
+      empty: "There is no entity here.",
     },
   ]);
 }
