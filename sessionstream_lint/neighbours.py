@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from sessionstream_lint import gate, reading, syntax_ast
-from sessionstream_lint.resolve import Project, Source, absolute
+from sessionstream_lint.modules import absolute
+from sessionstream_lint.resolve import Project, Source
 from sessionstream_lint.scopes import Module
 
 # How many files are looked at for one, and how many of them are taken in.
