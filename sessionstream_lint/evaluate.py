@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, ClassVar, cast
 
-from sessionstream_lint import callers, calling, containers, hints, members, narrow, records, truth
+from sessionstream_lint import callers, calling, containers, hints, members, narrow, records, truth, wildcards
 from sessionstream_lint import scopes as sc
 from sessionstream_lint import syntax as s
 from sessionstream_lint.flow import Reached, passed_by_all, reaching
@@ -227,26 +227,10 @@ class Evaluator:
         return self.once(("exported", id(module), name), lambda: self._exported(module, name))
 
     def _exported(self, module: Module, name: str) -> Values:
-        """Return what the modules that wildcards lead to have under that name, each looked at once."""
-        groups: list[Values] = []
-        todo, seen = [module], {module.name}
-        while todo:
-            here = todo.pop()
-            if name in here.scope.bindings:
-                groups.append(self.lookup(name, here.scope.end()))
-                continue
-            for binding in here.scope.bindings.get("*", ()):
-                source = binding.source
-                full = absolute(source.module, source.level, here.package) if isinstance(source, sc.Imported) else ""
-                if full in seen:
-                    continue
-                seen.add(full)
-                found = self.project.load(full)
-                if found is None:
-                    groups.append(_offered(full, name))
-                else:
-                    todo.append(found)
-        return union(*groups)
+        """Return what the modules that wildcards lead to have under that name."""
+        found = wildcards.origins(self.project, module, name)
+        inside = (self.lookup(name, one.scope.end()) for one in found.inside)
+        return union(*inside, *(_offered(full, name) for full in found.outside))
 
     def bound(self, binding: sc.Binding, site: Site | None = None) -> Values:
         """Return what a binding gives its key."""
