@@ -39,7 +39,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             return CLEAN
         if not _installed("libcst"):
             raise UsageError("the extra 'lint' is not installed: pip install 'sessionstream[lint]'")
-        options, kind = _configure(args)
+        options, kind, section = _configure(args)
+        if args.show_config:
+            from sessionstream_lint.showing import shown
+
+            write(shown(section, options, kind, known_codes()))
+            return CLEAN
         return Command(options, kind, args.stdin_filename).run(args.paths or ["."])
     except UsageError as error:
         print(f"sessionstream-lint: {error}", file=sys.stderr)
@@ -57,8 +62,8 @@ def _installed(package: str) -> bool:
         return False
 
 
-def _configure(args: argparse.Namespace) -> tuple[Options, str]:
-    """Join the command line and the configuration: the command line wins, but exclusions add up."""
+def _configure(args: argparse.Namespace) -> tuple[Options, str, config.Section]:
+    """Join the command line and the configuration, which comes too: the command line wins, but exclusions add up."""
     here = Path.cwd()
     section = config.find(_start(args)) if args.config is None else config.load(Path(args.config))
     roots_base = here if args.sst_src_roots else section.base
@@ -73,7 +78,7 @@ def _configure(args: argparse.Namespace) -> tuple[Options, str]:
             *sources.anchored(patterns(args.exclude), here),
         ),
     )
-    return options, section.read("format", _format, args.format, default=FORMATS[0])
+    return options, section.read("format", _format, args.format, default=FORMATS[0]), section
 
 
 def _start(args: argparse.Namespace) -> Path:
@@ -135,6 +140,9 @@ def _parser() -> argparse.ArgumentParser:
         help="what - is to be taken for",
     )
     parser.add_argument("--config", metavar="FILE", help="read this configuration instead of the nearest")
+    parser.add_argument(
+        "--show-config", action="store_true", help="print the options that count and where from, and check nothing"
+    )
     parser.add_argument("--explain", metavar="CODE", help="print the page of a rule, and check nothing")
     parser.add_argument("--version", action="store_true", help="print the version, and check nothing")
     return parser

@@ -49,6 +49,7 @@ class _Collector(Expressions):
         while stack:
             step, *args = stack.pop()
             step(*args)
+        self.spread()
 
     def body(self, statements: s.Nodes, block: Block) -> None:
         self.stack.append((self.close, block))
@@ -288,7 +289,8 @@ class _Collector(Expressions):
         )
 
     def type_alias(self, shape: s.TypeAliasStatement, block: Block) -> None:
-        self.name(shape.name, Assigned(shape.value), block)
+        inner = self.type_params(shape.type_params, block)
+        self.name(shape.name, Assigned(shape.value), block, site=inner.here())
 
     def type_params(self, params: tuple[s.TypeParameter, ...], block: Block) -> Block:
         """The block in which annotations are read: with type parameters it holds them."""
@@ -296,7 +298,7 @@ class _Collector(Expressions):
             return block
         inner = self.arm(block)
         for param in params:
-            self.name(param.name, Bounded(param.bound), inner, local=False)
+            self.name(param.name, Bounded(param.bound, param.default), inner, local=False)
         return inner
 
     def leave(self, shape: s.Leave, block: Block) -> None:

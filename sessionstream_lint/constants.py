@@ -8,7 +8,7 @@ from sessionstream_lint import scopes as sc
 from sessionstream_lint import syntax as s
 from sessionstream_lint.flow import reaching
 from sessionstream_lint.frames import argument_for, frame_of, parameters
-from sessionstream_lint.resolve import absolute
+from sessionstream_lint.modules import absolute
 from sessionstream_lint.scopes import Binding, Key, Site
 from sessionstream_lint.values import File, Klass, Literal, Values
 
@@ -89,7 +89,7 @@ def _is_of_row(ev: Evaluator, node: s.Node, site: Site, steps: int) -> bool:
     source = None if binding is None else root(binding.source)
     if binding is not None and isinstance(source, sc.Assigned):
         return _is_of_row(ev, source.value, binding.site.seen_from(where), steps - 1)
-    return any(source == row.element for row in site.rows)
+    return any(source is row.source for row in site.rows)
 
 
 def _only(values: Values) -> Literal | None:

@@ -1,9 +1,13 @@
-"""Calls that never come back, by their spelling: what was imported or defined so far says whose they are."""
+"""Calls that never come back, by their spelling: what was imported or defined so far says whose they are.
+
+Of functions that are imported from other files of the project their annotations say so.
+"""
 
 from __future__ import annotations
 
 from sessionstream_lint import syntax as s
 from sessionstream_lint.hints import quoted
+from sessionstream_lint.modules import absolute
 from sessionstream_lint.scopes import Assigned, Block, Defined, Imported, Scope, Source
 
 NEVER = {"NoReturn", "Never"}
@@ -56,6 +60,17 @@ def ends(call: s.Call, block: Block, known: frozenset[str]) -> bool:
     return name is not None and _never_returns(name, block.scope, known, MAX_ALIASES)
 
 
+def exported(statements: s.Nodes, package: str) -> tuple[frozenset[str], dict[str, str]]:
+    """Return the functions of a file in that package that are said never to return, and where it has others from."""
+    imported: dict[str, str] = {}
+    for node in statements:
+        shape = s.view(node)
+        if isinstance(shape, s.ImportFrom):
+            module = absolute(shape.module, shape.level, package)
+            imported |= {alias or name: f"{module}.{name}" for name, alias in shape.names}
+    return declared(statements), imported
+
+
 def _never_returns(name: str, inner: Scope, known: frozenset[str], aliases: int) -> bool:
     base, _, rest = name.partition(".")
     scope: Scope | None = inner
@@ -70,15 +85,17 @@ def _never_returns(name: str, inner: Scope, known: frozenset[str], aliases: int)
             if other is not None:  # another name for it
                 full = ".".join(part for part in (other, rest) if part)
                 return aliases > 0 and _never_returns(full, scope, known, aliases - 1)
-            return _is_ending(source, rest)
+            return _is_ending(source, rest, scope)
         scope = owner
     return name in known or f"builtins.{name}" in OUTSIDE
 
 
-def _is_ending(source: Source, rest: str) -> bool:
+def _is_ending(source: Source, rest: str, scope: Scope) -> bool:
     match source:
-        case Imported(module, 0, name):
-            return ".".join(part for part in (module, name, rest) if part) in OUTSIDE
+        case Imported(module, level, name):
+            full = absolute(module, level, scope.module.package)
+            whole = ".".join(part for part in (full, name, rest) if part)
+            return whole in OUTSIDE or scope.module.never_returns(whole)
         case Defined(scope):
             shape = scope.shape
             return not rest and isinstance(shape, s.Function) and shape.returns is not None and _is_never(shape.returns)

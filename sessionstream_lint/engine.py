@@ -99,9 +99,13 @@ class _Ground:
     rules: list[Rule]
     mentions_beyond: Callable[[int], bool]
 
+    def collected(self, tree: Node) -> Module:
+        """Return the file as a tree shows it."""
+        return collect(tree, self.file.module(self.mentions_beyond, self.project.never_returns))
+
     def findings(self, tree: Node) -> tuple[Module, list[Finding]]:
         """Return the collected file, and what the rules find in it."""
-        module = collect(tree, self.file.module(self.mentions_beyond))
+        module = self.collected(tree)
         registrations = Registrations(Evaluator(module, self.project, self.around))
         found = {(rule.CODE, id(one.node)): one for rule in self.rules for one in rule.check(registrations)}
         return module, list(found.values())
@@ -118,7 +122,7 @@ def _with_libcst(source: str, tree: ast.Module, ground: _Ground) -> list[Diagnos
         raise
     except Exception:  # noqa: BLE001 - libcst raises many things on source that compiles: ast decides
         return None
-    return _place(module, found, collect(tree, ground.file.module(ground.mentions_beyond)), source) if found else []
+    return _place(module, found, ground.collected(tree), source) if found else []
 
 
 # Places --------------------------------------------------------------------------------------------------

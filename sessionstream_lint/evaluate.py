@@ -12,12 +12,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, ClassVar, cast
 
-from sessionstream_lint import callers, calling, containers, hints, members, narrow, records, truth
+from sessionstream_lint import callers, calling, containers, hints, members, narrow, records, truth, wildcards
 from sessionstream_lint import scopes as sc
 from sessionstream_lint import syntax as s
 from sessionstream_lint.flow import Reached, passed_by_all, reaching
 from sessionstream_lint.frames import Frame, argument_for, arguments_for, frame_of, parameters
-from sessionstream_lint.resolve import OFFERED, Project, absolute, canonical
+from sessionstream_lint.modules import absolute
+from sessionstream_lint.resolve import OFFERED, Project, canonical
 from sessionstream_lint.scopes import Module, Scope, Site
 from sessionstream_lint.values import (
     Alternatives,
@@ -35,6 +36,7 @@ from sessionstream_lint.values import (
     Table,
     Value,
     Values,
+    is_of_class,
     known,
     union,
     unsure,
@@ -199,7 +201,7 @@ class Evaluator:
         if binding is None:
             base, _, attr = key.rpartition(".")
             if base:
-                values = members.attribute(self, self.lookup(base, site), attr)
+                values = members.attribute(self, self.lookup(base, site), attr, site)
                 return values if "." in base or site.frame else union(values, records.symbol(self, base, attr, site))
             return (External("builtins." + key),) if key in BUILTINS else ()
         if binding.key == "*":
@@ -225,26 +227,10 @@ class Evaluator:
         return self.once(("exported", id(module), name), lambda: self._exported(module, name))
 
     def _exported(self, module: Module, name: str) -> Values:
-        """Return what the modules that wildcards lead to have under that name, each looked at once."""
-        groups: list[Values] = []
-        todo, seen = [module], {module.name}
-        while todo:
-            here = todo.pop()
-            if name in here.scope.bindings:
-                groups.append(self.lookup(name, here.scope.end()))
-                continue
-            for binding in here.scope.bindings.get("*", ()):
-                source = binding.source
-                full = absolute(source.module, source.level, here.package) if isinstance(source, sc.Imported) else ""
-                if full in seen:
-                    continue
-                seen.add(full)
-                found = self.project.load(full)
-                if found is None:
-                    groups.append(_offered(full, name))
-                else:
-                    todo.append(found)
-        return union(*groups)
+        """Return what the modules that wildcards lead to have under that name."""
+        found = wildcards.origins(self.project, module, name)
+        inside = (self.lookup(name, one.scope.end()) for one in found.inside)
+        return union(*inside, *(_offered(full, name) for full in found.outside))
 
     def bound(self, binding: sc.Binding, site: Site | None = None) -> Values:
         """Return what a binding gives its key."""
@@ -259,14 +245,16 @@ class Evaluator:
 
     def source(self, source: sc.Source, site: Site) -> Values:
         """Return what a source of bindings yields."""
+        row = next((row.value for row in site.rows if row.source is source), None)
+        if row is not None and not isinstance(source, sc.Passed):
+            return (row,)
         match source:
             case sc.Assigned(value):
                 return self.evaluate(value, site)
             case sc.Unpacked(inner, index, starred):
                 return containers.unpack(self, self.source(inner, site), index, starred=starred)
             case sc.Element(iterable):
-                row = next((row.value for row in site.rows if row.element == source), None)
-                return containers.elements(self, self.evaluate(iterable, site)) if row is None else (row,)
+                return containers.elements(self, self.evaluate(iterable, site))
             case sc.Entered(manager):
                 return containers.entered(self, self.evaluate(manager, site))
             case sc.Declared(annotation, value):
@@ -278,15 +266,16 @@ class Evaluator:
             case sc.Defined(scope):
                 return (Klass(scope) if scope.kind == "class" else Routine(scope),)
             case sc.Passed(scope, param):
-                return self.passed(scope, param, site)
+                values = self.passed(scope, param, site)
+                return values if row is None else tuple(value for value in values if is_of_class(value, row))
             case sc.Stored():
                 return containers.stored(self, source, site)
             case sc.Augmented(target, value):
                 return containers.augmented(self.evaluate(target, site), self.evaluate(value, site))
             case sc.Matched(classes):
                 return hints.from_classes(self, union(*(self.evaluate(node, site) for node in classes)))
-            case sc.Bounded(bound):
-                return (Alternatives(bound, site),) if bound is not None else ()
+            case sc.Bounded(bound, default):
+                return tuple(Alternatives(node, site) for node in (bound, default) if node is not None)
             case _:
                 return ()
 

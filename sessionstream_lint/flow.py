@@ -171,7 +171,7 @@ class _Search:
                     yield Reached(None, ())
 
     def foreign(self, scope: Scope) -> Iterator[Reached]:
-        """Bindings that other functions make through ``global`` or ``nonlocal``."""
+        """Bindings that other functions make through ``global`` or ``nonlocal``, and what they put into containers."""
         for binding in scope.foreign.get(self.key, ()):
             yield Reached(binding, ())
 

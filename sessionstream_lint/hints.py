@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sessionstream_lint import syntax as s
-from sessionstream_lint.scopes import Site
+from sessionstream_lint.scopes import Binding, Bounded, Row, Site
 from sessionstream_lint.values import (
     NONE,
     Alternatives,
@@ -46,13 +46,24 @@ UNKNOWN = {"typing.Any", "builtins.object"}
 
 
 def parameter(ev: Evaluator, param: s.Parameter, site: Site) -> Values:
-    """Return what a parameter is declared to be; ``*args`` and ``**kwargs`` are containers of it."""
+    """Return what a parameter is declared to be; ``*args`` and ``**kwargs`` are containers of it, or it unpacked."""
+    whole = _unpacked(ev, param.annotation, site) if param.star else None
+    if whole is not None:
+        return instances(ev, whole, site)
     values = instances(ev, param.annotation, site)
     if param.star == "*":
         return (Many("tuple", values),)
     if param.star == "**":
         return (Mapping((), values),)
     return values
+
+
+def _unpacked(ev: Evaluator, node: s.Node, site: Site) -> s.Node | None:
+    """Return what is unpacked by ``Unpack[…]`` or ``*…``."""
+    shape = s.view(node)
+    if isinstance(shape, s.Subscript) and External("typing.Unpack") in ev.evaluate(shape.value, site):
+        return shape.index[0]
+    return shape.value if isinstance(shape, s.Starred) else None
 
 
 def instances(ev: Evaluator, node: s.Node, site: Site) -> Values:
@@ -133,7 +144,17 @@ def _generic(ev: Evaluator, value: s.Node, index: s.Nodes, site: Site) -> Values
             groups.append(_external(ev, head, index, site))
         elif isinstance(head, Klass):
             groups.append((Instance(head),))
+        elif isinstance(head, Alternatives):
+            groups.append(_aliased(ev, head, index, site))
     return union(*groups)
+
+
+def _aliased(ev: Evaluator, alias: Alternatives, index: s.Nodes, site: Site) -> Values:
+    """Return an object of a generic alias, each parameter of a ``type`` statement standing for what it is given."""
+    block = alias.site.block
+    params = [one.source for one in block.events if isinstance(one, Binding) and isinstance(one.source, Bounded)]
+    rows = [Row(param, block, Alternatives(node, site)) for param, node in zip(params, index, strict=False)]
+    return instances(ev, alias.node, replace(alias.site, rows=(*alias.site.rows, *rows)))
 
 
 def _external(ev: Evaluator, head: External, index: s.Nodes, site: Site) -> Values:

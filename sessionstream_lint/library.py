@@ -277,7 +277,7 @@ def _new_type(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...],
 
 
 def _type_var(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], site: Site) -> Values:
-    nodes = [item.argument for item in given[1:] if item.argument.keyword in (None, "bound")]
+    nodes = [item.argument for item in given[1:] if item.argument.keyword in (None, "bound", "default")]
     return tuple(Alternatives(argument.value, site) for argument in nodes)
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sessionstream_lint import calling, hints, library, records
+from sessionstream_lint import calling, containers, hints, library, records
 from sessionstream_lint import scopes as sc
 from sessionstream_lint import syntax as s
-from sessionstream_lint.frames import Frame
+from sessionstream_lint.frames import Frame, frame_of
 from sessionstream_lint.resolve import canonical
-from sessionstream_lint.scopes import Binding, Scope
+from sessionstream_lint.scopes import Binding, Scope, Site
 from sessionstream_lint.values import (
     Bound,
     Computed,
@@ -35,30 +36,31 @@ if TYPE_CHECKING:
     from sessionstream_lint.evaluate import Evaluator
 
 MAX_ANCESTORS = 30
+MAX_CLASSES = 100
 MESSAGE_FACTORIES = ("FromString",)
 
 
-def attribute(ev: Evaluator, values: Values, attr: str) -> Values:
-    """Return what ``.attr`` of these may be."""
-    return union(*(_of(ev, value, attr) for value in values))
+def attribute(ev: Evaluator, values: Values, attr: str, site: Site | None = None) -> Values:
+    """Return what ``.attr`` of these may be, in the calls through which the site was reached if there is one."""
+    return union(*(_of(ev, value, attr, site) for value in values))
 
 
-def _of(ev: Evaluator, value: Value, attr: str) -> Values:
+def _of(ev: Evaluator, value: Value, attr: str, site: Site | None) -> Values:
     match value:
         case File(module):
             return of_module(ev, module.name, attr)
         case External(name):
             return (External(canonical(f"{name}.{attr}")),)
         case Klass(scope):
-            return _of_class(ev, scope, attr, None)
+            return _of_class(ev, scope, attr, None, site)
         case Instance(of) if attr == "__class__":
             return (of,)
         case Instance(External(name)):
             return (library.member(value, f"{name}.{attr}"),)
         case Instance(Klass(scope)):
-            return _of_class(ev, scope, attr, value)
+            return _of_class(ev, scope, attr, value, site)
         case Super(instance, above):
-            return _inherited(ev, above, attr, instance)
+            return _inherited(ev, above, attr, instance, site)
         case Symbol():
             return (value,)
         case Sequence(_, items, names) if attr in names:
@@ -83,7 +85,7 @@ def of_module(ev: Evaluator, module: str, name: str) -> Values:
     return (File(inner),) if inner else (External(canonical(f"{module}.{name}")),)
 
 
-def _of_class(ev: Evaluator, scope: Scope, attr: str, instance: Value | None) -> Values:
+def _of_class(ev: Evaluator, scope: Scope, attr: str, instance: Value | None, site: Site | None) -> Values:
     given = _enumerated(ev, scope, attr) if instance is None else records.field(ev, instance, attr)
     if given:
         return given
@@ -93,7 +95,7 @@ def _of_class(ev: Evaluator, scope: Scope, attr: str, instance: Value | None) ->
             if ancestor.name in ("builtins.object", "typing.Generic", "typing.Protocol"):
                 continue
             return (library.member(instance, name) if instance else External(canonical(name)),)
-        values = _declared(ev, ancestor.scope, attr, instance)
+        values = _declared(ev, ancestor.scope, attr, instance, site)
         if values is not None:
             return values
     return ()
@@ -107,17 +109,17 @@ def _enumerated(ev: Evaluator, scope: Scope, attr: str) -> Values:
     return ()
 
 
-def _inherited(ev: Evaluator, scope: Scope, attr: str, instance: Value) -> Values:
+def _inherited(ev: Evaluator, scope: Scope, attr: str, instance: Value, site: Site | None) -> Values:
     for ancestor in ancestors(ev, scope)[1:]:
         if isinstance(ancestor, External):
             return (Bound(instance, External(canonical(f"{ancestor.name}.{attr}"))),)
-        values = _declared(ev, ancestor.scope, attr, instance)
+        values = _declared(ev, ancestor.scope, attr, instance, site)
         if values is not None:
             return values
     return ()
 
 
-def _declared(ev: Evaluator, scope: Scope, attr: str, instance: Value | None) -> Values | None:
+def _declared(ev: Evaluator, scope: Scope, attr: str, instance: Value | None, site: Site | None) -> Values | None:
     """Return what a class itself says of an attribute; None when it says nothing."""
     assigned = scope.attributes.get(attr, []) if instance else []
     inside = scope.bindings.get(attr, [])
@@ -133,7 +135,14 @@ def _declared(ev: Evaluator, scope: Scope, attr: str, instance: Value | None) ->
         for binding in (*inside, *assigned)
         if isinstance(binding.source, sc.Declared)
     )
-    return union(*groups, *hinted)
+    put = [_put(ev, binding, site) for binding in scope.stored.get(attr, ())]
+    return containers.filled(union(*groups, *hinted), union(*put))
+
+
+def _put(ev: Evaluator, binding: Binding, site: Site | None) -> Values:
+    """Return what a method put into an attribute, the one that is looked into with its arguments."""
+    frame = None if site is None else frame_of(site, binding.site.block.scope)
+    return ev.bound(binding, replace(binding.site, frame=frame))
 
 
 def _assigned(ev: Evaluator, binding: Binding, frame: Frame | None) -> Values:
@@ -167,9 +176,27 @@ def receiver(ev: Evaluator, scope: Scope) -> Values:
     kinds = calling.decorators(ev, scope)
     if "staticmethod" in kinds:
         return ()
-    if "classmethod" in kinds or scope.name in ("__new__", "__init_subclass__"):
-        return (Klass(scope.parent),)
-    return (Instance(Klass(scope.parent)),)
+    classes = (Klass(scope.parent), *_inheriting(ev, scope))
+    if scope.name == "__init_subclass__":
+        return classes[1:]
+    return classes if "classmethod" in kinds or scope.name == "__new__" else tuple(Instance(one) for one in classes)
+
+
+def _inheriting(ev: Evaluator, method: Scope) -> tuple[Klass, ...]:
+    """Return the classes defined beside the one that a method is written in, and which have it from there."""
+    found = ev.once(("inheriting", id(method)), lambda: tuple(_heirs(ev, method)))
+    return tuple(one for one in found if isinstance(one, Klass))
+
+
+def _heirs(ev: Evaluator, method: Scope) -> Iterator[Klass]:
+    home = method.parent.parent if method.parent is not None else None
+    beside = [] if home is None else [one for found in home.bindings.values() for one in found]
+    defined = [one.source.scope for one in beside if isinstance(one.source, sc.Defined)]
+    for scope in defined[:MAX_CLASSES]:
+        if scope.kind == "class" and scope is not method.parent:
+            line = [one.scope for one in ancestors(ev, scope) if isinstance(one, Klass)]
+            if method.parent in line and not any(method.name in one.names for one in line[: line.index(method.parent)]):
+                yield Klass(scope)
 
 
 def ancestors(ev: Evaluator, scope: Scope) -> list[Klass | External]:

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from sessionstream_lint import gate, reading, syntax_ast
-from sessionstream_lint.resolve import Project, Source, absolute
+from sessionstream_lint.modules import absolute
+from sessionstream_lint.resolve import Project, Source
 from sessionstream_lint.scopes import Module
 
 # How many files are looked at for one, and how many of them are taken in.
@@ -71,25 +72,25 @@ def find(project: Project, file: Source, text: str, tree: ast.Module) -> tuple[M
             if facts.registering:
                 registering[name] = facts.registering
     found: dict[str, None] = {}
+    between: set[str] = set()
     for name, names in registering.items():
         matching = [importer for importer, one in importers[name] if one.brings(names, texts[importer])]
         if matching:
             found[name] = None
-            found.update(_upwards(matching, importers))
+            found.update(dict.fromkeys(_upwards(matching, importers, between)))
     loaded = (project.load(name) for name in list(found)[:MAX_NEIGHBOURS])
     return tuple(module for module in loaded if module is not None)
 
 
-def _upwards(names: list[str], importers: dict[str, list[tuple[str, Import]]]) -> dict[str, None]:
-    """Return these modules, and all that import them, however indirectly."""
-    found: dict[str, None] = {}
+def _upwards(names: list[str], importers: dict[str, list[tuple[str, Import]]], known: set[str]) -> Iterator[str]:
+    """Yield these modules, and all that import them, however indirectly, but for those that are ``known`` by now."""
     todo = deque(names)
     while todo:
         name = todo.popleft()
-        if name and name not in found:
-            found[name] = None
-            todo.extend(importer for importer, _ in importers[name])
-    return found
+        if name and name not in known:
+            known.add(name)
+            yield name
+            todo.extend(importer for importer, _ in importers[name] if importer not in known)
 
 
 @lru_cache(maxsize=4096)

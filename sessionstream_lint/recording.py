@@ -50,6 +50,7 @@ class Recorder:
         self.managing: tuple[tuple[s.Node, Site], ...] = ()
         self.outside: list[tuple[int, tuple[tuple[s.Node, Site], ...]]] = []
         self.stack: list[tuple[Any, ...]] = []
+        self.stores: list[tuple[Scope, Binding]] = []
 
     def later(self, *steps: tuple[Any, ...]) -> None:
         """Do these next, in this order."""
@@ -190,6 +191,21 @@ class Recorder:
     def store(self, key: str, stored: Stored, block: Block) -> None:
         """Add to what the container under a key may hold."""
         self.name(key, stored, block, kills=False, local=False)
+        binding = block.events[-1]
+        if isinstance(binding, Binding) and block.scope.kind in ("function", "lambda"):
+            self.stores.append((block.scope, binding))
+
+    def spread(self) -> None:
+        """Note what functions put into containers that are not their own: of an outer scope, or an attribute."""
+        for scope, binding in self.stores:
+            base, _, attr = binding.key.partition(".")
+            method = scope.parent is not None and scope.parent.kind == "class" and scope.params
+            if method and scope.parent and base == scope.params[0].name:
+                if attr and "." not in attr:
+                    scope.parent.stored.setdefault(attr, []).append(binding)
+            elif base not in scope.names and base not in scope.outer:
+                owner = self.owner(scope, base, "nonlocal")
+                owner.foreign.setdefault(binding.key, []).append(binding)
 
     def removed(self, key: str, kind: str, node: s.Node | None, block: Block) -> None:
         """Note that something was taken out of the container that a key holds."""

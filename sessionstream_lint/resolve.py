@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from sessionstream_lint import syntax_ast
+from sessionstream_lint import endings, syntax_ast
 from sessionstream_lint.collect import collect
 from sessionstream_lint.mentions import counted
+from sessionstream_lint.modules import join
 from sessionstream_lint.scopes import Module
 
 # What the rules know by name is never looked up: a project may well be the one that defines it.
@@ -32,6 +33,8 @@ CANONICAL = {
     "sessionstream.hydration.sqlite.SQLiteStore": "sessionstream.SQLiteStore",
 }
 MAX_BYTES = 2_000_000
+# Through how many files a name is followed to where it is defined.
+MAX_IMPORTS = 5
 
 
 def canonical(name: str) -> str:
@@ -42,12 +45,8 @@ def canonical(name: str) -> str:
     return CANONICAL.get(name, name)
 
 
-def absolute(module: str, level: int, package: str) -> str:
-    """Return the full name of what a file in ``package`` calls ``module``, ``level`` dots up."""
-    if not level:
-        return module
-    parts = package.split(".") if package else []
-    return _join(".".join(parts[: len(parts) - level + 1]), module)
+def _unknown(name: str) -> bool:
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +57,9 @@ class Source:
     name: str
     package: str
 
-    def module(self, mentions_beyond: Callable[[int], bool]) -> Module:
-        """Return the module, still empty; see Module for the argument."""
-        return Module(self.name, self.package, str(self.path), mentions_beyond)
+    def module(self, mentions_beyond: Callable[[int], bool], never_returns: Callable[[str], bool] = _unknown) -> Module:
+        """Return the module, still empty; see Module for the arguments."""
+        return Module(self.name, self.package, str(self.path), mentions_beyond, never_returns)
 
     def read(self) -> bytes | None:
         """Return its content; None when it is too large, or cannot be read."""
@@ -81,7 +80,7 @@ class Project:
         """Return the project of a file, and the module that the file is."""
         file = Path(path).absolute()
         package, top = _package(file)
-        name = package if file.stem == "__init__" else _join(package, file.stem)
+        name = package if file.stem == "__init__" else join(package, file.stem)
         return cls(tuple(dict.fromkeys([*(() if top is None else (str(top),)), *roots]))), Source(file, name, package)
 
     def locate(self, name: str) -> Source | None:
@@ -95,9 +94,18 @@ class Project:
         source = self.locate(name)
         return None if source is None else _load(source)
 
-
-def _join(package: str, name: str) -> str:
-    return f"{package}.{name}" if package and name else package or name
+    def never_returns(self, name: str) -> bool:
+        """Say whether a function of the project, by its full name, is annotated as one that never comes back."""
+        for _ in range(MAX_IMPORTS):
+            module, _, function = name.rpartition(".")
+            source = self.locate(module)
+            if source is None:
+                return False
+            ending, imported = _endings(source)
+            if function in ending:
+                return True
+            name = imported.get(function, "")
+        return False
 
 
 def _package(path: Path) -> tuple[str, Path | None]:
@@ -125,6 +133,16 @@ def _locate(root: str, name: str) -> Source | None:
         except (OSError, ValueError):
             return None
     return None
+
+
+@lru_cache(maxsize=4096)
+def _endings(source: Source) -> tuple[frozenset[str], dict[str, str]]:
+    """Return the functions of a file that never come back, and the full names of what it imports, if it may matter."""
+    content = source.read() or b""
+    if b"Never" not in content and b"NoReturn" not in content and source.path.name != "__init__.py":
+        return frozenset(), {}
+    tree = syntax_ast.parsed(content)
+    return (frozenset(), {}) if tree is None else endings.exported(tuple(tree.body), source.package)
 
 
 @lru_cache(maxsize=512)

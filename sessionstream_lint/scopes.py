@@ -44,7 +44,7 @@ class Site:
     """A point in a block, just before its event number ``index``.
 
     ``guards`` are the tests of the expression around it, ``frame`` the call through which it was reached, ``rows`` what
-    is looked at of that over which loops go.
+    is looked at of that over which loops go, and of the classes that have the method.
     """
 
     block: Block
@@ -58,16 +58,19 @@ class Site:
         rows = site.rows
         if rows:
             around = self.block.around()
-            rows = tuple(row for row in rows if row.loop in around)
+            rows = tuple(row for row in rows if row.block in around)
         return replace(self, frame=site.frame, rows=rows)
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What a loop goes over, the block that is its body, and the one value that is looked at."""
+    """What a loop goes over, the block that is its body, and the one value that is looked at.
 
-    element: Element
-    loop: Block
+    So are the classes that have a method: ``source`` is its first parameter then, and the block what the method does.
+    """
+
+    source: Source
+    block: Block
     value: Value
 
 
@@ -199,9 +202,10 @@ class Augmented:
 
 @dataclass(frozen=True, slots=True)
 class Bounded:
-    """A type parameter with its bound."""
+    """A type parameter with its bound and its default."""
 
     bound: Node | None
+    default: Node | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -391,7 +395,8 @@ class Block:
 class Scope:
     """A module, class, function or lambda; ``site`` is where it was defined, ``order`` when.
 
-    ``decorated`` are the calls of its decorators, the lowest first; ``expects`` says that it yields where an error is
+    ``attributes`` are what methods of a class give those of ``self``, ``stored`` what they put into them. ``decorated``
+    are the calls of its decorators, the lowest first; ``expects`` says that it yields where an error is
     expected.
     """
 
@@ -407,6 +412,7 @@ class Scope:
     bindings: dict[Key, list[Binding]] = field(default_factory=dict)
     foreign: dict[Key, list[Binding]] = field(default_factory=dict)
     attributes: dict[str, list[Binding]] = field(default_factory=dict)
+    stored: dict[str, list[Binding]] = field(default_factory=dict)
     returns: list[tuple[Node | None, Site]] = field(default_factory=list)
     yields: list[tuple[Node | None, bool, Site]] = field(default_factory=list)
     signature: Site | None = None
@@ -449,7 +455,8 @@ class CallSite:
 class Module:
     """One collected file; ``package`` is the package that its relative imports start from.
 
-    ``mentions_beyond`` says whether its code mentions registrations more often than so many times.
+    ``mentions_beyond`` says whether its code mentions registrations more often than so many times, ``never_returns``
+    whether a function of another file, by its full name, never comes back.
     ``sources`` are the names that were given the value of an expression, or a part of it, and functions with
     what they return, ``renamed`` are names of other modules and what they are called here. ``taking`` are calls that
     take out of a container what they return, and the points before them. ``calls_by_name`` and ``aliases`` are made
@@ -460,6 +467,7 @@ class Module:
     package: str
     path: str
     mentions_beyond: Callable[[int], bool] = lambda times: False
+    never_returns: Callable[[str], bool] = lambda name: False
     calls: list[CallSite] = field(default_factory=list)
     calls_by_name: dict[str, list[CallSite]] | None = None
     taking: dict[int, Site] = field(default_factory=dict)

@@ -443,10 +443,11 @@ class Match(View):
 
 @dataclass(frozen=True, slots=True)
 class TypeParameter:
-    """``T: bound`` of PEP 695."""
+    """``T: bound = default`` of PEP 695 and 696."""
 
     name: str
     bound: Node | None
+    default: Node | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,7 +150,8 @@ def _pattern_parts(node: ast.pattern) -> tuple[tuple[str, ...], s.Nodes, tuple[t
 
 def _type_params(node: ast.AST) -> tuple[s.TypeParameter, ...]:
     return tuple(
-        s.TypeParameter(param.name, getattr(param, "bound", None)) for param in getattr(node, "type_params", ())
+        s.TypeParameter(param.name, getattr(param, "bound", None), getattr(param, "default_value", None))
+        for param in getattr(node, "type_params", ())
     )
 
 

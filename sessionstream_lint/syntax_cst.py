@@ -175,7 +175,7 @@ def _pattern_parts(node: cst.MatchPattern) -> tuple[tuple[str, ...], s.Nodes, tu
 def _type_params(node: cst.TypeParameters | None) -> tuple[s.TypeParameter, ...]:
     if node is None:
         return ()
-    return tuple(s.TypeParameter(p.param.name.value, getattr(p.param, "bound", None)) for p in node.params)
+    return tuple(s.TypeParameter(p.param.name.value, getattr(p.param, "bound", None), p.default) for p in node.params)
 
 
 @s.shape(cst.FunctionDef)

@@ -249,6 +249,13 @@ def unsure(values: Values) -> Values:
     return tuple(replace(value, plain=False) if isinstance(value, Symbol) else value for value in values)
 
 
+def is_of_class(value: Value, other: Value) -> bool:
+    """Say whether two values are the same class, or objects of the same, however they were made."""
+    if isinstance(value, Instance) and isinstance(other, Instance):
+        return value.of == other.of
+    return value == other
+
+
 def known(values: Values) -> bool:
     """Say whether anything is known beyond "None" and "what the caller passes"."""
     return any(not isinstance(value, Symbol) and value != NONE for value in values)

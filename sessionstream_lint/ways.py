@@ -1,18 +1,20 @@
 """In which ways is a point reached? Once for each row of the loops around it, unless a test on the way says no.
 
-What stands in one row belongs together, and so do the arguments of one call: a test of the one is a test of the others.
+What stands in one row belongs together, and so do the arguments of one call, and the attributes of one class: a test of
+the one is a test of the others.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from sessionstream_lint import truth
 from sessionstream_lint.constants import root
-from sessionstream_lint.scopes import Assume, Binding, Block, Element, Fork, Guard, Row, Site
-from sessionstream_lint.values import Symbol
+from sessionstream_lint.scopes import Assume, Binding, Block, Element, Fork, Guard, Passed, Row, Site, Source
+from sessionstream_lint.values import Sequence, Symbol, Value
 
 if TYPE_CHECKING:
     from sessionstream_lint.evaluate import Evaluator
@@ -21,42 +23,55 @@ MAX_WAYS = 40
 
 
 def ways(ev: Evaluator, site: Site) -> list[Site]:
-    """Return a site for each way: the same one, looked at in a row of each loop whose rows are known."""
+    """Return a site for each way: the same one, looked at in a row of each loop, and in a class that has the method."""
     found = [site]
     if ev.is_spent():
         return found
     with ev.within_file():
-        for binding, element in _loops(site):
-            found = _in_rows(ev, found, binding.site, element)
+        for binding, source in _choices(site):
+            found = _in_rows(ev, found, binding.site, source)
         tests = list(dict.fromkeys(_passed(site))) if len(found) > 1 or found[0].rows or site.frame else []
         for test in tests:
             found = [one for one in found if not truth.refuses(ev, test, one)]
         return found
 
 
-def _in_rows(ev: Evaluator, sites: list[Site], where: Site, element: Element) -> list[Site]:
+def _in_rows(ev: Evaluator, sites: list[Site], where: Site, source: Source) -> list[Site]:
     """Look at each site in each row that there is in what a loop goes over; as they are where there are too many."""
     found: list[Site] = []
     for site in sites:
-        rows = ev.source(element, where.seen_from(site))
-        if not rows or any(isinstance(row, Symbol) for row in rows):  # whoever calls may say which there are
+        rows = ev.source(source, where.seen_from(site))
+        if isinstance(source, Passed):
+            classes = tuple(row for row in rows if not isinstance(row, Symbol))
+            rows = classes if len(classes) > 1 else ()
+        if not rows or any(map(_is_open, rows)):  # whoever calls may say which there are, or what is in them
             found.append(site)
         else:
-            found += (replace(site, rows=(*site.rows, Row(element, where.block, row))) for row in rows)
+            found += (replace(site, rows=(*site.rows, Row(source, where.block, row))) for row in rows)
     return found if len(found) <= MAX_WAYS else sites
 
 
-def _loops(site: Site) -> Iterator[tuple[Binding, Element]]:
-    """Yield what the loops around a site bind first, and what they go over, the outermost loop first."""
-    known = [row.element for row in site.rows]
+def _is_open(row: Value) -> bool:
+    return isinstance(row, Symbol) or (isinstance(row, Sequence) and any(map(_is_open, chain(*row.items))))
+
+
+def _choices(site: Site) -> Iterator[tuple[Binding, Source]]:
+    """Yield the first parameter of the method around a site, and what loops bind first, with what it is a part of."""
+    known: list[Source] = [row.source for row in site.rows]
     for block, index in reversed(list(_around(site))):
-        if block.loop is None and not block.private:
+        if block.loop is None and not block.private and not _is_method(block):
             continue
-        for event in block.events[:index]:
+        for event in block.events[: 1 if _is_method(block) else index]:
             source = root(event.source) if isinstance(event, Binding) else None
-            if isinstance(event, Binding) and isinstance(source, Element) and source not in known:
+            if isinstance(event, Binding) and isinstance(source, Element | Passed) and source not in known:
                 known.append(source)
                 yield event, source
+
+
+def _is_method(block: Block) -> bool:
+    """Say whether a block is what a method does."""
+    outer = block.scope.parent
+    return block is block.scope.block and block.scope.kind == "function" and outer is not None and outer.kind == "class"
 
 
 def _passed(site: Site) -> Iterator[Guard]:

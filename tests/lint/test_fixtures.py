@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from sessionstream_lint.options import Options
 from sessionstream_lint.plugin import Plugin
 from sessionstream_lint.scopes import Module
 
-from .conftest import examples
+from .conftest import FIXTURES, examples
 
 LINE = re.compile(r"(?P<path>.*?):(?P<line>\d+):(?P<column>\d+): (?P<code>[A-Z]+\d+) ")
 
@@ -94,6 +95,7 @@ def test_flake8_itself_reports_the_same_with_one_job_and_with_two(all_examples: 
 
 
 def test_flake8_honours_suppressions(all_examples: Any, python: str, tmp_path: Path) -> None:
+    shutil.copytree(FIXTURES / "shop", tmp_path / "shop")  # what they import says what there is to suppress
     for number, example in enumerate(all_examples):
         suppressed = example.suppressed(f"# noqa: {example.code}")
         (tmp_path / f"{example.code}_{number}.py").write_text(suppressed, encoding="utf-8")

@@ -286,6 +286,37 @@ def test_the_nearest_section_counts_and_other_files_do_not_matter(
     assert {one[-6:] for one in places(capsys.readouterr().out)} == {"SST002"}
 
 
+def test_the_configuration_can_be_shown(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "pyproject.toml").write_text(
+        '[tool.sessionstream-lint]\nselect = ["SST"]\nexclude = ["old"]\nsst-src-roots = ["app"]\n'
+    )
+    assert main(["app", "--show-config", "--ignore", "SST00", "--format", "json"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        f"configuration: {project / 'pyproject.toml'}",
+        "rules: SST900",
+        "exclude: old",
+        f"sst-src-roots: {project / 'app'}",
+        "format: json",
+    ]
+    (project / "lint.cfg").write_text("[sessionstream-lint]\nselect = SST001\n")
+    assert main(["app", "--show-config", "--config", "lint.cfg"]) == 0
+    assert capsys.readouterr().out.startswith("configuration: lint.cfg\nrules: SST001\n")
+    assert main(["app", "--show-config", "--config", "missing.toml"]) == 2
+
+
+def test_that_there_is_no_configuration_can_be_shown(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "tox.ini").write_text("[flake8]\nextend-select = E, SST\n")
+    (project / "setup.cfg").write_text("[flake8]\nmax-line-length = 120\n")
+    assert main(["app", "--show-config"]) == 0
+    first, rules, exclude, roots, kind, *notes = capsys.readouterr().out.splitlines()
+    assert first.startswith(
+        f"configuration: none; from {project / 'app'} upwards no pyproject.toml has a section [tool."
+    )
+    assert (rules, exclude) == ("rules: SST001, SST004, SST005, SST900", "exclude: nothing")
+    assert (roots, kind) == ("sst-src-roots: where the outermost package of each file lies", "format: text")
+    assert notes == [f"note: {project / 'tox.ini'} has options of this linter for flake8, which nothing else reads"]
+
+
 def test_a_given_configuration(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (project / "lint.toml").write_text('[tool.sessionstream-lint]\nselect = ["SST002"]\n')
     (project / "pyproject.toml").write_text('[tool.sessionstream-lint]\nignore = ["SST"]\n')

@@ -29,8 +29,10 @@ def message(source: str) -> str:
         "[schemas.register_event(n, m) for n, m in zip(('a', 'b'), (StringValue, Struct))]",
         "def add(m, n): schemas.register_event(n, m)\nfor n, m in (('a', StringValue), ('b', Struct)):\n    add(m, n)",
         "def add(t):\n    for n, m in t: schemas.register_event(n, m)\nadd((('a', StringValue), ('b', Struct)))",
+        "class A:\n    def add(self): schemas.register_event(self.n, self.m)\n"
+        "class B(A): n, m = 'a', StringValue\nclass C(A): n, m = 'b', Struct\n",
     ],
-    ids=["pairs", "items", "starred", "the row that is left", "zip", "wrapper", "wrapper with the loop"],
+    ids=["pairs", "items", "starred", "the row that is left", "zip", "wrapper", "wrapper with the loop", "subclasses"],
 )
 def test_the_message_names_the_row(source: str) -> None:
     assert message(source) == "event 'b'"
