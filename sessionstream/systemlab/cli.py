@@ -67,7 +67,7 @@ def _serve(options: argparse.Namespace) -> int:
 def _help(slug: str | None) -> int:
     if missing := commands.missing(TERMINAL):
         return _complain(commands.how_to_install("the help is laid out for the terminal", missing, "lab"), USAGE)
-    from sessionstream.systemlab import terminal
+    from sessionstream.doc import terminal  # needs rich
 
     if slug is None:
         terminal.list_entries(sys.stdout)
