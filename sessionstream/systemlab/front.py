@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from sessionstream import SnapshotSource
+from sessionstream.serving.running import RETURN_AFTER
 from sessionstream.systemlab import delivery, journal
 from sessionstream.systemlab.actions import Field
 from sessionstream.systemlab.checks import Check
@@ -17,9 +18,6 @@ from sessionstream.systemlab.ledger import Ledger, Places
 from sessionstream.systemlab.panels import Cell, Table
 from sessionstream.systemlab.sabotage.breaches import BREACHES, NONE
 from sessionstream.systemlab.sabotage.fanouts import Hasty, Projection
-
-RETURN_AFTER: Final = 0.5
-"""Seconds after which clients are told to come back, when what is behind the page is made anew."""
 
 SHOWN: Final = 60
 """How many frames, events and stages are shown, the latest."""

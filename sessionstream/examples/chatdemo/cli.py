@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 
-from sessionstream import SessionstreamError, SQLiteStore, UIEvent
+from sessionstream import SessionstreamError, SQLiteStore, UIEvent, output
 from sessionstream.examples.chatdemo.app import Chat
 from sessionstream.examples.chatdemo.demo import linting, story
 from sessionstream.examples.chatdemo.demo.checks import CheckFailed
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _complain("interrupted", INTERRUPTED)
     except BrokenPipeError:  # whoever read our output is gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor can the flush at exit reach them
+        output.give_up()
         return FAILED
     finally:
         signal.signal(signal.SIGTERM, previous)
