@@ -147,13 +147,17 @@ class Front:
             session_id: the session of the page.
             folds: what browsers hold of it.
         """
-        told = [(batch.ordinal, event) for batch in self.ledger.batches(session_id)[-SHOWN:] for event in batch.events]
-        stages = list(self._journal.connections)[-SHOWN:]
+        batches, stages = self.ledger.batches(session_id), list(self._journal.connections)
+        told = [(batch.ordinal, event) for batch in batches[-SHOWN:] for event in batch.events]
         return (
             self._frames(),
             fold_table(folds, "No client holds anything: connect one above."),
-            journal.ui_table("told", "What the hub told live clients", told, "Nothing was told yet."),
-            journal.stage_table("stages", "Stages of connections", stages, "Nobody has connected yet."),
+            journal.ui_table("told", "What the hub told live clients", told, "Nothing was told yet.").latest(
+                SHOWN, of=len(batches)
+            ),
+            journal.stage_table("stages", "Stages of connections", stages[-SHOWN:], "Nobody has connected yet.").latest(
+                SHOWN, of=len(stages)
+            ),
             journal.error_table("errors", "Errors", self._journal.errors, "None."),
         )
 
@@ -164,7 +168,8 @@ class Front:
         )
         rows = tuple((client, _DIRECTIONS[frame.by], frame.kind, *_details(frame)) for frame, client in said[-SHOWN:])
         empty = "Nobody is connected. Connect a client above."
-        return Table("frames", "Frames on all connections, in order", _COLUMNS, rows, empty)
+        table = Table("frames", "Frames on all connections, in order", _COLUMNS, rows, empty)
+        return table.latest(SHOWN, of=len(said))
 
     @property
     def connections(self) -> int:

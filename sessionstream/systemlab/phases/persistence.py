@@ -313,9 +313,10 @@ class Persistence:
         ordinal = min(self._look, now.cursors.timeline)
         earlier = await store.snapshot(SESSION, as_of=ordinal)
         errors = await store.error_records(SESSION)
+        stages = tuple(self._journal.connections)
         panels: tuple[Panel | None, ...] = (
             _kept_and_lost(found, checks),
-            event_table("log", "Event log", now.events[-ROWS:], "Write notes."),
+            event_table("log", "Event log", now.events[-ROWS:], "Write notes.").latest(ROWS, of=len(now.events)),
             entity_table("timeline", "Timeline", now.snapshot.entities, "Write notes."),
             entity_table(
                 "earlier", f"Timeline right after event {ordinal}", earlier.entities, "Nothing was there then."
@@ -325,7 +326,7 @@ class Persistence:
                 "errors", "Error records of the store", errors, "Nothing went wrong that this store remembers."
             ),
             _replayed(self._replay),
-            stage_table("stages", "Connections", tuple(self._journal.connections)[-ROWS:], "Nobody has connected."),
+            stage_table("stages", "Connections", stages[-ROWS:], "Nobody has connected.").latest(ROWS, of=len(stages)),
         )
         return tuple(panel for panel in panels if panel is not None)
 
