@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Final
 
+from sessionstream import output
 from sessionstream.admin import answers, rehearsal, repair
 from sessionstream.admin.answers import Excerpt
 from sessionstream.admin.app import Replay, load
@@ -43,8 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (Failed, SessionstreamError) as failure:
         return _complain(str(failure), FAILED)
     except OSError as failure:  # of standard output: everything else is one of the above
-        # So that the interpreter's own flush at the end does not fail as well:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        output.give_up()
         if isinstance(failure, BrokenPipeError):  # whoever read the answer has gone
             return FAILED
         return _complain(f"cannot write the answer: {failure.strerror}", FAILED)

@@ -27,7 +27,7 @@ class Address:
         >>> Address.parse(":8092"), Address.parse("[::1]:0")
         (Address(host='127.0.0.1', port=8092), Address(host='::1', port=0))
         """
-        refusal = ValueError(f"{text!r} is no address: write HOST:PORT, as 127.0.0.1:8092")
+        refusal = ValueError(f"{text!r} is no address: write HOST:PORT, with a port up to 65535")
         try:
             parts = urlsplit(f"//{text}")
             host, port = parts.hostname, parts.port

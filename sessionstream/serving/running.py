@@ -18,8 +18,8 @@ from sessionstream.serving.address import Address
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
-RETURN_AFTER: Final = 1.0
-"""Seconds after which clients are told to come back."""
+RETURN_AFTER: Final = 0.5
+"""Seconds after which clients are told to come back, when what they watch is going to be there again."""
 
 PATIENCE: Final = 5
 """Seconds that a request under way may still take when the server is told to end."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -16,7 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from sessionstream import SessionstreamError, doc
+from sessionstream import SessionstreamError, doc, output
 from sessionstream.serving import commands
 from sessionstream.systemlab import completion
 
@@ -45,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SessionstreamError as error:
         return _complain(str(error), FAILED)
     except BrokenPipeError:  # whoever read our output is gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor can the flush at exit reach them
+        output.give_up()
         return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -67,7 +66,7 @@ def _serve(options: argparse.Namespace) -> int:
 def _help(slug: str | None) -> int:
     if missing := commands.missing(TERMINAL):
         return _complain(commands.how_to_install("the help is laid out for the terminal", missing, "lab"), USAGE)
-    from sessionstream.systemlab import terminal
+    from sessionstream.doc import terminal  # needs rich
 
     if slug is None:
         terminal.list_entries(sys.stdout)

@@ -40,7 +40,8 @@ def _check(check: Check) -> Iterator[str]:
 
 
 def _panel(panel: Panel) -> Iterator[str]:
-    yield from ("", f"## {_inline(panel.title)}")
+    cut = f" ({panel.count})" if isinstance(panel, Table) and panel.cut else ""
+    yield from ("", f"## {_inline(panel.title)}{cut}")
     match panel:
         case Document(value=value):
             yield from _code(value)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from sessionstream import SnapshotSource
+from sessionstream.serving.running import RETURN_AFTER
 from sessionstream.systemlab import delivery, journal
 from sessionstream.systemlab.actions import Field
 from sessionstream.systemlab.checks import Check
@@ -17,9 +18,6 @@ from sessionstream.systemlab.ledger import Ledger, Places
 from sessionstream.systemlab.panels import Cell, Table
 from sessionstream.systemlab.sabotage.breaches import BREACHES, NONE
 from sessionstream.systemlab.sabotage.fanouts import Hasty, Projection
-
-RETURN_AFTER: Final = 0.5
-"""Seconds after which clients are told to come back, when what is behind the page is made anew."""
 
 SHOWN: Final = 60
 """How many frames, events and stages are shown, the latest."""
@@ -149,13 +147,17 @@ class Front:
             session_id: the session of the page.
             folds: what browsers hold of it.
         """
-        told = [(batch.ordinal, event) for batch in self.ledger.batches(session_id)[-SHOWN:] for event in batch.events]
-        stages = list(self._journal.connections)[-SHOWN:]
+        batches, stages = self.ledger.batches(session_id), list(self._journal.connections)
+        told = [(batch.ordinal, event) for batch in batches[-SHOWN:] for event in batch.events]
         return (
             self._frames(),
             fold_table(folds, "No client holds anything: connect one above."),
-            journal.ui_table("told", "What the hub told live clients", told, "Nothing was told yet."),
-            journal.stage_table("stages", "Stages of connections", stages, "Nobody has connected yet."),
+            journal.ui_table("told", "What the hub told live clients", told, "Nothing was told yet.").latest(
+                SHOWN, of=len(batches)
+            ),
+            journal.stage_table("stages", "Stages of connections", stages[-SHOWN:], "Nobody has connected yet.").latest(
+                SHOWN, of=len(stages)
+            ),
             journal.error_table("errors", "Errors", self._journal.errors, "None."),
         )
 
@@ -166,7 +168,8 @@ class Front:
         )
         rows = tuple((client, _DIRECTIONS[frame.by], frame.kind, *_details(frame)) for frame, client in said[-SHOWN:])
         empty = "Nobody is connected. Connect a client above."
-        return Table("frames", "Frames on all connections, in order", _COLUMNS, rows, empty)
+        table = Table("frames", "Frames on all connections, in order", _COLUMNS, rows, empty)
+        return table.latest(SHOWN, of=len(said))
 
     @property
     def connections(self) -> int:

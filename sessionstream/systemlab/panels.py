@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from sessionstream.systemlab.checks import Json
@@ -28,6 +28,7 @@ class Table:
         columns: the headings.
         rows: as many cells each; a cell that begins with ``{`` or ``[`` is shown as code.
         empty: what is said when there are no rows: what to do to get some.
+        cut: whether the rows are the latest of more.
     """
 
     id: str
@@ -35,6 +36,16 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     empty: str
+    cut: bool = False
+
+    def latest(self, most: int, *, of: int) -> Table:
+        """Return it as what shows at most so many, of so many."""
+        return replace(self, cut=of > most)
+
+    @property
+    def count(self) -> str:
+        """How many rows there are, in words where that is not all."""
+        return f"the latest {len(self.rows)}" if self.cut else str(len(self.rows))
 
     def to_json(self) -> dict[str, Json]:
         """Return it as the page gets it."""
@@ -42,6 +53,7 @@ class Table:
             "kind": "table",
             "id": self.id,
             "title": self.title,
+            "count": self.count,
             "columns": list(self.columns),
             "rows": [[exact(cell) for cell in row] for row in self.rows],
             "empty": self.empty,

@@ -135,6 +135,8 @@ async def test_a_killed_server_is_found_again_and_nothing_is_lost(server: Served
     await server.start()
     await live(page)
     await status(page, 2, "stopped")  # by the new process, which found it unfinished
+    await expect(page.get_by_role("alert")).to_be_hidden()  # that the server cannot be reached is no longer so
+    await expect(page.get_by_label("Message", exact=True)).to_have_value("Sent to nobody")
     await page.get_by_role("button", name="Send").click()
     await status(page, 3, "finished")
     await expect(page.get_by_role("alert")).to_be_hidden()

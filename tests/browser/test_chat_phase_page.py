@@ -147,8 +147,10 @@ async def test_a_lab_that_ends_stops_its_answers_and_is_found_again(lab: ServedL
     await lab.end()
     await status(page, "live", 1, "stopped")
     await state(page, "Reconnecting")
+    await expect(page.locator("#problem")).to_have_text("The lab does not answer. Is it still running?")
     await lab.start()
     await state(page, "Live")
+    await expect(page.locator("#problem")).to_be_hidden()
     assert await shown(page, "live") == []  # another lab
     await all_right(page)
     assert not_the_servers(lab_tabs.faults) == []

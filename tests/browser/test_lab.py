@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Locator, Page, Route, expect
 
-from sessionstream import doc
+from sessionstream import Hub, SQLiteStore, doc
+from sessionstream.systemlab.notebook import ADD_NOTE, notebook_schemas, open_notebook
 from sessionstream.systemlab.phases import PHASES
+from sessionstream.systemlab.v1.lab_pb2 import AddNoteCommand
 
 from ..systemlab.process import ServedLab
 from ..systemlab.test_foundations import RED as RED_PARTS
@@ -349,6 +351,38 @@ async def test_the_inspector_walks_along_a_file(lab_tabs: Tabs) -> None:
     await page.reload()
     await expect(page.get_by_role("combobox", name="Session")).to_have_value("notes")
     assert page.url == address
+    assert lab_tabs.faults == []
+
+
+async def test_the_inspector_says_what_it_leaves_out(lab: ServedLab, lab_tabs: Tabs, tmp_path: Path) -> None:
+    """More sessions than are listed at once, and one with more events than are read: both can be seen to their end."""
+    many, first = tmp_path / "many.db", "a-long-one"
+    schemas = notebook_schemas()
+    async with SQLiteStore.open(many, schemas) as store, open_notebook(Hub(schemas, store=store)) as hub:
+        for number in range(503):
+            await hub.submit(f"s-{number:03}", ADD_NOTE, AddNoteCommand(text=""))
+        for text in (" ".join(["word"] * 5_000), "and the last"):
+            await hub.submit(first, ADD_NOTE, AddNoteCommand(text=text))
+        end = await hub.cursor(first)
+    await lab.end()
+    await lab.start("--store", str(many))
+    page = await lab_tabs.visit(f"inspector#source=file&session={first}")
+    await expect(page.locator("#panel-events-title")).to_contain_text("the first 5,000", timeout=PATIENCE)
+    await expect(page.locator("#at-label")).to_have_text(f"The timeline at {end}, where it stands now")
+    await expect(page.locator('[data-id="entities"] tbody tr')).to_have_count(2)
+    await page.locator("#at").press("ArrowLeft")
+    await expect(page.locator("#at-label")).to_have_text("The timeline right after event 5000, NoteWord")
+    sessions = page.get_by_role("combobox", name="Session")
+    await expect(page.get_by_text("500 sessions are listed, and there are more.")).to_be_visible()
+    assert await fits(page)
+    await button(page, "List more").click()
+    await expect(sessions.locator("option")).to_have_count(504)
+    await expect(page.get_by_text("sessions are listed")).to_be_hidden()
+    await sessions.select_option("s-502")
+    await expect(page.locator('[data-id="events"] tbody tr')).to_have_count(2)
+    elsewhere = await lab_tabs.visit("inspector#source=file&session=s-502")
+    await expect(elsewhere.get_by_role("combobox", name="Session")).to_have_value("s-502")
+    await expect(elsewhere.locator('[data-id="events"] tbody tr')).to_have_count(2)
     assert lab_tabs.faults == []
 
 

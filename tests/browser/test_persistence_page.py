@@ -30,6 +30,9 @@ BROKEN_BY = {
 }
 
 
+OF_MEMORY = ("events-kept", "entities-kept", "cursors-kept", "errors-kept", "ordinals-continue", "once")
+"""What is lost with a memory store, and red where one lingers."""
+
 EARLY = "WebSocket connection to"
 """What the browser itself logs when it comes back before there is a backend."""
 
@@ -108,6 +111,21 @@ async def test_every_check_turns_red_and_a_reset_mends_it(lab_tabs: Tabs) -> Non
         await reset(page)
         await fact(page, "Broken", "None: keep every promise")
         await fact(page, "Restarts", "0")
+    await use(page)
+    await all_passed(page)
+    assert faults(lab_tabs) == []
+
+
+async def test_every_claim_that_a_memory_store_loses_turns_red_too(lab_tabs: Tabs) -> None:
+    page = await lab_tabs.visit("phases/5")
+    await act(page, "choose", store="memory")
+    await act(page, "break", promise="lingers")
+    await use(page)
+    for check in OF_MEMORY:
+        await expect_verdict(page, check, "failed")
+    await expect(page.locator('[data-id="kept"]')).to_contain_text("though a memory store ends with its process")
+    await reset(page)
+    await act(page, "choose", store="memory")
     await use(page)
     await all_passed(page)
     assert faults(lab_tabs) == []

@@ -15,7 +15,6 @@ import pytest
 
 from sessionstream import doc
 from sessionstream.doc.terminal import list_entries, show_entry
-from sessionstream.systemlab import terminal
 
 from .pages import HELP, blocks
 
@@ -53,10 +52,6 @@ def at_a_terminal(program: str, columns: int = 70, **environment: str) -> str:
     text = received.decode().replace("\r\n", "\n")
     assert process.returncode == 0, text
     return text
-
-
-def test_the_lab_has_them() -> None:
-    assert (terminal.list_entries, terminal.show_entry) == (list_entries, show_entry)
 
 
 def test_in_a_pipe_the_list_has_a_line_for_each_entry() -> None:

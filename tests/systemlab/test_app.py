@@ -13,6 +13,7 @@ from websockets.exceptions import InvalidStatus
 
 from sessionstream import doc
 from sessionstream.serving.bodies import MAX_BYTES
+from sessionstream.serving.running import RETURN_AFTER
 from sessionstream.systemlab.lab import Lab
 from sessionstream.systemlab.phases import PHASES
 
@@ -160,7 +161,7 @@ async def test_the_websocket_is_that_of_the_phase_as_it_is_now(client: Client, l
         assert "hello" in json.loads(await watching.recv())
         await client.post("/api/reset", {"phase": 1})
         await watching.wait_closed()
-        assert (watching.close_code, watching.close_reason) == (1012, "retry-after=0.2")
+        assert (watching.close_code, watching.close_reason) == (1012, f"retry-after={RETURN_AFTER:g}")
     async with connect(address) as watching:
         assert "hello" in json.loads(await watching.recv())
         assert len(lab.phases[0].server.connections()) == 1  # type: ignore[union-attr]

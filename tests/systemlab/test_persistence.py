@@ -234,6 +234,17 @@ async def test_a_broken_promise_is_noticed_and_a_reset_mends_it(tmp_path: Path, 
     await fresh.close()
 
 
+async def test_a_memory_store_that_lingers_is_noticed_until_another_is_chosen(persistence: Persistence) -> None:
+    await press(persistence, "choose", store="memory")
+    await press(persistence, "break", promise="lingers")
+    red = {name for name, verdict in verdicts(await use(persistence)).items() if verdict == "failed"}
+    assert red == {"events-kept", "entities-kept", "cursors-kept", "errors-kept", "ordinals-continue", "once"}
+    await press(persistence, "choose", store="sqlite")  # which keeps it all, as it should
+    assert set(verdicts(await use(persistence)).values()) == {"passed"}
+    state = await press(persistence, "choose", store="memory")  # and nothing of the one before is in it
+    assert set(verdicts(state).values()) == {"waiting"}
+
+
 async def test_a_restart_gives_another_server_and_closes_the_one_before(persistence: Persistence) -> None:
     before = persistence.server
     assert before is not None

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 
-from sessionstream import SessionstreamError, SQLiteStore, UIEvent
+from sessionstream import SessionstreamError, SQLiteStore, UIEvent, output
 from sessionstream.examples.chatdemo.app import Chat
 from sessionstream.examples.chatdemo.demo import linting, story
 from sessionstream.examples.chatdemo.demo.checks import CheckFailed
@@ -24,6 +24,9 @@ from sessionstream.serving import commands
 
 ADDRESS = "127.0.0.1:8092"
 WEB = ("starlette", "uvicorn", "websockets")
+
+_DELAY = "seconds between two pieces of an answer"
+_DEFAULT = "(default: %(default)s)"
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
@@ -55,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _complain("interrupted", INTERRUPTED)
     except BrokenPipeError:  # whoever read our output is gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor can the flush at exit reach them
+        output.give_up()
         return FAILED
     finally:
         signal.signal(signal.SIGTERM, previous)
@@ -104,21 +107,25 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m sessionstream.examples.chatdemo", description=__doc__)
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     demo = subparsers.add_parser("demo", help="lint a sample, stream a chat, kill the process, carry on")
-    demo.add_argument("--prompt", type=_prompt, default="Explain ordinals", help="what to ask (default: %(default)s)")
-    demo.add_argument("--delay", type=_delay, default=None, help="seconds between two pieces of an answer")
+    demo.add_argument("--prompt", type=_prompt, default="Explain ordinals", help=f"what to ask {_DEFAULT}")
+    demo.add_argument("--delay", type=_delay, default=None, metavar="SECONDS", help=_DELAY)
     chat_command = subparsers.add_parser("chat", help="stream an answer and print the session")
     chat_command.add_argument("--store", required=True, metavar="FILE", help="the SQLite file; created if need be")
-    chat_command.add_argument("--session", default="session-1", metavar="ID", help="default: %(default)s")
-    chat_command.add_argument("--delay", type=_delay, default=0.05, help="default: %(default)s")
-    chat_command.add_argument("prompt", type=_prompt, metavar="PROMPT")
+    chat_command.add_argument("--session", default="session-1", metavar="ID", help=f"the chat {_DEFAULT}")
+    chat_command.add_argument("--delay", type=_delay, default=0.05, metavar="SECONDS", help=f"{_DELAY} {_DEFAULT}")
+    chat_command.add_argument("prompt", type=_prompt, metavar="PROMPT", help="what to ask")
     serve_command = subparsers.add_parser("serve", help="the chat as a page in the browser")
     serve_command.add_argument(
-        "--addr", type=commands.address, default=ADDRESS, metavar="HOST:PORT", help="default: %(default)s"
+        "--addr",
+        type=commands.address,
+        default=ADDRESS,
+        metavar="HOST:PORT",
+        help=f"where to listen; without a host: this machine alone {_DEFAULT}",
     )
     serve_command.add_argument(
         "--store", metavar="FILE", help="the SQLite file; default: one that is deleted at the end"
     )
-    serve_command.add_argument("--delay", type=_delay, default=0.12, help="default: %(default)s")
+    serve_command.add_argument("--delay", type=_delay, default=0.12, metavar="SECONDS", help=f"{_DELAY} {_DEFAULT}")
     return parser
 
 

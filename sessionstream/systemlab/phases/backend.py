@@ -7,15 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import copyfile
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 from urllib.parse import parse_qs
 
 from sessionstream import Hub, HydrationStore, MemoryStore, ProjectionPolicies, SchemaRegistry, SQLiteStore
+from sessionstream.serving.running import RETURN_AFTER
 from sessionstream.systemlab.journal import Journal
 from sessionstream.transport.ws import WebSocketServer
-
-RETURN_AFTER: Final = 0.5
-"""Seconds after which clients of a backend that ends are told to come back."""
 
 Around: TypeAlias = Callable[[HydrationStore], HydrationStore]
 """Puts something around a store, to break what it promises."""

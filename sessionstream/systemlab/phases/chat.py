@@ -212,7 +212,9 @@ class ChatPhase:
                 *front.checks(SESSION),
             ),
             panels=(
-                journal.event_table("log", "Backend events", events[-SHOWN:], "Nothing yet. Send a prompt."),
+                journal.event_table("log", "Backend events", events[-SHOWN:], "Nothing yet. Send a prompt.").latest(
+                    SHOWN, of=len(events)
+                ),
                 journal.entity_table("timeline", "Timeline in the store", snapshot.entities, "No message yet."),
                 *front.evidence(SESSION, folds),
             ),

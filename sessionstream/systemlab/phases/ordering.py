@@ -248,7 +248,7 @@ class Ordering:
                     f"Event log of session {log.session_id}",
                     log.events[-ROWS:],
                     "No event yet.",
-                )
+                ).latest(ROWS, of=len(log.events))
                 for log in found.logs
             ),
             error_table("errors", "Errors", self._journal.errors, "Nothing went wrong."),
@@ -279,7 +279,8 @@ def _ordinals(found: Found) -> Table:
         for m in found.messages[-ROWS:]
     )
     columns = ("Message", "Session", "Published", "Assigned", "From", "Stream id", "Derived")
-    return Table("ordinals", "Published against assigned", columns, rows, "Send a burst.")
+    table = Table("ordinals", "Published against assigned", columns, rows, "Send a burst.")
+    return table.latest(ROWS, of=len(found.messages))
 
 
 def _assigned(message: Carried, assigned: int | None) -> tuple[Cell, ...]:
@@ -297,4 +298,5 @@ def _history(messages: Sequence[Carried]) -> Table:
         for m in messages[-ROWS:]
     )
     columns = ("Message", "Session", "Event", "Event id", "Deliveries", "State")
-    return Table("history", "Messages of the bus", columns, rows, "Send a burst.")
+    table = Table("history", "Messages of the bus", columns, rows, "Send a burst.")
+    return table.latest(ROWS, of=len(messages))

@@ -61,14 +61,15 @@ _RESTART: Final = (
 )
 _LOOK: Final = (Field("ordinal", "Right after event", 1, minimum=0, maximum=100_000),)
 
-_BROKEN: Final[dict[str, tuple[str, Around]]] = {
-    "none": ("None: keep every promise", stores.StoreThatWorks),
-    "forgets": ("The store forgets everything when it is closed", stores.StoreThatForgetsOnClose),
-    "drops-entities": ("The store keeps events, and not what they mean", stores.StoreThatDropsEntities),
-    "miscounts": ("The store says that it stands one event earlier", stores.StoreThatMiscounts),
-    "forgets-errors": ("The store keeps no errors", stores.StoreThatForgetsErrors),
-    "forgets-keys": ("The store knows no command again", stores.StoreThatForgetsKeys),
-    "stale": ("The store shows an old timeline as the present one", stores.StoreThatIsStale),
+_BROKEN: Final[dict[str, tuple[str, Callable[[], Around]]]] = {
+    "none": ("None: keep every promise", lambda: stores.StoreThatWorks),
+    "forgets": ("The store forgets everything when it is closed", lambda: stores.StoreThatForgetsOnClose),
+    "drops-entities": ("The store keeps events, and not what they mean", lambda: stores.StoreThatDropsEntities),
+    "miscounts": ("The store says that it stands one event earlier", lambda: stores.StoreThatMiscounts),
+    "forgets-errors": ("The store keeps no errors", lambda: stores.StoreThatForgetsErrors),
+    "forgets-keys": ("The store knows no command again", lambda: stores.StoreThatForgetsKeys),
+    "stale": ("The store shows an old timeline as the present one", lambda: stores.StoreThatIsStale),
+    "lingers": ("The memory store outlives its process", stores.Lingering),
 }
 _BREAK: Final = (
     Field("promise", "What goes wrong", "forgets", choices=tuple((name, each[0]) for name, each in _BROKEN.items())),
@@ -117,6 +118,7 @@ class Persistence:
         self._folds = Folds()
         self._look = 1
         self._replay: ReplayReport | None = None
+        self._around = _BROKEN[self._broken][1]()
 
     @property
     def server(self) -> WebSocketServer | None:
@@ -236,6 +238,7 @@ class Persistence:
             file, self._server = self._running.file, None
             await self._running.end()
             self._broken = arguments.text("promise")
+            self._around = _BROKEN[self._broken][1]()
             await self._open(file)
             self._answer()
 
@@ -272,8 +275,7 @@ class Persistence:
         return self._directory / f"{self._files}.db"
 
     async def _open(self, file: Path | None) -> None:
-        _, around = _BROKEN[self._broken]
-        self._backend = await open_backend(file, self._schemas, _register, around, self._journal)
+        self._backend = await open_backend(file, self._schemas, _register, self._around, self._journal)
 
     def _answer(self) -> None:
         """Let pages come to the present backend."""
@@ -311,9 +313,10 @@ class Persistence:
         ordinal = min(self._look, now.cursors.timeline)
         earlier = await store.snapshot(SESSION, as_of=ordinal)
         errors = await store.error_records(SESSION)
+        stages = tuple(self._journal.connections)
         panels: tuple[Panel | None, ...] = (
             _kept_and_lost(found, checks),
-            event_table("log", "Event log", now.events[-ROWS:], "Write notes."),
+            event_table("log", "Event log", now.events[-ROWS:], "Write notes.").latest(ROWS, of=len(now.events)),
             entity_table("timeline", "Timeline", now.snapshot.entities, "Write notes."),
             entity_table(
                 "earlier", f"Timeline right after event {ordinal}", earlier.entities, "Nothing was there then."
@@ -323,7 +326,7 @@ class Persistence:
                 "errors", "Error records of the store", errors, "Nothing went wrong that this store remembers."
             ),
             _replayed(self._replay),
-            stage_table("stages", "Connections", tuple(self._journal.connections)[-ROWS:], "Nobody has connected."),
+            stage_table("stages", "Connections", stages[-ROWS:], "Nobody has connected.").latest(ROWS, of=len(stages)),
         )
         return tuple(panel for panel in panels if panel is not None)
 

@@ -160,7 +160,7 @@ def ordinals_continue(kind: Kind, restart: Restart | None, now: Standing) -> Che
     first: int | None = None
     if restart is not None:
         before = restart.before.cursors.event
-        known = {event.event_id for event in restart.before.events} if kind == "sqlite" else set[str]()
+        known = {event.event_id for event in restart.before.events}
         first = next((event.ordinal for event in now.events if event.event_id not in known), None)
         due = before + 1 if kind == "sqlite" else 1
         evidence = {"cursorBefore": str(before), "firstAfter": None if first is None else str(first)}

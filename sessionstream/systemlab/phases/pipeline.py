@@ -19,6 +19,7 @@ from sessionstream import (
     TimelineView,
     UIFanout,
 )
+from sessionstream.serving.running import RETURN_AFTER
 from sessionstream.systemlab.actions import Action, Arguments, BadRequest, Field
 from sessionstream.systemlab.checks import Json
 from sessionstream.systemlab.journal import Journal, entity_table, error_table, event_table, payload, ui_table
@@ -35,8 +36,6 @@ SESSION: Final = "lab-1"
 MOST_WORDS: Final = 60
 MOST_EVENTS: Final = 600
 """Where a session has so many events, the page asks for another one."""
-
-RETURN_AFTER: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from sessionstream import (
     Event,
     HydrationStore,
     LoggedEvent,
+    MemoryStore,
     Snapshot,
     StoredTimeline,
     TimelineReplacement,
@@ -217,6 +218,27 @@ class StoreThatForgetsIds(StoreThatWorks):
     async def find_event(self, _session_id: str, _event_id: str, /) -> LoggedEvent | None:
         """Say of any event id that it is new."""
         return None
+
+
+class StoreThatLingers(StoreThatWorks):
+    """Is as it was, also after it was closed."""
+
+    async def close(self) -> None:
+        """Let go of nothing."""
+
+
+class Lingering:
+    """Gives each process the memory store of the first; any other store is what it is."""
+
+    def __init__(self) -> None:
+        self._first: MemoryStore | None = None
+
+    def __call__(self, store: HydrationStore) -> HydrationStore:
+        """Return what a process uses in the place of a store."""
+        if not isinstance(store, MemoryStore):
+            return store
+        self._first = self._first or store
+        return StoreThatLingers(self._first)
 
 
 class Exchangeable(StoreThatWorks):

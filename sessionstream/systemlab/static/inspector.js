@@ -4,7 +4,7 @@ import { connect } from "/static/sessionstream.js";
 import { Panels } from "/static/tables.js";
 
 const PAGE = 500; // rows that are asked for at once
-const MOST = 5_000; // events that are read of a session; of longer ones, the rest is left out
+const MOST = 5_000; // events that are read of a session; of longer ones, the first of them and how it stands now
 const POLL = 2_000; // milliseconds between two questions for connections, of which nobody tells
 const THROTTLE = 150; // milliseconds between two looks while events arrive
 
@@ -16,6 +16,7 @@ const connections = new Panels(byId("connections"));
 
 let sources = [];
 let looks = 0; // looks are numbered: an answer to an earlier one than the last is not shown
+let pages = 1; // of sessions, that are listed
 let marks = []; // where a slider may stand: before the first event, and after each
 let follows = true; // the sliders go along with new events until one looks at an older one
 
@@ -43,13 +44,27 @@ async function look() {
   const source = chosen().source;
   byId("nothing").hidden = byId("of-source").hidden = true;
   if (!source) return nothing("There is no source: no phase runs that can be looked into.");
-  const { sessions, more } = await question("sessions", { source, limit: PAGE });
+  const { ids, more } = await listed(source);
   if (number !== looks) return;
-  offer(inputs.session, sessions.map(({ sessionId }) => [sessionId, sessionId]), wanted.get("session"));
+  const beyond = more && wanted.get("session") && !ids.includes(wanted.get("session")) ? [wanted.get("session")] : [];
+  offer(inputs.session, [...beyond, ...ids].map((id) => [id, id]), wanted.get("session"));
+  byId("more").hidden = !more;
+  byId("more").firstElementChild.textContent = `${ids.length} sessions are listed, and there are more.`;
   await showSource(source);
-  if (!sessions.length) return nothing("There is no session here yet. Use the phase first; then look again.");
-  if (more) announce(`Only the first ${PAGE} sessions are listed.`);
+  if (!ids.length) return nothing("There is no session here yet. Use the phase first; then look again.");
   await showSession(number);
+}
+
+/** The ids of the first sessions, as many pages of them as were asked for. */
+async function listed(source) {
+  const ids = [];
+  let more = true;
+  for (let page = 0; more && page < pages; page++) {
+    const answer = await question("sessions", { source, after: ids.at(-1) ?? "", limit: PAGE });
+    ids.push(...answer.sessions.map(({ sessionId }) => sessionId));
+    more = answer.more;
+  }
+  return { ids, more };
 }
 
 function offer(select, options, wanted) {
@@ -64,6 +79,7 @@ function nothing(words) {
   byId("nothing").textContent = words;
   byId("nothing").hidden = false;
   byId("inspected").hidden = true;
+  byId("more").hidden = true;
   watch("", "");
 }
 
@@ -76,48 +92,50 @@ function remember() {
 
 async function showSession(number) {
   const { source, session } = chosen();
-  const [standing, events, { errors }] = await Promise.all([
+  const [standing, { events, more }, { errors }] = await Promise.all([
     question("session", { source, session }),
-    allEvents(source, session),
-    question("errors", { source, session }),
+    firstEvents(source, session),
+    question("errors", { source, session, limit: PAGE }),
   ]);
   if (number !== looks) return;
   remember();
-  showStanding(standing, events, errors);
+  showStanding(standing, errors);
   const before = { ordinal: standing.floor, words: standing.floor === "0" ? "before the first event" : `at ${standing.floor}, the floor` };
   const applied = events.filter((event) => event.applied);
   marks = [before, ...applied.map(({ ordinal, name }) => ({ ordinal, words: `right after event ${ordinal}, ${name}` }))];
+  const beyond = BigInt(standing.timelineCursor) > BigInt(marks.at(-1).ordinal);
+  if (more && beyond) marks.push({ ordinal: standing.timelineCursor, words: `at ${standing.timelineCursor}, where it stands now` });
   place();
-  log.show([eventTable(events), errorTable(errors)]);
+  log.show([eventTable(events, more), errorTable(errors)]);
   byId("inspected").hidden = false;
   await Promise.all([showTimeline(), showDiff()]);
   watch(source, session);
 }
 
-async function allEvents(source, session) {
+async function firstEvents(source, session) {
   const events = [];
-  for (let after = "0", more = true; more && events.length < MOST; after = events.at(-1)?.ordinal ?? "0") {
-    const page = await question("events", { source, session, after, limit: PAGE });
+  let more = true;
+  while (more && events.length < MOST) {
+    const page = await question("events", { source, session, after: events.at(-1)?.ordinal ?? "0", limit: PAGE });
     events.push(...page.events);
     more = page.more;
   }
-  return events;
+  return { events, more };
 }
 
-function showStanding(standing, events, errors) {
+function showStanding(standing, errors) {
   const facts = [
     ["Log ends at", standing.eventCursor],
     ["Timeline at", standing.timelineCursor],
     ["Floor", standing.floor],
     ["Epoch", standing.epoch],
-    ["Errors", errors.length],
+    ["Errors", errors.length === PAGE ? `${PAGE} or more` : errors.length],
   ];
   byId("standing").replaceChildren(
     ...facts.map(([label, value]) => el("div", {}, el("dt", {}, label), el("dd", {}, String(value)))),
   );
-  const waiting = events.filter((event) => !event.applied).length;
   byId("held").hidden = !standing.held;
-  byId("held-words").textContent = `This session is held: its timeline stands at ${standing.timelineCursor}, and ${waiting} events wait in the log.`;
+  byId("held-words").textContent = `This session is held: its timeline stands at ${standing.timelineCursor}, and its events up to ${standing.eventCursor} wait in the log.`;
   const { retry } = sources.find(({ id }) => id === chosen().source);
   byId("retry").hidden = !retry;
 }
@@ -198,11 +216,12 @@ function moment(text) {
   return text === null ? "" : text.replace("T", " ").replace(/\.\d+/, "").replace("+00:00", " UTC");
 }
 
-function eventTable(events) {
+function eventTable(events, more) {
   return {
     kind: "table",
     id: "events",
     title: "Events",
+    count: more ? `the first ${MOST.toLocaleString("en")}` : undefined,
     columns: ["Ordinal", "Event", "Event id", "Recorded", "Applied", "Payload"],
     rows: events.map((event) => [
       event.ordinal,
@@ -221,6 +240,7 @@ function errorTable(errors) {
     kind: "table",
     id: "errors",
     title: "Errors",
+    count: errors.length === PAGE ? `the last ${PAGE}` : undefined,
     columns: ["Recorded", "Kind", "Ordinal", "Event", "Error"],
     rows: errors.map((error) => [moment(error.recordedAt), error.kind, error.ordinal, error.eventName, error.error]),
     empty: "Nothing went wrong.",
@@ -299,7 +319,10 @@ byId("choice").addEventListener("submit", (event) => {
 for (const select of Object.values(inputs)) {
   select.addEventListener("change", () => {
     follows = true;
-    if (select === inputs.source) inputs.session.replaceChildren();
+    if (select === inputs.source) {
+      inputs.session.replaceChildren();
+      pages = 1;
+    }
     remember();
     void guarded(look);
   });
@@ -310,6 +333,10 @@ for (const [name, slider] of Object.entries(sliders)) {
     void guarded(name === "at" ? showTimeline : showDiff);
   });
 }
+byId("more").lastElementChild.addEventListener("click", () => {
+  pages += 1;
+  void guarded(look).then(() => announce("More sessions are listed."));
+});
 byId("retry").addEventListener("click", ({ currentTarget }) => {
   void busy(currentTarget, byId("retry-problem"), async () => {
     const { events, cursor } = await post("/api/inspector/retry", chosen());

@@ -26,6 +26,7 @@ export const page = {
   /** Run an action of the phase and show the state after it. Throws a LabError with words for the reader. */
   async run(action, fields = {}) {
     show(await post(`${api}/run`, { action, ...fields }));
+    report(""); // whatever it was, the lab answers again
     tell();
   },
   /** Call back with each state that is shown, and at once with the present one; returns what ends that. */

@@ -1,7 +1,7 @@
 /** Tables and documents of evidence: made once, and filled again only when they have changed. */
 import { cell, el, json } from "/static/core.js";
 
-/** A place that shows panels `{kind, id, title, …}`, keeping what the reader scrolled and folded. */
+/** A place that shows panels `{kind, id, title, count?, …}`; `count` says how many rows where not all are there. Keeps what the reader scrolled and folded. */
 export class Panels {
   #place;
   #shown = new Map(); // id → its element, and the JSON it shows
@@ -40,9 +40,9 @@ export class Panels {
 }
 
 function fill(section, panel) {
-  const count = panel.kind === "table" ? panel.rows.length : 0;
+  const rows = panel.kind === "table" ? panel.rows.length : 0;
   const heading = [panel.title];
-  if (count) heading.push(" ", el("span", { className: "count" }, String(count)));
+  if (rows) heading.push(" ", el("span", { className: "count" }, panel.count ?? String(rows)));
   section.querySelector("h3").replaceChildren(...heading);
   const contents = section.querySelector(".contents");
   const scrolled = contents.querySelector("[tabindex]")?.scrollTop ?? 0;

@@ -91,6 +91,8 @@ const client = connect("/ws", { onState: showState });
 let subscription = null;
 let countdown;
 
+const UNREACHABLE = "The server cannot be reached.";
+
 const WORDS = { connecting: () => "Connecting", live: () => "Live", closed: () => "Disconnected", reconnecting: waiting };
 
 function showState(change) {
@@ -105,6 +107,7 @@ function showState(change) {
     announce("The connection was lost.");
   }
   if (change.state === "live" && element("state").dataset.state === "reconnecting") announce("Connected again.");
+  if (change.state === "live" && element("problem").textContent.startsWith(UNREACHABLE)) report("");
   element("state").dataset.state = change.state;
   element("retry").hidden = change.state !== "reconnecting";
 }
@@ -149,7 +152,7 @@ async function submit(name, payload, more = {}) {
   try {
     answer = await fetch(`/commands/${name}`, { method: "POST", headers: { "content-type": "application/json" }, body });
   } catch {
-    throw new Error("The server cannot be reached.");
+    throw new Error(UNREACHABLE);
   }
   if (!answer.ok) throw new Error((await answer.json().catch(() => ({}))).error ?? `The server answered ${answer.status}.`);
 }
