@@ -296,6 +296,14 @@ async def test_half_an_answer_is_none(lab_tabs: Tabs) -> None:
     assert lab_tabs.faults == []
 
 
+async def test_the_present_page_is_in_view_in_the_bar(lab_tabs: Tabs) -> None:
+    for place in ("phases/0", "phases/5", "docs/"):
+        page = await lab_tabs.visit(place, viewport={"width": 360, "height": 800})
+        await expect(page.locator("nav [aria-current]")).to_be_in_viewport(ratio=1)
+        await page.keyboard.press("Tab")
+        await expect(page.locator(".skip")).to_be_focused()
+
+
 async def test_the_keyboard_is_enough(lab_tabs: Tabs) -> None:
     page = await lab_tabs.visit("phases/1")
     await verdicts(page)

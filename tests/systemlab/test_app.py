@@ -20,7 +20,7 @@ from sessionstream.systemlab.phases import PHASES
 from .client import JSON, Client, serving
 
 PAGES = ["/", "/phases/1", "/inspector", "/docs/", "/docs/sessionstream-reference", "/chapters/", "/chapters/1"]
-READS = [*PAGES, "/healthz", "/static/lab.css", "/api/status", "/api/phase1/state", "/api/phase1/export"]
+READS = [*PAGES, "/healthz", "/static/base.css", "/api/status", "/api/phase1/state", "/api/phase1/export"]
 WRITES = ["/api/reset", "/api/phase1/run"]
 
 
@@ -66,7 +66,7 @@ async def test_the_help_is_there_rendered_and_raw(client: Client, entry: doc.Ent
 
 
 async def test_files_are_those_of_the_package(client: Client) -> None:
-    for name in ("lab.css", "lab.js", "core.js", "sessionstream.js", "icon.svg"):
+    for name in ("base.css", "inspector.css", "lab.js", "core.js", "sessionstream.js", "icon.svg"):
         assert (await client.get(f"/static/{name}")).status == 200
     for name in ("nope.js", "..%2Fapp.py", "%2e%2e/app.py", "phase1.md"):
         assert (await client.get(f"/static/{name}")).status == 404

@@ -4,7 +4,7 @@ import { connect } from "/static/sessionstream.js";
 import { Panels } from "/static/tables.js";
 
 const THROTTLE = 120; // milliseconds between two questions for the state while events arrive
-const NARROW = "(max-width: 80rem)"; // where the chapter stands above the bench, as in lab.css
+const NARROW = "(max-width: 80rem)"; // where the chapter stands above the bench, as in phase.css
 
 const number = Number(byId("main").dataset.phase);
 const api = `/api/phase${number}`;
