@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sessionstream_lint import members
 from sessionstream_lint import scopes as sc
 from sessionstream_lint import syntax as s
 from sessionstream_lint.flow import reaching
 from sessionstream_lint.frames import argument_for, frame_of, parameters
 from sessionstream_lint.modules import absolute
 from sessionstream_lint.scopes import Binding, Key, Site
-from sessionstream_lint.values import File, Klass, Literal, Values
+from sessionstream_lint.values import File, Instance, Klass, Literal, Value, Values
 
 if TYPE_CHECKING:
     from sessionstream_lint.evaluate import Evaluator
@@ -80,7 +81,9 @@ def _passed(ev: Evaluator, scope: sc.Scope, param: s.Parameter, site: Site, step
 def _is_of_row(ev: Evaluator, node: s.Node, site: Site, steps: int) -> bool:
     """Say whether an expression is a part of a row that is looked at."""
     shape = s.view(node)
+    attrs: list[str] = []
     while isinstance(shape, s.Attribute | s.Subscript):
+        attrs += [shape.attr] if isinstance(shape, s.Attribute) else []
         shape = s.view(shape.value)
     if not isinstance(shape, s.Name) or not steps:
         return False
@@ -89,7 +92,19 @@ def _is_of_row(ev: Evaluator, node: s.Node, site: Site, steps: int) -> bool:
     source = None if binding is None else root(binding.source)
     if binding is not None and isinstance(source, sc.Assigned):
         return _is_of_row(ev, source.value, binding.site.seen_from(where), steps - 1)
-    return any(source is row.source for row in site.rows)
+    row = next((row for row in site.rows if row.source is source), None)
+    return row is not None and not (isinstance(source, sc.Passed) and _is_set(ev, row.value, attrs[-1:]))
+
+
+def _is_set(ev: Evaluator, value: Value, attrs: list[str]) -> bool:
+    """Say whether a method sets an attribute of an object, so that its class does not say what it is."""
+    of = value.of if isinstance(value, Instance) else value
+    classes = (
+        [one.scope for one in members.ancestors(ev, of.scope) if isinstance(one, Klass)]
+        if isinstance(of, Klass)
+        else []
+    )
+    return any(attr in scope.attributes for scope in classes for attr in attrs)
 
 
 def _only(values: Values) -> Literal | None:
