@@ -45,6 +45,8 @@ def _named(ev: Evaluator, key: Key, site: Site, steps: int) -> Literal | None:
         return None
     if binding is None:
         base, _, attr = key.rpartition(".")
+        if base and _is_made(ev, ev.lookup(base, site), attr):
+            return _only(ev.lookup(key, site))
         scopes = {
             value.module.scope if isinstance(value, File) else value.scope
             for value in (ev.lookup(base, site) if base else ())
@@ -94,6 +96,20 @@ def _is_of_row(ev: Evaluator, node: s.Node, site: Site, steps: int) -> bool:
         return _is_of_row(ev, source.value, binding.site.seen_from(where), steps - 1)
     row = next((row for row in site.rows if row.source is source), None)
     return row is not None and not (isinstance(source, sc.Passed) and _is_set(ev, row.value, attrs[-1:]))
+
+
+def _is_made(ev: Evaluator, values: Values, attr: str) -> bool:
+    """Say whether a value is one object that gets an attribute only where it is made, and with which arguments."""
+    if len(values) != 1 or not isinstance(values[0], Instance) or values[0].made is None:
+        return False
+    of = values[0].of
+    return (
+        isinstance(of, Klass)
+        and sum(
+            len(one.scope.attributes.get(attr, ())) for one in members.ancestors(ev, of.scope) if isinstance(one, Klass)
+        )
+        < 2
+    )
 
 
 def _is_set(ev: Evaluator, value: Value, attrs: list[str]) -> bool:
