@@ -99,28 +99,24 @@ def _is_of_row(ev: Evaluator, node: s.Node, site: Site, steps: int) -> bool:
 
 
 def _is_made(ev: Evaluator, values: Values, attr: str) -> bool:
-    """Say whether a value is one object that gets an attribute only where it is made, and with which arguments."""
+    """Say whether a value is one object, of known arguments, that gets an attribute only where it is made."""
     if len(values) != 1 or not isinstance(values[0], Instance) or values[0].made is None:
         return False
-    of = values[0].of
-    return (
-        isinstance(of, Klass)
-        and sum(
-            len(one.scope.attributes.get(attr, ())) for one in members.ancestors(ev, of.scope) if isinstance(one, Klass)
-        )
-        < 2
-    )
+    classes = _classes(ev, values[0])
+    times = sum(len(scope.attributes.get(attr, ())) for scope in classes)
+    return times == 0 or (times == 1 and not any(attr in scope.names for scope in classes))
 
 
 def _is_set(ev: Evaluator, value: Value, attrs: list[str]) -> bool:
     """Say whether a method sets an attribute of an object, so that its class does not say what it is."""
+    return any(attr in scope.attributes for scope in _classes(ev, value) for attr in attrs)
+
+
+def _classes(ev: Evaluator, value: Value) -> list[sc.Scope]:
+    """Return the class of an object, or a class itself, and what of the project it inherits from."""
     of = value.of if isinstance(value, Instance) else value
-    classes = (
-        [one.scope for one in members.ancestors(ev, of.scope) if isinstance(one, Klass)]
-        if isinstance(of, Klass)
-        else []
-    )
-    return any(attr in scope.attributes for scope in classes for attr in attrs)
+    found = members.ancestors(ev, of.scope) if isinstance(of, Klass) else []
+    return [one.scope for one in found if isinstance(one, Klass)]
 
 
 def _only(values: Values) -> Literal | None:
