@@ -356,7 +356,7 @@ class Block:
 
     def around(self) -> list[Block]:
         """Return this block and those in which it lies, the innermost first."""
-        found = [self]
+        found: list[Block] = [self]
         while (outer := found[-1].parent) is not None:
             found.append(outer)
         return found
