@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sessionstream_lint import members
 from sessionstream_lint import scopes as sc
 from sessionstream_lint import syntax as s
 from sessionstream_lint.flow import reaching
 from sessionstream_lint.frames import argument_for, frame_of, parameters
 from sessionstream_lint.modules import absolute
 from sessionstream_lint.scopes import Binding, Key, Site
-from sessionstream_lint.values import File, Klass, Literal, Values
+from sessionstream_lint.values import File, Instance, Klass, Literal, Value, Values
 
 if TYPE_CHECKING:
     from sessionstream_lint.evaluate import Evaluator
@@ -44,6 +45,8 @@ def _named(ev: Evaluator, key: Key, site: Site, steps: int) -> Literal | None:
         return None
     if binding is None:
         base, _, attr = key.rpartition(".")
+        if base and _is_made(ev, ev.lookup(base, site), attr):
+            return _only(ev.lookup(key, site))
         scopes = {
             value.module.scope if isinstance(value, File) else value.scope
             for value in (ev.lookup(base, site) if base else ())
@@ -80,7 +83,9 @@ def _passed(ev: Evaluator, scope: sc.Scope, param: s.Parameter, site: Site, step
 def _is_of_row(ev: Evaluator, node: s.Node, site: Site, steps: int) -> bool:
     """Say whether an expression is a part of a row that is looked at."""
     shape = s.view(node)
+    attrs: list[str] = []
     while isinstance(shape, s.Attribute | s.Subscript):
+        attrs += [shape.attr] if isinstance(shape, s.Attribute) else []
         shape = s.view(shape.value)
     if not isinstance(shape, s.Name) or not steps:
         return False
@@ -89,7 +94,29 @@ def _is_of_row(ev: Evaluator, node: s.Node, site: Site, steps: int) -> bool:
     source = None if binding is None else root(binding.source)
     if binding is not None and isinstance(source, sc.Assigned):
         return _is_of_row(ev, source.value, binding.site.seen_from(where), steps - 1)
-    return any(source is row.source for row in site.rows)
+    row = next((row for row in site.rows if row.source is source), None)
+    return row is not None and not (isinstance(source, sc.Passed) and _is_set(ev, row.value, attrs[-1:]))
+
+
+def _is_made(ev: Evaluator, values: Values, attr: str) -> bool:
+    """Say whether a value is one object, of known arguments, that gets an attribute only where it is made."""
+    if len(values) != 1 or not isinstance(values[0], Instance) or values[0].made is None:
+        return False
+    classes = _classes(ev, values[0])
+    times = sum(len(scope.attributes.get(attr, ())) for scope in classes)
+    return times == 0 or (times == 1 and not any(attr in scope.names for scope in classes))
+
+
+def _is_set(ev: Evaluator, value: Value, attrs: list[str]) -> bool:
+    """Say whether a method sets an attribute of an object, so that its class does not say what it is."""
+    return any(attr in scope.attributes for scope in _classes(ev, value) for attr in attrs)
+
+
+def _classes(ev: Evaluator, value: Value) -> list[sc.Scope]:
+    """Return the class of an object, or a class itself, and what of the project it inherits from."""
+    of = value.of if isinstance(value, Instance) else value
+    found = members.ancestors(ev, of.scope) if isinstance(of, Klass) else []
+    return [one.scope for one in found if isinstance(one, Klass)]
 
 
 def _only(values: Values) -> Literal | None:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, ClassVar, cast
 
-from sessionstream_lint import callers, calling, containers, hints, members, narrow, records, truth, wildcards
+from sessionstream_lint import callers, calling, containers, hints, members, narrow, records, truth, ways, wildcards
 from sessionstream_lint import scopes as sc
 from sessionstream_lint import syntax as s
 from sessionstream_lint.flow import Reached, passed_by_all, reaching
@@ -181,6 +181,8 @@ class Evaluator:
 
     def _held(self, key: str, site: Site, found: list[Reached]) -> Values:
         """Return what a name may hold that was bound there."""
+        if (site.rows or site.frame) and len({one.binding for one in found}) > 1:
+            found = ways.let_through(self, key, site, found)
         held: list[Values] = []
         put: list[Values] = []
         several = len({one.binding for one in found if not _is_put(one)}) > 1

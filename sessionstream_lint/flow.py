@@ -42,12 +42,15 @@ class Reached:
     guards: Guards
 
 
-def reaching(key: Key, site: Site) -> list[Reached]:
-    """Return what may be current for ``key`` at ``site``, which must be in a file that is collected."""
-    question = key, site.index, site.guards
+def reaching(key: Key, site: Site, others: tuple[Key, ...] = ()) -> list[Reached]:
+    """Return what may be current for ``key`` at ``site``, which must be in a file that is collected.
+
+    Tests of ``others`` are noted as well.
+    """
+    question = key, site.index, site.guards, others
     known = site.block.reached.get(question)
     if known is None:
-        known = site.block.reached[question] = list(dict.fromkeys(_Search(key).run(site)))
+        known = site.block.reached[question] = list(dict.fromkeys(_Search(key, others).run(site)))
     return known
 
 
@@ -61,11 +64,12 @@ def passed_by_all(found: list[Reached]) -> dict[Binding | None, Guards]:
 
 
 class _Search:
-    def __init__(self, key: Key) -> None:
+    def __init__(self, key: Key, others: tuple[Key, ...]) -> None:
         self.key = key
+        self.tested = (key, *others)
         self.bases = {key[:n] for n, char in enumerate(key) if char == "."}
         self.base = key.partition(".")[0]
-        self.keys = (key, "*", *self.bases)
+        self.keys = (key, "*", *self.bases, *others)
         self.todo: list[tuple[Block, int, Guards]] = []
         self.seen: set[tuple[Block, int, Guards]] = set()
 
@@ -88,7 +92,7 @@ class _Search:
     def relevant(self, known: Guards, new: tuple[Guard, ...]) -> Guards:
         for guard in reversed(new):
             tests = sum(isinstance(one, Guard) for one in known)
-            if tests < MAX_GUARDS and guard not in known and guard.mentions(self.key):
+            if tests < MAX_GUARDS and guard not in known and any(map(guard.mentions, self.tested)):
                 known = (*known, guard)
         return known
 

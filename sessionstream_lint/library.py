@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sessionstream_lint import calling, containers, hints, members, narrow, records
@@ -56,6 +57,7 @@ SAME = {
 }  # fmt: skip
 LISTED = {"builtins.list", "builtins.sorted", "builtins.reversed", "builtins.tuple", "collections.deque"}
 SETS = {"builtins.set", "builtins.frozenset", "builtins.filter"}
+EXACT = {"builtins.list", "builtins.tuple", "builtins.set", "builtins.frozenset"}
 
 
 def call(ev: Evaluator, name: str, given: tuple[Given, ...], site: Site) -> Values:
@@ -68,9 +70,9 @@ def call(ev: Evaluator, name: str, given: tuple[Given, ...], site: Site) -> Valu
         return (REGISTRY,)
     if name in LISTED or name in SETS:
         source = args[1] if name == "builtins.filter" and len(args) > 1 else first
-        exact = name in ("builtins.list", "builtins.tuple") and bool(source)
-        if exact and all(isinstance(value, Sequence) for value in source):
-            return source
+        exact = [value for value in source if isinstance(value, Sequence)] if name in EXACT else []
+        if exact and len(exact) == len(source):
+            return tuple(exact) if name in LISTED else tuple(replace(value, kind="set") for value in exact)
         held = containers.elements(ev, source)
         if name == "builtins.filter":
             held = _passing(ev, held, first)

@@ -352,7 +352,7 @@ class Block:
     dead: bool = False
     private: bool = False
     places: dict[Key, list[int]] | None = None
-    reached: dict[tuple[Key, int, tuple[Guard, ...]], list[Reached]] = field(default_factory=dict)
+    reached: dict[tuple[Key, int, tuple[Guard, ...], tuple[Key, ...]], list[Reached]] = field(default_factory=dict)
 
     def around(self) -> list[Block]:
         """Return this block and those in which it lies, the innermost first."""

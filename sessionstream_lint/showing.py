@@ -22,9 +22,7 @@ def shown(section: Section, options: Options, kind: str, known: Iterable[str]) -
         f"format: {kind}",
     ]
     if section.file is None:
-        lines += [
-            f"note: {path} has options of this linter for flake8, which nothing else reads" for path in _of(section)
-        ]
+        lines += [f"note: {path} has options of this linter for flake8, which only that reads" for path in _of(section)]
     return "\n".join(lines) + "\n"
 
 

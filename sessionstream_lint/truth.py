@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sessionstream_lint import constants
+from sessionstream_lint import constants, containers
 from sessionstream_lint import syntax as s
 from sessionstream_lint.scopes import Guard, Site
 from sessionstream_lint.values import Literal, Sequence, Table, Values
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from sessionstream_lint.evaluate import Evaluator
 
 MAX_NESTING = 10
+MAX_PARTS = 100
 METHODS = {"startswith", "endswith"}
 
 
@@ -31,7 +32,7 @@ def _outcome(ev: Evaluator, guard: Guard, site: Site) -> bool | None:
     if guard.pattern is None:
         found = holds(ev, guard.test, site)
     elif guard.pattern.constants:
-        found = _any([_equal(ev, guard.test, one, site) for one in guard.pattern.constants[:MAX_NESTING]])
+        found = _any([_equal(ev, guard.test, one, site) for one in guard.pattern.constants])
     else:
         return None
     return None if found is None else found is guard.positive
@@ -47,7 +48,8 @@ def holds(ev: Evaluator, test: s.Node, site: Site, depth: int = 0) -> bool | Non
             found = holds(ev, operand, site, depth + 1)
             return None if found is None else not found
         case s.Boolean(op, operands):
-            parts = [holds(ev, one, site, depth + 1) for one in operands]
+            parts = [holds(ev, one, site, depth + 1) for one in operands[:MAX_PARTS]]
+            parts += [None] * (len(operands) > MAX_PARTS)
             return _any(parts) if op == "or" else _all(parts)
         case s.Comparison(op, left, right):
             same = op in ("is", "==", "in")
@@ -89,9 +91,9 @@ def _within(ev: Evaluator, left: s.Node, right: s.Node, site: Site) -> bool | No
 def _held(values: Values) -> list[Values] | None:
     """Return what is in a container, or the keys of a dict, of which all is known."""
     match values:
-        case (Sequence(items=items, certain=True),):
+        case (Sequence(items=items, certain=True),) if len(items) < containers.MAX_ITEMS:
             return list(items)
-        case (Table(pairs, True),):
+        case (Table(pairs, True),) if len(pairs) < containers.MAX_ITEMS:
             return [key for key, _ in pairs]
         case _:
             return None

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 
 from sessionstream_lint import truth
 from sessionstream_lint.constants import root
-from sessionstream_lint.scopes import Assume, Binding, Block, Element, Fork, Guard, Passed, Row, Site, Source
-from sessionstream_lint.values import Sequence, Symbol, Value
+from sessionstream_lint.flow import Reached, reaching
+from sessionstream_lint.frames import frame_of
+from sessionstream_lint.scopes import Assume, Binding, Block, Element, Fork, Guard, Key, Passed, Row, Site, Source
+from sessionstream_lint.values import Sequence, Symbol, Value, is_of_class
 
 if TYPE_CHECKING:
     from sessionstream_lint.evaluate import Evaluator
@@ -24,16 +26,47 @@ MAX_WAYS = 40
 
 def ways(ev: Evaluator, site: Site) -> list[Site]:
     """Return a site for each way: the same one, looked at in a row of each loop, and in a class that has the method."""
-    found = [site]
+    found = [site] if _agrees(site) else []
     if ev.is_spent():
         return found
     with ev.within_file():
         for binding, source in _choices(site):
             found = _in_rows(ev, found, binding.site, source)
-        tests = list(dict.fromkeys(_passed(site))) if len(found) > 1 or found[0].rows or site.frame else []
+        tests = dict.fromkeys(_passed(site)) if site.frame or any(one.rows for one in found) else {}
         for test in tests:
             found = [one for one in found if not truth.refuses(ev, test, one)]
         return found
+
+
+def _agrees(site: Site) -> bool:
+    """Say whether the method is looked at in the class of the object that it is called on."""
+    for row in site.rows:
+        frame = frame_of(site, row.block.scope) if isinstance(row.source, Passed) else None
+        if frame is not None and frame.receiver is not None and not is_of_class(frame.receiver, row.value):
+            return False
+    return True
+
+
+def let_through(ev: Evaluator, key: Key, site: Site, found: list[Reached]) -> list[Reached]:
+    """Return, of what may be current for a key, what no test of the other columns, or arguments, rules out."""
+    others = tuple(dict.fromkeys(name for name in _together(site) if name != key))
+    if not others:
+        return found
+    return [
+        one
+        for one in reaching(key, site, others)
+        if not any(isinstance(test, Guard) and truth.refuses(ev, test, site) for test in one.guards)
+    ]
+
+
+def _together(site: Site) -> Iterator[Key]:
+    """Yield the names that get a part of the rows, or the arguments of the call, that a site is looked at in."""
+    for row in site.rows:
+        for event in row.block.events:
+            if isinstance(event, Binding) and root(event.source) is row.source:
+                yield event.key
+    if site.frame is not None:
+        yield from (param.name for param in site.block.scope.params)
 
 
 def _in_rows(ev: Evaluator, sites: list[Site], where: Site, source: Source) -> list[Site]:

@@ -19,7 +19,7 @@ class Origins:
     outside: tuple[str, ...] = ()
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=8192)
 def origins(project: Project, module: Module, name: str) -> Origins:
     """Return where a module has a name from: of what has it itself, what lies behind does not count."""
     if name not in _names(project, module):
@@ -42,7 +42,7 @@ def origins(project: Project, module: Module, name: str) -> Origins:
     return Origins(tuple(inside), tuple(outside))
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)
 def _names(project: Project, module: Module) -> frozenset[str]:
     """Return every name that there is in what wildcards of a module lead to, however indirectly."""
     names = set(module.scope.bindings)
@@ -57,7 +57,7 @@ def _names(project: Project, module: Module) -> frozenset[str]:
     return frozenset(names)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)
 def _led_to(module: Module) -> tuple[str, ...]:
     """Return the full names of the modules from which a file imports everything."""
     return tuple(dict.fromkeys(_wildcards(module)))

@@ -314,7 +314,7 @@ def test_that_there_is_no_configuration_can_be_shown(project: Path, capsys: pyte
     )
     assert (rules, exclude) == ("rules: SST001, SST004, SST005, SST900", "exclude: nothing")
     assert (roots, kind) == ("sst-src-roots: where the outermost package of each file lies", "format: text")
-    assert notes == [f"note: {project / 'tox.ini'} has options of this linter for flake8, which nothing else reads"]
+    assert notes == [f"note: {project / 'tox.ini'} has options of this linter for flake8, which only that reads"]
 
 
 def test_a_given_configuration(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
