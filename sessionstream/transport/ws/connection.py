@@ -138,7 +138,7 @@ class Connection:
         self._asking: dict[str, asyncio.Task[None]] = {}
         self._idle_loads: dict[str, Load] = {}
         self._tickets: dict[str, Ticket] = {}
-        self._reader: asyncio.Task[None]  # once it is served
+        self._reader: asyncio.Task[None] | None = None  # an eager one reads before it is known here
         self._congested = False
         self._closed = False
         self._aborted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -159,9 +159,9 @@ class Connection:
 
     async def serve(self, receive: Receive, send: SendMessage) -> None:
         """Carry an accepted connection on until either side ends it."""
-        reader = self._reader = asyncio.create_task(self._read(receive), name=f"{self.id}: reader")
         self._perform(self._conversation.open())
         writer = self._writer.start(send, f"{self.id}: writer")
+        reader = self._reader = asyncio.create_task(self._read(receive), name=f"{self.id}: reader")
         try:
             await asyncio.wait({reader, writer, self._aborted}, return_when=asyncio.FIRST_COMPLETED)
             if self._closed:  # the writer says goodbye, and that ends it all
@@ -201,7 +201,8 @@ class Connection:
         A server may not send the close while it is asked for the next message: granian waits for that message first.
         """
         self._let_go()
-        self._reader.cancel()
+        if self._reader is not None:
+            self._reader.cancel()
         self._outbox.close(code.code, reason, flush=flush)
         self._writer.wake()
 

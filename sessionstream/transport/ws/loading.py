@@ -65,7 +65,7 @@ class SnapshotLoader:
         self._timeout = timeout_seconds
         self._waiting: dict[str, list[Ticket]] = {}
         self._next: deque[str] = deque()  # sessions that have tickets and no load running
-        self._running: dict[str, asyncio.Task[None]] = {}
+        self._running: dict[str, asyncio.Task[None] | None] = {}  # None: an eager task, in its first step
 
     def request(self, ticket: Ticket) -> None:
         """Have a ticket served."""
@@ -79,7 +79,7 @@ class SnapshotLoader:
         """Stop what is running. Tickets that are left are never served."""
         self._waiting.clear()
         self._next.clear()
-        tasks = list(self._running.values())
+        tasks = [task for task in self._running.values() if task is not None]
         for task in tasks:
             task.cancel()
         if tasks:
@@ -88,6 +88,7 @@ class SnapshotLoader:
     def _start(self) -> None:
         while self._next and len(self._running) < self._concurrency:
             session_id = self._next.popleft()
+            self._running[session_id] = None
             task = asyncio.create_task(self._load(session_id), name=f"snapshot of {session_id}")
             self._running[session_id] = task
             task.add_done_callback(partial(self._ended, session_id))
