@@ -1,7 +1,8 @@
-"""The functions a hub is given: what is refused at registration, and what comes out of a call that nobody awaits."""
+"""The functions of the application: what is refused at registration, and what comes out of a call that went wrong."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from functools import partial
 from inspect import (
@@ -72,6 +73,17 @@ def refuse_generator(what: str, result: object) -> None:
     elif not isasyncgen(result):
         return
     raise TypeError(f"{what} returned {_a(result)}, which nobody runs: write it without yield")
+
+
+def refuse_unasked(error: asyncio.CancelledError, words: str) -> None:
+    """Do nothing if the current task was cancelled, which ``error`` then tells it; else it must not be taken for that.
+
+    Raises:
+        RuntimeError: nobody cancelled the task: it only waited for something that was cancelled.
+    """
+    task = asyncio.current_task()
+    if task is not None and not task.cancelling():
+        raise RuntimeError(words) from error
 
 
 def _checked(what: str, function: Callable[P, object]) -> Callable[P, None]:

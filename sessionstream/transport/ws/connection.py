@@ -321,12 +321,18 @@ class Connection:
         task.add_done_callback(partial(self._asked, session_id))
 
     async def _ask(self, hook: AuthorizeHook, question: Authorize) -> None:
+        session_id, token = question.session_id, question.token
         try:
-            allowed = await answer(hook(self.principal, question.session_id)) is True
+            async with asyncio.timeout(self._shared.limits.handshake_timeout_seconds):
+                allowed = await answer("authorize", hook, self.principal, session_id) is True
+        except TimeoutError:  # which says nothing about the client: it may ask again
+            _log.warning("authorize took too long for session %r", session_id)
+            self._perform(self._conversation.load_failed(session_id, token, "authorize took too long"))
+            return
         except Exception:  # noqa: BLE001 - logged with its traceback
-            _log.exception("authorize failed for session %r: the client is refused", question.session_id)
+            _log.exception("authorize failed for session %r: the client is refused", session_id)
             allowed = False
-        self._perform(self._conversation.authorized(question.session_id, question.token, allowed))
+        self._perform(self._conversation.authorized(session_id, token, allowed))
 
     def _asked(self, session_id: str, task: asyncio.Task[None]) -> None:
         if self._asking.get(session_id) is task:

@@ -10,6 +10,7 @@ from math import ceil
 from typing import Any, Final, TypeAlias
 from urllib.parse import SplitResult, urlsplit
 
+from sessionstream.callables import refuse_unasked
 from sessionstream.errors import words
 
 Message: TypeAlias = MutableMapping[str, Any]
@@ -91,7 +92,7 @@ async def authenticate(hook: Authenticate | None, scope: Scope, timeout_seconds:
         return None
     try:
         async with asyncio.timeout(timeout_seconds):
-            principal = await answer(hook(scope))
+            principal = await answer("authenticate", hook, scope)
     except TimeoutError:
         raise Refused(503, "authenticate took too long") from None
     except Exception as error:
@@ -103,9 +104,18 @@ async def authenticate(hook: Authenticate | None, scope: Scope, timeout_seconds:
     return principal
 
 
-async def answer(result: object) -> object:
-    """Return what a hook answered, plain or async."""
-    return await result if isawaitable(result) else result
+async def answer(name: str, hook: Callable[..., object], *asked: object) -> object:
+    """Return what a hook answers, plain or async.
+
+    Raises:
+        RuntimeError: it ended in a CancelledError that nobody asked for.
+    """
+    try:
+        result = hook(*asked)
+        return await result if isawaitable(result) else result
+    except asyncio.CancelledError as error:
+        refuse_unasked(error, f"{name} waited for something that was cancelled")
+        raise
 
 
 async def refuse(scope: Scope, send: Callable[[Any], Awaitable[None]], refused: Refused, retry_after: float) -> None:

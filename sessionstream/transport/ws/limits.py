@@ -25,7 +25,7 @@ class Limits:
         buffered_bytes: their UTF-8 bytes.
         concurrent_loads: snapshots that load at the same time, over all sessions.
         load_timeout_seconds: time for one load.
-        handshake_timeout_seconds: time for ``authenticate``.
+        handshake_timeout_seconds: time for ``authenticate``, and for each ``authorize``.
         send_timeout_seconds: time in which a connection has to take one frame.
         heartbeat_seconds: a client silent for so long is sent a ping; None sends none.
         pong_timeout_seconds: a client silent for so long after a ping is closed, 1013.
