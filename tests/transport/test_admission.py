@@ -127,7 +127,7 @@ def refusing(scope: dict[str, Any]) -> object:
     raise PermissionError("no")
 
 
-@pytest.mark.parametrize("hook", [lambda scope: None, refusing])
+@pytest.mark.parametrize("hook", [lambda scope: None, lambda scope: False, refusing])
 @pytest.mark.parametrize("extensions", [{"websocket.http.response": {}}, None])
 async def test_a_refused_handshake_is_a_403(hook: Any, extensions: Any) -> None:
     """By a close, which every server turns into its own 403."""
@@ -165,6 +165,12 @@ async def waited_for_what_was_cancelled(*_: object) -> Any:
 async def test_authenticate_that_ends_in_a_cancellation_nobody_asked_for_refuses() -> None:
     peer = Peer(WebSocketServer(Source(), authenticate=waited_for_what_was_cancelled))
     assert await peer.ended() == 403
+
+
+async def test_a_principal_may_be_false_in_a_condition() -> None:
+    server = WebSocketServer(Source(), authenticate=lambda scope: 0)
+    async with peers(server, 1):
+        assert [info.principal for info in server.connections()] == [0]
 
 
 async def test_a_principal_has_to_be_hashable() -> None:

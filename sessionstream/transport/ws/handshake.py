@@ -20,7 +20,7 @@ Scope: TypeAlias = MutableMapping[str, Any]
 """An ASGI connection scope."""
 
 Authenticate: TypeAlias = Callable[[Any], object | Awaitable[object]]
-"""Returns a principal, anything hashable that tells one from another; None, or an exception, refuses."""
+"""Returns a principal, anything hashable that tells one from another; None, False, or an exception, refuses."""
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 _PAGE_SCHEMES: Final = {"ws": "http", "wss": "https", "http": "http", "https": "https"}
@@ -98,8 +98,8 @@ async def authenticate(hook: Authenticate | None, scope: Scope, timeout_seconds:
     except Exception as error:
         _log.info("a handshake was refused: authenticate raised %s", words(error))
         raise Refused(403, f"authenticate raised {words(error)}") from error
-    if principal is None:
-        raise Refused(403, "authenticate returned None")
+    if principal is None or principal is False:
+        raise Refused(403, f"authenticate returned {principal}")
     hash(principal)
     return principal
 

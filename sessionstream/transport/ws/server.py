@@ -59,7 +59,7 @@ class WebSocketServer:
         allowed_origins: which pages may connect, ``["https://app.example"]``, or ``["*"]`` for any. None: only pages
             that come from the host they connect to. A client without an Origin header is no browser, and may.
         authenticate: ``authenticate(scope)``, plain or async, gets the ASGI scope of a handshake and returns the
-            principal, anything hashable; None, or an exception, refuses. Without it everybody may connect.
+            principal, anything hashable; None, False, or an exception, refuses. Without it everybody may connect.
         authorize: ``authorize(principal, session_id)``, plain or async, is asked on every subscribe, so also after
             each reconnect. Only True allows. Without it every client may watch every session.
         limits: what clients may cost.
