@@ -55,11 +55,16 @@ def told_of(what: str, arguments: str, candidate: object, *, method: str = "") -
     Raises:
         TypeError: it is neither, or a class, or async, or a generator function.
     """
-    function = _function(what, arguments, candidate, method=method)
-    _refuse_generators(what, function)
-    if _is(iscoroutinefunction, function):
-        raise TypeError(f"{what} {candidate!r} has to be plain, not async, as nobody awaits it: {_ENQUEUE}")
-    return _checked(what, function)
+    return _checked(what, _plain(what, arguments, candidate, method=method, instead=f": {_ENQUEUE}"))
+
+
+def asked_of(what: str, arguments: str, candidate: object) -> Callable[..., Any]:
+    """Return a function whose answer is used at once and never awaited.
+
+    Raises:
+        TypeError: it is none, or a class, or async, or a generator function.
+    """
+    return _plain(what, arguments, candidate)
 
 
 def refuse_generator(what: str, result: object) -> None:
@@ -97,6 +102,14 @@ def _checked(what: str, function: Callable[P, object]) -> Callable[P, None]:
         refuse_generator(what, result)
 
     return tell
+
+
+def _plain(what: str, arguments: str, candidate: object, *, method: str = "", instead: str = "") -> Callable[..., Any]:
+    function = _function(what, arguments, candidate, method=method)
+    _refuse_generators(what, function)
+    if _is(iscoroutinefunction, function):
+        raise TypeError(f"{what} {candidate!r} has to be plain, not async, as nobody awaits it{instead}")
+    return function
 
 
 def _function(what: str, arguments: str, candidate: object, *, method: str = "") -> Callable[..., Any]:

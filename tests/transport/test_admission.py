@@ -99,7 +99,8 @@ async def test_two_origins_or_two_hosts_are_none() -> None:
 
 
 @pytest.mark.parametrize(
-    "origin", ["app.example", "https://app.example/", "ftp://app.example", "https://", "https://a:b"]
+    "origin",
+    ["app.example", "https://app.example/", "ftp://app.example", "https://", "https://a:b", "https://*.app.example"],
 )
 def test_an_allowed_origin_that_is_none(origin: str) -> None:
     with pytest.raises(ValueError, match=r"origin|host|Port"):

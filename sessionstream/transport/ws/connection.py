@@ -296,17 +296,18 @@ class Connection:
         depth, size = overflow.frames, overflow.size
         self._shared.telling.of("queue_full", self.id, frame.session_id, queue_depth=depth, size=size)
         try:
-            sessions = frozenset(self._shared.slow_consumers(overflow))
+            sessions = sorted(frozenset(self._shared.slow_consumers(overflow)))
         except Exception:  # noqa: BLE001 - logged with its traceback
             _log.exception("the policy for slow consumers failed: the client is sent away")
-            sessions = frozenset()
-        self._outbox.drop_ui(sessions)
-        goes_too = frame.kind == "ui" and frame.session_id in sessions
+            sessions = []
+        dropped = frozenset(sessions)
+        self._outbox.drop_ui(dropped)
+        goes_too = frame.kind == "ui" and frame.session_id in dropped
         if not goes_too and not self._outbox.offer(frame):
             self.close(TRY_AGAIN, "this client reads too slowly")
-        for session_id in sorted(sessions):
+        for session_id in sessions:
             self._perform(self._conversation.resync(session_id))
-        return sessions
+        return dropped
 
     def _authorize(self, question: Authorize) -> None:
         session_id, hook = question.session_id, self._shared.authorize

@@ -49,7 +49,7 @@ class Origins:
 
     Raises:
         ValueError: an origin is not one.
-        TypeError: it is one string instead of a collection of them.
+        TypeError: it is one string instead of a collection of them, or holds what is no string.
     """
 
     def __init__(self, allowed: Collection[str] | None) -> None:
@@ -141,6 +141,10 @@ def header(scope: Scope, name: bytes) -> list[str]:
 
 
 def _place(origin: str) -> Place:
+    if not isinstance(origin, str):
+        raise TypeError(f"an allowed origin is a text, such as 'https://app.example', not {origin!r}")
+    if "*" in origin:
+        raise ValueError(f"{origin!r} is no origin: '*' stands for any of them, and only by itself")
     parts = urlsplit(origin)
     if parts.scheme not in ("http", "https") or parts.path or parts.query or parts.fragment or parts.username:
         raise ValueError(f"{origin!r} is no origin: write scheme and host, as 'https://app.example'")
