@@ -1,7 +1,8 @@
-"""The functions a hub is given: what is refused at registration, and what comes out of a call that nobody awaits."""
+"""The functions of the application: what is refused at registration, and what comes out of a call that went wrong."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from functools import partial
 from inspect import (
@@ -54,11 +55,16 @@ def told_of(what: str, arguments: str, candidate: object, *, method: str = "") -
     Raises:
         TypeError: it is neither, or a class, or async, or a generator function.
     """
-    function = _function(what, arguments, candidate, method=method)
-    _refuse_generators(what, function)
-    if _is(iscoroutinefunction, function):
-        raise TypeError(f"{what} {candidate!r} has to be plain, not async, as nobody awaits it: {_ENQUEUE}")
-    return _checked(what, function)
+    return _checked(what, _plain(what, arguments, candidate, method=method, instead=f": {_ENQUEUE}"))
+
+
+def asked_of(what: str, arguments: str, candidate: object) -> Callable[..., Any]:
+    """Return a function whose answer is used at once and never awaited.
+
+    Raises:
+        TypeError: it is none, or a class, or async, or a generator function.
+    """
+    return _plain(what, arguments, candidate)
 
 
 def refuse_generator(what: str, result: object) -> None:
@@ -74,6 +80,17 @@ def refuse_generator(what: str, result: object) -> None:
     raise TypeError(f"{what} returned {_a(result)}, which nobody runs: write it without yield")
 
 
+def refuse_unasked(error: asyncio.CancelledError, words: str) -> None:
+    """Do nothing if the current task was cancelled, which ``error`` then tells it; else it must not be taken for that.
+
+    Raises:
+        RuntimeError: nobody cancelled the task: it only waited for something that was cancelled.
+    """
+    task = asyncio.current_task()
+    if task is not None and not task.cancelling():
+        raise RuntimeError(words) from error
+
+
 def _checked(what: str, function: Callable[P, object]) -> Callable[P, None]:
     def tell(*args: P.args, **kwargs: P.kwargs) -> None:
         result = function(*args, **kwargs)
@@ -85,6 +102,14 @@ def _checked(what: str, function: Callable[P, object]) -> Callable[P, None]:
         refuse_generator(what, result)
 
     return tell
+
+
+def _plain(what: str, arguments: str, candidate: object, *, method: str = "", instead: str = "") -> Callable[..., Any]:
+    function = _function(what, arguments, candidate, method=method)
+    _refuse_generators(what, function)
+    if _is(iscoroutinefunction, function):
+        raise TypeError(f"{what} {candidate!r} has to be plain, not async, as nobody awaits it{instead}")
+    return function
 
 
 def _function(what: str, arguments: str, candidate: object, *, method: str = "") -> Callable[..., Any]:

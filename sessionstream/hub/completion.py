@@ -40,17 +40,6 @@ class _Unyielding:
         return False  # the task keeps its cancellation until it wakes
 
 
-def refuse_unasked(error: asyncio.CancelledError, words: str) -> None:
-    """Do nothing if the current task was cancelled, which ``error`` then tells it; else it must not be taken for that.
-
-    Raises:
-        RuntimeError: nobody cancelled the task: it only waited for something that was cancelled.
-    """
-    task = asyncio.current_task()
-    if task is not None and not task.cancelling():
-        raise RuntimeError(words) from error
-
-
 class Completion:
     """One operation's promise: what was begun is finished, and only then CancelledError goes on its way."""
 

@@ -6,9 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sessionstream.callables import projection_of
+from sessionstream.callables import projection_of, refuse_unasked
 from sessionstream.errors import ProjectionError
-from sessionstream.hub.completion import refuse_unasked
 from sessionstream.hub.copies import copy_event
 from sessionstream.hub.timeline import View
 from sessionstream.projection import (

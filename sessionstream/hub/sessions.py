@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from inspect import isawaitable
 from typing import TYPE_CHECKING, TypeAlias
 
-from sessionstream.hub.completion import refuse_unasked
+from sessionstream.callables import refuse_unasked
 from sessionstream.hub.lane import Inside, Lane
 from sessionstream.types import Session, check_id
 

@@ -99,7 +99,8 @@ async def test_two_origins_or_two_hosts_are_none() -> None:
 
 
 @pytest.mark.parametrize(
-    "origin", ["app.example", "https://app.example/", "ftp://app.example", "https://", "https://a:b"]
+    "origin",
+    ["app.example", "https://app.example/", "ftp://app.example", "https://", "https://a:b", "https://*.app.example"],
 )
 def test_an_allowed_origin_that_is_none(origin: str) -> None:
     with pytest.raises(ValueError, match=r"origin|host|Port"):
@@ -127,7 +128,7 @@ def refusing(scope: dict[str, Any]) -> object:
     raise PermissionError("no")
 
 
-@pytest.mark.parametrize("hook", [lambda scope: None, refusing])
+@pytest.mark.parametrize("hook", [lambda scope: None, lambda scope: False, refusing])
 @pytest.mark.parametrize("extensions", [{"websocket.http.response": {}}, None])
 async def test_a_refused_handshake_is_a_403(hook: Any, extensions: Any) -> None:
     """By a close, which every server turns into its own 403."""
@@ -154,6 +155,23 @@ async def test_authenticate_that_hangs_is_refused() -> None:
     peer = Peer(WebSocketServer(Source(), authenticate=hang, limits=Limits(handshake_timeout_seconds=0.01)))
     assert await peer.ended() == 503
     assert peer.headers[b"retry-after"] == b"5"
+
+
+async def waited_for_what_was_cancelled(*_: object) -> Any:
+    waited = asyncio.get_running_loop().create_future()
+    waited.cancel()
+    return await waited
+
+
+async def test_authenticate_that_ends_in_a_cancellation_nobody_asked_for_refuses() -> None:
+    peer = Peer(WebSocketServer(Source(), authenticate=waited_for_what_was_cancelled))
+    assert await peer.ended() == 403
+
+
+async def test_a_principal_may_be_false_in_a_condition() -> None:
+    server = WebSocketServer(Source(), authenticate=lambda scope: 0)
+    async with peers(server, 1):
+        assert [info.principal for info in server.connections()] == [0]
 
 
 async def test_a_principal_has_to_be_hashable() -> None:
@@ -209,6 +227,40 @@ async def test_authorize_that_raises_refuses_and_is_logged(caplog: pytest.LogCap
         peer.subscribe("s")
         assert (await peer.hear())["error"]["code"] == "unauthorized"
     assert "the directory is down" in caplog.text
+
+
+async def test_authorize_that_ends_in_a_cancellation_nobody_asked_for_refuses_and_is_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with peers(WebSocketServer(Source(), authorize=waited_for_what_was_cancelled), 1) as (peer,):
+        peer.subscribe("s")
+        assert (await peer.hear())["error"]["code"] == "unauthorized"
+    assert "authorize waited for something that was cancelled" in caplog.text
+
+
+async def test_authorize_that_hangs_lets_the_client_try_again(caplog: pytest.LogCaptureFixture) -> None:
+    hangs = asyncio.Event()
+    hangs.set()
+
+    async def authorize(principal: object, session_id: str) -> bool:
+        return not hangs.is_set() or await asyncio.Event().wait()
+
+    source = Source()
+    server = WebSocketServer(source, authorize=authorize, limits=Limits(handshake_timeout_seconds=0.01))
+    watched = Watched(source, server.publish_ui)
+    async with peers(server, 1) as (peer,):
+        peer.subscribe("s")
+        error = (await peer.hear())["error"]
+        assert (error["code"], error["sessionId"]) == ("snapshot_failed", "s")
+        assert "authorize took too long for session 's'" in caplog.text
+        hangs.clear()
+        await peer.subscribed("s")
+        hangs.set()
+        peer.subscribe("s")  # again, and what there was ends
+        assert (await peer.hear())["error"]["code"] == "snapshot_failed"
+        watched.publish("s")
+        assert server.connections()[0].subscriptions == ()
+        assert peer.heard() == []
 
 
 async def test_a_slow_authorize_holds_up_no_other_session_and_its_answer_may_come_too_late() -> None:

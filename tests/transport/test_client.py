@@ -8,7 +8,7 @@ import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, cast
 
@@ -414,9 +414,12 @@ async def test_a_session_is_watched_once() -> None:
     async with serving() as (_, _, address), client_of(address) as client:
         updates = client.subscribe("s-1")
         await take(updates)
+        second = client.subscribe("s-1")
         with pytest.raises(AlreadySubscribed):
-            await take(client.subscribe("s-1"))
+            await take(second)
         await updates.aclose()
+        with pytest.raises(StopAsyncIteration):
+            await take(second)
         await take(client.subscribe("s-1"))
 
 
@@ -449,6 +452,25 @@ async def test_a_client_that_was_never_opened() -> None:
         client.subscribe("")
     with pytest.raises(ClientClosed):
         await client.__aexit__(None, None, None)
+
+
+async def test_another_event_loop_is_refused_while_the_client_lives_in_its_own() -> None:
+    async with serving() as (_, _, address):
+        async with client_of(address) as client:
+            for misuse in (lambda: take(client.subscribe("s-1")), lambda: client.__aexit__(None, None, None)):
+                with pytest.raises(TransportError, match="another event loop"):
+                    await asyncio.to_thread(_in_a_loop_of_its_own, misuse)
+            await take(client.subscribe("s-1"))
+        with pytest.raises(ClientClosed):
+            await asyncio.to_thread(_in_a_loop_of_its_own, lambda: take(client.subscribe("s-1")))
+
+
+def _in_a_loop_of_its_own(work: Callable[[], Awaitable[object]]) -> None:
+    async def main() -> None:
+        async with asyncio.timeout(PATIENCE):
+            await work()
+
+    asyncio.run(main())
 
 
 async def test_a_server_that_sends_bytes_is_given_up(caplog: pytest.LogCaptureFixture) -> None:
@@ -572,11 +594,34 @@ async def test_a_user_who_takes_nothing_for_long_is_not_taken_for_a_silent_serve
         ("ws://127.0.0.1/ws", {"frame_bytes": -1}),
         ("ws://127.0.0.1/ws", {"heartbeat_seconds": 0}),
         ("ws://127.0.0.1/ws", {"patience_seconds": 0}),
+        ("ws://127.0.0.1/ws", {"open_timeout_seconds": 0}),
+        ("ws://127.0.0.1/ws", {"close_timeout_seconds": -1}),
+        ("ws://127.0.0.1/ws", {"close_timeout_seconds": float("nan")}),
     ],
 )
 def test_arguments_that_make_no_sense(url: str, options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"WebSocket URL|not encrypted|above 0"):
         connect(url, **options)
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [
+        ("url", None),
+        ("schemas", StringValue),
+        ("headers", "cookie: a=b"),
+        ("headers", [("cookie", "a=b")]),
+        ("backoff", 2.0),
+        ("frame_bytes", 2.5),
+        ("buffered_updates", 2.5),
+        ("heartbeat_seconds", "20"),
+        ("patience_seconds", None),
+    ],
+)
+def test_arguments_of_another_type(argument: str, value: object) -> None:
+    options: dict[str, Any] = {"url": "ws://127.0.0.1/ws", argument: value}
+    with pytest.raises(TypeError, match=f"^{argument} "):
+        connect(options.pop("url"), **options)
 
 
 @pytest.mark.parametrize("numbers", [(0, 1, 2), (2, 1, 3), (1, 3, 2), (1, 2, float("inf"))])

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sessionstream import HistoryPruned
+from sessionstream import HistoryPruned, Snapshot
 from sessionstream.transport.ws.effects import Basis, Hydration
 from sessionstream.transport.ws.loading import SnapshotLoader, Ticket
 
@@ -231,3 +231,18 @@ async def test_a_ticket_is_settled_once() -> None:
     await waiting.result()
     waiting.ticket.settle(RuntimeError("too late"))
     assert len(waiting.results) == 1
+
+
+@pytest.mark.parametrize("basis", [None, Basis(1, 7)])
+async def test_a_cancellation_nobody_asked_for_fails_the_load(basis: Basis | None) -> None:
+    class Cancelled(Source):
+        async def snapshot(self, session_id: str, *, since: int | None = None) -> Snapshot:
+            raise asyncio.CancelledError
+
+    loader = loader_on(Cancelled())
+    waiting = Waiting(loader, basis=basis)
+    async with asyncio.timeout(10):
+        await waiting.done.wait()
+    (result,) = waiting.results
+    assert isinstance(result, RuntimeError)
+    await loader.close()

@@ -351,6 +351,10 @@ async def test_other_scopes_are_refused() -> None:
         await scope_of(WebSocketServer(Source()), "smtp")
 
 
+async def waits(overflow: object) -> set[str]:
+    return set()
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -359,8 +363,10 @@ async def test_other_scopes_are_refused() -> None:
         {"authorize": "x"},
         {"limits": 5},
         {"slow_consumers": None},
+        {"slow_consumers": waits},
         {"observer": "x"},
         {"allowed_origins": "https://app.example"},
+        {"allowed_origins": [1]},
     ],
 )
 def test_wrong_arguments(arguments: dict[str, Any]) -> None:

@@ -107,9 +107,10 @@ async def test_the_application_being_cancelled_leaves_nothing_behind() -> None:
     assert asyncio.all_tasks() == before
 
 
-async def test_a_negative_time_to_return_is_refused() -> None:
+@pytest.mark.parametrize("retry_after", [-1, float("nan"), float("inf")])
+async def test_a_time_to_return_that_is_none_is_refused(retry_after: float) -> None:
     with pytest.raises(ValueError, match="retry_after"):
-        await WebSocketServer(Source()).shutdown(-1)
+        await WebSocketServer(Source()).shutdown(retry_after)
 
 
 async def test_a_server_that_sends_no_close_while_it_is_asked_for_a_message() -> None:

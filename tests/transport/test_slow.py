@@ -141,7 +141,9 @@ async def test_several_sessions_the_fullest_goes_first() -> None:
     assert disconnect(overflow) == set()
 
 
-@pytest.mark.parametrize("policy", [lambda overflow: {"nobody"}, lambda overflow: 1 / 0, lambda overflow: None])
+@pytest.mark.parametrize(
+    "policy", [lambda overflow: {"nobody"}, lambda overflow: 1 / 0, lambda overflow: None, lambda overflow: {"s", 1}]
+)
 async def test_a_policy_that_makes_no_room_or_fails_sends_the_client_away(policy: SlowConsumerPolicy) -> None:
     source = Source()
     server = WebSocketServer(source, limits=LIMITS, slow_consumers=policy)

@@ -129,3 +129,8 @@ async def test_a_reason_that_no_close_frame_holds() -> None:
         with pytest.raises(ValueError, match="reason is at most 123 bytes long, in a close frame, not 124"):
             await server.close_connections(None, reason="é" * 62)
         assert len(server.connections()) == 1
+
+
+async def test_what_cannot_be_a_principal_is_refused_whoever_is_coming() -> None:
+    with pytest.raises(TypeError, match="unhashable"):
+        await WebSocketServer(Source()).close_connections(["ada"])

@@ -139,6 +139,37 @@ async def test_a_timeout_within_a_send_ends_that_send_and_nothing_else() -> None
         assert socket.sent == ["too late", "b"]
 
 
+async def test_a_timeout_that_comes_before_the_task_carries_the_send_on_ends_that_send_and_nothing_else() -> None:
+    desk, socket = Desk(), Socket()
+
+    async def send(message: dict[str, Any]) -> None:
+        try:
+            async with asyncio.timeout(0):  # over in the loop's next round, ahead of the task
+                await asyncio.Event().wait()
+        except TimeoutError:
+            socket.sent.append("too late")
+
+    async with desk.running(send) as task:
+        desk.offer("a", "b")
+        await settle()
+        assert socket.sent == ["too late", "too late"]
+        assert desk.written == ["a", "b"]
+        assert not task.done()
+        assert not task.cancelling()
+
+
+async def test_cancelled_before_the_task_awaits_it_an_awaitable_that_is_no_coroutine_is_cancelled_too() -> None:
+    desk = Desk()
+    sending: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async with desk.running(lambda message: sending) as task:
+        desk.offer("a")
+        asyncio.get_running_loop().call_soon(task.cancel)
+        await asyncio.wait({task})
+        assert task.cancelled()
+        assert sending.cancelled()
+
+
 @pytest.mark.parametrize("error", [OSError("gone"), asyncio.CancelledError(), KeyError("x")])
 @pytest.mark.parametrize("waits", [False, True])
 async def test_what_a_send_raises_is_raised_by_the_task(error: BaseException, waits: bool) -> None:
@@ -240,8 +271,9 @@ async def test_cancelled_while_a_send_waits_it_ends_and_the_send_with_it(when: s
     async def send(message: dict[str, Any]) -> None:
         try:
             await asyncio.Event().wait()
-        finally:
+        except asyncio.CancelledError:
             ended.append(message["text"])
+            raise
 
     async with desk.running(send) as task:
         desk.offer("a")

@@ -32,6 +32,7 @@ from sessionstream.transport.ws.client_session import ClientSession
 from sessionstream.transport.ws.client_updates import Update
 from sessionstream.transport.ws.clock import Clock, MonotonicClock
 from sessionstream.transport.ws.feed import Feed
+from sessionstream.transport.ws.limits import check_above_zero
 from sessionstream.transport.ws.line import Line
 from sessionstream.types import check_id
 
@@ -92,19 +93,22 @@ def connect(
 
     Raises:
         ValueError: the URL is none, or not one for the ssl_context, or a number is not above 0.
+        TypeError: an argument is of another type.
     """
+    _check_types(url=url, schemas=schemas, headers=headers, backoff=backoff)
     try:
         secure = parse_uri(url).secure
     except WebSocketException as error:
         raise ValueError(f"{url!r} is no WebSocket URL: {error}") from error
     if ssl_context is not None and not secure:
         raise ValueError(f"{url!r} is not encrypted: leave ssl_context out, or write wss")
-    numbers = {"frame_bytes": frame_bytes, "buffered_updates": buffered_updates, "patience_seconds": patience_seconds}
+    check_above_zero("frame_bytes", frame_bytes, whole=True)
+    check_above_zero("buffered_updates", buffered_updates, whole=True)
     if heartbeat_seconds is not None:
-        numbers["heartbeat_seconds"] = heartbeat_seconds
-    for name, number in numbers.items():
-        if not number > 0:
-            raise ValueError(f"{name} is above 0, not {number!r}")
+        check_above_zero("heartbeat_seconds", heartbeat_seconds)
+    check_above_zero("patience_seconds", patience_seconds)
+    check_above_zero("open_timeout_seconds", open_timeout_seconds)
+    check_above_zero("close_timeout_seconds", close_timeout_seconds)
     session = ClientSession(
         schemas=schemas,
         backoff=backoff,
@@ -127,6 +131,17 @@ def connect(
 
     pause = min(heartbeat_seconds, patience_seconds) / TICKS if heartbeat_seconds is not None else None
     return Client(session, open_once, clock or MonotonicClock(), buffered_updates, pause)
+
+
+def _check_types(*, url: object, schemas: object, headers: object, backoff: object) -> None:
+    if not isinstance(url, str):
+        raise TypeError(f"url is a text, such as 'wss://app.example/ws', not {url!r}")
+    if schemas is not None and not isinstance(schemas, SchemaRegistry):
+        raise TypeError(f"schemas is a SchemaRegistry, not {schemas!r}")
+    if headers is not None and not isinstance(headers, Mapping) and not callable(headers):
+        raise TypeError(f"headers is a mapping, or a function that returns one, not {headers!r}")
+    if not isinstance(backoff, Backoff):
+        raise TypeError(f"backoff is a Backoff, not {backoff!r}")
 
 
 async def _given(headers: HeadersSource | None, timeout_seconds: float) -> Headers | None:
@@ -186,14 +201,18 @@ class Client:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Say goodbye, end every subscription without an error, and leave nothing running."""
-        if self._running is None:
-            raise ClientClosed
+        """Say goodbye, end every subscription without an error, and leave nothing running.
+
+        Raises:
+            ClientClosed: the client was never entered.
+            TransportError: it belongs to another event loop.
+        """
+        running = self._check_loop()
         line, self._line = self._line, None
         self._perform(self._session.close())
-        self._running.cancel()
+        running.cancel()
         try:
-            await asyncio.wait({self._running})
+            await asyncio.wait({running})
             if line is not None:
                 await line.close()
         finally:
@@ -219,14 +238,25 @@ class Client:
             ConnectionEnded: the server says not to come back.
             AlreadySubscribed: this client watches the session already.
             ClientClosed: the client was never opened, or is closed.
+            TransportError: the client belongs to another event loop.
         """
         return Updates(check_id("session id", session_id), self._watch, self._leave)
 
     # -- for the iterators -------------------------------------------------------------------------------------
 
-    def _watch(self, session_id: str) -> Feed:
+    def _check_loop(self) -> asyncio.Task[None]:
+        """Return the task that carries the client on, if it was begun, and not in another loop."""
         if self._running is None:
             raise ClientClosed
+        if asyncio.get_running_loop() is not self._loop and not self._running.done():
+            raise TransportError(
+                "this client was entered in another event loop, and belongs to that one: make one for each loop, or "
+                "hand the call over with asyncio.run_coroutine_threadsafe"
+            )
+        return self._running
+
+    def _watch(self, session_id: str) -> Feed:
+        self._check_loop()
         if session_id in self._feeds:
             raise AlreadySubscribed(session_id)
         feed = self._feeds[session_id] = Feed(self._buffered)
@@ -320,9 +350,9 @@ class Updates(AsyncIterator[Update]):
     async def __anext__(self) -> Update:
         if self._done:
             raise StopAsyncIteration
-        if self._feed is None:
-            self._feed = self._watch(self._session_id)
         try:
+            if self._feed is None:
+                self._feed = self._watch(self._session_id)
             update = await self._feed.take()
         except TransportError:
             self._done = True

@@ -88,7 +88,9 @@ TOO_MANY_SUBSCRIPTIONS: Final = ErrorCode(
     "unsubscribe from another session first",
 )
 SNAPSHOT_FAILED: Final = ErrorCode(
-    "snapshot_failed", "the snapshot could not be loaded; the subscription has ended", "subscribe again with back-off"
+    "snapshot_failed",
+    "the snapshot could not be loaded, or `authorize` took too long; the subscription has ended",
+    "subscribe again with back-off",
 )
 
 ERROR_CODES: Final = (

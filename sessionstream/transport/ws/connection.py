@@ -138,7 +138,7 @@ class Connection:
         self._asking: dict[str, asyncio.Task[None]] = {}
         self._idle_loads: dict[str, Load] = {}
         self._tickets: dict[str, Ticket] = {}
-        self._reader: asyncio.Task[None]  # once it is served
+        self._reader: asyncio.Task[None] | None = None  # an eager one reads before it is known here
         self._congested = False
         self._closed = False
         self._aborted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -159,9 +159,9 @@ class Connection:
 
     async def serve(self, receive: Receive, send: SendMessage) -> None:
         """Carry an accepted connection on until either side ends it."""
-        reader = self._reader = asyncio.create_task(self._read(receive), name=f"{self.id}: reader")
         self._perform(self._conversation.open())
         writer = self._writer.start(send, f"{self.id}: writer")
+        reader = self._reader = asyncio.create_task(self._read(receive), name=f"{self.id}: reader")
         try:
             await asyncio.wait({reader, writer, self._aborted}, return_when=asyncio.FIRST_COMPLETED)
             if self._closed:  # the writer says goodbye, and that ends it all
@@ -201,7 +201,8 @@ class Connection:
         A server may not send the close while it is asked for the next message: granian waits for that message first.
         """
         self._let_go()
-        self._reader.cancel()
+        if self._reader is not None:
+            self._reader.cancel()
         self._outbox.close(code.code, reason, flush=flush)
         self._writer.wake()
 
@@ -295,17 +296,18 @@ class Connection:
         depth, size = overflow.frames, overflow.size
         self._shared.telling.of("queue_full", self.id, frame.session_id, queue_depth=depth, size=size)
         try:
-            sessions = frozenset(self._shared.slow_consumers(overflow))
+            sessions = sorted(frozenset(self._shared.slow_consumers(overflow)))
         except Exception:  # noqa: BLE001 - logged with its traceback
             _log.exception("the policy for slow consumers failed: the client is sent away")
-            sessions = frozenset()
-        self._outbox.drop_ui(sessions)
-        goes_too = frame.kind == "ui" and frame.session_id in sessions
+            sessions = []
+        dropped = frozenset(sessions)
+        self._outbox.drop_ui(dropped)
+        goes_too = frame.kind == "ui" and frame.session_id in dropped
         if not goes_too and not self._outbox.offer(frame):
             self.close(TRY_AGAIN, "this client reads too slowly")
-        for session_id in sorted(sessions):
+        for session_id in sessions:
             self._perform(self._conversation.resync(session_id))
-        return sessions
+        return dropped
 
     def _authorize(self, question: Authorize) -> None:
         session_id, hook = question.session_id, self._shared.authorize
@@ -320,12 +322,18 @@ class Connection:
         task.add_done_callback(partial(self._asked, session_id))
 
     async def _ask(self, hook: AuthorizeHook, question: Authorize) -> None:
+        session_id, token = question.session_id, question.token
         try:
-            allowed = await answer(hook(self.principal, question.session_id)) is True
+            async with asyncio.timeout(self._shared.limits.handshake_timeout_seconds):
+                allowed = await answer("authorize", hook, self.principal, session_id) is True
+        except TimeoutError:  # which says nothing about the client: it may ask again
+            _log.warning("authorize took too long for session %r", session_id)
+            self._perform(self._conversation.load_failed(session_id, token, "authorize took too long"))
+            return
         except Exception:  # noqa: BLE001 - logged with its traceback
-            _log.exception("authorize failed for session %r: the client is refused", question.session_id)
+            _log.exception("authorize failed for session %r: the client is refused", session_id)
             allowed = False
-        self._perform(self._conversation.authorized(question.session_id, question.token, allowed))
+        self._perform(self._conversation.authorized(session_id, token, allowed))
 
     def _asked(self, session_id: str, task: asyncio.Task[None]) -> None:
         if self._asking.get(session_id) is task:

@@ -10,6 +10,7 @@ from math import ceil
 from typing import Any, Final, TypeAlias
 from urllib.parse import SplitResult, urlsplit
 
+from sessionstream.callables import refuse_unasked
 from sessionstream.errors import words
 
 Message: TypeAlias = MutableMapping[str, Any]
@@ -19,7 +20,7 @@ Scope: TypeAlias = MutableMapping[str, Any]
 """An ASGI connection scope."""
 
 Authenticate: TypeAlias = Callable[[Any], object | Awaitable[object]]
-"""Returns a principal, anything hashable that tells one from another; None, or an exception, refuses."""
+"""Returns a principal, anything hashable that tells one from another; None, False, or an exception, refuses."""
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 _PAGE_SCHEMES: Final = {"ws": "http", "wss": "https", "http": "http", "https": "https"}
@@ -48,7 +49,7 @@ class Origins:
 
     Raises:
         ValueError: an origin is not one.
-        TypeError: it is one string instead of a collection of them.
+        TypeError: it is one string instead of a collection of them, or holds what is no string.
     """
 
     def __init__(self, allowed: Collection[str] | None) -> None:
@@ -91,21 +92,30 @@ async def authenticate(hook: Authenticate | None, scope: Scope, timeout_seconds:
         return None
     try:
         async with asyncio.timeout(timeout_seconds):
-            principal = await answer(hook(scope))
+            principal = await answer("authenticate", hook, scope)
     except TimeoutError:
         raise Refused(503, "authenticate took too long") from None
     except Exception as error:
         _log.info("a handshake was refused: authenticate raised %s", words(error))
         raise Refused(403, f"authenticate raised {words(error)}") from error
-    if principal is None:
-        raise Refused(403, "authenticate returned None")
+    if principal is None or principal is False:
+        raise Refused(403, f"authenticate returned {principal}")
     hash(principal)
     return principal
 
 
-async def answer(result: object) -> object:
-    """Return what a hook answered, plain or async."""
-    return await result if isawaitable(result) else result
+async def answer(name: str, hook: Callable[..., object], *asked: object) -> object:
+    """Return what a hook answers, plain or async.
+
+    Raises:
+        RuntimeError: it ended in a CancelledError that nobody asked for.
+    """
+    try:
+        result = hook(*asked)
+        return await result if isawaitable(result) else result
+    except asyncio.CancelledError as error:
+        refuse_unasked(error, f"{name} waited for something that was cancelled")
+        raise
 
 
 async def refuse(scope: Scope, send: Callable[[Any], Awaitable[None]], refused: Refused, retry_after: float) -> None:
@@ -131,6 +141,10 @@ def header(scope: Scope, name: bytes) -> list[str]:
 
 
 def _place(origin: str) -> Place:
+    if not isinstance(origin, str):
+        raise TypeError(f"an allowed origin is a text, such as 'https://app.example', not {origin!r}")
+    if "*" in origin:
+        raise ValueError(f"{origin!r} is no origin: '*' stands for any of them, and only by itself")
     parts = urlsplit(origin)
     if parts.scheme not in ("http", "https") or parts.path or parts.query or parts.fragment or parts.username:
         raise ValueError(f"{origin!r} is no origin: write scheme and host, as 'https://app.example'")

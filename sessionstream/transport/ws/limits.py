@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class Limits:
         buffered_bytes: their UTF-8 bytes.
         concurrent_loads: snapshots that load at the same time, over all sessions.
         load_timeout_seconds: time for one load.
-        handshake_timeout_seconds: time for ``authenticate``.
+        handshake_timeout_seconds: time for ``authenticate``, and for each ``authorize``.
         send_timeout_seconds: time in which a connection has to take one frame.
         heartbeat_seconds: a client silent for so long is sent a ping; None sends none.
         pong_timeout_seconds: a client silent for so long after a ping is closed, 1013.
@@ -58,7 +59,17 @@ class Limits:
             if value is None and field.name == "heartbeat_seconds":
                 continue
             whole = not field.name.endswith("_seconds") and field.name != "frames_per_second"
-            if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
-                raise TypeError(f"{field.name} is {'a whole number' if whole else 'a number'}, not {value!r}")
-            if not value > 0:
-                raise ValueError(f"{field.name} is above 0, not {value!r}")
+            check_above_zero(field.name, value, whole=whole)
+
+
+def check_above_zero(name: str, value: Any, *, whole: bool = False) -> None:
+    """Check the value of an argument.
+
+    Raises:
+        TypeError: it is no number, or no whole one where ``whole`` is said.
+        ValueError: it is not above 0.
+    """
+    if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
+        raise TypeError(f"{name} is {'a whole number' if whole else 'a number'}, not {value!r}")
+    if not value > 0:
+        raise ValueError(f"{name} is above 0, not {value!r}")

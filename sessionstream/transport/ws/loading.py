@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final
 
+from sessionstream.callables import refuse_unasked
 from sessionstream.errors import words
 from sessionstream.fanout import SnapshotSource
 from sessionstream.transport.ws import frames
@@ -65,7 +66,7 @@ class SnapshotLoader:
         self._timeout = timeout_seconds
         self._waiting: dict[str, list[Ticket]] = {}
         self._next: deque[str] = deque()  # sessions that have tickets and no load running
-        self._running: dict[str, asyncio.Task[None]] = {}
+        self._running: dict[str, asyncio.Task[None] | None] = {}  # None: an eager task, in its first step
 
     def request(self, ticket: Ticket) -> None:
         """Have a ticket served."""
@@ -79,7 +80,7 @@ class SnapshotLoader:
         """Stop what is running. Tickets that are left are never served."""
         self._waiting.clear()
         self._next.clear()
-        tasks = list(self._running.values())
+        tasks = [task for task in self._running.values() if task is not None]
         for task in tasks:
             task.cancel()
         if tasks:
@@ -88,6 +89,7 @@ class SnapshotLoader:
     def _start(self) -> None:
         while self._next and len(self._running) < self._concurrency:
             session_id = self._next.popleft()
+            self._running[session_id] = None
             task = asyncio.create_task(self._load(session_id), name=f"snapshot of {session_id}")
             self._running[session_id] = task
             task.add_done_callback(partial(self._ended, session_id))
@@ -121,13 +123,13 @@ class SnapshotLoader:
         """Load what changed since the oldest basis. Put over a timeline that is newer than that, it is as right."""
         since = min(ticket.basis.ordinal for ticket in holders if ticket.basis is not None)
         try:
-            return await _write(await self._source.snapshot(session_id, since=since), since)
+            return await _write(await _given(self._source.snapshot(session_id, since=since)), since)
         except Exception as error:  # noqa: BLE001 - pruned, or no such ordinal: a full snapshot is always right
             _log.info("no delta of session %r since %d: %s", session_id, since, words(error))
             return None
 
     async def _full(self, session_id: str, tickets: list[Ticket]) -> _Written | None:
-        return await _write(await self._source.snapshot(session_id), 0) if tickets else None
+        return await _write(await _given(self._source.snapshot(session_id)), 0) if tickets else None
 
 
 class _Written:
@@ -167,6 +169,14 @@ class _Written:
                 frame, snapshot.snapshot_ordinal, snapshot.epoch, len(self._entities), delta=self._since > 0
             )
         return made
+
+
+async def _given(snapshot: Awaitable[Snapshot]) -> Snapshot:
+    try:
+        return await snapshot
+    except asyncio.CancelledError as error:
+        refuse_unasked(error, "the source of snapshots waited for something that was cancelled")
+        raise
 
 
 async def _write(snapshot: Snapshot, since: int) -> _Written:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import secrets
 import threading
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final
 
+from sessionstream.callables import asked_of
 from sessionstream.errors import TransportError, words
 from sessionstream.fanout import SnapshotSource
 from sessionstream.transport.ws import frames
@@ -59,7 +61,7 @@ class WebSocketServer:
         allowed_origins: which pages may connect, ``["https://app.example"]``, or ``["*"]`` for any. None: only pages
             that come from the host they connect to. A client without an Origin header is no browser, and may.
         authenticate: ``authenticate(scope)``, plain or async, gets the ASGI scope of a handshake and returns the
-            principal, anything hashable; None, or an exception, refuses. Without it everybody may connect.
+            principal, anything hashable; None, False, or an exception, refuses. Without it everybody may connect.
         authorize: ``authorize(principal, session_id)``, plain or async, is asked on every subscribe, so also after
             each reconnect. Only True allows. Without it every client may watch every session.
         limits: what clients may cost.
@@ -69,7 +71,7 @@ class WebSocketServer:
         clock: the time, for tests.
 
     Raises:
-        TypeError: an argument is of another type, or the observer is async.
+        TypeError: an argument is of another type, or the observer or the policy is async.
         ValueError: an allowed origin is none.
 
     One server belongs to one event loop, that of its connections. ``publish_ui`` and ``resync`` may be called from
@@ -118,8 +120,7 @@ class WebSocketServer:
                 raise TypeError(f"{name} is a function, not {hook!r}")
         if not isinstance(limits, Limits):
             raise TypeError(f"limits is a Limits, not {limits!r}")
-        if not callable(slow_consumers):
-            raise TypeError(f"slow_consumers is a policy, such as disconnect or conflate, not {slow_consumers!r}")
+        asked_of("slow_consumers", "(overflow)", slow_consumers)
 
     # -- towards the hub ---------------------------------------------------------------------------------------
 
@@ -285,7 +286,9 @@ class WebSocketServer:
 
         Raises:
             ValueError: the reason is longer.
+            TypeError: the principal is not hashable, so nobody's.
         """
+        hash(principal)
         if len(reason.encode()) > REASON_BYTES:
             raise ValueError(
                 f"reason is at most {REASON_BYTES} bytes long, in a close frame, not {len(reason.encode())}"
@@ -310,9 +313,9 @@ class WebSocketServer:
         allowed. Cancelled, it may be called again.
 
         Raises:
-            ValueError: ``retry_after`` is negative.
+            ValueError: ``retry_after`` is negative, or without end.
         """
-        if retry_after is not None and not retry_after >= 0:
+        if retry_after is not None and not 0 <= retry_after < math.inf:
             raise ValueError(f"retry_after is a number of seconds, 0 or more, not {retry_after!r}")
         self._retry_after = RETRY_AFTER if retry_after is None else retry_after
         code, reason = (GOING_AWAY, "") if retry_after is None else (RESTART, f"retry-after={retry_after:g}")

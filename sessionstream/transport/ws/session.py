@@ -137,7 +137,7 @@ class Conversation:
         return self._told(session_id, token, Input.LOADED if new_enough else Input.TOO_OLD, hydration)
 
     def load_failed(self, session_id: str, token: int, words: str) -> Effects:
-        """A snapshot that was asked for cannot be had."""
+        """A snapshot that was asked for cannot be had, or whether it may be had is not known."""
         return self._told(session_id, token, Input.LOAD_FAILED, words)
 
     def events(self, batch: Batch) -> Effects:

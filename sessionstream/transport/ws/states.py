@@ -64,6 +64,7 @@ TABLE: Final[Mapping[State, Mapping[Input, tuple[Action, State]]]] = {
         Input.UNSUBSCRIBE: (Action.UNSUBSCRIBE, State.ABSENT),
         Input.ALLOWED: (Action.LOAD, State.LOADING),
         Input.REFUSED: (Action.DENY, State.ABSENT),
+        Input.LOAD_FAILED: (Action.REPORT_FAILURE, State.ABSENT),  # the application has no answer
         Input.EVENTS: (Action.SKIP, State.AUTHORIZING),
     },
     State.LOADING: {

@@ -15,6 +15,9 @@ from sessionstream.transport.ws.outbox import Outbox
 
 SendMessage: TypeAlias = Callable[[Any], Awaitable[None]]
 
+Rest: TypeAlias = Callable[[asyncio.CancelledError | None], Awaitable[None]]
+"""What is left of a send. It gets the cancellation that reached the task before it could carry the send on."""
+
 
 class Turn:
     """The writers that have something to send, each once: they come to it when the loop has done what it is at.
@@ -80,7 +83,7 @@ class Writer:
         self._context: Context
         self._wake: asyncio.Future[None] | None = None  # while the task waits for something to do
         self._asked = False
-        self._begun: tuple[Frame, Callable[[], Awaitable[None]]] | None = None  # a send, and how the task goes on
+        self._begun: tuple[Frame, Rest] | None = None  # a send, and how the task goes on
         self.sent = 0
         self.sending = False
 
@@ -132,13 +135,13 @@ class Writer:
                 self._begun = frame, partial(_failed, error)
 
     async def _run(self) -> None:
-        outbox = self._outbox
+        outbox, cancelled = self._outbox, None
         try:
             while True:
                 self.sending = True
                 if self._begun is not None:
                     (frame, rest), self._begun = self._begun, None
-                    await rest()
+                    await rest(cancelled)
                     self._count(frame)
                 while (following := outbox.take()) is not None:
                     await self._send({"type": "websocket.send", "text": following.text})
@@ -150,9 +153,19 @@ class Writer:
                 self._on_empty()
                 if not outbox and outbox.goodbye is None:
                     self._wake = self._loop.create_future()
-                    await self._wake
+                    cancelled = await self._woken(self._wake)
         finally:
             self._begun = self._wake = None
+
+    async def _woken(self, wake: asyncio.Future[None]) -> asyncio.CancelledError | None:
+        """Wait; return a cancellation that is meant for a send under way: it may be that of a timeout in there."""
+        try:
+            await wake
+        except asyncio.CancelledError as error:
+            if self._begun is None:
+                raise
+            return error
+        return None
 
     def _count(self, frame: Frame) -> None:
         self.sent += 1
@@ -161,22 +174,30 @@ class Writer:
 
 
 @coroutine
-def _carried_on(begun: CoroutineType[Any, Any, None], waits_for: object) -> Generator[Any, Any, None]:
+def _carried_on(
+    begun: CoroutineType[Any, Any, None], waits_for: object, cancelled: asyncio.CancelledError | None
+) -> Generator[Any, Any, None]:
     """Await what is left of a coroutine that was begun and waits for something."""
     while True:
         try:
+            if cancelled is not None:
+                raise cancelled
             step = partial(begun.send, (yield waits_for))
         except BaseException as error:  # noqa: BLE001 - the coroutine gets it
-            step = partial(begun.throw, error)
+            step, cancelled = partial(begun.throw, error), None
         try:
             waits_for = step()
         except StopIteration:
             return
 
 
-async def _awaited(sending: Awaitable[None]) -> None:
+async def _awaited(sending: Awaitable[None], cancelled: asyncio.CancelledError | None) -> None:
+    if cancelled is not None:
+        if asyncio.isfuture(sending):
+            sending.cancel()
+        raise cancelled
     await sending
 
 
-async def _failed(error: BaseException) -> None:
+async def _failed(error: BaseException, _: asyncio.CancelledError | None) -> None:
     raise error
