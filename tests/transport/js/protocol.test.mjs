@@ -19,6 +19,16 @@ function live(first = snapshot(0), options = {}) {
 
 // -- snapshot, then live -----------------------------------------------------------------------------------------
 
+test("a session id that no server can have is refused here, and harms no other subscription", () => {
+  const talk = live();
+  for (const id of ["", "a\0b", "half of \ud83d", "\udca5", null, 3]) {
+    assert.throws(() => talk.protocol.subscribe(id), TypeError, JSON.stringify(id));
+  }
+  for (const id of ["💥", "e\u0301", "\u202e"]) {
+    assert.deepEqual(talk.say("subscribe", id), [{ subscribe: { sessionId: id, delta: true } }]);
+  }
+});
+
 test("subscriptions are asked for once the hello was heard, and at once from then on", () => {
   const talk = new Talk();
   assert.deepEqual(kinds(talk.protocol.start(0)), ["open"]);

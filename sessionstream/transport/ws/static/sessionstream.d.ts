@@ -124,7 +124,7 @@ export class Client {
   readonly state: StateChange;
   /**
    * Watch a session.
-   * @throws TypeError the session id is empty or no text.
+   * @throws TypeError the session id is empty or no text, or holds NUL or half a surrogate pair.
    * @throws Error the session is subscribed to already.
    *
    * On a closed client the subscription ends at once.

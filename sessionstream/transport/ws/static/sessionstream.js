@@ -27,6 +27,7 @@ const AFTER_CLOSE = new Map([
 const AFTER_RATE_LIMIT = 1_000; // milliseconds, as the table of error codes says
 const LONGEST_TIMER = 2 ** 31 - 1; // what setTimeout can hold; beyond it, it fires at once
 const MAX_UINT64 = 2n ** 64n - 1n;
+const NO_ID = /[\0\p{Surrogate}]/u; // no store holds it; the server could not even say whose subscribe it refuses
 
 /** Thrown for what is no server frame, or cannot be put over what the client holds. */
 class FrameError extends Error {}
@@ -99,7 +100,9 @@ export class Protocol {
 
   /** Watch a session, from now on or as soon as there is a connection. */
   subscribe(sessionId) {
-    if (typeof sessionId !== "string" || !sessionId) throw new TypeError(`a session id is a text that is not empty, not ${sessionId}`);
+    if (typeof sessionId !== "string" || !sessionId || NO_ID.test(sessionId)) {
+      throw new TypeError(`a session id is a text that is not empty, without NUL or half a surrogate pair, not ${JSON.stringify(sessionId)}`);
+    }
     if (this.#subscriptions.has(sessionId)) throw new Error(`${sessionId} is subscribed to already`);
     const subscription = { sessionId, state: "idle", held: null, last: 0n, attempts: 0, retryAt: Infinity };
     this.#subscriptions.set(sessionId, subscription);
