@@ -94,7 +94,7 @@ def answers(file: Path) -> list[str]:
             "sessions": "session_id, event_cursor, timeline_cursor, epoch, floor",
             "events": "ordinal, event_id, name, payload, digest",
             "entities": "kind, id, created, changed, tombstone, payload",
-            "command_claims": "*",
+            "command_claims": "session_id, key, digest",
             "errors": "*",
         }
         return [repr(db.execute(f"SELECT {columns} FROM {table}").fetchall()) for table, columns in tables.items()]
