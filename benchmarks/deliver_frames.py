@@ -25,7 +25,7 @@ from benchmarks.frame_server import SESSION
 IMPLEMENTATIONS = ("websockets-sansio", "websockets", "wsproto")
 FRAMES = 20_000
 CONNECTIONS = (100, 1000)
-ROUNDS = 5
+ROUNDS = 12
 
 
 class Served:
