@@ -1,7 +1,7 @@
 /** Phase 3: two clients of one session, side by side; whatever they hold is reported to the lab, which judges it. */
 import { byId, el } from "/static/core.js";
 import { page } from "/static/lab.js";
-import { FrameList, Reports, Scroll, stateOf, Watcher } from "/static/watching.js";
+import { FrameList, holdsOf, Reports, Scroll, stateOf, Watcher } from "/static/watching.js";
 
 const SESSION = "notebook";
 
@@ -66,9 +66,7 @@ class Card {
     this.#state.lastElementChild.textContent = stateOf(client);
     this.#link.textContent = client.connected ? "Disconnect" : "Connect";
     this.#watch.textContent = client.subscribed ? "Unsubscribe" : "Subscribe";
-    this.#holds.textContent = client.epoch
-      ? `Holds ${client.items.size} notes, at ordinal ${client.ordinal} of epoch ${client.epoch}`
-      : "Holds nothing";
+    this.#holds.textContent = holdsOf(client);
     this.#notes.element.hidden = !client.items.size;
     this.#notes.change((list) => list.replaceChildren(...[...client.items.values()].map(noteItem)));
     this.#frames.show(client.frames);

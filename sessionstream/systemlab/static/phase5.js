@@ -1,7 +1,7 @@
 /** Phase 5: what this page holds of the session, over every restart of the backend. */
 import { byId, el } from "/static/core.js";
 import { page } from "/static/lab.js";
-import { FrameList, Reports, Scroll, stateOf, Watcher } from "/static/watching.js";
+import { FrameList, holdsOf, Reports, Scroll, stateOf, Watcher } from "/static/watching.js";
 
 const SESSION = "persistence";
 
@@ -34,9 +34,7 @@ function show() {
   state.dataset.state = client.connected ? client.state : "none";
   state.lastElementChild.textContent = stateOf(client);
   link.textContent = client.connected ? "Disconnect this page" : "Connect this page";
-  at.textContent = client.epoch
-    ? `Holds ${client.items.size} notes, at ordinal ${client.ordinal} of epoch ${client.epoch}`
-    : "Holds nothing";
+  at.textContent = holdsOf(client);
   const held = [...client.items.values()];
   empty.hidden = held.length > 0;
   notes.element.hidden = !held.length;

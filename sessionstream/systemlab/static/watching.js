@@ -269,6 +269,12 @@ export function stateOf(client) {
   return client.subscribed ? (client.hydrated ? "Live" : "Waiting for its snapshot") : word;
 }
 
+/** What a client that folds notes says of what it holds. */
+export function holdsOf({ items, ordinal, epoch }) {
+  if (!epoch) return "Holds nothing";
+  return `Holds ${items.size} ${items.size === 1 ? "note" : "notes"}, at ordinal ${ordinal} of epoch ${epoch}`;
+}
+
 /** A box that the keyboard can scroll, around a list; it stays at its end unless one scrolls up in it. */
 export class Scroll {
   element;
