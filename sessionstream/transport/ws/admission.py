@@ -13,20 +13,22 @@ class Visit:
     """One client, from its handshake to its end.
 
     Attributes:
+        known: whether it is known who it is.
         principal: who it is; None before that is known.
         goodbye: the code and the reason to close with as soon as the connection is there; None for none.
     """
 
-    __slots__ = ("_unwelcome", "goodbye", "principal")
+    __slots__ = ("_unwelcome", "goodbye", "known", "principal")
 
     def __init__(self) -> None:
+        self.known = False
         self.principal: object = None
         self.goodbye: tuple[CloseCode, str] | None = None
         self._unwelcome: set[object] = set()
 
-    def turn_away(self, principal: object, code: CloseCode, reason: str, *, known: bool) -> None:
+    def turn_away(self, principal: object, code: CloseCode, reason: str) -> None:
         """Send this client away if it is the principal's, or turns out to be."""
-        if not known:
+        if not self.known:
             self._unwelcome.add(principal)
         elif self.principal == principal:
             self.goodbye = code, reason
@@ -39,19 +41,19 @@ class Visit:
         """
         if principal in self._unwelcome:
             raise Refused(403, f"the connections of {principal!r} were closed meanwhile")
-        self.principal = principal
+        self.known, self.principal = True, principal
 
 
 class Admission:
     """Counts clients, in all and for each principal, those included whose handshake is under way."""
 
-    __slots__ = ("_limits", "_principals", "_visits", "stopping")
+    __slots__ = ("_limits", "_principals", "_stopping", "_visits")
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._visits: dict[Visit, bool] = {}  # with whether it is known who it is
+        self._visits: set[Visit] = set()
         self._principals: Counter[object] = Counter()
-        self.stopping = False
+        self._stopping = False
 
     def __len__(self) -> int:
         return len(self._visits)
@@ -59,7 +61,7 @@ class Admission:
     def enter(self) -> Visit:
         """Begin a handshake."""
         visit = Visit()
-        self._visits[visit] = False
+        self._visits.add(visit)
         return visit
 
     def check(self) -> None:
@@ -68,8 +70,7 @@ class Admission:
         Raises:
             Refused: there is not.
         """
-        if self.stopping:
-            raise Refused(503, "the server shuts down")
+        self._check_stopping()
         if len(self._visits) > self._limits.connections:
             raise Refused(503, f"there are {self._limits.connections} connections already")
 
@@ -79,10 +80,8 @@ class Admission:
         Raises:
             Refused: it may not, because of what happened meanwhile, or of its other connections.
         """
-        if self.stopping:
-            raise Refused(503, "the server shuts down")
+        self._check_stopping()
         visit.identify(principal)
-        self._visits[visit] = True
         if principal is not None:
             self._principals[principal] += 1
             if self._principals[principal] > self._limits.connections_per_principal:
@@ -90,19 +89,23 @@ class Admission:
 
     def leave(self, visit: Visit) -> None:
         """End a visit."""
-        known = self._visits.pop(visit)
-        if known and visit.principal is not None:
+        self._visits.remove(visit)
+        if visit.principal is not None:
             self._principals[visit.principal] -= 1
             if not self._principals[visit.principal]:
                 del self._principals[visit.principal]
 
     def turn_away(self, principal: object, code: CloseCode, reason: str) -> None:
         """Send away whoever of a principal is about to be connected."""
-        for visit, known in self._visits.items():
-            visit.turn_away(principal, code, reason, known=known)
+        for visit in self._visits:
+            visit.turn_away(principal, code, reason)
 
     def stop(self, code: CloseCode, reason: str) -> None:
         """Let nobody in any more."""
-        self.stopping = True
+        self._stopping = True
         for visit in self._visits:
             visit.goodbye = code, reason
+
+    def _check_stopping(self) -> None:
+        if self._stopping:
+            raise Refused(503, "the server shuts down")
