@@ -224,6 +224,31 @@ async def test_what_a_send_brings_about_comes_behind_it() -> None:
         assert socket.sent == ["a", "b"]
 
 
+async def test_a_send_that_cancels_its_own_task_and_waits_costs_nobody_else_a_frame() -> None:
+    turn, socket, ended = Turn(), Socket(), []
+    desk, neighbour = Desk(turn), Desk(turn)
+
+    async def send(message: dict[str, Any]) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(message["text"])
+
+    async with desk.running(send) as task, neighbour.running(socket.send):
+        desk.offer("a")
+        neighbour.offer("b")
+        await settle()
+        assert socket.sent == ["b"]
+        assert task.cancelled()
+        assert ended == ["a"]
+        neighbour.offer("c")
+        await settle()
+        assert socket.sent == ["b", "c"]
+
+
 @pytest.mark.parametrize("waits", [False, True])
 async def test_the_goodbye_comes_last_and_ends_the_task(waits: bool) -> None:
     desk, socket = Desk(), Socket()

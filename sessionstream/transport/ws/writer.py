@@ -104,7 +104,7 @@ class Writer:
     def flush(self) -> None:
         """Send what there is, as far as nothing makes it wait; leave the rest to the task. Raises nothing."""
         self._asked = False
-        wake, self._wake = self._wake, None  # what a send itself brings about has its place behind it
+        wake, self._wake = self._wake, None  # what a send itself has to say is taken behind it, without another turn
         if wake is None or wake.done():
             return  # the task is at it, or cancelled
         self.sending = True
@@ -118,7 +118,7 @@ class Writer:
             self.sending = False
             self._wake = wake
             self._on_empty()
-        else:
+        elif not wake.done():  # it is, if the send has cancelled the task
             wake.set_result(None)
 
     def _send_at_once(self) -> None:
