@@ -66,18 +66,13 @@ def links(ev: Evaluator, scope: Scope, known: Module | None = None) -> Iterator[
     They stand in the same file, in the one that is checked, or in a function of a file between the two.
     """
     for at in _candidates(ev, scope, known):
-        if not any(_link(ev, found, scope, at.site) for found in _found(ev, at, at.site)):
+        if not any(_link(ev, found, scope, at.site) for found in calling.called(ev, at, at.site)):
             continue
         for way in ways(ev, at.site):
-            for found in _found(ev, at, way):
+            for found in calling.called(ev, at, way):
                 link = _link(ev, found, scope, way)
                 if link is not None:
                     yield link
-
-
-def _found(ev: Evaluator, at: CallSite, way: Site) -> Iterator[Invocation]:
-    given = tuple(Given(argument, way) for argument in at.shape.args)
-    return calling.reached(ev, ev.evaluate(at.shape.func, way), given)
 
 
 def _link(ev: Evaluator, found: Invocation, scope: Scope, site: Site) -> Link | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sessionstream_lint import containers, hints, library, members, records
 from sessionstream_lint import syntax as s
 from sessionstream_lint.frames import Frame, argument_for
-from sessionstream_lint.scopes import Scope, Site
+from sessionstream_lint.scopes import CallSite, Scope, Site
 from sessionstream_lint.syntax import Argument
 from sessionstream_lint.values import (
     Alternatives,
@@ -87,7 +87,13 @@ def _generic(ev: Evaluator, value: Alternatives) -> Values:
     return tuple(head for head in heads if isinstance(head, Klass))
 
 
-def reached(ev: Evaluator, callee: Values, given: tuple[Given, ...]) -> Iterator[Invocation]:
+def called(ev: Evaluator, at: CallSite, way: Site) -> Iterator[Invocation]:
+    """Yield what a call that is written out reaches, looked at in one way."""
+    given = tuple(Given(argument, way) for argument in at.shape.args)
+    return _reached(ev, ev.evaluate(at.shape.func, way), given)
+
+
+def _reached(ev: Evaluator, callee: Values, given: tuple[Given, ...]) -> Iterator[Invocation]:
     """Yield the same, and also what is called by a function that calls its first argument, at once or later."""
     for found in invocations(ev, callee, given):
         target, passed = found.target, found.given

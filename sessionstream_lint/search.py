@@ -112,15 +112,11 @@ class Search:
         callee = self.ev.evaluate(site.shape.func, site.site)
         if calling.last_name(site.shape.func) in METHODS and any(isinstance(value, Symbol) for value in callee):
             self.open[site] = None
-        if not any(self._method(found.target)[0] for found in self._reached(site, site.site)):
+        if not any(self._method(found.target)[0] for found in calling.called(self.ev, site, site.site)):
             return
         for way in ways(self.ev, site.site):
-            for found in self._reached(site, way):
+            for found in calling.called(self.ev, site, way):
                 yield from self._invoked(found, site, way)
-
-    def _reached(self, at: CallSite, way: Site) -> Iterator[Invocation]:
-        given = tuple(Given(argument, way) for argument in at.shape.args)
-        return calling.reached(self.ev, self.ev.evaluate(at.shape.func, way), given)
 
     def _invoked(self, found: Invocation, site: CallSite, way: Site) -> Iterator[Written]:
         method, bound = self._method(found.target)
@@ -175,7 +171,7 @@ class Search:
 
     def _may_register(self, call: Registering) -> bool:
         """Say whether what is called on this way may be a registry's method, as far as this way tells what it is."""
-        targets = [found.target for way in self._ways(call) for found in self._reached(call.at, way)]
+        targets = [found.target for way in self._ways(call) for found in calling.called(self.ev, call.at, way)]
         return not targets or any(isinstance(one, Symbol) or self._method(one)[0] for one in targets)
 
     def _receiver(self, arguments: tuple[Given, ...]) -> bool:
