@@ -186,7 +186,7 @@ class HydrationStore(Protocol):
     acknowledged before. Ids of sessions nobody has used are answered like empty sessions and leave no trace.
     Every method raises StoreClosed once the store is closed, and another StoreError where the medium fails; but wrong
     arguments come first: a TypeError or a ValueError whose words begin with the argument's name, or an InvalidIdError
-    for an id that is not valid Unicode.
+    for an id that is not valid Unicode or holds a NUL character.
     """
 
     @property

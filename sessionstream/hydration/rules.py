@@ -6,10 +6,11 @@ from datetime import datetime
 from secrets import randbelow
 from typing import Final
 
-from sessionstream.errors import HistoryPruned, InvalidIdError, OrdinalConflict
+from sessionstream.errors import HistoryPruned, OrdinalConflict
 from sessionstream.observe import ErrorRecord
 from sessionstream.schema import SchemaRegistry
 from sessionstream.store import Commit, Cursors, TimelineReplacement
+from sessionstream.types import check_id
 
 EPOCH_LIMIT: Final = 2**53
 """Epochs travel to browsers in JSON, whose numbers are exact below this."""
@@ -61,13 +62,8 @@ def check_text(name: str, value: object) -> None:
         InvalidIdError: it is not valid Unicode, or holds a NUL character.
     """
     _check_instance(name, str, value)
-    if isinstance(value, str) and "\0" in value:
-        raise InvalidIdError(name, value, "it holds a NUL character, which not every store can keep")
-    if isinstance(value, str) and not value.isascii():
-        try:
-            value.encode()
-        except UnicodeEncodeError as error:
-            raise InvalidIdError(name, value, f"it is not valid Unicode: {error.reason}") from None
+    if isinstance(value, str) and value.strip():
+        check_id(name, value)
 
 
 def _check_instance(name: str, cls: type, value: object, *, optional: bool = False) -> None:
@@ -80,7 +76,7 @@ def check_commit(commit: object) -> None:
 
     Raises:
         TypeError: it is no Commit, or its session id no string.
-        InvalidIdError: its session id is not valid Unicode.
+        InvalidIdError: its session id is not valid Unicode, or holds a NUL character.
     """
     _check_instance("commit", Commit, commit)
     check_text("session_id", commit.session_id)  # type: ignore[attr-defined]  # it is one
@@ -91,7 +87,7 @@ def check_replacement(replacement: object) -> None:
 
     Raises:
         TypeError: it is no TimelineReplacement, or its session id no string.
-        InvalidIdError: its session id is not valid Unicode.
+        InvalidIdError: its session id is not valid Unicode, or holds a NUL character.
     """
     _check_instance("replacement", TimelineReplacement, replacement)
     check_text("session_id", replacement.session_id)  # type: ignore[attr-defined]  # it is one
@@ -102,7 +98,7 @@ def check_known(session_id: object, known: object) -> None:
 
     Raises:
         TypeError: an argument is of another type.
-        InvalidIdError: the session id is not valid Unicode.
+        InvalidIdError: the session id is not valid Unicode, or holds a NUL character.
     """
     check_text("session_id", session_id)
     _check_instance("known", Cursors, known, optional=True)
@@ -113,7 +109,7 @@ def check_deletion(session_id: object, expected: object) -> None:
 
     Raises:
         TypeError: an argument is of another type.
-        InvalidIdError: the session id is not valid Unicode.
+        InvalidIdError: the session id is not valid Unicode, or holds a NUL character.
     """
     check_text("session_id", session_id)
     _check_instance("expected", Cursors, expected, optional=True)

@@ -263,21 +263,15 @@ class SQLiteStore:
     async def forget_errors(self, session_id: str, moment: datetime, /) -> int:
         """Forget the error records of a session, or of none, that are older than a moment; return how many."""
         check_moment(session_id, moment)
-        before, forgotten, after = rows.microseconds(moment), 0, 0
-        while old := await self._ask(partial(reads.old_errors, session_id=session_id, moment=before, after=after)):
-            forgotten += await self._write(partial(writes.forget_errors, numbers=old))
-            after = old[-1]
-        return forgotten
+        old = partial(reads.old_errors, session_id=session_id, moment=rows.microseconds(moment))
+        return await self._forget(old, writes.forget_errors, 0)
 
     async def forget_claims(self, session_id: str, moment: datetime, /) -> int:
         """Forget the idempotency keys of a session that were claimed before a moment; return how many."""
         check_moment(session_id, moment)
-        before, forgotten, after = rows.microseconds(moment), 0, ""
-        while old := await self._ask(partial(reads.old_claims, session_id=session_id, moment=before, after=after)):
-            change = partial(writes.forget_claims, session_id=session_id, moment=before, keys=old)
-            forgotten += await self._write(change)
-            after = old[-1]
-        return forgotten
+        before = rows.microseconds(moment)
+        old = partial(reads.old_claims, session_id=session_id, moment=before)
+        return await self._forget(old, partial(writes.forget_claims, session_id=session_id, moment=before), "")
 
     async def delete_session(self, session_id: str, /, *, expected: Cursors | None = None) -> None:
         """Forget all of a session but its event cursor."""
@@ -307,6 +301,13 @@ class SQLiteStore:
         self._check_open()
         outcome: asyncio.Future[T] = self._writer.submit(change)
         return await outcome
+
+    async def _forget(self, old: Callable[..., list[T]], forget: Callable[..., int], first: T) -> int:
+        """Forget what a question finds from ``first`` on, a page at a time; return how much it was."""
+        forgotten, page = 0, [first]
+        while page := await self._ask(partial(old, after=page[-1])):
+            forgotten += await self._write(partial(forget, old=page))
+        return forgotten
 
     async def _sweep(self) -> None:
         """Remove what was discarded, by this store or another: in small steps, so that commits pass in between."""

@@ -280,17 +280,17 @@ def release_command(writing: Writing, session_id: str, key: str) -> None:
     writing.db.execute("DELETE FROM command_claims WHERE session_id = ? AND key = ?", (session_id, key))
 
 
-def forget_claims(writing: Writing, session_id: str, moment: int, keys: Sequence[str]) -> int:
+def forget_claims(writing: Writing, session_id: str, moment: int, old: Sequence[str]) -> int:
     """Forget those of some keys that were claimed before a moment; return how many."""
     return writing.db.executemany(
         "DELETE FROM command_claims WHERE session_id = ? AND key = ? AND claimed_at < ?",
-        [(session_id, key, moment) for key in keys],
+        [(session_id, key, moment) for key in old],
     ).rowcount
 
 
-def forget_errors(writing: Writing, numbers: Sequence[int]) -> int:
+def forget_errors(writing: Writing, old: Sequence[int]) -> int:
     """Forget some error records; return how many there were."""
-    return writing.db.executemany("DELETE FROM errors WHERE seq = ?", [(number,) for number in numbers]).rowcount
+    return writing.db.executemany("DELETE FROM errors WHERE seq = ?", [(number,) for number in old]).rowcount
 
 
 def record_error(writing: Writing, row: ErrorRow) -> None:
