@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import any_pb2 as google_dot_protobuf_dot_any__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n sessionstream/v1/transport.proto\x12\x10sessionstream.v1\x1a\x19google/protobuf/any.proto\"\xe6\x01\n\x0b\x43lientFrame\x12\x37\n\tsubscribe\x18\x01 \x01(\x0b\x32\".sessionstream.v1.SubscribeRequestH\x00\x12;\n\x0bunsubscribe\x18\x02 \x01(\x0b\x32$.sessionstream.v1.UnsubscribeRequestH\x00\x12+\n\x04ping\x18\x03 \x01(\x0b\x32\x1b.sessionstream.v1.PingFrameH\x00\x12+\n\x04pong\x18\x04 \x01(\x0b\x32\x1b.sessionstream.v1.PongFrameH\x00\x42\x07\n\x05\x66rame\"\xad\x03\n\x0bServerFrame\x12-\n\x05hello\x18\x01 \x01(\x0b\x32\x1c.sessionstream.v1.HelloFrameH\x00\x12\x33\n\x08snapshot\x18\x02 \x01(\x0b\x32\x1f.sessionstream.v1.SnapshotFrameH\x00\x12\x37\n\nsubscribed\x18\x03 \x01(\x0b\x32!.sessionstream.v1.SubscribedFrameH\x00\x12;\n\x0cunsubscribed\x18\x04 \x01(\x0b\x32#.sessionstream.v1.UnsubscribedFrameH\x00\x12\x32\n\x08ui_event\x18\x05 \x01(\x0b\x32\x1e.sessionstream.v1.UiEventFrameH\x00\x12-\n\x05\x65rror\x18\x06 \x01(\x0b\x32\x1c.sessionstream.v1.ErrorFrameH\x00\x12+\n\x04ping\x18\x07 \x01(\x0b\x32\x1b.sessionstream.v1.PingFrameH\x00\x12+\n\x04pong\x18\x08 \x01(\x0b\x32\x1b.sessionstream.v1.PongFrameH\x00\x42\x07\n\x05\x66rame\"#\n\nHelloFrame\x12\x15\n\rconnection_id\x18\x01 \x01(\t\"d\n\x10SubscribeRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x1e\n\x16since_snapshot_ordinal\x18\x02 \x01(\x04\x12\r\n\x05\x64\x65lta\x18\x03 \x01(\x08\x12\r\n\x05\x65poch\x18\x04 \x01(\x04\"E\n\x0fSubscribedFrame\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x1e\n\x16since_snapshot_ordinal\x18\x02 \x01(\x04\"(\n\x12UnsubscribeRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\"\'\n\x11UnsubscribedFrame\x12\x12\n\nsession_id\x18\x01 \x01(\t\"\x8f\x01\n\rSnapshotFrame\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x18\n\x10snapshot_ordinal\x18\x02 \x01(\x04\x12\x32\n\x08\x65ntities\x18\x03 \x03(\x0b\x32 .sessionstream.v1.SnapshotEntity\x12\r\n\x05\x65poch\x18\x04 \x01(\x04\x12\r\n\x05since\x18\x05 \x01(\x04\"\x99\x01\n\x0eSnapshotEntity\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\x12\x17\n\x0f\x63reated_ordinal\x18\x03 \x01(\x04\x12\x1a\n\x12last_event_ordinal\x18\x04 \x01(\x04\x12\x11\n\ttombstone\x18\x05 \x01(\x08\x12%\n\x07payload\x18\x06 \x01(\x0b\x32\x14.google.protobuf.Any\"n\n\x0cUiEventFrame\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x15\n\revent_ordinal\x18\x02 \x01(\x04\x12\x0c\n\x04name\x18\x03 \x01(\t\x12%\n\x07payload\x18\x04 \x01(\x0b\x32\x14.google.protobuf.Any\"O\n\nErrorFrame\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x12\n\nsession_id\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\"\x1a\n\tPingFrame\x12\r\n\x05nonce\x18\x01 \x01(\t\"\x1a\n\tPongFrame\x12\r\n\x05nonce\x18\x01 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n sessionstream/v1/transport.proto\x12\x10sessionstream.v1\x1a\x19google/protobuf/any.proto\"\xe6\x01\n\x0b\x43lientFrame\x12\x37\n\tsubscribe\x18\x01 \x01(\x0b\x32\".sessionstream.v1.SubscribeRequestH\x00\x12;\n\x0bunsubscribe\x18\x02 \x01(\x0b\x32$.sessionstream.v1.UnsubscribeRequestH\x00\x12+\n\x04ping\x18\x03 \x01(\x0b\x32\x1b.sessionstream.v1.PingFrameH\x00\x12+\n\x04pong\x18\x04 \x01(\x0b\x32\x1b.sessionstream.v1.PongFrameH\x00\x42\x07\n\x05\x66rame\"\xad\x03\n\x0bServerFrame\x12-\n\x05hello\x18\x01 \x01(\x0b\x32\x1c.sessionstream.v1.HelloFrameH\x00\x12\x33\n\x08snapshot\x18\x02 \x01(\x0b\x32\x1f.sessionstream.v1.SnapshotFrameH\x00\x12\x37\n\nsubscribed\x18\x03 \x01(\x0b\x32!.sessionstream.v1.SubscribedFrameH\x00\x12;\n\x0cunsubscribed\x18\x04 \x01(\x0b\x32#.sessionstream.v1.UnsubscribedFrameH\x00\x12\x32\n\x08ui_event\x18\x05 \x01(\x0b\x32\x1e.sessionstream.v1.UiEventFrameH\x00\x12-\n\x05\x65rror\x18\x06 \x01(\x0b\x32\x1c.sessionstream.v1.ErrorFrameH\x00\x12+\n\x04ping\x18\x07 \x01(\x0b\x32\x1b.sessionstream.v1.PingFrameH\x00\x12+\n\x04pong\x18\x08 \x01(\x0b\x32\x1b.sessionstream.v1.PongFrameH\x00\x42\x07\n\x05\x66rame\"#\n\nHelloFrame\x12\x15\n\rconnection_id\x18\x01 \x01(\t\"d\n\x10SubscribeRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x1e\n\x16since_snapshot_ordinal\x18\x02 \x01(\x04\x12\r\n\x05\x64\x65lta\x18\x03 \x01(\x08\x12\r\n\x05\x65poch\x18\x04 \x01(\x04\"o\n\x0fSubscribedFrame\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x1e\n\x16since_snapshot_ordinal\x18\x02 \x01(\x04\x12(\n\x06\x62udget\x18\x03 \x01(\x0b\x32\x18.sessionstream.v1.Budget\"P\n\x06\x42udget\x12\x14\n\x0c\x66rames_burst\x18\x01 \x01(\r\x12\x19\n\x11\x66rames_per_second\x18\x02 \x01(\x01\x12\x15\n\rsubscriptions\x18\x03 \x01(\r\"(\n\x12UnsubscribeRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\"\'\n\x11UnsubscribedFrame\x12\x12\n\nsession_id\x18\x01 \x01(\t\"\x8f\x01\n\rSnapshotFrame\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x18\n\x10snapshot_ordinal\x18\x02 \x01(\x04\x12\x32\n\x08\x65ntities\x18\x03 \x03(\x0b\x32 .sessionstream.v1.SnapshotEntity\x12\r\n\x05\x65poch\x18\x04 \x01(\x04\x12\r\n\x05since\x18\x05 \x01(\x04\"\x99\x01\n\x0eSnapshotEntity\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\x12\x17\n\x0f\x63reated_ordinal\x18\x03 \x01(\x04\x12\x1a\n\x12last_event_ordinal\x18\x04 \x01(\x04\x12\x11\n\ttombstone\x18\x05 \x01(\x08\x12%\n\x07payload\x18\x06 \x01(\x0b\x32\x14.google.protobuf.Any\"1\n\x11UnreadablePayload\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"n\n\x0cUiEventFrame\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x15\n\revent_ordinal\x18\x02 \x01(\x04\x12\x0c\n\x04name\x18\x03 \x01(\t\x12%\n\x07payload\x18\x04 \x01(\x0b\x32\x14.google.protobuf.Any\"O\n\nErrorFrame\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x12\n\nsession_id\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\"\x1a\n\tPingFrame\x12\r\n\x05nonce\x18\x01 \x01(\t\"\x1a\n\tPongFrame\x12\r\n\x05nonce\x18\x01 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,21 +41,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SUBSCRIBEREQUEST']._serialized_start=783
   _globals['_SUBSCRIBEREQUEST']._serialized_end=883
   _globals['_SUBSCRIBEDFRAME']._serialized_start=885
-  _globals['_SUBSCRIBEDFRAME']._serialized_end=954
-  _globals['_UNSUBSCRIBEREQUEST']._serialized_start=956
-  _globals['_UNSUBSCRIBEREQUEST']._serialized_end=996
-  _globals['_UNSUBSCRIBEDFRAME']._serialized_start=998
-  _globals['_UNSUBSCRIBEDFRAME']._serialized_end=1037
-  _globals['_SNAPSHOTFRAME']._serialized_start=1040
-  _globals['_SNAPSHOTFRAME']._serialized_end=1183
-  _globals['_SNAPSHOTENTITY']._serialized_start=1186
-  _globals['_SNAPSHOTENTITY']._serialized_end=1339
-  _globals['_UIEVENTFRAME']._serialized_start=1341
-  _globals['_UIEVENTFRAME']._serialized_end=1451
-  _globals['_ERRORFRAME']._serialized_start=1453
-  _globals['_ERRORFRAME']._serialized_end=1532
-  _globals['_PINGFRAME']._serialized_start=1534
-  _globals['_PINGFRAME']._serialized_end=1560
-  _globals['_PONGFRAME']._serialized_start=1562
-  _globals['_PONGFRAME']._serialized_end=1588
+  _globals['_SUBSCRIBEDFRAME']._serialized_end=996
+  _globals['_BUDGET']._serialized_start=998
+  _globals['_BUDGET']._serialized_end=1078
+  _globals['_UNSUBSCRIBEREQUEST']._serialized_start=1080
+  _globals['_UNSUBSCRIBEREQUEST']._serialized_end=1120
+  _globals['_UNSUBSCRIBEDFRAME']._serialized_start=1122
+  _globals['_UNSUBSCRIBEDFRAME']._serialized_end=1161
+  _globals['_SNAPSHOTFRAME']._serialized_start=1164
+  _globals['_SNAPSHOTFRAME']._serialized_end=1307
+  _globals['_SNAPSHOTENTITY']._serialized_start=1310
+  _globals['_SNAPSHOTENTITY']._serialized_end=1463
+  _globals['_UNREADABLEPAYLOAD']._serialized_start=1465
+  _globals['_UNREADABLEPAYLOAD']._serialized_end=1514
+  _globals['_UIEVENTFRAME']._serialized_start=1516
+  _globals['_UIEVENTFRAME']._serialized_end=1626
+  _globals['_ERRORFRAME']._serialized_start=1628
+  _globals['_ERRORFRAME']._serialized_end=1707
+  _globals['_PINGFRAME']._serialized_start=1709
+  _globals['_PINGFRAME']._serialized_end=1735
+  _globals['_PONGFRAME']._serialized_start=1737
+  _globals['_PONGFRAME']._serialized_end=1763
 # @@protoc_insertion_point(module_scope)

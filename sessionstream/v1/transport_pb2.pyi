@@ -9,6 +9,7 @@ fields that a client which has never heard of them can ignore.
 
 from builtins import (
     bool,
+    float,
     int,
     str,
 )
@@ -161,15 +162,46 @@ class SubscribedFrame(Message):
 
     SESSION_ID_FIELD_NUMBER: int
     SINCE_SNAPSHOT_ORDINAL_FIELD_NUMBER: int
+    BUDGET_FIELD_NUMBER: int
     session_id: str
     since_snapshot_ordinal: int
+    @property
+    def budget(self) -> Budget:
+        """Only for clients that asked for deltas: what this connection may send and watch."""
+
     def __init__(
         self,
         *,
         session_id: str = ...,
         since_snapshot_ordinal: int = ...,
+        budget: Budget | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: Literal["session_id", b"session_id", "since_snapshot_ordinal", b"since_snapshot_ordinal"]) -> None: ...
+    def HasField(self, field_name: Literal["budget", b"budget"]) -> bool: ...
+    def ClearField(self, field_name: Literal["budget", b"budget", "session_id", b"session_id", "since_snapshot_ordinal", b"since_snapshot_ordinal"]) -> None: ...
+
+@final
+class Budget(Message):
+    """What one connection may send and watch. A client that keeps within it is never refused for its rate."""
+
+    DESCRIPTOR: Descriptor
+
+    FRAMES_BURST_FIELD_NUMBER: int
+    FRAMES_PER_SECOND_FIELD_NUMBER: int
+    SUBSCRIPTIONS_FIELD_NUMBER: int
+    frames_burst: int
+    """How many frames the client may send at once, pings and pongs included."""
+    frames_per_second: float
+    """How many frames a second it may send in the long run."""
+    subscriptions: int
+    """How many sessions it may watch at the same time."""
+    def __init__(
+        self,
+        *,
+        frames_burst: int = ...,
+        frames_per_second: float = ...,
+        subscriptions: int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: Literal["frames_burst", b"frames_burst", "frames_per_second", b"frames_per_second", "subscriptions", b"subscriptions"]) -> None: ...
 
 @final
 class UnsubscribeRequest(Message):
@@ -261,6 +293,28 @@ class SnapshotEntity(Message):
     ) -> None: ...
     def HasField(self, field_name: Literal["payload", b"payload"]) -> bool: ...
     def ClearField(self, field_name: Literal["created_ordinal", b"created_ordinal", "id", b"id", "kind", b"kind", "last_event_ordinal", b"last_event_ordinal", "payload", b"payload", "tombstone", b"tombstone"]) -> None: ...
+
+@final
+class UnreadablePayload(Message):
+    """Stands in the place of an application's payload that the server cannot show. It is never `{}`: whoever sees it
+    knows that something is there and why it cannot be read.
+    """
+
+    DESCRIPTOR: Descriptor
+
+    TYPE_FIELD_NUMBER: int
+    REASON_FIELD_NUMBER: int
+    type: str
+    """The full name of the message that is stored."""
+    reason: str
+    """Why it cannot be shown."""
+    def __init__(
+        self,
+        *,
+        type: str = ...,
+        reason: str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: Literal["reason", b"reason", "type", b"type"]) -> None: ...
 
 @final
 class UiEventFrame(Message):

@@ -48,7 +48,9 @@ def test_frozen_numbers_of_the_browser_contract(root: Path) -> None:
         "delta": 3,
         "epoch": 4,
     }
-    assert numbers(frames.SubscribedFrame) == {"sessionId": 1, "sinceSnapshotOrdinal": 2}
+    assert numbers(frames.SubscribedFrame) == {"sessionId": 1, "sinceSnapshotOrdinal": 2, "budget": 3}
+    assert numbers(frames.Budget) == {"framesBurst": 1, "framesPerSecond": 2, "subscriptions": 3}
+    assert numbers(frames.UnreadablePayload) == {"type": 1, "reason": 2}
     assert numbers(frames.SnapshotFrame) == {
         "sessionId": 1,
         "snapshotOrdinal": 2,
