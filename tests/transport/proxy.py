@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from http import HTTPStatus
 from typing import Literal, TypeAlias
 
 Direction: TypeAlias = Literal["up", "down"]
@@ -72,6 +74,11 @@ class Link:
             writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
             writer.transport.abort()
 
+    def vanish(self) -> None:
+        """Lose everything from now on, in both directions, without either side being told: a half-open connection."""
+        for pipe in self.pipes.values():
+            pipe.half_closed = True
+
     def half_close(self, direction: Direction) -> None:
         """Say no more in this direction; the other one goes on."""
         pipe, writer = self.pipes[direction], self.server if direction == "up" else self.client
@@ -89,6 +96,10 @@ class Proxy:
         target: port of the server; 0 refuses.
         gates: open, or the direction is stalled for every connection.
         sizes: in pieces of how many bytes a direction passes on.
+        made: connections that were made to the server, in all.
+        answers: what the next requests are answered with, instead of being passed on; see ``answer``.
+        always: what every request is answered with after those; None passes them on.
+        heads: the request lines and headers that the proxy answered itself.
     """
 
     def __init__(self) -> None:
@@ -98,11 +109,18 @@ class Proxy:
         self.links: list[Link] = []
         self.made = 0
         self.poisoned = False
+        self.answers: deque[bytes] = deque()
+        self.always: bytes | None = None
+        self.heads: list[str] = []
         self._changed = asyncio.Condition()
         for gate in self.gates.values():
             gate.set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        answer = self.answers.popleft() if self.answers else self.always
+        if answer is not None:
+            await self._answer(answer, reader, writer)
+            return
         try:
             up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self.target)
         except OSError:
@@ -120,10 +138,41 @@ class Proxy:
             for each in (writer, up_writer):
                 each.transport.abort()
 
+    async def _answer(self, answer: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError, asyncio.IncompleteReadError):  # whoever asked is gone
+            head = await reader.readuntil(b"\r\n\r\n")
+            writer.write(answer)
+            await writer.drain()
+            self.heads.append(head.decode())
+            async with self._changed:
+                self._changed.notify_all()
+        writer.close()
+
     async def connected(self, made: int) -> None:
         """Return when so many connections have been made in all."""
         async with self._changed:
             await self._changed.wait_for(lambda: self.made >= made)
+
+    async def answered(self, times: int) -> None:
+        """Return when so many requests have been answered in all."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: len(self.heads) >= times)
+
+    def answer(self, status: int, *, times: int | None = None, retry_after: int | None = None) -> None:
+        """Answer requests with an HTTP status, as an ingress does in a deploy, a gateway, or a check of tokens.
+
+        Args:
+            status: 401, 404, 503, say.
+            times: so many of the next ones; None answers every one, until ``heal``.
+            retry_after: seconds, for the header ``Retry-After``.
+        """
+        told = f"Retry-After: {retry_after}\r\n" if retry_after is not None else ""
+        line = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"
+        answer = f"{line}{told}Content-Length: 0\r\nConnection: close\r\n\r\n".encode()
+        if times is None:
+            self.always = answer
+        else:
+            self.answers.extend([answer] * times)
 
     def stall(self, direction: Direction) -> None:
         self.gates[direction].clear()
@@ -138,6 +187,10 @@ class Proxy:
     def reset(self) -> None:
         self.every(Link.reset)
 
+    def vanish(self) -> None:
+        """Have every connection that is there lose everything; new ones pass."""
+        self.every(Link.vanish)
+
     def half_close(self, direction: Direction) -> None:
         self.every(lambda link: link.half_close(direction))
 
@@ -148,7 +201,9 @@ class Proxy:
             self.poisoned = True
 
     def heal(self) -> None:
-        """From now on everything passes. What was garbled stays so."""
+        """From now on everything passes. What was garbled or vanished stays so."""
+        self.answers.clear()
+        self.always = None
         self.sizes = {"up": 65_536, "down": 65_536}
         for link in self.links:
             for pipe in link.pipes.values():
