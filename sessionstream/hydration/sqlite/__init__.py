@@ -1,7 +1,7 @@
 """The SQLite store: one file, one writer thread, readers that never wait for it.
 
 ``store`` is the asyncio face, ``writer`` the thread that groups commits into transactions, ``writes`` what one
-commit does, ``aside`` and ``sweep`` what is too much for one transaction, ``reader`` and ``reads`` the questions,
+commit does, ``aside``, ``sweep`` and ``sweeping`` what is too much for one, ``reader`` and ``reads`` the questions,
 ``rows`` and ``types`` the encoding of payloads, ``files``, ``schema`` and ``failures`` the file itself. ``file`` is for
 tools that look into a file without the app's schemas, ``payloads`` makes readable what they find.
 """

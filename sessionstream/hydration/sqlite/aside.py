@@ -8,12 +8,13 @@ are written together with swapping in. What nobody comes back for is taken for a
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from operator import is_
 from typing import Final, Protocol, TypeVar
 
-from sessionstream.errors import OrdinalConflict
+from sessionstream.errors import OrdinalConflict, StoreError
 from sessionstream.hydration.sqlite import rows, writes
 from sessionstream.hydration.sqlite.versions import HistoryRow, history_rows
 from sessionstream.store import Cursors, TimelineReplacement
@@ -78,13 +79,13 @@ class Asides:
             if isinstance(conflict.actual, Cursors) and conflict.actual.epoch == replacement.expected.epoch:
                 self._by_session[replacement.session_id] = aside
             else:
-                await write(partial(writes.abandon_timeline, timeline=aside.timeline))
+                await _abandon(aside, write)
             raise
 
     async def _all_but_the_last(self, session_id: str, versions: Sequence[TimelineEntity], write: _Write) -> _Aside:
         aside = self._by_session.pop(session_id, None)
         if aside is not None and not aside.begins(versions):
-            await write(partial(writes.abandon_timeline, timeline=aside.timeline))
+            await _abandon(aside, write)
             aside = None
         if aside is None:
             pieces = await self._run(partial(_history_pieces, versions))
@@ -98,6 +99,12 @@ class Asides:
             await write(partial(writes.extend_timeline, timeline=aside.timeline, rows=more))
             aside.states = versions[:end]
         return aside
+
+
+async def _abandon(aside: _Aside, write: _Write) -> None:
+    """Have a timeline removed at once; where that cannot be written down, it is taken for abandoned after a while."""
+    with suppress(StoreError):
+        await write(partial(writes.abandon_timeline, timeline=aside.timeline))
 
 
 def _history_pieces(versions: Sequence[TimelineEntity]) -> list[list[HistoryRow]]:

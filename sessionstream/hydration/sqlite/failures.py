@@ -23,6 +23,20 @@ _WAYS_OUT: Final = {
     sqlite3.SQLITE_FULL: "nothing of this was written; make room on the disk and try again",
     sqlite3.SQLITE_IOERR: "the disk, or the file system, failed: look at the system's log, then open the store again",
 }
+_OF_ALL_ROWS: Final = frozenset(
+    (
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_INTERRUPT,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_NOTADB,
+    )
+)
 
 
 def failure(path: str, error: Exception, what: str, busy_seconds: float) -> StoreError:
@@ -41,3 +55,12 @@ def _way_out(error: sqlite3.Error, busy_seconds: float) -> str:
     if code == sqlite3.SQLITE_ERROR and str(error).startswith("no such"):
         return CHANGED
     return _WAYS_OUT.get(code, "")
+
+
+def is_of_rows(error: StoreError) -> bool:
+    """Whether SQLite failed of something in some rows, so that it may do better with others.
+
+    Not where the file or the disk as a whole cannot be used: full, locked, lost, closed.
+    """
+    cause = error.__cause__
+    return isinstance(cause, sqlite3.Error) and getattr(cause, "sqlite_errorcode", 0) & 0xFF not in _OF_ALL_ROWS

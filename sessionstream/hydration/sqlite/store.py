@@ -28,12 +28,13 @@ from sessionstream.hydration.rules import (
     check_snapshot,
     check_text,
 )
-from sessionstream.hydration.sqlite import reads, rows, sweep, writes
+from sessionstream.hydration.sqlite import reads, rows, writes
 from sessionstream.hydration.sqlite.aside import Asides
 from sessionstream.hydration.sqlite.file import SQLiteFile, look
 from sessionstream.hydration.sqlite.files import Database, Synchronous
 from sessionstream.hydration.sqlite.reader import Reader
 from sessionstream.hydration.sqlite.reads import Reading
+from sessionstream.hydration.sqlite.sweeping import Sweeper
 from sessionstream.hydration.sqlite.types import ReadTypes
 from sessionstream.hydration.sqlite.watch import Watch
 from sessionstream.hydration.sqlite.writer import Writer
@@ -112,6 +113,7 @@ class SQLiteStore:
         self._reader = reader
         self._reading = reading
         self._asides = Asides(reader.run)
+        self._sweeper = Sweeper(database.path, writer)
         self._closed = False
 
     @staticmethod
@@ -212,9 +214,9 @@ class SQLiteStore:
         try:
             cursors = await self._asides.swap_in(replacement, self._write)
         except OrdinalConflict:
-            await self._sweep()
+            await self._sweeper.sweep()
             raise
-        await self._sweep()
+        await self._sweeper.sweep()
         return cursors
 
     async def claim_command(self, session_id: str, key: str, digest: bytes, /) -> bytes | None:
@@ -247,7 +249,7 @@ class SQLiteStore:
         check_prune(session_id, before)
         self._check_open()
         await self._write(partial(writes.prune, session_id=session_id, before=rows.bounded(before)))
-        await self._sweep()
+        await self._sweeper.sweep()
 
     async def ordinal_before(self, session_id: str, moment: datetime, /) -> int:
         """Return the highest ordinal that was logged before a moment, 0 where there is none."""
@@ -277,7 +279,7 @@ class SQLiteStore:
         """Forget all of a session but its event cursor."""
         check_deletion(session_id, expected)
         await self._write(partial(writes.delete_session, session_id=session_id, expected=expected))
-        await self._sweep()
+        await self._sweeper.sweep()
 
     async def close(self) -> None:
         """Finish what was handed over and let go of the file. Closing twice is allowed."""
@@ -308,11 +310,6 @@ class SQLiteStore:
         while page := await self._ask(partial(old, after=page[-1])):
             forgotten += await self._write(partial(forget, old=page))
         return forgotten
-
-    async def _sweep(self) -> None:
-        """Remove what was discarded, by this store or another: in small steps, so that commits pass in between."""
-        while await self._write(lambda writing: sweep.step(writing.db)):
-            pass
 
     def _check_open(self) -> None:
         if self._closed:

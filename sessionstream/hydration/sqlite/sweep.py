@@ -1,8 +1,8 @@
 """What was discarded, removed piece by piece, each in a transaction that other commits hardly wait for.
 
 Pruning, deleting and rebuilding make things invisible at once, by changing one row of ``sessions``, and write down in
-``discarded`` what is to be removed. Nothing here changes an answer, so it can stop anywhere, go on in another
-process, or after a crash.
+``discarded`` what is to be removed, which is then a job for whoever sweeps next (see sweeping.py). Nothing here changes
+an answer, so it can stop anywhere, go on in another process, or after a crash.
 
 =============  ===============  ========================================================================
 ``what``       ``number``       what nobody can see any more
@@ -21,8 +21,9 @@ import sqlite3
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
+from sessionstream.hydration.sqlite.failures import CHANGED
 from sessionstream.hydration.sqlite.rows import whole
 from sessionstream.store import stored_digest
 
@@ -32,8 +33,13 @@ PIECE: Final = 250
 ABANDONED: Final = 600_000_000
 """Microseconds after which a timeline that is still being built is taken for one that nobody builds any more."""
 
-_NEXT: Final = """SELECT what, number, below, after, kind, id FROM discarded
-    WHERE what <> 'building' OR after < ? LIMIT 1"""
+Key: TypeAlias = tuple[str, int | None]
+"""What a job is known by: ``what`` and ``number``, None where something else has put no number there."""
+
+_JOBS: Final = """SELECT CAST(what AS BLOB), CASE typeof(number) WHEN 'integer' THEN number END
+    FROM discarded WHERE what <> 'building' OR after < ?"""
+_JOB: Final = """SELECT what, number, below, after, kind, id FROM discarded
+    WHERE what = ? AND number = ? AND (what <> 'building' OR after < ?)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +69,33 @@ def keep(db: sqlite3.Connection, what: str, number: int) -> bool:
     return db.execute("DELETE FROM discarded WHERE what = ? AND number = ?", (what, number)).rowcount > 0
 
 
-def step(db: sqlite3.Connection) -> bool:
-    """Remove some of what was discarded; return whether there may be more."""
-    row = db.execute(_NEXT, (time.time_ns() // 1000 - ABANDONED,)).fetchone()
-    if row is None:
+def jobs(db: sqlite3.Connection) -> list[Key]:
+    """Return what there is to remove, whatever it says: one row that is damaged must not hide the others."""
+    rows = db.execute(_JOBS, (_abandoned_before(),)).fetchall()
+    return [((what or b"").decode(errors="backslashreplace"), number) for what, number in rows]
+
+
+def step(db: sqlite3.Connection, key: Key) -> bool:
+    """Do a piece of a job; return whether there may be more of it.
+
+    Raises:
+        sqlite3.DatabaseError: it is no job of ours.
+    """
+    what, number = key
+    if what not in _SWEEP or number is None:
+        raise sqlite3.DatabaseError(f"the file says that {what!r} {number!r} is to be removed: {CHANGED}")
+    row = db.execute(_JOB, (*key, _abandoned_before())).fetchone()
+    if row is None:  # another process was faster
         return False
     job = _Job(*row)
-    if _SWEEP[job.what](db, job):
+    done = _SWEEP[job.what](db, job)
+    if done:
         keep(db, job.what, job.number)
-    return True
+    return not done
+
+
+def _abandoned_before() -> int:
+    return time.time_ns() // 1000 - ABANDONED
 
 
 def _session(db: sqlite3.Connection, job: _Job) -> bool:
