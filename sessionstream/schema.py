@@ -61,23 +61,9 @@ def describe(value: object) -> str:
     return f"a {type(value).__module__}.{type(value).__qualname__}"
 
 
-def _is_recursive(descriptor: Any) -> bool:  # the descriptor of the pure Python runtime, or that of another
-    """Say whether messages of this type may hold messages in messages without end, as Struct does."""
-    above: set[str] = set()
-    done: set[str] = set()
-
-    def returns(to: Any) -> bool:
-        if to.full_name in above:
-            return True
-        if to.full_name in done:
-            return False
-        above.add(to.full_name)
-        found = any(field.message_type is not None and returns(field.message_type) for field in to.fields)
-        above.remove(to.full_name)
-        done.add(to.full_name)
-        return found
-
-    return returns(descriptor)
+def _is_flat(descriptor: Any) -> bool:  # the descriptor of the pure Python runtime, or that of another
+    """Say whether messages of this type hold no others: neither in fields nor in extensions, wherever these are."""
+    return not descriptor.is_extendable and all(field.message_type is None for field in descriptor.fields)
 
 
 def load_json(text: str | bytes, *, parse_constant: Callable[[str], object] | None = None) -> object:
@@ -135,7 +121,7 @@ class SchemaRegistry:
     'TokensDeltaEvent'
     """
 
-    __slots__ = ("_by_type", "_families", "_recursive")
+    __slots__ = ("_by_type", "_families", "_flat")
 
     def __init__(self) -> None:
         self._families: dict[Family, dict[str, type[Message]]] = {
@@ -145,7 +131,7 @@ class SchemaRegistry:
             "timeline entity": {},
         }
         self._by_type: dict[str, type[Message]] = {}
-        self._recursive: dict[type[Message], bool] = {}
+        self._flat: dict[type[Message], bool] = {}
 
     @overload
     def register_command(self, name: str, message: _Unchecked) -> None: ...
@@ -275,25 +261,22 @@ class SchemaRegistry:
             ValueError: there is no such family.
         """
         expected = self._expect(family, name)
-        if isinstance(payload, expected):
+        if isinstance(payload, expected) and self._flat[expected]:
             copy = expected()
             copy.CopyFrom(payload)
-            if not copy.IsInitialized():
-                got = f"{describe(payload)} without all of its required fields"
-                raise PayloadTypeError(family, name, expected=expected.DESCRIPTOR.full_name, got=got)
-            if self._recursive[expected]:
-                self._check_depth(family, name, copy)
-            return copy
-        if isinstance(payload, Message) and payload.DESCRIPTOR.full_name == expected.DESCRIPTOR.full_name:
-            return self.checked_copy(family, name, self._converted(family, name, payload, expected))
-        hint = f"a payload is an instance: write {expected.__name__}(…)" if payload is expected else ""
-        raise PayloadTypeError(family, name, expected=expected.DESCRIPTOR.full_name, got=describe(payload), hint=hint)
-
-    def _check_depth(self, family: Family, name: str, payload: Message) -> None:
-        """Refuse what could be written and never be read: protobuf writes deeper messages than it reads."""
-        self._converted(family, name, payload, type(payload))
+        elif isinstance(payload, Message) and payload.DESCRIPTOR.full_name == expected.DESCRIPTOR.full_name:
+            copy = self._converted(family, name, payload, expected)
+        else:
+            hint = f"a payload is an instance: write {expected.__name__}(…)" if payload is expected else ""
+            full_name = expected.DESCRIPTOR.full_name
+            raise PayloadTypeError(family, name, expected=full_name, got=describe(payload), hint=hint)
+        if not copy.IsInitialized():
+            got = f"{describe(payload)} without all of its required fields"
+            raise PayloadTypeError(family, name, expected=expected.DESCRIPTOR.full_name, got=got)
+        return copy
 
     def _converted(self, family: Family, name: str, payload: Message, expected: type[M]) -> M:
+        """Return a copy by way of bytes: protobuf writes messages that are too deep for it to read."""
         try:
             return expected.FromString(payload.SerializePartialToString())
         except (DecodeError, EncodeError, ValueError) as error:
@@ -379,4 +362,4 @@ class SchemaRegistry:
                 hint="within a registry a message has one class: register that which was registered first",
             )
         names[name] = cls
-        self._recursive[cls] = _is_recursive(cls.DESCRIPTOR)
+        self._flat[cls] = _is_flat(cls.DESCRIPTOR)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import pytest
 from google.protobuf import any_pb2, descriptor_pb2, descriptor_pool, message_factory, struct_pb2, wrappers_pb2
+from google.protobuf.descriptor_pb2 import FieldDescriptorProto
 from google.protobuf.message import Message
 from hypothesis import given
 from hypothesis import strategies as st
@@ -407,6 +408,114 @@ def test_describing() -> None:
     assert describe(SchemaRegistry) == "the class sessionstream.schema.SchemaRegistry"
 
 
+Nesting = Literal["extension", "group", "delimited", "map"]
+
+
+def nesting(how: Nesting) -> tuple[type[Message], Any]:
+    """A message that holds itself, in a field or an extension named ``kid``; and that extension."""
+    pool = descriptor_pool.DescriptorPool()
+    file = descriptor_pb2.FileDescriptorProto(name="deep.proto", package="deep", syntax="proto2")
+    message = file.message_type.add(name="Deep")
+    message.field.add(name="text", number=1, type=FieldDescriptorProto.TYPE_STRING, label=1)
+    kind = FieldDescriptorProto.TYPE_GROUP if how == "group" else FieldDescriptorProto.TYPE_MESSAGE
+    kid = FieldDescriptorProto(
+        name="kid", number=100, type=kind, label=FieldDescriptorProto.LABEL_OPTIONAL, type_name=".deep.Deep"
+    )
+    if how == "extension":
+        message.extension_range.add(start=100, end=200)
+        kid.extendee = ".deep.Deep"
+        file.extension.append(kid)
+    else:
+        message.field.append(kid)
+    if how == "delimited":
+        file.syntax, file.edition = "editions", descriptor_pb2.EDITION_2023
+        message.field[1].options.features.message_encoding = descriptor_pb2.FeatureSet.DELIMITED
+    if how == "map":
+        message.field[1].label, message.field[1].type_name = FieldDescriptorProto.LABEL_REPEATED, ".deep.Deep.KidEntry"
+        entry = message.nested_type.add(name="KidEntry")
+        entry.options.map_entry = True
+        entry.field.add(name="key", number=1, type=FieldDescriptorProto.TYPE_INT32, label=1)
+        entry.field.add(name="value", number=2, type=kind, label=1, type_name=".deep.Deep")
+    pool.Add(file)  # type: ignore[no-untyped-call, unused-ignore]
+    extension = pool.FindExtensionByName("deep.kid") if how == "extension" else None
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("deep.Deep")), extension
+
+
+def nested_extensions(levels: int) -> Message:
+    cls, kid = nesting("extension")
+    payload: Any = cls()
+    node = payload
+    for _ in range(levels):
+        node = node.Extensions[kid]
+    node.text = "x"
+    return payload  # type: ignore[no-any-return]
+
+
+def nested_groups(levels: int, how: Nesting = "group") -> Message:
+    payload: Any = nesting(how)[0]()
+    node = payload
+    for _ in range(levels):
+        node = node.kid
+    node.text = "x"
+    return payload  # type: ignore[no-any-return]
+
+
+def nested_delimited(levels: int) -> Message:
+    return nested_groups(levels, "delimited")
+
+
+def nested_maps(levels: int) -> Message:
+    payload: Any = nesting("map")[0]()
+    node = payload
+    for _ in range(levels // 2):
+        node = node.kid[1]
+    node.text = "x"
+    return payload  # type: ignore[no-any-return]
+
+
+def nested_unknown_groups(levels: int) -> Message:
+    """Groups that a newer process has written, in a message in a message: two parts that can be read by themselves."""
+    cls, _ = nesting("group")
+    start, end = b"\xab\x06", b"\xac\x06"
+    inner: Any = cls.FromString(start * (levels // 2) + end * (levels // 2))
+    payload: Any = cls()
+    node = payload
+    for _ in range(levels - levels // 2):
+        node = node.kid
+    node.CopyFrom(inner)
+    return payload  # type: ignore[no-any-return]
+
+
+def unknown_groups_in_a_flat_message(levels: int) -> Message:
+    """The same where no message holds itself: it is 90 levels deep by itself, and 91 to 140 in others."""
+    pool = descriptor_pool.DescriptorPool()
+    file = descriptor_pb2.FileDescriptorProto(name="flat.proto", package="flat", syntax="proto3")
+    count = max(levels - 90, 2)
+    for number in range(count):
+        message = file.message_type.add(name=f"M{number}")
+        if number + 1 < count:
+            kid = message.field.add(name="kid", number=1, type=FieldDescriptorProto.TYPE_MESSAGE, label=1)
+            kid.type_name = f".flat.M{number + 1}"
+    pool.Add(file)  # type: ignore[no-untyped-call, unused-ignore]
+    payload: Any = message_factory.GetMessageClass(pool.FindMessageTypeByName("flat.M0"))()
+    node = payload
+    for _ in range(count - 1):
+        node = node.kid
+    depth = min(levels, 90)
+    node.CopyFrom(type(node).FromString(b"\xab\x06" * depth + b"\xac\x06" * depth))
+    return payload  # type: ignore[no-any-return]
+
+
+NESTED = [
+    nested_extensions,
+    nested_groups,
+    nested_delimited,
+    nested_maps,
+    nested_unknown_groups,
+    unknown_groups_in_a_flat_message,
+]
+
+
 class TestDepth:
     """What protobuf writes and cannot read is refused on the way in."""
 
@@ -426,12 +535,25 @@ class TestDepth:
             with pytest.raises(PayloadTypeError, match=r"cannot be read again.*levels deep"):
                 registry.checked_copy("event", "Nested", payload)
 
-    def test_only_messages_that_may_nest_are_read_again(self) -> None:
+    @pytest.mark.parametrize("levels", [5, 150])
+    @pytest.mark.parametrize("nested", NESTED, ids=lambda nested: nested.__name__)
+    def test_what_is_accepted_can_be_read_again(self, nested: Callable[[int], Message], levels: int) -> None:
+        registry, payload = SchemaRegistry(), nested(levels)
+        registry.register_event("Nested", type(payload))
+        if levels < 50:
+            copy = registry.checked_copy("event", "Nested", payload)
+            assert copy == payload
+            assert registry.decode("event", "Nested", copy.DESCRIPTOR.full_name, copy.SerializeToString()) == payload
+        else:
+            with pytest.raises(PayloadTypeError, match=r"cannot be read again.*levels deep"):
+                registry.checked_copy("event", "Nested", payload)
+
+    def test_only_messages_that_hold_others_are_read_again(self) -> None:
         registry = SchemaRegistry()
         registry.register_event("Flat", TokensDeltaEvent)
-        registry.register_event("Nested", struct_pb2.Value)
-        registry.register_event("Holding", struct_pb2.ListValue)
-        assert list(registry._recursive.values()) == [False, True, True]
+        registry.register_event("Nested", struct_pb2.ListValue)
+        registry.register_event("Extendable", type(nested_extensions(1)))
+        assert list(registry._flat.values()) == [True, False, False]
 
     @pytest.mark.parametrize("value", [{"\ud800": 1}, {"@type": "type.googleapis.com/google.protobuf.Any"}])
     def test_json_that_breaks_the_parser(self, value: dict[str, object]) -> None:
