@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 from google.protobuf import json_format
 
-from sessionstream.errors import BusError, InvalidIdError, PayloadTypeError, SchemaError
+from sessionstream.errors import BusError, InvalidIdError, PayloadValueError, SchemaError
+from sessionstream.json_form import why_unwritable
 from sessionstream.schema import check_name, load_json
 from sessionstream.types import Event, check_id
 
@@ -130,14 +131,14 @@ def envelope(event: Event, *, partition_key: str = "") -> BusMessage:
     """Return the message that carries an event, which has its id and a registered payload.
 
     Raises:
-        PayloadTypeError: the payload cannot be written as protobuf JSON.
+        PayloadValueError: the payload cannot be written as protobuf JSON: an ``Any`` of an unknown type, say.
     """
     try:
         payload = json_format.MessageToDict(event.payload)
     except Exception as error:  # json_format lets out whatever it stumbles over
+        flaw = why_unwritable(event.payload, error)
         full_name = event.payload.DESCRIPTOR.full_name
-        got = f"one that JSON cannot express ({error})"
-        raise PayloadTypeError("event", event.name, expected=full_name, got=got) from error
+        raise PayloadValueError("event", event.name, expected=full_name, path=flaw.path, reason=flaw.reason) from error
     body = {"name": event.name, "sessionId": event.session_id, "payload": payload}
     metadata = {
         EVENT_NAME: event.name,

@@ -8,6 +8,7 @@
     │   ├── UnknownSchemaError         nothing is registered under this name
     │   ├── DuplicateSchemaError       something is registered under this name already
     │   ├── PayloadTypeError           the payload is another message, or none
+    │   │   └── PayloadValueError      it is that message, and holds what JSON cannot say
     │   ├── PayloadDecodeError         the bytes or the JSON are not such a message
     │   └── StructPayloadError         a top-level google.protobuf.Struct
     ├── InvalidIdError                 a session, event or entity id that no store can hold
@@ -167,22 +168,45 @@ class PayloadTypeError(SchemaError):
         self.got = got
 
 
+class PayloadValueError(PayloadTypeError):
+    """A payload holds a value without a JSON form, so that no client could be shown it.
+
+    Attributes:
+        path: of the field, as in ``args.fields["x"].number_value``; ``""`` where it is the message itself.
+        reason: why it has no JSON form.
+    """
+
+    def __init__(self, family: str, name: str, *, expected: str, path: str, reason: str) -> None:
+        SchemaError.__init__(
+            self,
+            f"{family} {name!r} payload {expected} has no JSON form: {path and f'{path}: '}{reason}; leave that out "
+            f"or give it another value: payloads travel as JSON",
+            family=family,
+            name=name,
+        )
+        self.expected = self.got = expected
+        self.path = path
+        self.reason = reason
+
+
 class PayloadDecodeError(SchemaError):
     """Bytes or JSON could not be read as the registered message.
 
     Attributes:
         expected: full name of the message that was wanted.
         reason: the decoder's own words.
+        path: of the field, where the JSON was read and says what JSON cannot say again, as ``1e400``; else ``""``.
     """
 
-    def __init__(self, family: str, name: str, *, expected: str, reason: str) -> None:
+    def __init__(self, family: str, name: str, *, expected: str, reason: str, path: str = "") -> None:
         super().__init__(
-            f"{family} {name!r} payload is not readable as {expected}: {reason}",
+            f"{family} {name!r} payload is not readable as {expected}: {path and f'{path}: '}{reason}",
             family=family,
             name=name,
         )
         self.expected = expected
         self.reason = reason
+        self.path = path
 
 
 class StructPayloadError(SchemaError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar, cast, get_args, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, TypeAlias, TypeVar, cast, get_args, overload
 
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError, EncodeError, Message
@@ -15,9 +15,11 @@ from sessionstream.errors import (
     InvalidNameError,
     PayloadDecodeError,
     PayloadTypeError,
+    PayloadValueError,
     StructPayloadError,
     UnknownSchemaError,
 )
+from sessionstream.json_form import JsonForms
 from sessionstream.types import check_id
 
 if TYPE_CHECKING:
@@ -66,16 +68,14 @@ def _is_flat(descriptor: Any) -> bool:  # the descriptor of the pure Python runt
     return not descriptor.is_extendable and all(field.message_type is None for field in descriptor.fields)
 
 
-def load_json(text: str | bytes, *, parse_constant: Callable[[str], object] | None = None) -> object:
+def load_json(text: str | bytes) -> object:
     """Return the value of a JSON text; of protobuf JSON that is, where a key may occur but once.
 
-    ``parse_constant`` is called on NaN and the infinities, which Python reads although they are no JSON.
-
     Raises:
-        ValueError: it is no such text, or nested beyond reason.
+        ValueError: it is no such text, as NaN and Infinity are none, or nested beyond reason.
     """
     try:
-        return json.loads(text, object_pairs_hook=_once_each, parse_constant=parse_constant)
+        return json.loads(text, object_pairs_hook=_once_each, parse_constant=_refuse_constant)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
 
@@ -85,6 +85,10 @@ def _once_each(pairs: list[tuple[str, object]]) -> dict[str, object]:
     if len(found) != len(pairs):
         raise ValueError(f"a key occurs twice among {[key for key, _ in pairs]}")
     return found
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
 
 
 def check_name(family: Family, name: object) -> str:
@@ -121,7 +125,7 @@ class SchemaRegistry:
     'TokensDeltaEvent'
     """
 
-    __slots__ = ("_by_type", "_families", "_flat")
+    __slots__ = ("_by_type", "_doubtful", "_families", "_flat", "_forms")
 
     def __init__(self) -> None:
         self._families: dict[Family, dict[str, type[Message]]] = {
@@ -132,6 +136,8 @@ class SchemaRegistry:
         }
         self._by_type: dict[str, type[Message]] = {}
         self._flat: dict[type[Message], bool] = {}
+        self._forms = JsonForms()
+        self._doubtful: dict[type[Message], bool] = {}
 
     @overload
     def register_command(self, name: str, message: _Unchecked) -> None: ...
@@ -218,7 +224,8 @@ class SchemaRegistry:
 
         Raises:
             UnknownSchemaError: no such command is registered.
-            PayloadDecodeError: the JSON is malformed or does not fit the message.
+            PayloadDecodeError: the JSON is malformed or does not fit the message, or says what no client could be
+                shown again, such as a number beyond all bounds (``1e400``) in a Struct.
             TypeError: ``data`` is no text; JSON that was parsed already is none.
         """
         expected = self._expect("command", name)
@@ -236,7 +243,7 @@ class SchemaRegistry:
 
         Raises:
             UnknownSchemaError: nothing is registered under ``name``.
-            PayloadDecodeError: the value does not fit the message.
+            PayloadDecodeError: the value does not fit the message, or holds what no client could be shown again.
             ValueError: there is no such family.
         """
         expected = self._expect(family, name)
@@ -244,9 +251,14 @@ class SchemaRegistry:
         try:
             if not isinstance(value, dict) and not full_name.startswith("google.protobuf."):
                 raise TypeError(f"a JSON object is needed, not {type(value).__name__}")
-            return json_format.ParseDict(cast("dict[str, Any]", value), expected())
+            payload = json_format.ParseDict(cast("dict[str, Any]", value), expected())
         except Exception as error:  # json_format lets out whatever it stumbles over, SystemError and KeyError included
             raise PayloadDecodeError(family, name, expected=full_name, reason=str(error)) from error
+        flaw = self._forms.flaw(payload) if self._doubtful[expected] else None
+        if flaw is not None:
+            reason = f"it has no JSON form ({flaw.reason})"
+            raise PayloadDecodeError(family, name, expected=full_name, reason=reason, path=flaw.path)
+        return payload
 
     def checked_copy(self, family: Family, name: str, payload: object) -> Message:
         """Return a private copy of ``payload``, an instance of the class registered under ``name``.
@@ -258,6 +270,8 @@ class SchemaRegistry:
             UnknownSchemaError: nothing is registered under ``name``.
             PayloadTypeError: ``payload`` is another message, or none, or lacks fields that are required (proto2),
                 or holds messages in messages so deep that nobody could read it again.
+            PayloadValueError: ``payload`` holds what has no JSON form, so that no client could be shown it: a NaN in a
+                ``google.protobuf.Value``, a ``Timestamp`` out of range, say. An ``Any`` of an unknown type is fine.
             ValueError: there is no such family.
         """
         expected = self._expect(family, name)
@@ -273,7 +287,16 @@ class SchemaRegistry:
         if not copy.IsInitialized():
             got = f"{describe(payload)} without all of its required fields"
             raise PayloadTypeError(family, name, expected=expected.DESCRIPTOR.full_name, got=got)
+        if self._doubtful[expected]:
+            self._check_json(family, name, copy)
         return copy
+
+    def _check_json(self, family: Family, name: str, payload: Message) -> None:
+        """Refuse what could be stored and never be shown."""
+        flaw = self._forms.flaw(payload)
+        if flaw is not None:
+            full_name = payload.DESCRIPTOR.full_name
+            raise PayloadValueError(family, name, expected=full_name, path=flaw.path, reason=flaw.reason)
 
     def _converted(self, family: Family, name: str, payload: Message, expected: type[M]) -> M:
         """Return a copy by way of bytes: protobuf writes messages that are too deep for it to read."""
@@ -363,3 +386,4 @@ class SchemaRegistry:
             )
         names[name] = cls
         self._flat[cls] = _is_flat(cls.DESCRIPTOR)
+        self._doubtful[cls] = self._forms.doubtful(cls.DESCRIPTOR)

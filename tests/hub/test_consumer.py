@@ -23,6 +23,7 @@ from sessionstream import (
     MemoryStore,
     MessageHandler,
     PayloadTypeError,
+    PayloadValueError,
     Session,
     StoreClosed,
     StoreError,
@@ -436,8 +437,9 @@ async def test_a_payload_that_json_cannot_express_is_refused_before_it_is_handed
     schemas.register_event("Unclear", any_pb2.Any)
     bus = Bus()
     app = App(MemoryStore(schemas), schemas=schemas, bus=bus)
-    with pytest.raises(PayloadTypeError, match="JSON cannot express"):
+    with pytest.raises(PayloadValueError, match="no message is known of the type") as caught:
         await app.hub.publish(Event("Unclear", any_pb2.Any(type_url="type.googleapis.com/no.Such", value=b"x"), "s"))
+    assert (caught.value.family, caught.value.name) == ("event", "Unclear")
     assert bus.sent == []
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, Final, NoReturn, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from google.protobuf.descriptor import FieldDescriptor
 
@@ -42,7 +42,7 @@ def read_fields(text: str, descriptor: Any, where: str, *, skip_unknown: bool = 
     Raises:
         ValueError: the text is not such a JSON, duplicate keys and NaN included.
     """
-    return _message(load_json(text, parse_constant=_refuse_constant), descriptor, where, skip_unknown)
+    return _message(load_json(text), descriptor, where, skip_unknown)
 
 
 def _message(value: object, descriptor: Any, where: str, skip_unknown: bool) -> Fields:
@@ -114,10 +114,6 @@ _SCALARS: Final[dict[int, Callable[[object, str], object]]] = {
     FieldDescriptor.TYPE_BOOL: _bool,
     FieldDescriptor.TYPE_UINT64: _uint64,
 }
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")
 
 
 def _kind(value: object) -> str:

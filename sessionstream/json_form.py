@@ -1,0 +1,199 @@
+"""What of a message protobuf JSON cannot say, with the path of the field.
+
+Snapshots, live events and commands travel as protobuf JSON, and some messages have none: a ``google.protobuf.Value``
+with NaN or an infinity, a ``Timestamp`` of the year 10000, an ``Any`` whose bytes are not its message. ``json_format``
+finds that out when it writes the message. Here it is found before the message is stored.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+from google.protobuf import descriptor_pool, message_factory
+from google.protobuf.message import DecodeError
+
+from sessionstream.errors import words
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+_MAX_LEVELS: Final = 100
+"""How deep messages in messages may be, those in an ``Any`` included: JSON is read no deeper."""
+
+_ANY: Final = "google.protobuf.Any"
+_VALUE: Final = "google.protobuf.Value"
+_TEXTS: Final = frozenset(f"google.protobuf.{name}" for name in ("Timestamp", "Duration", "FieldMask"))
+"""Messages whose JSON form is a text that their own ``ToJsonString`` makes, or refuses to."""
+
+_NOT_FINITE: Final = re.compile(rb"\x11.{6}[\xf0-\xff][\x7f\xff]", re.DOTALL)
+"""How the field ``number_value`` of a Value is encoded that holds NaN or an infinity; other bytes may look like it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flaw:
+    """What has no JSON form.
+
+    Attributes:
+        path: of the field, as in ``args.fields["x"].number_value``; empty if it is the message itself.
+        reason: why it has none.
+    """
+
+    path: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}" if self.path else self.reason
+
+    def within(self, part: str) -> Flaw:
+        """Return the same flaw as seen from the message around it."""
+        return Flaw(f"{part}.{self.path}" if self.path else part, self.reason)
+
+
+_Check: TypeAlias = Callable[["Message", int], Flaw | None]
+"""Looks for a flaw in a message that is this many levels deep in a payload."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    """How to look into a field; ``check`` is None where nothing is to be found."""
+
+    name: str
+    shape: Literal["one", "many", "map"]
+    check: _Check | None
+
+
+class JsonForms:
+    """Finds what in messages has no JSON form. Remembers of each type whether there is anything to look for.
+
+    Args:
+        unknown_types: whether an ``Any`` counts whose type is not known here. It cannot be written as JSON, yet a
+            process that knows the type can write it.
+    """
+
+    __slots__ = ("_checks", "_doubts", "_fields", "_unknown_types")
+
+    def __init__(self, *, unknown_types: bool = False) -> None:
+        self._unknown_types = unknown_types
+        self._doubts: dict[Any, frozenset[str]] = {}
+        self._fields: dict[Any, _Field] = {}
+        self._checks: dict[str, _Check] = dict.fromkeys(_TEXTS, _text_flaw)
+        self._checks |= {_ANY: self._any_flaw, _VALUE: self._value_flaw}
+
+    def doubtful(self, descriptor: Any) -> bool:
+        """Say whether a message of this type may hold anything without a JSON form; if not, nothing is to be found."""
+        return bool(self._doubts_of(descriptor))
+
+    def flaw(self, message: Message) -> Flaw | None:
+        """Return the first thing in a message that has no JSON form, or None."""
+        descriptor = message.DESCRIPTOR
+        # The usual case, a Struct somewhere: a look at the bytes costs a tenth of one at each value.
+        if self._doubts_of(descriptor) == {_VALUE} and not _NOT_FINITE.search(message.SerializePartialToString()):
+            return None
+        return self._check(descriptor)(message, 1)
+
+    def _doubts_of(self, descriptor: Any) -> frozenset[str]:
+        known = self._doubts.get(descriptor)
+        if known is None:
+            doubtful = filter(_is_doubtful, _reachable(descriptor))
+            known = self._doubts[descriptor] = frozenset(each.full_name for each in doubtful)
+        return known
+
+    def _check(self, descriptor: Any) -> _Check:
+        return self._checks.get(descriptor.full_name, self._fields_flaw)
+
+    def _fields_flaw(self, message: Message, level: int) -> Flaw | None:
+        for descriptor, value in message.ListFields():
+            field = self._fields.get(descriptor) or self._add(descriptor)
+            if field.check is None:
+                continue
+            if level == _MAX_LEVELS:
+                return Flaw(field.name, f"messages in messages may be {_MAX_LEVELS} levels deep")
+            if field.shape == "one":
+                flaw = field.check(value, level + 1)
+                if flaw is not None:
+                    return flaw.within(field.name)
+                continue
+            for key, inner in value.items() if field.shape == "map" else enumerate(value):
+                flaw = field.check(inner, level + 1)
+                if flaw is not None:
+                    return flaw.within(f"{field.name}[{json.dumps(key, ensure_ascii=False)}]")
+        return None
+
+    def _add(self, descriptor: Any) -> _Field:
+        name = f"[{descriptor.full_name}]" if descriptor.is_extension else descriptor.name
+        inner, shape, check = descriptor.message_type, _shape(descriptor), None
+        if inner is not None and shape == "map":
+            inner = inner.fields_by_name["value"].message_type
+        if inner is not None and self.doubtful(inner):
+            check = self._check(inner)
+        field = self._fields[descriptor] = _Field(name, shape, check)
+        return field
+
+    def _value_flaw(self, message: Any, level: int) -> Flaw | None:
+        kind = message.WhichOneof("kind")
+        if kind == "number_value" and not math.isfinite(message.number_value):
+            return Flaw(kind, f"{message.number_value} is no JSON number")
+        return self._fields_flaw(message, level) if kind in ("struct_value", "list_value") else None
+
+    def _any_flaw(self, message: Any, level: int) -> Flaw | None:
+        type_url, value = message.type_url, message.value
+        if not type_url and not value:
+            return None
+        name = type_url.rpartition("/")[2]
+        try:  # where json_format looks as well
+            descriptor = descriptor_pool.Default().FindMessageTypeByName(name)
+        except KeyError:
+            return Flaw("", f"no message is known of the type {type_url!r}") if self._unknown_types else None
+        if level == _MAX_LEVELS:
+            return Flaw("value", f"messages in messages may be {_MAX_LEVELS} levels deep")
+        inner = message_factory.GetMessageClass(descriptor)()
+        try:
+            inner.ParseFromString(value)
+        except DecodeError as error:
+            return Flaw("value", f"it is no {name}: {words(error)}")
+        if not inner.IsInitialized():
+            return Flaw("value", f"it is a {name} without all of its required fields")
+        flaw = self._check(descriptor)(inner, level + 1)
+        return None if flaw is None else flaw.within(f"[{name}]")
+
+
+def why_unwritable(message: Message, failure: Exception) -> Flaw:
+    """Return what of a message has no JSON form, given what ``json_format`` raised when it was to write it."""
+    return JsonForms(unknown_types=True).flaw(message) or Flaw("", words(failure))
+
+
+def _text_flaw(message: Any, _: int) -> Flaw | None:
+    try:
+        message.ToJsonString()
+    except ValueError as error:
+        return Flaw("", str(error))
+    return None
+
+
+def _shape(descriptor: Any) -> Literal["one", "many", "map"]:
+    if not isinstance(descriptor.default_value, list):  # that of a repeated field, in every runtime
+        return "one"
+    inner = descriptor.message_type
+    return "map" if inner is not None and inner.GetOptions().map_entry else "many"
+
+
+def _is_doubtful(descriptor: Any) -> bool:
+    """Whether a message of the type may itself lack a JSON form, or hold fields that its descriptor does not name."""
+    name = descriptor.full_name
+    return name in _TEXTS or name in (_ANY, _VALUE) or bool(descriptor.is_extendable)
+
+
+def _reachable(descriptor: Any) -> Iterator[Any]:
+    """Return the type and those of the messages that may be in it."""
+    seen, left = {descriptor}, [descriptor]
+    while left:
+        found = left.pop()
+        yield found
+        inner = {field.message_type for field in found.fields if field.message_type is not None} - seen
+        seen |= inner
+        left.extend(inner)
