@@ -40,6 +40,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from sessionstream.tracebacks import where
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -290,16 +292,21 @@ class ProjectionError(SessionstreamError):
     Attributes:
         event: the event, with its ordinal and id.
         projector: what failed, for example ``"timeline projection app.project_chat"``.
+        where: the frame in which it did, for example ``"chat/app.py:42 in project_chat"``; the application's own
+            where there is one.
     """
 
     def __init__(self, event: Event, projector: str, cause: BaseException) -> None:
+        place = where(cause, projector)
+        at = "" if place in ("", projector) else f" at {place}"
         super().__init__(
-            f"{projector} failed on event {event.name!r} (session {event.session_id!r}, ordinal "
+            f"{projector} failed{at} on event {event.name!r} (session {event.session_id!r}, ordinal "
             f"{event.ordinal}): {words(cause)}. The event is stored and holds its "
             f"session; mend the projection and call retry_timeline; do not publish it again"
         )
         self.event = event
         self.projector = projector
+        self.where = place
 
 
 class SessionHeld(SessionstreamError):

@@ -63,6 +63,9 @@ class ErrorRecord:
         raw_message: the bytes of a message that could not be decoded.
         metadata: further facts, by name.
         recorded_at: when a store took it, in UTC; None before that. Takes no part in comparisons.
+        where: the application's last frame, such as ``"chat/app.py:42 in project"``; the projection's name where it
+            returned what cannot be used; else the innermost frame. Empty where nothing was raised.
+        traceback: of the exception and its causes, as text without local variables; long ones lack their middle.
     """
 
     kind: ErrorKind
@@ -73,6 +76,8 @@ class ErrorRecord:
     raw_message: bytes = b""
     metadata: Mapping[str, str] = field(default_factory=dict)
     recorded_at: datetime | None = field(default=None, compare=False)
+    where: str = ""
+    traceback: str = ""
 
 
 @dataclass(frozen=True, slots=True)

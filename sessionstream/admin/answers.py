@@ -63,6 +63,8 @@ def inspected(
     timeline: StoredSnapshot | None,
     events: Excerpt | None,
     errors: Sequence[ErrorRecord] | None,
+    *,
+    tracebacks: bool = False,
 ) -> Answer:
     """Answer what one session holds, or the errors of all of them; None is what was not asked for."""
     payloads = Payloads()
@@ -81,8 +83,10 @@ def inspected(
         if events.more:
             blocks.append(f"there are more: --after {events.events[-1].ordinal}, or a higher --limit")
     if errors is not None:
-        document["errors"] = [documents.error(each) for each in errors]
+        document["errors"] = [documents.error(each, with_traceback=tracebacks) for each in errors]
         blocks.append(_errors(errors))
+        if tracebacks:
+            blocks += [_traceback(each) for each in errors]
     return Answer(document, tuple(blocks))
 
 
@@ -189,11 +193,12 @@ def _errors(records: Sequence[ErrorRecord]) -> Table:
             str(each.ordinal),
             each.kind,
             each.event_name or "-",
+            each.where,
             each.error,
         )
         for each in records
     ]
-    return Table(("RECORDED", "SESSION", "#ORDINAL", "KIND", "EVENT", "ERROR"), rows, "none", "errors")
+    return Table(("RECORDED", "SESSION", "#ORDINAL", "KIND", "EVENT", "WHERE", "ERROR"), rows, "none", "errors")
 
 
 def _differences(found: Sequence[Difference]) -> Table:
@@ -218,6 +223,13 @@ def _payload(payload: Payload) -> str:
 
 def _error(record: ErrorRecord) -> str:
     return f"{record.kind} at {record.ordinal}: {record.error}"
+
+
+def _traceback(record: ErrorRecord) -> str:
+    heading = (
+        f"{record.kind} of event {record.event_name or '-'}, session {record.session_id or '-'} at {record.ordinal}"
+    )
+    return f"{heading}:\n{record.traceback.rstrip() or 'no traceback is recorded'}"
 
 
 def _moment(moment: datetime | None) -> str:

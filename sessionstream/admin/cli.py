@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import io
 import json
+import logging
 import os
 import shutil
 import sys
@@ -26,23 +27,29 @@ from sessionstream.admin.outcome import FAILED, INTERRUPTED, OK, USAGE, Answer, 
 from sessionstream.admin.tables import rendered, shown
 from sessionstream.errors import SessionstreamError
 from sessionstream.hydration.sqlite import SQLiteFile
+from sessionstream.tracebacks import formatted
 
 LIMIT: Final = 100
 """Events or errors that are shown unless somebody asks for more."""
 
 _PIECE: Final = 8192
 
+_log = logging.getLogger("sessionstream")
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command, print its answer, and return the exit status."""
+    options = argparse.Namespace()
+    if not _log.handlers:  # else Python itself prints what the library logs: the failure that is told below
+        _log.addHandler(logging.NullHandler())
     try:
-        options = _parser().parse_args(argv)
+        _parser().parse_args(argv, options)
         answer = _answer(options)
         _print(answer, as_json=options.json)
     except Refused as refusal:
-        return _complain(str(refusal), USAGE)
+        return _complain(_told(refusal, options), USAGE)
     except (Failed, SessionstreamError) as failure:
-        return _complain(str(failure), FAILED)
+        return _complain(_told(failure, options), FAILED)
     except OSError as failure:  # of standard output: everything else is one of the above
         output.give_up()
         if isinstance(failure, BrokenPipeError):  # whoever read the answer has gone
@@ -81,7 +88,7 @@ def _inspect(options: argparse.Namespace) -> Answer:
                 events = Excerpt(found[:limit], state.cursors.timeline, len(found) > limit)
         if options.errors:
             errors = file.error_records(session_id, limit=options.limit or LIMIT)
-        return answers.inspected(path, state, timeline, events, errors)
+        return answers.inspected(path, state, timeline, events, errors, tracebacks=options.traceback)
 
     return look(path, question)
 
@@ -93,6 +100,8 @@ def _check_questions(options: argparse.Namespace) -> None:
         raise Refused("--after is of events: add --events")
     if options.limit is not None and not (options.events or options.errors):
         raise Refused("--limit is of events or errors: add --events or --errors")
+    if options.traceback and not options.errors:
+        raise Refused("--traceback is of errors: add --errors")
 
 
 def _replay(options: argparse.Namespace) -> Answer:
@@ -129,6 +138,14 @@ def _width() -> int | None:
     return None
 
 
+def _told(failure: Exception, options: argparse.Namespace) -> str:
+    """Return what is said of a failure: its words, and its cause's traceback where that is asked for."""
+    cause = failure.__cause__
+    if cause is None or not getattr(options, "traceback", False):
+        return str(failure)
+    return f"{failure}\n{formatted(cause).rstrip()}"
+
+
 def _complain(words: str, status: int) -> int:
     sys.stderr.write("".join(f"{shown(line)}\n" for line in f"sessionstream: {words}".split("\n")))
     return status
@@ -159,6 +176,7 @@ def _add_inspect(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--events", action="store_true", help="show the session's events")
     parser.add_argument("--after", type=_ordinal, metavar="N", help="only events above ordinal N")
     parser.add_argument("--errors", action="store_true", help="show error records of the session, or of all")
+    parser.add_argument("--traceback", action="store_true", help="show the errors' tracebacks too")
     parser.add_argument(
         "--limit", type=_positive, metavar="N", help=f"the first N events, the last N errors (default: {LIMIT})"
     )
@@ -175,6 +193,7 @@ def _add_replay(commands: argparse._SubParsersAction[argparse.ArgumentParser], n
         help="brings the projections: a function that takes a store and returns a Hub on it; may be async",
     )
     _add_dry_run(parser)
+    parser.add_argument("--traceback", action="store_true", help="if the app fails, show the traceback too")
     _add_json(parser)
 
 

@@ -48,18 +48,20 @@ def event(found: StoredEvent, applied: bool, payloads: Payloads) -> dict[str, An
     }
 
 
-def error(record: ErrorRecord) -> dict[str, Any]:
+def error(record: ErrorRecord, *, with_traceback: bool = False) -> dict[str, Any]:
     """Return an error record; the raw message is in base64, as bytes are in protobuf JSON."""
-    return {
+    found = {
         "kind": record.kind,
         "sessionId": record.session_id,
         "ordinal": str(record.ordinal),
         "eventName": record.event_name,
+        "where": record.where,
         "error": record.error,
         "rawMessage": base64.b64encode(record.raw_message).decode(),
         "metadata": dict(record.metadata),
         "recordedAt": _moment(record.recorded_at),
     }
+    return found | {"traceback": record.traceback} if with_traceback else found
 
 
 def payload(found: Payload) -> dict[str, Any]:

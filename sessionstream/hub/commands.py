@@ -11,10 +11,9 @@ from sessionstream.errors import (
     CommandConflict,
     DuplicateCommandError,
     UnknownCommandError,
-    words,
 )
 from sessionstream.hub.completion import Completion
-from sessionstream.observe import ErrorRecord
+from sessionstream.hub.reporting import record_of
 from sessionstream.schema import check_name
 from sessionstream.store import payload_digest
 from sessionstream.types import Command, Event, Session, check_id
@@ -122,10 +121,9 @@ class Commands:
         try:
             await completion.finish(self._pipeline.store.release_command(command.session_id, key))
         except Exception as error:  # noqa: BLE001 - reported
-            record = ErrorRecord(
-                "store", command.session_id, 0, "", words(error), metadata={"command": command.name, "key": key}
-            )
-            await self._pipeline.report.error(record, completion)
+            facts = {"command": command.name, "key": key}
+            record = record_of("store", command.session_id, 0, "", error, metadata=facts)
+            await self._pipeline.report.error(record, error, completion)
 
 
 async def _handle(handler: CommandHandler, command: Command, session: Session, publisher: EventPublisher) -> None:

@@ -8,6 +8,7 @@ that session waits meanwhile.
 from __future__ import annotations
 
 import asyncio
+import logging
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
@@ -23,7 +24,8 @@ from sessionstream.errors import (
     words,
 )
 from sessionstream.hub.completion import Completion
-from sessionstream.observe import ConsumerStatus, ErrorRecord
+from sessionstream.hub.reporting import record_of
+from sessionstream.observe import ConsumerStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from sessionstream.hub.pipeline import Pipeline
     from sessionstream.observe import ErrorKind
     from sessionstream.types import Event
+
+_log = logging.getLogger("sessionstream")
 
 FIRST_PAUSE: Final = 0.05
 """Seconds before something is tried again for the first time; doubled each time."""
@@ -94,6 +98,7 @@ class Consumer:
         if cause is not None:
             failure.__cause__ = cause
         if not self._stopping.is_set():
+            _log.error("the consumer of the bus cannot go on: %s", failure, exc_info=failure)
             self.failure = failure
             self._on_failure()
 
@@ -142,8 +147,9 @@ class Consumer:
         before, reason = self._waiting.get(draft.session_id), words(error)
         self._waiting[draft.session_id] = reason
         if reason != before:
-            record = ErrorRecord("store", draft.session_id, 0, draft.name, reason, metadata={"consumer": "tries again"})
-            await self._pipeline.report.error(record, Completion())
+            facts = {"consumer": "tries again"}
+            record = record_of("store", draft.session_id, 0, draft.name, error, metadata=facts)
+            await self._pipeline.report.error(record, error, Completion())
 
     async def _refuse(
         self,
@@ -156,8 +162,8 @@ class Consumer:
     ) -> None:
         self._refused += 1
         metadata = {**message.metadata, **facts}
-        record = ErrorRecord(kind, session_id, 0, event_name, words(error), message.body, metadata)
-        await self._pipeline.report.error(record, Completion())
+        record = record_of(kind, session_id, 0, event_name, error, raw_message=message.body, metadata=metadata)
+        await self._pipeline.report.error(record, error, Completion())
 
     async def _stopped_within(self, seconds: float) -> bool:
         try:

@@ -61,7 +61,8 @@ class Hub:
         session_metadata: ``session_metadata(session_id)``, plain or async, gives ``Session.metadata``. It is called
             once per session while the session is cached, and never persisted.
         pipeline_observer: is told what became of every event.
-        error_observer: is told of every error; without one, errors go to the ``sessionstream`` logger.
+        error_observer: is told of every error. With or without one, the logger ``sessionstream`` gets each, at ERROR,
+            with its traceback.
         cache_entities: how many timeline entities may stay in memory, over all sessions together.
 
     Raises:

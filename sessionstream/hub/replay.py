@@ -6,19 +6,21 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from sessionstream.errors import HistoryPruned, OrdinalConflict, words
+from sessionstream.errors import HistoryPruned, OrdinalConflict
 from sessionstream.hub.completion import Completion
 from sessionstream.hub.copies import copy_entity, copy_event
 from sessionstream.hub.lane import Inside
 from sessionstream.hub.projecting import ProjectorFailed
 from sessionstream.hub.races import win
+from sessionstream.hub.reporting import record_of
 from sessionstream.hub.timeline import Timeline
-from sessionstream.observe import ErrorRecord, PipelineRecord
+from sessionstream.observe import PipelineRecord
 from sessionstream.store import Cursors, TimelineReplacement
 
 if TYPE_CHECKING:
     from sessionstream.hub.pipeline import Pipeline
     from sessionstream.hub.turn import Hold, Turn
+    from sessionstream.observe import ErrorKind
     from sessionstream.types import Event, Session, TimelineEntity
 
 REBUILD_BATCH: Final = 512
@@ -144,10 +146,10 @@ class _Rebuild:
                 entities = await pipeline.projections.entities(event, self._session, timeline)
         except ProjectorFailed as caught:
             failed = caught
-            record = ErrorRecord(
-                "timeline-projection", event.session_id, event.ordinal, event.name, words(failed.error)
-            )
-            await pipeline.report.error(record, completion)
+            name, projector = event.name, failed.projector
+            kind: ErrorKind = "timeline-projection"
+            record = record_of(kind, event.session_id, event.ordinal, name, failed.error, projector=projector)
+            await pipeline.report.error(record, failed.error, completion)
         advances = failed is None or pipeline.policies.timeline == "advance"
         self._observe(event, entities, failed, advances)
         completion.checkpoint()

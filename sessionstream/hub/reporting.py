@@ -4,19 +4,44 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
 
 from sessionstream.callables import told_of
 from sessionstream.errors import words
-from sessionstream.observe import ErrorObserver, ErrorRecord, PipelineObserver, PipelineRecord
+from sessionstream.observe import ErrorKind, ErrorObserver, ErrorRecord, PipelineObserver, PipelineRecord
+from sessionstream.tracebacks import formatted, where
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from sessionstream.hub.completion import Completion
     from sessionstream.store import HydrationStore
 
 _log = logging.getLogger("sessionstream")
+
+_NO_FACTS: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+def record_of(
+    kind: ErrorKind,
+    session_id: str,
+    ordinal: int,
+    event_name: str,
+    error: BaseException,
+    *,
+    projector: str = "",
+    raw_message: bytes = b"",
+    metadata: Mapping[str, str] = _NO_FACTS,
+) -> ErrorRecord:
+    """Return the record of an exception: what it says, where it was raised, and its traceback.
+
+    ``projector`` names the projection that failed, for where nothing of it is in the traceback.
+    """
+    place, text = where(error, projector), formatted(error)
+    return ErrorRecord(
+        kind, session_id, ordinal, event_name, words(error), raw_message, dict(metadata), where=place, traceback=text
+    )
 
 
 class Reporter:
@@ -49,28 +74,36 @@ class Reporter:
             try:
                 self._pipeline_observer(record)
             except (Exception, asyncio.CancelledError):  # noqa: BLE001 - logged with its traceback; observers cannot break anything
-                _log.exception("the pipeline observer failed on %r", record.event.name)
+                event = record.event
+                _log.exception(
+                    "the pipeline observer failed on event %r (session %r, ordinal %d)",
+                    event.name,
+                    event.session_id,
+                    event.ordinal,
+                )
 
-    async def error(self, record: ErrorRecord, completion: Completion) -> None:
-        """Record an error and tell the observer. If it cannot be recorded, the observer hears of that first."""
+    async def error(self, record: ErrorRecord, cause: BaseException, completion: Completion) -> None:
+        """Record an error, log it, and tell the observer. If it cannot be recorded, that is told first."""
         try:
             await completion.finish(self._store.record_error(record))
         except Exception as failure:  # noqa: BLE001 - reported, and the original is reported all the same
-            self._tell(
-                ErrorRecord(
-                    "store",
-                    record.session_id,
-                    record.ordinal,
-                    record.event_name,
-                    words(failure),
-                    metadata={"originalKind": record.kind},
-                )
-            )
-        self._tell(record)
+            facts = {"originalKind": record.kind}
+            lost = record_of("store", record.session_id, record.ordinal, record.event_name, failure, metadata=facts)
+            self._tell(lost, failure)
+        self._tell(record, cause)
 
-    def _tell(self, record: ErrorRecord) -> None:
+    def _tell(self, record: ErrorRecord, cause: BaseException) -> None:
+        _log.error(
+            "%s error in session %r, event %r, ordinal %d, at %s: %s",
+            record.kind,
+            record.session_id,
+            record.event_name,
+            record.ordinal,
+            record.where,
+            record.error,
+            exc_info=cause,
+        )
         if self._error_observer is None:
-            _log.error("%s of session %r: %s", record.kind, record.session_id, record.error)
             return
         try:
             self._error_observer(record)

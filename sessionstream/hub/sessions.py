@@ -31,7 +31,7 @@ class SessionState:
         event_cursor: means something only while the timeline is current.
         unsure: the last commit that failed, and its epoch, until the store says whether it is true all the same.
         told: what is recorded already of the event that holds the session, by kind of error; every publish tries
-            that event again, and the same words need not be recorded again.
+            that event again, and the same words at the same place need not be recorded again.
     """
 
     __slots__ = (
@@ -58,7 +58,7 @@ class SessionState:
         self.timeline: Timeline | None = None
         self.current = False
         self.event_cursor = 0
-        self.told: dict[tuple[int, ErrorKind], set[str]] = {}
+        self.told: dict[tuple[int, ErrorKind], set[tuple[str, str]]] = {}
         self.unsure: tuple[Step, int] | None = None
         self.pins = 0
         self.weight = 0

@@ -29,10 +29,12 @@ from sessionstream.hub.copies import copy_entity, copy_event, copy_ui_event
 from sessionstream.hub.lane import Inside
 from sessionstream.hub.projecting import ProjectorFailed
 from sessionstream.hub.races import win
+from sessionstream.hub.reporting import record_of
 from sessionstream.hub.timeline import Timeline
-from sessionstream.observe import ErrorKind, ErrorRecord, Mode, PipelineRecord
+from sessionstream.observe import ErrorKind, Mode, PipelineRecord
 from sessionstream.ordinals import assign_ordinal
 from sessionstream.store import Commit, Cursors, payload_digest
+from sessionstream.tracebacks import where
 from sessionstream.types import Event, Session, TimelineEntity, UIEvent
 
 if TYPE_CHECKING:
@@ -47,7 +49,7 @@ RESUME_BATCH: Final = 64
 
 MAX_TOLD: Final = 10
 """How many different errors of one kind are recorded of an event that is tried again and again; some never repeat
-their words."""
+their words. Errors are the same if they have the same words at the same place."""
 
 _LOOKED_AT: Final = 100
 """How many error records of a session are looked at for those of the event that holds it."""
@@ -69,9 +71,9 @@ class Step:
     view_ordinal: int
     failure: ProjectionError | SessionHeld | None = None
     ui_events: tuple[UIEvent, ...] = ()
-    ui_error: Exception | None = None
+    ui_failed: ProjectorFailed | None = None
     entities: tuple[TimelineEntity, ...] = ()
-    timeline_error: Exception | None = None
+    timeline_failed: ProjectorFailed | None = None
     stored: bool = False
     moved: bool = False
     fanned_out: bool = False
@@ -86,9 +88,9 @@ class Step:
             event=copy_event(self.event),
             view_ordinal=self.view_ordinal,
             ui_events=ui_events,
-            ui_error=self.ui_error,
+            ui_error=None if self.ui_failed is None else self.ui_failed.error,
             entities=entities,
-            timeline_error=self.timeline_error,
+            timeline_error=None if self.timeline_failed is None else self.timeline_failed.error,
             stored=self.stored,
             committed=entities if self.moved else (),
             cursor_moved=self.moved,
@@ -232,10 +234,11 @@ class Turn:
                 await self._commit(step, timeline, on_published)
             if step.moved and step.ui_events:
                 await self._fan_out(step)
-            if step.ui_error is not None:
-                await self._record_of(step, "ui-projection", step.ui_error)
-            if step.timeline_error is not None:
-                await self._record_of(step, "timeline-projection", step.timeline_error)
+            if step.ui_failed is not None:
+                await self._record_of(step, "ui-projection", step.ui_failed.error, step.ui_failed.projector)
+            if step.timeline_failed is not None:
+                failed = step.timeline_failed
+                await self._record_of(step, "timeline-projection", failed.error, failed.projector)
         except OrdinalConflict:
             raise  # this attempt never was
         except Exception as error:
@@ -251,14 +254,14 @@ class Turn:
             try:
                 step.ui_events = await pipeline.projections.ui_events(event, self.session, timeline)
             except ProjectorFailed as failed:
-                step.ui_error = failed.error
+                step.ui_failed = failed
                 if pipeline.policies.ui == "fail":
                     step.failure = failed.as_projection_error(event)
                     return
             try:
                 step.entities = await pipeline.projections.entities(event, self.session, timeline)
             except ProjectorFailed as failed:
-                step.timeline_error = failed.error
+                step.timeline_failed = failed
                 if pipeline.policies.timeline == "fail":
                     step.failure = failed.as_projection_error(event)
 
@@ -331,30 +334,39 @@ class Turn:
             step.error = error if isinstance(error, Exception) else RuntimeError(words(error))
             await self._record_of(step, "fanout", error)
 
-    async def _record_of(self, step: Step, kind: ErrorKind, error: BaseException) -> None:
-        await self._record(kind, step.event.ordinal, step.event.name, error, known=step.mode == "retry")
+    async def _record_of(self, step: Step, kind: ErrorKind, error: BaseException, projector: str = "") -> None:
+        event, known = step.event, step.mode == "retry"
+        await self._record(kind, event.ordinal, event.name, error, projector, known=known)
 
     async def _record(
-        self, kind: ErrorKind, ordinal: int, name: str, error: BaseException, *, known: bool = False
+        self,
+        kind: ErrorKind,
+        ordinal: int,
+        name: str,
+        error: BaseException,
+        projector: str = "",
+        *,
+        known: bool = False,
     ) -> None:
         """Record an error; ``known`` says that others may have met it before, and recorded it."""
-        record = ErrorRecord(kind, self.state.id, ordinal, name, words(error))
         if kind in _HOLDING:
             told = self.state.told.get((ordinal, kind))
             if told is None:
                 told = self.state.told[ordinal, kind] = await self._recorded(ordinal, kind) if known else set()
-            if record.error in told or len(told) >= MAX_TOLD:
+            what = where(error, projector), words(error)
+            if what in told or len(told) >= MAX_TOLD:
                 return
-            told.add(record.error)
-        await self.pipeline.report.error(record, self.completion)
+            told.add(what)
+        record = record_of(kind, self.state.id, ordinal, name, error, projector=projector)
+        await self.pipeline.report.error(record, error, self.completion)
 
-    async def _recorded(self, ordinal: int, kind: ErrorKind) -> set[str]:
+    async def _recorded(self, ordinal: int, kind: ErrorKind) -> set[tuple[str, str]]:
         """Return what this hub's predecessors, or other processes, have recorded of an event."""
         try:
             records = await self.completion.finish(self.pipeline.store.error_records(self.state.id, limit=_LOOKED_AT))
         except StoreError:  # then it may be recorded again, which says the same twice: what failed here will fail there
             return set()
-        return {each.error for each in records if (each.ordinal, each.kind) == (ordinal, kind)}
+        return {(each.where, each.error) for each in records if (each.ordinal, each.kind) == (ordinal, kind)}
 
     def _observe(self, step: Step) -> None:
         if self.pipeline.report.observes_pipeline:

@@ -239,7 +239,7 @@ def check_record(record: object) -> None:
     """
     if not isinstance(record, ErrorRecord):
         raise TypeError(f"record is an ErrorRecord, not {record!r}")
-    for name in ("kind", "session_id", "event_name", "error"):
+    for name in ("kind", "session_id", "event_name", "error", "where", "traceback"):
         _check_instance(name, str, getattr(record, name))  # whatever is in it: a record must never be refused
 
 

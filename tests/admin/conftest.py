@@ -41,7 +41,7 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
     def ran(*argv: object) -> Ran:
         status = main([str(each) for each in argv])
         shown = capsys.readouterr()
-        assert "Traceback" not in shown.err
+        assert "--traceback" in argv or "Traceback" not in shown.err
         return Ran(status, shown.out, shown.err)
 
     return ran

@@ -182,6 +182,10 @@ def test_errors_of_all_sessions_with_their_raw_message(run: Run, file: Path) -> 
         "decode"
     ]
     assert run("inspect", file, "--errors").lines[-1][1:] == ["-", "0", "decode", "-", "no JSON"]
+    assert (
+        "decode of event -, session - at 0:\nno traceback is recorded"
+        in run("inspect", file, "--errors", "--traceback").out
+    )
 
 
 def test_a_session_that_is_not_there(run: Run, file: Path) -> None:
@@ -201,7 +205,13 @@ def test_what_is_pruned_is_refused(run: Run, file: Path) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--events"], ["--as-of", "1"], ["--session", "s", "--after", "1"], ["--session", "s", "--limit", "1"]],
+    [
+        ["--events"],
+        ["--as-of", "1"],
+        ["--session", "s", "--after", "1"],
+        ["--session", "s", "--limit", "1"],
+        ["--session", "s", "--traceback"],
+    ],
 )
 def test_questions_that_make_no_sense_are_refused(run: Run, file: Path, arguments: list[str]) -> None:
     ran = run("inspect", file, *arguments)

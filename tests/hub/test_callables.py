@@ -262,7 +262,8 @@ async def test_observers_that_return_a_coroutine_are_logged(caplog: pytest.LogCa
     app.broken["ui"].add("a")
     with caplog.at_level(logging.ERROR, "sessionstream"), pytest.raises(ProjectionError):
         await app.publish("a")
-    assert [record.message.split(" failed")[0] for record in caplog.records] == [
+    assert [record.message.split(" failed")[0].split(" in ")[0] for record in caplog.records] == [
+        "ui-projection error",
         "the error observer",
         "the pipeline observer",
     ]

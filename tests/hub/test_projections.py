@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Any
@@ -355,16 +354,6 @@ async def test_an_observer_cannot_break_the_pipeline(error: BaseException, caplo
     assert [record.name for record in caplog.records] == ["sessionstream"] * len(caplog.records)
     assert len(caplog.records) >= 3
     caplog.clear()
-
-
-async def test_without_an_error_observer_errors_are_logged(caplog: pytest.LogCaptureFixture) -> None:
-    app = App(error_observer=None)
-    app.broken["timeline"].add("a")
-    with caplog.at_level(logging.ERROR, "sessionstream"), pytest.raises(ProjectionError):
-        await app.publish("a")
-    assert [record.getMessage() for record in caplog.records] == [
-        "timeline-projection of session 's': Broken: timeline a"
-    ]
 
 
 async def test_a_live_record_says_everything() -> None:

@@ -175,6 +175,7 @@ async def test_an_event_that_waits_says_so_and_so_does_its_error(ask: Asking) ->
     assert [each["applied"] for each in events] == [True, False]
     (error,) = (await ask.of("errors", source="file", session=FAILING))["errors"]
     assert (error["kind"], error["ordinal"], error["eventName"]) == ("timeline-projection", "2", NOTE_WORD)
+    assert error["where"].startswith("tests/systemlab/test_inspector.py:")
     assert await ask.of("errors", source="file") == {"errors": [error]}
     assert await ask.of("errors", source="file", session="s") == {"errors": []}
 

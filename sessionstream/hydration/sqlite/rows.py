@@ -27,6 +27,10 @@ MAX_PAYLOAD: Final = 999_000_000
 
 ErrorRow: TypeAlias = tuple[str, str, str, str, str, bytes, str, int]
 
+_WHERE: Final = "sessionstream_where"
+_TRACEBACK: Final = "sessionstream_traceback"
+"""Names beside those of an error record's metadata, under which the file keeps what has no column."""
+
 _START: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -147,7 +151,7 @@ def error_row(record: ErrorRecord) -> ErrorRow:
         _storable(record.event_name),
         _storable(record.error),
         bytes(record.raw_message),
-        json.dumps(dict(record.metadata)),
+        json.dumps({**record.metadata, _WHERE: record.where, _TRACEBACK: record.traceback}),
         microseconds(datetime.now(UTC)),
     )
 
@@ -163,6 +167,7 @@ def error_record(row: tuple[Any, ...]) -> ErrorRecord:
         facts, number, time_recorded = json.loads(metadata), int(ordinal), moment(recorded_at)
         if not isinstance(facts, dict):
             raise TypeError(f"metadata is {facts!r}")
+        place, text = str(facts.pop(_WHERE, "")), str(facts.pop(_TRACEBACK, ""))
     except (TypeError, ValueError, OverflowError) as wrong:
         raise sqlite3.DatabaseError(f"an error record in the file is damaged ({wrong}): {CHANGED}") from wrong
-    return ErrorRecord(kind, session_id, number, event_name, error, raw_message, facts, time_recorded)
+    return ErrorRecord(kind, session_id, number, event_name, error, raw_message, facts, time_recorded, place, text)

@@ -87,6 +87,7 @@ def error(found: ErrorRecord) -> dict[str, Any]:
         "sessionId": found.session_id,
         "ordinal": str(found.ordinal),
         "eventName": found.event_name,
+        "where": found.where,
         "error": found.error,
         "metadata": dict(found.metadata),
         "recordedAt": _moment(found.recorded_at),

@@ -241,8 +241,15 @@ function errorTable(errors) {
     id: "errors",
     title: "Errors",
     count: errors.length === PAGE ? `the last ${PAGE}` : undefined,
-    columns: ["Recorded", "Kind", "Ordinal", "Event", "Error"],
-    rows: errors.map((error) => [moment(error.recordedAt), error.kind, error.ordinal, error.eventName, error.error]),
+    columns: ["Recorded", "Kind", "Ordinal", "Event", "Where", "Error"],
+    rows: errors.map((error) => [
+      moment(error.recordedAt),
+      error.kind,
+      error.ordinal,
+      error.eventName,
+      error.where,
+      error.error,
+    ]),
     empty: "Nothing went wrong.",
   };
 }

@@ -20,7 +20,9 @@ UNICODE_IDS = ["ä", "会话 1", "🧵", "a\u0301", "\u00e1", "back\\slash", "qu
 def record(session_id: str, number: int) -> ErrorRecord:
     """Return an error record with every field set."""
     raw, facts = bytes([0, 255, number]), {"number": str(number), "ключ": "значение"}
-    return ErrorRecord("decode", session_id, number, "Delta", f"ValueError: no. {number} \U0001f9f5", raw, facts)
+    words = f"ValueError: no. {number} \U0001f9f5"
+    place, traceback = f"ключ.py:{number} in project", f"Traceback (most recent call last):\n{words}\n"
+    return ErrorRecord("decode", session_id, number, "Delta", words, raw, facts, where=place, traceback=traceback)
 
 
 class RecordContract(ContractBase):

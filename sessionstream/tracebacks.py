@@ -1,0 +1,86 @@
+"""Where an exception comes from: the application's frame, and the whole traceback as bounded text.
+
+Neither reads local variables, and neither fails, whatever the exception does when it is asked about itself.
+"""
+
+from __future__ import annotations
+
+import os
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Final
+
+MAX_TRACEBACK: Final = 8192
+"""Characters of a traceback that are kept; more is cut out of its middle."""
+
+_LIBRARY: Final = str(Path(__file__).parent) + os.sep
+_STDLIB: Final = str(Path(traceback.__file__).parent) + os.sep
+_INSTALLED: Final = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
+
+
+def where(error: BaseException, otherwise: str = "") -> str:
+    """Return the application's last frame of an exception; else ``otherwise``, or the innermost frame of all.
+
+    It is empty for an exception that was never raised.
+    """
+    return app_frame(error) or otherwise or next((_placed(*frame) for frame in reversed([*_frames(error)])), "")
+
+
+def app_frame(error: BaseException) -> str:
+    """Return the application's last frame of an exception, such as ``"chat/app.py:42 in project"``, if it has one.
+
+    That is the innermost frame that belongs neither to this library, nor to the standard library, nor to an installed
+    package. Of an application that is itself an installed package, it is its frame that this library called. Of an
+    exception group it is the frame of the first exception in it.
+    """
+    frames = list(_frames(_first_leaf(error)))
+    called = [frame for frame in frames if not _is_of_python(frame[0].f_code)]
+    own = [frame for frame in called if not any(part in frame[0].f_code.co_filename for part in _INSTALLED)]
+    if own:
+        return _placed(*own[-1])
+    return _placed(*called[0]) if called else ""
+
+
+def formatted(error: BaseException) -> str:
+    """Return the traceback of an exception, with its causes, in at most ``MAX_TRACEBACK`` characters or a few more."""
+    try:
+        text = "".join(traceback.TracebackException.from_exception(error, compact=True).format())
+    except Exception as failure:  # noqa: BLE001 - somebody else's attributes must not hide where their error was raised
+        frames = "".join(traceback.format_tb(error.__traceback__))
+        text = f"{frames}{type(error).__name__} (which cannot be formatted: {type(failure).__name__})\n"
+    left_out = len(text) - MAX_TRACEBACK
+    if left_out <= 0:
+        return text
+    half = MAX_TRACEBACK // 2
+    return f"{text[:half]}\n... {left_out:,} characters left out ...\n{text[-half:]}"
+
+
+def _first_leaf(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup) and error.exceptions[0].__traceback__ is not None:
+        error = error.exceptions[0]
+    return error
+
+
+def _frames(error: BaseException) -> Iterator[tuple[FrameType, int]]:
+    """Yield the frames of an exception's traceback with their lines, outermost first."""
+    entry = error.__traceback__
+    while entry is not None:
+        yield entry.tb_frame, entry.tb_lineno
+        entry = entry.tb_next
+
+
+def _is_of_python(code: CodeType) -> bool:
+    """Whether code belongs to this library or to the standard library."""
+    name = code.co_filename
+    if name.startswith((_LIBRARY, "<frozen ")):
+        return True
+    return name.startswith(_STDLIB) and not any(part in name for part in _INSTALLED)
+
+
+def _placed(frame: FrameType, line: int) -> str:
+    """Return a frame in words, its file with the folders that are packages of its module."""
+    module = str(frame.f_globals.get("__name__", ""))
+    parts = Path(frame.f_code.co_filename).parts
+    return f"{'/'.join(parts[-1 - module.count('.') :])}:{line} in {frame.f_code.co_name}"
