@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from fastapi import FastAPI
-from hypercorn.asyncio import serve
-from hypercorn.config import Config
 from starlette.applications import Starlette
 from starlette.routing import Mount, WebSocketRoute
 from websockets.asyncio.client import connect
@@ -21,59 +17,8 @@ from websockets.exceptions import InvalidStatus
 from sessionstream.examples.chatdemo import Chat
 from sessionstream.transport.ws import ConnectionRecord, Limits, WebSocketServer
 
-from .running import PATIENCE, client, served, unused_port
-
-
-@asynccontextmanager
-async def under_hypercorn(app: Any) -> AsyncIterator[str]:
-    listening = socket.socket()
-    listening.bind(("127.0.0.1", 0))
-    port = listening.getsockname()[1]
-    config = Config()
-    config.bind = [f"fd://{listening.fileno()}"]
-    config.graceful_timeout = 1.0
-    stop, started = asyncio.Event(), asyncio.Event()
-    running = asyncio.create_task(serve(_noting(app, started), config, shutdown_trigger=stop.wait))
-    try:
-        await asyncio.wait_for(started.wait(), PATIENCE)
-        yield f"ws://127.0.0.1:{port}"
-    finally:
-        stop.set()
-        await asyncio.wait_for(running, PATIENCE)
-        listening.detach()
-
-
-@asynccontextmanager
-async def under_granian(app: Any) -> AsyncIterator[str]:
-    """In this process; granian has its sockets in Rust, and takes a port only."""
-    pytest.importorskip("granian", reason="granian is not installed: pip install granian")
-    from granian.constants import Interfaces
-    from granian.server.embed import Server
-
-    started = asyncio.Event()
-    port = unused_port()
-    server = Server(_noting(app, started), port=port, interface=Interfaces.ASGI, log_enabled=False)
-    running = asyncio.create_task(server.serve())
-    try:
-        await asyncio.wait_for(started.wait(), PATIENCE)
-        yield f"ws://127.0.0.1:{port}"
-    finally:
-        server.stop()  # type: ignore[no-untyped-call]
-        await asyncio.wait_for(running, PATIENCE)
-
-
-def _noting(app: Any, started: asyncio.Event) -> Any:
-    """Return the application; the event is set when its lifespan has begun."""
-
-    async def noting(scope: Any, receive: Any, send: Any) -> None:
-        async def sent(message: dict[str, Any]) -> None:
-            await send(message)
-            if message["type"] == "lifespan.startup.complete":
-                started.set()
-
-        await app(scope, receive, sent)
-
-    return noting
+from .running import PATIENCE, client, served
+from .servers import SERVERS, Serve
 
 
 def by_itself(server: WebSocketServer) -> Any:
@@ -120,10 +65,6 @@ def beside_django(server: WebSocketServer) -> Any:
     return ProtocolTypeRouter(
         {"http": get_asgi_application(), "websocket": URLRouter([path("ws", server)]), "lifespan": server}
     )
-
-
-Serve = Callable[[Any], AbstractAsyncContextManager[str]]
-SERVERS: list[Serve] = [served, under_hypercorn, under_granian]
 
 
 @pytest.mark.parametrize("serve_app", SERVERS)

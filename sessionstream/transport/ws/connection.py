@@ -179,21 +179,29 @@ class Connection:
             reader.result()  # what the server library raised is for the server library
 
     async def _read(self, receive: Receive) -> None:
-        """Read until the client is gone. A fault of ours closes this connection, and no other."""
-        now = self._shared.clock.now
+        """Read until the client is gone, and keep nothing of a message while the next is waited for."""
         while not self._closed:
-            message = await receive()
-            if message["type"] == "websocket.disconnect":
+            if not self._hear(await receive()):
                 return
-            try:
-                text = message.get("text")
-                if text is None:
-                    self._perform(self._conversation.binary(len(message.get("bytes") or b""), now()))
-                else:
-                    self._perform(self._conversation.text(text, now()))
-            except Exception:  # noqa: BLE001 - logged with its traceback
-                _log.exception("connection %s: a message could not be handled", self.id)
-                self.close(INTERNAL, "")
+
+    def _hear(self, message: Message) -> bool:
+        """Take a message; return whether the client is still there.
+
+        A fault of ours closes this connection, and no other.
+        """
+        if message["type"] == "websocket.disconnect":
+            return False
+        now = self._shared.clock.now()
+        try:
+            text = message.get("text")
+            if text is None:
+                self._perform(self._conversation.binary(len(message.get("bytes") or b""), now))
+            else:
+                self._perform(self._conversation.text(text, now))
+        except Exception:  # noqa: BLE001 - logged with its traceback
+            _log.exception("connection %s: a message could not be handled", self.id)
+            self.close(INTERNAL, "")
+        return True
 
     def close(self, code: CloseCode, reason: str, *, flush: bool = False) -> None:
         """Say goodbye, after what waits to be sent (``flush``) or instead of it, and listen no more.

@@ -95,19 +95,21 @@ class Line:
         """Read until the connection is gone; return the code and the reason of that."""
         while True:
             try:
-                message = await self._socket.recv()
+                self._hear(await self._socket.recv())  # and keep nothing of it while the next is waited for
             except ConnectionClosed as gone:
                 return _close_of(gone)
-            now = self._clock.now()
-            if isinstance(message, str):
-                self._perform(self._session.text(message, now))
-            else:
-                self._perform(self._session.binary(now))
             self._blocked = True
             await self._room()
             if len(self._outbox) > OUTBOX:
                 await self._sent.wait()
             self._blocked = False
+
+    def _hear(self, message: str | bytes) -> None:
+        now = self._clock.now()
+        if isinstance(message, str):
+            self._perform(self._session.text(message, now))
+        else:
+            self._perform(self._session.binary(now))
 
     async def _write(self) -> None:
         try:

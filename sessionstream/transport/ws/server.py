@@ -8,6 +8,7 @@ import math
 import secrets
 import threading
 from collections.abc import Callable, Collection, Sequence
+from contextvars import Context
 from typing import Any, Final
 
 from sessionstream.callables import asked_of
@@ -221,7 +222,8 @@ class WebSocketServer:
         connection = Connection(secrets.token_urlsafe(9), principal, self._shared)
         gone = self._connections[connection] = asyncio.Event()
         if self._ticker is None:
-            self._ticker = asyncio.create_task(self._tick(), name="sessionstream: heartbeat")
+            # It outlives this request, whose context is none of its business.
+            self._ticker = asyncio.create_task(self._tick(), name="sessionstream: heartbeat", context=Context())
         self._telling.of("connected", connection.id)
         try:
             await connection.serve(receive, send)
@@ -239,9 +241,12 @@ class WebSocketServer:
         pause = min(period for period in periods if period is not None) / TICKS
         while True:
             await self._clock.sleep(pause)
-            now = self._clock.now()
-            for connection in list(self._connections):
-                connection.tick(now)
+            self._look_after_all()
+
+    def _look_after_all(self) -> None:
+        now = self._clock.now()
+        for connection in list(self._connections):
+            connection.tick(now)
 
     def _take_loop(self) -> None:
         loop = asyncio.get_running_loop()
@@ -253,18 +258,15 @@ class WebSocketServer:
             self._loop, self._thread = loop, threading.get_ident()
 
     async def _lifespan(self, receive: Receive, send: SendMessage) -> None:
-        while True:
-            message = await receive()
-            if message["type"] == "lifespan.startup":
+        while (told := (await receive())["type"]) != "lifespan.shutdown":
+            if told == "lifespan.startup":
                 await send({"type": "lifespan.startup.complete"})
-            elif message["type"] == "lifespan.shutdown":
-                try:
-                    await self.shutdown()
-                except Exception as error:
-                    await send({"type": "lifespan.shutdown.failed", "message": words(error)})
-                    raise
-                await send({"type": "lifespan.shutdown.complete"})
-                return
+        try:
+            await self.shutdown()
+        except Exception as error:
+            await send({"type": "lifespan.shutdown.failed", "message": words(error)})
+            raise
+        await send({"type": "lifespan.shutdown.complete"})
 
     # -- for operators -----------------------------------------------------------------------------------------
 

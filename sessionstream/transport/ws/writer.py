@@ -15,8 +15,8 @@ from sessionstream.transport.ws.outbox import Outbox
 
 SendMessage: TypeAlias = Callable[[Any], Awaitable[None]]
 
-Rest: TypeAlias = Callable[[asyncio.CancelledError | None], Awaitable[None]]
-"""What is left of a send. It gets the cancellation that reached the task before it could carry the send on."""
+Rest: TypeAlias = Callable[..., Awaitable[None]]
+"""What is left of a send. Its argument, if any, is the cancellation that came before the task could carry it on."""
 
 
 class Turn:
@@ -135,17 +135,15 @@ class Writer:
                 self._begun = frame, partial(_failed, error)
 
     async def _run(self) -> None:
-        outbox, cancelled = self._outbox, None
+        outbox = self._outbox
         try:
             while True:
                 self.sending = True
                 if self._begun is not None:
-                    (frame, rest), self._begun = self._begun, None
-                    await rest(cancelled)
+                    await self._carry_on(self._begun)
+                while (frame := outbox.take()) is not None:
+                    await self._send({"type": "websocket.send", "text": frame.text})
                     self._count(frame)
-                while (following := outbox.take()) is not None:
-                    await self._send({"type": "websocket.send", "text": following.text})
-                    self._count(following)
                 if outbox.goodbye is not None:
                     await self._send(outbox.goodbye)
                     return
@@ -153,19 +151,32 @@ class Writer:
                 self._on_empty()
                 if not outbox and outbox.goodbye is None:
                     self._wake = self._loop.create_future()
-                    cancelled = await self._woken(self._wake)
+                    await self._woken(self._wake)
         finally:
             self._begun = self._wake = None
 
-    async def _woken(self, wake: asyncio.Future[None]) -> asyncio.CancelledError | None:
-        """Wait; return a cancellation that is meant for a send under way: it may be that of a timeout in there."""
+    async def _carry_on(self, begun: tuple[Frame, Rest]) -> None:
+        """Finish a send. Neither this frame nor a traceback may keep what the send returned.
+
+        A server in Rust (granian) has objects there that the garbage collector cannot see into. One that is held
+        here holds its whole connection, and nobody ever frees either.
+        """
+        frame, rest = begun
+        self._begun = None
+        sending = rest()
+        del begun, rest
+        await sending
+        self._count(frame)
+
+    async def _woken(self, wake: asyncio.Future[None]) -> None:
+        """Wait. A cancellation may be meant for a send under way, as that of a timeout in there: the send gets it."""
         try:
             await wake
         except asyncio.CancelledError as error:
             if self._begun is None:
                 raise
-            return error
-        return None
+            frame, rest = self._begun
+            self._begun = frame, partial(rest, error)
 
     def _count(self, frame: Frame) -> None:
         self.sent += 1
@@ -175,29 +186,35 @@ class Writer:
 
 @coroutine
 def _carried_on(
-    begun: CoroutineType[Any, Any, None], waits_for: object, cancelled: asyncio.CancelledError | None
+    begun: CoroutineType[Any, Any, None], waits_for: object, cancelled: asyncio.CancelledError | None = None
 ) -> Generator[Any, Any, None]:
     """Await what is left of a coroutine that was begun and waits for something."""
-    while True:
-        try:
-            if cancelled is not None:
-                raise cancelled
-            step = partial(begun.send, (yield waits_for))
-        except BaseException as error:  # noqa: BLE001 - the coroutine gets it
-            step, cancelled = partial(begun.throw, error), None
-        try:
-            waits_for = step()
-        except StopIteration:
-            return
+    try:
+        while True:
+            try:
+                if cancelled is not None:
+                    raise cancelled
+                step = partial(begun.send, (yield waits_for))
+            except BaseException as error:  # noqa: BLE001 - the coroutine gets it
+                step, cancelled = partial(begun.throw, error), None
+            try:
+                waits_for = step()
+            except StopIteration:
+                return
+    finally:
+        del waits_for  # it may be the server's, and a traceback would keep it
 
 
-async def _awaited(sending: Awaitable[None], cancelled: asyncio.CancelledError | None) -> None:
-    if cancelled is not None:
-        if asyncio.isfuture(sending):
-            sending.cancel()
-        raise cancelled
-    await sending
+async def _awaited(sending: Awaitable[None], cancelled: asyncio.CancelledError | None = None) -> None:
+    try:
+        if cancelled is not None:
+            if asyncio.isfuture(sending):
+                sending.cancel()
+            raise cancelled
+        await sending
+    finally:
+        del sending  # a traceback would keep it
 
 
-async def _failed(error: BaseException, _: asyncio.CancelledError | None) -> None:
+async def _failed(error: BaseException, _: asyncio.CancelledError | None = None) -> None:
     raise error
