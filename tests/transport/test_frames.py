@@ -25,6 +25,7 @@ from sessionstream.examples.chatdemo.v1.chat_pb2 import ChatMessageEntity, ChatM
 from sessionstream.testing import payloads
 from sessionstream.transport.ws import frames
 from sessionstream.transport.ws.codes import UNAUTHORIZED
+from sessionstream.transport.ws.fields import read_fields
 from sessionstream.v1 import transport_pb2 as wire
 
 if TYPE_CHECKING:
@@ -159,3 +160,29 @@ def test_what_has_no_json_form(payload: Message) -> None:
         frames.ui_event("s", 1, UIEvent("Told", payload))
     with pytest.raises(TransportError, match="timeline entity 'K' 'i'"):
         frames.entity(TimelineEntity("K", "i", payload))
+
+
+# -- numbers that only a server says ---------------------------------------------------------------------------
+
+
+def _budget(burst: str, rate: str) -> str:
+    return f'{{"subscribed":{{"sessionId":"s","budget":{{"framesBurst":{burst},"framesPerSecond":{rate}}}}}}}'
+
+
+def test_the_numbers_of_a_budget_are_read_in_every_form_of_protobuf_json() -> None:
+    for burst, rate in [("20", "2.5"), ('"20"', '"2.5"'), ("20.0", "25e-1")]:
+        fields = read_fields(_budget(burst, rate), wire.ServerFrame.DESCRIPTOR, "the frame")
+        assert fields["subscribed"]["budget"] == {"frames_burst": 20, "frames_per_second": 2.5}
+
+
+@pytest.mark.parametrize(
+    ("burst", "rate"),
+    [
+        ("4294967296", "1"), ("-1", "1"), ("true", "1"), ("1.5", "1"),
+        ("1", "true"), ("1", '"NaN"'), ("1", '"Infinity"'), ("1", "1e999"), ("1", '"fast"'), ("1", "[]"),
+        ("1", "1" * 400),
+    ],
+)  # fmt: skip
+def test_numbers_that_no_budget_has_are_refused(burst: str, rate: str) -> None:
+    with pytest.raises(ValueError, match=r"has to be a (whole|finite) number"):
+        read_fields(_budget(burst, rate), wire.ServerFrame.DESCRIPTOR, "the frame")

@@ -6,6 +6,7 @@ names, and ``"1_0"`` for ten.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from typing import Any, Final, TypeAlias
@@ -26,6 +27,7 @@ _FIELDS: Final[dict[str, dict[str, Any]]] = {
 """The fields of each message by both of their names. (Protobuf's own maps raise SystemError on a lone surrogate.)"""
 
 _DIGITS: Final = re.compile(r"[0-9]{1,20}")
+_MAX_UINT32: Final = 2**32 - 1
 _ANY: Final = "google.protobuf.Any"
 
 
@@ -93,6 +95,14 @@ def _bool(value: object, where: str) -> bool:
 
 
 def _uint64(value: object, where: str) -> int:
+    return _whole(value, where, MAX_ORDINAL)
+
+
+def _uint32(value: object, where: str) -> int:
+    return _whole(value, where, _MAX_UINT32)
+
+
+def _whole(value: object, where: str, largest: int) -> int:
     match value:
         case bool():
             number = -1
@@ -104,8 +114,18 @@ def _uint64(value: object, where: str) -> int:
             number = int(value)
         case _:
             number = -1
-    if not 0 <= number <= MAX_ORDINAL:
-        raise ValueError(f"{where} has to be a whole number from 0 to {MAX_ORDINAL}, as a number or as a string")
+    if not 0 <= number <= largest:
+        raise ValueError(f"{where} has to be a whole number from 0 to {largest}, as a number or as a string")
+    return number
+
+
+def _double(value: object, where: str) -> float:
+    try:
+        number = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else math.nan
+    except (ValueError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"{where} has to be a finite number")
     return number
 
 
@@ -113,6 +133,8 @@ _SCALARS: Final[dict[int, Callable[[object, str], object]]] = {
     FieldDescriptor.TYPE_STRING: _string,
     FieldDescriptor.TYPE_BOOL: _bool,
     FieldDescriptor.TYPE_UINT64: _uint64,
+    FieldDescriptor.TYPE_UINT32: _uint32,
+    FieldDescriptor.TYPE_DOUBLE: _double,
 }
 
 
