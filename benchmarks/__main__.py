@@ -23,6 +23,7 @@ import google.protobuf
 
 from benchmarks import (
     cached_memory,
+    calls,
     deliver_frames,
     publish_growth,
     publish_memory,
@@ -36,6 +37,7 @@ from benchmarks.figures import Figure, table
 
 CLAIMS: tuple[Callable[[], Awaitable[list[Figure]]], ...] = (
     publish_memory.main,
+    calls.main,
     publish_sqlite.main,
     publish_growth.main,
     snapshots.main,

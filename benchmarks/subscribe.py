@@ -47,11 +47,15 @@ class Peer:
         self._incoming.put_nowait({"type": "websocket.receive", "text": json.dumps(request)})
         snapshot = ""
         while True:
-            text = await self._sent.get()
+            text = await self.read()
             if text.startswith('{"snapshot"'):
                 snapshot = text
             elif text.startswith('{"subscribed"'):
                 return snapshot
+
+    async def read(self) -> str:
+        """Return the next frame that the server has sent."""
+        return await self._sent.get()
 
     async def leave(self) -> None:
         """Disconnect."""
