@@ -20,6 +20,7 @@ from google.protobuf import (
     timestamp_pb2,
     wrappers_pb2,
 )
+from google.protobuf.message import DecodeError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -69,7 +70,7 @@ WILD = registry()
 def has_json_form(message: Message) -> bool:
     try:
         return bool(json.dumps(json_format.MessageToDict(message), allow_nan=False))
-    except (json_format.Error, ValueError, TypeError):
+    except (json_format.Error, DecodeError, ValueError, TypeError):
         return False
 
 

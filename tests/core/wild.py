@@ -159,7 +159,9 @@ def _parts(leaves: dict[str, st.SearchStrategy[Any]]) -> st.SearchStrategy[Any]:
             ),
         )
 
-    floats = st.builds(Wild, double=st.floats(), floats=st.lists(st.floats(width=32), max_size=2))
+    # json_format writes the greatest float, shortened, as a number that it finds too great when it reads it.
+    narrow = st.floats(width=32).filter(lambda number: abs(number) != float.fromhex("0x1.fffffep+127"))
+    floats = st.builds(Wild, double=st.floats(), floats=st.lists(narrow, max_size=2))
     return st.one_of(floats, st.sampled_from(sorted(leaves)).flatmap(in_a_field))
 
 
