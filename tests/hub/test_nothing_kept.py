@@ -36,6 +36,12 @@ from sessionstream.hub.turn import Step, Turn
 PASSING = (BusMessage, Command, Commit, Event, PipelineRecord, Step, TimelineReplacement, Turn, UIEvent)
 
 
+@pytest.fixture(autouse=True)
+def _records_are_not_captured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """pytest keeps every log record with its traceback, and a traceback keeps the frames of what failed."""
+    monkeypatch.setattr(logging.getLogger("sessionstream"), "propagate", False)
+
+
 class Trouble(RuntimeError):
     """What an application raises."""
 
