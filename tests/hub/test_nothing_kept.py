@@ -39,7 +39,7 @@ PASSING = (BusMessage, Command, Commit, Event, PipelineRecord, Step, TimelineRep
 @pytest.fixture(autouse=True)
 def _records_are_not_captured(monkeypatch: pytest.MonkeyPatch) -> None:
     """pytest keeps every log record with its traceback, and a traceback keeps the frames of what failed."""
-    monkeypatch.setattr(logging.getLogger("sessionstream"), "propagate", False)
+    monkeypatch.setattr(logging.getLogger("sessionstream"), "disabled", True)
 
 
 class Trouble(RuntimeError):
@@ -108,8 +108,7 @@ async def application(path: Path, bus: MemoryBus | None = None) -> AsyncIterator
 
 
 @pytest.mark.parametrize("failing", ["", "ui", "timeline", "fan-out", "handler"])
-async def test_an_idle_hub(failing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logging.getLogger("sessionstream"), "disabled", True)  # pytest keeps what is logged
+async def test_an_idle_hub(failing: str, tmp_path: Path) -> None:
     async with application(tmp_path) as app:
         app.failing = failing
         for _ in range(2):
