@@ -31,7 +31,13 @@ FanoutFunction: TypeAlias = Callable[[str, int, Sequence[UIEvent]], None]
 
 
 class SnapshotSource(Protocol):
-    """Where a transport gets snapshots from. A hub is one."""
+    """Where a transport gets snapshots from. A hub is one.
+
+    It may also have ``readable_snapshot``, which is asked then in place of ``snapshot`` and has the same arguments. It
+    returns entities that cannot be read with a ``sessionstream.v1.transport_pb2.UnreadablePayload`` as their payload,
+    where ``snapshot`` fails. And it may have ``async report_unreadable(session_id, entities)``: a transport calls it
+    with the entities that clients were shown with an UnreadablePayload, after each snapshot that holds any.
+    """
 
     async def snapshot(self, session_id: str, *, since: int | None = None) -> Snapshot:
         """Return a session's timeline, or what changed in it after ``since``, deletions as tombstones.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from sessionstream.callables import told_of
+from sessionstream.errors import UnknownSchemaError
 from sessionstream.hub import replay
 from sessionstream.hub.arguments import check_arguments
 from sessionstream.hub.commands import CommandHandler, Commands
@@ -15,6 +16,7 @@ from sessionstream.hub.pipeline import Pipeline
 from sessionstream.hub.projecting import Projections
 from sessionstream.hub.reporting import Reporter
 from sessionstream.hub.sessions import SessionCache, SessionMetadata
+from sessionstream.hub.unreadable import UnreadableEntities, readable_snapshot
 from sessionstream.hydration.memory import MemoryStore
 from sessionstream.hydration.rules import check_snapshot
 from sessionstream.projection import (
@@ -25,10 +27,10 @@ from sessionstream.projection import (
     UIProjectionFunction,
 )
 from sessionstream.schema import SchemaRegistry, check_name
-from sessionstream.types import Event, Session, Snapshot, check_id
+from sessionstream.types import Event, Session, Snapshot, TimelineEntity, check_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from types import TracebackType
 
     from google.protobuf.message import Message
@@ -96,13 +98,15 @@ class Hub:
         self._store: HydrationStore = MemoryStore(schemas) if store is None else store
         self._sessions = SessionCache(cache_entities, session_metadata)
         self._projections = Projections(schemas)
+        report = Reporter(self._store, pipeline_observer, error_observer)
+        self._unreadable = UnreadableEntities(report)
         self._pipeline = Pipeline(
             schemas=schemas,
             store=self._store,
             sessions=self._sessions,
             projections=self._projections,
             policies=policies,
-            report=Reporter(self._store, pipeline_observer, error_observer),
+            report=report,
             bus=bus,
         )
         self._guard = Guard()
@@ -296,6 +300,30 @@ class Hub:
             if timeline is not None and timeline.reflects(cursors):
                 return timeline.snapshot(session_id)
         return await self._store.snapshot(session_id, as_of=as_of, since=since)
+
+    async def readable_snapshot(self, session_id: str, *, since: int | None = None) -> Snapshot:
+        """Return a session's timeline as ``snapshot`` does, whatever can be read of it.
+
+        An entity whose message is registered no more, or has changed so that it would be misread, has a
+        ``sessionstream.v1.transport_pb2.UnreadablePayload`` as its payload. It is for transports, which show what there
+        is, and tell ``report_unreadable`` of it.
+
+        Raises:
+            Everything that ``snapshot`` raises, but for UnknownSchemaError; OrdinalConflict: the timeline was rebuilt
+                meanwhile, so that nobody can say what changed ``since``.
+        """
+        try:
+            return await self.snapshot(session_id, since=since)
+        except UnknownSchemaError:
+            return await readable_snapshot(self._store, session_id, since)
+
+    async def report_unreadable(self, session_id: str, entities: Iterable[TimelineEntity]) -> None:
+        """Record entities that clients were shown with an ``UnreadablePayload``, as a ``fanout`` error.
+
+        Each is recorded once, however often it is reported, until an event changes it; those of one kind and reason
+        that are reported together are one record.
+        """
+        await self._unreadable.record(session_id, entities)
 
     async def session(self, session_id: str) -> Session:
         """Return the session with its metadata.

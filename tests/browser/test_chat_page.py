@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +79,27 @@ async def test_send_watch_reload_and_compare_with_the_store(server: Served, tabs
     await server.end()
     assert await stored(tmp_path / "chat.db") == before
     assert tabs.faults == []
+
+
+async def test_a_message_that_the_server_cannot_show_says_so_and_the_others_are_there(
+    server: Served, tabs: Tabs, tmp_path: Path
+) -> None:
+    page = await tabs.open()
+    await send(page, "Explain ordinals")
+    await status(page, 1, "finished")
+    await server.end()
+    with sqlite3.connect(tmp_path / "chat.db") as file:
+        file.execute("INSERT INTO payload_types (name, digest, descriptors) VALUES ('app.Gone', x'00', x'')")
+        gone = "UPDATE entities SET type = (SELECT type FROM payload_types WHERE name = 'app.Gone') WHERE id = ?"
+        assert file.execute(gone, ("chat-msg-1",)).rowcount == 1
+    file.close()
+    await server.start()
+    await page.reload()
+    await status(page, 1, "unreadable")
+    await expect(answer(page, 1)).to_contain_text("This message cannot be shown.")
+    assert [row[3] for row in await shown(page)] == ["Explain ordinals", "This message cannot be shown."]
+    _, errors = await server._stopped(signal.SIGTERM)
+    assert "'chat-msg-1' cannot be shown to clients, stored as app.Gone: its message is not registered" in errors
 
 
 async def test_the_answer_streams_and_can_be_stopped(server: Served, tabs: Tabs, tmp_path: Path) -> None:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 
+from google.protobuf.any_pb2 import Any
 from google.protobuf.wrappers_pb2 import StringValue
 
 from sessionstream import Event, Hub, SchemaRegistry, Session, TimelineEntity, TimelineView, UIEvent
+
+OPAQUE = Any(type_url="type.googleapis.com/test.Unknown", value=b"x")
+"""What nobody can show: null in a step."""
 
 
 def registry() -> SchemaRegistry:
@@ -15,6 +19,8 @@ def registry() -> SchemaRegistry:
     schemas.register_event("Step", StringValue)
     schemas.register_ui_event("Told", StringValue)
     schemas.register_timeline_entity("Note", StringValue)
+    schemas.register_ui_event("Opaque", Any)
+    schemas.register_timeline_entity("Opaque", Any)
     return schemas
 
 
@@ -22,7 +28,10 @@ def _entities(event: Event, session: Session, view: TimelineView) -> Iterator[Ti
     assert isinstance(event.payload, StringValue)
     step = json.loads(event.payload.value)
     for id_, text in step.get("put", {}).items():
-        yield TimelineEntity("Note", id_, StringValue(value=text))
+        if text is None:
+            yield TimelineEntity("Opaque", id_, OPAQUE)
+        else:
+            yield TimelineEntity("Note", id_, StringValue(value=text))
     for id_ in step.get("drop", ()):
         yield TimelineEntity("Note", id_, None, tombstone=True)
 
@@ -30,7 +39,7 @@ def _entities(event: Event, session: Session, view: TimelineView) -> Iterator[Ti
 def _told(event: Event, session: Session, view: TimelineView) -> Iterator[UIEvent]:
     assert isinstance(event.payload, StringValue)
     for text in json.loads(event.payload.value).get("tell", ()):
-        yield UIEvent("Told", StringValue(value=text))
+        yield UIEvent("Opaque", OPAQUE) if text is None else UIEvent("Told", StringValue(value=text))
 
 
 def application() -> Hub:
@@ -41,7 +50,12 @@ def application() -> Hub:
 
 
 async def publish(
-    hub: Hub, session_id: str, *, put: Mapping[str, str] = {}, drop: Sequence[str] = (), tell: Sequence[str] = ()
+    hub: Hub,
+    session_id: str,
+    *,
+    put: Mapping[str, str | None] = {},
+    drop: Sequence[str] = (),
+    tell: Sequence[str | None] = (),
 ) -> int:
     """Publish an event; return its ordinal."""
     step = json.dumps({"put": put, "drop": list(drop), "tell": list(tell)})

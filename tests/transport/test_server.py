@@ -172,7 +172,7 @@ async def test_a_source_that_stays_behind_its_own_events() -> None:
         assert len(source.asked) == 1 + 5
 
 
-async def test_a_payload_without_a_json_form_is_reported_and_the_others_go_out() -> None:
+async def test_an_event_that_cannot_be_shown_is_reported_and_clients_are_told_that_it_is_there() -> None:
     source = Source()
     server = WebSocketServer(source)
     async with peers(server, 1) as (peer,):
@@ -180,8 +180,14 @@ async def test_a_payload_without_a_json_form_is_reported_and_the_others_go_out()
         bad = UIEvent("Bad", AnyMessage(type_url="type.googleapis.com/nobody.Knows", value=b"x"))
         with pytest.raises(TransportError, match="'Bad'"):
             server.publish_ui("s", 1, [*told("a"), bad, *told("b")])
-        heard = [(await peer.hear())["uiEvent"]["payload"]["value"] for _ in range(2)]
-        assert heard == ["a", "b"]
+        heard = [(await peer.hear())["uiEvent"] for _ in range(3)]
+        assert [event["name"] for event in heard] == ["Told", "Bad", "Told"]
+        assert [event["payload"].get("value") for event in heard] == ["a", None, "b"]
+        assert heard[1]["payload"] == {
+            "@type": "type.googleapis.com/sessionstream.v1.UnreadablePayload",
+            "type": "google.protobuf.Any",
+            "reason": "no message is known of the type 'type.googleapis.com/nobody.Knows'",
+        }
 
 
 async def test_a_fault_of_ours_closes_the_connection_and_no_other(

@@ -109,6 +109,8 @@ async def decorated(view: ss.TimelineView) -> None:
     assert_type(await hub.snapshot("s"), ss.Snapshot)
     assert_type(await hub.snapshot("s", as_of=3), ss.Snapshot)
     assert_type(await hub.snapshot("s", since=3), ss.Snapshot)
+    assert_type(await hub.readable_snapshot("s", since=3), ss.Snapshot)
+    await hub.report_unreadable("s", (await hub.readable_snapshot("s")).entities)
     assert_type(await hub.session("s"), ss.Session)
     assert_type(await hub.cursor("s"), int)
     assert_type(await hub.event_cursor("s"), int)

@@ -10,8 +10,10 @@ from typing import Any, Final, Literal, TypeAlias
 from google.protobuf import json_format
 
 from sessionstream.errors import TransportError
+from sessionstream.json_form import why_unwritable
 from sessionstream.transport.ws.codes import ErrorCode
 from sessionstream.types import TimelineEntity, UIEvent
+from sessionstream.v1.transport_pb2 import UnreadablePayload
 
 FrameKind: TypeAlias = Literal["control", "ui", "snapshot"]
 
@@ -24,6 +26,18 @@ _VALUE_IN_ANY: Final = frozenset(
     )
 )  # fmt: skip
 """Messages that have a JSON form of their own, which within an Any stands under the key ``value``."""
+
+
+class Unwritable(TransportError):
+    """A payload has no JSON form.
+
+    Attributes:
+        shown: what clients are shown in its place.
+    """
+
+    def __init__(self, what: str, shown: UnreadablePayload) -> None:
+        super().__init__(f"{what} has a {shown.type} that cannot be written as JSON: {shown.reason}")
+        self.shown = shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +91,7 @@ def ui_event(session_id: str, ordinal: int, event: UIEvent) -> Frame:
     """Return the frame of one UI event.
 
     Raises:
-        TransportError: the payload has no JSON form.
+        Unwritable: the payload has no JSON form.
     """
     body = _set_fields(sessionId=session_id, eventOrdinal=_uint64(ordinal), name=event.name)
     body["payload"] = _any(f"UI event {event.name!r}", event.payload)
@@ -88,7 +102,7 @@ def entity(of: TimelineEntity) -> str:
     """Return the JSON of one entity, as it stands in a snapshot.
 
     Raises:
-        TransportError: the payload has no JSON form.
+        Unwritable: the payload has no JSON form.
     """
     body = _set_fields(
         kind=of.kind,
@@ -132,8 +146,9 @@ def _any(what: str, payload: Any) -> dict[str, object]:
     full_name = payload.DESCRIPTOR.full_name
     try:
         value = json_format.MessageToDict(payload)
-    except Exception as failure:  # an Any of an unknown type, a Value that is no JSON number
-        raise TransportError(f"{what} has a {full_name} that cannot be written as JSON: {failure}") from failure
+    except Exception as failure:  # an Any of an unknown type, or what an older version let in
+        shown = UnreadablePayload(type=full_name, reason=str(why_unwritable(payload, failure)))
+        raise Unwritable(what, shown) from failure
     type_url = f"type.googleapis.com/{full_name}"
     if full_name in _VALUE_IN_ANY:
         return {"@type": type_url, "value": value}

@@ -5,19 +5,23 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import Final
+from typing import Final, TypeAlias
 
 from sessionstream.callables import refuse_unasked
 from sessionstream.errors import words
 from sessionstream.fanout import SnapshotSource
 from sessionstream.transport.ws import frames
 from sessionstream.transport.ws.effects import Basis, Hydration
-from sessionstream.types import Snapshot
+from sessionstream.types import Snapshot, TimelineEntity
+from sessionstream.v1.transport_pb2 import UnreadablePayload
 
 _SLICE: Final = 64
 """After so many entities others get to run."""
+
+_Report: TypeAlias = Callable[[str, Sequence[TimelineEntity]], Awaitable[None]]
 
 _log = logging.getLogger("sessionstream")
 
@@ -61,7 +65,8 @@ class SnapshotLoader:
     """
 
     def __init__(self, source: SnapshotSource, *, concurrency: int, timeout_seconds: float) -> None:
-        self._source = source
+        self._snapshot: Callable[..., Awaitable[Snapshot]] = getattr(source, "readable_snapshot", source.snapshot)
+        self._report: _Report = getattr(source, "report_unreadable", _log_unreadable)
         self._concurrency = concurrency
         self._timeout = timeout_seconds
         self._waiting: dict[str, list[Ticket]] = {}
@@ -104,13 +109,23 @@ class SnapshotLoader:
         tickets = [ticket for ticket in self._waiting.pop(session_id, ()) if not ticket.void]
         try:
             async with asyncio.timeout(self._timeout):
-                await self._serve(session_id, tickets)
+                unreadable = await self._serve(session_id, tickets)
         except Exception as error:  # noqa: BLE001 - whatever a source raises, those who wait are told
             _log.warning("the snapshot of session %r could not be loaded: %s", session_id, words(error))
             for ticket in tickets:
                 ticket.settle(error)
+        else:
+            if unreadable:
+                await self._report_unreadable(session_id, unreadable)
 
-    async def _serve(self, session_id: str, tickets: list[Ticket]) -> None:
+    async def _report_unreadable(self, session_id: str, entities: Sequence[TimelineEntity]) -> None:
+        try:
+            await self._report(session_id, entities)
+        except Exception:  # noqa: BLE001 - logged; those who waited have their snapshot
+            _log.exception("the source of snapshots failed to report what of session %r is unreadable", session_id)
+
+    async def _serve(self, session_id: str, tickets: list[Ticket]) -> list[TimelineEntity]:
+        """Settle the tickets; return the entities that were shown with an UnreadablePayload."""
         holders = [ticket for ticket in tickets if ticket.basis is not None]
         delta = await self._delta(session_id, holders) if holders else None
         full = None if delta is not None and delta.suffices(tickets) else await self._full(session_id, tickets)
@@ -118,27 +133,33 @@ class SnapshotLoader:
             candidates = [written.hydration(ticket) for written in (full, delta) if written and written.fits(ticket)]
             if candidates:
                 ticket.settle(min(candidates, key=lambda hydration: hydration.frame.size))
+        return [entity for written in (full, delta) if written for entity in written.unreadable]
 
     async def _delta(self, session_id: str, holders: list[Ticket]) -> _Written | None:
         """Load what changed since the oldest basis. Put over a timeline that is newer than that, it is as right."""
         since = min(ticket.basis.ordinal for ticket in holders if ticket.basis is not None)
         try:
-            return await _write(await _given(self._source.snapshot(session_id, since=since)), since)
+            return await _write(await _given(self._snapshot(session_id, since=since)), since)
         except Exception as error:  # noqa: BLE001 - pruned, or no such ordinal: a full snapshot is always right
             _log.info("no delta of session %r since %d: %s", session_id, since, words(error))
             return None
 
     async def _full(self, session_id: str, tickets: list[Ticket]) -> _Written | None:
-        return await _write(await _given(self._source.snapshot(session_id)), 0) if tickets else None
+        return await _write(await _given(self._snapshot(session_id)), 0) if tickets else None
 
 
 class _Written:
-    """A snapshot whose entities are JSON by now; makes the frames that its tickets want, each once."""
+    """A snapshot whose entities are JSON by now; makes the frames that its tickets want, each once.
 
-    def __init__(self, snapshot: Snapshot, since: int, entities: list[str]) -> None:
+    Attributes:
+        unreadable: the entities in it that have an UnreadablePayload.
+    """
+
+    def __init__(self, snapshot: Snapshot, since: int, entities: list[str], unreadable: list[TimelineEntity]) -> None:
         self._snapshot = snapshot
         self._since = since
         self._entities = entities
+        self.unreadable = unreadable
         self._made: dict[bool, Hydration] = {}
 
     def fits(self, ticket: Ticket) -> bool:
@@ -180,9 +201,21 @@ async def _given(snapshot: Awaitable[Snapshot]) -> Snapshot:
 
 
 async def _write(snapshot: Snapshot, since: int) -> _Written:
-    entities = []
+    entities, unreadable = [], []
     for number, entity in enumerate(snapshot.entities, start=1):
-        entities.append(frames.entity(entity))
+        shown = entity
+        try:
+            written = frames.entity(entity)
+        except frames.Unwritable as failure:
+            shown = replace(entity, payload=failure.shown)
+            written = frames.entity(shown)
+        entities.append(written)
+        if isinstance(shown.payload, UnreadablePayload):
+            unreadable.append(shown)
         if number % _SLICE == 0:
             await asyncio.sleep(0)
-    return _Written(snapshot, since, entities)
+    return _Written(snapshot, since, entities, unreadable)
+
+
+async def _log_unreadable(session_id: str, entities: Sequence[TimelineEntity]) -> None:
+    _log.error("%d entities of session %r cannot be shown", len(entities), session_id)

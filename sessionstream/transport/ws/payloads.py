@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from google.protobuf import any_pb2, json_format
 
@@ -11,6 +11,7 @@ from sessionstream.errors import words
 from sessionstream.transport.ws.client_errors import UnreadablePayload
 from sessionstream.transport.ws.client_updates import JsonEntity, JsonSnapshot, LiveEvent
 from sessionstream.types import Snapshot, TimelineEntity
+from sessionstream.v1 import transport_pb2
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -18,12 +19,16 @@ if TYPE_CHECKING:
     from sessionstream.schema import SchemaRegistry
     from sessionstream.transport.ws.server_frames import Happened
 
+_LEVELS: Final = 200
+"""How deep messages in messages are read in JSON: as deep as protobuf reads them in bytes, and deeper."""
+
 
 class Payloads:
     """Makes what a client gives out; it shares nothing with what the client holds.
 
     A name or a kind that the registry does not have comes as JSON: the server may be newer than the client. One that
-    it has must hold that message; fields which that one does not know are left out.
+    it has must hold that message; fields which that one does not know are left out. Or it holds a
+    ``sessionstream.v1.transport_pb2.UnreadablePayload``, where the server itself cannot show the message.
     """
 
     __slots__ = ("_schemas",)
@@ -75,15 +80,24 @@ def _message(
     expected: type[Message],
     payload: dict[str, Any],
 ) -> Message:
+    type_url = payload.get("@type")
+    came = type_url.rpartition("/")[2] if isinstance(type_url, str) else ""
+    if came == transport_pb2.UnreadablePayload.DESCRIPTOR.full_name:
+        expected = transport_pb2.UnreadablePayload
     descriptor: Any = expected.DESCRIPTOR
     wanted: str = descriptor.full_name
-    type_url = payload.get("@type")
-    if not isinstance(type_url, str) or type_url.rpartition("/")[2] != wanted:
+    if came != wanted:
         raise UnreadablePayload(session_id, family, name, wanted, f"it is of type {type_url!r}")
     packed = any_pb2.Any()
     message = expected()
     try:
-        json_format.ParseDict(payload, packed, ignore_unknown_fields=True, descriptor_pool=descriptor.file.pool)
+        json_format.ParseDict(
+            payload,
+            packed,
+            ignore_unknown_fields=True,
+            descriptor_pool=descriptor.file.pool,
+            max_recursion_depth=_LEVELS,
+        )
     except Exception as failure:  # whatever a payload of strangers makes the parser raise
         raise UnreadablePayload(session_id, family, name, wanted, words(failure)) from failure
     message.MergeFromString(packed.value)

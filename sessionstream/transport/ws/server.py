@@ -131,7 +131,7 @@ class WebSocketServer:
         May be called from any thread. Ordinals of a session have to rise.
 
         Raises:
-            TransportError: an event has no JSON form, so nobody gets it; the others went out.
+            TransportError: an event has no JSON form; clients got an ``UnreadablePayload`` in its place.
         """
         telling = self._telling
         telling.of("fanout_started", session_id=session_id, ordinal=ordinal, frames=len(events))
@@ -142,8 +142,9 @@ class WebSocketServer:
         for event in events:
             try:
                 written.append(frames.ui_event(session_id, ordinal, event))
-            except TransportError as failure:
+            except frames.Unwritable as failure:
                 failures.append(failure)
+                written.append(frames.ui_event(session_id, ordinal, UIEvent(event.name, failure.shown)))
         self._in_loop(self._fan_out, Batch.of(session_id, ordinal, tuple(written)))
         if failures:
             raise failures[0]

@@ -3,6 +3,15 @@
 /** A protobuf message as JSON; its type stands under "@type", as `type.googleapis.com/FULL_NAME`. */
 export type Payload = { readonly "@type"?: string; readonly [field: string]: unknown };
 
+/** What is in the place of a payload that the server cannot show. Its "@type" says so. */
+export interface UnreadablePayload extends Payload {
+  readonly "@type": "type.googleapis.com/sessionstream.v1.UnreadablePayload";
+  /** The full name of the message that is stored. */
+  readonly type?: string;
+  /** Why it cannot be shown. */
+  readonly reason?: string;
+}
+
 /** One durable thing on the timeline of a session. */
 export interface Entity {
   readonly kind: string;

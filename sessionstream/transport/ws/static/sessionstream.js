@@ -10,7 +10,8 @@
  *     });
  *
  * `Protocol` decides and does no I/O; `Client` puts it on a socket and a timer. Ordinals and epochs are BigInts,
- * because JavaScript numbers cannot hold them. Payloads are protobuf JSON, with their type under "@type".
+ * because JavaScript numbers cannot hold them. Payloads are protobuf JSON, with their type under "@type"; one that the
+ * server cannot show is of the type sessionstream.v1.UnreadablePayload, and says why.
  */
 
 /** Whether and how to come back after a close, by code; any other code is a lost connection, "with back-off". */

@@ -2,6 +2,8 @@
 import { connect } from "/static/sessionstream.js";
 
 const CHAT_MESSAGE = "ChatMessage";
+const UNREADABLE = "type.googleapis.com/sessionstream.v1.UnreadablePayload"; // in the place of what the server cannot show
+const NOT_SHOWN = { text: "This message cannot be shown.", status: "unreadable" };
 const NEAR_THE_END = 120; // pixels above the end at which one still reads along
 
 const element = (id) => document.getElementById(id);
@@ -16,12 +18,13 @@ function replaceAll({ entities }) {
   const present = entities.filter(({ kind }) => kind === CHAT_MESSAGE);
   const ids = new Set(present.map(({ id }) => id));
   for (const [id, { item }] of shown) if (!ids.has(id)) forget(id, item);
-  present.forEach(({ id, payload }) => show(id, payload));
+  present.forEach(({ id, payload }) => show(id, payload["@type"] === UNREADABLE ? NOT_SHOWN : payload));
   present.forEach(({ id }) => messages.append(shown.get(id).item)); // in the order of the timeline
   settle();
 }
 
 function apply({ name, payload }) {
+  if (payload["@type"] === UNREADABLE) return; // whose it is cannot be known; the next snapshot has the message
   show(payload.messageId, payload);
   if (name === "ChatMessageFinished") announce(payload.text ?? "");
   if (name === "ChatMessageStopped") announce("The answer was stopped.");

@@ -1,0 +1,79 @@
+"""Entities that cannot be shown: what stands in their place in a snapshot, and one error record for each."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from sessionstream.errors import OrdinalConflict, TransportError
+from sessionstream.hub.completion import Completion
+from sessionstream.hub.reporting import record_of
+from sessionstream.types import Snapshot, TimelineEntity, in_snapshot_order
+from sessionstream.v1.transport_pb2 import UnreadablePayload
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sessionstream.hub.reporting import Reporter
+    from sessionstream.store import HydrationStore, UnreadableEntity
+
+REMEMBERED: Final = 10_000
+"""Of how many entities it is remembered that they were recorded; beyond that, the oldest may be recorded again."""
+
+
+async def readable_snapshot(store: HydrationStore, session_id: str, since: int | None) -> Snapshot:
+    """Return a snapshot in which an UnreadablePayload stands for each payload whose message is registered no more.
+
+    Raises:
+        OrdinalConflict: the timeline was rebuilt or pruned meanwhile, so that nobody can say what changed ``since``.
+        StoreError: as the store's.
+    """
+    known = None if since is None else replace(await store.cursors(session_id), timeline=since)
+    stored = await store.timeline(session_id, known=known)
+    if stored.since != since:
+        raise OrdinalConflict(session_id, expected=known, actual=stored.cursors)
+    entities = [*stored.entities, *map(_shown, stored.unreadable)]
+    return Snapshot(session_id, stored.cursors.timeline, tuple(in_snapshot_order(entities)), stored.cursors.epoch)
+
+
+def _shown(of: UnreadableEntity) -> TimelineEntity:
+    reason = f"its message has changed: {of.clash}" if of.clash else "its message is not registered"
+    payload = UnreadablePayload(type=of.payload_type, reason=reason)
+    return TimelineEntity(of.kind, of.id, payload, of.created_ordinal, of.last_event_ordinal)
+
+
+class UnreadableEntities:
+    """Records each entity that cannot be shown once, whoever is shown it, until an event changes it."""
+
+    __slots__ = ("_recorded", "_report")
+
+    def __init__(self, report: Reporter) -> None:
+        self._report = report
+        self._recorded: dict[tuple[str, str, str, int], None] = {}
+
+    async def record(self, session_id: str, entities: Iterable[TimelineEntity]) -> None:
+        """Record entities whose payload is an UnreadablePayload: those of one kind and reason in one record."""
+        alike: dict[tuple[str, str, str], list[TimelineEntity]] = {}
+        for entity in entities:
+            if self._is_new(session_id, entity):
+                payload: Any = entity.payload
+                alike.setdefault((entity.kind, payload.type, payload.reason), []).append(entity)
+        completion = Completion()
+        for (kind, payload_type, reason), (first, *others) in alike.items():
+            more = f" and {len(others)} more" if others else ""
+            what = f"timeline entity {kind!r} {first.id!r}{more}"
+            error = TransportError(f"{what} cannot be shown to clients, stored as {payload_type}: {reason}")
+            facts = {"entityKind": kind, "entityId": first.id, "entities": str(1 + len(others))}
+            facts["payloadType"] = payload_type
+            record = record_of("fanout", session_id, first.last_event_ordinal, "", error, metadata=facts)
+            await self._report.error(record, error, completion)
+        completion.checkpoint()
+
+    def _is_new(self, session_id: str, entity: TimelineEntity) -> bool:
+        key = (session_id, entity.kind, entity.id, entity.last_event_ordinal)
+        if key in self._recorded:
+            return False
+        self._recorded[key] = None
+        if len(self._recorded) > REMEMBERED:
+            del self._recorded[next(iter(self._recorded))]
+        return True
