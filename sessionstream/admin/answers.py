@@ -12,7 +12,7 @@ from sessionstream.admin import documents
 from sessionstream.admin.app import Replay
 from sessionstream.admin.outcome import Answer
 from sessionstream.admin.rehearsal import Difference, Rehearsal, Side
-from sessionstream.admin.repair import Pruning
+from sessionstream.admin.repair import Backup, Pruning
 from sessionstream.admin.tables import Table
 from sessionstream.hub import ReplayReport
 from sessionstream.hydration.sqlite import Payload, Payloads, StoredEvent, StoredSession, StoredSnapshot
@@ -129,6 +129,19 @@ def pruned(file: str, plan: Pruning, *, dry_run: bool) -> Answer:
     else:
         text = f"pruned {plan.session_id}: {events} forgotten, the floor rose"
     return Answer(document, (f"{text} from {plan.floor} to {plan.new_floor}",))
+
+
+def backed_up(made: Backup) -> Answer:
+    """Answer what a backup made."""
+    document = {
+        "file": made.file,
+        "command": "backup",
+        "copy": made.copy,
+        "sessions": made.sessions,
+        "bytes": made.size,
+    }
+    what = f"{_count(made.sessions, 'session')}, {made.size:,} bytes"
+    return Answer(document, (f"copied {made.file} to {made.copy}: {what}, checked",))
 
 
 def _replay(file: str, which: Replay, report: ReplayReport, *, dry_run: bool) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""``sessionstream``: look into a SQLite file, and mend or prune what is in it. (Reference: Commands.)
+"""``sessionstream``: look into a SQLite file, back it up, and mend or prune what is in it. (Reference: Commands.)
 
 Exit status: 0 done; 1 the file has no such session, or what was asked for failed; 2 wrong usage, or a file or an app
 that cannot be used; 130 interrupted.
@@ -66,6 +66,8 @@ def _answer(options: argparse.Namespace) -> Answer:
             return _inspect(options)
         case "prune":
             return _prune(options)
+        case "backup":
+            return answers.backed_up(repair.back_up(options.file, options.copy))
         case _:
             return _replay(options)
 
@@ -154,7 +156,7 @@ def _complain(words: str, status: int) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="sessionstream",
-        description="Look into a SQLite file of sessions, and mend or prune what is in it.",
+        description="Look into a SQLite file of sessions, back it up, and mend or prune what is in it.",
         epilog="exit status: 0 done; 1 no such session, or what was asked for failed; 2 wrong usage, or a file or an "
         "app that cannot be used",
     )
@@ -164,6 +166,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_replay(commands, "retry", "resume a held session: project and fan out the events that wait, in order")
     _add_replay(commands, "rebuild", "build a session's timeline anew from its first event, in a new epoch")
     _add_prune(commands)
+    _add_backup(commands)
     return parser
 
 
@@ -205,6 +208,14 @@ def _add_prune(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     kept.add_argument("--before", type=_ordinal, metavar="N", help="forget what is below ordinal N")
     kept.add_argument("--keep-events", type=_ordinal, metavar="N", help="forget all but the last N events")
     _add_dry_run(parser)
+    _add_json(parser)
+
+
+def _add_backup(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    words = "copy a file, also while it is in use, and check the copy; also to restore one"
+    parser = commands.add_parser("backup", help=words, description=words)
+    parser.add_argument("file", metavar="FILE", help="the SQLite file")
+    parser.add_argument("copy", metavar="COPY", help="the new file; nothing may be there")
     _add_json(parser)
 
 

@@ -1,9 +1,10 @@
-"""Retry, rebuild and prune: the only commands that open a file for writing."""
+"""Retry, rebuild and prune, the only commands that open a file for writing; and backup, which makes a new one."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from sessionstream.admin.app import AppSchemas, Factory, Replay, carry_out, hub_on
@@ -32,6 +33,33 @@ class Pruning:
     floor: int
     new_floor: int
     events: int
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """A copy that was made.
+
+    Attributes:
+        sessions: how many are in it.
+        size: of the file, in bytes.
+    """
+
+    file: str
+    copy: str
+    sessions: int
+    size: int
+
+
+def back_up(path: str, copy: str) -> Backup:
+    """Copy a file to a new one.
+
+    Raises:
+        Refused: the file cannot be used.
+        StoreError: there is something at ``copy``, or it cannot be written.
+    """
+    look(path, lambda file: file.version)
+    SQLiteStore.back_up(path, copy)
+    return Backup(path, copy, look(copy, lambda file: len(file.sessions())), Path(copy).stat().st_size)
 
 
 async def replay(path: str, session_id: str, factory: Factory, which: Replay) -> ReplayReport:

@@ -20,8 +20,8 @@ def new_epoch(previous: int = 0) -> int:
     """Return an epoch other than 0 and ``previous``.
 
     Epochs are random, not counted, so that a client's position of an earlier process or an earlier file is never
-    mistaken for one in the present history. (A file restored from a backup carries the epochs it had: rebuild
-    its timelines before clients come back.)
+    mistaken for one in the present history. (A file that was copied by other means than ``SQLiteStore.back_up``
+    carries the epochs it had.)
     """
     while True:
         epoch = randbelow(EPOCH_LIMIT)

@@ -21,6 +21,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import logging
 import os
 from contextvars import ContextVar
 from itertools import count
@@ -148,6 +149,7 @@ async def main(options: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
+    logging.getLogger("sessionstream").addHandler(logging.NullHandler())  # or Python prints it, and nobody reads that
     parser = argparse.ArgumentParser()
     parser.add_argument("file")
     parser.add_argument("--name", required=True)

@@ -10,8 +10,6 @@ import asyncio
 import json
 import os
 import resource
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -68,19 +66,6 @@ async def look(file: Path, *publishing: Publishing) -> None:
     async with SQLiteStore.open(file, registry()) as store:
         await model.check(store, Random(0), thorough=True)
     assert all(model.cursors[session] for session in SESSIONS)
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    place = tmp_path / "disk"
-    place.mkdir()
-    mounted = os.name == "posix" and os.geteuid() == 0 and sys.platform == "linux"
-    if not mounted or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", place], check=False).returncode:
-        pytest.skip("mounting a small disk is not allowed here")
-    try:
-        yield place
-    finally:
-        subprocess.run(["umount", place], check=True)
 
 
 async def test_a_disk_that_is_full(small_disk: Path) -> None:

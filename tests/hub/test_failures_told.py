@@ -189,7 +189,7 @@ async def test_a_held_session_says_it_once_however_often_it_is_tried(
 
 async def test_the_same_words_from_another_place_are_told(log: list[logging.LogRecord]) -> None:
     app = App()
-    place = [failing]
+    place: list[object] = [failing]
 
     def project(event: Event, session: Session, view: TimelineView) -> list[TimelineEntity]:
         if place[0] is failing:

@@ -238,13 +238,18 @@ def look(path: str | os.PathLike[str], question: Callable[[SQLiteFile], T]) -> T
         return question(SQLiteFile(db, version, database.path))
 
     try:
-        _check_readable(database.path)
+        check_readable(database.path)
         return database.look(ask, settled=True)
     except (sqlite3.Error, OSError, UnicodeError) as error:
         raise database.failure(error, "cannot read") from error
 
 
-def _check_readable(path: str) -> None:
+def check_readable(path: str) -> None:
+    """Refuse a path at which there is no file that can be read.
+
+    Raises:
+        StoreError: there is none.
+    """
     try:
         mode = Path(path).stat().st_mode
     except (FileNotFoundError, NotADirectoryError):

@@ -30,6 +30,7 @@ from sessionstream.hydration.rules import (
 )
 from sessionstream.hydration.sqlite import reads, rows, writes
 from sessionstream.hydration.sqlite.aside import Asides
+from sessionstream.hydration.sqlite.backup import back_up
 from sessionstream.hydration.sqlite.file import SQLiteFile, look
 from sessionstream.hydration.sqlite.files import Database, Synchronous
 from sessionstream.hydration.sqlite.reader import Reader
@@ -155,6 +156,26 @@ class SQLiteStore:
             TypeError: ``path`` is no path, or ``question`` cannot be called.
         """
         return look(path, question)
+
+    @staticmethod
+    def back_up(path: str | os.PathLike[str], copy: str | os.PathLike[str]) -> None:
+        """Copy a file to a new one, also while it is in use: to keep it, and to restore what was kept.
+
+        The copy is one state of the file, with every commit that was acknowledged before. It is checked, of the same
+        schema version, and complete without a file beside it. Its sessions are in a new epoch, so that a client which
+        has seen what happened after the copy was made takes a full snapshot of it. Writers are not held up. It is a
+        plain function that reads and writes a disk: call it from another process, or a thread.
+
+        Args:
+            path: of the file.
+            copy: of the copy; nothing may be there, nor a ``-wal``, ``-shm`` or ``-journal`` file beside it.
+
+        Raises:
+            StoreError: there is something at ``copy``, or it cannot be written; or ``path`` cannot be read, is
+                damaged, is no store's, or from a newer version. Nothing is left at ``copy`` then.
+            TypeError: an argument is no path.
+        """
+        back_up(path, copy)
 
     @property
     def registry(self) -> SchemaRegistry:

@@ -1,0 +1,78 @@
+"""A copy of a file that may be in use: whole, checked, and with epochs of its own."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Final
+
+from sessionstream.errors import StoreError
+from sessionstream.hydration.rules import new_epoch
+from sessionstream.hydration.sqlite import schema
+from sessionstream.hydration.sqlite.file import check_readable
+from sessionstream.hydration.sqlite.files import Database
+
+_BESIDE: Final = ("", "-wal", "-shm", "-journal")
+"""What the names of a database's files end in."""
+
+
+def back_up(path: str | os.PathLike[str], copy: str | os.PathLike[str]) -> None:
+    """Copy a file, also while it is in use; see ``SQLiteStore.back_up``."""
+    source, target = Database.at(path), Database.at(copy)
+    what = f"cannot copy {source.path} to"
+    try:
+        check_readable(source.path)
+        _claim(target.path, Path(source.path).stat().st_mode & 0o777)
+    except OSError as error:
+        raise target.failure(error, what) from error
+    try:
+        with closing(sqlite3.connect(target.path, isolation_level=None)) as db:
+            source.look(lambda live: _copy(live, source.path, db), settled=True)
+            _finish(db, source.path)
+    except BaseException as error:
+        for ending in _BESIDE:
+            with suppress(OSError):
+                Path(target.path + ending).unlink()
+        if isinstance(error, sqlite3.Error | OSError):
+            raise target.failure(error, what) from error
+        raise
+
+
+def _claim(path: str, mode: int) -> None:
+    """Create an empty file that is nobody else's.
+
+    Raises:
+        StoreError: there is one, or what SQLite would take for a part of it.
+    """
+    for ending in _BESIDE:
+        if os.path.lexists(path + ending):
+            raise StoreError(
+                f"cannot copy to {path}: there is a {path + ending} already: give another name, or move it away first"
+            )
+    if not Path(path).parent.is_dir():
+        raise StoreError(f"cannot copy to {path}: its directory {Path(path).parent} does not exist")
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
+
+
+def _copy(live: sqlite3.Connection, path: str, copy: sqlite3.Connection) -> None:
+    if schema.check_identity(live, path) == 0:
+        raise StoreError(f"{path} is an empty database: no store has written to it yet")
+    live.backup(copy)  # in one step: with several it would begin again at each commit of another process
+
+
+def _finish(copy: sqlite3.Connection, path: str) -> None:
+    """Check what was copied, and give it new epochs: a client may have seen what happened after it was made."""
+    copy.execute("PRAGMA journal_mode = DELETE")  # one file, with nothing beside it
+    found = copy.execute("PRAGMA integrity_check(1)").fetchone()[0]
+    if found != "ok":
+        raise StoreError(
+            f"{path} is damaged, so no copy of it was made: {found}: restore it from a backup, or save what "
+            f"`sqlite3 FILE .recover` finds"
+        )
+    epoch = new_epoch()
+    with copy:
+        copy.execute("BEGIN")
+        copy.execute("UPDATE sessions SET epoch = ?", (epoch,))
+        copy.execute("UPDATE meta SET value = ? WHERE key = 'first_epoch'", (epoch,))

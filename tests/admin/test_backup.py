@@ -1,0 +1,31 @@
+"""``sessionstream backup``: what it prints and how it ends."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .conftest import Run
+from .test_repair import snapshot, unchanged
+
+
+def test_a_backup_says_what_it_made(run: Run, file: Path) -> None:
+    copy = file.with_name("copy.db")
+    document = run("backup", file, copy, "--json").document
+    size = copy.stat().st_size
+    assert document == {"file": str(file), "command": "backup", "copy": str(copy), "sessions": 2, "bytes": size}
+    assert snapshot(copy, "s") == snapshot(file, "s")
+    second = file.with_name("second.db")
+    assert run("backup", file, second).out == f"copied {file} to {second}: 2 sessions, {size:,} bytes, checked\n"
+
+
+def test_a_backup_overwrites_nothing(run: Run, file: Path) -> None:
+    ran = unchanged(file, lambda: run("backup", file, file))
+    assert (ran.status, ran.out) == (1, "")
+    assert f"there is a {file} already: give another name" in ran.err
+
+
+def test_what_is_no_store_is_refused(run: Run, tmp_path: Path) -> None:
+    ran = run("backup", tmp_path / "missing.db", tmp_path / "copy.db")
+    assert (ran.status, ran.out) == (2, "")
+    assert "there is no such file" in ran.err
+    assert list(tmp_path.iterdir()) == []
