@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 import pytest
 
 from sessionstream import Snapshot
-from sessionstream.transport.ws.backoff import Backoff
-from sessionstream.transport.ws.client_effects import Connect, Effects, End, Give, HangUp, Remind, Say
+from sessionstream.transport.ws.backoff import Backoff, after_refusal
+from sessionstream.transport.ws.client_effects import Became, Connect, Effects, End, Give, HangUp, Say
 from sessionstream.transport.ws.client_errors import ConnectionEnded, HandshakeRefused, SubscriptionEnded
 from sessionstream.transport.ws.client_session import LOST, ClientSession
-from sessionstream.transport.ws.client_updates import JsonEntity, LiveEvent, Update
+from sessionstream.transport.ws.client_updates import ConnectionState, JsonEntity, LiveEvent, Update
 from sessionstream.transport.ws.conformance import load
 
 from .scripts import Pending, Script, Step, Variables, scripts
@@ -54,36 +55,42 @@ def because(error: Exception | None) -> dict[str, Any] | None:
 class Runner:
     """Plays the server and the user, and moves the time."""
 
-    def __init__(self, draw: float) -> None:
+    def __init__(self, script: Script, draw: float) -> None:
+        settings = SETTINGS | script.get("settings", {})
         self.session = ClientSession(
             backoff=BACKOFF,
-            heartbeat_seconds=SETTINGS["heartbeat"],
-            patience_seconds=SETTINGS["patience"],
+            heartbeat_seconds=settings["heartbeat"],
+            patience_seconds=settings["patience"],
+            hurry_patience_seconds=settings["hurry"],
+            refusal=partial(after_refusal, asks_anew=settings.get("asksAnew", False)),
             draw=lambda: draw,
         )
         self.pending = Pending()
         self.variables = Variables()
         self.now = 0.0
-        self.waiting: Connect | Remind | None = None
-        self.perform(self.session.start())
+        self.state = ConnectionState("connecting")
+        self.watchers: list[tuple[str, str | None]] = []
+        self.perform(self.session.start(self.now))
 
     def perform(self, effects: Effects) -> None:
         for effect in effects:
             match effect:
                 case Say(text):
                     self.pending.add("client", json.loads(text))
-                case Give(session_id, update):
-                    self.pending.add("update", {"session": session_id, **said(update)})
-                case End(session_id, error):
-                    self.pending.add("ends", {"session": session_id, "because": because(error)})
+                case Give(watcher, update):
+                    self.pending.add("update", {**self.called(watcher), **said(update)})
+                case End(watcher, error):
+                    self.pending.add("ends", {**self.called(watcher), "because": because(error)})
                 case HangUp():
                     self.pending.add("hangsUp", True)
-                case Connect(0):
+                case Connect():
                     self.pending.add("connects", True)
-                case Connect(seconds) | Remind(_, seconds):
-                    assert self.waiting is None
-                    self.waiting = effect
-                    self.pending.add("waits", seconds)
+                case Became(state):
+                    self.state = state
+
+    def called(self, watcher: int) -> dict[str, str]:
+        session_id, name = self.watchers[watcher]
+        return {"session": session_id} | ({} if name is None else {"as": name})
 
     def take(self, step: Step) -> None:
         ((kind, value),) = step.items()
@@ -94,49 +101,51 @@ class Runner:
             case "client", frame:
                 self.variables.check(self.pending.take("client"), frame)
             case "waits", (least, most):
-                assert least <= self.pending.take("waits") <= most
-                self.time_passes()
+                assert not self.pending.left
+                assert least <= round(self.session.deadline - self.now, 6) <= most
+                self.now = self.session.deadline
+                self.perform(self.session.tick(self.now))
+            case "state", expected:
+                state = self.state
+                is_now = {"state": state.name, "status": state.status, "code": state.code}
+                assert {key: is_now[key] for key in expected} == expected
             case "ends", end:
                 self.pending.take_one("ends", end)
             case _:
                 assert self.pending.take(kind) == value
 
-    def time_passes(self) -> None:
-        waiting, self.waiting = self.waiting, None
-        assert waiting is not None
-        self.now += waiting.after
-        if isinstance(waiting, Remind):
-            self.perform(self.session.reminded(waiting.token))
-        else:
-            self.pending.add("connects", True)
-
     def do(self, kind: str, value: Any) -> None:
-        session = self.session
+        session, now = self.session, self.now
         match kind, value:
             case "user", {"subscribe": session_id}:
-                self.perform(session.subscribe(session_id))
+                self.watchers.append((session_id, value.get("as")))
+                self.perform(session.subscribe(session_id, len(self.watchers) - 1, now))
             case "user", {"unsubscribe": session_id}:
-                self.perform(session.unsubscribe(session_id))
+                key = (session_id, value.get("as"))
+                watcher = len(self.watchers) - 1 - self.watchers[::-1].index(key)
+                self.perform(session.unsubscribe(session_id, watcher, now))
+            case "user", {"reconnect": True}:
+                self.perform(session.hurry(now))
             case "user", {"close": True}:
                 self.perform(session.close())
             case "accept", True:
-                self.perform(session.opened(self.now))
+                self.perform(session.opened(now))
             case "refuse", {"status": status, "retryAfter": seconds}:
-                self.perform(session.refused(status, seconds))
+                self.perform(session.refused(status, now, told=seconds))
             case "refuse", {"status": status}:
-                self.perform(session.refused(status))
+                self.perform(session.refused(status, now))
             case "unreachable", True:
-                self.perform(session.unreachable())
+                self.perform(session.unreachable("nobody is there", now))
             case "server", frame:
-                self.perform(session.text(json.dumps(self.variables.filled(frame)), self.now))
+                self.perform(session.text(json.dumps(self.variables.filled(frame)), now))
             case "raw", text:
-                self.perform(session.text(text, self.now))
+                self.perform(session.text(text, now))
             case "binary", _:
-                self.perform(session.binary(self.now))
+                self.perform(session.binary(now))
             case "closes", {"code": code, "reason": reason}:
-                self.perform(session.closed(code, reason))
+                self.perform(session.closed(code, reason, now))
             case "drops", True:
-                self.perform(session.closed(LOST, ""))
+                self.perform(session.closed(LOST, "", now))
             case "time", seconds:
                 self.now += seconds
                 self.perform(session.tick(self.now))
@@ -145,7 +154,7 @@ class Runner:
 
 
 def play(script: Script, draw: float) -> None:
-    runner = Runner(draw)
+    runner = Runner(script, draw)
     for number, step in enumerate(script["steps"]):
         try:
             runner.take(step)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import pytest
@@ -11,49 +12,48 @@ from hypothesis import strategies as st
 
 from sessionstream import Snapshot
 from sessionstream.examples.chatdemo.schemas import chat_schemas
-from sessionstream.transport.ws.backoff import LONGEST_TOLD, Backoff, after_close, after_status, told_in
-from sessionstream.transport.ws.client_effects import Connect, Effects, End, Give, HangUp, Remind, Say
-from sessionstream.transport.ws.client_errors import AlreadySubscribed, UnreadablePayload
+from sessionstream.transport.ws.backoff import LONGEST_TOLD, Backoff, after_close, after_refusal, told_in
+from sessionstream.transport.ws.client_effects import Became, Connect, Effects, End, Give, HangUp, Say
+from sessionstream.transport.ws.client_errors import UnreadablePayload
 from sessionstream.transport.ws.client_session import ClientSession
-from sessionstream.transport.ws.client_states import TABLE, UNANSWERED, WANTED, Action, Input, State
+from sessionstream.transport.ws.client_states import TABLE, UNANSWERED, Action, Input, State
+from sessionstream.transport.ws.client_subscriptions import Subscriptions
 from sessionstream.transport.ws.client_updates import LiveEvent
 from sessionstream.transport.ws.codes import CLOSE_CODES
 from sessionstream.transport.ws.conformance import load
-from sessionstream.transport.ws.requests import Subscribe, decode
+from sessionstream.transport.ws.requests import Pong, Subscribe, decode
 
 from .scripts import scripts
 
 # -- the table -------------------------------------------------------------------------------------------------
 
 
-def test_every_state_can_be_reached_and_left_for_gone() -> None:
-    reached = {State.GONE}
+def test_every_state_can_be_reached_and_left_for_absent() -> None:
+    reached = {State.ABSENT}
     while more := {after for state in reached for _, after in TABLE[state].values()} - reached:
         reached |= more
     assert reached == set(State) == set(TABLE)
+    assert all(Input.LOST in row and row[Input.LOST][1] is State.ABSENT for row in TABLE.values())
 
 
 def test_every_input_and_every_action_occurs_and_can_be_done() -> None:
     assert {what for row in TABLE.values() for what in row} == set(Input)
     assert {action for row in TABLE.values() for action, _ in row.values()} == set(Action)
-    assert set(ClientSession._ACTIONS) == set(Action)
+    assert set(Subscriptions._ACTIONS) == set(Action)
 
 
 def test_only_a_snapshot_makes_a_subscription_live() -> None:
     ways = {(state, what) for state, row in TABLE.items() for what, (_, after) in row.items() if after is State.LIVE}
-    assert ways == {(State.ASKED, Input.SNAPSHOT), (State.LIVE, Input.SNAPSHOT), (State.LIVE, Input.EVENT)}
+    snapshots = {(state, Input.SNAPSHOT) for state in (State.ASKED, State.RENEWING, State.LIVE)}
+    assert ways == snapshots | {(State.LIVE, Input.EVENT)}
 
 
-def test_a_lost_connection_leaves_nothing_unanswered() -> None:
-    needs = UNANSWERED | {State.LIVE, State.REFUSED}
-    assert {state for state, row in TABLE.items() if Input.LOST in row} == needs
-    assert {TABLE[state][Input.LOST][1] for state in needs} == {State.IDLE, State.GONE}
-
-
-def test_who_is_wanted_can_be_left_and_who_is_not_can_be_wanted() -> None:
+def test_what_the_server_was_told_can_be_said_again_until_it_answers() -> None:
+    for state in UNANSWERED:
+        (what,) = {what for what, (_, after) in TABLE[state].items() if after is state} - {Input.EVENT}
+        assert what in (Input.ASK, Input.LEAVE)
     for state, row in TABLE.items():
-        assert (Input.UNSUBSCRIBE in row) == (state in WANTED)
-        assert (Input.SUBSCRIBE in row) == (state not in WANTED)
+        assert (Input.LEAVE in row) == (state is not State.ABSENT)
 
 
 # -- waits -----------------------------------------------------------------------------------------------------
@@ -94,9 +94,9 @@ def test_close_codes_are_those_of_the_table() -> None:
 
 
 def test_statuses_that_pass() -> None:
-    assert [status for status in (301, 400, 401, 403, 404, 408, 425, 429, 500, 503) if after_status(status)] == [
-        408, 425, 429, 500, 503,
-    ]  # fmt: skip
+    statuses = (301, 400, 401, 403, 404, 408, 410, 425, 429, 500, 502, 503)
+    assert {status for status in statuses if not after_refusal(status)} == {401, 403}
+    assert all(after_refusal(status, asks_anew=True) for status in statuses)
 
 
 # -- whatever a server says ------------------------------------------------------------------------------------
@@ -105,8 +105,8 @@ def test_statuses_that_pass() -> None:
 def session() -> ClientSession:
     """One that is connected and watches ``s``."""
     made = ClientSession(draw=lambda: 0.5)
-    made.start()
-    made.subscribe("s")
+    made.start(0.0)
+    made.subscribe("s", 1, 0.0)
     made.opened(0.0)
     return made
 
@@ -117,7 +117,7 @@ def check(effects: Effects) -> None:
         if isinstance(effect, Say):
             decode(effect.text)
     kinds = [type(effect) for effect in effects]
-    assert kinds.count(Connect) == kinds.count(HangUp) <= 1
+    assert kinds.count(HangUp) <= 1
 
 
 FRAMES: list[dict[str, Any]] = [
@@ -155,8 +155,11 @@ def test_no_text_makes_it_raise(texts: list[str]) -> None:
     client = session()
     client.text('{"hello":{"connectionId":"c"}}', 0.0)
     for text in texts:
-        check(client.text(text, 0.0))
-        client.opened(0.0)
+        effects = client.text(text, 0.0)
+        check(effects)
+        if any(isinstance(effect, HangUp) for effect in effects):
+            assert Connect() in client.hurry(0.0)
+            client.opened(0.0)
         check(client.text('{"hello":{"connectionId":"c"}}', 0.0))
 
 
@@ -169,8 +172,8 @@ def test_texts_that_break_parsers(text: str) -> None:
 
 def test_a_payload_of_the_registered_type_that_cannot_be_read() -> None:
     client = ClientSession(schemas=chat_schemas(), draw=lambda: 0.5)
-    client.start()
-    client.subscribe("s")
+    client.start(0.0)
+    client.subscribe("s", 1, 0.0)
     client.opened(0.0)
     client.text('{"hello":{"connectionId":"c"}}', 0.0)
     client.text('{"snapshot":{"sessionId":"s"}}', 0.0)
@@ -196,8 +199,8 @@ def test_a_payload_of_the_registered_type_that_cannot_be_read() -> None:
 def test_a_recorded_server_is_understood(name: str) -> None:
     """It is of before there were deltas, and its payloads are those of the chat."""
     client = ClientSession(schemas=chat_schemas(), draw=lambda: 0.5)
-    client.start()
-    client.subscribe("s-1")
+    client.start(0.0)
+    client.subscribe("s-1", 1, 0.0)
     client.opened(0.0)
     said = [step["raw"] for step in load("transcripts")[name] if step["dir"] == "server"]
     given = [effect.update for text in said for effect in client.text(text, 0.0) if isinstance(effect, Give)]
@@ -216,33 +219,44 @@ def test_a_recorded_server_is_understood(name: str) -> None:
 def test_an_end_is_told_once() -> None:
     client = session()
     ended = [effect for effect in (*client.close(), *client.close(), *client.fail("twice")) if isinstance(effect, End)]
-    assert [(end.session_id, end.error) for end in ended] == [("s", None)]
-
-
-def test_a_session_is_watched_once_at_a_time() -> None:
-    client = session()
-    with pytest.raises(AlreadySubscribed, match="s"):
-        client.subscribe("s")
+    assert [(end.watcher, end.error) for end in ended] == [(1, None)]
 
 
 def test_without_a_connection_nothing_is_heard_and_no_time_passes() -> None:
     client = session()
-    lost = client.closed(1006, "")
-    assert any(isinstance(effect, Connect) for effect in lost)
-    assert not client.text('{"ping":{}}', 6.0)
-    assert not client.binary(6.0)
-    assert not client.tick(1_000.0)
+    (lost,) = client.closed(1006, "", 0.0)
+    assert isinstance(lost, Became)
+    assert lost.state.name == "reconnecting"
+    assert not client.text('{"ping":{}}', 0.1)
+    assert not client.binary(0.1)
+    assert client.deadline == lost.state.retry_in
+    assert not client.tick(client.deadline - 0.1)
+    assert client.tick(client.deadline) == [Connect()]
+    assert client.deadline == math.inf
 
 
-def test_one_reminder_however_often_the_rate_is_too_high() -> None:
+def test_one_pause_however_often_the_rate_is_too_high() -> None:
     client = session()
     client.text('{"hello":{}}', 0.0)
-    slow = '{"error":{"code":"rate_limited"}}'
-    reminders = [effect for _ in range(3) for effect in client.text(slow, 1.0) if isinstance(effect, Remind)]
-    (reminder,) = reminders
-    assert not client.reminded(reminder.token + 1)  # of an earlier connection, say
-    again = [decode(effect.text) for effect in client.reminded(reminder.token) if isinstance(effect, Say)]
-    assert [request.session_id for request in again if isinstance(request, Subscribe)] == ["s"]
+    deadlines = set()
+    for _ in range(3):
+        assert not client.text('{"error":{"code":"rate_limited"}}', 1.0)
+        deadlines.add(client.deadline)
+    (deadline,) = deadlines
+    assert deadline >= 2.0
+    assert not client.text('{"ping":{"nonce":"n"}}', 1.5)  # whatever is said, it would be refused
+    said = [decode(effect.text) for effect in client.tick(deadline) if isinstance(effect, Say)]
+    assert said == [Pong("n"), Subscribe("s", delta=True)]
+
+
+def test_a_connection_that_was_given_up_before_it_was_made_is_hung_up() -> None:
+    client = ClientSession(draw=lambda: 0.5)
+    client.start(0.0)
+    client.hurry(0.0)
+    assert any(isinstance(effect, HangUp) for effect in client.tick(client.deadline))
+    assert [type(effect) for effect in client.opened(6.0)] == [HangUp]
+    assert not client.unreachable("it is late", 6.0)
+    assert not client.refused(401, 6.0)
 
 
 @pytest.mark.parametrize(

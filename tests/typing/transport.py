@@ -57,9 +57,22 @@ async def token() -> dict[str, str]:
     return {"Authorization": "Bearer …"}
 
 
+async def address() -> str:
+    return "wss://app.example/ws"
+
+
+def show(state: ws.ConnectionState) -> None:
+    assert_type(state.retry_in, float | None)
+    assert_type(state.status, int | None)
+
+
 async def watch(registry: ss.SchemaRegistry) -> None:
     client = ws.connect("wss://app.example/ws", schemas=registry, headers=token, backoff=ws.Backoff(1, 2, 60))
     ws.connect("ws://127.0.0.1/ws", headers={"Cookie": "…"}, heartbeat_seconds=None)
+    ws.connect(lambda: "ws://127.0.0.1/ws", subprotocols=["sessionstream.v1", "token.…"], on_state=show)
+    ws.connect(address, subprotocols=lambda: ["sessionstream.v1"], refusal=lambda status, attempt: attempt < status)
+    client.reconnect()
+    assert_type(client.state, ws.ConnectionState)
     async with client as entered, entered.subscribe("s") as updates:
         assert_type(entered, ws.Client)
         assert_type(updates, ws.Updates)

@@ -12,23 +12,23 @@ from typing import TYPE_CHECKING
 
 from sessionstream.transport.ws.backoff import Backoff
 from sessionstream.transport.ws.client_errors import (
-    AlreadySubscribed,
     ClientClosed,
     ConnectionEnded,
     HandshakeRefused,
     SubscriptionEnded,
     UnreadablePayload,
 )
-from sessionstream.transport.ws.client_updates import JsonEntity, JsonSnapshot, LiveEvent, Update
+from sessionstream.transport.ws.client_updates import ConnectionState, JsonEntity, JsonSnapshot, LiveEvent, Update
 from sessionstream.transport.ws.codes import CLOSE_CODES, ERROR_CODES, CloseCode, ErrorCode
 from sessionstream.transport.ws.connection import ConnectionInfo
+from sessionstream.transport.ws.feed import Updates
 from sessionstream.transport.ws.limits import Limits
 from sessionstream.transport.ws.outbox import Overflow, SlowConsumerPolicy, conflate, disconnect
 from sessionstream.transport.ws.records import ConnectionObserver, ConnectionRecord, Stage
 from sessionstream.transport.ws.server import WebSocketServer
 
 if TYPE_CHECKING:
-    from sessionstream.transport.ws.client import Client, Updates, connect
+    from sessionstream.transport.ws.client import Client, connect
 
 __all__ = [
     # the server
@@ -43,10 +43,10 @@ __all__ = [
     "LiveEvent",
     "JsonSnapshot",
     "JsonEntity",
+    "ConnectionState",
     "Backoff",
     "SubscriptionEnded",
     "UnreadablePayload",
-    "AlreadySubscribed",
     "HandshakeRefused",
     "ConnectionEnded",
     "ClientClosed",
@@ -68,7 +68,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    if name in ("connect", "Client", "Updates"):
+    if name in ("connect", "Client"):
         from sessionstream.transport.ws import client
 
         return getattr(client, name)

@@ -11,7 +11,8 @@ from sessionstream.transport.ws.codes import CLOSE_CODES, Reconnect
 LONGEST_TOLD: Final = 3_600.0
 """Seconds; a server that names more is not waited for longer."""
 
-_HTTP_FOR_NOW: Final = frozenset({408, 425, 429})
+_CREDENTIALS: Final = frozenset({401, 403})
+_STATUSES: Final = {4401: 401, 4403: 403}
 _TOLD: Final = "retry-after="
 _BY_CODE: Final[dict[int, Reconnect]] = {code.code: code.reconnect for code in CLOSE_CODES}
 
@@ -52,9 +53,20 @@ def after_close(code: int) -> Reconnect:
     return _BY_CODE.get(code, "with back-off")
 
 
-def after_status(status: int) -> bool:
-    """Whether an HTTP status that refuses a handshake may be another next time."""
-    return status >= 500 or status in _HTTP_FOR_NOW
+def status_of(code: int) -> int | None:
+    """Return the HTTP status of a refused handshake that a close code stands for, if it does: browsers hide those."""
+    return _STATUSES.get(code)
+
+
+def after_refusal(status: int, attempt: int = 1, *, asks_anew: bool = False) -> bool:
+    """Whether a refused handshake may be answered otherwise the next time.
+
+    Args:
+        status: the HTTP status. All pass, as those that an ingress answers in a deploy do, but for 401 and 403.
+        attempt: how many refusals there were in a row; of no importance.
+        asks_anew: whether there may be other credentials the next time; then those two pass as well.
+    """
+    return asks_anew or status not in _CREDENTIALS
 
 
 def told_in(reason: str) -> float:

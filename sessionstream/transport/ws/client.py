@@ -3,60 +3,62 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
+import math
 import random
 import ssl
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from inspect import isawaitable
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING
 
 try:
-    from websockets.asyncio.client import ClientConnection
-    from websockets.asyncio.client import connect as open_socket
     from websockets.exceptions import InvalidStatus, WebSocketException
-    from websockets.uri import parse_uri
+
+    from sessionstream.transport.ws.dialing import Dialer, Source
 except ImportError as error:
     raise ImportError(
         f"the WebSocket client needs the package websockets, 13 or newer ({error}): pip install 'sessionstream[ws]'",
         name=error.name,
     ) from error
 
+from sessionstream.callables import asked_of, told_of
 from sessionstream.errors import TransportError, words
 from sessionstream.schema import SchemaRegistry
-from sessionstream.transport.ws.backoff import Backoff, told_seconds
-from sessionstream.transport.ws.client_effects import Connect, Effects, End, Give, HangUp, Remind, Say
-from sessionstream.transport.ws.client_errors import AlreadySubscribed, ClientClosed
+from sessionstream.transport.ws.backoff import Backoff, after_refusal, told_seconds
+from sessionstream.transport.ws.client_effects import Became, Connect, Effect, Effects, End, Give, HangUp, Say
+from sessionstream.transport.ws.client_errors import ClientClosed, HandshakeRefused
 from sessionstream.transport.ws.client_session import ClientSession
-from sessionstream.transport.ws.client_updates import Update
+from sessionstream.transport.ws.client_updates import ConnectionState
 from sessionstream.transport.ws.clock import Clock, MonotonicClock
-from sessionstream.transport.ws.feed import Feed
+from sessionstream.transport.ws.feed import Feed, Updates
 from sessionstream.transport.ws.limits import check_above_zero
 from sessionstream.transport.ws.line import Line
 from sessionstream.types import check_id
 
-TICKS: Final = 4
-"""How often the time is looked after, in the shorter of the periods that have to be kept."""
-
-Headers: TypeAlias = Mapping[str, str]
-HeadersSource: TypeAlias = Headers | Callable[[], Headers | Awaitable[Headers]]
-"""Headers of the handshake, or a function, plain or async, that returns them and is asked before each attempt."""
+if TYPE_CHECKING:
+    from websockets.asyncio.client import ClientConnection
 
 _log = logging.getLogger("sessionstream")
 
 
 def connect(
-    url: str,
+    url: Source[str],
     *,
     schemas: SchemaRegistry | None = None,
-    headers: HeadersSource | None = None,
+    headers: Source[Mapping[str, str]] | None = None,
+    subprotocols: Source[Sequence[str]] | None = None,
     ssl_context: ssl.SSLContext | None = None,
+    on_state: Callable[[ConnectionState], None] | None = None,
+    refusal: Callable[[int, int], bool] | None = None,
     backoff: Backoff = Backoff(),  # noqa: B008 - frozen
     frame_bytes: int = 16_777_216,
     buffered_updates: int = 256,
     heartbeat_seconds: float | None = 20.0,
     patience_seconds: float = 20.0,
+    hurry_patience_seconds: float = 5.0,
     open_timeout_seconds: float = 10.0,
     close_timeout_seconds: float = 5.0,
     clock: Clock | None = None,
@@ -72,113 +74,120 @@ def connect(
                     case Snapshot(snapshot_ordinal=ordinal, entities=entities): ...   # replaces what was there
                     case LiveEvent(ordinal, name, payload): ...
 
+    ``url``, ``headers`` and ``subprotocols`` may be functions, plain or async: they are asked before each attempt, and
+    so can bring a token that has been renewed. One that raises, or has no answer within ``open_timeout_seconds``, makes
+    a failed attempt; one that raises ``HandshakeRefused(status)`` a refused one.
+
     Args:
         url: ``ws://…`` or ``wss://…``.
         schemas: the UI events and timeline entities that are known, so that payloads are messages; without it they
             are the JSON of the wire. A name that it does not have comes as JSON too.
-        headers: of the handshake, such as ``{"Authorization": …}``; a function is asked anew for each attempt.
+        headers: of the handshake, such as ``{"Authorization": …}``.
+        subprotocols: to offer, as ``["sessionstream.v1", "token.…"]``; None offers none.
         ssl_context: for ``wss``, where the default one does not do.
+        on_state: is told each ``ConnectionState`` that ``Client.state`` takes after the first. It runs in the event
+            loop; what it raises is logged.
+        refusal: decides about a refused handshake, by its HTTP status and how many there were in a row, from 1: True
+            tries again after a wait, False ends the client with ``HandshakeRefused``. By default every status passes,
+            but for 401 and 403 where neither ``url`` nor ``headers`` nor ``subprotocols`` is a function; so it is
+            where ``refusal`` itself raises, which is logged.
         backoff: how long to wait before coming back.
         frame_bytes: the longest message to accept, a snapshot for example; beyond it the client ends with
             ``ConnectionEnded`` (1009).
-        buffered_updates: how many updates of a session may wait to be taken. When so many wait, nothing more is read
-            from the connection, for no session, until some are taken. A server that cannot get rid of its frames
-            closes in the end, and the client comes back for a snapshot.
+        buffered_updates: how many updates may wait for one who watches. When so many wait, nothing more is read from
+            the connection, for no session, until some are taken. A server that cannot get rid of its frames closes in
+            the end, and the client comes back for a snapshot.
         heartbeat_seconds: after so much silence the server is sent a ping; None sends none.
         patience_seconds: after so much more silence the connection is given up.
-        open_timeout_seconds: time for one attempt, and for the headers before it.
+        hurry_patience_seconds: the same, after ``Client.reconnect``.
+        open_timeout_seconds: time for one attempt, and for the functions before it.
         close_timeout_seconds: time for the server to agree to a close.
         clock: the time, for tests.
         draw: returns a number from 0 to 1, by lot; for tests.
 
     Raises:
         ValueError: the URL is none, or not one for the ssl_context, or a number is not above 0.
-        TypeError: an argument is of another type.
+        TypeError: an argument is of another type; ``on_state`` or ``refusal`` is async.
     """
-    _check_types(url=url, schemas=schemas, headers=headers, backoff=backoff)
-    try:
-        secure = parse_uri(url).secure
-    except WebSocketException as error:
-        raise ValueError(f"{url!r} is no WebSocket URL: {error}") from error
-    if ssl_context is not None and not secure:
-        raise ValueError(f"{url!r} is not encrypted: leave ssl_context out, or write wss")
+    if schemas is not None and not isinstance(schemas, SchemaRegistry):
+        raise TypeError(f"schemas is a SchemaRegistry, not {schemas!r}")
+    if not isinstance(backoff, Backoff):
+        raise TypeError(f"backoff is a Backoff, not {backoff!r}")
     check_above_zero("frame_bytes", frame_bytes, whole=True)
     check_above_zero("buffered_updates", buffered_updates, whole=True)
     if heartbeat_seconds is not None:
         check_above_zero("heartbeat_seconds", heartbeat_seconds)
     check_above_zero("patience_seconds", patience_seconds)
+    check_above_zero("hurry_patience_seconds", hurry_patience_seconds)
     check_above_zero("open_timeout_seconds", open_timeout_seconds)
     check_above_zero("close_timeout_seconds", close_timeout_seconds)
+    dial = Dialer(
+        url,
+        headers,
+        subprotocols,
+        ssl_context=ssl_context,
+        frame_bytes=frame_bytes,
+        open_timeout=open_timeout_seconds,
+        close_timeout=close_timeout_seconds,
+    )
     session = ClientSession(
         schemas=schemas,
         backoff=backoff,
         heartbeat_seconds=heartbeat_seconds,
         patience_seconds=patience_seconds,
+        hurry_patience_seconds=hurry_patience_seconds,
+        refusal=_policy(refusal, asks_anew=dial.asks_anew),
         draw=draw,
     )
-
-    async def open_once() -> ClientConnection:
-        return await open_socket(
-            url,
-            additional_headers=await _given(headers, open_timeout_seconds),
-            ssl=ssl_context,
-            compression=None,
-            max_size=frame_bytes,
-            open_timeout=open_timeout_seconds,
-            close_timeout=close_timeout_seconds,
-            ping_interval=None,  # the session has a heartbeat of its own, which any server understands
-        )
-
-    pause = min(heartbeat_seconds, patience_seconds) / TICKS if heartbeat_seconds is not None else None
-    return Client(session, open_once, clock or MonotonicClock(), buffered_updates, pause)
+    told = told_of("on_state", "(state)", on_state) if on_state is not None else None
+    return Client(session, dial, clock or MonotonicClock(), buffered_updates, told)
 
 
-def _check_types(*, url: object, schemas: object, headers: object, backoff: object) -> None:
-    if not isinstance(url, str):
-        raise TypeError(f"url is a text, such as 'wss://app.example/ws', not {url!r}")
-    if schemas is not None and not isinstance(schemas, SchemaRegistry):
-        raise TypeError(f"schemas is a SchemaRegistry, not {schemas!r}")
-    if headers is not None and not isinstance(headers, Mapping) and not callable(headers):
-        raise TypeError(f"headers is a mapping, or a function that returns one, not {headers!r}")
-    if not isinstance(backoff, Backoff):
-        raise TypeError(f"backoff is a Backoff, not {backoff!r}")
+def _policy(given: Callable[[int, int], bool] | None, *, asks_anew: bool) -> Callable[[int, int], bool]:
+    policy = asked_of("refusal", "(status, attempt)", given) if given is not None else None
 
+    def decide(status: int, attempt: int) -> bool:
+        if policy is not None:
+            try:
+                return bool(policy(status, attempt))
+            except Exception:  # noqa: BLE001 - logged with its traceback
+                _log.exception("refusal%r raised; it is decided without", (status, attempt))
+        return after_refusal(status, attempt, asks_anew=asks_anew)
 
-async def _given(headers: HeadersSource | None, timeout_seconds: float) -> Headers | None:
-    if not callable(headers):
-        return headers
-    try:
-        async with asyncio.timeout(timeout_seconds):
-            given = headers()
-            return await given if isawaitable(given) else given
-    except Exception as failure:  # a token service that is down, say: as passing as a server that is
-        raise ConnectionError(f"the headers cannot be had: {words(failure)}") from failure
+    return decide
 
 
 class Client:
     """Watches sessions of one server. Made by ``connect``; belongs to the event loop that enters it."""
 
     __slots__ = (
-        "_buffered", "_clock", "_connects_after", "_feeds", "_line", "_loop", "_open", "_pause", "_running", "_session",
-        "_thread",
+        "_alarm", "_alarm_at", "_attempt", "_buffered", "_clock", "_dial", "_effects", "_feeds", "_line", "_loop",
+        "_numbers", "_on_state", "_performing", "_running", "_session", "_state", "_thread", "_wanted",
     )  # fmt: skip
 
     def __init__(
         self,
         session: ClientSession,
-        open_once: Callable[[], Awaitable[ClientConnection]],
+        dial: Callable[[], Awaitable[ClientConnection]],
         clock: Clock,
         buffered_updates: int,
-        pause: float | None,
+        on_state: Callable[[ConnectionState], None] | None,
     ) -> None:
         self._session = session
-        self._open = open_once
+        self._dial = dial
         self._clock = clock
         self._buffered = buffered_updates
-        self._pause = pause
-        self._feeds: dict[str, Feed] = {}
-        self._connects_after: float | None = None
+        self._on_state = on_state
+        self._state = ConnectionState("connecting")
+        self._feeds: dict[int, Feed] = {}
+        self._numbers = itertools.count()
+        self._effects: deque[Effect] = deque()
+        self._performing = False
+        self._wanted = asyncio.Event()  # a connection is, or the end
+        self._attempt: asyncio.Timeout | None = None
         self._line: Line | None = None
+        self._alarm: asyncio.Task[None] | None = None
+        self._alarm_at = math.inf
         self._running: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = 0
@@ -194,8 +203,8 @@ class Client:
         if self._running is not None:
             raise TransportError("a client is entered once: call connect(…) again")
         self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
-        self._perform(self._session.start())
         self._running = asyncio.create_task(self._run(), name="sessionstream: WebSocket client")
+        self._perform(self._session.start(self._clock.now()))
         return self
 
     async def __aexit__(
@@ -210,14 +219,35 @@ class Client:
         running = self._check_loop()
         line, self._line = self._line, None
         self._perform(self._session.close())
-        running.cancel()
+        tasks = {running} if self._alarm is None else {running, self._alarm}
+        for task in tasks:
+            task.cancel()
         try:
-            await asyncio.wait({running})
+            await asyncio.wait(tasks)
             if line is not None:
                 await line.close()
         finally:
             if line is not None:
                 line.cut()
+
+    @property
+    def state(self) -> ConnectionState:
+        """How the connection is at this moment."""
+        return self._state
+
+    def reconnect(self) -> None:
+        """Connect now instead of later; call it when the network may have come back, or the user is tired of waiting.
+
+        A wait for the next attempt is over, and the waits begin anew. A connection that was silent for more than a
+        second is sent a ping, and given up if nothing is heard for ``hurry_patience_seconds``; an attempt that is under
+        way has as much time. Calling it again meanwhile changes nothing, and on a closed client it does nothing.
+
+        Raises:
+            ClientClosed: the client was never entered.
+            TransportError: it belongs to another event loop.
+        """
+        self._check_loop()
+        self._perform(self._session.hurry(self._clock.now()))
 
     def subscribe(self, session_id: str) -> Updates:
         """Watch a session: a ``Snapshot`` first, then each ``LiveEvent``, until the iterator is closed.
@@ -225,8 +255,10 @@ class Client:
         After a reconnect, or when the server thinks it right, there is another ``Snapshot``; it replaces whatever was
         known before, and holds what happened meanwhile. Events that a snapshot covers are not given again.
 
-        Leaving the loop ends the subscription, as do ``aclose`` and ``async with``. It begins when the first update is
-        waited for.
+        A session may be watched by any number of iterators. They share one subscription, and each has everything for
+        itself: whoever comes later begins with a snapshot of what the client holds.
+
+        Leaving the loop ends it, as do ``aclose`` and ``async with``. It begins when the first update is waited for.
 
         Raises:
             InvalidIdError: no session can have this id.
@@ -234,9 +266,8 @@ class Client:
         Waiting for an update raises:
             SubscriptionEnded: the server refuses the session, or refuses it by now.
             UnreadablePayload: a payload is not the message that the registry has for its name.
-            HandshakeRefused: the server does not let this client in.
+            HandshakeRefused: the server does not let this client in, and ``refusal`` says not to try again.
             ConnectionEnded: the server says not to come back.
-            AlreadySubscribed: this client watches the session already.
             ClientClosed: the client was never opened, or is closed.
             TransportError: the client belongs to another event loop.
         """
@@ -255,128 +286,155 @@ class Client:
             )
         return self._running
 
-    def _watch(self, session_id: str) -> Feed:
+    def _watch(self, session_id: str) -> tuple[int, Feed]:
         self._check_loop()
-        if session_id in self._feeds:
-            raise AlreadySubscribed(session_id)
-        feed = self._feeds[session_id] = Feed(self._buffered)
-        self._perform(self._session.subscribe(session_id))
-        return feed
+        watcher = next(self._numbers)
+        feed = self._feeds[watcher] = Feed(self._buffered)
+        self._perform(self._session.subscribe(session_id, watcher, self._clock.now()))
+        return watcher, feed
 
-    def _leave(self, session_id: str, feed: Feed) -> None:
+    def _leave(self, session_id: str, watcher: int, feed: Feed) -> None:
         """Stop watching; from another thread too, where an iterator may be collected."""
         if threading.get_ident() != self._thread:
             if self._loop is not None and not self._loop.is_closed():
-                self._loop.call_soon_threadsafe(self._leave, session_id, feed)
+                self._loop.call_soon_threadsafe(self._leave, session_id, watcher, feed)
             return
         feed.end(drop=True)
-        if self._feeds.get(session_id) is feed:
-            del self._feeds[session_id]
-            self._perform(self._session.unsubscribe(session_id))
+        if self._feeds.pop(watcher, None) is not None:
+            self._perform(self._session.unsubscribe(session_id, watcher, self._clock.now()))
 
     # -- what the session wants --------------------------------------------------------------------------------
 
     def _perform(self, effects: Effects) -> None:
-        for effect in effects:
-            match effect:
-                case Give(session_id, update):
-                    self._feeds[session_id].put(update)
-                case End(session_id, error):
-                    self._feeds.pop(session_id).end(error)
-                case Connect(after):
-                    self._connects_after = after
-                case Say(text) if self._line is not None:
-                    self._line.say(text)
-                case Remind(token, after) if self._line is not None:
-                    self._line.remind(token, after)
-                case HangUp(why) if self._line is not None:
-                    _log.warning("a connection is given up: %s", why)
-                    self._line.cut()
-                case Say() | Remind() | HangUp():
-                    pass  # the line is being closed already
+        """Do what is to be done, in order: what ``on_state`` asks for meanwhile comes after what was there before."""
+        self._effects.extend(effects)
+        if self._performing:
+            return
+        self._performing = True
+        try:
+            while self._effects:
+                self._do(self._effects.popleft())
+        finally:
+            self._performing = False
+        self._set_alarm()
+
+    def _do(self, effect: Effect) -> None:
+        match effect:
+            case Give(watcher, update):
+                if watcher in self._feeds:  # it may have left meanwhile
+                    self._feeds[watcher].put(update)
+            case End(watcher, error):
+                if watcher in self._feeds:
+                    self._feeds.pop(watcher).end(error)
+            case Connect():
+                self._wanted.set()
+            case Say(text) if self._line is not None:
+                self._line.say(text)
+            case HangUp(why):
+                self._hang_up(why)
+            case Became(state):
+                self._became(state)
+            case Say():
+                pass  # the line is being closed already
+
+    def _hang_up(self, why: str) -> None:
+        if self._line is not None:
+            _log.warning("a connection is given up: %s", why)
+            self._line.cut()
+        elif self._attempt is not None:
+            _log.warning("an attempt to connect is given up: %s", why)
+            self._attempt.reschedule(0.0)
+
+    def _became(self, state: ConnectionState) -> None:
+        self._state = state
+        if state.retry_in is not None:
+            _log.info("connecting again in %.1f seconds", state.retry_in)
+        if state.name == "closed":
+            self._wanted.set()
+        if self._on_state is not None:
+            try:
+                self._on_state(state)
+            except Exception:  # noqa: BLE001 - logged with its traceback
+                _log.exception("on_state raised at %r", state)
 
     async def _room(self) -> None:
         for feed in list(self._feeds.values()):
             await feed.room()
 
+    # -- time --------------------------------------------------------------------------------------------------
+
+    def _set_alarm(self) -> None:
+        """Be awake when the session is due. An alarm that is early does no harm; it is set anew."""
+        deadline = self._session.deadline
+        if deadline < self._alarm_at and self._loop is not None:
+            if self._alarm is not None:
+                self._alarm.cancel()
+            self._alarm_at = deadline
+            name = "sessionstream: time of a WebSocket client"
+            self._alarm = self._loop.create_task(self._ring(deadline - self._clock.now()), name=name)
+
+    async def _ring(self, seconds: float) -> None:
+        try:
+            await self._clock.sleep(seconds)
+            now = max(self._clock.now(), self._alarm_at)  # it was that moment, whatever the clock rounds it to
+            self._alarm, self._alarm_at = None, math.inf
+            if self._line is not None and self._line.blocked:
+                self._session.occupied(now)
+            self._perform(self._session.tick(now))
+        except Exception as failure:  # noqa: BLE001 - logged with its traceback, and told to whoever waits
+            self._fail(failure)
+
     # -- one connection after the other ------------------------------------------------------------------------
 
     async def _run(self) -> None:
         try:
-            while self._connects_after is not None:
-                after, self._connects_after = self._connects_after, None
-                if after:
-                    _log.info("connecting again in %.1f seconds", after)
-                    await self._clock.sleep(after)
+            while True:
+                await self._wanted.wait()
+                self._wanted.clear()
+                if self._state.name == "closed":
+                    return
                 await self._connect()
         except Exception as failure:  # noqa: BLE001 - logged with its traceback, and told to whoever waits
-            _log.exception("the WebSocket client cannot go on")
-            self._perform(self._session.fail(words(failure)))
+            self._fail(failure)
+
+    def _fail(self, failure: Exception) -> None:
+        _log.error("the WebSocket client cannot go on", exc_info=failure)
+        self._perform(self._session.fail(words(failure)))
 
     async def _connect(self) -> None:
         try:
             socket = await self._open()
-        except InvalidStatus as error:
-            response = error.response
-            _log.warning("the server refuses the handshake with HTTP status %d", response.status_code)
-            told = told_seconds(response.headers.get("Retry-After", ""))
-            self._perform(self._session.refused(response.status_code, told))
-        except (OSError, WebSocketException) as error:
+        except (InvalidStatus, HandshakeRefused) as error:
+            self._refused(error)
+        except (OSError, ValueError, WebSocketException) as error:
             _log.warning("the server cannot be reached: %s", words(error))
-            self._perform(self._session.unreachable())
+            self._perform(self._session.unreachable(words(error), self._clock.now()))
         else:
-            line = self._line = Line(socket, self._session, self._clock, self._pause, self._perform, self._room)
-            self._perform(self._session.opened(self._clock.now()))
-            try:
-                await line.run()
-            finally:
-                if self._line is line:  # else somebody closes it with a word
-                    self._line = None
-                    line.cut()
+            await self._talk(socket)
 
-
-class Updates(AsyncIterator[Update]):
-    """What ``Client.subscribe`` returns: an async iterator over the updates of a session, which may be closed."""
-
-    __slots__ = ("_done", "_feed", "_leave", "_session_id", "_watch")
-
-    def __init__(self, session_id: str, watch: Callable[[str], Feed], leave: Callable[[str, Feed], None]) -> None:
-        self._session_id = session_id
-        self._watch = watch
-        self._leave = leave
-        self._feed: Feed | None = None
-        self._done = False
-
-    async def __anext__(self) -> Update:
-        if self._done:
-            raise StopAsyncIteration
+    async def _open(self) -> ClientConnection:
         try:
-            if self._feed is None:
-                self._feed = self._watch(self._session_id)
-            update = await self._feed.take()
-        except TransportError:
-            self._done = True
-            raise
-        if update is None:
-            self._done = True
-            raise StopAsyncIteration
-        return update
+            async with asyncio.timeout(None) as self._attempt:  # until the session gives it up
+                return await self._dial()
+        finally:
+            self._attempt = None
 
-    async def aclose(self) -> None:
-        """End the subscription. Whoever waits for an update waits no longer; it may be called again."""
-        self._close()
+    def _refused(self, error: InvalidStatus | HandshakeRefused) -> None:
+        told = 0.0
+        if isinstance(error, InvalidStatus):
+            status, reason = error.response.status_code, error.response.reason_phrase
+            told = told_seconds(error.response.headers.get("Retry-After", ""))
+        else:
+            status, reason = error.status, error.reason
+        _log.warning("the handshake is refused with HTTP status %d %s", status, reason)
+        self._perform(self._session.refused(status, self._clock.now(), reason=reason, told=told))
 
-    async def __aenter__(self) -> Updates:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        """End the subscription."""
-        self._close()
-
-    def _close(self) -> None:
-        self._done = True
-        if self._feed is not None:
-            self._leave(self._session_id, self._feed)
-
-    def __del__(self) -> None:
-        self._close()  # a loop that was left by break
+    async def _talk(self, socket: ClientConnection) -> None:
+        line = self._line = Line(socket, self._session, self._clock, self._perform, self._room)
+        try:
+            self._perform(self._session.opened(self._clock.now()))
+            await line.run()
+        finally:
+            if self._line is line:  # else somebody closes it with a word
+                self._line = None
+                line.cut()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from sessionstream.errors import TransportError
-from sessionstream.transport.ws.client_updates import Update
+from sessionstream.transport.ws.client_updates import ConnectionState, Update
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,30 +19,28 @@ class Say:
 
 @dataclass(frozen=True, slots=True)
 class Give:
-    """Give this to whoever watches the session."""
+    """Give this to one who watches."""
 
-    session_id: str
+    watcher: int
     update: Update
 
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """There will be no more updates of the session; the error says why, and without one all is well."""
+    """There will be no more updates for one who watches; the error says why, and without one all is well."""
 
-    session_id: str
+    watcher: int
     error: TransportError | None
 
 
 @dataclass(frozen=True, slots=True)
 class Connect:
-    """Connect after so many seconds, and say what became of it."""
-
-    after: float
+    """Connect, and say what became of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class HangUp:
-    """End the connection; there is no need to say that it is gone.
+    """End the connection, or the attempt to make one; there is no need to say that it is gone.
 
     Attributes:
         why: for the log.
@@ -52,12 +50,11 @@ class HangUp:
 
 
 @dataclass(frozen=True, slots=True)
-class Remind:
-    """Call ``reminded`` with the token after so many seconds, if this connection still lasts."""
+class Became:
+    """Tell the user of a change."""
 
-    token: int
-    after: float
+    state: ConnectionState
 
 
-Effect: TypeAlias = Say | Give | End | Connect | HangUp | Remind
+Effect: TypeAlias = Say | Give | End | Connect | HangUp | Became
 Effects: TypeAlias = Sequence[Effect]

@@ -5,7 +5,6 @@
     TransportError
     ├── SubscriptionEnded      the server ended one subscription, and says why
     ├── UnreadablePayload      what came is not the message that the registry names
-    ├── AlreadySubscribed      this client watches the session already
     ├── HandshakeRefused       the server does not let this client in
     ├── ConnectionEnded        the server closed with a code that says not to come back
     └── ClientClosed           the client is closed, or was never opened
@@ -57,28 +56,26 @@ class UnreadablePayload(TransportError):
         self.reason = reason
 
 
-class AlreadySubscribed(TransportError):
-    """One client watches a session once: share what it gives out, or connect another client.
-
-    Attributes:
-        session_id: the session.
-    """
-
-    def __init__(self, session_id: str) -> None:
-        super().__init__(f"this client watches session {session_id!r} already")
-        self.session_id = session_id
-
-
 class HandshakeRefused(TransportError):
-    """The server answers the handshake with a status that will be no other next time.
+    """The server does not let this client in.
+
+    Raised by a function for the URL, the headers or the sub-protocols of ``connect``, it means the same: whoever gives
+    out the credentials refuses to.
 
     Attributes:
-        status: of the HTTP response.
+        status: of the HTTP response, or the one that the close code stands for.
+        code: the close code, 4401 or 4403, if the refusal came as one.
+        reason: the server's words.
     """
 
-    def __init__(self, status: int) -> None:
-        super().__init__(f"the server refuses the handshake with HTTP status {status}")
+    def __init__(self, status: int, code: int | None = None, reason: str = "") -> None:
+        closed = f" (close code {code})" if code is not None else ""
+        super().__init__(
+            f"the server refuses the handshake with HTTP status {status}{closed}{reason and f': {reason}'}"
+        )
         self.status = status
+        self.code = code
+        self.reason = reason
 
 
 class ConnectionEnded(TransportError):

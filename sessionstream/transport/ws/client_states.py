@@ -1,4 +1,8 @@
-"""The states of a subscription as a client sees it: a table, as that of the server in states.py."""
+"""What the server was told about a session, as a client sees it: a table, as that of the server in states.py.
+
+Whether anybody watches the session is not in it. What the server was told and what is wanted differ now and then; the
+difference is what is still to be said, see outstanding.py.
+"""
 
 from __future__ import annotations
 
@@ -8,31 +12,27 @@ from typing import Final
 
 
 class State(Enum):
-    """Where a subscription stands."""
+    """Where a subscription stands on the present connection."""
 
-    GONE = auto()
-    """The user does not want it, and the server knows."""
-    IDLE = auto()
-    """It is wanted; there is no connection to ask on."""
+    ABSENT = auto()
+    """The server knows nothing of it."""
     ASKED = auto()
     """The server was asked for a snapshot."""
     LIVE = auto()
     """The snapshot was given, and what comes is given."""
-    REFUSED = auto()
-    """The server could not make a snapshot; it is asked again in a while."""
+    RENEWING = auto()
+    """As LIVE, and the server was asked for another snapshot."""
     LEAVING = auto()
-    """It is not wanted any more; until the server has said so, what comes belongs to the past."""
-    RETURNING = auto()
-    """As LEAVING, but it is wanted anew by now."""
+    """The server was told to end it. Until it has answered, what comes belongs to the past."""
 
 
 class Input(Enum):
     """What can happen to a subscription."""
 
-    SUBSCRIBE = auto()
-    UNSUBSCRIBE = auto()
-    READY = auto()
-    """The server said hello."""
+    ASK = auto()
+    """It is its turn to be asked for."""
+    LEAVE = auto()
+    """It is its turn to be left."""
     LOST = auto()
     """The connection is gone."""
     SNAPSHOT = auto()
@@ -40,77 +40,70 @@ class Input(Enum):
     UNSUBSCRIBED = auto()
     SORRY = auto()
     """An error that passes: no snapshot for now."""
+    FULL = auto()
+    """An error that passes as soon as the server knows of another session that is left."""
     ENDED = auto()
     """An error that does not pass."""
-    UNREADABLE = auto()
-    """What came cannot be given out."""
-    AGAIN = auto()
-    """The time has come to say again what has no answer."""
 
 
 class Action(Enum):
     """What is done about it."""
 
-    NOTHING = auto()
     ASK = auto()
     LEAVE = auto()
-    FORGET = auto()
+    LOSE = auto()
     HYDRATE = auto()
     PASS_ON = auto()
-    WAIT = auto()
+    RETRY = auto()
+    WAIT_FOR_ROOM = auto()
+    MAKE_ROOM = auto()
     END = auto()
-    GIVE_UP = auto()
 
 
 TABLE: Final[Mapping[State, Mapping[Input, tuple[Action, State]]]] = {
-    State.GONE: {
-        Input.SUBSCRIBE: (Action.NOTHING, State.IDLE),
-    },
-    State.IDLE: {
-        Input.UNSUBSCRIBE: (Action.FORGET, State.GONE),
-        Input.READY: (Action.ASK, State.ASKED),
+    State.ABSENT: {
+        Input.ASK: (Action.ASK, State.ASKED),
+        Input.LOST: (Action.LOSE, State.ABSENT),
     },
     State.ASKED: {
-        Input.UNSUBSCRIBE: (Action.LEAVE, State.LEAVING),
-        Input.LOST: (Action.NOTHING, State.IDLE),
+        Input.ASK: (Action.ASK, State.ASKED),
+        Input.LEAVE: (Action.LEAVE, State.LEAVING),
+        Input.LOST: (Action.LOSE, State.ABSENT),
         Input.SNAPSHOT: (Action.HYDRATE, State.LIVE),
-        Input.SORRY: (Action.WAIT, State.REFUSED),
-        Input.ENDED: (Action.END, State.GONE),
-        Input.AGAIN: (Action.ASK, State.ASKED),
+        Input.SORRY: (Action.RETRY, State.ABSENT),
+        Input.FULL: (Action.WAIT_FOR_ROOM, State.ABSENT),
+        Input.ENDED: (Action.END, State.ABSENT),
     },
     State.LIVE: {
-        Input.UNSUBSCRIBE: (Action.LEAVE, State.LEAVING),
-        Input.LOST: (Action.NOTHING, State.IDLE),
+        Input.ASK: (Action.ASK, State.RENEWING),
+        Input.LEAVE: (Action.LEAVE, State.LEAVING),
+        Input.LOST: (Action.LOSE, State.ABSENT),
         Input.SNAPSHOT: (Action.HYDRATE, State.LIVE),
         Input.EVENT: (Action.PASS_ON, State.LIVE),
-        Input.UNSUBSCRIBED: (Action.END, State.GONE),
-        Input.SORRY: (Action.WAIT, State.REFUSED),
-        Input.ENDED: (Action.END, State.GONE),
-        Input.UNREADABLE: (Action.GIVE_UP, State.LEAVING),
+        Input.UNSUBSCRIBED: (Action.END, State.ABSENT),
+        Input.SORRY: (Action.RETRY, State.ABSENT),
+        Input.ENDED: (Action.END, State.ABSENT),
     },
-    State.REFUSED: {
-        Input.UNSUBSCRIBE: (Action.FORGET, State.GONE),
-        Input.LOST: (Action.NOTHING, State.IDLE),
-        Input.ENDED: (Action.END, State.GONE),
-        Input.AGAIN: (Action.ASK, State.ASKED),
+    State.RENEWING: {
+        Input.ASK: (Action.ASK, State.RENEWING),
+        Input.LEAVE: (Action.LEAVE, State.LEAVING),
+        Input.LOST: (Action.LOSE, State.ABSENT),
+        Input.SNAPSHOT: (Action.HYDRATE, State.LIVE),
+        Input.EVENT: (Action.PASS_ON, State.RENEWING),
+        Input.UNSUBSCRIBED: (Action.END, State.ABSENT),
+        Input.SORRY: (Action.RETRY, State.ABSENT),
+        Input.ENDED: (Action.END, State.ABSENT),
     },
     State.LEAVING: {
-        Input.SUBSCRIBE: (Action.NOTHING, State.RETURNING),
-        Input.LOST: (Action.FORGET, State.GONE),
-        Input.UNSUBSCRIBED: (Action.FORGET, State.GONE),
-        Input.AGAIN: (Action.LEAVE, State.LEAVING),
-    },
-    State.RETURNING: {
-        Input.UNSUBSCRIBE: (Action.NOTHING, State.LEAVING),
-        Input.LOST: (Action.NOTHING, State.IDLE),
-        Input.UNSUBSCRIBED: (Action.ASK, State.ASKED),
-        Input.AGAIN: (Action.LEAVE, State.RETURNING),
+        Input.LEAVE: (Action.LEAVE, State.LEAVING),
+        Input.LOST: (Action.LOSE, State.ABSENT),
+        Input.UNSUBSCRIBED: (Action.MAKE_ROOM, State.ABSENT),
     },
 }
 """By state and input: the action, and the state afterwards. What is not listed changes nothing."""
 
-UNANSWERED: Final = frozenset({State.ASKED, State.LEAVING, State.RETURNING})
-"""The server was told something and has not answered yet."""
+ASKING: Final = frozenset({State.ASKED, State.RENEWING})
+"""The server owes a snapshot."""
 
-WANTED: Final = frozenset({State.IDLE, State.ASKED, State.LIVE, State.REFUSED, State.RETURNING})
-"""There is a user who waits for updates."""
+UNANSWERED: Final = ASKING | {State.LEAVING}
+"""The server was told something and has not answered yet."""

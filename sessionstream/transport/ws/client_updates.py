@@ -1,9 +1,9 @@
-"""What a client gives out: snapshots and live events. Values."""
+"""What a client gives out: snapshots, live events, and how its connection is. Values."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from sessionstream.types import Snapshot, TimelineEntity
 
@@ -40,3 +40,24 @@ class JsonSnapshot(Snapshot):
 
 Update: TypeAlias = Snapshot | LiveEvent
 """What ``async for`` gets: a ``Snapshot`` first, and again after each reconnect; a ``LiveEvent`` otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionState:
+    """How the connection of a client is. (Reference: WebSocket client.)
+
+    Attributes:
+        name: ``"connecting"``: for the first time. ``"live"``: the server has said hello. ``"reconnecting"``: the
+            connection was lost or could not be made, as when one is offline. ``"refused"``: the server, or a function
+            that was asked for credentials, does not let this client in: signed out, say. ``"closed"``: for good.
+        status: the HTTP status of a refusal.
+        code: the WebSocket close code, where there was one.
+        reason: the server's words, or the network's.
+        retry_in: seconds until the next attempt, from the moment of the change; None if there is none to wait for.
+    """
+
+    name: Literal["connecting", "live", "reconnecting", "refused", "closed"]
+    status: int | None = None
+    code: int | None = None
+    reason: str = ""
+    retry_in: float | None = None

@@ -1,16 +1,17 @@
-"""What waits to be taken by whoever watches a session: bounded, filled by a reader that waits for room."""
+"""What one who watches a session is given: bounded, filled by a reader that waits for room, taken by an iterator."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import AsyncIterator, Callable
 
 from sessionstream.errors import TransportError
 from sessionstream.transport.ws.client_updates import Update
 
 
 class Feed:
-    """The updates of one subscription, between the connection and the user.
+    """The updates for one who watches, between the connection and the user.
 
     Args:
         limit: how many may wait before the reader of the connection has to.
@@ -69,3 +70,56 @@ class Feed:
         if len(self._updates) < self._limit:
             self._room.set()
         return update
+
+
+class Updates(AsyncIterator[Update]):
+    """What ``Client.subscribe`` returns: an async iterator over the updates of a session, which may be closed."""
+
+    __slots__ = ("_done", "_feed", "_leave", "_session_id", "_watch", "_watcher")
+
+    def __init__(
+        self,
+        session_id: str,
+        watch: Callable[[str], tuple[int, Feed]],
+        leave: Callable[[str, int, Feed], None],
+    ) -> None:
+        self._session_id = session_id
+        self._watch = watch
+        self._leave = leave
+        self._watcher = 0
+        self._feed: Feed | None = None
+        self._done = False
+
+    async def __anext__(self) -> Update:
+        if self._done:
+            raise StopAsyncIteration
+        try:
+            if self._feed is None:
+                self._watcher, self._feed = self._watch(self._session_id)
+            update = await self._feed.take()
+        except TransportError:
+            self._done = True
+            raise
+        if update is None:
+            self._done = True
+            raise StopAsyncIteration
+        return update
+
+    async def aclose(self) -> None:
+        """End the subscription. Whoever waits for an update waits no longer; it may be called again."""
+        self._close()
+
+    async def __aenter__(self) -> Updates:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """End the subscription."""
+        self._close()
+
+    def _close(self) -> None:
+        self._done = True
+        if self._feed is not None:
+            self._leave(self._session_id, self._watcher, self._feed)
+
+    def __del__(self) -> None:
+        self._close()  # a loop that was left by break

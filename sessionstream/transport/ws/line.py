@@ -1,11 +1,11 @@
-"""One connection of a client: what comes is read, what is to be said is sent, the time is looked after."""
+"""One connection of a client: what comes is read, what is to be said is sent."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
 from websockets.exceptions import ConnectionClosed
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
 
 OUTBOX: Final = 256
-"""Messages that may wait to be sent before no more are read: pongs, that is, to a server that takes none."""
+"""Messages that may wait to be sent before no more are read: a server that takes none is asked for no more."""
 
 _log = logging.getLogger("sessionstream")
 
@@ -28,60 +28,47 @@ class Line:
     """A socket with a client session behind it.
 
     Args:
-        pause: seconds between two looks at the clock; None looks never.
         perform: does what the session wants done.
         room: returns when those who watch sessions can take more.
+
+    Attributes:
+        blocked: nothing is read at the moment, because nobody takes what came before.
     """
 
-    __slots__ = (
-        "_blocked", "_clock", "_group", "_outbox", "_pause", "_perform", "_room", "_sent", "_session", "_socket",
-        "_tasks", "_wake",
-    )  # fmt: skip
+    __slots__ = ("_clock", "_outbox", "_perform", "_room", "_sent", "_session", "_socket", "_wake", "blocked")
 
     def __init__(
         self,
         socket: ClientConnection,
         session: ClientSession,
         clock: Clock,
-        pause: float | None,
         perform: Callable[[Effects], None],
         room: Callable[[], Awaitable[None]],
     ) -> None:
         self._socket = socket
         self._session = session
         self._clock = clock
-        self._pause = pause
         self._perform = perform
         self._room = room
         self._outbox: deque[str] = deque()
         self._wake = asyncio.Event()  # the outbox has something
         self._sent = asyncio.Event()  # it has nothing
-        self._blocked = False
-        self._group: asyncio.TaskGroup
-        self._tasks: set[asyncio.Task[None]] = set()
+        self.blocked = False
 
     async def run(self) -> None:
         """Carry the connection on until it is gone, tell the session, and leave nothing running."""
         async with asyncio.TaskGroup() as group:
-            self._group = group
-            self._beside(self._write())
-            if self._pause is not None:
-                self._beside(self._tick(self._pause))
+            writing = group.create_task(self._write())
             code, reason = await self._read()
-            for task in self._tasks:
-                task.cancel()
+            writing.cancel()
         _log.info("a connection is gone: %d %s", code, reason)
-        self._perform(self._session.closed(code, reason))
+        self._perform(self._session.closed(code, reason, self._clock.now()))
 
     def say(self, text: str) -> None:
         """Send a message, after those that wait."""
         self._outbox.append(text)
         self._sent.clear()
         self._wake.set()
-
-    def remind(self, token: int, after: float) -> None:
-        """Remind the session, if the connection lasts so long."""
-        self._beside(self._remind(token, after))
 
     def cut(self) -> None:
         """End it without a word."""
@@ -98,11 +85,12 @@ class Line:
                 self._hear(await self._socket.recv())  # and keep nothing of it while the next is waited for
             except ConnectionClosed as gone:
                 return _close_of(gone)
-            self._blocked = True
+            self.blocked = True
             await self._room()
             if len(self._outbox) > OUTBOX:
                 await self._sent.wait()
-            self._blocked = False
+            self.blocked = False
+            self._session.occupied(self._clock.now())
 
     def _hear(self, message: str | bytes) -> None:
         now = self._clock.now()
@@ -121,24 +109,6 @@ class Line:
                 self._sent.set()
         except ConnectionClosed:
             self._sent.set()  # the reader will see it too
-
-    async def _tick(self, pause: float) -> None:
-        while True:
-            await self._clock.sleep(pause)
-            now = self._clock.now()
-            if self._blocked:
-                self._session.occupied(now)
-            else:
-                self._perform(self._session.tick(now))
-
-    async def _remind(self, token: int, after: float) -> None:
-        await self._clock.sleep(after)
-        self._perform(self._session.reminded(token))
-
-    def _beside(self, work: Coroutine[None, None, None]) -> None:
-        task = self._group.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
 
 def _close_of(gone: ConnectionClosed) -> tuple[int, str]:

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeAlias
 
 from sessionstream.transport.ws.client_updates import JsonEntity
 from sessionstream.transport.ws.fields import Fields, read_fields
+from sessionstream.transport.ws.pacing import Budget
 from sessionstream.types import in_snapshot_order
 from sessionstream.v1.transport_pb2 import ServerFrame
 
@@ -46,6 +47,13 @@ class Happened:
 
 
 @dataclass(frozen=True, slots=True)
+class Subscribed:
+    """The end of the answer to a subscribe; the budget is None where the server tells none."""
+
+    budget: Budget | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Unsubscribed:
     """The answer to an unsubscribe."""
 
@@ -68,7 +76,7 @@ class Pinged:
     nonce: str
 
 
-Said: TypeAlias = Hello | Hydrated | Happened | Unsubscribed | Failed | Pinged
+Said: TypeAlias = Hello | Hydrated | Happened | Subscribed | Unsubscribed | Failed | Pinged
 
 
 def read(text: str) -> Said | None:
@@ -141,10 +149,19 @@ def _happened(fields: Fields) -> Said:
     return Happened(session_id, fields.get("event_ordinal", 0), fields.get("name", ""), fields.get("payload", {}))
 
 
+def _subscribed(fields: Fields) -> Said:
+    told = fields.get("budget", {})
+    burst, rate = told.get("frames_burst", 0), told.get("frames_per_second", 0.0)
+    if burst > 0 and rate > 0:
+        return Subscribed(Budget(burst, rate, told.get("subscriptions") or None))
+    return Subscribed()
+
+
 _READERS: Final[dict[str, Callable[[Fields], Said]]] = {
     "hello": lambda fields: Hello(fields.get("connection_id", "")),
     "snapshot": _hydrated,
     "ui_event": _happened,
+    "subscribed": _subscribed,
     "unsubscribed": lambda fields: Unsubscribed(_session_id("unsubscribed", fields)),
     "error": lambda fields: Failed(fields.get("code", ""), fields.get("message", ""), fields.get("session_id", "")),
     "ping": lambda fields: Pinged(fields.get("nonce", "")),

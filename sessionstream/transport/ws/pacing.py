@@ -1,0 +1,88 @@
+"""How fast a client may speak: a share of the budget that its server tells. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+SHARE: Final = 0.8
+"""How much of the budget is used. The network moves frames closer together than they were sent."""
+
+WINDOW: Final = 8
+"""Requests that may wait for an answer while the server's budget is not known; frames at once after it said stop."""
+
+_ENOUGH: Final = 1.0 - 1e-6  # of a token: seconds are floats
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What a connection may send and watch.
+
+    Attributes:
+        frames_burst: frames at once, above 0.
+        frames_per_second: frames in the long run, above 0.
+        subscriptions: sessions at the same time; None if that is not known.
+    """
+
+    frames_burst: int
+    frames_per_second: float
+    subscriptions: int | None = None
+
+
+DEFAULT: Final = Budget(200, 50.0)
+"""That of a server that tells none: the default limits of those before there were budgets."""
+
+
+class Pace:
+    """A token bucket of somewhat less than the budget. It outlives connections.
+
+    Attributes:
+        told: whether a server has told its budget, or answered without one.
+        subscriptions: how many sessions may be watched; None if that is not known.
+    """
+
+    __slots__ = ("_burst", "_filled_at", "_left", "_rate", "subscriptions", "told")
+
+    def __init__(self) -> None:
+        self.told = False
+        self._set(DEFAULT)
+        self.begin(0.0)
+
+    @property
+    def ready_at(self) -> float:
+        """When the next frame may be sent."""
+        return self._filled_at + max(0.0, 1.0 - self._left) / self._rate
+
+    def begin(self, now: float) -> None:
+        """Start on a new connection, where nothing was sent yet."""
+        self._left, self._filled_at = float(self._burst), now
+
+    def tell(self, budget: Budget | None, now: float) -> None:
+        """Go by a budget from now on, None for a server that tells none; what was sent already counts."""
+        self._fill(now)
+        sent = self._burst - self._left
+        self._set(budget or DEFAULT)
+        self._left = self._burst - sent
+        self.told = True
+
+    def take(self, now: float) -> bool:
+        """Take the share of one frame; return whether there was one."""
+        self._fill(now)
+        if now < self._filled_at or self._left < _ENOUGH:
+            return False
+        self._left -= 1.0
+        return True
+
+    def pause(self, until: float) -> None:
+        """Let nothing pass before that moment, and little at once after it."""
+        self._left, self._filled_at = min(self._left, float(WINDOW)), until
+
+    def _set(self, budget: Budget) -> None:
+        self._burst = max(1, int(budget.frames_burst * SHARE))
+        self._rate = budget.frames_per_second * SHARE
+        self.subscriptions = budget.subscriptions
+
+    def _fill(self, now: float) -> None:
+        if now > self._filled_at:
+            self._left = min(self._burst, self._left + (now - self._filled_at) * self._rate)
+            self._filled_at = now
