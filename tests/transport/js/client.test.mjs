@@ -9,6 +9,7 @@ let sockets;
 let listeners;
 let clients;
 let waiting; // for the next socket
+const { now } = performance;
 
 class FakeSocket {
   static refuses = null;
@@ -42,9 +43,13 @@ class FakeSocket {
 
 beforeEach(() => {
   [sockets, clients, waiting, FakeSocket.refuses] = [[], [], null, null];
-  listeners = new Set();
-  globalThis.addEventListener = (name, listener) => listeners.add(listener);
-  globalThis.removeEventListener = (name, listener) => listeners.delete(listener);
+  listeners = new Map();
+  globalThis.addEventListener = (type, listener) => listeners.set(type, [...(listeners.get(type) ?? []), listener]);
+  globalThis.removeEventListener = (type, listener) => {
+    const left = listeners.get(type).filter((each) => each !== listener);
+    if (left.length) listeners.set(type, left);
+    else listeners.delete(type);
+  };
 });
 
 afterEach(() => {
@@ -52,7 +57,12 @@ afterEach(() => {
   assert.equal(listeners.size, 0, "a client that is closed listens to nothing");
   delete globalThis.addEventListener;
   delete globalThis.removeEventListener;
+  delete globalThis.document;
+  delete performance.now;
 });
+
+/** The browser says what has happened to the page. */
+const happens = (type, more = {}) => listeners.get(type)?.forEach((listener) => listener({ type, ...more }));
 
 function client(options = {}) {
   const made = connect("ws://127.0.0.1:1/ws", { WebSocket: FakeSocket, floor: 1, first: 1, ceiling: 1, ...options });
@@ -196,4 +206,48 @@ test("an error without a close is a lost connection, and the old socket is not l
   old.hear(snapshot(1));
   (await coming).greet().hear(snapshot(2));
   assert.deepEqual([heard, old.closes, sockets.length], [[2n], 1, 2]);
+});
+
+for (const type of ["online", "offline", "pageshow", "visibilitychange"]) {
+  test(`on ${type} a silent connection is pinged, and left within moments if it is dead`, async () => {
+    globalThis.document = { visibilityState: "visible" };
+    const changes = [];
+    client({ hurryPatience: 20, onState: ({ state, reason }) => changes.push([state, reason]) });
+    const socket = sockets[0].greet();
+    performance.now = () => now.call(performance) + 2_000; // in which nothing was heard
+    const coming = nextSocket();
+    happens(type);
+    happens(type);
+    assert.deepEqual(members(socket), ["ping"]);
+    (await coming).greet();
+    assert.deepEqual(changes, [["live", undefined], ["reconnecting", "the server is silent"], ["live", undefined]]);
+  });
+}
+
+test("what a page had open that comes back from the browser's cache is replaced at once", () => {
+  const changes = [];
+  client({ floor: 1e6, first: 1e6, ceiling: 1e6, onState: ({ state }) => changes.push(state) });
+  sockets[0].greet();
+  happens("pageshow", { persisted: true });
+  sockets[0].onclose({ code: 1006, reason: "" });
+  sockets[1].greet();
+  assert.deepEqual([changes, sockets.length], [["live", "reconnecting", "live"], 2]);
+});
+
+test("online, pageshow and becoming visible end a wait; offline and becoming hidden do not", () => {
+  globalThis.document = { visibilityState: "hidden" };
+  const made = client({ floor: 1e6, first: 1e6, ceiling: 1e6 });
+  const lose = () => sockets.at(-1).onclose({ code: 1006, reason: "" });
+  lose();
+  happens("offline");
+  happens("visibilitychange");
+  assert.equal(sockets.length, 1);
+  for (const type of ["online", "pageshow", "visibilitychange"]) {
+    globalThis.document.visibilityState = "visible";
+    const before = sockets.length;
+    happens(type);
+    assert.equal(sockets.length, before + 1, type);
+    assert.equal(made.state.state, "reconnecting");
+    lose();
+  }
 });

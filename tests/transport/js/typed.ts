@@ -8,6 +8,7 @@ const options: Options = {
   ceiling: 5_000,
   heartbeat: 20_000,
   patience: 20_000,
+  hurryPatience: 5_000,
   random: Math.random,
   WebSocket,
   onState({ state, code, reason, retryIn }: StateChange) {

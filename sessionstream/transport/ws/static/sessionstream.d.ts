@@ -88,6 +88,8 @@ export interface ProtocolOptions {
   heartbeat?: number;
   /** After so long without an answer, or without a connection, another connection is made; 20,000. */
   patience?: number;
+  /** How long a connection is given that somebody has doubts about, see `Client.reconnect`; 5,000. */
+  hurryPatience?: number;
   /** Returns a number from 0 up to 1; Math.random. */
   random?(): number;
 }
@@ -130,7 +132,11 @@ export class Client {
    * On a closed client the subscription ends at once.
    */
   subscribe(sessionId: string, handlers: Handlers): Subscription;
-  /** Connect now, if the client is waiting to reconnect. */
+  /**
+   * Connect now, if the client waits to reconnect. If it is connected and nothing was heard for a second, the server is
+   * pinged, and the connection is given up unless something is heard within `hurryPatience`; so is an attempt that is
+   * under way. A page does this by itself on online, offline, pageshow, and when it becomes visible.
+   */
   reconnect(): void;
   /** Close the connection, for good; every subscription ends. */
   close(): void;

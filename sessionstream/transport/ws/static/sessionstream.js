@@ -24,7 +24,9 @@ const AFTER_CLOSE = new Map([
   [1013, "with back-off"],
 ]);
 
+const QUIET = 1_000; // milliseconds; a connection that said something since then needs no ping to be called live
 const AFTER_RATE_LIMIT = 1_000; // milliseconds, as the table of error codes says
+const SURROUNDINGS = ["online", "offline", "pageshow", "visibilitychange"]; // events of a page
 const LONGEST_TIMER = 2 ** 31 - 1; // what setTimeout can hold; beyond it, it fires at once
 const MAX_UINT64 = 2n ** 64n - 1n;
 const NO_ID = /[\0\p{Surrogate}]/u; // no store holds it; the server could not even say whose subscribe it refuses
@@ -53,7 +55,8 @@ export class Protocol {
   #retryAt = Infinity;
   #repeatAt = Infinity;
   #heardAt = Infinity;
-  #pinged = null; // when; null: no ping is open
+  #goneAt = Infinity; // when it is given up, if nothing is heard: while it is being made, or a ping is open
+  #doubted = false; // `hurry` was called, and nothing was heard since
   #pings = 0;
   #out = [];
 
@@ -63,13 +66,14 @@ export class Protocol {
     ceiling = 30_000,
     heartbeat = 30_000,
     patience = 20_000,
+    hurryPatience = 5_000,
     random = Math.random,
   } = {}) {
-    for (const [name, value] of Object.entries({ floor, first, ceiling, heartbeat, patience })) {
+    for (const [name, value] of Object.entries({ floor, first, ceiling, heartbeat, patience, hurryPatience })) {
       if (!(typeof value === "number" && value > 0)) throw new RangeError(`${name} is a number of milliseconds above 0, not ${value}`);
     }
     if (!(floor <= first && first <= ceiling)) throw new RangeError(`floor, first and ceiling rise; ${floor}, ${first}, ${ceiling} do not`);
-    this.#options = { floor, first, ceiling, heartbeat, patience, random };
+    this.#options = { floor, first, ceiling, heartbeat, patience, hurryPatience, random };
   }
 
   /** connecting, live, reconnecting, or closed. */
@@ -85,9 +89,7 @@ export class Protocol {
 
   /** When there has been silence for too long. */
   get #silentAt() {
-    const { heartbeat, patience } = this.#options;
-    if (this.#link === "opening" || this.#pinged !== null) return Math.max(this.#heardAt, this.#pinged) + patience;
-    return this.#heardAt + heartbeat;
+    return this.#goneAt === Infinity ? this.#heardAt + this.#options.heartbeat : this.#goneAt;
   }
 
   // -- what the application wants ------------------------------------------------------------------------------
@@ -122,9 +124,19 @@ export class Protocol {
     return this.#done();
   }
 
-  /** Connect now instead of later, if it is a wait that there is. */
+  /**
+   * Find out soon how things stand: connect now instead of later; ping a silent connection, and give that or an
+   * attempt up within a few seconds. Once is enough: again does not give them longer.
+   */
   hurry(now) {
-    if (this.#retryAt !== Infinity) this.#open(now);
+    if (this.#retryAt !== Infinity) {
+      this.#attempts = 0;
+      this.#open(now);
+    } else if (!this.#doubted && now - this.#heardAt > QUIET) {
+      this.#doubted = true;
+      if (this.#link !== "opening") this.#ping();
+      this.#goneAt = Math.min(this.#goneAt, now + this.#options.hurryPatience);
+    }
     return this.#done();
   }
 
@@ -139,14 +151,13 @@ export class Protocol {
   /** The socket is open. */
   opened(now) {
     this.#link = "open";
-    this.#heardAt = now;
+    this.#heard(now);
     return this.#done();
   }
 
   /** A message came: the text of a server frame, or something that is none. */
   received(text, now) {
-    this.#heardAt = now;
-    this.#pinged = null;
+    this.#heard(now);
     try {
       this.#answer(parse(text), now);
     } catch (error) {
@@ -309,14 +320,25 @@ export class Protocol {
   #open(now) {
     this.#retryAt = Infinity;
     this.#link = "opening";
-    this.#heardAt = now;
+    this.#heardAt = -Infinity;
+    this.#goneAt = now + this.#options.patience;
     this.#out.push({ do: "open" });
+  }
+
+  #heard(now) {
+    this.#heardAt = now;
+    this.#goneAt = Infinity;
+    this.#doubted = false;
   }
 
   #silence(now) {
     if (this.#link === "opening") return this.#hangUp("the connection was not made in time", now);
-    if (this.#pinged !== null) return this.#hangUp("the server is silent", now);
-    this.#pinged = now;
+    if (this.#goneAt !== Infinity) return this.#hangUp("the server is silent", now);
+    this.#ping();
+    this.#goneAt = now + this.#options.patience;
+  }
+
+  #ping() {
     this.#say({ ping: { nonce: String(++this.#pings) } });
   }
 
@@ -345,8 +367,8 @@ export class Protocol {
     this.#link = "none";
     this.#plain = false;
     this.#deltas = this.#refused = 0;
-    this.#pinged = null;
-    this.#heardAt = this.#repeatAt = Infinity;
+    this.#heardAt = this.#goneAt = this.#repeatAt = Infinity;
+    this.#doubted = false;
     this.#leaving.clear();
     for (const subscription of this.#subscriptions.values()) Object.assign(subscription, { state: "idle", retryAt: Infinity });
   }
@@ -395,7 +417,7 @@ export class Client {
   #socket = null;
   #timer;
   #change = { state: "connecting" };
-  #online = () => this.reconnect();
+  #listener = (event) => this.#surroundings(event);
 
   constructor(url, options = {}) {
     this.#options = { WebSocket: globalThis.WebSocket, ...options };
@@ -405,7 +427,7 @@ export class Client {
     this.#url = socketUrl(url);
     this.#protocol = new Protocol(options);
     this.#perform(this.#protocol.start(performance.now()));
-    globalThis.addEventListener?.("online", this.#online);
+    for (const type of SURROUNDINGS) globalThis.addEventListener?.(type, this.#listener);
   }
 
   /** The latest change: `{state}`, and where it is known `{code, reason, retryIn}`. */
@@ -429,7 +451,7 @@ export class Client {
     };
   }
 
-  /** Connect now, if the client is waiting to reconnect. */
+  /** Connect now, if the client waits to reconnect; otherwise find out within seconds whether the connection lives. */
   reconnect() {
     this.#perform(this.#protocol.hurry(performance.now()));
   }
@@ -478,9 +500,21 @@ export class Client {
         return call(handlers?.onEnd ?? (effect.error && warn), effect.error);
       case "state":
         this.#change = effect.change;
-        if (effect.change.state === "closed") globalThis.removeEventListener?.("online", this.#online);
+        if (effect.change.state === "closed") this.#ignore();
         return call(this.#options.onState, effect.change);
     }
+  }
+
+  /** Something has happened to the page, after which a connection may be dead, or can be had again. */
+  #surroundings({ type, persisted }) {
+    if (type === "visibilitychange" && globalThis.document?.visibilityState !== "visible") return;
+    if (type === "offline" && this.#change.state === "reconnecting") return; // what it waits for has come no nearer
+    if (persisted) this.#lost(performance.now()); // the browser closes what a page has open that it keeps for later
+    this.reconnect();
+  }
+
+  #ignore() {
+    for (const type of SURROUNDINGS) globalThis.removeEventListener?.(type, this.#listener);
   }
 
   #open() {
@@ -503,10 +537,12 @@ export class Client {
       return this.#protocol.closed(code, reason, now);
     });
     // Every error is the end of a connection, but not every implementation lets a close follow (that of Node 20).
-    socket.onerror = when((_, now) => {
-      this.#drop();
-      return this.#protocol.closed(1006, "", now);
-    });
+    socket.onerror = () => this.#socket === socket && this.#lost(performance.now());
+  }
+
+  #lost(now) {
+    this.#drop();
+    this.#perform(this.#protocol.closed(1006, "", now));
   }
 
   #drop() {
