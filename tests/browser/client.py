@@ -36,12 +36,16 @@ class Site:
 
     Attributes:
         hub: its application is that of notes.py.
+        server: what the page's client talks to.
         proxy: between the page and the server; also for what is not a WebSocket.
         heard: what the page told, in order.
     """
 
-    def __init__(self, hub: Hub, proxy: Proxy, context: BrowserContext, page: Page, url: str) -> None:
+    def __init__(
+        self, hub: Hub, server: WebSocketServer, proxy: Proxy, context: BrowserContext, page: Page, url: str
+    ) -> None:
         self.hub = hub
+        self.server = server
         self.proxy = proxy
         self.context = context
         self.page = page
@@ -94,7 +98,7 @@ async def site(*routes: BaseRoute, **options: Any) -> AsyncIterator[Site]:
         browser = await stack.enter_async_context(_browser())
         context = await browser.new_context()
         page = await context.new_page()
-        opened = Site(hub, proxy, context, page, through.replace("ws:", "http:"))
+        opened = Site(hub, server, proxy, context, page, through.replace("ws:", "http:"))
         await opened.open()
         yield opened
         await page.close()

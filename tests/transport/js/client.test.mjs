@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
 
 import { connect } from "../../../sessionstream/transport/ws/static/sessionstream.js";
-import { event, snapshot } from "./talk.mjs";
+import { entity, event, snapshot } from "./talk.mjs";
 
 let sockets;
 let listeners;
@@ -110,6 +110,97 @@ test("a handler may unsubscribe, subscribe again and close, and hears no more of
   assert.equal(socket.closes, 1);
 });
 
+// -- several who watch one session ---------------------------------------------------------------------------------
+
+/** Handlers that write down what they are given. */
+function writing(heard, who, more = {}) {
+  return {
+    onSnapshot: ({ ordinal }) => heard.push(`${who} snapshot ${ordinal}`),
+    onEvent: ({ ordinal }) => heard.push(`${who} event ${ordinal}`),
+    onEnd: (why) => heard.push(`${who} end ${why && why.code}`),
+    ...more,
+  };
+}
+
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+test("no handler is called before the caller has the subscription", async () => {
+  const heard = [];
+  const made = client();
+  made.subscribe("s", writing(heard, "a"));
+  sockets[0].greet();
+  sockets[0].hear(snapshot(1));
+  const second = made.subscribe("s", writing(heard, "b", { onSnapshot: () => second.unsubscribe() }));
+  assert.deepEqual(heard, ["a snapshot 1"]);
+  await turn();
+  made.close();
+  const third = made.subscribe("s", { onEnd: () => heard.push(third.sessionId) });
+  await turn();
+  assert.deepEqual(heard, ["a snapshot 1", "a end null", "s"]);
+});
+
+test("one of them may throw, leave, and make others leave and come, in the middle of an event", async () => {
+  const heard = [];
+  const made = client();
+  const subscriptions = {};
+  const watch = (who, more) => (subscriptions[who] = made.subscribe("s", writing(heard, who, more)));
+  watch("a", {
+    onEvent: ({ ordinal }) => {
+      heard.push(`a event ${ordinal}`);
+      subscriptions.a.unsubscribe();
+      subscriptions.b.unsubscribe();
+      watch("d");
+    },
+  });
+  watch("b");
+  watch("c");
+  sockets[0].greet();
+  sockets[0].hear(snapshot(1));
+  heard.length = 0;
+  sockets[0].hear(event(2));
+  await turn();
+  sockets[0].hear(event(3));
+  assert.deepEqual(heard, ["a event 2", "c event 2", "d snapshot 1", "d event 2", "c event 3", "d event 3"]);
+  assert.deepEqual(members(sockets[0]), ["subscribe"]);
+  made.close();
+  assert.deepEqual(heard.slice(6), ["c end null", "d end null"]);
+});
+
+test("a component that is mounted, unmounted and mounted again, as in React's StrictMode, is given everything once", async () => {
+  for (const connected of [false, true]) {
+    const heard = [];
+    const made = client();
+    const socket = sockets.at(-1);
+    if (connected) socket.greet();
+    made.subscribe("s", writing(heard, "first")).unsubscribe();
+    made.subscribe("s", writing(heard, "second"));
+    await turn();
+    if (!connected) socket.greet();
+    if (connected) socket.hear({ unsubscribed: { sessionId: "s" } });
+    socket.hear(snapshot(1));
+    socket.hear(event(2));
+    assert.deepEqual(heard, ["second snapshot 1", "second event 2"]);
+    assert.deepEqual(members(socket), connected ? ["subscribe", "unsubscribe", "subscribe"] : ["subscribe"]);
+  }
+});
+
+test("what one of them makes of what it is given is not seen by another", async () => {
+  const seen = [];
+  const made = client();
+  const handlers = () => ({
+    onSnapshot: ({ entities }) => seen.push(entities.splice(0)[0].payload.text),
+    onEvent: ({ payload }) => seen.push(payload.text) && (payload.text = "changed"),
+  });
+  made.subscribe("s", handlers());
+  made.subscribe("s", handlers());
+  sockets[0].greet();
+  sockets[0].hear(snapshot(1, [entity("a", 1)]));
+  sockets[0].hear({ uiEvent: { sessionId: "s", eventOrdinal: "2", name: "Said", payload: { text: "b" } } });
+  made.subscribe("s", handlers());
+  await turn();
+  assert.deepEqual(seen, ["a", "a", "b", "b", "a", "b"]);
+});
+
 test("a subscription made while others end is not taken for one of them", () => {
   const heard = [];
   const made = client();
@@ -130,21 +221,21 @@ test("a subscription made while others end is not taken for one of them", () => 
 test("a handler that throws stops nobody else, and its error is uncaught", () => {
   const real = globalThis.queueMicrotask;
   const uncaught = [];
-  globalThis.queueMicrotask = (throwing) => uncaught.push(throwing);
   try {
     const heard = [];
     const broken = () => {
       throw new Error("of the application");
     };
     const made = client({ onState: broken });
+    globalThis.queueMicrotask = (throwing) => uncaught.push(throwing);
     made.subscribe("s", { onSnapshot: broken, onEvent: ({ ordinal }) => heard.push(ordinal) });
     sockets[0].greet();
     sockets[0].hear(snapshot(1));
     sockets[0].hear(event(2));
     assert.deepEqual(heard, [2n]);
     made.close();
-    assert.equal(uncaught.length, 3); // onState twice, onSnapshot once
-    for (const throwing of uncaught) assert.throws(throwing, /of the application/);
+    assert.equal(uncaught.length, 4); // after subscribing, onState twice, onSnapshot once
+    for (const throwing of uncaught.slice(1)) assert.throws(throwing, /of the application/);
   } finally {
     globalThis.queueMicrotask = real;
   }

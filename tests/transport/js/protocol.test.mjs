@@ -10,7 +10,7 @@ const kinds = (effects) => effects.map((effect) => effect.do);
 function live(first = snapshot(0), options = {}) {
   const talk = new Talk(options);
   talk.protocol.start(0);
-  talk.protocol.subscribe("s");
+  talk.subscribe("s");
   talk.protocol.opened(0);
   talk.hear({ hello: {} });
   talk.hear(first);
@@ -22,7 +22,7 @@ function live(first = snapshot(0), options = {}) {
 test("a session id that no server can have is refused here, and harms no other subscription", () => {
   const talk = live();
   for (const id of ["", "a\0b", "half of \ud83d", "\udca5", null, 3]) {
-    assert.throws(() => talk.protocol.subscribe(id), TypeError, JSON.stringify(id));
+    assert.throws(() => talk.subscribe(id), TypeError, JSON.stringify(id));
   }
   for (const id of ["💥", "e\u0301", "\u202e"]) {
     assert.deepEqual(talk.say("subscribe", id), [{ subscribe: { sessionId: id, delta: true } }]);
@@ -61,7 +61,7 @@ test("events come after the snapshot and above it, in order and once", () => {
 test("an event before the snapshot, or of another session, is nobody's", () => {
   const talk = new Talk();
   talk.connect();
-  talk.protocol.subscribe("s");
+  talk.subscribe("s");
   assert.deepEqual(talk.hear(event(1)), []);
   assert.deepEqual(talk.hear({ uiEvent: { sessionId: "other", eventOrdinal: "1" } }), []);
   assert.deepEqual(talk.hear({ snapshot: { sessionId: "other" } }), []);
@@ -155,10 +155,10 @@ for (const code of [1000, 1008, 1009]) {
     const effects = talk.lose(code, "words");
     assert.deepEqual(kinds(effects), ["end", "state"]);
     const why = code === 1000 ? null : { code: "closed", message: `the server closed the connection for good: ${code} words`, detail: "words", close: code };
-    assert.deepEqual(effects[0], { do: "end", sessionId: "s", error: why });
+    assert.deepEqual(effects[0], { do: "end", sessionId: "s", watcher: "w", error: why });
     assert.deepEqual(effects[1].change, { state: "closed", code, reason: "words" });
     assert.equal(talk.protocol.deadline, Infinity);
-    assert.deepEqual(talk.protocol.subscribe("t"), [{ do: "end", sessionId: "t", error: why }]);
+    assert.deepEqual(talk.subscribe("t"), [{ do: "end", sessionId: "t", watcher: "w", error: why }]);
   });
 }
 
@@ -323,7 +323,7 @@ for (const code of ["unauthorized", "too_many_subscriptions", "protocol_error", 
   test(`${code} ends the subscription it is about`, () => {
     const talk = live();
     const [told] = talk.hear(failed(code));
-    assert.deepEqual(told, { do: "end", sessionId: "s", error: { code, message: "words", sessionId: "s", detail: "" } });
+    assert.deepEqual(told, { do: "end", sessionId: "s", watcher: "w", error: { code, message: "words", sessionId: "s", detail: "" } });
     talk.lose();
     assert.deepEqual(talk.reconnect(), []);
   });
@@ -346,17 +346,18 @@ test("a snapshot that failed is asked for again, later each time", () => {
   talk.now = 2_000;
   talk.hear(failed("snapshot_failed"));
   assert.equal(talk.protocol.deadline, 6_000);
+  assert.deepEqual(talk.sent(talk.protocol.tick((talk.now = 6_000))), [{ subscribe: again }]);
   talk.hear(snapshot(6));
-  assert.equal(talk.protocol.deadline, 32_000);
+  assert.equal(talk.protocol.deadline, 36_000);
 });
 
 test("what was said too fast is said again after a second: what has not been answered", () => {
   const talk = live();
-  talk.protocol.subscribe("t");
-  talk.protocol.subscribe("u");
-  talk.protocol.unsubscribe("u");
-  talk.protocol.subscribe("v");
-  talk.protocol.unsubscribe("v");
+  talk.subscribe("t");
+  talk.subscribe("u");
+  talk.unsubscribe("u");
+  talk.subscribe("v");
+  talk.unsubscribe("v");
   talk.hear({ unsubscribed: { sessionId: "v" } });
   talk.hear(failed("rate_limited", ""));
   assert.equal(talk.protocol.deadline, 1_000);
@@ -403,9 +404,8 @@ test("unsubscribing says so, and forgets what was held", () => {
 
 test("wrong arguments are refused by name", () => {
   const talk = live();
-  assert.throws(() => talk.protocol.subscribe(""), /session id/);
-  assert.throws(() => talk.protocol.subscribe(7), /session id/);
-  assert.throws(() => talk.protocol.subscribe("s"), /subscribed to already/);
+  assert.throws(() => talk.subscribe(""), /session id/);
+  assert.throws(() => talk.subscribe(7), /session id/);
   assert.throws(() => new Protocol({ floor: 0 }), /floor/);
   assert.throws(() => new Protocol({ heartbeat: "1" }), /heartbeat/);
   assert.throws(() => new Protocol({ floor: 10, ceiling: 5 }), /rise/);

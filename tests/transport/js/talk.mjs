@@ -31,8 +31,16 @@ export class Talk {
     return this.protocol.received(JSON.stringify(frame), this.now);
   }
 
+  subscribe(sessionId, watcher = "w") {
+    return this.protocol.subscribe(sessionId, watcher, this.now);
+  }
+
+  unsubscribe(sessionId, watcher = "w") {
+    return this.protocol.unsubscribe(sessionId, watcher, this.now);
+  }
+
   say(what, ...args) {
-    return this.sent(this.protocol[what](...args));
+    return this.sent(this[what](...args));
   }
 
   lose(code = 1006, reason = "") {
