@@ -76,10 +76,10 @@ class Follower:
 
 
 @asynccontextmanager
-async def following(node: Path, address: str, *session_ids: str, heartbeat: int = 0) -> AsyncIterator[Follower]:
+async def following(node: Path, address: str, *session_ids: str, **options: float) -> AsyncIterator[Follower]:
     """Watch sessions with the JavaScript client; its process leaves nothing on stderr, and ends well when told to.
 
-    ``heartbeat`` is in milliseconds, and its patience too; 0 leaves both as they are.
+    ``options`` are those of the client that are numbers; times are in milliseconds.
     """
     process = await asyncio.create_subprocess_exec(
         node,
@@ -92,7 +92,7 @@ async def following(node: Path, address: str, *session_ids: str, heartbeat: int 
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         limit=2**22,
-        env={**os.environ, "HEARTBEAT": str(heartbeat)},
+        env={**os.environ, "OPTIONS": json.dumps(options)},
     )
     follower = Follower(process)
     try:

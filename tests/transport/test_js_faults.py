@@ -58,7 +58,7 @@ async def _dispatch(follower: Follower, watchers: dict[str, NodeWatcher]) -> Non
 
 @asynccontextmanager
 async def watching(node: Path, made: World, address: str) -> AsyncIterator[list[Watcher]]:
-    async with following(node, address, *SESSIONS, heartbeat=HEARTBEAT) as follower:
+    async with following(node, address, *SESSIONS, heartbeat=HEARTBEAT, patience=HEARTBEAT) as follower:
         watchers = {session_id: NodeWatcher(follower, session_id) for session_id in SESSIONS}
         dispatching = asyncio.create_task(_dispatch(follower, watchers))
         try:

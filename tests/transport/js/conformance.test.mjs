@@ -70,9 +70,10 @@ class Runner {
 
   // -- what a runner does ----------------------------------------------------------------------------------------
 
-  user({ subscribe, unsubscribe, close }) {
-    if (subscribe) this.take(this.protocol.subscribe(subscribe));
-    if (unsubscribe) this.take(this.protocol.unsubscribe(unsubscribe));
+  user({ subscribe, unsubscribe, as, reconnect, close }) {
+    if (subscribe) this.take(this.protocol.subscribe(subscribe, as, this.now));
+    if (unsubscribe) this.take(this.protocol.unsubscribe(unsubscribe, as, this.now));
+    if (reconnect) this.take(this.protocol.hurry(this.now));
     if (close) this.take(this.protocol.stop());
   }
 
@@ -111,7 +112,8 @@ class Runner {
 
 /** What the client did, in the words of the scripts. */
 function told(effect) {
-  const { sessionId: session } = effect;
+  const { sessionId: session, watcher } = effect;
+  const whose = { session, ...(watcher && { as: watcher }) };
   switch (effect.do) {
     case "open":
       return [{ connects: true }];
@@ -120,11 +122,11 @@ function told(effect) {
     case "drop":
       return [{ hangsUp: true }];
     case "snapshot":
-      return [{ update: { session, snapshot: written(effect.snapshot, ["ordinal", "entities"]) } }];
+      return [{ update: { ...whose, snapshot: written(effect.snapshot, ["ordinal", "entities"]) } }];
     case "event":
-      return [{ update: { session, event: written(effect.event, ["ordinal", "name", "payload"]) } }];
+      return [{ update: { ...whose, event: written(effect.event, ["ordinal", "name", "payload"]) } }];
     case "end":
-      return [{ ends: { session, because: because(effect.error) } }];
+      return [{ ends: { ...whose, because: because(effect.error) } }];
     default:
       return []; // the scripts do not look at states, nor at errors that end nothing
   }

@@ -1,15 +1,15 @@
 /**
- * Watches sessions and prints what comes as JSON lines: `node follow.mjs URL SESSION...`. HEARTBEAT, in the
- * environment, is the client's heartbeat and its patience, in milliseconds.
+ * Watches sessions and prints what comes as JSON lines: `node follow.mjs URL SESSION...`. OPTIONS, in the environment,
+ * are options of the client, as JSON.
  *
- * A line on stdin is an order: {"subscribe": ID}, {"unsubscribe": ID}, {"close": true}. It ends when it is closed.
+ * A line on stdin is an order: {"subscribe": ID}, {"unsubscribe": ID}, {"reconnect": true}, {"close": true}. It ends when
+ * it is closed.
  */
 import { createInterface } from "node:readline";
 
 import { connect } from "../../../sessionstream/transport/ws/static/sessionstream.js";
 
 const [url, ...sessionIds] = process.argv.slice(2);
-const heartbeat = Number(process.env.HEARTBEAT ?? 0);
 const plain = (_, value) => (typeof value === "bigint" ? String(value) : value);
 const print = (line) => console.log(JSON.stringify(line, plain));
 
@@ -18,7 +18,7 @@ const client = connect(url, {
   floor: 20,
   first: 50,
   ceiling: 200,
-  ...(heartbeat && { heartbeat, patience: heartbeat }),
+  ...JSON.parse(process.env.OPTIONS),
   onState(change) {
     print({ state: change });
     if (change.state === "closed") process.stdin.destroy(); // nothing else keeps the process
@@ -41,5 +41,6 @@ orders.on("line", (line) => {
   const order = JSON.parse(line);
   if (order.subscribe) subscribe(order.subscribe);
   if (order.unsubscribe) subscriptions.get(order.unsubscribe).unsubscribe();
+  if (order.reconnect) client.reconnect();
   if (order.close) client.close();
 });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { Protocol } from "../../../sessionstream/transport/ws/static/sessionstream.js";
-import { Talk, entity, event, ids, snapshot } from "./talk.mjs";
+import { Talk, entity, event, ids, seeded, snapshot } from "./talk.mjs";
 
 const kinds = (effects) => effects.map((effect) => effect.do);
 
@@ -10,7 +10,7 @@ const kinds = (effects) => effects.map((effect) => effect.do);
 function live(first = snapshot(0), options = {}) {
   const talk = new Talk(options);
   talk.protocol.start(0);
-  talk.protocol.subscribe("s");
+  talk.subscribe("s");
   talk.protocol.opened(0);
   talk.hear({ hello: {} });
   talk.hear(first);
@@ -22,7 +22,7 @@ function live(first = snapshot(0), options = {}) {
 test("a session id that no server can have is refused here, and harms no other subscription", () => {
   const talk = live();
   for (const id of ["", "a\0b", "half of \ud83d", "\udca5", null, 3]) {
-    assert.throws(() => talk.protocol.subscribe(id), TypeError, JSON.stringify(id));
+    assert.throws(() => talk.subscribe(id), TypeError, JSON.stringify(id));
   }
   for (const id of ["💥", "e\u0301", "\u202e"]) {
     assert.deepEqual(talk.say("subscribe", id), [{ subscribe: { sessionId: id, delta: true } }]);
@@ -61,7 +61,7 @@ test("events come after the snapshot and above it, in order and once", () => {
 test("an event before the snapshot, or of another session, is nobody's", () => {
   const talk = new Talk();
   talk.connect();
-  talk.protocol.subscribe("s");
+  talk.subscribe("s");
   assert.deepEqual(talk.hear(event(1)), []);
   assert.deepEqual(talk.hear({ uiEvent: { sessionId: "other", eventOrdinal: "1" } }), []);
   assert.deepEqual(talk.hear({ snapshot: { sessionId: "other" } }), []);
@@ -155,10 +155,10 @@ for (const code of [1000, 1008, 1009]) {
     const effects = talk.lose(code, "words");
     assert.deepEqual(kinds(effects), ["end", "state"]);
     const why = code === 1000 ? null : { code: "closed", message: `the server closed the connection for good: ${code} words`, detail: "words", close: code };
-    assert.deepEqual(effects[0], { do: "end", sessionId: "s", error: why });
+    assert.deepEqual(effects[0], { do: "end", sessionId: "s", watcher: "w", error: why });
     assert.deepEqual(effects[1].change, { state: "closed", code, reason: "words" });
     assert.equal(talk.protocol.deadline, Infinity);
-    assert.deepEqual(talk.protocol.subscribe("t"), [{ do: "end", sessionId: "t", error: why }]);
+    assert.deepEqual(talk.subscribe("t"), [{ do: "end", sessionId: "t", watcher: "w", error: why }]);
   });
 }
 
@@ -186,14 +186,6 @@ test("a server that says when to return is believed, and then there is chance as
     assert.equal(wait(1012, nonsense), 750, nonsense);
   }
   assert.equal(wait(1013, "retry-after=7"), 750);
-});
-
-test("a wait can be cut short, and only a wait", () => {
-  const talk = live();
-  assert.deepEqual(talk.protocol.hurry(0), []);
-  talk.lose();
-  assert.deepEqual(kinds(talk.protocol.hurry(1)), ["open"]);
-  assert.deepEqual(talk.protocol.hurry(1), []);
 });
 
 test("a stopped client does nothing any more", () => {
@@ -236,6 +228,93 @@ test("a silent server is pinged, and left when it stays silent", () => {
   assert.deepEqual(kinds(talk.protocol.tick((talk.now = 2_599))), ["drop", "state"]);
 });
 
+// -- doubts ------------------------------------------------------------------------------------------------------
+
+const pings = (talk, effects) => talk.sent(effects).filter(({ ping }) => ping).length;
+
+test("a wait is cut short, and the waits begin anew", () => {
+  const talk = new Talk({ floor: 100, first: 200, ceiling: 10_000, random: () => 1 });
+  talk.connect();
+  const waits = [];
+  for (let times = 0; times < 4; times++) {
+    waits.push(talk.lose().at(-1).change.retryIn);
+    talk.protocol.tick((talk.now = talk.protocol.deadline));
+  }
+  assert.deepEqual(waits, [200, 400, 800, 1_600]);
+  talk.lose();
+  assert.deepEqual(kinds(talk.protocol.hurry(talk.now)), ["open"]);
+  assert.equal(talk.lose().at(-1).change.retryIn, 200);
+});
+
+test("a silent connection that somebody doubts is pinged, and left when nothing is heard for some seconds", () => {
+  const talk = live();
+  talk.now = 10_000;
+  assert.equal(pings(talk, talk.protocol.hurry(talk.now)), 1);
+  assert.equal(talk.protocol.state, "live");
+  assert.deepEqual(kinds(talk.protocol.tick(14_999)), []);
+  assert.deepEqual(kinds(talk.protocol.tick(15_000)), ["drop", "state"]);
+});
+
+test("doubts again do not give it longer, and an answer ends them", () => {
+  const talk = live(undefined, { hurryPatience: 300 });
+  talk.now = 5_000;
+  assert.equal(pings(talk, talk.protocol.hurry(5_000)), 1);
+  assert.deepEqual(talk.protocol.hurry(5_200), []);
+  assert.equal(talk.protocol.deadline, 5_300);
+  talk.now = 5_299;
+  talk.hear({ pong: {} });
+  assert.equal(talk.protocol.deadline, 35_299);
+  assert.deepEqual(talk.protocol.hurry(6_299), [], "it said something a second ago");
+  assert.equal(pings(talk, talk.protocol.hurry(6_300)), 1);
+});
+
+test("a ping that is open already is given no more than that", () => {
+  const talk = live();
+  talk.protocol.tick(30_000);
+  assert.equal(talk.protocol.deadline, 50_000);
+  talk.protocol.hurry(40_000);
+  assert.equal(talk.protocol.deadline, 45_000);
+  const other = live();
+  other.protocol.tick(30_000);
+  assert.equal(pings(other, other.protocol.hurry(46_000)), 1);
+  assert.equal(other.protocol.deadline, 50_000, "which is less");
+});
+
+test("an attempt that somebody doubts is given some seconds more", () => {
+  const talk = new Talk();
+  talk.protocol.start(0);
+  assert.deepEqual(talk.protocol.hurry(2_000), []);
+  assert.deepEqual(talk.protocol.hurry(6_000), []);
+  assert.deepEqual(kinds(talk.protocol.tick(7_000)), ["drop", "state"]);
+  const made = new Talk();
+  made.protocol.start(0);
+  made.protocol.hurry(0);
+  made.protocol.opened(4_999);
+  assert.equal(made.protocol.deadline, 34_999);
+});
+
+for (let seed = 1; seed <= 200; seed++) {
+  test(`a dead connection is found out within seconds of the first doubt, a live one never: ${seed}`, () => {
+    const draw = seeded(seed);
+    const hurryPatience = 1 + draw(9_000);
+    const talk = live(undefined, { heartbeat: 1 + draw(40_000), patience: 1 + draw(40_000), hurryPatience });
+    const dies = draw(60_000);
+    let foundBy = Infinity;
+    while (talk.protocol.state === "live") {
+      talk.now = Math.min(talk.protocol.deadline, talk.now + draw(3_000));
+      const doubted = draw(3) === 0;
+      if (doubted && talk.now - talk.heardAt > 1_000) foundBy = Math.min(foundBy, talk.now + hurryPatience);
+      const effects = doubted ? talk.protocol.hurry(talk.now) : talk.protocol.tick(talk.now);
+      if (talk.now >= dies) continue;
+      assert.equal(talk.protocol.state, "live");
+      if (!pings(talk, effects)) continue;
+      talk.hear({ pong: {} });
+      foundBy = Infinity;
+    }
+    assert.ok(talk.now <= foundBy, `left at ${talk.now}, and not by ${foundBy}`);
+  });
+}
+
 // -- errors ------------------------------------------------------------------------------------------------------
 
 const failed = (code, sessionId = "s") => ({ error: { code, message: "words", ...(sessionId && { sessionId }) } });
@@ -244,7 +323,7 @@ for (const code of ["unauthorized", "too_many_subscriptions", "protocol_error", 
   test(`${code} ends the subscription it is about`, () => {
     const talk = live();
     const [told] = talk.hear(failed(code));
-    assert.deepEqual(told, { do: "end", sessionId: "s", error: { code, message: "words", sessionId: "s", detail: "" } });
+    assert.deepEqual(told, { do: "end", sessionId: "s", watcher: "w", error: { code, message: "words", sessionId: "s", detail: "" } });
     talk.lose();
     assert.deepEqual(talk.reconnect(), []);
   });
@@ -267,17 +346,18 @@ test("a snapshot that failed is asked for again, later each time", () => {
   talk.now = 2_000;
   talk.hear(failed("snapshot_failed"));
   assert.equal(talk.protocol.deadline, 6_000);
+  assert.deepEqual(talk.sent(talk.protocol.tick((talk.now = 6_000))), [{ subscribe: again }]);
   talk.hear(snapshot(6));
-  assert.equal(talk.protocol.deadline, 32_000);
+  assert.equal(talk.protocol.deadline, 36_000);
 });
 
 test("what was said too fast is said again after a second: what has not been answered", () => {
   const talk = live();
-  talk.protocol.subscribe("t");
-  talk.protocol.subscribe("u");
-  talk.protocol.unsubscribe("u");
-  talk.protocol.subscribe("v");
-  talk.protocol.unsubscribe("v");
+  talk.subscribe("t");
+  talk.subscribe("u");
+  talk.unsubscribe("u");
+  talk.subscribe("v");
+  talk.unsubscribe("v");
   talk.hear({ unsubscribed: { sessionId: "v" } });
   talk.hear(failed("rate_limited", ""));
   assert.equal(talk.protocol.deadline, 1_000);
@@ -324,9 +404,8 @@ test("unsubscribing says so, and forgets what was held", () => {
 
 test("wrong arguments are refused by name", () => {
   const talk = live();
-  assert.throws(() => talk.protocol.subscribe(""), /session id/);
-  assert.throws(() => talk.protocol.subscribe(7), /session id/);
-  assert.throws(() => talk.protocol.subscribe("s"), /subscribed to already/);
+  assert.throws(() => talk.subscribe(""), /session id/);
+  assert.throws(() => talk.subscribe(7), /session id/);
   assert.throws(() => new Protocol({ floor: 0 }), /floor/);
   assert.throws(() => new Protocol({ heartbeat: "1" }), /heartbeat/);
   assert.throws(() => new Protocol({ floor: 10, ceiling: 5 }), /rise/);

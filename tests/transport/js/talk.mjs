@@ -3,8 +3,10 @@ import { Protocol } from "../../../sessionstream/transport/ws/static/sessionstre
 
 export class Talk {
   now = 0;
+  heardAt = 0;
 
   constructor(options = {}) {
+    this.options = options;
     this.protocol = new Protocol({ random: () => 0, ...options });
   }
 
@@ -25,11 +27,20 @@ export class Talk {
   }
 
   hear(frame) {
+    this.heardAt = this.now;
     return this.protocol.received(JSON.stringify(frame), this.now);
   }
 
+  subscribe(sessionId, watcher = "w") {
+    return this.protocol.subscribe(sessionId, watcher, this.now);
+  }
+
+  unsubscribe(sessionId, watcher = "w") {
+    return this.protocol.unsubscribe(sessionId, watcher, this.now);
+  }
+
   say(what, ...args) {
-    return this.sent(this.protocol[what](...args));
+    return this.sent(this[what](...args));
   }
 
   lose(code = 1006, reason = "") {
@@ -39,6 +50,14 @@ export class Talk {
   sent(effects) {
     return effects.filter((effect) => effect.do === "send").map((effect) => JSON.parse(effect.text));
   }
+}
+
+/** Chance that can be had again: a function of n that returns whole numbers from 0 up to n. */
+export function seeded(seed) {
+  return (n) => {
+    seed = (Math.imul(seed, 1_664_525) + 1_013_904_223) >>> 0;
+    return Math.floor((seed / 2 ** 32) * n);
+  };
 }
 
 /** An entity as a server writes it. */

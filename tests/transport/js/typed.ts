@@ -8,6 +8,7 @@ const options: Options = {
   ceiling: 5_000,
   heartbeat: 20_000,
   patience: 20_000,
+  hurryPatience: 5_000,
   random: Math.random,
   WebSocket,
   onState({ state, code, reason, retryIn }: StateChange) {
@@ -33,8 +34,9 @@ client.reconnect();
 client.close();
 console.log(client.state.state);
 
-const protocol = new Protocol({ random: () => 0 });
-for (const effect of protocol.start(0)) {
+const protocol = new Protocol<string>({ random: () => 0 });
+for (const effect of [...protocol.start(0), ...protocol.subscribe("session-1", "somebody", 0)]) {
+  if (effect.do === "end") console.log(effect.watcher.trim(), effect.error?.code);
   if (effect.do === "send") console.log(JSON.parse(effect.text));
   if (effect.do === "snapshot") console.log(effect.snapshot.entities.length);
 }

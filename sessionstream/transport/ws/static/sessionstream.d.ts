@@ -60,7 +60,7 @@ export interface EndReason {
 }
 
 export interface Handlers {
-  /** Comes first, and again after each reconnect and rebuild. */
+  /** Comes first, and again after each reconnect and rebuild. No handler is called before `subscribe` has returned. */
   onSnapshot?(snapshot: Snapshot): void;
   /** In order, each above the ordinal of the snapshot before it, none missing and none twice. */
   onEvent?(event: LiveEvent): void;
@@ -97,6 +97,8 @@ export interface ProtocolOptions {
   heartbeat?: number;
   /** After so long without an answer, or without a connection, another connection is made; 20,000. */
   patience?: number;
+  /** How long a connection is given that somebody has doubts about, see `Client.reconnect`; 5,000. */
+  hurryPatience?: number;
   /** Returns a number from 0 up to 1; Math.random. */
   random?(): number;
 }
@@ -122,7 +124,7 @@ export interface Options extends ProtocolOptions {
 
 export interface Subscription {
   readonly sessionId: string;
-  /** Nothing comes any more; calling it again does nothing. */
+  /** Nothing comes any more, for this watcher; calling it again does nothing. */
   unsubscribe(): void;
 }
 
@@ -132,14 +134,17 @@ export class Client {
   /** The latest change of state. */
   readonly state: StateChange;
   /**
-   * Watch a session.
+   * Watch a session. Several may watch one: they share what goes over the wire, and each is given all of it, as copies
+   * of its own. Who comes later begins with what the client holds: the last snapshot, and the events since. The
+   * server is told when the last one has left. On a closed client the subscription ends at once.
    * @throws TypeError the session id is empty or no text, or holds NUL or half a surrogate pair.
-   * @throws Error the session is subscribed to already.
-   *
-   * On a closed client the subscription ends at once.
    */
   subscribe(sessionId: string, handlers: Handlers): Subscription;
-  /** Connect now, if the client is waiting to reconnect. */
+  /**
+   * Connect now, if the client waits to reconnect. If it is connected and nothing was heard for a second, the server is
+   * pinged, and the connection is given up unless something is heard within `hurryPatience`; so is an attempt that is
+   * under way. A page does this by itself on online, offline, pageshow, and when it becomes visible.
+   */
   reconnect(): void;
   /** Close the connection, for good; every subscription ends. */
   close(): void;
@@ -153,34 +158,35 @@ export class Client {
  */
 export function connect(url: string | URL, options?: Options): Client;
 
-/** What `Protocol` wants done. */
-export type Effect =
+/** What `Protocol` wants done. A `watcher` is what the caller gave to `subscribe`; of an error, if it is about any. */
+export type Effect<Watcher = unknown> =
   | { readonly do: "open" }
   | { readonly do: "send"; readonly text: string }
   /** Close the socket, and listen to it no more. */
   | { readonly do: "drop" }
   | { readonly do: "state"; readonly change: StateChange }
-  | { readonly do: "snapshot"; readonly sessionId: string; readonly snapshot: Snapshot }
-  | { readonly do: "event"; readonly sessionId: string; readonly event: LiveEvent }
-  | { readonly do: "error"; readonly sessionId: string; readonly error: ClientError }
-  | { readonly do: "end"; readonly sessionId: string; readonly error: EndReason | null };
+  | { readonly do: "snapshot"; readonly sessionId: string; readonly watcher: Watcher; readonly snapshot: Snapshot }
+  | { readonly do: "event"; readonly sessionId: string; readonly watcher: Watcher; readonly event: LiveEvent }
+  | { readonly do: "error"; readonly sessionId: string; readonly watcher?: Watcher; readonly error: ClientError }
+  | { readonly do: "end"; readonly sessionId: string; readonly watcher: Watcher; readonly error: EndReason | null };
 
 /**
  * One client's side of the conversation, without I/O and without a clock: for tests, and for other sockets.
  * `now` is in milliseconds, on any clock that only goes forward.
  */
-export class Protocol {
+export class Protocol<Watcher = unknown> {
   constructor(options?: ProtocolOptions);
   readonly state: State;
   /** When `tick` is due; Infinity: not before something else happens. */
   readonly deadline: number;
-  start(now: number): Effect[];
-  subscribe(sessionId: string): Effect[];
-  unsubscribe(sessionId: string): Effect[];
-  hurry(now: number): Effect[];
-  stop(): Effect[];
-  opened(now: number): Effect[];
-  received(text: unknown, now: number): Effect[];
-  closed(code: number, reason: string, now: number): Effect[];
-  tick(now: number): Effect[];
+  start(now: number): Effect<Watcher>[];
+  /** Watchers are told apart by `===`; each watches a session once. */
+  subscribe(sessionId: string, watcher: Watcher, now: number): Effect<Watcher>[];
+  unsubscribe(sessionId: string, watcher: Watcher, now: number): Effect<Watcher>[];
+  hurry(now: number): Effect<Watcher>[];
+  stop(): Effect<Watcher>[];
+  opened(now: number): Effect<Watcher>[];
+  received(text: unknown, now: number): Effect<Watcher>[];
+  closed(code: number, reason: string, now: number): Effect<Watcher>[];
+  tick(now: number): Effect<Watcher>[];
 }

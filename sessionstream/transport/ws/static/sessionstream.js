@@ -25,8 +25,12 @@ const AFTER_CLOSE = new Map([
   [1013, "with back-off"],
 ]);
 
+const QUIET = 1_000; // milliseconds; a connection that said something since then needs no ping to be called live
 const AFTER_RATE_LIMIT = 1_000; // milliseconds, as the table of error codes says
+const SURROUNDINGS = ["online", "offline", "pageshow", "visibilitychange"]; // events of a page
 const LONGEST_TIMER = 2 ** 31 - 1; // what setTimeout can hold; beyond it, it fires at once
+const REPLAY_EVENTS = 256;
+const REPLAY_CHARACTERS = 2 ** 20;
 const MAX_UINT64 = 2n ** 64n - 1n;
 const NO_ID = /[\0\p{Surrogate}]/u; // no store holds it; the server could not even say whose subscribe it refuses
 
@@ -37,13 +41,14 @@ class FrameError extends Error {}
  * One client's side of the conversation, without I/O and without a clock.
  *
  * Every method returns what is to be done, in order, as objects with a member `do`: open, send, drop, state, snapshot,
- * event, error or end. `now` is the time in milliseconds, on any clock that only goes forward; when it has reached
+ * event, error or end; the last four are for a `watcher`, whatever the caller tells watchers apart by. `now` is the time in milliseconds, on any clock that only goes forward; when it has reached
  * `deadline`, `tick` is due.
  */
 export class Protocol {
   #options;
-  #subscriptions = new Map();
-  #leaving = new Set(); // sessions whose unsubscribe has not been answered
+  #subscriptions = new Map(); // session id → one that somebody watches, or that the server believes in
+  #due = { unsubscribe: new Set(), subscribe: new Set() }; // what the server has to be told, in order
+  #sayAt = Infinity; // when more of it can be said, if only time has to pass
   #state = "connecting";
   #link = "none"; // opening; open: hello was not heard; ready
   #end = null; // once closed: what later subscriptions end with
@@ -54,7 +59,8 @@ export class Protocol {
   #retryAt = Infinity;
   #repeatAt = Infinity;
   #heardAt = Infinity;
-  #pinged = null; // when; null: no ping is open
+  #goneAt = Infinity; // when it is given up, if nothing is heard: while it is being made, or a ping is open
+  #doubted = false; // `hurry` was called, and nothing was heard since
   #pings = 0;
   #out = [];
 
@@ -64,13 +70,14 @@ export class Protocol {
     ceiling = 30_000,
     heartbeat = 30_000,
     patience = 20_000,
+    hurryPatience = 5_000,
     random = Math.random,
   } = {}) {
-    for (const [name, value] of Object.entries({ floor, first, ceiling, heartbeat, patience })) {
+    for (const [name, value] of Object.entries({ floor, first, ceiling, heartbeat, patience, hurryPatience })) {
       if (!(typeof value === "number" && value > 0)) throw new RangeError(`${name} is a number of milliseconds above 0, not ${value}`);
     }
     if (!(floor <= first && first <= ceiling)) throw new RangeError(`floor, first and ceiling rise; ${floor}, ${first}, ${ceiling} do not`);
-    this.#options = { floor, first, ceiling, heartbeat, patience, random };
+    this.#options = { floor, first, ceiling, heartbeat, patience, hurryPatience, random };
   }
 
   /** connecting, live, reconnecting, or closed. */
@@ -80,15 +87,12 @@ export class Protocol {
 
   /** When `tick` is due; Infinity: not before something else happens. */
   get deadline() {
-    const retries = [...this.#subscriptions.values()].map((subscription) => subscription.retryAt);
-    return Math.min(this.#retryAt, this.#repeatAt, this.#silentAt, ...retries);
+    return Math.min(this.#retryAt, this.#repeatAt, this.#silentAt, this.#sayAt);
   }
 
   /** When there has been silence for too long. */
   get #silentAt() {
-    const { heartbeat, patience } = this.#options;
-    if (this.#link === "opening" || this.#pinged !== null) return Math.max(this.#heardAt, this.#pinged) + patience;
-    return this.#heardAt + heartbeat;
+    return this.#goneAt === Infinity ? this.#heardAt + this.#options.heartbeat : this.#goneAt;
   }
 
   // -- what the application wants ------------------------------------------------------------------------------
@@ -96,43 +100,50 @@ export class Protocol {
   /** Connect. */
   start(now) {
     this.#open(now);
-    return this.#done();
+    return this.#done(now);
   }
 
-  /** Watch a session, from now on or as soon as there is a connection. */
-  subscribe(sessionId) {
+  /** Watch a session, from what the client holds of it, or as soon as there is a snapshot. */
+  subscribe(sessionId, watcher, now) {
     if (typeof sessionId !== "string" || !sessionId || NO_ID.test(sessionId)) {
       throw new TypeError(`a session id is a text that is not empty, without NUL or half a surrogate pair, not ${JSON.stringify(sessionId)}`);
     }
-    if (this.#subscriptions.has(sessionId)) throw new Error(`${sessionId} is subscribed to already`);
-    const subscription = { sessionId, state: "idle", held: null, last: 0n, attempts: 0, retryAt: Infinity };
+    const subscription = this.#subscriptions.get(sessionId) ?? newSubscription(sessionId);
     this.#subscriptions.set(sessionId, subscription);
-    if (this.#state === "closed") this.#finish(sessionId, this.#end);
-    else this.#ask(subscription);
-    return this.#done();
+    subscription.watchers.set(watcher, false);
+    if (this.#state === "closed") this.#finish(subscription, this.#end);
+    else this.#catchUp(subscription, watcher);
+    this.#settle(subscription);
+    return this.#done(now);
   }
 
-  /** Stop watching a session. */
-  unsubscribe(sessionId) {
+  /** Watch it no more. */
+  unsubscribe(sessionId, watcher, now) {
     const subscription = this.#subscriptions.get(sessionId);
-    this.#subscriptions.delete(sessionId);
-    if (subscription && subscription.state !== "idle") {
-      this.#leaving.add(sessionId);
-      this.#say({ unsubscribe: { sessionId } });
-    }
-    return this.#done();
+    if (subscription?.watchers.delete(watcher)) this.#settle(subscription);
+    return this.#done(now);
   }
 
-  /** Connect now instead of later, if it is a wait that there is. */
+  /**
+   * Find out soon how things stand: connect now instead of later; ping a silent connection, and give that or an
+   * attempt up within a few seconds. Once is enough: again does not give them longer.
+   */
   hurry(now) {
-    if (this.#retryAt !== Infinity) this.#open(now);
-    return this.#done();
+    if (this.#retryAt !== Infinity) {
+      this.#attempts = 0;
+      this.#open(now);
+    } else if (!this.#doubted && now - this.#heardAt > QUIET) {
+      this.#doubted = true;
+      if (this.#link !== "opening") this.#ping();
+      this.#goneAt = Math.min(this.#goneAt, now + this.#options.hurryPatience);
+    }
+    return this.#done(now);
   }
 
   /** End everything, for good. */
   stop() {
     if (this.#state !== "closed") this.#close(null, {});
-    return this.#done();
+    return this.#done(0);
   }
 
   // -- what the network does -----------------------------------------------------------------------------------
@@ -140,27 +151,26 @@ export class Protocol {
   /** The socket is open. */
   opened(now) {
     this.#link = "open";
-    this.#heardAt = now;
-    return this.#done();
+    this.#heard(now);
+    return this.#done(now);
   }
 
   /** A message came: the text of a server frame, or something that is none. */
   received(text, now) {
-    this.#heardAt = now;
-    this.#pinged = null;
+    this.#heard(now);
     try {
-      this.#answer(parse(text), now);
+      this.#answer(parse(text), text, now);
     } catch (error) {
       if (!(error instanceof FrameError)) throw error;
       this.#report({ code: "bad_server_frame", message: error.message });
       this.#hangUp(error.message, now);
     }
-    return this.#done();
+    return this.#done(now);
   }
 
   /** The socket is closed, or could not be opened (1006). */
   closed(code, reason, now) {
-    if (this.#link === "none") return this.#done();
+    if (this.#link === "none") return this.#done(now);
     this.#disconnected();
     const advice = AFTER_CLOSE.get(code) ?? "with back-off";
     if (advice !== "no") {
@@ -170,7 +180,7 @@ export class Protocol {
       const error = code === 1000 ? null : { code: "closed", message, detail: reason, close: code };
       this.#close(error, { code, reason });
     }
-    return this.#done();
+    return this.#done(now);
   }
 
   /** Time has passed. */
@@ -178,20 +188,19 @@ export class Protocol {
     if (now >= this.#retryAt) this.#open(now);
     if (now >= this.#silentAt) this.#silence(now);
     if (now >= this.#repeatAt) this.#repeat();
-    for (const subscription of this.#subscriptions.values()) if (now >= subscription.retryAt) this.#ask(subscription);
-    return this.#done();
+    return this.#done(now);
   }
 
   // -- frames --------------------------------------------------------------------------------------------------
 
-  #answer({ name, frame }, now) {
+  #answer({ name, frame }, text, now) {
     switch (name) {
       case "hello":
         return this.#hello();
       case "snapshot":
         return this.#snapshot(frame);
       case "uiEvent":
-        return this.#event(frame);
+        return this.#event(frame, text);
       case "unsubscribed":
         return this.#unsubscribed(frame);
       case "error":
@@ -205,12 +214,11 @@ export class Protocol {
   #hello() {
     this.#link = "ready";
     this.#enter("live");
-    for (const subscription of this.#subscriptions.values()) this.#ask(subscription);
   }
 
   #snapshot({ sessionId, ordinal, epoch, since, entities }) {
-    const subscription = this.#watched(sessionId);
-    if (!subscription) return;
+    const subscription = this.#subscriptions.get(sessionId);
+    if (!inForce(subscription)) return;
     const held = subscription.held;
     if (since && !(held && held.epoch === epoch && since <= held.ordinal && held.ordinal <= ordinal)) {
       subscription.held = null;
@@ -222,33 +230,51 @@ export class Protocol {
       if (tombstone) merged.delete(key);
       else merged.set(key, entity);
     }
-    Object.assign(subscription, { state: "live", held: { ordinal, epoch, entities: merged }, last: ordinal, attempts: 0, retryAt: Infinity });
+    Object.assign(subscription, { told: "live", again: false, attempts: 0, last: ordinal });
+    Object.assign(subscription, { held: { ordinal, epoch, entities: merged }, replay: [], replaySize: 0 });
     this.#attempts = 0;
-    const shown = structuredClone([...merged.values()].sort(inTimelineOrder)); // whoever gets them may change them
-    this.#out.push({ do: "snapshot", sessionId, snapshot: { sessionId, ordinal, epoch, entities: shown } });
+    for (const watcher of subscription.watchers.keys()) this.#catchUp(subscription, watcher);
+    this.#settle(subscription);
   }
 
-  #event(event) {
-    const subscription = this.#watched(event.sessionId);
-    if (subscription?.state !== "live" || event.ordinal <= subscription.held.ordinal) return;
+  /** Give a watcher what is held, and the events since, if all of that is there. */
+  #catchUp({ sessionId, held, replay, watchers }, watcher) {
+    if (!held || !replay) return;
+    watchers.set(watcher, true);
+    const { ordinal, epoch } = held;
+    const entities = structuredClone([...held.entities.values()].sort(inTimelineOrder)); // each watcher may change its own
+    this.#out.push({ do: "snapshot", sessionId, watcher, snapshot: { sessionId, ordinal, epoch, entities } });
+    for (const text of replay) this.#out.push({ do: "event", sessionId, watcher, event: parse(text).frame });
+  }
+
+  #event(event, text) {
+    const { sessionId, ordinal } = event;
+    const subscription = this.#subscriptions.get(sessionId);
+    if (!subscription || subscription.last === null || ordinal <= subscription.held.ordinal) return;
     // One backend event may have several UI events: those share its ordinal, and none of them is a repetition.
-    if (event.ordinal < subscription.last) return;
-    subscription.last = event.ordinal;
-    this.#out.push({ do: "event", sessionId: event.sessionId, event });
+    if (ordinal < subscription.last) return;
+    subscription.last = ordinal;
+    subscription.replaySize += text.length;
+    if (subscription.replaySize > REPLAY_CHARACTERS || subscription.replay?.push(text) > REPLAY_EVENTS) subscription.replay = null;
+    const watchers = [...subscription.watchers.keys()].filter((watcher) => subscription.watchers.get(watcher));
+    for (const [index, watcher] of watchers.entries()) {
+      this.#out.push({ do: "event", sessionId, watcher, event: index ? structuredClone(event) : event });
+    }
   }
 
   #unsubscribed({ sessionId }) {
     const subscription = this.#subscriptions.get(sessionId);
-    if (this.#leaving.delete(sessionId)) {
-      if (subscription) this.#ask(subscription); // it had to wait, because what came until now was of the last time
-    } else if (subscription?.state === "live") {
-      this.#finish(sessionId, { code: "unsubscribed", message: "the server ended the subscription", detail: "" });
+    if (subscription?.told === "leaving") {
+      Object.assign(subscription, { told: "", again: false });
+      this.#settle(subscription);
+    } else if (subscription && subscription.last !== null) {
+      this.#finish(subscription, { code: "unsubscribed", message: "the server ended the subscription", detail: "" });
     }
   }
 
   #error(error, now) {
     const { code, sessionId } = error;
-    const subscription = this.#watched(sessionId);
+    const subscription = this.#subscriptions.get(sessionId);
     if (code === "rate_limited") {
       this.#repeatAt = now + AFTER_RATE_LIMIT;
       this.#report(error);
@@ -256,36 +282,63 @@ export class Protocol {
       this.#misunderstood(error);
     } else if (!subscription) {
       this.#report(error);
+    } else if (!inForce(subscription)) {
+      return; // it is about what was before
     } else if (code === "snapshot_failed") {
-      subscription.state = "idle";
-      subscription.retryAt = now + this.#wait(subscription.attempts++);
-      this.#report(error);
+      Object.assign(subscription, { told: "", again: false, last: null, retryAt: now + this.#wait(subscription.attempts++) });
+      this.#settle(subscription);
+      this.#report(error, subscription);
     } else {
-      this.#finish(sessionId, error);
+      this.#finish(subscription, error);
     }
   }
 
   /** The server knows no deltas, so do without them; if that is how it was asked, there is nothing left to try. */
   #misunderstood(error) {
-    const asked = [...this.#subscriptions.values()].filter((subscription) => subscription.state === "asked");
+    const asked = this.#told("asked");
     this.#refused += 1;
     if (this.#plain && this.#refused <= this.#deltas) return; // asked before the first was refused, and again since
     if (!asked.length) this.#report(error);
-    else if (this.#plain) for (const { sessionId } of asked) this.#finish(sessionId, error);
+    else if (this.#plain) asked.forEach((subscription) => this.#finish(subscription, error));
     else {
       this.#plain = true;
-      asked.forEach((subscription) => this.#ask(subscription));
+      this.#sayAgain(asked);
     }
   }
 
-  /** The subscription that frames about a session are for; those before the answer to an unsubscribe are for none. */
-  #watched(sessionId) {
-    return this.#leaving.has(sessionId) ? undefined : this.#subscriptions.get(sessionId);
+  // -- what the server is told -----------------------------------------------------------------------------------
+
+  /** Find out what the server has to be told of a subscription by now, and forget one that nobody has to do with. */
+  #settle(subscription) {
+    const { sessionId, told, watchers } = subscription;
+    if (!told && !watchers.size) this.#subscriptions.delete(sessionId);
+    const missing = whatIsMissing(subscription);
+    for (const [what, waiting] of Object.entries(this.#due)) {
+      if (what === missing) waiting.add(subscription);
+      else waiting.delete(subscription);
+    }
+  }
+
+  /** Say what is due. */
+  #sayDue(now) {
+    this.#sayAt = Infinity;
+    if (this.#link !== "ready") return;
+    for (const subscription of this.#due.unsubscribe) this.#leave(subscription);
+    for (const subscription of this.#due.subscribe) {
+      if (now < subscription.retryAt) this.#sayAt = Math.min(this.#sayAt, subscription.retryAt);
+      else this.#ask(subscription);
+    }
+  }
+
+  #leave(subscription) {
+    const { sessionId } = subscription;
+    Object.assign(subscription, { told: "leaving", again: false, held: null, last: null });
+    this.#settle(subscription);
+    this.#say({ unsubscribe: { sessionId } });
   }
 
   #ask(subscription) {
     const { sessionId, held } = subscription;
-    if (this.#link !== "ready" || this.#leaving.has(sessionId)) return;
     const request = { sessionId };
     if (!this.#plain) {
       if (held?.epoch && held.ordinal) request.sinceSnapshotOrdinal = String(held.ordinal);
@@ -293,16 +346,26 @@ export class Protocol {
       this.#deltas += 1;
       if (held?.epoch) request.epoch = String(held.epoch);
     }
-    subscription.state = "asked";
-    subscription.retryAt = Infinity;
+    Object.assign(subscription, { told: "asked", again: false, retryAt: 0 });
+    this.#settle(subscription);
     this.#say({ subscribe: request });
   }
 
   /** Say once more what was said too fast; which of it had no effect is not known, and repeating does no harm. */
   #repeat() {
     this.#repeatAt = Infinity;
-    for (const sessionId of this.#leaving) this.#say({ unsubscribe: { sessionId } });
-    for (const subscription of this.#subscriptions.values()) if (subscription.state === "asked") this.#ask(subscription);
+    this.#sayAgain(this.#told("asked", "leaving"));
+  }
+
+  #sayAgain(subscriptions) {
+    for (const subscription of subscriptions) {
+      subscription.again = true;
+      this.#settle(subscription);
+    }
+  }
+
+  #told(...what) {
+    return [...this.#subscriptions.values()].filter(({ told }) => what.includes(told));
   }
 
   // -- connections ---------------------------------------------------------------------------------------------
@@ -310,14 +373,25 @@ export class Protocol {
   #open(now) {
     this.#retryAt = Infinity;
     this.#link = "opening";
-    this.#heardAt = now;
+    this.#heardAt = -Infinity;
+    this.#goneAt = now + this.#options.patience;
     this.#out.push({ do: "open" });
+  }
+
+  #heard(now) {
+    this.#heardAt = now;
+    this.#goneAt = Infinity;
+    this.#doubted = false;
   }
 
   #silence(now) {
     if (this.#link === "opening") return this.#hangUp("the connection was not made in time", now);
-    if (this.#pinged !== null) return this.#hangUp("the server is silent", now);
-    this.#pinged = now;
+    if (this.#goneAt !== Infinity) return this.#hangUp("the server is silent", now);
+    this.#ping();
+    this.#goneAt = now + this.#options.patience;
+  }
+
+  #ping() {
     this.#say({ ping: { nonce: String(++this.#pings) } });
   }
 
@@ -335,7 +409,7 @@ export class Protocol {
 
   #close(error, why) {
     this.#end = error;
-    for (const sessionId of this.#subscriptions.keys()) this.#finish(sessionId, error);
+    for (const subscription of this.#subscriptions.values()) this.#finish(subscription, error);
     if (this.#link !== "none") this.#out.push({ do: "drop" });
     this.#disconnected();
     this.#retryAt = Infinity;
@@ -346,10 +420,12 @@ export class Protocol {
     this.#link = "none";
     this.#plain = false;
     this.#deltas = this.#refused = 0;
-    this.#pinged = null;
-    this.#heardAt = this.#repeatAt = Infinity;
-    this.#leaving.clear();
-    for (const subscription of this.#subscriptions.values()) Object.assign(subscription, { state: "idle", retryAt: Infinity });
+    this.#heardAt = this.#goneAt = this.#repeatAt = Infinity;
+    this.#doubted = false;
+    for (const subscription of this.#subscriptions.values()) {
+      Object.assign(subscription, { told: "", again: false, last: null, retryAt: 0 });
+      this.#settle(subscription);
+    }
   }
 
   /** How long to wait the n-th time in a row, from 0: chance decides between the floor and what doubles each time. */
@@ -365,24 +441,71 @@ export class Protocol {
     this.#out.push({ do: "state", change: { state, ...why } });
   }
 
-  #finish(sessionId, error) {
-    this.#subscriptions.delete(sessionId);
-    this.#out.push({ do: "end", sessionId, error });
+  #finish(subscription, error) {
+    const { sessionId, watchers } = subscription;
+    for (const watcher of watchers.keys()) this.#out.push({ do: "end", sessionId, watcher, error: error && { ...error } });
+    watchers.clear();
+    subscription.told = "";
+    this.#settle(subscription);
   }
 
-  #report({ code, message, sessionId = "", detail = "" }) {
-    this.#out.push({ do: "error", sessionId, error: { code, message, sessionId, detail } });
+  /** Tell those who watch a subscription, or where there is none the application. */
+  #report({ code, message, sessionId = "", detail = "" }, subscription) {
+    for (const watcher of subscription?.watchers.keys() ?? [undefined]) {
+      this.#out.push({ do: "error", sessionId, watcher, error: { code, message, sessionId, detail } });
+    }
   }
 
   #say(frame) {
     this.#out.push({ do: "send", text: JSON.stringify(frame) });
   }
 
-  #done() {
+  #done(now) {
+    this.#sayDue(now);
     const out = this.#out;
     this.#out = [];
     return out;
   }
+}
+
+/**
+ * One session on the wire, for as long as anybody watches it or the server believes so.
+ *
+ * told: what the server was told and is in force on this connection: "" nothing, "asked", "live" once there was a
+ *   snapshot, "leaving".
+ * watchers: each with whether it was given a snapshot.
+ * held: the last snapshot with every delta put over it: a new connection begins from it, and so does a new watcher.
+ * replay: the texts of the events since; null if they are too many.
+ * last: the ordinal of the last event, or of the snapshot; null before there is a snapshot on this connection.
+ * again: what was said last had no effect, perhaps.
+ * attempts, retryAt: how often in a row the server could make no snapshot, and when it is asked again.
+ */
+function newSubscription(sessionId) {
+  return {
+    sessionId,
+    told: "",
+    watchers: new Map(),
+    held: null,
+    replay: [],
+    replaySize: 0,
+    last: null,
+    again: false,
+    attempts: 0,
+    retryAt: 0,
+  };
+}
+
+/** Whether what the server says about a session is about this subscription: after an unsubscribe it is of the past. */
+function inForce(subscription) {
+  return subscription?.told === "asked" || subscription?.told === "live";
+}
+
+/** What the server has to be told of a subscription for it to know what is wanted. */
+function whatIsMissing({ told, watchers, again }) {
+  if (told === "leaving") return again && "unsubscribe"; // who watches by now waits for the answer
+  if (!watchers.size) return told && "unsubscribe";
+  const waits = told === "live" && [...watchers.values()].includes(false); // for what is no longer held
+  return (!told || again || waits) && "subscribe";
 }
 
 /** A connection that comes back, and the subscriptions on it. Made by `connect`. */
@@ -390,13 +513,13 @@ export class Client {
   #url;
   #options;
   #protocol;
-  #watching = new Map(); // session id → { handlers }, one object for each subscription
-  #queue = []; // effects, with the subscription each is for
+  #watching = new Set(); // of { handlers }, one for each call of subscribe
+  #queue = []; // effects
   #performing = false;
   #socket = null;
   #timer;
   #change = { state: "connecting" };
-  #online = () => this.reconnect();
+  #listener = (event) => this.#surroundings(event);
 
   constructor(url, options = {}) {
     this.#options = { WebSocket: globalThis.WebSocket, ...options };
@@ -406,7 +529,7 @@ export class Client {
     this.#url = socketUrl(url);
     this.#protocol = new Protocol(options);
     this.#perform(this.#protocol.start(performance.now()));
-    globalThis.addEventListener?.("online", this.#online);
+    for (const type of SURROUNDINGS) globalThis.addEventListener?.(type, this.#listener);
   }
 
   /** The latest change: `{state}`, and where it is known `{code, reason, retryIn}`. */
@@ -416,21 +539,20 @@ export class Client {
 
   /** Watch a session: see Handlers in sessionstream.d.ts. */
   subscribe(sessionId, handlers) {
-    const effects = this.#protocol.subscribe(sessionId);
-    const watching = { handlers };
-    this.#watching.set(sessionId, watching);
-    this.#perform(effects);
+    const watcher = { handlers };
+    this.#queue.push(...this.#protocol.subscribe(sessionId, watcher, performance.now()));
+    this.#watching.add(watcher);
+    queueMicrotask(() => this.#perform([])); // no handler is called before the caller has the subscription
     return {
       sessionId,
       unsubscribe: () => {
-        if (this.#watching.get(sessionId) !== watching) return; // it has ended already
-        this.#watching.delete(sessionId);
-        this.#perform(this.#protocol.unsubscribe(sessionId));
+        if (!this.#watching.delete(watcher)) return; // it has ended already
+        this.#perform(this.#protocol.unsubscribe(sessionId, watcher, performance.now()));
       },
     };
   }
 
-  /** Connect now, if the client is waiting to reconnect. */
+  /** Connect now, if the client waits to reconnect; otherwise find out within seconds whether the connection lives. */
   reconnect() {
     this.#perform(this.#protocol.hurry(performance.now()));
   }
@@ -442,11 +564,11 @@ export class Client {
 
   /** Do what is to be done, in order: what a handler asks for meanwhile comes after what was there before. */
   #perform(effects) {
-    for (const effect of effects) this.#queue.push([effect, this.#watching.get(effect.sessionId)]);
+    this.#queue.push(...effects);
     if (this.#performing) return;
     this.#performing = true;
     try {
-      while (this.#queue.length) this.#do(...this.#queue.shift());
+      while (this.#queue.length) this.#do(this.#queue.shift());
     } finally {
       this.#performing = false;
     }
@@ -457,9 +579,10 @@ export class Client {
     this.#timer = setTimeout(() => this.#perform(this.#protocol.tick(performance.now())), wait);
   }
 
-  #do(effect, watching) {
-    const current = this.#watching.get(effect.sessionId) === watching; // nobody has unsubscribed meanwhile
-    const handlers = current ? watching?.handlers : undefined;
+  #do(effect) {
+    const { watcher } = effect;
+    if (watcher && !this.#watching.has(watcher)) return; // it has left meanwhile
+    const handlers = watcher?.handlers;
     switch (effect.do) {
       case "open":
         return this.#open();
@@ -468,20 +591,31 @@ export class Client {
       case "send":
         return this.#socket?.send(effect.text);
       case "snapshot":
-        return call(handlers?.onSnapshot, effect.snapshot);
+        return call(handlers.onSnapshot, effect.snapshot);
       case "event":
-        return call(handlers?.onEvent, effect.event);
+        return call(handlers.onEvent, effect.event);
       case "error":
         return call(handlers?.onError ?? this.#options.onError ?? warn, effect.error);
       case "end":
-        if (!current) return;
-        this.#watching.delete(effect.sessionId);
-        return call(handlers?.onEnd ?? (effect.error && warn), effect.error);
+        this.#watching.delete(watcher);
+        return call(handlers.onEnd ?? (effect.error && warn), effect.error);
       case "state":
         this.#change = effect.change;
-        if (effect.change.state === "closed") globalThis.removeEventListener?.("online", this.#online);
+        if (effect.change.state === "closed") this.#ignore();
         return call(this.#options.onState, effect.change);
     }
+  }
+
+  /** Something has happened to the page, after which a connection may be dead, or can be had again. */
+  #surroundings({ type, persisted }) {
+    if (type === "visibilitychange" && globalThis.document?.visibilityState !== "visible") return;
+    if (type === "offline" && this.#change.state === "reconnecting") return; // what it waits for has come no nearer
+    if (persisted) this.#lost(performance.now()); // the browser closes what a page has open that it keeps for later
+    this.reconnect();
+  }
+
+  #ignore() {
+    for (const type of SURROUNDINGS) globalThis.removeEventListener?.(type, this.#listener);
   }
 
   #open() {
@@ -504,10 +638,12 @@ export class Client {
       return this.#protocol.closed(code, reason, now);
     });
     // Every error is the end of a connection, but not every implementation lets a close follow (that of Node 20).
-    socket.onerror = when((_, now) => {
-      this.#drop();
-      return this.#protocol.closed(1006, "", now);
-    });
+    socket.onerror = () => this.#socket === socket && this.#lost(performance.now());
+  }
+
+  #lost(now) {
+    this.#drop();
+    this.#perform(this.#protocol.closed(1006, "", now));
   }
 
   #drop() {

@@ -1,0 +1,105 @@
+"""The JavaScript client in a page whose network goes and comes, and that is hidden and shown."""
+
+from __future__ import annotations
+
+import pytest
+
+from ..transport import notes
+from .client import AN_HOUR, Site, site
+
+WATCH = f"""
+    const client = window.client = connect("/ws", {{
+      heartbeat: {AN_HOUR}, hurryPatience: 300, floor: WAIT, first: WAIT, ceiling: WAIT, onState: tell,
+    }});
+    client.subscribe("s-1", {{ onSnapshot: ({{ ordinal }}) => tell({{ snapshot: String(ordinal) }}) }});
+"""
+
+SHOW = """
+    Object.defineProperty(document, "visibilityState", { configurable: true, value: "%s" });
+    document.dispatchEvent(new Event("visibilitychange", { bubbles: true }));
+"""
+"""A browser without a window never hides a page; so the event is made."""
+
+QUIET = "await new Promise((resolve) => setTimeout(resolve, 1_100));"
+"""A connection that was heard a second ago is not doubted."""
+
+
+async def watching(opened: Site, wait: int) -> None:
+    await opened.run(WATCH.replace("WAIT", str(wait)))
+    assert await opened.until(lambda told: "snapshot" in told) == {"snapshot": "0"}
+    await opened.run(QUIET)
+
+
+async def missed(opened: Site) -> None:
+    """Lose the connection without a word, and then an event."""
+    opened.proxy.vanish()
+    await notes.publish(opened.hub, "s-1", put={"a": "A"}, tell=["nobody hears it"])
+
+
+async def caught_up(opened: Site) -> None:
+    assert await opened.until(lambda told: "snapshot" in told) == {"snapshot": "1"}
+
+
+async def test_a_network_that_goes_is_noticed_and_one_that_comes_is_used_at_once() -> None:
+    async with site() as opened:
+        await watching(opened, wait=AN_HOUR)
+        await opened.context.set_offline(True)
+        assert (await opened.state("reconnecting"))["reason"] == "the server is silent"
+        await notes.publish(opened.hub, "s-1", put={"a": "A"})
+        await opened.context.set_offline(False)
+        await caught_up(opened)
+
+
+async def test_a_page_that_goes_offline_keeps_a_connection_that_lives() -> None:
+    async with site() as opened:
+        await watching(opened, wait=AN_HOUR)
+        await opened.run('dispatchEvent(new Event("offline")); ' + QUIET + "tell({ state: client.state.state });")
+        assert await opened.until(lambda told: True) == {"state": "live"}
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        'dispatchEvent(new Event("online"))',
+        'dispatchEvent(new PageTransitionEvent("pageshow"))',
+        SHOW % "hidden" + SHOW % "visible",
+        "client.reconnect()",
+    ],
+    ids=["online", "pageshow", "visible", "reconnect()"],
+)
+async def test_a_half_open_connection_is_replaced_within_moments(event: str) -> None:
+    async with site() as opened:
+        await watching(opened, wait=1)
+        await missed(opened)
+        await opened.run(event)
+        assert (await opened.state("reconnecting"))["reason"] == "the server is silent"
+        await caught_up(opened)
+
+
+async def test_a_page_that_is_hidden_asks_nothing() -> None:
+    async with site() as opened:
+        await watching(opened, wait=1)
+        await missed(opened)
+        await opened.run(SHOW % "hidden" + QUIET + "tell({ state: client.state.state })")
+        assert await opened.until(lambda told: True) == {"state": "live"}
+
+
+async def test_a_page_that_comes_back_from_the_cache_is_live_at_once() -> None:
+    async with site() as opened:
+        await watching(opened, wait=AN_HOUR)
+        await opened.page.goto(f"{opened.url}/elsewhere")
+        await notes.publish(opened.hub, "s-1", put={"a": "A"})
+        await opened.page.evaluate("history.back()")
+        await caught_up(opened)
+
+
+async def test_a_client_that_is_closed_listens_to_the_page_no_more() -> None:
+    async with site() as opened:
+        await watching(opened, wait=1)
+        await opened.run("client.close();")
+        await opened.state("closed")
+        made = opened.proxy.made
+        await opened.run('for (const type of ["online", "offline", "pageshow"]) dispatchEvent(new Event(type));')
+        await opened.run(SHOW % "visible" + "tell({ state: client.state.state })")
+        assert await opened.until(lambda told: True) == {"state": "closed"}
+        assert opened.proxy.made == made
