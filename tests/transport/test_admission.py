@@ -145,7 +145,7 @@ async def test_a_real_server_logs_no_error_when_a_handshake_is_refused(caplog: p
             await connect(f"{url}/ws")
         logging.getLogger("uvicorn").removeHandler(caplog.handler)
     assert refused.value.response.status_code == 403
-    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
 async def test_authenticate_that_hangs_is_refused() -> None:

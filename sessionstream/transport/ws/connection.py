@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from sessionstream.errors import words
-from sessionstream.transport.ws.codes import INTERNAL, TRY_AGAIN, CloseCode
+from sessionstream.transport.ws.codes import INTERNAL, POLICY, TOO_BIG, TRY_AGAIN, CloseCode
 from sessionstream.transport.ws.effects import (
     Authorize,
     Batch,
@@ -30,6 +30,7 @@ from sessionstream.transport.ws.session import Conversation
 from sessionstream.transport.ws.writer import Writer
 
 if TYPE_CHECKING:
+    from sessionstream.transport.ws.bounded_log import BoundedLog
     from sessionstream.transport.ws.clock import Clock
     from sessionstream.transport.ws.frames import Frame
     from sessionstream.transport.ws.limits import Limits
@@ -109,6 +110,7 @@ class Surroundings:
     loader: SnapshotLoader
     clock: Clock
     telling: Telling
+    log: BoundedLog
     authorize: AuthorizeHook | None
     slow_consumers: SlowConsumerPolicy
 
@@ -278,6 +280,9 @@ class Connection:
                     self._idle_loads[session_id] = effect
                     self._start_loads()
                 case Close(code, reason):
+                    if code in (POLICY, TOO_BIG):
+                        line = f"connection {self.id} was closed with {code.code}: {reason}"
+                        self._shared.log.say(f"connections closed with {code.code}", line)
                     self.close(code, reason)
 
     def _send(self, frames: tuple[Frame, ...]) -> None:
@@ -335,12 +340,17 @@ class Connection:
             async with asyncio.timeout(self._shared.limits.handshake_timeout_seconds):
                 allowed = await answer("authorize", hook, self.principal, session_id) is True
         except TimeoutError:  # which says nothing about the client: it may ask again
-            _log.warning("authorize took too long for session %r", session_id)
+            self._shared.log.say("slow calls of authorize", f"authorize took too long for session {session_id!r}")
             self._perform(self._conversation.load_failed(session_id, token, "authorize took too long"))
             return
-        except Exception:  # noqa: BLE001 - logged with its traceback
-            _log.exception("authorize failed for session %r: the client is refused", session_id)
+        except Exception as error:  # noqa: BLE001 - logged with its traceback
+            line = f"authorize failed for session {session_id!r}: the client is refused"
+            self._shared.log.say("failures of authorize", line, error=error, level=logging.ERROR)
             allowed = False
+        else:
+            if not allowed:
+                line = f"a subscription was refused: authorize({self.principal!r}, {session_id!r}) did not return True"
+                self._shared.log.say("subscriptions refused by authorize", line)
         self._perform(self._conversation.authorized(session_id, token, allowed))
 
     def _asked(self, session_id: str, task: asyncio.Task[None]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable, MutableMapping
 from inspect import isawaitable
 from math import ceil
@@ -24,8 +23,6 @@ Authenticate: TypeAlias = Callable[[Any], object | Awaitable[object]]
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 _PAGE_SCHEMES: Final = {"ws": "http", "wss": "https", "http": "http", "https": "https"}
-
-_log = logging.getLogger("sessionstream")
 
 Place: TypeAlias = tuple[str, str, int | None]
 """Scheme, host and port of an origin."""
@@ -96,7 +93,6 @@ async def authenticate(hook: Authenticate | None, scope: Scope, timeout_seconds:
     except TimeoutError:
         raise Refused(503, "authenticate took too long") from None
     except Exception as error:
-        _log.info("a handshake was refused: authenticate raised %s", words(error))
         raise Refused(403, f"authenticate raised {words(error)}") from error
     if principal is None or principal is False:
         raise Refused(403, f"authenticate returned {principal}")

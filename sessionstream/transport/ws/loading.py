@@ -111,7 +111,7 @@ class SnapshotLoader:
             async with asyncio.timeout(self._timeout):
                 unreadable = await self._serve(session_id, tickets)
         except Exception as error:  # noqa: BLE001 - whatever a source raises, those who wait are told
-            _log.warning("the snapshot of session %r could not be loaded: %s", session_id, words(error))
+            _log.warning("the snapshot of session %r could not be loaded: %s", session_id, words(error), exc_info=error)
             for ticket in tickets:
                 ticket.settle(error)
         else:

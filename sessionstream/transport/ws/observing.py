@@ -7,9 +7,8 @@ import logging
 from typing import Any
 
 from sessionstream.callables import told_of
+from sessionstream.transport.ws.bounded_log import BoundedLog
 from sessionstream.transport.ws.records import ConnectionObserver, ConnectionRecord, Stage
-
-_log = logging.getLogger("sessionstream")
 
 
 class Telling:
@@ -22,11 +21,12 @@ class Telling:
         TypeError: the observer is no plain function.
     """
 
-    __slots__ = ("_observer", "anyone")
+    __slots__ = ("_log", "_observer", "anyone")
 
     def __init__(self, observer: ConnectionObserver | None) -> None:
         self._observer = None if observer is None else told_of("observer", "(record)", observer)
         self.anyone = observer is not None
+        self._log = BoundedLog()
 
     def of(self, stage: Stage, connection_id: str = "", session_id: str = "", **facts: Any) -> None:
         """Make a record and pass it on."""
@@ -38,5 +38,6 @@ class Telling:
         if self._observer is not None:
             try:
                 self._observer(record)
-            except (Exception, asyncio.CancelledError):  # noqa: BLE001 - logged with its traceback; observers cannot break anything
-                _log.exception("the connection observer failed on %r", record.stage)
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - observers cannot break anything
+                line = f"the connection observer failed on {record.stage!r}"
+                self._log.say("failures of the connection observer", line, error=error, level=logging.ERROR)

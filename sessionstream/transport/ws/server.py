@@ -16,6 +16,7 @@ from sessionstream.errors import TransportError, words
 from sessionstream.fanout import SnapshotSource
 from sessionstream.transport.ws import frames
 from sessionstream.transport.ws.admission import Admission
+from sessionstream.transport.ws.bounded_log import BoundedLog
 from sessionstream.transport.ws.clock import Clock, MonotonicClock
 from sessionstream.transport.ws.codes import GOING_AWAY, POLICY, RESTART
 from sessionstream.transport.ws.connection import (
@@ -97,12 +98,13 @@ class WebSocketServer:
         self._limits = limits
         self._clock = clock or MonotonicClock()
         self._telling = Telling(observer)
+        self._log = BoundedLog(self._clock.now)
         self._routes = Routes()
         self._loader = SnapshotLoader(
             source, concurrency=limits.concurrent_loads, timeout_seconds=limits.load_timeout_seconds
         )
         self._shared = Surroundings(
-            limits, self._routes, Turn(), self._loader, self._clock, self._telling, authorize, slow_consumers
+            limits, self._routes, Turn(), self._loader, self._clock, self._telling, self._log, authorize, slow_consumers
         )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = 0
@@ -213,7 +215,8 @@ class WebSocketServer:
                 code, reason = visit.goodbye
                 await send({"type": "websocket.close", "code": code.code, "reason": reason})
         except Refused as refused:
-            _log.info("a handshake was refused with %d: %s", refused.status, refused.why)
+            line = f"a handshake was refused with {refused.status}: {refused.why}"
+            self._log.say(f"handshakes refused with {refused.status}", line, error=refused.__cause__)
             self._telling.of("refused", code=str(refused.status), error=refused.why)
             await refuse(scope, send, refused, self._retry_after)
         finally:
@@ -246,6 +249,7 @@ class WebSocketServer:
 
     def _look_after_all(self) -> None:
         now = self._clock.now()
+        self._log.settle()
         for connection in list(self._connections):
             connection.tick(now)
 
@@ -327,6 +331,7 @@ class WebSocketServer:
             connection.close(code, reason, flush=True)
         await asyncio.gather(*(gone.wait() for gone in self._connections.values()))
         await self._loader.close()
+        self._log.settle(end=True)
 
 
 async def _ask_to_upgrade(send: SendMessage) -> None:
