@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
 
 from sessionstream.bus import envelope
 from sessionstream.errors import BusError, EventLoopError, HubClosed, words
 from sessionstream.hub.completion import Completion
 from sessionstream.hub.event_ids import new_event_id
 from sessionstream.hub.lane import inside, refuse_reentry
+from sessionstream.hub.pace import Pace
 from sessionstream.hub.turn import Turn
 from sessionstream.types import Event, check_id
 
@@ -28,10 +29,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-YIELD_EVERY: Final = 32
-"""After so many events others get to run: publishing to memory never waits for anything, so a handler that
-publishes in a loop would keep the event loop to itself."""
-
 
 @dataclass(slots=True)
 class Pipeline:
@@ -47,7 +44,7 @@ class Pipeline:
     resync: Callable[[str, int, int], None] | None = None
     bus: EventBus | None = None
     closed: bool = False
-    published: int = 0
+    pace: Pace = field(default_factory=Pace)
     loop: asyncio.AbstractEventLoop | None = None
 
     def check_open(self) -> None:
@@ -70,7 +67,7 @@ class Pipeline:
         if loop is not self.loop:
             if self.loop is not None and self.loop.is_running():
                 raise EventLoopError
-            self.loop = loop
+            self.loop, self.pace = loop, Pace()
 
     def check_call(self, call: str, session_id: str) -> None:
         """Refuse a call that may not enter a lane now; ``call`` is the name of the hub's method.
@@ -113,11 +110,7 @@ class Pipeline:
         def publish(turn: Turn) -> Awaitable[int]:
             return turn.publish(draft, given_id=given_id, stream_id=stream_id, on_published=on_published)
 
-        ordinal = await self.take_turn(draft.session_id, publish)
-        self.published += 1
-        if self.published % YIELD_EVERY == 0:
-            await asyncio.sleep(0)
-        return ordinal
+        return await self.take_turn(draft.session_id, publish)
 
     async def _hand_over(self, draft: Event, bus: EventBus, on_published: Callable[[], None] | None) -> None:
         """Give an event to the bus, in the order in which the session's events were published here."""
@@ -170,6 +163,7 @@ class Pipeline:
         try:
             async with state.lane:  # metadata is loaded inside, so that waiting for it changes nobody's place
                 session = state.session or await self.sessions.session(state)
+                await self.pace.give_way()
                 result = await action(Turn(self, state, session, completion))
         except Exception:
             completion.checkpoint()

@@ -183,12 +183,12 @@ class Turn:
                 self.state.current = False
                 raise OrdinalConflict(self.state.id, expected=f"events after {timeline.ordinal}", actual="none")
             for event in events:
+                await self.pipeline.pace.give_way()
                 self.completion.checkpoint()
                 failure = await self._step(Step("retry", event, timeline.ordinal, stored=True), timeline)
                 if failure is not None:
                     return Hold(event.ordinal, failure)
                 self.resumed += 1
-            await asyncio.sleep(0)  # a store in memory and plain projections wait for nothing: let others run
         return None
 
     async def _publish_once(
@@ -330,6 +330,7 @@ class Turn:
         try:
             fan_out(self.state.id, step.event.ordinal, events)
             step.fanned_out = True
+            self.pipeline.pace.fanned_out(step.ui_events)
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - the event is true already: record, never raise
             step.error = error if isinstance(error, Exception) else RuntimeError(words(error))
             await self._record_of(step, "fanout", error)

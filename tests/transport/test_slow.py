@@ -67,11 +67,93 @@ async def test_publishing_neither_waits_nor_fails_with_nobody_reading() -> None:
             peer.stall()
         watched = Watched(source, server.publish_ui)
         for _ in range(1_000):
-            watched.publish("s")  # not once does the loop turn
+            watched.publish("s")
+            await asyncio.sleep(0)
         assert [info.queue_depth for info in server.connections()] == [0, 0, 0]
         for peer in all_peers:
             peer.resume()
             assert await peer.ended() == 1013
+
+
+@pytest.mark.parametrize("policy", [disconnect, conflate])
+@pytest.mark.parametrize("size", [1, 40_000])
+async def test_a_burst_that_gives_nobody_a_chance_to_read_sends_nobody_away(
+    policy: SlowConsumerPolicy, size: int
+) -> None:
+    """As far as four times the limits go it is all there; beyond that, a snapshot stands for it."""
+    source = Source()
+    server = WebSocketServer(source, limits=Limits(outbox_frames=10, outbox_bytes=100_000), slow_consumers=policy)
+    watched = Watched(source, server.publish_ui)
+    async with peers(server, 3) as all_peers:
+        for peer in all_peers:
+            await peer.subscribed("s")
+        fits = 40 if size == 1 else 9
+        for _ in range(fits):
+            watched.publish("s", "x" * size)
+        for peer in all_peers:
+            for ordinal in range(1, fits + 1):
+                assert (await peer.hear())["uiEvent"]["eventOrdinal"] == str(ordinal)
+        for _ in range(1_000):
+            watched.publish("s", "x" * size)
+            assert max(info.queue_bytes for info in server.connections()) <= 400_000
+            assert max(info.queue_depth for info in server.connections()) <= 40
+        for peer in all_peers:
+            last = (await peer.hear_until("snapshot"))[-1]
+            assert last["snapshot"]["snapshotOrdinal"] == str(fits + 1_000)
+        watched.publish("s")
+        for peer in all_peers:
+            assert (await peer.hear())["uiEvent"]["eventOrdinal"] == str(fits + 1_001)
+
+
+@pytest.mark.parametrize("texts", [("x", "y" * 300_000), ("y" * 300_000, "x"), ("y" * 300_000,) * 2])
+async def test_an_event_larger_than_the_outbox_sends_nobody_away(texts: tuple[str, ...]) -> None:
+    source = Source()
+    server = WebSocketServer(source, limits=Limits(outbox_bytes=100_000))
+    watched = Watched(source, server.publish_ui)
+    async with peers(server, 1) as (peer,):
+        await peer.subscribed("s")
+        await peer.subscribed("other")
+        for ordinal in range(1, 4):
+            watched.publish("other")  # what waits already
+            watched.publish("s", *texts)
+            heard: set[str] = set()
+            while heard != {"s", "other"}:
+                frame = await peer.hear()
+                assert frame, peer.close
+                body = frame.get("uiEvent") or frame["snapshot"]
+                if body.get("eventOrdinal", body.get("snapshotOrdinal")) == str(ordinal):
+                    heard.add(body["sessionId"])
+            await settle()
+            peer.heard()
+
+
+async def test_what_was_kept_while_a_large_snapshot_loaded_sends_nobody_away() -> None:
+    source = Source()
+    source.entities["s"] = 2_000
+    server = WebSocketServer(source, limits=Limits(outbox_frames=10))
+    watched = Watched(source, server.publish_ui)
+    async with peers(server, 1) as (peer,):
+        source.stop()
+        peer.subscribe("s")
+        await source.calls(1)
+        for _ in range(30):
+            watched.publish("s")
+        source.go()
+        assert len(await peer.hear_until("subscribed")) == 32
+
+
+async def test_a_burst_after_a_turn_counts_from_when_it_began() -> None:
+    """What a client was sent long ago, and has taken, gave it no chance to take this."""
+    source = Source()
+    server = WebSocketServer(source, limits=LIMITS)
+    watched = Watched(source, server.publish_ui)
+    async with peers(server, 1) as (peer,):
+        await peer.subscribed("s")
+        for ordinal in range(3):
+            for _ in range(35):
+                watched.publish("s")
+            for number in range(35):
+                assert (await peer.hear())["uiEvent"]["eventOrdinal"] == str(35 * ordinal + number + 1)
 
 
 async def test_conflating_brings_a_slow_client_up_to_date() -> None:
@@ -153,6 +235,7 @@ async def test_a_policy_that_makes_no_room_or_fails_sends_the_client_away(policy
         peer.stall()
         for _ in range(20):
             watched.publish("s")
+            await asyncio.sleep(0)
         peer.resume()
         assert await peer.ended() == 1013
 
@@ -167,6 +250,7 @@ async def test_a_policy_that_drops_what_does_not_help_sends_the_client_away() ->
         peer.stall()
         for _ in range(20):
             watched.publish("s")
+            await asyncio.sleep(0)
         await settle()
         assert source.asked == [("s", None), ("quiet", None)]  # no snapshot for who is on its way out
         peer.resume()
@@ -177,7 +261,7 @@ async def test_answers_that_nobody_reads_are_bounded_as_well() -> None:
     server = WebSocketServer(Source(), limits=LIMITS, slow_consumers=conflate)
     async with peers(server, 1) as (peer,):
         peer.stall()
-        for _ in range(20):
+        for _ in range(100):
             peer.say({"ping": {"nonce": "x" * 1_000}})
         await settle()
         peer.resume()

@@ -25,7 +25,7 @@ from sessionstream.transport.ws.effects import (
 )
 from sessionstream.transport.ws.handshake import Message, answer
 from sessionstream.transport.ws.loading import Ticket
-from sessionstream.transport.ws.outbox import Outbox
+from sessionstream.transport.ws.outbox import Outbox, conflate
 from sessionstream.transport.ws.session import Conversation
 from sessionstream.transport.ws.writer import Writer
 
@@ -119,8 +119,8 @@ class Connection:
     """Does what its conversation wants done. All of it happens in the event loop of the server."""
 
     __slots__ = (
-        "_aborted", "_asking", "_closed", "_congested", "_conversation", "_idle_loads", "_joined", "_outbox",
-        "_reader", "_sent", "_sent_at", "_shared", "_tickets", "_writer", "principal",
+        "_aborted", "_asking", "_closed", "_congested", "_conversation", "_full_in", "_idle_loads", "_joined",
+        "_outbox", "_reader", "_sent", "_sent_at", "_shared", "_tickets", "_writer", "principal",
     )  # fmt: skip
 
     def __init__(self, connection_id: str, principal: object, shared: Surroundings) -> None:
@@ -142,6 +142,7 @@ class Connection:
         self._tickets: dict[str, Ticket] = {}
         self._reader: asyncio.Task[None] | None = None  # an eager one reads before it is known here
         self._congested = False
+        self._full_in: int | None = None  # the turn of the loop in which half of the outbox was first full
         self._closed = False
         self._aborted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._sent, self._sent_at = 0, now
@@ -288,10 +289,14 @@ class Connection:
     def _send(self, frames: tuple[Frame, ...]) -> None:
         outbox, telling = self._outbox, self._shared.telling
         dropped: frozenset[str] = frozenset()
+        if outbox.has_room:
+            self._full_in = None
+        elif self._full_in is None:
+            self._full_in = self._shared.turn.number()
         for frame in frames:
             if dropped and frame.kind == "ui" and frame.session_id in dropped:
                 continue
-            if not outbox.offer(frame):
+            if not outbox.offer(frame) and not (self._unread and outbox.offer(frame, burst=True)):
                 dropped |= self._make_room(frame)
                 if self._closed:
                     return
@@ -299,8 +304,15 @@ class Connection:
                 telling.of("frame_queued", self.id, frame.session_id, size=frame.size, queue_depth=len(outbox))
         self._writer.wake()
 
+    @property
+    def _unread(self) -> bool:
+        """Whether the loop had no turn since half of the outbox was full: so far nobody could write or read it."""
+        return self._full_in is None or self._full_in == self._shared.turn.number()
+
     def _make_room(self, frame: Frame) -> frozenset[str]:
         """Take a frame after all, or drop it with what the policy drops, or end the connection.
+
+        A client that had no chance to read is not slow. Whatever the policy, it is kept, and gets a snapshot.
 
         Returns the sessions whose UI events were dropped.
         """
@@ -308,8 +320,9 @@ class Connection:
         overflow = self._outbox.overflow(frame)
         depth, size = overflow.frames, overflow.size
         self._shared.telling.of("queue_full", self.id, frame.session_id, queue_depth=depth, size=size)
+        policy = conflate if self._unread else self._shared.slow_consumers
         try:
-            sessions = sorted(frozenset(self._shared.slow_consumers(overflow)))
+            sessions = sorted(frozenset(policy(overflow)))
         except Exception:  # noqa: BLE001 - logged with its traceback
             _log.exception("the policy for slow consumers failed: the client is sent away")
             sessions = []

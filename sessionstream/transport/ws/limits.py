@@ -19,7 +19,8 @@ class Limits:
         connections: connections in all; beyond it a handshake is refused.
         connections_per_principal: connections of one principal, where ``authenticate`` tells them apart.
         outbox_frames: UI and control frames that may wait for one connection.
-        outbox_bytes: their UTF-8 bytes. Snapshots do not count; another one is loaded only while half of either
+        outbox_bytes: their UTF-8 bytes. Four times as many of either may wait while the event loop had no turn to
+            send them. Snapshots do not count; another one is loaded only while half of either
             limit is free, snapshots counted, and then at most four at a time.
         buffered_frames: UI frames kept per subscription while its snapshot loads; beyond it they are dropped, and
             a snapshot that holds them is waited for.

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from sessionstream.transport.ws.frames import Frame
 
@@ -27,7 +27,10 @@ class Overflow:
 
 
 class SlowConsumerPolicy(Protocol):
-    """Decides about a client that reads more slowly than its sessions' events come; a plain function serves as well."""
+    """Decides about a client that reads more slowly than its sessions' events come; a plain function serves as well.
+
+    It is not asked about one that had no chance to read: see ``Limits.outbox_bytes``.
+    """
 
     def __call__(self, overflow: Overflow, /) -> AbstractSet[str]:
         """Return the sessions whose waiting UI events are dropped, and made good by a snapshot once the rest is sent.
@@ -52,6 +55,10 @@ def conflate(overflow: Overflow, /) -> AbstractSet[str]:
         dropped.add(session_id)
         left -= size
     return dropped
+
+
+BURST: Final = 4
+"""How many times its limits an outbox takes while its client had no chance to read."""
 
 
 class Outbox:
@@ -84,8 +91,8 @@ class Outbox:
         """Whether at least half of it is free."""
         return len(self._frames) * 2 <= self._max_frames and self.size * 2 <= self._max_bytes
 
-    def offer(self, frame: Frame) -> bool:
-        """Take a frame; return whether it was taken."""
+    def offer(self, frame: Frame, *, burst: bool = False) -> bool:
+        """Take a frame; return whether it was taken. In a ``burst`` there is room for ``BURST`` times as much."""
         if self.goodbye is not None:
             return True  # nobody will read it, and that is nobody's fault any more
         if frame.kind == "snapshot":
@@ -93,7 +100,8 @@ class Outbox:
             self._snapshots_size += frame.size
         else:
             count, size = len(self._frames) - self._snapshots, self.size - self._snapshots_size
-            if count and (count >= self._max_frames or size + frame.size > self._max_bytes):
+            times = BURST if burst else 1
+            if count and (count >= self._max_frames * times or size + frame.size > self._max_bytes * times):
                 return False
         self._frames.append(frame)
         self.size += frame.size

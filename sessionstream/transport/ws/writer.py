@@ -26,18 +26,28 @@ class Turn:
     connections of a server.
     """
 
-    __slots__ = ("_writers",)
+    __slots__ = ("_due", "_number", "_writers")
 
     def __init__(self) -> None:
         self._writers: list[Writer] = []
+        self._number = 0
+        self._due = False
 
     def ask(self, writer: Writer) -> None:
         """Have a writer called."""
-        if not self._writers:
-            asyncio.get_running_loop().call_soon(self._come)
         self._writers.append(writer)
+        self.number()
+
+    def number(self) -> int:
+        """Return the number of this turn. It is another when the loop has gone on and the writers were called."""
+        if not self._due:
+            self._due = True
+            asyncio.get_running_loop().call_soon(self._come)
+        return self._number
 
     def _come(self) -> None:
+        self._due = False
+        self._number += 1
         writers, self._writers = self._writers, []
         for writer in writers:
             writer.flush()
