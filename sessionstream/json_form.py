@@ -27,8 +27,12 @@ _MAX_LEVELS: Final = 100
 
 _ANY: Final = "google.protobuf.Any"
 _VALUE: Final = "google.protobuf.Value"
-_TEXTS: Final = frozenset(f"google.protobuf.{name}" for name in ("Timestamp", "Duration", "FieldMask"))
+_TIMESTAMP: Final = "google.protobuf.Timestamp"
+_TEXTS: Final = (_TIMESTAMP, "google.protobuf.Duration", "google.protobuf.FieldMask")
 """Messages whose JSON form is a text that their own ``ToJsonString`` makes, or refuses to."""
+
+_SURE_SECONDS: Final = 253_402_300_800
+"""A Timestamp from 1970 up to so many seconds later, exclusive, has a JSON form: those that occur."""
 
 _NOT_FINITE: Final = re.compile(rb"\x11.{6}[\xf0-\xff][\x7f\xff]", re.DOTALL)
 """How the field ``number_value`` of a Value is encoded that holds NaN or an infinity; other bytes may look like it."""
@@ -82,19 +86,26 @@ class JsonForms:
         self._doubts: dict[Any, frozenset[str]] = {}
         self._fields: dict[Any, _Field] = {}
         self._checks: dict[str, _Check] = dict.fromkeys(_TEXTS, _text_flaw)
-        self._checks |= {_ANY: self._any_flaw, _VALUE: self._value_flaw}
+        self._checks |= {_TIMESTAMP: _timestamp_flaw, _ANY: self._any_flaw, _VALUE: self._value_flaw}
 
-    def doubtful(self, descriptor: Any) -> bool:
-        """Say whether a message of this type may hold anything without a JSON form; if not, nothing is to be found."""
-        return bool(self._doubts_of(descriptor))
+    def finder(self, descriptor: Any) -> Callable[[Message], Flaw | None] | None:
+        """Return what finds the first flaw in a message of this type; None where nothing is to be found in any."""
+        doubts, check = self._doubts_of(descriptor), self._check(descriptor)
+        if not doubts:
+            return None
+        if doubts != {_VALUE}:
+            return lambda message: check(message, 1)
+
+        def find_number(message: Message) -> Flaw | None:
+            """Look at the bytes first: with a Struct somewhere, that costs a tenth of a look at each of its values."""
+            return check(message, 1) if _NOT_FINITE.search(message.SerializePartialToString()) else None
+
+        return find_number
 
     def flaw(self, message: Message) -> Flaw | None:
         """Return the first thing in a message that has no JSON form, or None."""
-        descriptor = message.DESCRIPTOR
-        # The usual case, a Struct somewhere: a look at the bytes costs a tenth of one at each value.
-        if self._doubts_of(descriptor) == {_VALUE} and not _NOT_FINITE.search(message.SerializePartialToString()):
-            return None
-        return self._check(descriptor)(message, 1)
+        find = self.finder(message.DESCRIPTOR)
+        return None if find is None else find(message)
 
     def _doubts_of(self, descriptor: Any) -> frozenset[str]:
         known = self._doubts.get(descriptor)
@@ -129,7 +140,7 @@ class JsonForms:
         inner, shape, check = descriptor.message_type, _shape(descriptor), None
         if inner is not None and shape == "map":
             inner = inner.fields_by_name["value"].message_type
-        if inner is not None and self.doubtful(inner):
+        if inner is not None and self._doubts_of(inner):
             check = self._check(inner)
         field = self._fields[descriptor] = _Field(name, shape, check)
         return field
@@ -173,6 +184,11 @@ def _text_flaw(message: Any, _: int) -> Flaw | None:
     except ValueError as error:
         return Flaw("", str(error))
     return None
+
+
+def _timestamp_flaw(message: Any, level: int) -> Flaw | None:
+    sure = 0 <= message.seconds < _SURE_SECONDS and 0 <= message.nanos < 1_000_000_000
+    return None if sure else _text_flaw(message, level)
 
 
 def _shape(descriptor: Any) -> Literal["one", "many", "map"]:

@@ -19,7 +19,7 @@ from sessionstream.errors import (
     StructPayloadError,
     UnknownSchemaError,
 )
-from sessionstream.json_form import JsonForms
+from sessionstream.json_form import Flaw, JsonForms
 from sessionstream.types import check_id
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ class SchemaRegistry:
     'TokensDeltaEvent'
     """
 
-    __slots__ = ("_by_type", "_doubtful", "_families", "_flat", "_forms")
+    __slots__ = ("_by_type", "_families", "_finders", "_flat", "_forms")
 
     def __init__(self) -> None:
         self._families: dict[Family, dict[str, type[Message]]] = {
@@ -137,7 +137,7 @@ class SchemaRegistry:
         self._by_type: dict[str, type[Message]] = {}
         self._flat: dict[type[Message], bool] = {}
         self._forms = JsonForms()
-        self._doubtful: dict[type[Message], bool] = {}
+        self._finders: dict[type[Message], Callable[[Message], Flaw | None] | None] = {}
 
     @overload
     def register_command(self, name: str, message: _Unchecked) -> None: ...
@@ -254,7 +254,8 @@ class SchemaRegistry:
             payload = json_format.ParseDict(cast("dict[str, Any]", value), expected())
         except Exception as error:  # json_format lets out whatever it stumbles over, SystemError and KeyError included
             raise PayloadDecodeError(family, name, expected=full_name, reason=str(error)) from error
-        flaw = self._forms.flaw(payload) if self._doubtful[expected] else None
+        find = self._finders[expected]
+        flaw = None if find is None else find(payload)
         if flaw is not None:
             reason = f"it has no JSON form ({flaw.reason})"
             raise PayloadDecodeError(family, name, expected=full_name, reason=reason, path=flaw.path)
@@ -287,16 +288,12 @@ class SchemaRegistry:
         if not copy.IsInitialized():
             got = f"{describe(payload)} without all of its required fields"
             raise PayloadTypeError(family, name, expected=expected.DESCRIPTOR.full_name, got=got)
-        if self._doubtful[expected]:
-            self._check_json(family, name, copy)
-        return copy
-
-    def _check_json(self, family: Family, name: str, payload: Message) -> None:
-        """Refuse what could be stored and never be shown."""
-        flaw = self._forms.flaw(payload)
+        find = self._finders[expected]
+        flaw = None if find is None else find(copy)
         if flaw is not None:
-            full_name = payload.DESCRIPTOR.full_name
+            full_name = expected.DESCRIPTOR.full_name
             raise PayloadValueError(family, name, expected=full_name, path=flaw.path, reason=flaw.reason)
+        return copy
 
     def _converted(self, family: Family, name: str, payload: Message, expected: type[M]) -> M:
         """Return a copy by way of bytes: protobuf writes messages that are too deep for it to read."""
@@ -386,4 +383,4 @@ class SchemaRegistry:
             )
         names[name] = cls
         self._flat[cls] = _is_flat(cls.DESCRIPTOR)
-        self._doubtful[cls] = self._forms.doubtful(cls.DESCRIPTOR)
+        self._finders[cls] = self._forms.finder(cls.DESCRIPTOR)
