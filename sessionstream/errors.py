@@ -28,6 +28,7 @@
     │   ├── EventConflict              an event id was used before for another event
     │   ├── HistoryPruned              that part of the history is gone
     │   ├── StoreClosed
+    │   ├── StoreDamaged               its file holds what is none of its values
     │   ├── StoreLost                  its file was deleted or replaced while it was open
     │   └── StoreUpgraded              its file was brought to another version while it was open
     ├── BusError
@@ -503,6 +504,24 @@ class StoreUpgraded(StoreError):
         self.name = name
         self.version = version
         self.known = known
+
+
+class StoreDamaged(StoreError):
+    """What a store reads from its file is none of its values: something else has changed it.
+
+    Whatever needs none of that row goes on as before.
+
+    Attributes:
+        name: the store, for example the path of its file.
+        table, row, column: where it is: the table, what names the row, and the column; empty where it is all of a row.
+    """
+
+    def __init__(self, name: str, words: str, *, table: str, row: str, column: str = "") -> None:
+        super().__init__(words)
+        self.name = name
+        self.table = table
+        self.row = row
+        self.column = column
 
 
 class BusError(SessionstreamError):

@@ -47,7 +47,6 @@ async def test_a_file_without_its_first_epoch_is_refused(path: Path, sql: str) -
     [
         ("UPDATE events SET payload = NULL", lambda store: store.events("session")),
         ("UPDATE events SET payload = 5", lambda store: store.find_event("session", "event-1")),
-        ("UPDATE events SET payload = NULL", lambda store: store.prune("session", before=3)),
         ("UPDATE entities SET payload = NULL", lambda store: store.snapshot("session")),
         ("UPDATE entity_versions SET payload = 'x'", lambda store: store.snapshot("session", as_of=1)),
         ("UPDATE sessions SET floor = 'x'", lambda store: store.snapshot("session", as_of=1)),

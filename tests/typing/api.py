@@ -167,6 +167,8 @@ def errors(error: ss.SessionstreamError) -> object:
             return assert_type(error.ordinal, int)
         case ss.PayloadTypeError():
             return assert_type(error.expected, str)
+        case ss.StoreDamaged():
+            return assert_type(error.table, str)
         case _:
             return None
 

@@ -2,9 +2,9 @@
 
 ``store`` is the asyncio face, ``writer`` the thread that groups commits into transactions, ``writes`` what one
 commit does, ``aside``, ``sweep`` and ``sweeping`` what is too much for one, ``reader`` and ``reads`` the questions,
-``rows`` and ``types`` the encoding of payloads, ``files``, ``schema`` and ``failures`` the file itself. ``file`` is for
-tools that look into a file without the app's schemas, ``payloads`` makes readable what they find, ``backup`` copies
-a file.
+``columns`` checks what is read, ``rows`` and ``types`` encode payloads, ``files``, ``schema`` and ``failures`` are of
+the file itself. ``file`` is for tools that look into a file without the app's schemas, ``payloads`` makes readable what
+they find, ``backup`` copies a file.
 """
 
 from sessionstream.hydration.sqlite.file import (

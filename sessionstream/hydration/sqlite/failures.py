@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Final
 
-from sessionstream.errors import StoreError
+from sessionstream.errors import StoreDamaged, StoreError
 
 CHANGED: Final = "something else has changed it, so restore it from a backup, or open another file"
 
@@ -39,11 +39,31 @@ _OF_ALL_ROWS: Final = frozenset(
 )
 
 
+class Damage(sqlite3.DatabaseError):  # internal: it leaves as a StoreDamaged
+    """A row of the file holds what is no value of ours.
+
+    Attributes:
+        table, row, column: where; for the row, what names it; empty column if all of the row is wrong.
+        wrong: what is there, or what is wrong with it.
+    """
+
+    def __init__(self, table: str, row: str, column: str, wrong: str) -> None:
+        place = f"{column and column + ' of '}the row with {row} in table {table}"
+        super().__init__(f"{place} is {wrong}")
+        self.table = table
+        self.row = row
+        self.column = column
+        self.wrong = wrong
+
+
 def failure(path: str, error: Exception, what: str, busy_seconds: float) -> StoreError:
     """Return the StoreError for what SQLite, or the file system, said while ``what`` was done to the file."""
     if isinstance(error, OSError):
         way_out = f": {_NOT_WRITABLE}" if isinstance(error, PermissionError) else ""
         return StoreError(f"{what} {path}: {error.strerror}{way_out}")
+    if isinstance(error, Damage):
+        damage = f"{path} is damaged: {error}: {CHANGED}"
+        return StoreDamaged(path, damage, table=error.table, row=error.row, column=error.column)
     way_out = _way_out(error, busy_seconds) if isinstance(error, sqlite3.Error) else ""
     return StoreError(f"{what} {path}: {error}{way_out and ': '}{way_out}")
 

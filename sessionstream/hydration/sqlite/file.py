@@ -25,10 +25,11 @@ from sessionstream.hydration.rules import (
     check_text,
 )
 from sessionstream.hydration.sqlite import reads, schema, versions
+from sessionstream.hydration.sqlite.columns import Query
 from sessionstream.hydration.sqlite.files import Database
 from sessionstream.hydration.sqlite.reads import Reading
-from sessionstream.hydration.sqlite.rows import bounded, moment, whole
-from sessionstream.hydration.sqlite.types import ReadTypes
+from sessionstream.hydration.sqlite.rows import bounded, moment
+from sessionstream.hydration.sqlite.types import PAYLOAD_TYPE, ReadTypes
 from sessionstream.hydration.sqlite.writes import stored
 from sessionstream.observe import ErrorRecord
 from sessionstream.schema import SchemaRegistry
@@ -39,6 +40,9 @@ T = TypeVar("T")
 
 _TIMED: Final = 2
 """The first schema version that knows when an event was logged."""
+
+_EVENTS: Final = Query("events", f"{reads.EVENT}, recorded_at", reads.LOG, required=reads.LOGGED)
+_UNTIMED: Final = Query("events", reads.EVENT, reads.LOG, required=reads.LOGGED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +163,7 @@ class SQLiteFile:
         ordinal = session.cursors.timeline if as_of is None else min(as_of, session.cursors.timeline)
         entities = [
             StoredEntity(kind, entity_id, created, changed, self._payload(number, data))
-            for kind, entity_id, created, changed, _, number, data in versions.as_of(
+            for _, kind, entity_id, created, changed, _, number, data in versions.as_of(
                 self._db, session.timeline, ordinal
             )
         ]
@@ -169,21 +173,16 @@ class SQLiteFile:
         """Return logged events above ``after`` that were not pruned, in order, at most ``limit``."""
         check_events(session_id, after, limit)
         session = self._reading.session(self._db, session_id)
-        time = "recorded_at" if self._version >= _TIMED else "NULL"
-        rows = self._db.execute(
-            f"SELECT ordinal, event_id, name, {time}, type, payload FROM events "  # noqa: S608 - one of two words
-            "WHERE sid = ? AND ordinal > ? ORDER BY ordinal LIMIT ?",
-            (session.sid, bounded(max(after, session.cursors.floor - 1)), reads.row_limit(limit)),
-        ).fetchall()
+        query = _EVENTS if self._version >= _TIMED else _UNTIMED
         return [
             StoredEvent(
                 ordinal,
                 event_id,
                 name,
-                None if recorded is None else moment(recorded),
+                moment(recorded[0]) if recorded else None,
                 self._payload(number, data),
             )
-            for ordinal, event_id, name, recorded, number, data in rows
+            for _, ordinal, event_id, name, number, data, *recorded in reads.log(self._db, query, session, after, limit)
         ]
 
     def count_events(self, session_id: str, *, after: int = 0, below: int | None = None) -> int:
@@ -218,11 +217,10 @@ class SQLiteFile:
     def _payload(self, number: int, data: bytes) -> StoredPayload:
         found = self._types.get(number)
         if found is None:
-            query = "SELECT name, descriptors FROM payload_types WHERE type = ?"
-            row = self._db.execute(query, (number,)).fetchone()
-            name, descriptors = row or ("", b"")
+            row = PAYLOAD_TYPE.first(self._db, (number,))
+            _, name, _, descriptors = row or (number, "", b"", b"")
             found = self._types[number] = PayloadType(number, name, descriptors)
-        return StoredPayload(found, whole(data))
+        return StoredPayload(found, data)
 
 
 def look(path: str | os.PathLike[str], question: Callable[[SQLiteFile], T]) -> T:

@@ -7,15 +7,17 @@ was not read to its end, and that its connection, its read transaction, and all 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from sessionstream.errors import SchemaError, UnknownSchemaError
 from sessionstream.hydration.rules import check_floor, known_since
 from sessionstream.hydration.sqlite import versions
-from sessionstream.hydration.sqlite.rows import bounded, error_record, whole
+from sessionstream.hydration.sqlite.columns import Query, Row
+from sessionstream.hydration.sqlite.failures import Damage
+from sessionstream.hydration.sqlite.rows import ERROR, bounded, error_record
 from sessionstream.hydration.sqlite.types import ReadTypes
+from sessionstream.hydration.sqlite.versions import STATE, check_states
 from sessionstream.hydration.sqlite.writes import Stored, stored
 from sessionstream.observe import ErrorRecord
 from sessionstream.schema import Family, SchemaRegistry
@@ -25,23 +27,58 @@ from sessionstream.types import Event, Snapshot, TimelineEntity, in_snapshot_ord
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-_STATE: Final = "SELECT kind, id, created, changed, tombstone, type, payload FROM"
-_NOW: Final = f"{_STATE} entities WHERE timeline = ? AND NOT tombstone"
-_SINCE: Final = f"{_STATE} entities WHERE timeline = ? AND changed > ?"
-_RECORDED: Final = """SELECT ordinal, recorded_at FROM events
-    WHERE sid = ? AND ordinal BETWEEN ? AND ? ORDER BY ordinal DESC LIMIT 1"""
-_FROM_END: Final = "SELECT ordinal FROM events WHERE sid = ? AND ordinal >= ? ORDER BY ordinal DESC LIMIT 1 OFFSET ?"
+_NOW: Final = Query("entities", STATE, "WHERE timeline = ? AND NOT tombstone")
+_SINCE: Final = Query("entities", STATE, "WHERE timeline = ? AND changed > ?")
+EVENT: Final = "sid, ordinal, event_id, name, type, payload"
+"""The columns of an event."""
+
+LOG: Final = "WHERE sid = ? AND ordinal > ? ORDER BY ordinal LIMIT ?"
+"""What ``log`` asks with."""
+
+LOGGED: Final = ("name", "type", "payload")
+"""The columns that an event has until it is pruned."""
+
+_EVENTS: Final = Query("events", EVENT, LOG, required=LOGGED)
+_EVENT: Final = Query(
+    "events",
+    "sid, ordinal, name, type, payload, digest",
+    "WHERE event_id = ? AND sid = (SELECT sid FROM sessions WHERE session_id = ?)",
+)
+_RECORDED: Final = Query(
+    "events",
+    "sid, ordinal, recorded_at",
+    "WHERE sid = ? AND ordinal BETWEEN ? AND ? ORDER BY ordinal DESC LIMIT 1",
+)
+_FROM_END: Final = Query(
+    "events",
+    "sid, ordinal",
+    "WHERE sid = ? AND ordinal >= ? ORDER BY ordinal DESC LIMIT 1 OFFSET ?",
+)
 _OLD_AT_ONCE: Final = 1_000
 """How many old rows are looked for, and then forgotten, at a time: commits pass in between."""
 
-_SESSIONS: Final = """SELECT session_id FROM sessions WHERE session_id > :after AND (
+_SESSIONS: Final = (
+    Query(
+        "sessions",
+        "session_id",
+        """WHERE session_id > ? AND (
         EXISTS (SELECT 1 FROM events WHERE events.sid = sessions.sid)
         OR EXISTS (SELECT 1 FROM entities WHERE entities.timeline = sessions.timeline))
-    UNION SELECT session_id FROM command_claims WHERE session_id > :after
-    UNION SELECT session_id FROM errors WHERE session_id > :after
-    ORDER BY session_id LIMIT :limit"""
-_ERRORS: Final = """SELECT session_id, kind, ordinal, event_name, error, raw_message, metadata, recorded_at
-    FROM errors"""
+        ORDER BY session_id LIMIT ?""",
+    ),
+    Query("command_claims", "session_id", "WHERE session_id > ? GROUP BY session_id ORDER BY session_id LIMIT ?"),
+    Query("errors", "session_id", "WHERE session_id > ? GROUP BY session_id ORDER BY session_id LIMIT ?"),
+)
+_OLD_ERRORS: Final = Query(
+    "errors", "seq", "WHERE session_id = ? AND seq >= ? AND recorded_at < ? ORDER BY seq LIMIT ?"
+)
+_OLD_CLAIMS: Final = Query(
+    "command_claims",
+    "session_id, key",
+    "WHERE session_id = ? AND key >= ? AND claimed_at < ? ORDER BY key LIMIT ?",
+)
+_ALL_ERRORS: Final = Query("errors", ERROR, "ORDER BY seq DESC LIMIT ?")
+_ERRORS: Final = Query("errors", ERROR, "WHERE session_id = ? ORDER BY seq DESC LIMIT ?")
 
 
 def row_limit(limit: int | None) -> int:
@@ -75,7 +112,6 @@ class Reading:
         session = self.session(db, session_id)
         check_floor(session_id, session.cursors.floor, as_of, since)
         ordinal = session.cursors.timeline if as_of is None else min(as_of, session.cursors.timeline)
-        rows: Iterable[tuple[Any, ...]]
         if ordinal < session.cursors.timeline:
             rows = versions.as_of(db, session.timeline, ordinal)
         else:
@@ -92,7 +128,7 @@ class Reading:
             try:
                 entities.append(self._entity(db, row))
             except UnknownSchemaError as error:
-                kind, entity_id, created, changed = row[:4]
+                _, kind, entity_id, created, changed = row[:5]
                 unreadable.append(UnreadableEntity(kind, entity_id, created, changed, error.payload_type, error.clash))
         return StoredTimeline(session.cursors, entities, unreadable, since)
 
@@ -103,13 +139,9 @@ class Reading:
             UnknownSchemaError: a payload's message is registered no more.
         """
         session = self.session(db, session_id)
-        rows = db.execute(
-            "SELECT ordinal, event_id, name, type, payload FROM events WHERE sid = ? AND ordinal > ? "
-            "ORDER BY ordinal LIMIT ?",
-            (session.sid, bounded(max(after, session.cursors.floor - 1)), row_limit(limit)),
-        ).fetchall()
         events = []
-        for ordinal, event_id, name, number, payload in rows:
+        for row in log(db, _EVENTS, session, after, limit):
+            _, ordinal, event_id, name, number, payload = row
             try:
                 message = self._decode(db, "event", name, number, payload)
             except SchemaError as error:
@@ -123,8 +155,8 @@ class Reading:
         session = self.session(db, session_id)
         if count == 0:
             return session.cursors.event + 1
-        row = db.execute(_FROM_END, (session.sid, session.cursors.floor, bounded(count - 1))).fetchone()
-        return 0 if row is None else int(row[0])
+        row = _FROM_END.first(db, (session.sid, session.cursors.floor, bounded(count - 1)))
+        return 0 if row is None else int(row[1])
 
     def ordinal_before(self, db: sqlite3.Connection, session_id: str, moment: int) -> int:
         """Return the highest ordinal that was logged before a moment, 0 where there is none."""
@@ -132,35 +164,37 @@ class Reading:
         low, high, found = session.cursors.floor, session.cursors.event, 0
         while low <= high:  # times rise with ordinals, so a few probes are enough
             middle = (low + high) // 2
-            row = db.execute(_RECORDED, (session.sid, low, middle)).fetchone()
+            row = _RECORDED.first(db, (session.sid, low, middle))
             if row is None:
                 low = middle + 1
-            elif row[1] < moment:
-                low, found = middle + 1, row[0]
+            elif row[2] < moment:
+                low, found = middle + 1, row[1]
             else:
-                high = row[0] - 1
+                high = row[1] - 1
         return int(found)
 
     def find_event(self, db: sqlite3.Connection, session_id: str, event_id: str) -> LoggedEvent | None:
         """Return what is known of the event with this id, or None."""
-        row = db.execute(
-            "SELECT ordinal, name, type, payload, digest FROM events WHERE event_id = ? AND "
-            "sid = (SELECT sid FROM sessions WHERE session_id = ?)",
-            (event_id, session_id),
-        ).fetchone()
+        row = _EVENT.first(db, (event_id, session_id))
         if row is None:
             return None
-        ordinal, name, number, payload, digest = row
-        return LoggedEvent(ordinal, digest or stored_digest(name, self.types.name(db, number), whole(payload)))
+        _, ordinal, name, number, payload, digest = row
+        if digest is None:
+            for column, value in (("name", name), ("type", number), ("payload", payload)):
+                if value is None:
+                    _EVENT.damaged(row, column, "missing, as in an event that was pruned, and so is its digest")
+            digest = stored_digest(name, self.types.name(db, number), payload)
+        return LoggedEvent(ordinal, digest)
 
-    def _present(self, db: sqlite3.Connection, session: Stored, since: int | None) -> list[tuple[Any, ...]]:
+    def _present(self, db: sqlite3.Connection, session: Stored, since: int | None) -> list[Row]:
         """Return the rows of the timeline as it is, or those that changed since an ordinal."""
-        if since is None:
-            return db.execute(_NOW, (session.timeline,)).fetchall()
-        return db.execute(_SINCE, (session.timeline, bounded(since))).fetchall()
+        query = _NOW if since is None else _SINCE
+        rows = query.all(db, (session.timeline,) if since is None else (session.timeline, bounded(since)))
+        check_states(query, rows, session.cursors.timeline)
+        return rows
 
-    def _entity(self, db: sqlite3.Connection, row: tuple[Any, ...]) -> TimelineEntity:
-        kind, entity_id, created, changed, tombstone, number, data = row
+    def _entity(self, db: sqlite3.Connection, row: Row) -> TimelineEntity:
+        _, kind, entity_id, created, changed, tombstone, number, data = row
         payload = None
         if not tombstone:
             payload = self._decode(db, "timeline entity", kind, number, data)
@@ -170,31 +204,45 @@ class Reading:
         payload_type, clash = self.types.compared(db, number, self.registry)
         if clash:
             raise UnknownSchemaError(family, name, payload_type=payload_type, clash=clash)
-        return self.registry.decode(family, name, payload_type, whole(data))
+        return self.registry.decode(family, name, payload_type, data)
+
+
+def log(db: sqlite3.Connection, query: Query, session: Stored, after: int, limit: int | None) -> list[Row]:
+    """Return the rows of logged events above ``after`` that were not pruned; the query selects sid and ordinal first.
+
+    Raises:
+        Damage: something in them is no value of ours, or one is of an event that was never logged, or those that wait
+            are not there.
+    """
+    cursors = session.cursors
+    rows = query.all(db, (session.sid, bounded(max(after, cursors.floor - 1)), row_limit(limit)))
+    if rows and rows[-1][1] > cursors.event:
+        query.damaged(rows[-1], "ordinal", f"{rows[-1][1]}, above the session's event_cursor {cursors.event}")
+    if not rows and cursors.held and after < cursors.event and limit != 0:
+        raise Damage("events", f"sid {session.sid}, ordinal {cursors.event}", "", "missing: it is the event_cursor")
+    return rows
 
 
 def sessions(db: sqlite3.Connection, after: str, limit: int | None) -> list[str]:
     """Return the ids of the sessions that hold anything, sorted as Python sorts them."""
-    return [row[0] for row in db.execute(_SESSIONS, {"after": after, "limit": row_limit(limit)})]
+    found = {row[0] for query in _SESSIONS for row in query.all(db, (after, row_limit(limit)))}
+    return sorted(found)[:limit]
 
 
 def old_errors(db: sqlite3.Connection, session_id: str, moment: int, after: int) -> list[int]:
     """Return the numbers of a session's next error records, from ``after`` on, that are older than a moment."""
-    query = "SELECT seq FROM errors WHERE session_id = ? AND seq >= ? AND recorded_at < ? ORDER BY seq LIMIT ?"
-    return [row[0] for row in db.execute(query, (session_id, after, moment, _OLD_AT_ONCE))]
+    return [row[0] for row in _OLD_ERRORS.all(db, (session_id, after, moment, _OLD_AT_ONCE))]
 
 
 def old_claims(db: sqlite3.Connection, session_id: str, moment: int, after: str) -> list[str]:
     """Return a session's next keys, from ``after`` on, that were claimed before a moment."""
-    query = "SELECT key FROM command_claims WHERE session_id = ? AND key >= ? AND claimed_at < ? ORDER BY key LIMIT ?"
-    return [row[0] for row in db.execute(query, (session_id, after, moment, _OLD_AT_ONCE))]
+    return [row[1] for row in _OLD_CLAIMS.all(db, (session_id, after, moment, _OLD_AT_ONCE))]
 
 
 def error_records(db: sqlite3.Connection, session_id: str | None, limit: int | None) -> list[ErrorRecord]:
     """Return the last error records of one session, or of all, in the order they came."""
-    rows: Iterable[tuple[Any, ...]]
     if session_id is None:
-        rows = db.execute(f"{_ERRORS} ORDER BY seq DESC LIMIT ?", (row_limit(limit),))
+        query, rows = _ALL_ERRORS, _ALL_ERRORS.all(db, (row_limit(limit),))
     else:
-        rows = db.execute(f"{_ERRORS} WHERE session_id = ? ORDER BY seq DESC LIMIT ?", (session_id, row_limit(limit)))
-    return [error_record(row) for row in rows][::-1]
+        query, rows = _ERRORS, _ERRORS.all(db, (session_id, row_limit(limit)))
+    return [error_record(query, row) for row in rows][::-1]

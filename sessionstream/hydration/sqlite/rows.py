@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from sessionstream.errors import StoreError
-from sessionstream.hydration.sqlite.failures import CHANGED
+from sessionstream.hydration.sqlite.columns import MAX_STORED, Query, Row, shortly
 from sessionstream.observe import ErrorRecord
 from sessionstream.store import Commit
 
@@ -19,11 +18,11 @@ if TYPE_CHECKING:
 
     from sessionstream.types import TimelineEntity
 
-MAX_STORED: Final = 2**63 - 1
-"""SQLite's integers are signed."""
-
 MAX_PAYLOAD: Final = 999_000_000
 """Bytes of a payload; SQLite keeps rows of 1,000,000,000."""
+
+ERROR: Final = "seq, session_id, kind, ordinal, event_name, error, raw_message, metadata, recorded_at"
+"""The columns that ``error_record`` takes."""
 
 ErrorRow: TypeAlias = tuple[str, str, str, str, str, bytes, str, int]
 
@@ -81,17 +80,6 @@ def microseconds(moment: datetime) -> int:
 def moment(recorded_at: int) -> datetime:
     """Return a moment that the file keeps, in UTC."""
     return _START + timedelta(microseconds=recorded_at)
-
-
-def whole(data: object) -> bytes:
-    """Return a payload as it was read from the file.
-
-    Raises:
-        sqlite3.DatabaseError: it is none: something else has written there.
-    """
-    if not isinstance(data, bytes):
-        raise sqlite3.DatabaseError(f"a payload in the file is {data!r}, not bytes: {CHANGED}")
-    return data
 
 
 def _encoded(what: str, name: str, payload: Message) -> bytes:
@@ -156,18 +144,23 @@ def error_row(record: ErrorRecord) -> ErrorRow:
     )
 
 
-def error_record(row: tuple[Any, ...]) -> ErrorRecord:
-    """Return the error record of a row.
+def error_record(query: Query, row: Row) -> ErrorRecord:
+    """Return the error record of a row that a query for the columns ``ERROR`` has returned.
 
     Raises:
-        sqlite3.DatabaseError: it is none: something else has written there.
+        Damage: it is none: something else has written there.
     """
-    session_id, kind, ordinal, event_name, error, raw_message, metadata, recorded_at = row
+    _, session_id, kind, ordinal, event_name, error, raw_message, metadata, recorded_at = row
     try:
-        facts, number, time_recorded = json.loads(metadata), int(ordinal), moment(recorded_at)
-        if not isinstance(facts, dict):
-            raise TypeError(f"metadata is {facts!r}")
-        place, text = str(facts.pop(_WHERE, "")), str(facts.pop(_TRACEBACK, ""))
-    except (TypeError, ValueError, OverflowError) as wrong:
-        raise sqlite3.DatabaseError(f"an error record in the file is damaged ({wrong}): {CHANGED}") from wrong
-    return ErrorRecord(kind, session_id, number, event_name, error, raw_message, facts, time_recorded, place, text)
+        number = int(ordinal)
+    except ValueError:
+        query.damaged(row, "ordinal", f"{shortly(ordinal)}, not an ordinal")
+    try:
+        facts = json.loads(metadata)
+        if not isinstance(facts, dict) or not all(isinstance(each, str) for each in facts.values()):
+            raise ValueError(metadata)
+    except (ValueError, RecursionError):
+        query.damaged(row, "metadata", f"{shortly(metadata)}, not a JSON object of texts")
+    place, text = facts.pop(_WHERE, ""), facts.pop(_TRACEBACK, "")
+    time = moment(recorded_at)
+    return ErrorRecord(kind, session_id, number, event_name, error, raw_message, facts, time, place, text)

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from sessionstream.errors import StoreError, StoreUpgraded
+from sessionstream.errors import StoreDamaged, StoreError, StoreUpgraded
 from sessionstream.hydration.rules import new_epoch
-from sessionstream.hydration.sqlite.failures import CHANGED
+from sessionstream.hydration.sqlite.columns import Query
+from sessionstream.hydration.sqlite.failures import CHANGED, Damage
 
 APPLICATION_ID: Final = 0x53535452
 """Marks a file as ours: "SSTR"."""
@@ -124,6 +125,8 @@ time in microseconds."""
 
 VERSION: Final = len(MIGRATIONS)
 
+_FIRST_EPOCH_KEY: Final = "first_epoch"
+_FIRST_EPOCH: Final = Query("meta", "key, value", f"WHERE key = '{_FIRST_EPOCH_KEY}'")
 _TABLES: Final = [
     match[1] for statements in MIGRATIONS for sql in statements if (match := re.match(r"CREATE TABLE (\w+)", sql))
 ]
@@ -181,12 +184,22 @@ def first_epoch(db: sqlite3.Connection, path: str) -> int:
     """Return the epoch of sessions that nobody has used.
 
     Raises:
-        StoreError: the file has lost it.
+        StoreDamaged: the file has lost it.
     """
-    row = db.execute("SELECT value FROM meta WHERE key = 'first_epoch'").fetchone()
-    if row is None or not isinstance(row[0], int):
-        raise StoreError(f"{path} lacks its first epoch: {CHANGED}")
-    return row[0]
+    try:
+        row = _FIRST_EPOCH.first(db)
+    except Damage:
+        row = None
+    if row is None:
+        where = f"value of the row with key {_FIRST_EPOCH_KEY!r} in table meta"
+        raise StoreDamaged(
+            path,
+            f"{path} lacks its first epoch, the {where}: {CHANGED}",
+            table="meta",
+            row=f"key {_FIRST_EPOCH_KEY!r}",
+            column="value",
+        )
+    return int(row[1])
 
 
 def _check_tables(db: sqlite3.Connection, path: str) -> None:

@@ -31,6 +31,7 @@ from sessionstream.hydration.rules import (
 from sessionstream.hydration.sqlite import reads, rows, writes
 from sessionstream.hydration.sqlite.aside import Asides
 from sessionstream.hydration.sqlite.backup import back_up
+from sessionstream.hydration.sqlite.columns import MAX_STORED
 from sessionstream.hydration.sqlite.file import SQLiteFile, look
 from sessionstream.hydration.sqlite.files import Database, Synchronous
 from sessionstream.hydration.sqlite.reader import Reader
@@ -185,7 +186,7 @@ class SQLiteStore:
     @property
     def max_ordinal(self) -> int:
         """The highest integer of SQLite."""
-        return rows.MAX_STORED
+        return MAX_STORED
 
     def commit(self, commit: Commit, /) -> asyncio.Future[None]:
         """Hand a step to the writer; its outcome is the future's, and cancelling that changes nothing."""

@@ -23,8 +23,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from sessionstream.hydration.sqlite.failures import CHANGED
-from sessionstream.hydration.sqlite.rows import whole
+from sessionstream.hydration.sqlite.columns import Query, shortly
+from sessionstream.hydration.sqlite.failures import Damage
+from sessionstream.hydration.sqlite.types import ReadTypes
 from sessionstream.store import stored_digest
 
 PIECE: Final = 250
@@ -38,8 +39,22 @@ Key: TypeAlias = tuple[str, int | None]
 
 _JOBS: Final = """SELECT CAST(what AS BLOB), CASE typeof(number) WHEN 'integer' THEN number END
     FROM discarded WHERE what <> 'building' OR after < ?"""
-_JOB: Final = """SELECT what, number, below, after, kind, id FROM discarded
-    WHERE what = ? AND number = ? AND (what <> 'building' OR after < ?)"""
+_JOB: Final = Query(
+    "discarded",
+    "what, number, below, after, kind, id",
+    "WHERE what = ? AND number = ? AND (what <> 'building' OR after < ?)",
+)
+_EVENTS: Final = Query(
+    "events",
+    "sid, ordinal, name, type, payload",
+    "WHERE sid = ? AND ordinal >= ? AND ordinal < ? AND digest IS NULL ORDER BY ordinal LIMIT ?",
+    required=("name", "type", "payload"),
+)
+_ENTITIES: Final = Query(
+    "entities",
+    "timeline, kind, id",
+    "WHERE timeline = ? AND (kind, id) > (?, ?) ORDER BY kind, id LIMIT ?",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +94,12 @@ def step(db: sqlite3.Connection, key: Key) -> bool:
     """Do a piece of a job; return whether there may be more of it.
 
     Raises:
-        sqlite3.DatabaseError: it is no job of ours.
+        Damage: it is no job of ours, or some of what is to be removed is no value of ours.
     """
     what, number = key
     if what not in _SWEEP or number is None:
-        raise sqlite3.DatabaseError(f"the file says that {what!r} {number!r} is to be removed: {CHANGED}")
-    row = db.execute(_JOB, (*key, _abandoned_before())).fetchone()
+        raise Damage("discarded", f"what {shortly(what)}, number {number}", "", "no job of this store")
+    row = _JOB.first(db, (*key, _abandoned_before()))
     if row is None:  # another process was faster
         return False
     job = _Job(*row)
@@ -123,19 +138,18 @@ def _removed(db: sqlite3.Connection, table: str, column: str, number: int) -> in
 
 def _events(db: sqlite3.Connection, job: _Job) -> bool:
     """Replace what was pruned of events by its digest, so that a repeated event is still recognised."""
-    pruned = db.execute(
-        "SELECT ordinal, events.name, payload_types.name, payload FROM events JOIN payload_types USING (type) "
-        "WHERE sid = ? AND ordinal >= ? AND ordinal < ? AND events.digest IS NULL ORDER BY ordinal LIMIT ?",
-        (job.number, job.after, job.below, PIECE),
-    ).fetchall()
+    pruned, types = _EVENTS.all(db, (job.number, job.after, job.below, PIECE)), ReadTypes()
     db.executemany(
         "UPDATE events SET digest = ?, name = NULL, type = NULL, payload = NULL WHERE sid = ? AND ordinal = ?",
-        [(stored_digest(name, kind, whole(data)), job.number, ordinal) for ordinal, name, kind, data in pruned],
+        [
+            (stored_digest(name, types.name(db, number), data), sid, ordinal)
+            for sid, ordinal, name, number, data in pruned
+        ],
     )
     if len(pruned) < PIECE:
         return True
     db.execute(
-        "UPDATE discarded SET after = ? WHERE what = ? AND number = ?", (pruned[-1][0] + 1, job.what, job.number)
+        "UPDATE discarded SET after = ? WHERE what = ? AND number = ?", (pruned[-1][1] + 1, job.what, job.number)
     )
     return False
 
@@ -143,11 +157,8 @@ def _events(db: sqlite3.Connection, job: _Job) -> bool:
 def _versions(db: sqlite3.Connection, job: _Job) -> bool:
     """Remove states that were superseded before the floor, and deletions before it, entity by entity."""
     left, done = PIECE, (job.kind, job.id)
-    entities = db.execute(
-        "SELECT kind, id FROM entities WHERE timeline = ? AND (kind, id) > (?, ?) ORDER BY kind, id LIMIT ?",
-        (job.number, *done, PIECE),
-    ).fetchall()
-    for kind, entity_id in entities:
+    entities = _ENTITIES.all(db, (job.number, *done, PIECE))
+    for _, kind, entity_id in entities:
         which = (job.number, kind, entity_id, job.below)
         left -= 1 + db.execute(_DELETE_PAST, (*which, job.below, left)).rowcount
         if left <= 0:

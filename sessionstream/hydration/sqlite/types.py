@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import sqlite3
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from google.protobuf import descriptor_pb2
 
 from sessionstream.hydration.shapes import clash
+from sessionstream.hydration.sqlite.columns import Query
+from sessionstream.hydration.sqlite.failures import Damage
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import FileDescriptor
     from google.protobuf.message import Message
 
     from sessionstream.schema import SchemaRegistry
+
+PAYLOAD_TYPE: Final = Query("payload_types", "type, name, digest, descriptors", "WHERE type = ?")
+_NUMBER: Final = Query("payload_types", "type", "WHERE name = ? AND digest = ?")
 
 
 def descriptor_set(message: type[Message]) -> bytes:
@@ -53,8 +58,8 @@ class WrittenTypes:
                 "INSERT OR IGNORE INTO payload_types (name, digest, descriptors) VALUES (?, ?, ?)",
                 (*key, descriptors),
             )
-            found = db.execute("SELECT type FROM payload_types WHERE name = ? AND digest = ?", key)
-            number = self._pending[message] = int(found.fetchone()[0])
+            (found,) = _NUMBER.all(db, key)
+            number = self._pending[message] = found[0]
         return number
 
     def committed(self) -> None:
@@ -94,7 +99,10 @@ class ReadTypes:
         return found
 
     def _row(self, db: sqlite3.Connection, number: int) -> tuple[str, bytes]:
-        row = db.execute("SELECT name, descriptors FROM payload_types WHERE type = ?", (number,)).fetchone()
+        row = PAYLOAD_TYPE.first(db, (number,))
         if row is None:
-            raise sqlite3.DatabaseError(f"payload type {number} is missing from the file")
-        return str(row[0]), bytes(row[1])
+            raise Damage("payload_types", f"type {number}", "", "missing, and something in the file is of that type")
+        _, name, digest, descriptors = row
+        if sha256(descriptors).digest() != digest:
+            PAYLOAD_TYPE.damaged(row, "descriptors", "not what was written: it has another digest")
+        return name, descriptors

@@ -7,14 +7,15 @@ most ``KEYFRAME`` deltas lead from any state to one that is there as a whole.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from operator import attrgetter
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from sessionstream.hydration.delta import delta, patched
-from sessionstream.hydration.sqlite.rows import EntityRow, whole
+from sessionstream.hydration.sqlite.columns import Query, Row
+from sessionstream.hydration.sqlite.rows import EntityRow
 
 FULL: Final = 0
 DELTA: Final = 1
@@ -23,19 +24,27 @@ KEYFRAME: Final = 64
 _entity_key: Final = attrgetter("kind", "id")
 _version_key: Final = attrgetter("kind", "id", "changed")
 
-_AS_OF: Final = """SELECT kind, id, created, changed, tombstone, type, payload, 0 FROM entities
-    WHERE timeline = :timeline AND changed <= :ordinal AND NOT tombstone
-    UNION ALL
-    SELECT v.kind, v.id, v.created, v.changed, v.tombstone, v.type, v.payload, v.encoding
+STATE: Final = "timeline, kind, id, created, changed, tombstone, type, payload"
+"""The columns of a state of an entity."""
+
+_UNCHANGED: Final = Query("entities", STATE, "WHERE timeline = :timeline AND changed <= :ordinal AND NOT tombstone")
+_SUPERSEDED: Final = Query(
+    "entity_versions",
+    f"{STATE}, encoding",
+    """SELECT v.timeline, v.kind, v.id, v.created, v.changed, v.tombstone, v.type, v.payload, v.encoding
     FROM entities AS e CROSS JOIN entity_versions AS v
     WHERE e.timeline = :timeline AND e.changed > :ordinal
     AND v.timeline = e.timeline AND v.kind = e.kind AND v.id = e.id AND v.changed = (
         SELECT max(changed) FROM entity_versions AS w
         WHERE w.timeline = e.timeline AND w.kind = e.kind AND w.id = e.id AND w.changed <= :ordinal)
-    AND v.superseded > :ordinal AND NOT v.tombstone"""
-_LATER: Final = """SELECT encoding, payload FROM entity_versions
-    WHERE timeline = ? AND kind = ? AND id = ? AND changed > ? ORDER BY changed"""
-_NOW: Final = "SELECT payload FROM entities WHERE timeline = ? AND kind = ? AND id = ?"
+    AND v.superseded > :ordinal AND NOT v.tombstone""",
+)
+_LATER: Final = Query(
+    "entity_versions",
+    "timeline, kind, id, changed, encoding, payload",
+    "WHERE timeline = ? AND kind = ? AND id = ? AND changed > ? ORDER BY changed",
+)
+_PRESENT: Final = Query("entities", "timeline, kind, id, payload", "WHERE timeline = ? AND kind = ? AND id = ?")
 
 
 class Kept(NamedTuple):
@@ -54,37 +63,56 @@ def kept(payload: bytes | None, successor: bytes | None, depth: int) -> Kept:
     return Kept(FULL, payload, 0) if steps is None else Kept(DELTA, steps, depth + 1)
 
 
-def as_of(db: sqlite3.Connection, timeline: int, ordinal: int) -> Iterator[tuple[Any, ...]]:
-    """Yield kind, id, created, changed, tombstone, type and payload of what was live right after an ordinal.
+def as_of(db: sqlite3.Connection, timeline: int, ordinal: int) -> list[Row]:
+    """Return the columns ``STATE`` of what was live right after an ordinal.
 
     Costs a look-up for each entity that has changed since, however often it has, and at most KEYFRAME deltas.
+
+    Raises:
+        Damage: something in them is none of our values.
     """
-    for row in db.execute(_AS_OF, {"timeline": timeline, "ordinal": ordinal}).fetchall():
-        state, encoding = row[:-1], row[-1]
-        if encoding == DELTA:
-            kind, entity_id, _, changed, _, _, steps = state
-            state = (*state[:-1], _restored(db, (timeline, kind, entity_id, changed), steps))
-        yield state
+    place = {"timeline": timeline, "ordinal": ordinal}
+    unchanged, superseded = _UNCHANGED.all(db, place), _SUPERSEDED.all(db, place)
+    check_states(_UNCHANGED, unchanged, ordinal)
+    check_states(_SUPERSEDED, superseded, ordinal)
+    restored = [(*row[:-2], _restored(db, row)) if row[-1] == DELTA else row[:-1] for row in superseded]
+    return unchanged + restored
 
 
-def _restored(db: sqlite3.Connection, version: tuple[int, str, str, int], steps: bytes) -> bytes:
-    deltas, base = [steps], None
-    for encoding, data in db.execute(_LATER, version):
-        if encoding == FULL:
-            base = data
+def check_states(query: Query, rows: Iterable[Row], ordinal: int) -> None:
+    """Check states of entities in a timeline at an ordinal, for what one column says of another.
+
+    Raises:
+        Damage: one has changed before it was created, or after the ordinal, or is live without a payload.
+    """
+    for row in rows:
+        _, _, _, created, changed, tombstone, number, payload = row[:8]
+        if not created <= changed <= ordinal:
+            query.damaged(row, "changed", f"{changed}, not between created, {created}, and the timeline's {ordinal}")
+        if not tombstone and (number is None or payload is None):
+            query.damaged(row, "type" if number is None else "payload", "missing, and the row is no tombstone")
+
+
+def _restored(db: sqlite3.Connection, row: Row) -> bytes:
+    timeline, kind, entity_id, _, changed, _, _, steps, _ = row
+    deltas: list[bytes | None] = [steps]
+    base: bytes | None = None
+    for later in _LATER.all(db, (timeline, kind, entity_id, changed)):
+        if later[-2] == FULL:
+            base = later[-1]
             break
-        deltas.append(data)
+        deltas.append(later[-1])
     else:
-        found = db.execute(_NOW, version[:3]).fetchone()
-        base = found and found[0]
-    if base is None:
-        raise sqlite3.DatabaseError(f"a version of {version[1]!r} {version[2]!r} lacks what it is a delta against")
+        present = _PRESENT.first(db, (timeline, kind, entity_id))
+        base = None if present is None else present[-1]
     try:
         for each in reversed(deltas):
-            base = patched(base, whole(each))
+            if base is None or each is None:
+                raise ValueError("it lacks what it is a delta against")
+            base = patched(base, each)
     except ValueError as error:
-        raise sqlite3.DatabaseError(f"a version of {version[1]!r} {version[2]!r} is damaged: {error}") from error
-    return bytes(base)
+        _SUPERSEDED.damaged(row, "payload", f"damaged, or a later version is: {error}")
+    return base or b""
 
 
 @dataclass(frozen=True, slots=True)

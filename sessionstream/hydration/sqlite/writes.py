@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from sessionstream.errors import EventConflict, StoreError
 from sessionstream.hydration.delta import MIN_SIZE
 from sessionstream.hydration.rules import check_expected, conflict, new_epoch
-from sessionstream.hydration.sqlite.failures import CHANGED
+from sessionstream.hydration.sqlite.columns import Query
 from sessionstream.hydration.sqlite.rows import EntityRow, ErrorRow, EventRow
 from sessionstream.hydration.sqlite.sweep import discard, keep
 from sessionstream.hydration.sqlite.types import WrittenTypes
@@ -44,13 +44,22 @@ class Writing:
     first_epoch: int
 
 
-_SESSION: Final = "SELECT sid, event_cursor, timeline_cursor, epoch, floor, timeline FROM sessions WHERE session_id = ?"
+_SESSION: Final = Query(
+    "sessions",
+    "sid, session_id, event_cursor, timeline_cursor, epoch, floor, timeline",
+    "WHERE session_id = ?",
+)
+_EVENT: Final = Query("events", "sid, ordinal", "WHERE sid = ? AND event_id = ?")
+_CLAIM: Final = Query("command_claims", "session_id, key, digest", "WHERE session_id = ? AND key = ?")
 _SUPERSEDE: Final = """INSERT INTO entity_versions
     (timeline, kind, id, created, changed, superseded, tombstone, type, payload)
     SELECT timeline, kind, id, created, changed, ?, tombstone, type, payload
     FROM entities WHERE timeline = ? AND kind = ? AND id = ?"""
-_SUPERSEDED: Final = """SELECT created, changed, tombstone, type, payload, depth FROM entities
-    WHERE timeline = ? AND kind = ? AND id = ?"""
+_SUPERSEDED: Final = Query(
+    "entities",
+    "timeline, kind, id, created, changed, tombstone, type, payload, depth",
+    "WHERE timeline = ? AND kind = ? AND id = ?",
+)
 _PRESENT: Final = """INSERT INTO entities (timeline, kind, id, created, changed, tombstone, type, payload, depth)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (timeline, kind, id) DO UPDATE SET created = excluded.created, changed = excluded.changed,
@@ -62,12 +71,14 @@ _PAST: Final = """INSERT INTO entity_versions
 
 def stored(db: sqlite3.Connection, session_id: str) -> Stored | None:
     """Return what the sessions table says of a session, None where nobody has used it yet."""
-    row = db.execute(_SESSION, (session_id,)).fetchone()
+    row = _SESSION.first(db, (session_id,))
     if row is None:
         return None
-    sid, event, timeline_cursor, epoch, floor, timeline = row
-    if not event.__class__ is timeline_cursor.__class__ is epoch.__class__ is floor.__class__ is int:
-        raise sqlite3.DatabaseError(f"the cursors of session {session_id!r} in the file are no numbers: {CHANGED}")
+    sid, _, event, timeline_cursor, epoch, floor, timeline = row
+    if timeline_cursor > event:
+        _SESSION.damaged(row, "timeline_cursor", f"{timeline_cursor}, above its event_cursor {event}")
+    if floor > timeline_cursor:
+        _SESSION.damaged(row, "floor", f"{floor}, above its timeline_cursor {timeline_cursor}")
     return Stored(sid, Cursors(event, timeline_cursor, epoch, floor), timeline)
 
 
@@ -128,12 +139,10 @@ def _log(writing: Writing, sid: int, session_id: str, event: EventRow) -> None:
             (sid, event.ordinal, event.event_id, event.name, number, event.payload, event.recorded_at),
         )
     except sqlite3.IntegrityError:
-        found = writing.db.execute(
-            "SELECT ordinal FROM events WHERE sid = ? AND event_id = ?", (sid, event.event_id)
-        ).fetchone()
+        found = _EVENT.first(writing.db, (sid, event.event_id))
         if found is None:
             raise
-        raise EventConflict(session_id, event.event_id, found[0]) from None
+        raise EventConflict(session_id, event.event_id, found[1]) from None
 
 
 def _type(writing: Writing, message: type[Message] | None) -> int | None:
@@ -146,10 +155,10 @@ def _supersede(db: sqlite3.Connection, timeline: int, row: EntityRow) -> int:
     if row.payload is None or len(row.payload) < MIN_SIZE:  # then there is no delta, and SQLite needs no help
         db.execute(_SUPERSEDE, (row.changed, *key))
         return 0
-    found = db.execute(_SUPERSEDED, key).fetchone()
+    found = _SUPERSEDED.first(db, key)
     if found is None:
         return 0
-    created, changed, tombstone, number, payload, depth = found
+    _, _, _, created, changed, tombstone, number, payload, depth = found
     past = kept(payload, row.payload, depth)
     db.execute(_PAST, (*key, created, changed, row.changed, tombstone, number, past.encoding, past.data))
     return past.depth
@@ -263,16 +272,14 @@ def delete_session(writing: Writing, session_id: str, expected: Cursors | None) 
 
 def claim_command(writing: Writing, session_id: str, key: str, digest: bytes) -> bytes | None:
     """Claim an idempotency key; return None, or the digest of the earlier claim."""
-    found = writing.db.execute(
-        "SELECT digest FROM command_claims WHERE session_id = ? AND key = ?", (session_id, key)
-    ).fetchone()
+    found = _CLAIM.first(writing.db, (session_id, key))
     if found is None:
         values = (session_id, key, digest, time.time_ns() // 1000)
         writing.db.execute(
             "INSERT INTO command_claims (session_id, key, digest, claimed_at) VALUES (?, ?, ?, ?)", values
         )
         return None
-    return bytes(found[0])
+    return bytes(found[2])
 
 
 def release_command(writing: Writing, session_id: str, key: str) -> None:
