@@ -31,7 +31,7 @@ demo: export SESSIONSTREAM_PROMPT = $(value PROMPT)
 demo: $(STAMP) ## lint a sample app, stream a chat, kill the process, carry on (PROMPT="…")
 	@$(BIN)/python -m sessionstream.examples.chatdemo demo --prompt="$$SESSIONSTREAM_PROMPT"
 
-serve: $(STAMP) ## a chat page on http://127.0.0.1:8092, with the store and the WebSocket server behind it
+serve: $(STAMP) ## a chat page on http://127.0.0.1:8092; its chats are kept in chatdemo.db
 	@$(BIN)/python -m sessionstream.examples.chatdemo serve
 
 systemlab-run: $(STAMP) ## the lab on http://127.0.0.1:8091: see the promises kept, and break them

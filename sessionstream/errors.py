@@ -44,7 +44,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sessionstream.tracebacks import where
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from sessionstream.types import Event
 
@@ -110,9 +110,12 @@ class UnknownSchemaError(SchemaError):
     Attributes:
         payload_type: full name of the stored message, when the error came out of a store; else ``""``.
         clash: how a registered message of that name differs from the stored one, which it cannot read; else ``""``.
+        names: every name that is not registered; one, except where a hub starts.
     """
 
-    def __init__(self, family: str, name: str, *, payload_type: str = "", clash: str = "") -> None:
+    def __init__(
+        self, family: str, name: str, *, payload_type: str = "", clash: str = "", others: Sequence[str] = ()
+    ) -> None:
         method = f"register_{family.replace(' ', '_')}"
         if clash:
             message = (
@@ -125,8 +128,11 @@ class UnknownSchemaError(SchemaError):
                 f"register it again with {method}({name!r}, …)"
             )
         else:
-            message = f"{family} {name!r} is not registered: {_first(name, f'call {method}({name!r}, …) first')}"
+            way_out = _first(name, f"call {method}({name!r}, …) first")
+            nor = f", nor {'is' if len(others) == 1 else 'are'} {', '.join(map(repr, others))}" if others else ""
+            message = f"{family} {name!r} is not registered{nor}: {way_out}"
         super().__init__(message, family=family, name=name)
+        self.names = (name, *others)
         self.payload_type = payload_type
         self.clash = clash
 

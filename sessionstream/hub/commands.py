@@ -11,6 +11,7 @@ from sessionstream.errors import (
     CommandConflict,
     DuplicateCommandError,
     UnknownCommandError,
+    UnknownSchemaError,
 )
 from sessionstream.hub.completion import Completion
 from sessionstream.hub.reporting import record_of
@@ -73,6 +74,16 @@ class Commands:
         if name in self._handlers:
             raise DuplicateCommandError(name)
         self._handlers[name] = handler
+
+    def check_schemas(self) -> None:
+        """Check that every command that has a handler can be submitted.
+
+        Raises:
+            UnknownSchemaError: commands are not in the schema registry; it names all of them.
+        """
+        missing = [name for name in self._handlers if self._pipeline.schemas.command_schema(name) is None]
+        if missing:
+            raise UnknownSchemaError("command", missing[0], others=missing[1:])
 
     async def submit(self, session_id: str, name: str, payload: Message, idempotency_key: str | None) -> None:
         """Run a command; see ``Hub.submit``."""

@@ -124,6 +124,8 @@ class Hub:
     def register_command(self, name: str, handler: CommandHandler) -> None:
         """Set the handler of a command: ``handler(command, session, publisher)``, plain or async.
 
+        Its message may be registered later, but before the hub runs.
+
         Raises:
             InvalidNameError: the name is empty, blank or no string.
             DuplicateCommandError: the command has a handler.
@@ -205,7 +207,8 @@ class Hub:
 
         With an ``idempotency_key`` the handler runs at most once for the session and the key, across restarts and
         processes: the key is claimed durably before the handler starts, and given back only if the handler raised
-        (or was cancelled) having published nothing. A repeat returns without effect.
+        (or was cancelled) having published nothing. A repeat returns without effect, also while the first run goes on:
+        if that one then fails having published nothing, only its own submitter hears of it.
 
         Handlers of one session may overlap. What a handler raises comes out unchanged.
 
@@ -367,9 +370,11 @@ class Hub:
 
         Raises:
             HubClosed: the hub is shut down.
+            UnknownSchemaError: commands with a handler are not in the schema registry; ``names`` are all of them.
             BusError: the bus cannot be consumed.
         """
         self._pipeline.check_open()
+        self._commands.check_schemas()
         if self._consumer is not None:
             await self._consumer.start()
 
@@ -399,6 +404,7 @@ class Hub:
 
         Raises:
             HubClosed: the hub is shut down.
+            UnknownSchemaError: as ``run``.
             BusError: the bus cannot be consumed; or, at the end, why the consumer could not go on.
         """
         self._guard.enter()

@@ -27,6 +27,15 @@ async def server(tmp_path: Path) -> AsyncIterator[Served]:
 
 
 @pytest.fixture
+async def by_itself(tmp_path: Path) -> AsyncIterator[Served]:
+    """A chat that is told of no file."""
+    serving = Served(None, tmp_path)
+    await serving.start()
+    yield serving
+    await serving.close()
+
+
+@pytest.fixture
 async def lab(tmp_path: Path) -> AsyncIterator[ServedLab]:
     """The lab, with a store file for its inspector."""
     (tmp_path / "temporary").mkdir()
@@ -49,6 +58,13 @@ async def lab_tabs(lab: ServedLab) -> AsyncIterator[Tabs]:
 async def tabs(server: Served) -> AsyncIterator[Tabs]:
     """Pages of the chat; at the end none of them may have asked anybody else for anything."""
     async with browsing(server.url) as tabs:
+        yield tabs
+
+
+@pytest.fixture
+async def tabs_of_itself(by_itself: Served) -> AsyncIterator[Tabs]:
+    """Pages of the chat that is told of no file."""
+    async with browsing(by_itself.url) as tabs:
         yield tabs
 
 

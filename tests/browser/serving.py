@@ -12,19 +12,26 @@ PATIENCE = 20.0
 
 
 class Served:
-    """One server process after the other, on one file and one port."""
+    """One server process after the other, on one file and one port.
 
-    def __init__(self, store: Path) -> None:
-        self._store = store
+    Args:
+        store: the file; None: the one that it takes by itself.
+        place: the working directory.
+    """
+
+    def __init__(self, store: Path | None, place: Path | None = None) -> None:
+        self._store: list[str | Path] = [] if store is None else ["--store", store]
+        self._place = place
         self._process: asyncio.subprocess.Process | None = None
         self._port = 0
         self.url = ""
 
-    async def start(self, *, delay: float = 0.0) -> None:
+    async def start(self, *options: str, delay: float = 0.0) -> None:
         """Start a process; return when it can be connected to."""
         self._process = await asyncio.create_subprocess_exec(
             sys.executable, "-W", "error", "-m", "sessionstream.examples.chatdemo",
-            "serve", "--addr", f"127.0.0.1:{self._port}", "--store", self._store, "--delay", str(delay),
+            "serve", "--addr", f"127.0.0.1:{self._port}", *self._store, "--delay", str(delay), *options,
+            cwd=self._place,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip

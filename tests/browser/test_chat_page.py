@@ -143,6 +143,26 @@ async def test_two_tabs_converge(server: Served, tabs: Tabs) -> None:
     assert tabs.faults == []
 
 
+async def test_a_server_that_is_restarted_under_the_page_still_has_the_conversation(
+    tabs_of_itself: Tabs, by_itself: Served
+) -> None:
+    page = await tabs_of_itself.open()
+    await send(page, "Explain ordinals")
+    await status(page, 1, "finished")
+    before = await shown(page)
+    await by_itself.end()
+    await expect(page.locator("#state")).to_have_attribute("data-state", "reconnecting")
+    await by_itself.start()
+    await live(page)
+    assert await shown(page) == before
+    await page.reload()
+    await status(page, 1, "finished")
+    assert await shown(page) == before
+    await send(page, "And on")
+    await status(page, 2, "finished")
+    assert [fault for fault in tabs_of_itself.faults if LOST not in fault] == []
+
+
 async def test_a_killed_server_is_found_again_and_nothing_is_lost(server: Served, tabs: Tabs, tmp_path: Path) -> None:
     await server.end()
     await server.start(delay=SLOW)

@@ -363,6 +363,80 @@ def chatdemo(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+async def shown(process: Served, session_id: str = "s-1") -> list[str]:
+    """What a page is shown of a chat: the text of each message, with its status."""
+    async with connect(f"{process.url.replace('http', 'ws')}ws", schemas=chat_schemas()) as client:
+        snapshot = await anext(client.subscribe(session_id))
+    payloads = [entity.payload for entity in getattr(snapshot, "entities", ())]
+    return [f"{each.status}:{each.text}" for each in payloads if isinstance(each, ChatMessageEntity)]
+
+
+async def ask(process: Served, prompt: str) -> None:
+    body = {"sessionId": "s-1", "payload": {"prompt": prompt}}
+    connection = http.client.HTTPConnection(process.url.removeprefix("http://").strip("/"), timeout=PATIENCE)
+    with closing(connection):
+        await asyncio.to_thread(connection.request, "POST", START, json.dumps(body), JSON)
+        assert (await asyncio.to_thread(connection.getresponse)).status == 202
+
+
+@pytest.fixture
+async def by_itself(tmp_path: Path) -> AsyncIterator[Served]:
+    """A server that is told of no file."""
+    serving = Served(None, tmp_path)
+    yield serving
+    await serving.close()
+
+
+async def until(process: Served, beginning: str) -> list[str]:
+    """What a page is shown, once its last message begins like this."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            said = await shown(process)
+            if said and said[-1].startswith(beginning):
+                return said
+
+
+async def test_a_server_that_is_told_of_no_file_keeps_its_chats(by_itself: Served, tmp_path: Path) -> None:
+    await by_itself.start()
+    await ask(by_itself, "Explain ordinals")
+    said = await until(by_itself, "finished:")
+    await by_itself.end()
+    assert names_in(tmp_path) == [cli.STORE]
+    await by_itself.start()
+    assert await shown(by_itself) == said
+    await by_itself.end()
+    await by_itself.start("--fresh")
+    assert await shown(by_itself) == []
+    await ask(by_itself, "Again")
+    assert (await until(by_itself, "finished:"))[0] == ":Again"
+
+
+async def test_an_answer_that_was_streamed_when_the_server_was_killed_is_shown_as_stopped(by_itself: Served) -> None:
+    await by_itself.start(delay=60)
+    await ask(by_itself, "Explain ordinals")
+    (_, streamed) = await until(by_itself, "streaming:Answer")
+    await by_itself.kill()
+    await by_itself.start()
+    assert await shown(by_itself) == [":Explain ordinals", streamed.replace("streaming", "stopped")]
+
+
+async def test_a_second_server_of_the_same_file_is_refused(by_itself: Served, tmp_path: Path) -> None:
+    await by_itself.start(delay=60)
+    await ask(by_itself, "Explain ordinals")
+    path = tmp_path / cli.STORE
+    for options in ((), ("--fresh",)):
+        ran = await asyncio.to_thread(chatdemo, "serve", "--addr", ":0", "--store", path, *options)
+        assert (ran.returncode, ran.stdout) == (1, "")
+        assert ran.stderr == (
+            f"error: {path} is served by another process: end that one, or give another file with --store\n"
+        )
+    said = await shown(by_itself)
+    assert said[-1].startswith("streaming:")  # it is as it was
+    await by_itself.kill()  # which leaves nothing that would refuse the next one
+    await by_itself.start()
+    assert len(await shown(by_itself)) == len(said)
+
+
 def test_a_port_that_is_taken() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -13,9 +13,11 @@ from sessionstream import (
     EventPublisher,
     Hub,
     HubClosed,
+    MemoryBus,
     MemoryStore,
     Session,
     StoreClosed,
+    UnknownSchemaError,
 )
 from sessionstream.examples.chatdemo.v1.chat_pb2 import StopInferenceCommand
 
@@ -236,3 +238,46 @@ async def test_by_default_events_are_kept_in_this_process() -> None:
     assert await hub.cursor("s") == await hub.event_cursor("s") == 1
     other = Hub(registry())
     assert await other.cursor("s") == 0
+
+
+def handle(command: Command, session: Session, publisher: EventPublisher) -> None: ...
+
+
+START: dict[str, Callable[[Hub], Awaitable[object]]] = {"run": lambda hub: hub.run(), "async with": Hub.__aenter__}
+
+
+@pytest.mark.parametrize("bus", [True, False])
+@pytest.mark.parametrize("start", START.values(), ids=START)
+async def test_a_hub_that_starts_names_every_command_that_has_a_handler_and_no_schema(
+    start: Callable[[Hub], Awaitable[object]], bus: bool
+) -> None:
+    schemas = registry()
+    app = App(schemas=schemas, bus=MemoryBus() if bus else None)
+    for name in ("Renamed", "Say", "Gone", "Forgotten"):
+        app.hub.register_command(name, handle)  # which is legal before the schemas are there
+    schemas.register_command("Gone", StopInferenceCommand)
+    with pytest.raises(UnknownSchemaError) as caught:
+        await start(app.hub)
+    assert caught.value.names == ("Renamed", "Forgotten")
+    assert str(caught.value) == (
+        "command 'Renamed' is not registered, nor is 'Forgotten': call register_command('Renamed', …) first"
+    )
+    assert app.hub.consumer is None or app.hub.consumer.state == "stopped"
+    for name in caught.value.names:
+        schemas.register_command(name, StopInferenceCommand)
+    await start(app.hub)
+    await app.hub.submit("s", "Renamed", StopInferenceCommand())
+    await app.hub.shutdown()
+
+
+async def test_a_schema_without_a_handler_is_legal_and_a_hub_need_not_run() -> None:
+    app = App()
+    assert app.schemas.command_schema("Say") is not None
+    async with app.hub:
+        await app.publish("a")
+    idle = App()
+    idle.hub.register_command("Forgotten", handle)
+    await idle.publish("a")
+    with pytest.raises(UnknownSchemaError, match="'Forgotten' is not registered: call register_command") as caught:
+        await idle.hub.submit("s", "Forgotten", StopInferenceCommand())
+    assert caught.value.names == ("Forgotten",)

@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
 from sessionstream import SessionstreamError, SQLiteStore, UIEvent, output
 from sessionstream.examples.chatdemo.app import Chat
@@ -23,6 +24,7 @@ from sessionstream.examples.chatdemo.v1.chat_pb2 import ChatMessageUpdate
 from sessionstream.serving import commands
 
 ADDRESS = "127.0.0.1:8092"
+STORE = "chatdemo.db"
 WEB = ("starlette", "uvicorn", "websockets")
 
 _DELAY = "seconds between two pieces of an answer"
@@ -73,7 +75,8 @@ async def serve(options: argparse.Namespace) -> None:
     """
     from sessionstream.examples.chatdemo.serve import running  # the only part that needs the extra
 
-    await running.serve(options.addr, options.store, options.delay, partial(print, flush=True))
+    say = partial(print, flush=True)
+    await running.serve(options.addr, options.store, options.delay, say, fresh=options.fresh)
 
 
 async def chat(console: Console, options: argparse.Namespace) -> None:
@@ -123,8 +126,9 @@ def _parser() -> argparse.ArgumentParser:
         help=f"where to listen; without a host: this machine alone {_DEFAULT}",
     )
     serve_command.add_argument(
-        "--store", metavar="FILE", help="the SQLite file; default: one that is deleted at the end"
+        "--store", type=_file, default=STORE, metavar="FILE", help=f"the SQLite file, which is kept {_DEFAULT}"
     )
+    serve_command.add_argument("--fresh", action="store_true", help="delete the chats that are in the file")
     serve_command.add_argument("--delay", type=_delay, default=0.12, metavar="SECONDS", help=f"{_DELAY} {_DEFAULT}")
     return parser
 
@@ -138,6 +142,10 @@ def _prompt(text: str) -> str:
     if not text.strip():
         raise argparse.ArgumentTypeError("the prompt is empty: give a text to answer")
     return text
+
+
+def _file(text: str) -> str:
+    return str(Path(text).absolute())
 
 
 def _delay(text: str) -> float:

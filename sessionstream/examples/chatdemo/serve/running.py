@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, closing
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final
 
 from sessionstream import HydrationStore, SessionstreamError, SQLiteStore
 from sessionstream.examples.chatdemo.app import Chat
 from sessionstream.examples.chatdemo.schemas import chat_schemas
+from sessionstream.examples.chatdemo.serve.alone import alone
 from sessionstream.examples.chatdemo.serve.app import web_app
 from sessionstream.serving import running
 from sessionstream.serving.address import Address
@@ -24,49 +24,61 @@ logger = logging.getLogger("sessionstream.examples.chatdemo")
 Say = Callable[[str], None]
 
 
-async def serve(address: Address, store: str | None, delay: float, say: Say) -> None:
+async def serve(address: Address, store: str, delay: float, say: Say, *, fresh: bool = False) -> None:
     """Serve the chat until SIGINT or SIGTERM; a second SIGINT does not wait for anybody.
 
     Args:
         address: where to listen.
-        store: the SQLite file; None: one that is deleted at the end.
+        store: the SQLite file, which is kept.
         delay: seconds between two pieces of an answer.
         say: prints a line for whoever started it.
+        fresh: whether to delete the chats that are in the file.
 
     Raises:
         TransportError: the address cannot be listened on.
-        StoreError: the file cannot be opened.
+        StoreError: the file cannot be opened, or another process serves it.
     """
-    with closing(running.listen(address)) as listening, TemporaryDirectory(prefix="sessionstream-chat-") as directory:
-        path = Path(directory) / "chat.db" if store is None else Path(store)
-        async with SQLiteStore.open(path, chat_schemas()) as opened, Chat(store=opened, delay=delay) as chat:
-            await _stop_lost_answers(chat, opened)
-            limits = Limits()
-            server = WebSocketServer(chat.hub, limits=limits)
-            chat.hub.set_fanout(server)
+    path = Path(store)
+    async with AsyncExitStack() as stack:
+        listening = stack.enter_context(closing(running.listen(address)))
+        opened = await stack.enter_async_context(SQLiteStore.open(path, chat_schemas()))
+        stack.enter_context(alone(path))
+        chat = await stack.enter_async_context(Chat(store=opened, delay=delay))
+        async for session_id in _sessions(opened):
+            if fresh:
+                await opened.delete_session(session_id)
+            else:
+                await _stop_lost_answer(chat, session_id)
+        limits = Limits()
+        server = WebSocketServer(chat.hub, limits=limits)
+        chat.hub.set_fanout(server)
 
-            async def farewell() -> None:
-                try:
-                    await chat.close()  # its answers end, and whoever watches hears it
-                finally:
-                    await server.shutdown(retry_after=running.RETURN_AFTER)
+        async def farewell() -> None:
+            try:
+                await chat.close()  # its answers end, and whoever watches hears it
+            finally:
+                await server.shutdown(retry_after=running.RETURN_AFTER)
 
-            say(f"chat:  {address.url(listening.getsockname()[1])}")
-            say(f"store: {path}" + (" (deleted at the end; keep one with --store FILE)" if store is None else ""))
-            if not address.local:
-                say(f"Whoever can reach {address.host} can read and write these chats.")
-            await running.run(
-                web_app(chat, server, address.names), listening, frame_bytes=limits.frame_bytes, farewell=farewell
-            )
+        say(f"chat:  {address.url(listening.getsockname()[1])}")
+        say(f"store: {path}")
+        if not address.local:
+            say(f"Whoever can reach {address.host} can read and write these chats.")
+        await running.run(
+            web_app(chat, server, address.names), listening, frame_bytes=limits.frame_bytes, farewell=farewell
+        )
 
 
-async def _stop_lost_answers(chat: Chat, store: HydrationStore) -> None:
-    """Declare the answers stopped that an earlier process was streaming when it was killed."""
+async def _sessions(store: HydrationStore) -> AsyncIterator[str]:
     after = ""
     while session_ids := await store.sessions(after=after, limit=_PAGE_OF_IDS):
         for session_id in session_ids:
-            try:
-                await chat.stop(session_id)
-            except SessionstreamError as error:  # one chat's trouble must not keep the others from being served
-                logger.warning("session %r: %s", session_id, error)
+            yield session_id
         after = session_ids[-1]
+
+
+async def _stop_lost_answer(chat: Chat, session_id: str) -> None:
+    """Declare the answer stopped that an earlier process was streaming when it was killed."""
+    try:
+        await chat.stop(session_id)
+    except SessionstreamError as error:  # one chat's trouble must not keep the others from being served
+        logger.warning("session %r: %s", session_id, error)
