@@ -108,7 +108,9 @@ class Conversation:
                 self._refuse_frame(error, size, now)
             else:
                 session_id = request.session_id if isinstance(request, Subscribe | Unsubscribe) else ""
-                if self._may_speak(session_id, now):
+                # One subscribe that was let through pays for one unsubscribe: to refuse it would cost as much.
+                leaves = isinstance(request, Unsubscribe) and session_id in self._subscriptions
+                if leaves or self._may_speak(session_id, now):
                     self._note("decoded", session_id, size=size)
                     self._answer(request)
         return self._done()
@@ -279,7 +281,9 @@ class Conversation:
     def _hydrate(self, subscription: Subscription, hydration: Hydration) -> None:
         """Send the snapshot that the client asked for and what was kept, as one step."""
         since = subscription.request.since
-        self._deliver(subscription, hydration, frames.subscribed(subscription.session_id, since))
+        # Clients that ask for deltas are not confused by fields that they do not know; strict ones may be.
+        budget = frames.budget(self._limits) if subscription.request.delta else None
+        self._deliver(subscription, hydration, frames.subscribed(subscription.session_id, since, budget))
         self._note("subscribed", subscription.session_id, ordinal=since)
         self._note("live", subscription.session_id, ordinal=subscription.floor)
 
