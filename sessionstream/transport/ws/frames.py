@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
@@ -12,7 +12,7 @@ from google.protobuf import json_format
 from sessionstream.errors import TransportError
 from sessionstream.json_form import why_unwritable
 from sessionstream.transport.ws.codes import ErrorCode
-from sessionstream.transport.ws.limits import Limits
+from sessionstream.transport.ws.pacing import Budget
 from sessionstream.types import TimelineEntity, UIEvent
 from sessionstream.v1.transport_pb2 import UnreadablePayload
 
@@ -65,18 +65,10 @@ def hello(connection_id: str) -> Frame:
     return _control("hello", connectionId=connection_id)
 
 
-def subscribed(session_id: str, since: int, budget: Mapping[str, object] | None = None) -> Frame:
+def subscribed(session_id: str, since: int, budget: Budget | None = None) -> Frame:
     """Return the frame that ends a hydration; it echoes the client's ordinal."""
-    return _control("subscribed", sessionId=session_id, sinceSnapshotOrdinal=_uint64(since), budget=budget)
-
-
-def budget(limits: Limits) -> Mapping[str, object]:
-    """Return what a connection may send and watch, as ``subscribed`` tells it."""
-    return {
-        "framesBurst": min(limits.frames_burst, _UINT32),
-        "framesPerSecond": min(float(limits.frames_per_second), float(_UINT32)),
-        "subscriptions": min(limits.subscriptions_per_connection, _UINT32),
-    }
+    told = None if budget is None else _budget(budget)
+    return _control("subscribed", sessionId=session_id, sinceSnapshotOrdinal=_uint64(since), budget=told)
 
 
 def unsubscribed(session_id: str) -> Frame:
@@ -135,6 +127,15 @@ def snapshot(session_id: str, ordinal: int, entities: Iterable[str], *, epoch: i
     joined = ",".join(entities)
     parts = [_dumps(head)[1:-1], f'"entities":[{joined}]' if joined else "", _dumps(tail)[1:-1]]
     return _frame(f'{{"snapshot":{{{",".join(filter(None, parts))}}}}}', "snapshot", session_id)
+
+
+def _budget(budget: Budget) -> dict[str, object]:
+    """Return its JSON; numbers beyond those of the schema are as good as none."""
+    return {
+        "framesBurst": min(budget.frames_burst, _UINT32),
+        "framesPerSecond": min(float(budget.frames_per_second), float(_UINT32)),
+        **_set_fields(subscriptions=min(budget.subscriptions or 0, _UINT32)),
+    }
 
 
 def _control(name: str, **values: object) -> Frame:
