@@ -118,7 +118,7 @@ async def test_slow_and_vanished_clients() -> None:
     async with peers(server, 1) as (peer,):
         await peer.subscribed("s")
         peer.stall()
-        for _ in range(10):
+        for _ in range(20):
             watched.publish("s")
         assert {"queue_full", "resync", "load_started"} <= set(seen.take())
         source.stop()

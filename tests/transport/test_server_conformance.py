@@ -18,7 +18,12 @@ from .running import Client, served
 from .scripts import Script, Step, Variables, scripts
 
 SETTINGS = load("server")["settings"]
-LIMITS = Limits(subscriptions_per_connection=SETTINGS["subscriptions"], frame_bytes=SETTINGS["frameBytes"])
+LIMITS = Limits(
+    subscriptions_per_connection=SETTINGS["subscriptions"],
+    frame_bytes=SETTINGS["frameBytes"],
+    frames_burst=SETTINGS["framesBurst"],
+    frames_per_second=SETTINGS["framesPerSecond"],
+)
 
 
 class Runner:

@@ -188,6 +188,7 @@ class Listener:
 
     def _on_subscribed(self, view: View, body: dict[str, Any]) -> None:
         assert view.hydrated, "subscribed before the snapshot"
+        assert ("budget" in body) <= view.ever_delta, "a budget nobody asked for"
         view.ready = body.get("sinceSnapshotOrdinal", "0") == view.asked.get("sinceSnapshotOrdinal", "0")
 
     def _on_unsubscribed(self, view: View, body: dict[str, Any]) -> None:

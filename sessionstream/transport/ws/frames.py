@@ -12,10 +12,13 @@ from google.protobuf import json_format
 from sessionstream.errors import TransportError
 from sessionstream.json_form import why_unwritable
 from sessionstream.transport.ws.codes import ErrorCode
+from sessionstream.transport.ws.pacing import Budget
 from sessionstream.types import TimelineEntity, UIEvent
 from sessionstream.v1.transport_pb2 import UnreadablePayload
 
 FrameKind: TypeAlias = Literal["control", "ui", "snapshot"]
+
+_UINT32: Final = 0xFFFF_FFFF
 
 _VALUE_IN_ANY: Final = frozenset(
     f"google.protobuf.{name}"
@@ -62,9 +65,10 @@ def hello(connection_id: str) -> Frame:
     return _control("hello", connectionId=connection_id)
 
 
-def subscribed(session_id: str, since: int) -> Frame:
+def subscribed(session_id: str, since: int, budget: Budget | None = None) -> Frame:
     """Return the frame that ends a hydration; it echoes the client's ordinal."""
-    return _control("subscribed", sessionId=session_id, sinceSnapshotOrdinal=_uint64(since))
+    told = None if budget is None else _budget(budget)
+    return _control("subscribed", sessionId=session_id, sinceSnapshotOrdinal=_uint64(since), budget=told)
 
 
 def unsubscribed(session_id: str) -> Frame:
@@ -125,7 +129,16 @@ def snapshot(session_id: str, ordinal: int, entities: Iterable[str], *, epoch: i
     return _frame(f'{{"snapshot":{{{",".join(filter(None, parts))}}}}}', "snapshot", session_id)
 
 
-def _control(name: str, **values: str) -> Frame:
+def _budget(budget: Budget) -> dict[str, object]:
+    """Return its JSON; numbers beyond those of the schema are as good as none."""
+    return {
+        "framesBurst": min(budget.frames_burst, _UINT32),
+        "framesPerSecond": min(float(budget.frames_per_second), float(_UINT32)),
+        **_set_fields(subscriptions=min(budget.subscriptions or 0, _UINT32)),
+    }
+
+
+def _control(name: str, **values: object) -> Frame:
     return _frame(_dumps({name: _set_fields(**values)}), "control", "")
 
 
@@ -133,7 +146,7 @@ def _frame(text: str, kind: FrameKind, session_id: str) -> Frame:
     return Frame(text, len(text) if text.isascii() else len(text.encode()), kind, session_id)
 
 
-def _set_fields(**values: str | bool) -> dict[str, object]:
+def _set_fields(**values: object) -> dict[str, object]:
     return {name: value for name, value in values.items() if value}
 
 

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Final
+
+BESIDE_SUBSCRIBES: Final = 100
+"""How many frames a client may send at once beside a subscribe for each session that it may watch."""
+
+
+class _Default(int):
+    """A number that nobody gave. It says so also in a copy that ``dataclasses.replace`` makes."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +23,9 @@ class Limits:
         frame_bytes: longest message a client may send, in UTF-8 bytes; beyond it, 1009. The server library reads the
             whole message first, so give that library a limit too.
         frames_per_second: how many messages a client may send in the long run; beyond it, ``rate_limited``.
+            Unsubscribing from a session that is watched is always allowed, and does not count.
         frames_burst: how many it may send at once. As many refused ones in a row, and the connection is closed, 1008.
+            Unless it is given: 200, or ``subscriptions_per_connection`` and 100 more, if that is more.
         subscriptions_per_connection: sessions that one connection may watch; beyond it, ``too_many_subscriptions``.
         connections: connections in all; beyond it a handshake is refused.
         connections_per_principal: connections of one principal, where ``authenticate`` tells them apart.
@@ -33,14 +44,15 @@ class Limits:
         pong_timeout_seconds: a client silent for so long after a ping is closed, 1013.
 
     Raises:
-        ValueError: one of them is not above zero.
+        ValueError: one of them is not above zero; or ``frames_burst`` and ``subscriptions_per_connection`` are both
+            given, and a client that comes back could not subscribe again to all it may watch.
         TypeError: one of them is no number.
     """
 
     frame_bytes: int = 16_384
     frames_per_second: float = 50.0
-    frames_burst: int = 200
-    subscriptions_per_connection: int = 100
+    frames_burst: int = _Default(200)
+    subscriptions_per_connection: int = _Default(100)
     connections: int = 10_000
     connections_per_principal: int = 100
     outbox_frames: int = 1_000
@@ -61,6 +73,15 @@ class Limits:
                 continue
             whole = not field.name.endswith("_seconds") and field.name != "frames_per_second"
             check_above_zero(field.name, value, whole=whole)
+        burst, subscriptions = self.frames_burst, self.subscriptions_per_connection
+        if isinstance(burst, _Default):
+            follows = _Default(max(200, subscriptions + BESIDE_SUBSCRIBES))
+            object.__setattr__(self, "frames_burst", follows)
+        elif burst < subscriptions and not isinstance(subscriptions, _Default):
+            raise ValueError(
+                f"a client with {subscriptions} subscriptions (subscriptions_per_connection) could not come back with "
+                f"{burst} frames at once (frames_burst): give at least {subscriptions}, or leave frames_burst out"
+            )
 
 
 def check_above_zero(name: str, value: Any, *, whole: bool = False) -> None:

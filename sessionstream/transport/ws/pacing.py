@@ -1,4 +1,4 @@
-"""How fast a client may speak: a share of the budget that its server tells. Pure."""
+"""How fast a client may speak: the budget that a server tells, and the share of it that our client uses. Pure."""
 
 from __future__ import annotations
 

@@ -44,6 +44,7 @@ from sessionstream.transport.ws.effects import (
 from sessionstream.transport.ws.frames import Frame
 from sessionstream.transport.ws.limits import Limits
 from sessionstream.transport.ws.liveness import Allowance, Heartbeat
+from sessionstream.transport.ws.pacing import Budget
 from sessionstream.transport.ws.records import ConnectionRecord, Stage
 from sessionstream.transport.ws.requests import FrameError, Ping, Pong, Request, Subscribe, Unsubscribe, decode
 from sessionstream.transport.ws.states import TABLE, Action, Input, State
@@ -108,7 +109,9 @@ class Conversation:
                 self._refuse_frame(error, size, now)
             else:
                 session_id = request.session_id if isinstance(request, Subscribe | Unsubscribe) else ""
-                if self._may_speak(session_id, now):
+                # One subscribe that was let through pays for one unsubscribe: to refuse it would cost as much.
+                leaves = isinstance(request, Unsubscribe) and session_id in self._subscriptions
+                if leaves or self._may_speak(session_id, now):
                     self._note("decoded", session_id, size=size)
                     self._answer(request)
         return self._done()
@@ -279,7 +282,9 @@ class Conversation:
     def _hydrate(self, subscription: Subscription, hydration: Hydration) -> None:
         """Send the snapshot that the client asked for and what was kept, as one step."""
         since = subscription.request.since
-        self._deliver(subscription, hydration, frames.subscribed(subscription.session_id, since))
+        # Clients that ask for deltas are not confused by fields that they do not know; strict ones may be.
+        budget = _budget(self._limits) if subscription.request.delta else None
+        self._deliver(subscription, hydration, frames.subscribed(subscription.session_id, since, budget))
         self._note("subscribed", subscription.session_id, ordinal=since)
         self._note("live", subscription.session_id, ordinal=subscription.floor)
 
@@ -385,6 +390,10 @@ class Conversation:
     def _done(self) -> Effects:
         out, self._out = self._out, []
         return out
+
+
+def _budget(limits: Limits) -> Budget:
+    return Budget(limits.frames_burst, limits.frames_per_second, limits.subscriptions_per_connection)
 
 
 def _size(of: tuple[Frame, ...]) -> int:
