@@ -24,7 +24,7 @@ class ModelServer:
     """Frames that come are handled one by one, and what it says waits until it is taken from ``said``.
 
     Attributes:
-        tells: whether it tells its budget. One that does not is of before there were budgets: it refuses unsubscribes too.
+        tells: whether it tells its budget. One of before there were budgets refuses unsubscribes too.
         loads: who waits for a snapshot.
         refused: frames that were beyond the rate.
         crowded: subscribes that were too many.
