@@ -402,30 +402,30 @@ class Client:
         self._perform(self._session.fail(words(failure)))
 
     async def _connect(self) -> None:
-        try:
-            socket = await self._open()
-        except (InvalidStatus, HandshakeRefused) as error:
-            self._refused(error)
-        except (OSError, ValueError, WebSocketException) as error:
-            _log.warning("the server cannot be reached: %s", words(error))
-            self._perform(self._session.unreachable(words(error), self._clock.now()))
+        made = await self._open()
+        if not isinstance(made, Exception):
+            await self._talk(made)
+        elif isinstance(made, InvalidStatus):
+            response = made.response
+            told = told_seconds(response.headers.get("Retry-After", ""))
+            self._refused(response.status_code, response.reason_phrase, told)
+        elif isinstance(made, HandshakeRefused):
+            self._refused(made.status, made.reason)
         else:
-            await self._talk(socket)
+            _log.warning("the server cannot be reached: %s", words(made))
+            self._perform(self._session.unreachable(words(made), self._clock.now()))
 
-    async def _open(self) -> ClientConnection:
+    async def _open(self) -> ClientConnection | Exception:
+        """Return a connection, or what has come instead: that is no exception for whoever is told of it."""
         try:
             async with asyncio.timeout(None) as self._attempt:  # until the session gives it up
                 return await self._dial()
+        except (InvalidStatus, HandshakeRefused, OSError, ValueError, WebSocketException) as failure:
+            return failure
         finally:
             self._attempt = None
 
-    def _refused(self, error: InvalidStatus | HandshakeRefused) -> None:
-        told = 0.0
-        if isinstance(error, InvalidStatus):
-            status, reason = error.response.status_code, error.response.reason_phrase
-            told = told_seconds(error.response.headers.get("Retry-After", ""))
-        else:
-            status, reason = error.status, error.reason
+    def _refused(self, status: int, reason: str, told: float = 0.0) -> None:
         _log.warning("the handshake is refused with HTTP status %d %s", status, reason)
         self._perform(self._session.refused(status, self._clock.now(), reason=reason, told=told))
 
