@@ -2,8 +2,9 @@
  * Watches sessions and prints what comes as JSON lines: `node follow.mjs URL SESSION...`. OPTIONS, in the environment,
  * are options of the client, as JSON.
  *
- * A line on stdin is an order: {"subscribe": ID}, {"unsubscribe": ID}, {"reconnect": true}, {"close": true}. It ends when
- * it is closed.
+ * A line on stdin is an order: {"subscribe": ID}, {"unsubscribe": ID}, {"reconnect": true}, {"close": true}, or
+ * {"scroll": {rows, view, every}}: subscribe to "row-0" to "row-<rows - 1>", one more every so many milliseconds, and of
+ * these only to the last `view`. It ends when it is closed.
  */
 import { createInterface } from "node:readline";
 
@@ -36,11 +37,25 @@ function subscribe(sessionId) {
   subscriptions.set(sessionId, client.subscribe(sessionId, handlers));
 }
 
+function unsubscribe(sessionId) {
+  subscriptions.get(sessionId).unsubscribe();
+  subscriptions.delete(sessionId);
+}
+
+async function scroll({ rows, view, every }) {
+  for (let row = 0; row < rows; row++) {
+    if (row >= view) unsubscribe(`row-${row - view}`);
+    subscribe(`row-${row}`);
+    if (every) await new Promise((resolve) => setTimeout(resolve, every));
+  }
+}
+
 sessionIds.forEach(subscribe);
 orders.on("line", (line) => {
   const order = JSON.parse(line);
   if (order.subscribe) subscribe(order.subscribe);
-  if (order.unsubscribe) subscriptions.get(order.unsubscribe).unsubscribe();
+  if (order.unsubscribe) unsubscribe(order.unsubscribe);
+  if (order.scroll) void scroll(order.scroll);
   if (order.reconnect) client.reconnect();
   if (order.close) client.close();
 });

@@ -57,6 +57,7 @@ class Connection {
     const { world, subscriptions } = this;
     const { sessionId } = request;
     if (!subscriptions.has(sessionId) && subscriptions.size >= world.limits.subscriptions) {
+      world.refusals += 1;
       return this.say({ error: { code: "too_many_subscriptions", message: "no", sessionId } });
     }
     const loading = {};
@@ -121,7 +122,7 @@ class Watcher {
 export class World {
   now = 0;
   connection = null;
-  refusals = 0;
+  refusals = 0; // of single frames
   closes = [];
   watchers = new Set();
   #sessions = new Map();
@@ -170,6 +171,11 @@ export class World {
 
   lose() {
     this.close(1006, "");
+  }
+
+  /** Hold up what the client says: it arrives later, at once. */
+  hold(milliseconds) {
+    this.#arrives.up = Math.max(this.#arrives.up, this.now) + milliseconds;
   }
 
   // -- the network -------------------------------------------------------------------------------------------------
@@ -229,8 +235,8 @@ export class World {
   }
 
   #at(time, what) {
-    this.#events.push({ time, what });
-    this.#events.sort((a, b) => a.time - b.time); // stable: in order of arrival
+    const before = this.#events.findLastIndex((event) => event.time <= time); // in order of arrival
+    this.#events.splice(before + 1, 0, { time, what });
   }
 
   /** Let so much time pass. */

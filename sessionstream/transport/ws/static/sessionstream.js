@@ -29,6 +29,10 @@ const QUIET = 1_000; // milliseconds; a connection that said something since the
 const AFTER_RATE_LIMIT = 1_000; // milliseconds, as the table of error codes says
 const SURROUNDINGS = ["online", "offline", "pageshow", "visibilitychange"]; // events of a page
 const LONGEST_TIMER = 2 ** 31 - 1; // what setTimeout can hold; beyond it, it fires at once
+const SHARE = 0.8; // of a budget is used, because a network moves frames closer together than they were sent
+const WINDOW = 8; // requests without an answer, before a budget is known; frames at once after the server said stop
+const ROUNDING = 1e-3; // milliseconds, of sums of many times
+const DEFAULT = { burst: 200, rate: 50, subscriptions: Infinity }; // the limits of a server that tells no budget
 const REPLAY_EVENTS = 256;
 const REPLAY_CHARACTERS = 2 ** 20;
 const MAX_UINT64 = 2n ** 64n - 1n;
@@ -47,8 +51,13 @@ class FrameError extends Error {}
 export class Protocol {
   #options;
   #subscriptions = new Map(); // session id → one that somebody watches, or that the server believes in
-  #due = { unsubscribe: new Set(), subscribe: new Set() }; // what the server has to be told, in order
-  #sayAt = Infinity; // when more of it can be said, if only time has to pass
+  #told = { asked: new Set(), live: new Set(), leaving: new Set() }; // subscriptions, by what the server was told
+  #due = { unsubscribe: new Set(), subscribe: new Set() }; // the same by what it is to be told, in order
+  #urgent = new Map(); // ping and pong, with their nonces: said before that
+  #sayAt = Infinity; // when more can be said, if only time has to pass
+  #budget = paceOf(DEFAULT); // of this connection or the last
+  #budgetKnown = false; // whether a server has told it, or answered without
+  #fullAt = 0; // when all of the budget will be there again, if nothing more is said
   #state = "connecting";
   #link = "none"; // opening; open: hello was not heard; ready
   #end = null; // once closed: what later subscriptions end with
@@ -151,6 +160,7 @@ export class Protocol {
   /** The socket is open. */
   opened(now) {
     this.#link = "open";
+    this.#fullAt = now;
     this.#heard(now);
     return this.#done(now);
   }
@@ -205,10 +215,12 @@ export class Protocol {
         return this.#unsubscribed(frame);
       case "error":
         return this.#error(frame, now);
+      case "subscribed":
+        return this.#learn(frame.budget, now);
       case "ping":
-        return this.#say({ pong: frame.nonce ? { nonce: frame.nonce } : {} });
+        return this.#urgent.set("pong", frame.nonce); // of several the last: it proves as much
     }
-    // subscribed and pong say nothing that is not known; what a newer server adds may be ignored
+    // pong says nothing that is not known; what a newer server adds may be ignored
   }
 
   #hello() {
@@ -267,6 +279,7 @@ export class Protocol {
     if (subscription?.told === "leaving") {
       Object.assign(subscription, { told: "", again: false });
       this.#settle(subscription);
+      for (const each of this.#due.subscribe) each.crowded = false;
     } else if (subscription && subscription.last !== null) {
       this.#finish(subscription, { code: "unsubscribed", message: "the server ended the subscription", detail: "" });
     }
@@ -276,7 +289,7 @@ export class Protocol {
     const { code, sessionId } = error;
     const subscription = this.#subscriptions.get(sessionId);
     if (code === "rate_limited") {
-      this.#repeatAt = now + AFTER_RATE_LIMIT;
+      this.#pause(now);
       this.#report(error);
     } else if (code === "bad_client_frame" && !sessionId) {
       this.#misunderstood(error);
@@ -288,6 +301,9 @@ export class Protocol {
       Object.assign(subscription, { told: "", again: false, last: null, retryAt: now + this.#wait(subscription.attempts++) });
       this.#settle(subscription);
       this.#report(error, subscription);
+    } else if (code === "too_many_subscriptions" && this.#leaving) {
+      Object.assign(subscription, { told: "", again: false, crowded: true });
+      this.#settle(subscription);
     } else {
       this.#finish(subscription, error);
     }
@@ -295,7 +311,7 @@ export class Protocol {
 
   /** The server knows no deltas, so do without them; if that is how it was asked, there is nothing left to try. */
   #misunderstood(error) {
-    const asked = this.#told("asked");
+    const asked = [...this.#told.asked];
     this.#refused += 1;
     if (this.#plain && this.#refused <= this.#deltas) return; // asked before the first was refused, and again since
     if (!asked.length) this.#report(error);
@@ -312,22 +328,69 @@ export class Protocol {
   #settle(subscription) {
     const { sessionId, told, watchers } = subscription;
     if (!told && !watchers.size) this.#subscriptions.delete(sessionId);
-    const missing = whatIsMissing(subscription);
-    for (const [what, waiting] of Object.entries(this.#due)) {
-      if (what === missing) waiting.add(subscription);
-      else waiting.delete(subscription);
+    putInto(this.#told, told, subscription);
+    putInto(this.#due, whatIsMissing(subscription), subscription);
+  }
+
+  /** Whether the server is about to hear, or to answer, that a session is left: then it will have more room. */
+  get #leaving() {
+    return this.#due.unsubscribe.size + this.#told.leaving.size > 0;
+  }
+
+  /** Say what is due, as far as the budget goes: pongs and pings, then what is left, then what is asked for. */
+  #sayDue(now) {
+    this.#sayAt = Infinity;
+    if (this.#link === "none" || this.#link === "opening" || this.#repeatAt !== Infinity) return;
+    for (const [name, nonce] of this.#urgent) {
+      if (!this.#spend(now)) return;
+      this.#urgent.delete(name);
+      this.#say({ [name]: nonce ? { nonce } : {} });
+    }
+    if (this.#link !== "ready") return;
+    for (const subscription of this.#due.unsubscribe) {
+      if (!this.#spend(now)) return;
+      this.#leave(subscription);
+    }
+    if (this.#due.subscribe.size) this.#askDue(now);
+  }
+
+  #askDue(now) {
+    const { asked, live, leaving } = this.#told;
+    const window = this.#budgetKnown ? this.#budget.window : WINDOW;
+    for (const subscription of this.#due.subscribe) {
+      const { told, crowded, retryAt } = subscription;
+      if (now < retryAt) this.#sayAt = Math.min(this.#sayAt, retryAt);
+      if (now < retryAt || (crowded && leaving.size)) continue;
+      if (told !== "asked" && asked.size + leaving.size >= window) continue;
+      if (!told && leaving.size && asked.size + live.size + leaving.size >= this.#budget.subscriptions) continue;
+      if (!this.#spend(now)) return;
+      this.#ask(subscription);
     }
   }
 
-  /** Say what is due. */
-  #sayDue(now) {
-    this.#sayAt = Infinity;
-    if (this.#link !== "ready") return;
-    for (const subscription of this.#due.unsubscribe) this.#leave(subscription);
-    for (const subscription of this.#due.subscribe) {
-      if (now < subscription.retryAt) this.#sayAt = Math.min(this.#sayAt, subscription.retryAt);
-      else this.#ask(subscription);
-    }
+  /** Take the share of one frame, if there is one; otherwise see when. */
+  #spend(now) {
+    const { burst, interval } = this.#budget;
+    const at = this.#fullAt - (burst - 1) * interval - ROUNDING;
+    if (now < at) this.#sayAt = Math.min(this.#sayAt, at);
+    else this.#fullAt = Math.max(this.#fullAt, now) + interval;
+    return now >= at;
+  }
+
+  /** Go by a budget from now on; what was said before counts. */
+  #learn(budget, now) {
+    const said = Math.max(0, this.#fullAt - now) / this.#budget.interval;
+    this.#budget = paceOf(budget ?? DEFAULT);
+    this.#fullAt = now + said * this.#budget.interval;
+    this.#budgetKnown = true;
+  }
+
+  /** What was said too fast had no effect; which of it is not known. Say nothing for a while, and little at once then. */
+  #pause(now) {
+    if (this.#repeatAt !== Infinity) return;
+    this.#repeatAt = now + AFTER_RATE_LIMIT;
+    const { burst, interval } = this.#budget;
+    this.#fullAt = Math.max(this.#fullAt, this.#repeatAt + Math.max(0, burst - WINDOW) * interval);
   }
 
   #leave(subscription) {
@@ -346,15 +409,15 @@ export class Protocol {
       this.#deltas += 1;
       if (held?.epoch) request.epoch = String(held.epoch);
     }
-    Object.assign(subscription, { told: "asked", again: false, retryAt: 0 });
+    Object.assign(subscription, { told: "asked", again: false, crowded: false, retryAt: 0 });
     this.#settle(subscription);
     this.#say({ subscribe: request });
   }
 
-  /** Say once more what was said too fast; which of it had no effect is not known, and repeating does no harm. */
+  /** Say once more what has no answer: repeating does no harm. */
   #repeat() {
     this.#repeatAt = Infinity;
-    this.#sayAgain(this.#told("asked", "leaving"));
+    this.#sayAgain([...this.#told.leaving, ...this.#told.asked]);
   }
 
   #sayAgain(subscriptions) {
@@ -362,10 +425,6 @@ export class Protocol {
       subscription.again = true;
       this.#settle(subscription);
     }
-  }
-
-  #told(...what) {
-    return [...this.#subscriptions.values()].filter(({ told }) => what.includes(told));
   }
 
   // -- connections ---------------------------------------------------------------------------------------------
@@ -392,7 +451,7 @@ export class Protocol {
   }
 
   #ping() {
-    this.#say({ ping: { nonce: String(++this.#pings) } });
+    this.#urgent.set("ping", String(++this.#pings));
   }
 
   #hangUp(reason, now) {
@@ -422,8 +481,9 @@ export class Protocol {
     this.#deltas = this.#refused = 0;
     this.#heardAt = this.#goneAt = this.#repeatAt = Infinity;
     this.#doubted = false;
+    this.#urgent.clear();
     for (const subscription of this.#subscriptions.values()) {
-      Object.assign(subscription, { told: "", again: false, last: null, retryAt: 0 });
+      Object.assign(subscription, { told: "", again: false, last: null, crowded: false, retryAt: 0 });
       this.#settle(subscription);
     }
   }
@@ -478,6 +538,7 @@ export class Protocol {
  * replay: the texts of the events since; null if they are too many.
  * last: the ordinal of the last event, or of the snapshot; null before there is a snapshot on this connection.
  * again: what was said last had no effect, perhaps.
+ * crowded: the server has no room for it until another one is left.
  * attempts, retryAt: how often in a row the server could make no snapshot, and when it is asked again.
  */
 function newSubscription(sessionId) {
@@ -490,9 +551,26 @@ function newSubscription(sessionId) {
     replaySize: 0,
     last: null,
     again: false,
+    crowded: false,
     attempts: 0,
     retryAt: 0,
   };
+}
+
+/** How a client uses a budget: `interval` are the milliseconds between two frames in the long run. */
+function paceOf({ burst, rate, subscriptions }) {
+  // No more than that without an answer: if a network held all of it up, and it came at once, it would still not be as
+  // many refused frames in a row as a server takes for an attack.
+  const window = Math.max(1, burst - 1);
+  return { burst: Math.max(1, Math.floor(burst * SHARE)), interval: 1_000 / (rate * SHARE), window, subscriptions };
+}
+
+/** Put something into the set of this name, where there is one, and out of the others. */
+function putInto(sets, name, value) {
+  for (const [each, set] of Object.entries(sets)) {
+    if (each === name) set.add(value);
+    else set.delete(value);
+  }
 }
 
 /** Whether what the server says about a session is about this subscription: after an unsubscribe it is of the past. */
@@ -669,7 +747,7 @@ const READERS = {
     since: uint64(frame, "since"),
     entities: list(frame, "entities").map(entityOf),
   }),
-  subscribed: () => ({}),
+  subscribed: (frame) => ({ budget: budgetOf(object(frame.budget ?? {}, "budget")) }),
   unsubscribed: (frame) => ({ sessionId: sessionIdOf(frame) }),
   uiEvent: (frame) => ({
     sessionId: sessionIdOf(frame),
@@ -714,6 +792,13 @@ function entityOf(value) {
   };
 }
 
+/** A budget; undefined if there is none. */
+function budgetOf(frame) {
+  const [burst, most] = ["framesBurst", "subscriptions"].map((name) => Number(uint64(frame, name)));
+  const rate = finite(frame, "framesPerSecond");
+  return burst && rate > 0 ? { burst, rate, subscriptions: most || Infinity } : undefined;
+}
+
 function sessionIdOf(frame) {
   return text(frame, "sessionId") || refuse("sessionId", "there, and not empty", "");
 }
@@ -741,6 +826,12 @@ function uint64(frame, name) {
   const whole = typeof value === "string" ? /^\d{1,20}$/.test(value) : Number.isSafeInteger(value) && value >= 0;
   const number = whole ? BigInt(value) : -1n;
   return number >= 0n && number <= MAX_UINT64 ? number : refuse(name, "an unsigned 64-bit number", value);
+}
+
+function finite(frame, name) {
+  const value = frame[name] ?? 0;
+  const number = typeof value === "string" && value.trim() ? Number(value) : value;
+  return Number.isFinite(number) ? number : refuse(name, "a finite number", value);
 }
 
 function refuse(name, expected, value) {
