@@ -11,7 +11,7 @@ STAMP := $(VENV)/.installed
 PROMPT ?= Explain ordinals
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve systemlab-run systemlab-build test torture bench build docs lint format schema-vet boundary-check proto coverage clean bench-lint
+.PHONY: help demo serve systemlab-run systemlab-build test torture bench build docs lint format schema-vet boundary-check proto coverage clean bench-peers bench-lint
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,10 @@ coverage: $(STAMP) ## the tests with branch coverage
 
 bench: $(STAMP) ## the benchmarks: ratios within one run
 	@$(BIN)/python -m benchmarks
+
+bench-peers: $(STAMP) ## the hub beside eventsourcing, Channels and a loop over Starlette's WebSockets
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'eventsourcing>=9.5,<10'
+	@$(BIN)/python -m benchmarks.peers
 
 bench-lint: $(STAMP) ## the linter beside mypy, pylint and semgrep; what it costs flake8
 	@$(BIN)/python -m benchmarks.lint_recall

@@ -21,6 +21,7 @@ from benchmarks.cores import BARE
 from benchmarks.figures import Figure, report
 from benchmarks.frame_clients import allow_many, connected, receive
 from benchmarks.frame_server import SESSION
+from benchmarks.peer_servers import PEERS
 
 IMPLEMENTATIONS = ("websockets-sansio", "websockets", "wsproto")
 FRAMES = 20_000
@@ -32,7 +33,7 @@ class Served:
     """A server process."""
 
     def __init__(self, variant: str, stdin: IO[str], stdout: IO[str]) -> None:
-        self._session = None if variant.partition("+")[0] in BARE else SESSION
+        self._session = None if variant.partition("+")[0] in {*BARE, *PEERS} else SESSION
         self._stdin, self._stdout = stdin, stdout
         self.port = int(self._stdout.readline())
 
@@ -42,11 +43,11 @@ class Served:
         self._stdin.flush()
         return lambda: float(self._stdout.readline())
 
-    def cpu_per_frame(self, connections: int, burst: int = 1) -> float:
+    def cpu_per_frame(self, connections: int, burst: int = 1, *, command: str = "deliver") -> float:
         """Return microseconds, with so many events at once."""
         clients = connected(self.port, connections, self._session)
         events = FRAMES // connections
-        seconds = self.ask(f"deliver {connections} {events} {burst}")
+        seconds = self.ask(f"{command} {connections} {events} {burst}")
         receive(clients, events)
         took = seconds()
         for client in clients:

@@ -1,12 +1,15 @@
 """A server that delivers UI events to whoever connects, in a process of its own, and says what CPU time it took.
 
-    python -m benchmarks.frame_server CORE[+uvloop] [OUTBOX_FRAMES]
+    python -m benchmarks.frame_server SERVER[+uvloop] [OUTBOX_FRAMES]
 
-With a core of ``cores.py``: a bare one, which sends a string that is ready, or an ASGI server with a WebSocketServer in
-it. It prints its port, waits for lines, and answers each with a number:
+With a core of ``cores.py``: a bare one, which sends a string that is ready, or an ASGI server with a hub and its
+WebSocketServer in it; or with a server of ``peer_servers.py``. It prints its port, waits for lines, and answers each
+with a number:
 
     deliver CONNECTIONS EVENTS BURST
                                  delivers events, so many at once, at a pace that leaves it idle in between: CPU seconds
+    publish CONNECTIONS EVENTS BURST
+                                 the same by way of the hub, which logs and projects them
     time CONNECTIONS EVENTS      the same with the time in each event: microseconds that the median publish_ui takes
     stuff                        writes to the session "stuffed" until its only client takes no more: events it took
     memory                       the process's resident bytes
@@ -25,8 +28,10 @@ from functools import partial
 
 from benchmarks.cores import ASGI, BARE
 from benchmarks.frame_clients import allow_many
-from sessionstream import MemoryStore, SchemaRegistry, UIEvent
-from sessionstream.examples.chatdemo.v1.chat_pb2 import ChatMessageUpdate
+from benchmarks.peer_servers import PEERS
+from benchmarks.publish_memory import new_hub
+from sessionstream import Event, UIEvent
+from sessionstream.examples.chatdemo.v1.chat_pb2 import ChatMessageUpdate, TokensDeltaEvent
 from sessionstream.transport.ws import Limits, WebSocketServer, conflate
 from sessionstream.transport.ws.frames import ui_event
 
@@ -46,6 +51,8 @@ def event(chunk: str) -> UIEvent:
 
 
 EVENT = event("x" * 100)
+DELTA = TokensDeltaEvent(message_id="m1", chunk="x" * 100)
+"""Of which the hub's projection makes that event."""
 
 
 async def _commands(handle: Callable[..., Awaitable[object]]) -> None:
@@ -60,11 +67,16 @@ def _resident() -> int:
 
 
 async def _deliver(
-    publish: Callable[[int], object], connections: int, events: int, burst: int = 1, pace: float = PACE
+    publish: Callable[[int], Awaitable[object] | None],
+    connections: int,
+    events: int,
+    burst: int = 1,
+    pace: float = PACE,
 ) -> float:
     start = time.process_time()
     for ordinal in range(1, events + 1):
-        publish(ordinal)
+        if (publishing := publish(ordinal)) is not None:
+            await publishing
         if ordinal % burst == 0:
             await asyncio.sleep(connections * burst * pace)
     return time.process_time() - start
@@ -107,13 +119,22 @@ async def bare(core: str) -> None:
     await _commands(lambda _, *numbers: _deliver(lambda _: send(text), *numbers))
 
 
+async def peer(name: str) -> None:
+    """Serve with what others would write."""
+    publish = await PEERS[name](_listen(), ui_event(SESSION, 1, EVENT).text)
+    await _commands(lambda _, *numbers: _deliver(publish, *numbers))
+
+
 async def ours(core: str, outbox_frames: int) -> None:
     """Serve as an application would."""
     limits = Limits(connections=5000, outbox_frames=outbox_frames)
-    server = WebSocketServer(MemoryStore(SchemaRegistry()), limits=limits, slow_consumers=conflate)
+    hub = new_hub([])
+    server = WebSocketServer(hub, limits=limits, slow_consumers=conflate)
+    hub.set_fanout(server)
     running = asyncio.ensure_future(ASGI[core](server, _listen()))
     commands: dict[str, Callable[..., Awaitable[object]]] = {
         "deliver": partial(_deliver, lambda ordinal: server.publish_ui(SESSION, ordinal, [EVENT])),
+        "publish": partial(_deliver, lambda _: hub.publish(Event("Delta", DELTA, SESSION))),
         "time": partial(_time, server),
         "stuff": partial(_stuff, server),
     }
@@ -130,7 +151,12 @@ def main(variant: str, outbox_frames: str = "1000") -> None:
 
         factory = uvloop.new_event_loop
     with asyncio.Runner(loop_factory=factory) as runner:
-        runner.run(bare(core) if core in BARE else ours(core, int(outbox_frames)))
+        if core in BARE:
+            runner.run(bare(core))
+        elif core in PEERS:
+            runner.run(peer(core))
+        else:
+            runner.run(ours(core, int(outbox_frames)))
 
 
 if __name__ == "__main__":

@@ -201,5 +201,10 @@ def test_what_does_not_exist_is_noticed(line: str) -> None:
         test_what_people_are_told_to_type_exists(line)
 
 
+def test_contributors_are_told_of_every_target() -> None:
+    listed = re.findall(r"^make ([a-z-]+) +#", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert set(listed) == targets()
+
+
 def test_there_are_commands_to_check() -> None:
     assert len(CASES) > 40

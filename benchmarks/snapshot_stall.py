@@ -1,0 +1,159 @@
+"""How long reading a timeline of 50,000 entities keeps the event loop from running anything else.
+
+    python -m benchmarks.snapshot_stall
+
+A task that sleeps for a millisecond, again and again, notes the longest time between two of its runs: while
+``hub.snapshot`` is awaited; while a client subscribes over a WebSocketServer, from its frame to the last frame of the
+answer; and while a hub loads the session. Cold is a new hub and a new server on a store that has the session; warm is a
+hub that has the session cached, and a server to which another client has subscribed before. Beside it stands how much
+of that time the loop's thread has computed: on a machine that others use too, and where another thread has the
+interpreter, that is less.
+
+And the CPU time of the loop's thread that a warm subscription to 5,000 entities takes, beside that of joining their
+JSON, which is there already.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+from benchmarks.figures import Figure, best, report
+from benchmarks.publish_memory import CHUNK, new_schemas, timeline_projection
+from benchmarks.subscribe import SESSION, Peer
+from sessionstream import Commit, Event, Hub, HydrationStore, MemoryStore, SQLiteStore, TimelineEntity
+from sessionstream.examples.chatdemo.v1.chat_pb2 import ChatMessageEntity, TokensDeltaEvent
+from sessionstream.transport.ws import WebSocketServer
+
+ENTITIES = 50_000
+FEWER = 5_000
+PAUSE = 1e-3
+ROUNDS = 4
+SUBSCRIPTIONS = 25
+
+
+async def _fill(store: HydrationStore, entities: int) -> None:
+    made = tuple(
+        TimelineEntity("Message", f"m{number}", ChatMessageEntity(text=CHUNK), 1, 1) for number in range(entities)
+    )
+    await store.commit(Commit(SESSION, Event("Delta", TokensDeltaEvent(), SESSION, 1, "id"), made, 0, 1))
+
+
+async def longest_gap(work: Callable[[], Awaitable[object]]) -> tuple[float, float]:
+    """Return what passes at most between two runs of a task that sleeps for a millisecond, while others work.
+
+    Milliseconds, and how many of them this thread has computed.
+    """
+    gaps: list[tuple[float, float]] = []
+    working = True
+
+    async def tick() -> None:
+        last = time.perf_counter(), time.thread_time()
+        while working:
+            await asyncio.sleep(PAUSE)
+            now = time.perf_counter(), time.thread_time()
+            gaps.append(((now[0] - last[0]) * 1e3, (now[1] - last[1]) * 1e3))
+            last = now
+
+    ticker = asyncio.create_task(tick())
+    await asyncio.sleep(0)
+    result = await work()
+    working = False
+    await ticker
+    del result  # until here, so that freeing it is not measured
+    return max(gaps)
+
+
+@asynccontextmanager
+async def _client(store: HydrationStore, *, warm: bool) -> AsyncIterator[tuple[Hub, Peer]]:
+    """Have a new hub, and a client of its server that has not subscribed."""
+    hub = Hub(new_schemas(), store=store)
+    hub.register_timeline_projection(timeline_projection)
+    server = WebSocketServer(hub)
+    hub.set_fanout(server)
+    before, client = Peer(server), Peer(server)
+    if warm:
+        await hub.retry_timeline(SESSION)  # nothing waits there: it loads the timeline, and no more
+        await before.subscribe()
+    gc.collect()
+    yield hub, client
+    await before.leave()
+    await client.leave()
+
+
+async def _while_reading(store: HydrationStore, *, warm: bool) -> tuple[float, float]:
+    async with _client(store, warm=warm) as (hub, _):
+        return await longest_gap(lambda: hub.snapshot(SESSION))
+
+
+async def _while_subscribing(store: HydrationStore, *, warm: bool) -> tuple[float, float]:
+    async with _client(store, warm=warm) as (_, client):
+        return await longest_gap(client.subscribe)
+
+
+async def _while_loading(store: HydrationStore) -> tuple[float, float]:
+    async with _client(store, warm=False) as (hub, _):
+        return await longest_gap(lambda: hub.retry_timeline(SESSION))
+
+
+async def _stalls(name: str, store: HydrationStore) -> list[Figure]:
+    await _fill(store, ENTITIES)
+    measures = {
+        "hub.snapshot, cold": partial(_while_reading, store, warm=False),
+        "hub.snapshot, warm": partial(_while_reading, store, warm=True),
+        "subscribing, cold": partial(_while_subscribing, store, warm=False),
+        "subscribing, warm": partial(_while_subscribing, store, warm=True),
+        "a hub loads it, as the first publish does": partial(_while_loading, store),
+    }
+    found = dict.fromkeys(measures, (float("inf"), 0.0))
+    for _ in range(ROUNDS):
+        for what, measure in measures.items():
+            found[what] = min(found[what], await measure())
+    title = f"longest gap, {ENTITIES:,} entities, {name}"
+    return [
+        Figure(f"{title}: {what}", gap, "computed by the loop's thread meanwhile", computed, "ms", "≤ 10 ms")
+        for what, (gap, computed) in found.items()
+    ]
+
+
+async def _warm_subscription() -> Figure:
+    store = MemoryStore(new_schemas())
+    await _fill(store, FEWER)
+    async with _client(store, warm=True) as (_, client):
+
+        async def subscribe() -> float:
+            start = time.thread_time()
+            await client.subscribe()
+            return (time.thread_time() - start) * 1e3
+
+        written = [json.dumps(entity) for entity in json.loads(await client.subscribe())["snapshot"]["entities"]]
+        assert len(written) == FEWER
+
+        async def join() -> float:
+            start = time.thread_time()
+            ",".join(written)
+            return (time.thread_time() - start) * 1e3
+
+        ours, joining = await best(SUBSCRIPTIONS, subscribe, join)
+    what, against = f"subscribe with {FEWER:,} entities, warm, CPU time of the loop", "joining their JSON"
+    return Figure(what, ours, against, joining, "ms", "≤ 2 ms")
+
+
+async def main() -> list[Figure]:
+    """Measure, and return milliseconds."""
+    figures = await _stalls("memory store", MemoryStore(new_schemas()))
+    with tempfile.TemporaryDirectory() as directory:
+        async with SQLiteStore.open(Path(directory) / "store.db", new_schemas()) as store:
+            figures += await _stalls("SQLite", store)
+    return [*figures, await _warm_subscription()]
+
+
+if __name__ == "__main__":
+    report(asyncio.run(main()))
