@@ -1,32 +1,47 @@
-"""Whether what was written with one shape of a message can be read with another, by what protobuf puts on the wire.
+"""Whether what was written with one shape of a message reads the same with another, by what protobuf puts on the wire.
 
-Messages change: a field is added, removed, renamed, widened. All that is fine, and unknown fields are kept. But where a
-number was used for a text and is used for an integer now, a reader takes what it finds for another, unknown field, and
-shows nothing where there was something.
+Messages change. A field may be added, removed, renamed, become repeated, and take more values than before; unknown
+fields are kept. What else may happen to a field is a clash: some of what was written would be read as something else,
+or as nothing, and no parser says so.
+
+==============================================  =======================================================
+was                                             may become
+==============================================  =======================================================
+int32, int64, uint32, uint64, bool, enum        another of these that has all its values
+sint32; fixed32, sfixed32; fixed64, sfixed64    sint64; none but itself
+float, double                                   none but itself
+string; bytes                                   bytes; none but itself
+message with a length                           bytes, or a message whose fields fit as well
+message that is delimited (a group)             a delimited message whose fields fit as well
+single                                          repeated
+map                                             a map, or repeated messages of a key and a value
+==============================================  =======================================================
+
+The values of an open enum are those of int32; a closed one has those that it names, and any other is an unknown field.
+Whether numbers are packed, whether a field tells its default from nothing, and which default that is does not matter:
+what was set is read as it was set, and what was not is not set.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, TypeAlias
 
-from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto, FileDescriptorSet
+from sessionstream.descriptors import Field, Shape, shapes
 
-_LIKE: Final = (
-    ("int32", "int64", "uint32", "uint64", "bool", "enum"),
-    ("sint32", "sint64"),
-    ("fixed32", "sfixed32"),
-    ("fixed64", "sfixed64"),
-    ("float",),
-    ("double",),
-    ("string", "bytes"),
-    ("bytes", "message"),
-    ("group",),
-)
-"""Types of fields that read each other's values."""
+_RANGES: Final = {
+    "bool": ("number", 0, 1),
+    "int32": ("number", -(2**31), 2**31 - 1),
+    "int64": ("number", -(2**63), 2**63 - 1),
+    "uint32": ("number", 0, 2**32 - 1),
+    "uint64": ("number", 0, 2**64 - 1),
+    "enum": ("number", -(2**31), 2**31 - 1),
+    "sint32": ("zigzag", -(2**31), 2**31 - 1),
+    "sint64": ("zigzag", -(2**63), 2**63 - 1),
+}
+"""Kinds of numbers that are written alike, and what values they have."""
 
-_WHOLE: Final = frozenset(("string", "bytes", "message", "group"))
-"""Types of which a reader that knows one value takes the last of many; of packed numbers it takes none."""
+_Shapes: TypeAlias = Mapping[str, Shape]
 
 
 def clash(name: str, stored: bytes, present: bytes) -> str:
@@ -35,10 +50,13 @@ def clash(name: str, stored: bytes, present: bytes) -> str:
     Args:
         name: full name of the message.
         stored, present: serialized FileDescriptorSets with the message and all it refers to.
+
+    Raises:
+        DecodeError: one of them is no FileDescriptorSet.
     """
     if stored == present:
         return ""
-    then, now = _messages(stored), _messages(present)
+    then, now = shapes(stored), shapes(present)
     seen: set[tuple[str, str]] = set()
     left = [(name, name)]
     while left:
@@ -46,45 +64,91 @@ def clash(name: str, stored: bytes, present: bytes) -> str:
         if pair in seen or pair[0] not in then or pair[1] not in now:
             continue
         seen.add(pair)
-        fields = {field.number: field for field in now[pair[1]].field}
-        for was in then[pair[0]].field:
-            field = fields.get(was.number)
-            if field is None:
+        was, is_now = then[pair[0]], now[pair[1]]
+        for number, old in sorted(was.fields.items()):
+            new = is_now.fields.get(number)
+            if new is None:
                 continue
-            if not _reads(field, was):
-                return f"field {was.number} of {pair[0]} was {_words(was)} and is {_words(field)}"
-            left.append((was.type_name.removeprefix("."), field.type_name.removeprefix(".")))
+            reason = _misread(old, new, then, now)
+            if reason:
+                return f"field {number} of {pair[0]} was {_words(old)} and is {_words(new)}: {reason}"
+            left.append((old.message, new.message))
+        found = _together(was, is_now) or _required(was, is_now)
+        if found:
+            return found
     return ""
 
 
-def _reads(field: FieldDescriptorProto, was: FieldDescriptorProto) -> bool:
-    kinds = {_kind(field), _kind(was)}
-    if not any(kinds.issubset(like) for like in _LIKE):
-        return False
-    return _repeated(field) or not _repeated(was) or kinds <= _WHOLE
+def _misread(old: Field, new: Field, then: _Shapes, now: _Shapes) -> str:
+    """Return why a field would be read as what it was not, or ``""``."""
+    kinds = {old.kind, new.kind}
+    if old.kind in _RANGES and new.kind in _RANGES and _RANGES[old.kind][0] == _RANGES[new.kind][0]:
+        reason = _lost(old, new)
+    elif kinds == {"fixed32", "sfixed32"} or kinds == {"fixed64", "sfixed64"}:
+        reason = f"half of the values of {old.kind} would be read as others"
+    elif (old.kind, new.kind) == ("bytes", "string"):
+        reason = "not all bytes are a text"
+    elif (old.kind, new.kind) == ("bytes", "message"):
+        reason = "not all bytes are such a message"
+    elif old.kind != new.kind and (old.kind, new.kind) not in (("string", "bytes"), ("message", "bytes")):
+        reason = "they are written differently"
+    else:
+        reason = ""
+    if reason:
+        return reason
+    if old.repeated and not new.repeated:
+        return "of several values one would be read"
+    if _is_map(new, now) and not _is_map(old, then):
+        return "of several messages with one key one would be read"
+    return ""
 
 
-def _words(field: FieldDescriptorProto) -> str:
-    return f"{'repeated ' if _repeated(field) else ''}{_kind(field)} {field.name!r}"
+def _lost(old: Field, new: Field) -> str:
+    """Return which numbers of a field its new kind would read as others, or not at all."""
+    _, low, high = _RANGES[old.kind]
+    _, lowest, highest = _RANGES[new.kind]
+    numbers = old.values if old.values is not None else range(low, high + 1) if old.kind == "bool" else None
+    if new.values is None:
+        if numbers is not None:
+            low, high = min(numbers), max(numbers)
+        return "" if lowest <= low and high <= highest else f"not every value of {old.kind} is one of {new.kind}"
+    if numbers is None:
+        return f"{new.enum} is closed, and would read values that it does not name as not set"
+    lost = sorted(set(numbers) - new.values)
+    return f"{new.enum} does not name {', '.join(map(str, lost))}, and would read that as not set" if lost else ""
 
 
-def _kind(field: FieldDescriptorProto) -> str:
-    return FieldDescriptorProto.Type.Name(field.type).removeprefix("TYPE_").lower()
+def _together(was: Shape, now: Shape) -> str:
+    """Return which fields are in one oneof that could both be set before, in words, or ``""``."""
+    members: dict[str, list[Field]] = {}
+    for number, field in sorted(now.fields.items()):
+        old = was.fields.get(number)
+        if field.oneof and old is not None:
+            members.setdefault(field.oneof, []).append(old)
+    for oneof, fields in members.items():
+        for field in fields[1:]:
+            if not field.oneof or field.oneof != fields[0].oneof:
+                names = _both(fields[0], field)
+                return f"fields {names} of {was.name} could both be set and are in oneof {oneof!r}: one would be read"
+    return ""
 
 
-def _repeated(field: FieldDescriptorProto) -> bool:
-    return field.label == FieldDescriptorProto.LABEL_REPEATED
+def _required(was: Shape, now: Shape) -> str:
+    """Return which field is required that may be missing, in words, or ``""``."""
+    for number, field in sorted(now.fields.items()):
+        old = was.fields.get(number)
+        if field.required and (old is None or not old.required):
+            return f"field {number} of {was.name} is required as {field.name!r} and was not: it may be missing"
+    return ""
 
 
-def _messages(descriptors: bytes) -> dict[str, DescriptorProto]:
-    found: dict[str, DescriptorProto] = {}
-    for file in FileDescriptorSet.FromString(descriptors).file:
-        found.update(_named(file.package, file.message_type))
-    return found
+def _both(one: Field, other: Field) -> str:
+    return f"{one.number} {one.name!r} and {other.number} {other.name!r}"
 
 
-def _named(scope: str, messages: Iterable[DescriptorProto]) -> Iterator[tuple[str, DescriptorProto]]:
-    for message in messages:
-        name = f"{scope}.{message.name}" if scope else message.name
-        yield name, message
-        yield from _named(name, message.nested_type)
+def _is_map(field: Field, known: _Shapes) -> bool:
+    return field.message in known and known[field.message].entry
+
+
+def _words(field: Field) -> str:
+    return f"{'repeated ' if field.repeated else ''}{field.kind} {field.name!r}"

@@ -1,0 +1,141 @@
+"""The protobuf wire format: the records that a message consists of, and the numbers in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, TypeAlias
+
+VARINT, FIXED64, LENGTH, START, END, FIXED32 = range(6)
+"""The wire types."""
+
+WIDTHS: Final = {VARINT: 0, FIXED64: 8, FIXED32: 4}
+"""Bytes of a value, of the wire types whose values may be packed; a varint has as many as it needs."""
+
+WIRE_TYPES: Final = {
+    "fixed64": FIXED64,
+    "sfixed64": FIXED64,
+    "double": FIXED64,
+    "string": LENGTH,
+    "bytes": LENGTH,
+    "message": LENGTH,
+    "group": START,
+    "fixed32": FIXED32,
+    "sfixed32": FIXED32,
+    "float": FIXED32,
+}
+"""The wire type of each kind of field; of all others it is VARINT."""
+
+_64_BITS: Final = (1 << 64) - 1
+_SMALL: Final = [bytes([value]) for value in range(0x80)]
+
+Value: TypeAlias = int | bytes
+"""A varint as an unsigned number; of any other record the bytes, of a group those within it."""
+
+
+class Malformed(ValueError):
+    """Bytes are no message."""
+
+
+def records(data: bytes) -> Iterator[tuple[int, int, Value]]:
+    """Yield field number, wire type and value of each record, in the order in which they are.
+
+    Raises:
+        Malformed: the bytes are no message.
+    """
+    position, end = 0, len(data)
+    while position < end:
+        start = position
+        tag = data[position]
+        if tag < 0x80:
+            position += 1
+        else:
+            tag, position = _read_varint(data, position)
+        number, wire = tag >> 3, tag & 7
+        if wire == VARINT:
+            value, position = _read_varint(data, position)
+            yield number, wire, value
+            continue
+        if wire == LENGTH:
+            size, position = _read_varint(data, position)
+            stop = after = position + size
+        elif wire == START:
+            stop, after = _group(data, position, number)
+        elif wire in WIDTHS:
+            stop = after = position + WIDTHS[wire]
+        else:
+            raise Malformed(f"wire type {wire} at byte {start}")
+        if after > end:
+            raise Malformed(f"field {number} at byte {start} is cut short")
+        yield number, wire, data[position:stop]
+        position = after
+
+
+def _group(data: bytes, begin: int, number: int) -> tuple[int, int]:
+    """Return where the content of a group ends, and where the tag after it does."""
+    position, within = begin, [number]
+    while True:
+        start = position
+        tag, position = _read_varint(data, position)
+        wire = tag & 7
+        if wire == VARINT:
+            _, position = _read_varint(data, position)
+        elif wire == LENGTH:
+            size, position = _read_varint(data, position)
+            position += size
+        elif wire in WIDTHS:
+            position += WIDTHS[wire]
+        elif wire == START:
+            within.append(tag >> 3)
+        elif wire != END or within.pop() != tag >> 3:
+            raise Malformed(f"a group at byte {begin} ends at byte {start} as another")
+        elif not within:
+            return start, position
+
+
+def _read_varint(data: bytes, position: int) -> tuple[int, int]:
+    value = shift = 0
+    for byte in data[position : position + 10]:
+        position += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value & _64_BITS, position
+        shift += 7
+    raise Malformed(f"the number before byte {position} has no end")
+
+
+def packed(data: bytes, wire: int) -> list[Value]:
+    """Return the values that are packed in a block.
+
+    Raises:
+        Malformed: it does not consist of such values.
+    """
+    width = WIDTHS[wire]
+    if width:
+        if len(data) % width:
+            raise Malformed(f"a block of {len(data)} bytes holds values of {width}")
+        return [data[start : start + width] for start in range(0, len(data), width)]
+    values: list[Value] = []
+    position = 0
+    while position < len(data):
+        value, position = _read_varint(data, position)
+        values.append(value)
+    return values
+
+
+def varint(value: int) -> bytes:
+    """Return an unsigned number as a varint, in as few bytes as it takes."""
+    if value < 0x80:
+        return _SMALL[value]
+    encoded = bytearray()
+    while value >= 0x80:
+        encoded.append(value & 0x7F | 0x80)
+        value >>= 7
+    encoded.append(value)
+    return bytes(encoded)
+
+
+def written(value: Value, wire: int) -> bytes:
+    """Return a value as it stands behind its tag; not of a group, which ends with another."""
+    if isinstance(value, int):
+        return varint(value)
+    return varint(len(value)) + value if wire == LENGTH else value
