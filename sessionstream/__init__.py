@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from sessionstream.bus import BusMessage, EventBus, MessageHandler, Subscription
 from sessionstream.buses.memory import MemoryBus
+from sessionstream.digests import payload_digest, stored_digest
 from sessionstream.errors import (
     BusError,
     CommandConflict,
@@ -69,8 +70,6 @@ from sessionstream.store import (
     StoredTimeline,
     TimelineReplacement,
     UnreadableEntity,
-    payload_digest,
-    stored_digest,
 )
 from sessionstream.types import Command, Event, Session, Snapshot, TimelineEntity, UIEvent
 

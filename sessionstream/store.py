@@ -9,16 +9,13 @@ passing it.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from hashlib import sha256
 from typing import TYPE_CHECKING, Protocol
 
 from sessionstream.fast_init import fast_init
 
 if TYPE_CHECKING:
-    from google.protobuf.message import Message
-
     from sessionstream.observe import ErrorRecord
     from sessionstream.types import Event, Snapshot, TimelineEntity
 
@@ -170,10 +167,13 @@ class LoggedEvent:
     Attributes:
         digest: ``payload_digest(event.name, event.payload)``. A hub compares it with that of an event that comes again;
             a store that has only bytes left makes it with ``stored_digest``.
+        descriptors: serialized FileDescriptorSet that the event was stored with, if the store keeps it: a hub whose own
+            class of the message lacks a field, because a newer process wrote the event, finds it there.
     """
 
     ordinal: int
     digest: bytes
+    descriptors: bytes = field(default=b"", compare=False, repr=False)
 
 
 class HydrationStore(Protocol):
@@ -366,25 +366,3 @@ class HydrationStore(Protocol):
     async def close(self) -> None:
         """Finish what was handed over and let go of the medium. Closing twice is allowed."""
         ...
-
-
-def payload_digest(name: str, payload: Message) -> bytes:
-    """Return the identity of a command or an event by its contents: name, message type and fields, as SHA-256.
-
-    Maps are put in order, but not those inside a packed ``google.protobuf.Any``, which is bytes: two events that pack
-    the same map in another order are different ones.
-    """
-    return stored_digest(name, payload.DESCRIPTOR.full_name, payload.SerializeToString(deterministic=True))
-
-
-def stored_digest(name: str, payload_type: str, data: bytes) -> bytes:
-    """Return what ``payload_digest`` gives for the message that ``data`` is the deterministic encoding of.
-
-    Args:
-        payload_type: full name of the message.
-    """
-    identity = sha256()
-    for part in (name.encode(), payload_type.encode(), data):
-        identity.update(len(part).to_bytes(8, "big"))
-        identity.update(part)
-    return identity.digest()

@@ -7,6 +7,7 @@ from inspect import isawaitable
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from sessionstream.callables import handler_of, refuse_generator
+from sessionstream.digests import payload_digest
 from sessionstream.errors import (
     CommandConflict,
     DuplicateCommandError,
@@ -14,9 +15,9 @@ from sessionstream.errors import (
     UnknownSchemaError,
 )
 from sessionstream.hub.completion import Completion
+from sessionstream.hub.repeats import is_repeat
 from sessionstream.hub.reporting import record_of
 from sessionstream.schema import check_name
-from sessionstream.store import payload_digest
 from sessionstream.types import Command, Event, Session, check_id
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ class Commands:
         claimed = await completion.finish(store.claim_command(session.id, key, digest))
         if claimed is not None:
             completion.checkpoint()
-            if claimed != digest:
+            if not is_repeat(f"idempotency key {key!r}", session.id, claimed, command):
                 raise CommandConflict(session.id, key, name=command.name)
             return
         publisher = _Publisher(self._pipeline)

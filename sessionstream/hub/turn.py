@@ -29,11 +29,12 @@ from sessionstream.hub.copies import copy_entity, copy_event, copy_ui_event
 from sessionstream.hub.lane import Inside
 from sessionstream.hub.projecting import ProjectorFailed
 from sessionstream.hub.races import win
+from sessionstream.hub.repeats import is_repeat
 from sessionstream.hub.reporting import record_of
 from sessionstream.hub.timeline import Timeline
 from sessionstream.observe import ErrorKind, Mode, PipelineRecord
 from sessionstream.ordinals import assign_ordinal
-from sessionstream.store import Commit, Cursors, payload_digest
+from sessionstream.store import Commit, Cursors
 from sessionstream.tracebacks import where
 from sessionstream.types import Event, Session, TimelineEntity, UIEvent
 
@@ -198,7 +199,9 @@ class Turn:
         # The cursors first: whoever logs this very id after they were read makes our commit a lost race.
         timeline = await self.load()
         logged = await store.find_event(state.id, draft.event_id) if given_id else None
-        if logged is not None and logged.digest != payload_digest(draft.name, draft.payload):
+        if logged is not None and not is_repeat(
+            f"event {draft.event_id!r}", state.id, logged.digest, draft, logged.descriptors
+        ):
             raise EventConflict(state.id, draft.event_id, logged.ordinal)
         hold = None
         if timeline.ordinal < max(state.event_cursor, logged.ordinal if logged is not None else 0):

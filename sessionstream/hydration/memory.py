@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
+from sessionstream.digests import payload_digest
 from sessionstream.errors import (
     EventConflict,
     InvalidIdError,
@@ -49,7 +50,6 @@ from sessionstream.store import (
     StoredTimeline,
     TimelineReplacement,
     UnreadableEntity,
-    payload_digest,
 )
 from sessionstream.types import Event, Snapshot, TimelineEntity, in_snapshot_order
 

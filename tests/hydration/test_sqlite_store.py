@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
+from sessionstream.descriptors import descriptor_set
 from sessionstream.errors import EventConflict, OrdinalConflict, StoreClosed, StoreError, UnknownSchemaError
 from sessionstream.hydration.sqlite import SQLiteStore
 from sessionstream.hydration.sqlite.files import Database
 from sessionstream.hydration.sqlite.store import Opening
-from sessionstream.hydration.sqlite.types import descriptor_set
 from sessionstream.schema import SchemaRegistry
 from sessionstream.store import Commit
 from sessionstream.testing import SessionWriter, drop, put, sample_registry
@@ -429,7 +429,7 @@ async def test_pruning_removes_the_rows_it_can(path: Path) -> None:
             await writer.log(put("a", str(number)), drop("b") if number % 2 else put("b"))
         await store.prune("session", before=7)
     assert [row[0] for row in rows(path, "SELECT ordinal FROM events WHERE payload IS NOT NULL")] == [7, 8, 9, 10]
-    assert rows(path, "SELECT count(*) FROM events WHERE length(digest) = 32") == [(6,)]
+    assert rows(path, "SELECT count(*) FROM events WHERE length(digest) = 33") == [(6,)]
     versions = rows(path, "SELECT id, changed FROM entity_versions ORDER BY id, changed")
     assert versions == [("a", 7), ("a", 8), ("a", 9), ("b", 8), ("b", 9)]
 

@@ -140,7 +140,7 @@ async def stores(path: str) -> None:
         assert_type(await store.cursors("s"), ss.Cursors)
         assert_type(await store.events("s", after=0, limit=10), list[ss.Event])
         assert_type(await store.find_event("s", "e-1"), ss.LoggedEvent | None)
-        assert_type(ss.stored_digest("Delta", "a.Delta", b""), bytes)
+        assert_type(ss.stored_digest("Delta", "a.Delta", b"", b""), bytes)
         assert_type(await store.timeline("s"), ss.StoredTimeline)
         assert_type(await store.error_records("s", limit=5), list[ss.ErrorRecord])
         assert_type(await store.sessions(after="", limit=5), list[str])

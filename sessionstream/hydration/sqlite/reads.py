@@ -10,6 +10,8 @@ import sqlite3
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from sessionstream.descriptors import descriptor_set
+from sessionstream.digests import stored_digest
 from sessionstream.errors import SchemaError, UnknownSchemaError
 from sessionstream.hydration.rules import check_floor, known_since
 from sessionstream.hydration.sqlite import versions
@@ -21,7 +23,7 @@ from sessionstream.hydration.sqlite.versions import STATE, check_states
 from sessionstream.hydration.sqlite.writes import Stored, stored
 from sessionstream.observe import ErrorRecord
 from sessionstream.schema import Family, SchemaRegistry
-from sessionstream.store import Cursors, LoggedEvent, StoredTimeline, UnreadableEntity, stored_digest
+from sessionstream.store import Cursors, LoggedEvent, StoredTimeline, UnreadableEntity
 from sessionstream.types import Event, Snapshot, TimelineEntity, in_snapshot_order
 
 if TYPE_CHECKING:
@@ -183,8 +185,14 @@ class Reading:
             for column, value in (("name", name), ("type", number), ("payload", payload)):
                 if value is None:
                     _EVENT.damaged(row, column, "missing, as in an event that was pruned, and so is its digest")
-            digest = stored_digest(name, self.types.name(db, number), payload)
-        return LoggedEvent(ordinal, digest)
+        elif number is None:  # pruned by an earlier version, which forgot the type
+            return LoggedEvent(ordinal, digest)
+        payload_type, descriptors = self.types.described(db, number)
+        if digest is None:
+            present = self.registry.stored_as(payload_type)
+            known = [descriptors] if present is None else [descriptors, descriptor_set(present)]
+            digest = stored_digest(name, payload_type, payload, *known)
+        return LoggedEvent(ordinal, digest, descriptors)
 
     def _present(self, db: sqlite3.Connection, session: Stored, since: int | None) -> list[Row]:
         """Return the rows of the timeline as it is, or those that changed since an ordinal."""

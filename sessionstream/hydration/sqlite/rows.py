@@ -93,7 +93,7 @@ def _encoded(what: str, name: str, payload: Message) -> bytes:
 
 
 def encode(payload: Message) -> bytes:
-    """Encode a payload; equal messages give equal bytes."""
+    """Encode a payload; equal messages give equal bytes, as far as one protobuf build goes."""
     return payload.SerializePartialToString(deterministic=True)
 
 

@@ -23,13 +23,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from sessionstream.digests import stored_digest
 from sessionstream.hydration.sqlite.columns import Query, shortly
 from sessionstream.hydration.sqlite.failures import Damage
 from sessionstream.hydration.sqlite.types import ReadTypes
-from sessionstream.store import stored_digest
 
 PIECE: Final = 250
 """Rows that one step removes."""
+
+DIGESTING: Final = 0.01
+"""Seconds after which a step makes no more digests; that of a large ``Struct`` takes a millisecond."""
 
 ABANDONED: Final = 600_000_000
 """Microseconds after which a timeline that is still being built is taken for one that nobody builds any more."""
@@ -138,18 +141,19 @@ def _removed(db: sqlite3.Connection, table: str, column: str, number: int) -> in
 
 def _events(db: sqlite3.Connection, job: _Job) -> bool:
     """Replace what was pruned of events by its digest, so that a repeated event is still recognised."""
-    pruned, types = _EVENTS.all(db, (job.number, job.after, job.below, PIECE)), ReadTypes()
-    db.executemany(
-        "UPDATE events SET digest = ?, name = NULL, type = NULL, payload = NULL WHERE sid = ? AND ordinal = ?",
-        [
-            (stored_digest(name, types.name(db, number), data), sid, ordinal)
-            for sid, ordinal, name, number, data in pruned
-        ],
-    )
-    if len(pruned) < PIECE:
+    pruned: list[tuple[bytes, int, int]] = []
+    types, late = ReadTypes(), time.monotonic() + DIGESTING
+    for sid, ordinal, name, number, data in _EVENTS.all(db, (job.number, job.after, job.below, PIECE)):
+        payload_type, descriptors = types.described(db, number)
+        pruned.append((stored_digest(name, payload_type, data, descriptors), sid, ordinal))
+        if time.monotonic() >= late:
+            break
+    # The type stays: with its descriptors an event that comes again is looked at as this one was.
+    db.executemany("UPDATE events SET digest = ?, name = NULL, payload = NULL WHERE sid = ? AND ordinal = ?", pruned)
+    if not pruned:
         return True
     db.execute(
-        "UPDATE discarded SET after = ? WHERE what = ? AND number = ?", (pruned[-1][1] + 1, job.what, job.number)
+        "UPDATE discarded SET after = ? WHERE what = ? AND number = ?", (pruned[-1][2] + 1, job.what, job.number)
     )
     return False
 

@@ -10,35 +10,18 @@ import sqlite3
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
-from google.protobuf import descriptor_pb2
-
+from sessionstream.descriptors import descriptor_set
 from sessionstream.hydration.shapes import clash
 from sessionstream.hydration.sqlite.columns import Query
 from sessionstream.hydration.sqlite.failures import Damage
 
 if TYPE_CHECKING:
-    from google.protobuf.descriptor import FileDescriptor
     from google.protobuf.message import Message
 
     from sessionstream.schema import SchemaRegistry
 
 PAYLOAD_TYPE: Final = Query("payload_types", "type, name, digest, descriptors", "WHERE type = ?")
 _NUMBER: Final = Query("payload_types", "type", "WHERE name = ? AND digest = ?")
-
-
-def descriptor_set(message: type[Message]) -> bytes:
-    """Return the message's file and all it imports, dependencies first, as a serialized FileDescriptorSet."""
-    found: dict[str, bytes] = {}
-
-    def visit(file: FileDescriptor) -> None:
-        if file.name not in found:
-            for dependency in file.dependencies:
-                visit(dependency)
-            found[file.name] = file.serialized_pb
-
-    visit(message.DESCRIPTOR.file)  # type: ignore[arg-type]  # the stubs tell two implementations apart
-    files = [descriptor_pb2.FileDescriptorProto.FromString(data) for data in found.values()]
-    return descriptor_pb2.FileDescriptorSet(file=files).SerializeToString(deterministic=True)
 
 
 class WrittenTypes:
@@ -74,24 +57,24 @@ class WrittenTypes:
 
 
 class ReadTypes:
-    """Full names of payload types by number, for readers; a number never changes its meaning."""
+    """Payload types by number, for readers; a number never changes its meaning."""
 
     def __init__(self) -> None:
-        self._names: dict[int, str] = {}
+        self._rows: dict[int, tuple[str, bytes]] = {}
         self._compared: dict[int, tuple[str, str]] = {}
 
-    def name(self, db: sqlite3.Connection, number: int) -> str:
-        """Return the full name of the message with this number."""
-        name = self._names.get(number)
-        if name is None:
-            name = self._names[number] = self._row(db, number)[0]
-        return name
+    def described(self, db: sqlite3.Connection, number: int) -> tuple[str, bytes]:
+        """Return the full name of the message with this number, and the descriptors it was written with."""
+        row = self._rows.get(number)
+        if row is None:
+            row = self._rows[number] = self._row(db, number)
+        return row
 
     def compared(self, db: sqlite3.Connection, number: int, registry: SchemaRegistry) -> tuple[str, str]:
         """Return the full name of the message, and what of it the registered one of that name would misread."""
         found = self._compared.get(number)
         if found is None:
-            name, descriptors = self._row(db, number)
+            name, descriptors = self.described(db, number)
             message = registry.stored_as(name)
             if message is None:  # not yet, or not any more
                 return name, ""

@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from sessionstream.digests import payload_digest
 from sessionstream.errors import StoreClosed
 from sessionstream.observe import ErrorRecord
-from sessionstream.store import Cursors, HydrationStore, LoggedEvent, TimelineReplacement, payload_digest
+from sessionstream.store import Cursors, HydrationStore, LoggedEvent, TimelineReplacement
 from sessionstream.testing.contract.base import ContractBase, on_fresh_store, raised_by
 from sessionstream.testing.sessions import SessionWriter, put, sample_registry
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from sessionstream.digests import payload_digest
 from sessionstream.errors import EventConflict, HistoryPruned, OrdinalConflict
-from sessionstream.store import HydrationStore, payload_digest
+from sessionstream.store import HydrationStore
 from sessionstream.testing.contract.base import ContractBase, on_fresh_store, raised_by
 from sessionstream.testing.contract.records import record
 from sessionstream.testing.contract.timelines import eventful
