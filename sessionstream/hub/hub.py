@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from sessionstream.callables import told_of
-from sessionstream.errors import UnknownSchemaError
+from sessionstream.errors import PayloadDecodeError, UnknownSchemaError
 from sessionstream.hub import replay
 from sessionstream.hub.arguments import check_arguments
 from sessionstream.hub.commands import CommandHandler, Commands
@@ -292,6 +292,7 @@ class Hub:
             TypeError: one is no int.
             HistoryPruned: that part of the history is gone.
             UnknownSchemaError: the message of an entity is registered no more.
+            PayloadDecodeError: it has changed, so that it cannot be read from the stored bytes.
             InvalidIdError, HubClosed, StoreError: as ``publish``.
         """
         check_id("session id", session_id)
@@ -312,12 +313,12 @@ class Hub:
         is, and tell ``report_unreadable`` of it.
 
         Raises:
-            Everything that ``snapshot`` raises, but for UnknownSchemaError; OrdinalConflict: the timeline was rebuilt
-                meanwhile, so that nobody can say what changed ``since``.
+            Everything that ``snapshot`` raises, but for UnknownSchemaError and PayloadDecodeError; OrdinalConflict: the
+                timeline was rebuilt meanwhile, so that nobody can say what changed ``since``.
         """
         try:
             return await self.snapshot(session_id, since=since)
-        except UnknownSchemaError:
+        except (UnknownSchemaError, PayloadDecodeError):
             return await readable_snapshot(self._store, session_id, since)
 
     async def report_unreadable(self, session_id: str, entities: Iterable[TimelineEntity]) -> None:

@@ -154,6 +154,37 @@ async def test_what_changed_its_shape_says_how(tmp_path: Path) -> None:
     assert place.payload == UnreadablePayload(type="test.Shape", reason=clash)
 
 
+async def test_bytes_that_the_changed_message_refuses_are_an_error_only_for_whoever_touches_them(
+    tmp_path: Path,
+) -> None:
+    """A field that was bytes and is a string reads what is text, and no more."""
+
+    def schemas(message: Any) -> SchemaRegistry:
+        registered = SchemaRegistry()
+        registered.register_event("Moved", message)
+        registered.register_timeline_entity("Place", message)
+        return registered
+
+    def move(event: Event, session: Session, view: TimelineView) -> list[TimelineEntity]:
+        return [TimelineEntity("Place", str(event.ordinal), event.payload)]
+
+    async def write(message: Any, x: object) -> Snapshot:
+        path = tmp_path / "x.db"
+        async with SQLiteStore.open(path, schemas(message)) as store, Hub(schemas(message), store=store) as hub:
+            hub.register_timeline_projection(move)
+            await hub.publish(Event("Moved", message(x=x), "s"))
+            return await hub.readable_snapshot("s")
+
+    new: Any = shaped("1 string x")
+    await write(shaped("1 bytes x"), b"\xff")
+    snapshot = await write(new, "text")
+    hidden, shown = (entity.payload for entity in snapshot.entities)
+    assert shown == new(x="text")
+    assert isinstance(hidden, UnreadablePayload)
+    assert hidden.type == "test.Shape"
+    assert hidden.reason.startswith("its message has changed: its bytes are no such message (")
+
+
 async def test_a_rebuild_meanwhile_is_a_conflict_and_no_half_truth() -> None:
     inner = MemoryStore(both())
     app = App(inner, schemas=both())

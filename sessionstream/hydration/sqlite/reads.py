@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from sessionstream.descriptors import descriptor_set
 from sessionstream.digests import stored_digest
-from sessionstream.errors import SchemaError, UnknownSchemaError
+from sessionstream.errors import PayloadDecodeError, SchemaError, UnknownSchemaError
 from sessionstream.hydration.rules import check_floor, known_since
 from sessionstream.hydration.sqlite import versions
 from sessionstream.hydration.sqlite.columns import Query, Row
@@ -129,9 +129,8 @@ class Reading:
         for row in self._present(db, session, since):
             try:
                 entities.append(self._entity(db, row))
-            except UnknownSchemaError as error:
-                _, kind, entity_id, created, changed = row[:5]
-                unreadable.append(UnreadableEntity(kind, entity_id, created, changed, error.payload_type, error.clash))
+            except (UnknownSchemaError, PayloadDecodeError) as error:
+                unreadable.append(_unreadable(row, error))
         return StoredTimeline(session.cursors, entities, unreadable, since)
 
     def events(self, db: sqlite3.Connection, session_id: str, after: int, limit: int | None) -> list[Event]:
@@ -229,6 +228,14 @@ def log(db: sqlite3.Connection, query: Query, session: Stored, after: int, limit
     if not rows and cursors.held and after < cursors.event and limit != 0:
         raise Damage("events", f"sid {session.sid}, ordinal {cursors.event}", "", "missing: it is the event_cursor")
     return rows
+
+
+def _unreadable(row: Row, error: UnknownSchemaError | PayloadDecodeError) -> UnreadableEntity:
+    _, kind, entity_id, created, changed = row[:5]
+    if isinstance(error, UnknownSchemaError):
+        return UnreadableEntity(kind, entity_id, created, changed, error.payload_type, error.clash)
+    clash = f"its bytes are no such message ({error.reason})"
+    return UnreadableEntity(kind, entity_id, created, changed, error.expected, clash)
 
 
 def sessions(db: sqlite3.Connection, after: str, limit: int | None) -> list[str]:
