@@ -54,10 +54,12 @@ def project_timeline(event: Event, _session: Session, view: TimelineView) -> lis
 def message_after(event: Event, view: TimelineView) -> ChatMessageEntity | None:
     """Return the message as it is after the event, or None if the event changes no message.
 
-    A piece, or an end, of an answer that is not streaming (any more) changes nothing, so that what a straggler
-    still says about a stopped answer cannot bring it back to life.
+    A piece, or an end, of an answer that is not streaming (any more) changes nothing, and neither does another start of
+    a message that is there: what a straggler still says about a stopped answer cannot bring it back to life.
     """
     match event.payload:
+        case UserMessageAcceptedEvent() | InferenceStartedEvent() as begun if view.get(CHAT_MESSAGE, begun.message_id):
+            return None
         case UserMessageAcceptedEvent() as accepted:
             return ChatMessageEntity(
                 message_id=accepted.message_id,
