@@ -104,7 +104,7 @@ async def test_what_goes_wrong() -> None:
         source.failure = lambda since: None
         await peer.subscribed("s")
         peer.stall()
-        for _ in range(9):
+        for _ in range(20):
             watched.publish("s")
         source.stop()
         peer.resume()

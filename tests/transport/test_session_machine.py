@@ -77,6 +77,9 @@ class World:
     def conflate(self, number: int, session_id: str) -> None:
         self.wires[number].conflate(session_id)
 
+    def revoke(self, number: int, session_id: str) -> None:
+        self.wires[number].revoke(session_id)
+
     def read(self, number: int, count: int) -> None:
         self.wires[number].read(count)
 
@@ -120,7 +123,19 @@ bursts: st.SearchStrategy[list[list[Change]]] = st.sampled_from(
 """Events one after the other; the last is more than a connection keeps."""
 
 disturbances = st.sampled_from(
-    [*[None] * 6, "subscribe", "unsubscribe", "unsubscribe", "conflate", "rebuild", "refuse", "fail", "read", "lose"]
+    [
+        *[None] * 6,
+        "subscribe",
+        "unsubscribe",
+        "unsubscribe",
+        "conflate",
+        "rebuild",
+        "refuse",
+        "revoke",
+        "fail",
+        "read",
+        "lose",
+    ]
 )
 gaps = st.tuples(bursts, often, disturbances)
 """What happens between two steps: events, whether each is fanned out at once, and what else."""
@@ -199,6 +214,8 @@ class SessionMachine(RuleBasedStateMachine):
                 self.world.fan_out(session_id)
             case "refuse":
                 self.world.refuse(number)
+            case "revoke":
+                self.world.revoke(number, session_id)
             case "fail":
                 self.world.progress(number, 0, fail=True)
             case "lose":
@@ -225,6 +242,7 @@ WEIGHTS = {
     "fail": 3,
     "unsubscribe": 1,
     "refuse": 1,
+    "revoke": 1,
     "reconnect": 1,
 }
 
@@ -256,6 +274,8 @@ def run_schedule(seed: int, steps: int = 300) -> World:
                 world.unsubscribe(number, session_id)
             case "refuse":
                 world.refuse(number)
+            case "revoke":
+                world.revoke(number, session_id)
             case _:
                 world.reconnect(number, hold=pick % 2 == 0)
     world.settle()

@@ -18,6 +18,11 @@ def test_every_state_can_be_reached_and_left_for_absent() -> None:
     assert all(row[Input.UNSUBSCRIBE] == (Action.UNSUBSCRIBE, State.ABSENT) for row in TABLE.values())
 
 
+def test_whatever_a_subscription_is_at_the_right_to_it_can_be_taken_away() -> None:
+    rows = {state: row.get(Input.REVOKED) for state, row in TABLE.items()}
+    assert rows == {state: (None if state is State.ABSENT else (Action.DENY, State.ABSENT)) for state in State}
+
+
 def test_every_input_and_every_action_occurs_and_can_be_done() -> None:
     assert {what for row in TABLE.values() for what in row} == set(Input)
     assert {action for row in TABLE.values() for action, _ in row.values()} == set(Action)

@@ -280,6 +280,12 @@ class Wire:
         if session_id in self.joined and not self.closed:
             self.perform(self.conversation.resync(session_id))
 
+    def revoke(self, session_id: str) -> None:
+        """Take the right to see a session away; what waits of it is dropped."""
+        if not self.closed:
+            self.queue = deque(frame for frame in self.queue if frame.session_id != session_id)
+            self.perform(self.conversation.revoke(session_id, ""))
+
     def conflate(self, session_id: str) -> None:
         """What the connection does when its outbox overflows and the policy names this session."""
         self.queue = deque(frame for frame in self.queue if frame.kind != "ui" or frame.session_id != session_id)

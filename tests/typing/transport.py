@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
+from datetime import UTC, datetime
 from typing import Any, assert_type
 
 from fastapi import FastAPI
@@ -15,6 +16,10 @@ from sessionstream.transport import ws
 
 async def authenticate(scope: dict[str, Any]) -> str | None:
     return str(scope["path"])
+
+
+def admit(scope: dict[str, Any]) -> ws.Admitted:
+    return ws.Admitted(str(scope["path"]), until=datetime.fromtimestamp(1, UTC))
 
 
 def authorize(principal: str, session_id: str) -> bool:
@@ -40,6 +45,7 @@ async def serve(hub: ss.Hub, source: ss.SnapshotSource) -> None:
         slow_consumers=never,
         observer=observe,
     )
+    ws.WebSocketServer(source, authenticate=admit)
     ws.WebSocketServer(source, authenticate=lambda scope: "x", slow_consumers=ws.conflate)
     hub.set_fanout(server)
     fanout: ss.UIFanout = server
@@ -49,6 +55,8 @@ async def serve(hub: ss.Hub, source: ss.SnapshotSource) -> None:
     FastAPI().mount("/ws", server)
     assert_type(server.connections(), list[ws.ConnectionInfo])
     assert_type(server.connections()[0].subscriptions, tuple[str, ...])
+    assert_type(await server.revoke("ada", "s", reason="you left"), int)
+    assert_type(await server.revoke("ada"), int)
     await server.shutdown(retry_after=2.5)
     assert_type(ws.CLOSE_CODES[0].reconnect in ("no", "at once"), bool)
 

@@ -52,7 +52,12 @@ POLICY: Final = CloseCode(
 )
 TOO_BIG: Final = CloseCode(1009, "too big", "a frame was longer than the limit", "no")
 INTERNAL: Final = CloseCode(1011, "internal error", "the server met a fault of its own", "with back-off")
-RESTART: Final = CloseCode(1012, "service restart", "the server restarts and says when to return", "when told")
+RESTART: Final = CloseCode(
+    1012,
+    "service restart",
+    "the server restarts, or the credentials have expired with which the client came; it says when to return",
+    "when told",
+)
 TRY_AGAIN: Final = CloseCode(
     1013,
     "try again later",
@@ -74,7 +79,7 @@ PROTOCOL_ERROR: Final = ErrorCode(
 )
 UNAUTHORIZED: Final = ErrorCode(
     "unauthorized",
-    "this client may not see this session; a subscription it had has ended",
+    "this client may not see this session, or no longer; a subscription it had has ended",
     "subscribe again only as somebody else",
 )
 RATE_LIMITED: Final = ErrorCode(

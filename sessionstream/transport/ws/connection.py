@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from sessionstream.errors import words
-from sessionstream.transport.ws.codes import INTERNAL, POLICY, TOO_BIG, TRY_AGAIN, CloseCode
+from sessionstream.transport.ws.codes import INTERNAL, POLICY, RESTART, TOO_BIG, TRY_AGAIN, CloseCode
 from sessionstream.transport.ws.effects import (
     Authorize,
     Batch,
@@ -37,10 +37,14 @@ if TYPE_CHECKING:
     from sessionstream.transport.ws.loading import SnapshotLoader
     from sessionstream.transport.ws.observing import Telling
     from sessionstream.transport.ws.outbox import SlowConsumerPolicy
+    from sessionstream.transport.ws.routes import Routes
     from sessionstream.transport.ws.writer import SendMessage, Turn
 
 LOADS_AT_ONCE: Final = 4
 """Snapshots that one connection may have under way; the others wait for their turn, and for room in the outbox."""
+
+LONGEST_SLEEP: Final = 86_400.0
+"""Seconds; no event loop has a timer for every date."""
 
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 AuthorizeHook: TypeAlias = Callable[[Any, str], bool | Awaitable[bool]]
@@ -68,38 +72,6 @@ class ConnectionInfo:
     queue_bytes: int
 
 
-class Routes:
-    """Which connections are told of which session."""
-
-    __slots__ = ("_connections",)
-
-    def __init__(self) -> None:
-        self._connections: dict[str, dict[Connection, None]] = {}
-
-    def of(self, session_id: str) -> tuple[Connection, ...]:
-        """Return the connections that are told of a session, in the order in which they joined."""
-        return tuple(self._connections.get(session_id, ()))
-
-    def has(self, session_id: str) -> bool:
-        """Whether anybody is told of a session; may be asked from any thread."""
-        return session_id in self._connections
-
-    def join(self, session_id: str, connection: Connection) -> None:
-        """Add a connection."""
-        self._connections.setdefault(session_id, {})[connection] = None
-
-    def leave(self, session_id: str, connection: Connection) -> None:
-        """Remove a connection, and every trace of a session that has none left."""
-        connections = self._connections.get(session_id, {})
-        if connection in connections:
-            del connections[connection]
-            if not connections:
-                del self._connections[session_id]
-
-    def __len__(self) -> int:
-        return len(self._connections)
-
-
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What connections of one server share."""
@@ -119,14 +91,17 @@ class Connection:
     """Does what its conversation wants done. All of it happens in the event loop of the server."""
 
     __slots__ = (
-        "_aborted", "_asking", "_closed", "_congested", "_conversation", "_full_in", "_idle_loads", "_joined",
-        "_outbox", "_reader", "_sent", "_sent_at", "_shared", "_tickets", "_writer", "principal",
+        "_aborted", "_asking", "_closed", "_congested", "_conversation", "_ends_at", "_full_in", "_idle_loads",
+        "_joined", "_outbox", "_reader", "_sent", "_sent_at", "_shared", "_tickets", "_writer", "principal",
     )  # fmt: skip
 
-    def __init__(self, connection_id: str, principal: object, shared: Surroundings) -> None:
+    def __init__(
+        self, connection_id: str, principal: object, shared: Surroundings, ends_at: float | None = None
+    ) -> None:
         limits, now = shared.limits, shared.clock.now()
         observed = shared.telling.anyone
         self.principal = principal
+        self._ends_at = ends_at
         self._shared = shared
         self._conversation = Conversation(connection_id, limits, now, observed=observed)
         self._outbox = Outbox(limits.outbox_frames, limits.outbox_bytes)
@@ -165,13 +140,16 @@ class Connection:
         self._perform(self._conversation.open())
         writer = self._writer.start(send, f"{self.id}: writer")
         reader = self._reader = asyncio.create_task(self._read(receive), name=f"{self.id}: reader")
+        tasks = {reader, writer}
+        if self._ends_at is not None:
+            tasks.add(asyncio.create_task(self._end_at(self._ends_at), name=f"{self.id}: end"))
         try:
             await asyncio.wait({reader, writer, self._aborted}, return_when=asyncio.FIRST_COMPLETED)
             if self._closed:  # the writer says goodbye, and that ends it all
                 await asyncio.wait({writer, self._aborted}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._let_go()
-            tasks = {reader, writer, *self._asking.values()}
+            tasks.update(self._asking.values())
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
@@ -205,6 +183,26 @@ class Connection:
             _log.exception("connection %s: a message could not be handled", self.id)
             self.close(INTERNAL, "")
         return True
+
+    async def _end_at(self, moment: float) -> None:
+        """Have the client come back, with credentials that are valid still, when those that it came with are not."""
+        clock = self._shared.clock
+        while (left := moment - clock.now()) > 0:
+            await clock.sleep(min(left, LONGEST_SLEEP))
+        if not self._closed:
+            self._shared.telling.of("closing", self.id, code=str(RESTART.code), error="the admission has expired")
+            self.close(RESTART, "retry-after=0")
+
+    def revoke(self, session_id: str | None, reason: str) -> int:
+        """End the subscription to a session, or all of them; return how many there were. What waits is dropped."""
+        if self._closed:
+            return 0
+        watched = self._conversation.subscriptions
+        revoked = watched if session_id is None else [each for each in watched if each == session_id]
+        self._outbox.drop(frozenset(revoked))
+        for each in revoked:
+            self._perform(self._conversation.revoke(each, reason))
+        return len(revoked)
 
     def close(self, code: CloseCode, reason: str, *, flush: bool = False) -> None:
         """Say goodbye, after what waits to be sent (``flush``) or instead of it, and listen no more.

@@ -51,7 +51,7 @@ class Frame:
         text: the protobuf JSON.
         size: its length in UTF-8 bytes.
         kind: what it is to a queue.
-        session_id: whose it is, for UI events and snapshots.
+        session_id: whose it is, for snapshots, UI events and the end of a hydration; else empty.
     """
 
     text: str
@@ -68,7 +68,8 @@ def hello(connection_id: str) -> Frame:
 def subscribed(session_id: str, since: int, budget: Budget | None = None) -> Frame:
     """Return the frame that ends a hydration; it echoes the client's ordinal."""
     told = None if budget is None else _budget(budget)
-    return _control("subscribed", sessionId=session_id, sinceSnapshotOrdinal=_uint64(since), budget=told)
+    body = _set_fields(sessionId=session_id, sinceSnapshotOrdinal=_uint64(since), budget=told)
+    return _frame(_dumps({"subscribed": body}), "control", session_id)
 
 
 def unsubscribed(session_id: str) -> Frame:

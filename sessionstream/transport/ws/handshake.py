@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, MutableMapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from inspect import isawaitable
 from math import ceil
 from typing import Any, Final, TypeAlias
@@ -19,13 +21,41 @@ Scope: TypeAlias = MutableMapping[str, Any]
 """An ASGI connection scope."""
 
 Authenticate: TypeAlias = Callable[[Any], object | Awaitable[object]]
-"""Returns a principal, anything hashable that tells one from another; None, False, or an exception, refuses."""
+"""Returns a principal, anything hashable that tells one from another, or an ``Admitted`` with one; None, False, or an
+exception, refuses."""
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 _PAGE_SCHEMES: Final = {"ws": "http", "wss": "https", "http": "http", "https": "https"}
 
 Place: TypeAlias = tuple[str, str, int | None]
 """Scheme, host and port of an origin."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """What ``authenticate`` may return: who it is, and until when. (Reference: WebSocket transport.)
+
+    At that moment the connection is closed with 1012, and the client comes back, with new credentials.
+
+    Args:
+        principal: as ``authenticate`` would return it by itself.
+        until: the end, with a time zone; None for none.
+
+    Raises:
+        TypeError: ``until`` is no datetime.
+        ValueError: it has no time zone.
+    """
+
+    principal: object
+    until: datetime | None = None
+
+    def __post_init__(self) -> None:
+        if self.until is None:
+            return
+        if not isinstance(self.until, datetime):
+            raise TypeError(f"until is a datetime, not {self.until!r}")
+        if self.until.utcoffset() is None:
+            raise ValueError(f"until has a time zone, as datetime.fromtimestamp(exp, UTC) has; {self.until} has none")
 
 
 class Refused(Exception):
@@ -78,26 +108,30 @@ class Origins:
             raise Refused(403, f"the origin {origin} is not this server's own, {own}: see allowed_origins")
 
 
-async def authenticate(hook: Authenticate | None, scope: Scope, timeout_seconds: float) -> object:
-    """Return the principal of a handshake; None where nobody asks.
+async def authenticate(hook: Authenticate | None, scope: Scope, timeout_seconds: float) -> Admitted:
+    """Return who a handshake is from; the principal is None where nobody asks.
 
     Raises:
-        Refused: the hook said no, raised, or took too long.
+        Refused: the hook said no, raised, or took too long; or what it said has expired already.
         TypeError: the principal is not hashable.
     """
     if hook is None:
-        return None
+        return Admitted(None)
     try:
         async with asyncio.timeout(timeout_seconds):
-            principal = await answer("authenticate", hook, scope)
+            answered = await answer("authenticate", hook, scope)
     except TimeoutError:
         raise Refused(503, "authenticate took too long") from None
     except Exception as error:
         raise Refused(403, f"authenticate raised {words(error)}") from error
+    admitted = answered if isinstance(answered, Admitted) else Admitted(answered)
+    principal, until = admitted.principal, admitted.until
     if principal is None or principal is False:
         raise Refused(403, f"authenticate returned {principal}")
     hash(principal)
-    return principal
+    if until is not None and until <= datetime.now(UTC):
+        raise Refused(401, f"{principal!r} was admitted until {until}, which is past")
+    return admitted
 
 
 async def answer(name: str, hook: Callable[..., object], *asked: object) -> object:
@@ -120,14 +154,25 @@ async def refuse(scope: Scope, send: Callable[[Any], Awaitable[None]], refused: 
     if refused.status == 403 or "websocket.http.response" not in (scope.get("extensions") or {}):
         await send({"type": "websocket.close", "code": 1008, "reason": ""})
         return
-    body = b"try again later"
-    headers = [
-        (b"content-type", b"text/plain"),
-        (b"content-length", str(len(body)).encode()),
-        (b"retry-after", str(ceil(retry_after)).encode()),
-    ]
+    passes = refused.status == 503
+    body = b"try again later" if passes else b"sign in again"
+    headers = [(b"content-type", b"text/plain"), (b"content-length", str(len(body)).encode())]
+    if passes:
+        headers.append((b"retry-after", str(ceil(retry_after)).encode()))
     await send({"type": "websocket.http.response.start", "status": refused.status, "headers": headers})
     await send({"type": "websocket.http.response.body", "body": body})
+
+
+async def ask_to_upgrade(send: Callable[[Any], Awaitable[None]]) -> None:
+    """Answer an HTTP request: this is not the way to speak to us."""
+    body = b"this is a WebSocket endpoint\n"
+    headers = [
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"content-length", str(len(body)).encode()),
+        (b"upgrade", b"websocket"),
+    ]
+    await send({"type": "http.response.start", "status": 426, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 def header(scope: Scope, name: bytes) -> list[str]:

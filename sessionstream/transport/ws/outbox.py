@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -128,8 +128,17 @@ class Outbox:
 
     def drop_ui(self, sessions: AbstractSet[str]) -> int:
         """Drop the UI events of some sessions; return how many."""
+        return self._drop(lambda frame: frame.kind == "ui" and frame.session_id in sessions)
+
+    def drop(self, sessions: AbstractSet[str]) -> int:
+        """Drop everything that shows some sessions, or says that it was shown; return how many frames."""
+        return self._drop(lambda frame: frame.session_id in sessions)
+
+    def _drop(self, goes: Callable[[Frame], bool]) -> int:
         before = len(self._frames)
-        self._frames = deque(frame for frame in self._frames if frame.kind != "ui" or frame.session_id not in sessions)
+        self._frames = deque(frame for frame in self._frames if not goes(frame))
+        snapshots = [frame.size for frame in self._frames if frame.kind == "snapshot"]
+        self._snapshots, self._snapshots_size = len(snapshots), sum(snapshots)
         self.size = sum(frame.size for frame in self._frames)
         return before - len(self._frames)
 

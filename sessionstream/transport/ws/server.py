@@ -9,6 +9,7 @@ import secrets
 import threading
 from collections.abc import Callable, Collection, Sequence
 from contextvars import Context
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from sessionstream.callables import asked_of
@@ -24,18 +25,27 @@ from sessionstream.transport.ws.connection import (
     Connection,
     ConnectionInfo,
     Receive,
-    Routes,
     Surroundings,
 )
 from sessionstream.transport.ws.effects import Batch
-from sessionstream.transport.ws.handshake import Authenticate, Origins, Refused, Scope, authenticate, refuse
+from sessionstream.transport.ws.handshake import (
+    Admitted,
+    Authenticate,
+    Origins,
+    Refused,
+    Scope,
+    ask_to_upgrade,
+    authenticate,
+    refuse,
+)
 from sessionstream.transport.ws.limits import Limits
 from sessionstream.transport.ws.loading import SnapshotLoader
 from sessionstream.transport.ws.observing import Telling
 from sessionstream.transport.ws.outbox import SlowConsumerPolicy, disconnect
 from sessionstream.transport.ws.records import ConnectionObserver
+from sessionstream.transport.ws.routes import Routes
 from sessionstream.transport.ws.writer import SendMessage, Turn
-from sessionstream.types import UIEvent
+from sessionstream.types import UIEvent, check_id
 
 RETRY_AFTER: Final = 5.0
 """Seconds after which a client whose handshake was refused with 503 may try again, where nothing else is known."""
@@ -63,7 +73,8 @@ class WebSocketServer:
         allowed_origins: which pages may connect, ``["https://app.example"]``, or ``["*"]`` for any. None: only pages
             that come from the host they connect to. A client without an Origin header is no browser, and may.
         authenticate: ``authenticate(scope)``, plain or async, gets the ASGI scope of a handshake and returns the
-            principal, anything hashable; None, False, or an exception, refuses. Without it everybody may connect.
+            principal, anything hashable, or ``Admitted(principal, until=…)``; None, False, or an exception, refuses.
+            Without it everybody may connect.
         authorize: ``authorize(principal, session_id)``, plain or async, is asked on every subscribe, so also after
             each reconnect. Only True allows. Without it every client may watch every session.
         limits: what clients may cost.
@@ -192,7 +203,7 @@ class WebSocketServer:
             case "websocket":
                 await self._websocket(scope, receive, send)
             case "http":
-                await _ask_to_upgrade(send)
+                await ask_to_upgrade(send)
             case "lifespan":
                 await self._lifespan(receive, send)
             case other:
@@ -206,11 +217,12 @@ class WebSocketServer:
         try:
             self._origins.check(scope)
             self._admission.check()
-            principal = await authenticate(self._authenticate, scope, self._limits.handshake_timeout_seconds)
-            self._admission.admit(visit, principal)
+            admitted = await authenticate(self._authenticate, scope, self._limits.handshake_timeout_seconds)
+            ends_at = self._deadline(admitted)
+            self._admission.admit(visit, admitted.principal)
             await send({"type": "websocket.accept"})
             if visit.goodbye is None:
-                await self._serve(principal, receive, send)
+                await self._serve(admitted.principal, ends_at, receive, send)
             else:
                 code, reason = visit.goodbye
                 await send({"type": "websocket.close", "code": code.code, "reason": reason})
@@ -222,8 +234,14 @@ class WebSocketServer:
         finally:
             self._admission.leave(visit)
 
-    async def _serve(self, principal: object, receive: Receive, send: SendMessage) -> None:
-        connection = Connection(secrets.token_urlsafe(9), principal, self._shared)
+    def _deadline(self, admitted: Admitted) -> float | None:
+        """Return until when a client is admitted, by our clock: if that of the machine is set, nothing changes."""
+        if admitted.until is None:
+            return None
+        return self._clock.now() + (admitted.until - datetime.now(UTC)).total_seconds()
+
+    async def _serve(self, principal: object, ends_at: float | None, receive: Receive, send: SendMessage) -> None:
+        connection = Connection(secrets.token_urlsafe(9), principal, self._shared, ends_at)
         gone = self._connections[connection] = asyncio.Event()
         if self._ticker is None:
             # It outlives this request, whose context is none of its business.
@@ -279,6 +297,28 @@ class WebSocketServer:
         """Return the open connections, in the order in which they came."""
         return [connection.info for connection in self._connections]
 
+    async def revoke(self, principal: object, session_id: str | None = None, *, reason: str = "") -> int:
+        """End subscriptions of one principal, whose right to watch was taken away; return how many there were.
+
+        Its connections stay, and so do its other subscriptions. The client is told ``unauthorized``; what waits for it
+        of the session is dropped. Subscriptions that are asked for, or load, are ended too. Whoever subscribes again is
+        asked for by ``authorize``: change what that says first.
+
+        Args:
+            principal: as ``authenticate`` returned it; None for everybody, where there is no ``authenticate``.
+            session_id: the session; None for all of them.
+            reason: for the clients; empty says that the session is not theirs to watch.
+
+        Raises:
+            InvalidIdError: no session can have this id.
+            TypeError: the principal is not hashable, so nobody's.
+        """
+        hash(principal)
+        if session_id is not None:
+            check_id("session id", session_id)
+        theirs = [connection for connection in self._connections if connection.principal == principal]
+        return sum([connection.revoke(session_id, reason) for connection in theirs])
+
     async def close_connections(self, principal: object, *, reason: str = "") -> int:
         """Close the connections of one principal, whose rights were taken away, say; return how many there were.
 
@@ -332,14 +372,3 @@ class WebSocketServer:
         await asyncio.gather(*(gone.wait() for gone in self._connections.values()))
         await self._loader.close()
         self._log.settle(end=True)
-
-
-async def _ask_to_upgrade(send: SendMessage) -> None:
-    body = b"this is a WebSocket endpoint\n"
-    headers = [
-        (b"content-type", b"text/plain; charset=utf-8"),
-        (b"content-length", str(len(body)).encode()),
-        (b"upgrade", b"websocket"),
-    ]
-    await send({"type": "http.response.start", "status": 426, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

@@ -164,6 +164,13 @@ class Conversation:
             self._enter(subscription, Input.RESYNC, None)
         return self._done()
 
+    def revoke(self, session_id: str, reason: str) -> Effects:
+        """The application has taken away the client's right to see a session; ``reason`` is for the client."""
+        subscription = self._subscriptions.get(session_id)
+        if subscription is not None:
+            self._enter(subscription, Input.REVOKED, reason)
+        return self._done()
+
     def tick(self, now: float) -> Effects:
         """Time has passed; to be called a few times in a heartbeat."""
         if self._heartbeat.silent(now):
@@ -323,10 +330,11 @@ class Conversation:
         self._note("load_failed", subscription.session_id, code=str(TRY_AGAIN.code), error=words)
         self._close(Close(TRY_AGAIN, "a snapshot could not be loaded"))
 
-    def _deny(self, subscription: Subscription, _: None) -> None:
-        self._note("unauthorized", subscription.session_id, code=UNAUTHORIZED.code)
+    def _deny(self, subscription: Subscription, reason: str | None) -> None:
+        message = reason or "this session is not yours to watch"
+        self._note("unauthorized", subscription.session_id, code=UNAUTHORIZED.code, error=reason or "")
         self._forget(subscription)
-        self._refuse(UNAUTHORIZED, "this session is not yours to watch", subscription.session_id)
+        self._refuse(UNAUTHORIZED, message, subscription.session_id)
 
     def _unsubscribe(self, subscription: Subscription, _: None) -> None:
         self._forget(subscription)

@@ -28,6 +28,8 @@ class Input(Enum):
     UNSUBSCRIBE = auto()
     ALLOWED = auto()
     REFUSED = auto()
+    REVOKED = auto()
+    """The application has taken the client's right to see the session away."""
     LOADED = auto()
     TOO_OLD = auto()
     """A snapshot was loaded that is older than what was sent or dropped already."""
@@ -64,6 +66,7 @@ TABLE: Final[Mapping[State, Mapping[Input, tuple[Action, State]]]] = {
         Input.UNSUBSCRIBE: (Action.UNSUBSCRIBE, State.ABSENT),
         Input.ALLOWED: (Action.LOAD, State.LOADING),
         Input.REFUSED: (Action.DENY, State.ABSENT),
+        Input.REVOKED: (Action.DENY, State.ABSENT),
         Input.LOAD_FAILED: (Action.REPORT_FAILURE, State.ABSENT),  # the application has no answer
         Input.EVENTS: (Action.SKIP, State.AUTHORIZING),
     },
@@ -73,12 +76,14 @@ TABLE: Final[Mapping[State, Mapping[Input, tuple[Action, State]]]] = {
         Input.LOADED: (Action.HYDRATE, State.LIVE),
         Input.TOO_OLD: (Action.TRY_AGAIN, State.LOADING),
         Input.LOAD_FAILED: (Action.REPORT_FAILURE, State.ABSENT),
+        Input.REVOKED: (Action.DENY, State.ABSENT),
         Input.EVENTS: (Action.KEEP, State.LOADING),
         Input.RESYNC: (Action.RELOAD, State.LOADING),
     },
     State.LIVE: {
         Input.SUBSCRIBE: (Action.AUTHORIZE, State.AUTHORIZING),
         Input.UNSUBSCRIBE: (Action.UNSUBSCRIBE, State.ABSENT),
+        Input.REVOKED: (Action.DENY, State.ABSENT),
         Input.EVENTS: (Action.PASS_ON, State.LIVE),
         Input.RESYNC: (Action.RELOAD, State.RESYNCING),
     },
@@ -88,6 +93,7 @@ TABLE: Final[Mapping[State, Mapping[Input, tuple[Action, State]]]] = {
         Input.LOADED: (Action.REFRESH, State.LIVE),
         Input.TOO_OLD: (Action.TRY_AGAIN, State.RESYNCING),
         Input.LOAD_FAILED: (Action.GIVE_UP, State.ABSENT),
+        Input.REVOKED: (Action.DENY, State.ABSENT),
         Input.EVENTS: (Action.KEEP, State.RESYNCING),
         Input.RESYNC: (Action.RELOAD, State.RESYNCING),
     },
