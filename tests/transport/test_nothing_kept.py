@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 import pytest
 from websockets.asyncio.client import ClientConnection
 
+from sessionstream import Snapshot
 from sessionstream.transport.ws import Limits, LiveEvent, WebSocketServer, connect
 from sessionstream.transport.ws.connection import Connection
 from sessionstream.transport.ws.effects import Batch, Hydration
@@ -267,6 +268,8 @@ async def test_an_idle_client_keeps_nothing_of_what_it_heard_last(monkeypatch: p
         async with served(server) as address, connect(address) as client, client.subscribe("s") as updates:
             await anext(updates)
             await notes.publish(hub, "s", tell=["x" * 1_000])
-            assert isinstance(await anext(updates), LiveEvent)
+            assert isinstance(await anext(updates), LiveEvent)  # kept, as text, for those who begin to watch later
+            await hub.rebuild_timeline("s")
+            assert isinstance(await anext(updates), Snapshot)  # which holds what was before
             await settle()
             assert traces.left() == []

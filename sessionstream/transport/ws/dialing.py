@@ -6,7 +6,7 @@ import asyncio
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from inspect import isawaitable
-from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as open_socket
@@ -122,10 +122,9 @@ class Dialer:
 
 
 async def _asked(source: Source[_T]) -> _T:
-    if not callable(source):
-        return source
-    answer = source()
-    return await answer if isawaitable(answer) else answer
+    given: Any = source() if callable(source) else source
+    answer: _T = await given if isawaitable(given) else given
+    return answer
 
 
 def _check_headers(headers: object) -> None:
