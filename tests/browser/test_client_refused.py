@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+
+from sessionstream.testing import ManualClock
+from sessionstream.transport.ws import Admitted, Limits
 
 from ..transport import notes
 from .client import Site, site
@@ -173,10 +177,39 @@ async def test_what_an_ingress_answers_passes_though_the_page_cannot_see_it(stat
 
 
 async def test_a_connection_whose_time_is_over_is_made_anew_with_a_new_token() -> None:
-    async with guarded() as (opened, tokens):
-        await opened.run(TOKEN + ASKS["url"] + WATCH)
+    tokens, clock = Tokens(), ManualClock()
+
+    def authenticate(scope: Any) -> Admitted:
+        tokens.seen.append(scope["query_string"].decode())
+        return Admitted("ada", until=datetime.now(UTC) + timedelta(hours=1))
+
+    options: dict[str, Any] = {"authenticate": authenticate, "clock": clock, "limits": Limits(heartbeat_seconds=None)}
+    async with site(Route("/token", tokens.answer), **options) as opened:
+        await opened.run(TOKEN + "delete options.protocols;" + ASKS["url"] + WATCH)
         await snapshot(opened, 0)
-        await opened.server.shutdown(retry_after=0.0)
+        clock.advance(3_600)
         assert (await opened.state("reconnecting"))["code"] == 1012
-        await opened.state("reconnecting")
-        assert tokens.seen[:2] == ["t-1", "t-2"]
+        await snapshot(opened, 0)
+        assert tokens.seen == ["token=t-1", "token=t-2"]
+
+
+async def test_a_right_that_is_taken_away_ends_what_every_component_shows_of_it_and_nothing_else() -> None:
+    async with site(authenticate=lambda scope: "ada") as opened:
+        await opened.run("""
+            window.client = connect("/ws", { onState: tell });
+            for (const name of ["a", "b", "c"]) {
+              client.subscribe(name === "c" ? "s-2" : "s-1", {
+                onSnapshot: () => tell({ snapshot: name }),
+                onEvent: () => tell({ event: name }),
+                onEnd: (why) => tell({ end: name, code: why.code }),
+              });
+            }
+        """)
+        await opened.until(lambda told: told.get("snapshot") == "b")
+        await opened.server.revoke("ada", "s-1")
+        for name in ("a", "b"):
+            assert await opened.until(lambda told: "end" in told) == {"end": name, "code": "unauthorized"}
+        await notes.publish(opened.hub, "s-1", tell=["a secret"])
+        await notes.publish(opened.hub, "s-2", tell=["for ada"])
+        assert await opened.until(lambda told: "event" in told) == {"event": "c"}
+        assert await opened.run("return client.state.state") == "live"
