@@ -163,9 +163,9 @@ async def _idle(store: HydrationStore, session_id: str, cursors: Cursors, moment
     """Whether nothing was logged since a moment; of a session without events, nothing recorded."""
     if await store.ordinal_from_end(session_id, 1):
         return await store.ordinal_before(session_id, moment) == cursors.event
-    records = await store.error_records(session_id, limit=1)
-    recorded_at = records[-1].recorded_at if records else None
-    return recorded_at is not None and recorded_at < moment
+    records = await store.error_records(session_id, limit=_PAGE)  # more than the last: clocks were turned back
+    times = [record.recorded_at for record in records if record.recorded_at is not None]
+    return bool(times) and max(times) < moment
 
 
 async def _deleted(store: HydrationStore, session_id: str, cursors: Cursors) -> bool:

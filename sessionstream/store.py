@@ -259,6 +259,8 @@ class HydrationStore(Protocol):
     async def claim_command(self, session_id: str, key: str, digest: bytes, /) -> bytes | None:
         """Claim an idempotency key durably. Return None if it was free, else the earlier claim's digest.
 
+        It is claimed at the present time, not earlier than the session's other keys and its last event.
+
         Raises:
             TypeError: the session id or the key is no string, or the digest no bytes.
         """
@@ -273,7 +275,7 @@ class HydrationStore(Protocol):
         ...
 
     async def record_error(self, record: ErrorRecord, /) -> None:
-        """Keep an error record, with the present time.
+        """Keep an error record, with the present time: not earlier than the session's last record and last event.
 
         Raises:
             TypeError: it is no ErrorRecord, or a text in it is no string.
@@ -311,9 +313,10 @@ class HydrationStore(Protocol):
         ...
 
     async def ordinal_before(self, session_id: str, moment: datetime, /) -> int:
-        """Return the highest ordinal that was logged before a moment, by the clocks of those who logged; else 0.
+        """Return the highest ordinal that was logged before a moment, by the clock of this store; else 0.
 
-        Only of events that are not pruned. Where clocks went back, it may be that of any event near the moment.
+        Only of events that are not pruned. None up to it was logged at the moment or later: the time of an event is
+        never earlier than that of the one before it, whatever the clock says.
 
         Raises:
             TypeError: ``moment`` is no datetime, or the session id no string.

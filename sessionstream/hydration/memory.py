@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
@@ -21,6 +21,7 @@ from sessionstream.errors import (
 )
 from sessionstream.hydration.rules import (
     check_claim,
+    check_clock,
     check_commit,
     check_deletion,
     check_error_records,
@@ -40,6 +41,7 @@ from sessionstream.hydration.rules import (
     conflict,
     known_since,
     new_epoch,
+    time_of_day,
 )
 from sessionstream.ordinals import MAX_ORDINAL
 from sessionstream.schema import Family, SchemaRegistry, copy_message
@@ -104,11 +106,11 @@ class _Session:
             if event.ordinal > MAX_ORDINAL:
                 raise StoreError(f"ordinal {event.ordinal} of {commit.session_id!r} is beyond 64 bits")
 
-    def apply(self, commit: Commit) -> None:
+    def apply(self, commit: Commit, now: datetime) -> None:
         event = commit.event
         if event is not None:
             self.log.append(event)
-            self.times.append(datetime.now(UTC))
+            self.times.append(max((now, *self.times[-1:])))
             self.ids[event.event_id] = event
             self.event = event.ordinal
         self.timeline = commit.timeline_cursor
@@ -168,19 +170,26 @@ class MemoryStore:
     within the call.
     """
 
-    def __init__(self, registry: SchemaRegistry) -> None:
+    def __init__(self, registry: SchemaRegistry, *, clock: Callable[[], datetime] = time_of_day) -> None:
         """Make an empty store.
 
+        Args:
+            clock: returns the time of day with a time zone; for tests. By default it is the machine's.
+
         Raises:
-            TypeError: ``registry`` is no SchemaRegistry.
+            TypeError: ``registry`` is no SchemaRegistry, or ``clock`` no function.
         """
         check_registry(registry)
+        check_clock(clock)
         self._registry = registry
+        self._clock = clock
         self._readable: set[type[Message]] = set()
         self._first_epoch = new_epoch()
         self._sessions: dict[str, _Session] = {}
         self._claims: dict[str, dict[str, Claim]] = {}
         self._errors: list[ErrorRecord] = []
+        self._recorded: dict[str, datetime] = {}
+        """When the last of each session's error records was."""
         self._closed = False
 
     @property
@@ -204,7 +213,7 @@ class MemoryStore:
         except (TypeError, InvalidIdError, StoreError) as error:
             outcome.set_exception(error)
         else:
-            session.apply(commit)
+            session.apply(commit, self._clock())
             self._sessions[commit.session_id] = session
             outcome.set_result(None)
         return outcome
@@ -288,7 +297,8 @@ class MemoryStore:
         earlier = claims.get(key)
         if earlier is not None:
             return earlier.digest
-        claims[key] = Claim(digest, datetime.now(UTC))
+        last = next(reversed(claims.values()), None)
+        claims[key] = Claim(digest, self._time(session_id, None if last is None else last.claimed_at))
         return None
 
     async def release_command(self, session_id: str, key: str, /) -> None:
@@ -304,7 +314,9 @@ class MemoryStore:
         """Keep an error record, with the present time."""
         check_record(record)
         self._check_open()
-        self._errors.append(replace(record, metadata=dict(record.metadata), recorded_at=datetime.now(UTC)))
+        recorded_at = self._time(record.session_id, self._recorded.get(record.session_id))
+        self._recorded[record.session_id] = recorded_at
+        self._errors.append(replace(record, metadata=dict(record.metadata), recorded_at=recorded_at))
 
     async def error_records(self, session_id: str | None = None, *, limit: int | None = None) -> list[ErrorRecord]:
         """Return the last ``limit`` error records of one session, or of all, in the order they came."""
@@ -358,6 +370,8 @@ class MemoryStore:
             for record in self._errors
             if record.session_id != session_id or record.recorded_at is None or record.recorded_at >= moment
         ]
+        if self._recorded.get(session_id, moment) < moment:
+            del self._recorded[session_id]
         return before - len(self._errors)
 
     async def forget_claims(self, session_id: str, moment: datetime, /) -> int:
@@ -376,6 +390,7 @@ class MemoryStore:
         check_expected(session_id, expected, self._look(session_id).cursors())
         self._claims.pop(session_id, None)
         self._errors = [record for record in self._errors if record.session_id != session_id]
+        self._recorded.pop(session_id, None)
         session = self._sessions.get(session_id)
         if session is not None:
             self._sessions[session_id] = _Session(new_epoch(session.epoch), session.event)
@@ -383,7 +398,13 @@ class MemoryStore:
     async def close(self) -> None:
         """Forget everything. Closing twice is allowed."""
         self._closed = True
-        self._sessions, self._claims, self._errors = {}, {}, []
+        self._sessions, self._claims, self._errors, self._recorded = {}, {}, [], {}
+
+    def _time(self, session_id: str, latest: datetime | None) -> datetime:
+        """Return when something of a session is: now, or with the latest of its kind or the last event, if later."""
+        session = self._sessions.get(session_id)
+        known = [self._clock()] if session is None else [self._clock(), *session.times[-1:]]
+        return max(known if latest is None else [*known, latest])
 
     def _check_open(self) -> None:
         if self._closed:

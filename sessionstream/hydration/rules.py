@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import time
+from datetime import UTC, datetime, timedelta
 from secrets import randbelow
 from typing import Final
 
@@ -14,6 +15,8 @@ from sessionstream.types import check_id
 
 EPOCH_LIMIT: Final = 2**53
 """Epochs travel to browsers in JSON, whose numbers are exact below this."""
+
+_START: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def new_epoch(previous: int = 0) -> int:
@@ -207,6 +210,21 @@ def check_time(name: str, value: object) -> None:
     _check_instance(name, datetime, value)
     if isinstance(value, datetime) and value.utcoffset() is None:
         raise ValueError(f"{name} needs a time zone, as datetime.now(UTC) has: {value!r}")
+
+
+def check_clock(clock: object) -> None:
+    """Check what a store is to take for the time of day.
+
+    Raises:
+        TypeError: it is no function.
+    """
+    if not callable(clock):
+        raise TypeError(f"clock is a function that returns a datetime, not {clock!r}")
+
+
+def time_of_day() -> datetime:
+    """Return what this machine takes for the time of day, in UTC."""
+    return _START + timedelta(microseconds=time.time_ns() // 1000)
 
 
 def check_expected(session_id: str, expected: Cursors | None, actual: Cursors) -> None:

@@ -8,7 +8,8 @@ It needs the extra ``testing`` (Hypothesis and pytest); the library itself never
 - ``session_ids``, ``stream_ids``, ``ordinals``, ``payloads`` and ``registered_payloads`` are strategies for
   what goes through a hub; ``OrdinalMachine`` is the state machine of ordinals.
 - ``RecordingFanout`` and ``RecordingObserver`` are the other ends of a hub, and keep what they are told.
-- ``ManualClock`` is the time of a WebSocketServer or a client, which a test moves.
+- ``ManualClock`` is the time of a WebSocketServer or a client, ``WallClock`` the time of day of a store: a test moves
+  them.
 - ``SessionWriter``, ``sample_registry``, ``put`` and ``drop`` write sessions for tests of your own.
 
 A store of your own under test, complete. It wraps another and keeps a log of who was written::
@@ -50,7 +51,8 @@ A store of your own under test, complete. It wraps another and keeps a log of wh
 
     TestLoggedStoreInLockstep = LoggedStoreMachine.TestCase
 
-A durable store sets ``durable = True`` in both classes and has a ``reopen`` beside ``open``.
+A durable store sets ``durable = True`` in both classes and has a ``reopen`` beside ``open``. One that can be given a
+clock sets ``clocked = True`` in the first, and gives it ``self.clock`` in ``open``.
 """
 
 try:
@@ -67,7 +69,7 @@ pytest.register_assert_rewrite(
 )
 
 from sessionstream.testing.bus_contract import BusContract  # noqa: E402
-from sessionstream.testing.clock import ManualClock  # noqa: E402
+from sessionstream.testing.clock import ManualClock, WallClock  # noqa: E402
 from sessionstream.testing.ordinal_machine import OrdinalMachine  # noqa: E402
 from sessionstream.testing.recorders import RecordingFanout, RecordingObserver  # noqa: E402
 from sessionstream.testing.sessions import SessionWriter, drop, put, sample_registry  # noqa: E402
@@ -104,4 +106,5 @@ __all__ = [
     "RecordingObserver",
     # time
     "ManualClock",
+    "WallClock",
 ]

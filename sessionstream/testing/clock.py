@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 
 
 class ManualClock:
@@ -46,3 +47,23 @@ class ManualClock:
         for until, woken in sorted(self._sleepers, key=lambda sleeper: sleeper[0]):
             if until <= self._now and not woken.done():
                 woken.set_result(None)
+
+
+class WallClock:
+    """The time of day that a test moves, also back: ``MemoryStore(…, clock=…)``, ``SQLiteStore.open(…, clock=…)``.
+
+    Attributes:
+        now: what it shows.
+    """
+
+    def __init__(self, now: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        """Return what it shows."""
+        return self.now
+
+    def advance(self, time: timedelta) -> datetime:
+        """Let time pass, or turn the clock back by a negative one; return what it shows then."""
+        self.now += time
+        return self.now

@@ -18,5 +18,6 @@ class StoreContract(
     Override ``open``: it returns an async context manager that enters a fresh, empty store for a registry and
     closes it at the end. A durable store sets ``durable = True`` and overrides ``reopen`` as well, which enters
     the store that ``open`` opened last; the instance is the same, so ``open`` may keep a path in ``self``, and
-    an ``autouse`` fixture may put one there. The tests are plain functions: no plugin is needed to run them.
+    an ``autouse`` fixture may put one there. One that can be given a clock sets ``clocked = True`` and gives it
+    ``self.clock`` in ``open``. The tests are plain functions: no plugin is needed to run them.
     """

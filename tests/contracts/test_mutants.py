@@ -23,8 +23,8 @@ class Kept(MemoryStore):
 
     lazy = ""
 
-    def __init__(self, registry: SchemaRegistry) -> None:
-        super().__init__(registry)
+    def __init__(self, registry: SchemaRegistry, *, clock: Callable[[], datetime]) -> None:
+        super().__init__(registry, clock=clock)
         self.pending: Callable[[], Any] | None = None
 
     async def claim_command(self, session_id: str, key: str, digest: bytes, /) -> bytes | None:
@@ -85,11 +85,37 @@ class ClaimsAnew(MemoryStore):
         return earlier
 
 
+class FollowsTheClock(MemoryStore):
+    """Keeps everything with the time that the clock shows."""
+
+    def _time(self, session_id: str, latest: datetime | None) -> datetime:
+        return self._clock()
+
+    def commit(self, commit: Commit, /) -> asyncio.Future[None]:
+        outcome = super().commit(commit)
+        if commit.event is not None:
+            self._sessions[commit.session_id].times[-1] = self._clock()
+        return outcome
+
+
+class NeverBack(MemoryStore):
+    """Has one time for all sessions, which never goes back."""
+
+    def __init__(self, registry: SchemaRegistry, *, clock: Callable[[], datetime]) -> None:
+        seen: list[datetime] = []
+
+        def latest() -> datetime:
+            seen.append(clock())
+            return max(seen)
+
+        super().__init__(registry, clock=latest)
+
+
 class OwnEpochs(MemoryStore):
     """Has an epoch of its own for each session that nobody has used."""
 
-    def __init__(self, registry: SchemaRegistry) -> None:
-        super().__init__(registry)
+    def __init__(self, registry: SchemaRegistry, *, clock: Callable[[], datetime]) -> None:
+        super().__init__(registry, clock=clock)
         self.own: dict[str, int] = {}
 
     def _look(self, session_id: str) -> Any:
@@ -129,12 +155,13 @@ class NewEpochs(MemoryStore):
             self._first_epoch = new_epoch(self._first_epoch)
 
 
-def contract_of(make: Callable[[SchemaRegistry], HydrationStore]) -> StoreContract:
+def contract_of(make: type[MemoryStore]) -> StoreContract:
     class Contract(StoreContract):
         durable = True
+        clocked = True
 
         def open(self, registry: SchemaRegistry) -> AbstractAsyncContextManager[HydrationStore]:
-            return self.entered(make(registry))
+            return self.entered(make(registry, clock=self.clock))
 
         def reopen(self, registry: SchemaRegistry) -> AbstractAsyncContextManager[HydrationStore]:
             return self.entered(self.store)
@@ -160,6 +187,11 @@ LAST_WRITES = {
 BROKEN: list[tuple[type[MemoryStore], str]] = [
     *((lazy(what), test) for what, test in LAST_WRITES.items()),
     (Beyond, "test_no_ordinal_above_the_highest_is_held"),
+    (FollowsTheClock, "test_a_clock_that_goes_back_makes_no_event_old"),
+    (FollowsTheClock, "test_a_clock_that_goes_back_makes_no_error_record_old"),
+    (FollowsTheClock, "test_a_clock_that_goes_back_makes_no_key_old"),
+    (FollowsTheClock, "test_a_policy_forgets_nothing_young_after_a_clock_went_back"),
+    (NeverBack, "test_a_deleted_session_begins_with_the_time_that_it_is"),
     (OwnEpochs, "test_unused_sessions_have_one_epoch_and_begin_with_it"),
     (HalfDone, "test_a_stale_event_cursor_is_a_conflict"),
     (Begun, "test_a_commit_that_is_refused_begins_no_session"),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from sessionstream.hydration.memory import MemoryStore
+from sessionstream.hydration.rules import time_of_day
 from sessionstream.hydration.sqlite import SQLiteStore
 from sessionstream.schema import SchemaRegistry
 from sessionstream.store import HydrationStore
@@ -21,29 +23,34 @@ from sessionstream.testing.store_machine import StoreMachine
 
 
 @asynccontextmanager
-async def memory(registry: SchemaRegistry) -> AsyncIterator[HydrationStore]:
-    store = MemoryStore(registry)
+async def memory(
+    registry: SchemaRegistry, clock: Callable[[], datetime] = time_of_day
+) -> AsyncIterator[HydrationStore]:
+    store = MemoryStore(registry, clock=clock)
     yield store
     await store.close()
 
 
 class TestMemoryStore(StoreContract):
+    clocked = True
+
     def open(self, registry: SchemaRegistry) -> AbstractAsyncContextManager[HydrationStore]:
-        return memory(registry)
+        return memory(registry, self.clock)
 
 
 class TestSQLiteStore(StoreContract):
     durable = True
+    clocked = True
 
     @pytest.fixture(autouse=True)
     def place(self, tmp_path: Path) -> None:
         self.path = tmp_path / "sessions.db"
 
     def open(self, registry: SchemaRegistry) -> AbstractAsyncContextManager[HydrationStore]:
-        return SQLiteStore.open(self.path, registry)
+        return SQLiteStore.open(self.path, registry, clock=self.clock)
 
     def reopen(self, registry: SchemaRegistry) -> AbstractAsyncContextManager[HydrationStore]:
-        return SQLiteStore.open(self.path, registry)
+        return self.open(registry)
 
 
 @pytest.mark.parametrize("own", [TestMemoryStore, TestSQLiteStore])

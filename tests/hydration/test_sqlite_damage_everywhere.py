@@ -26,6 +26,7 @@ from sessionstream import (
     TimelineReplacement,
 )
 from sessionstream.admin.cli import main
+from sessionstream.hub import races
 from sessionstream.hydration.sqlite import SQLiteFile, writes
 from sessionstream.hydration.sqlite.columns import COLUMNS
 from tests.admin.app import app_on
@@ -88,9 +89,10 @@ def intact() -> Path:
     return path
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _written() -> None:
+@pytest.fixture(autouse=True)
+def _prepared(monkeypatch: pytest.MonkeyPatch) -> None:
     intact()  # where no event loop runs yet
+    monkeypatch.setattr(races, "MAX_ATTEMPTS", 20)  # where events are missing, each retry loses the race
 
 
 def columns() -> list[str]:

@@ -15,8 +15,7 @@ from sessionstream.digests import stored_digest
 from sessionstream.errors import PayloadDecodeError, SchemaError, UnknownSchemaError
 from sessionstream.hydration.rules import check_floor, known_since
 from sessionstream.hydration.sqlite import versions
-from sessionstream.hydration.sqlite.columns import Query, Row
-from sessionstream.hydration.sqlite.failures import Damage
+from sessionstream.hydration.sqlite.columns import MAX_STORED, Query, Row
 from sessionstream.hydration.sqlite.rows import ERROR, bounded, error_record
 from sessionstream.hydration.sqlite.types import ReadTypes
 from sessionstream.hydration.sqlite.versions import STATE, check_states
@@ -46,10 +45,15 @@ _EVENT: Final = Query(
     "sid, ordinal, name, type, payload, digest",
     "WHERE event_id = ? AND sid = (SELECT sid FROM sessions WHERE session_id = ?)",
 )
-_RECORDED: Final = Query(
+_FIRST_YOUNG: Final = Query(
     "events",
     "sid, ordinal, recorded_at",
-    "WHERE sid = ? AND ordinal BETWEEN ? AND ? ORDER BY ordinal DESC LIMIT 1",
+    "WHERE sid = ? AND ordinal >= ? AND (recorded_at >= ? OR recorded_at IS NULL) ORDER BY ordinal LIMIT 1",
+)
+_LAST_BELOW: Final = Query(
+    "events",
+    "sid, ordinal",
+    "WHERE sid = ? AND ordinal >= ? AND ordinal < ? ORDER BY ordinal DESC LIMIT 1",
 )
 _FROM_END: Final = Query(
     "events",
@@ -71,9 +75,12 @@ _SESSIONS: Final = (
     Query("command_claims", "session_id", "WHERE session_id > ? GROUP BY session_id ORDER BY session_id LIMIT ?"),
     Query("errors", "session_id", "WHERE session_id > ? GROUP BY session_id ORDER BY session_id LIMIT ?"),
 )
-_OLD_ERRORS: Final = Query(
-    "errors", "seq", "WHERE session_id = ? AND seq >= ? AND recorded_at < ? ORDER BY seq LIMIT ?"
+_FIRST_YOUNG_ERROR: Final = Query(
+    "errors",
+    "seq, recorded_at",
+    "WHERE session_id = ? AND (recorded_at >= ? OR recorded_at IS NULL) ORDER BY seq LIMIT 1",
 )
+_OLD_ERRORS: Final = Query("errors", "seq", "WHERE session_id = ? AND seq >= ? AND seq < ? ORDER BY seq LIMIT ?")
 _OLD_CLAIMS: Final = Query(
     "command_claims",
     "session_id, key",
@@ -160,19 +167,18 @@ class Reading:
         return 0 if row is None else int(row[1])
 
     def ordinal_before(self, db: sqlite3.Connection, session_id: str, moment: int) -> int:
-        """Return the highest ordinal that was logged before a moment, 0 where there is none."""
+        """Return the highest ordinal that was logged, as all below it, before a moment; 0 where there is none.
+
+        Times rise with ordinals, but not in files of earlier versions of this library, where the clock was turned back.
+        So each is looked at, up to the first that is not before the moment: those that pruning is about to read.
+        """
         session = self.session(db, session_id)
-        low, high, found = session.cursors.floor, session.cursors.event, 0
-        while low <= high:  # times rise with ordinals, so a few probes are enough
-            middle = (low + high) // 2
-            row = _RECORDED.first(db, (session.sid, low, middle))
-            if row is None:
-                low = middle + 1
-            elif row[2] < moment:
-                low, found = middle + 1, row[1]
-            else:
-                high = row[1] - 1
-        return int(found)
+        sid, floor = session.sid, session.cursors.floor
+        young = _FIRST_YOUNG.first(db, (sid, floor, moment))
+        if young is None:
+            return self.ordinal_from_end(db, session_id, 1)
+        row = _LAST_BELOW.first(db, (sid, floor, young[1]))
+        return 0 if row is None else int(row[1])
 
     def find_event(self, db: sqlite3.Connection, session_id: str, event_id: str) -> LoggedEvent | None:
         """Return what is known of the event with this id, or None."""
@@ -218,15 +224,16 @@ def log(db: sqlite3.Connection, query: Query, session: Stored, after: int, limit
     """Return the rows of logged events above ``after`` that were not pruned; the query selects sid and ordinal first.
 
     Raises:
-        Damage: something in them is no value of ours, or one is of an event that was never logged, or those that wait
-            are not there.
+        Damage: something in them is no value of ours, or the last of the log is not where the cursor says.
     """
     cursors = session.cursors
     rows = query.all(db, (session.sid, bounded(max(after, cursors.floor - 1)), row_limit(limit)))
     if rows and rows[-1][1] > cursors.event:
         query.damaged(rows[-1], "ordinal", f"{rows[-1][1]}, above the session's event_cursor {cursors.event}")
-    if not rows and cursors.held and after < cursors.event and limit != 0:
-        raise Damage("events", f"sid {session.sid}, ordinal {cursors.event}", "", "missing: it is the event_cursor")
+    if not rows and after < cursors.event and limit != 0:
+        last = _FROM_END.first(db, (session.sid, cursors.floor, 0))
+        if last is not None:  # the log of a session that was deleted has none, with the same cursor
+            _FROM_END.damaged(last, "ordinal", f"the last, and the session's event_cursor is {cursors.event}")
     return rows
 
 
@@ -245,8 +252,13 @@ def sessions(db: sqlite3.Connection, after: str, limit: int | None) -> list[str]
 
 
 def old_errors(db: sqlite3.Connection, session_id: str, moment: int, after: int) -> list[int]:
-    """Return the numbers of a session's next error records, from ``after`` on, that are older than a moment."""
-    return [row[0] for row in _OLD_ERRORS.all(db, (session_id, after, moment, _OLD_AT_ONCE))]
+    """Return the numbers of a session's next error records, from ``after`` on, that are older than a moment.
+
+    One is not older than those before it, whatever it says: it may be of a time when the clock was turned back.
+    """
+    young = _FIRST_YOUNG_ERROR.first(db, (session_id, moment))
+    below = MAX_STORED if young is None else young[0]
+    return [row[0] for row in _OLD_ERRORS.all(db, (session_id, after, below, _OLD_AT_ONCE))]
 
 
 def old_claims(db: sqlite3.Connection, session_id: str, moment: int, after: str) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
@@ -24,7 +23,7 @@ MAX_PAYLOAD: Final = 999_000_000
 ERROR: Final = "seq, session_id, kind, ordinal, event_name, error, raw_message, metadata, recorded_at"
 """The columns that ``error_record`` takes."""
 
-ErrorRow: TypeAlias = tuple[str, str, str, str, str, bytes, str, int]
+ErrorRow: TypeAlias = tuple[str, str, str, str, str, bytes, str]
 
 _WHERE: Final = "sessionstream_where"
 _TRACEBACK: Final = "sessionstream_traceback"
@@ -45,14 +44,13 @@ class EntityRow(NamedTuple):
 
 
 class EventRow(NamedTuple):
-    """An event with its payload encoded; ``recorded_at`` in microseconds."""
+    """An event with its payload encoded."""
 
     ordinal: int
     event_id: str
     name: str
     message: type[Message]
     payload: bytes
-    recorded_at: int
 
 
 def check_ordinal(session_id: str, ordinal: int) -> None:
@@ -104,7 +102,7 @@ def event_row(commit: Commit) -> EventRow | None:
         return None
     payload = event.payload
     data = _encoded("event", event.name, payload)
-    return EventRow(event.ordinal, event.event_id, event.name, payload.__class__, data, time.time_ns() // 1000)
+    return EventRow(event.ordinal, event.event_id, event.name, payload.__class__, data)
 
 
 def entity_rows(entities: Iterable[TimelineEntity]) -> list[EntityRow]:
@@ -131,7 +129,7 @@ def _storable(text: str) -> str:
 
 
 def error_row(record: ErrorRecord) -> ErrorRow:
-    """Return the row of an error record, with the present time."""
+    """Return the row of an error record, but for its time."""
     return (
         _storable(record.session_id),
         record.kind,
@@ -140,7 +138,6 @@ def error_row(record: ErrorRecord) -> ErrorRow:
         _storable(record.error),
         bytes(record.raw_message),
         json.dumps({**record.metadata, _WHERE: record.where, _TRACEBACK: record.traceback}),
-        microseconds(datetime.now(UTC)),
     )
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sessionstream.errors import InvalidIdError, OrdinalConflict, StoreClosed, StoreError
 from sessionstream.hydration.rules import (
     check_claim,
+    check_clock,
     check_commit,
     check_deletion,
     check_error_records,
@@ -27,6 +28,7 @@ from sessionstream.hydration.rules import (
     check_sessions,
     check_snapshot,
     check_text,
+    time_of_day,
 )
 from sessionstream.hydration.sqlite import reads, rows, writes
 from sessionstream.hydration.sqlite.aside import Asides
@@ -37,6 +39,7 @@ from sessionstream.hydration.sqlite.files import Database, Synchronous
 from sessionstream.hydration.sqlite.reader import Reader
 from sessionstream.hydration.sqlite.reads import Reading
 from sessionstream.hydration.sqlite.sweeping import Sweeper
+from sessionstream.hydration.sqlite.times import Times
 from sessionstream.hydration.sqlite.types import ReadTypes
 from sessionstream.hydration.sqlite.watch import Watch
 from sessionstream.hydration.sqlite.writer import Writer
@@ -56,9 +59,12 @@ T = TypeVar("T")
 class Opening:
     """A store about to be opened: await it for the store, or enter it for one that is closed at the end."""
 
-    def __init__(self, database: Database, registry: SchemaRegistry) -> None:
+    def __init__(
+        self, database: Database, registry: SchemaRegistry, clock: Callable[[], datetime] = time_of_day
+    ) -> None:
         self._database = database
         self._registry = registry
+        self._clock = clock
         self._store: SQLiteStore | None = None
 
     def __await__(self) -> Generator[Any, None, SQLiteStore]:
@@ -77,7 +83,7 @@ class Opening:
     async def _open(self) -> SQLiteStore:
         watch = Watch(self._database.path)
         reader = Reader(self._database, watch)
-        writer = Writer(self._database, watch, reader.close)
+        writer = Writer(self._database, watch, reader.close, Times(self._clock))
         try:
             first_epoch = await asyncio.wrap_future(writer.opened)
         except asyncio.CancelledError:
@@ -119,7 +125,13 @@ class SQLiteStore:
         self._closed = False
 
     @staticmethod
-    def open(path: str | os.PathLike[str], registry: SchemaRegistry, *, synchronous: Synchronous = "normal") -> Opening:
+    def open(
+        path: str | os.PathLike[str],
+        registry: SchemaRegistry,
+        *,
+        synchronous: Synchronous = "normal",
+        clock: Callable[[], datetime] = time_of_day,
+    ) -> Opening:
         """Open the file, creating it where there is none.
 
         ``async with SQLiteStore.open(…) as store`` closes it at the end, ``await SQLiteStore.open(…)`` leaves
@@ -129,15 +141,23 @@ class SQLiteStore:
         the end of the process at any instant; a power failure or a crash of the operating system may take the
         last commits, as a whole each, never a part of one and never an earlier one before a later one.
 
+        Args:
+            path: of the file.
+            registry: what payloads are decoded with.
+            synchronous: what a commit waits for.
+            clock: returns the time of day with a time zone, in the writer's thread; for tests. By default it is the
+                machine's.
+
         Raises:
             StoreError: the path stands for no file (``":memory:"`` does not: use MemoryStore), or, when
                 awaited, cannot be opened or may not be written, is no database or a damaged one, another
                 application's, or from a newer version. Whatever was refused is left as it was.
             ValueError: ``synchronous`` is neither.
-            TypeError: ``path`` is no path, or ``registry`` no SchemaRegistry.
+            TypeError: ``path`` is no path, ``registry`` no SchemaRegistry, or ``clock`` no function.
         """
         check_registry(registry)
-        return Opening(Database.at(path, synchronous), registry)
+        check_clock(clock)
+        return Opening(Database.at(path, synchronous), registry, clock)
 
     @staticmethod
     def look(path: str | os.PathLike[str], question: Callable[[SQLiteFile], T]) -> T:

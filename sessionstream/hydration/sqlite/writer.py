@@ -17,6 +17,7 @@ from typing import Any, Final
 from sessionstream.errors import StoreClosed, StoreError, StoreLost
 from sessionstream.hydration.sqlite import schema
 from sessionstream.hydration.sqlite.files import Database
+from sessionstream.hydration.sqlite.times import Times
 from sessionstream.hydration.sqlite.types import WrittenTypes
 from sessionstream.hydration.sqlite.watch import Watch
 from sessionstream.hydration.sqlite.writes import Writing
@@ -67,7 +68,7 @@ class Writer:
         closed: done when everything handed over is finished and the file is let go of.
     """
 
-    def __init__(self, database: Database, watch: Watch, at_end: Callable[[], None]) -> None:
+    def __init__(self, database: Database, watch: Watch, at_end: Callable[[], None], times: Times) -> None:
         self.opened: ThreadFuture[int] = ThreadFuture()
         self.closed: ThreadFuture[None] = ThreadFuture()
         self.opened.set_running_or_notify_cancel()  # from now on nobody who waits for them can cancel them
@@ -75,6 +76,7 @@ class Writer:
         self._database = database
         self._watch = watch
         self._at_end = at_end
+        self._times = times
         self._queue: SimpleQueue[_Change | None] = SimpleQueue()
         self._lock = Lock()
         self._stopped = False
@@ -156,7 +158,7 @@ class Writer:
         except (sqlite3.Error, OSError, StoreError):
             db.close()
             raise
-        return Writing(db, WrittenTypes(), first_epoch)
+        return Writing(db, WrittenTypes(), first_epoch, self._times)
 
     def _run_group(self) -> bool:
         """Carry out what waits; return whether more may come."""

@@ -18,6 +18,7 @@ from sessionstream.hydration.rules import check_expected, conflict, new_epoch
 from sessionstream.hydration.sqlite.columns import Query
 from sessionstream.hydration.sqlite.rows import EntityRow, ErrorRow, EventRow
 from sessionstream.hydration.sqlite.sweep import discard, keep
+from sessionstream.hydration.sqlite.times import Times
 from sessionstream.hydration.sqlite.types import WrittenTypes
 from sessionstream.hydration.sqlite.versions import HistoryRow, kept
 from sessionstream.store import Commit, Cursors, TimelineReplacement
@@ -42,6 +43,7 @@ class Writing:
     db: sqlite3.Connection
     types: WrittenTypes
     first_epoch: int
+    times: Times
 
 
 _SESSION: Final = Query(
@@ -131,12 +133,12 @@ def commit(writing: Writing, step: Commit, event: EventRow | None, entities: Seq
 
 
 def _log(writing: Writing, sid: int, session_id: str, event: EventRow) -> None:
-    number = writing.types.number(writing.db, event.message)
+    number, recorded_at = writing.types.number(writing.db, event.message), writing.times.of_event(writing.db, sid)
     try:
         writing.db.execute(
             "INSERT INTO events (sid, ordinal, event_id, name, type, payload, recorded_at) "
             "VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (sid, event.ordinal, event.event_id, event.name, number, event.payload, event.recorded_at),
+            (sid, event.ordinal, event.event_id, event.name, number, event.payload, recorded_at),
         )
     except sqlite3.IntegrityError:
         found = _EVENT.first(writing.db, (sid, event.event_id))
@@ -274,7 +276,7 @@ def claim_command(writing: Writing, session_id: str, key: str, digest: bytes) ->
     """Claim an idempotency key; return None, or the digest of the earlier claim."""
     found = _CLAIM.first(writing.db, (session_id, key))
     if found is None:
-        values = (session_id, key, digest, time.time_ns() // 1000)
+        values = (session_id, key, digest, writing.times.of_claim(writing.db, session_id))
         writing.db.execute(
             "INSERT INTO command_claims (session_id, key, digest, claimed_at) VALUES (?, ?, ?, ?)", values
         )
@@ -305,5 +307,5 @@ def record_error(writing: Writing, row: ErrorRow) -> None:
     writing.db.execute(
         "INSERT INTO errors (session_id, kind, ordinal, event_name, error, raw_message, metadata, recorded_at) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        row,
+        (*row, writing.times.of_error(writing.db, row[0])),
     )

@@ -5,10 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 from typing import Any, ClassVar, TypeVar
 
+import pytest
+
+from sessionstream.hydration.rules import time_of_day
 from sessionstream.schema import SchemaRegistry
 from sessionstream.store import HydrationStore
+from sessionstream.testing.clock import WallClock
 from sessionstream.testing.sessions import sample_registry
 
 Self = TypeVar("Self", bound="ContractBase")
@@ -19,6 +24,12 @@ class ContractBase:
 
     durable: ClassVar[bool] = False
     """Whether ``reopen`` works, so that the tests of durability apply."""
+
+    clocked: ClassVar[bool] = False
+    """Whether ``open`` makes the store take ``self.clock()`` for the time of day, so that the tests of time apply."""
+
+    clock: Callable[[], datetime] = staticmethod(time_of_day)
+    """The time of day, with a time zone: the machine's, or one that a test sets."""
 
     def open(self, registry: SchemaRegistry) -> AbstractAsyncContextManager[HydrationStore]:
         """Return an async context manager that enters a fresh, empty store and closes it at the end."""
@@ -41,6 +52,29 @@ def on_fresh_store(
 
         asyncio.run(with_store())
 
+    return _named(run, test)
+
+
+def on_clocked_store(
+    test: Callable[[Self, Any, WallClock], Coroutine[Any, Any, None]],
+) -> Callable[[Self], None]:
+    """Do the same with ``async def test_…(self, store, clock)``, where the store takes its time from the clock."""
+
+    def run(self: Self) -> None:
+        if not self.clocked:
+            pytest.skip("this store takes no clock")
+        self.clock = clock = WallClock()
+
+        async def with_store() -> None:
+            async with self.open(sample_registry()) as store:
+                await test(self, store, clock)
+
+        asyncio.run(with_store())
+
+    return _named(run, test)
+
+
+def _named(run: Callable[[Self], None], test: Callable[..., object]) -> Callable[[Self], None]:
     # Not functools.wraps: pytest would follow it, and look for a fixture named `store`.
     run.__name__, run.__qualname__, run.__doc__ = test.__name__, test.__qualname__, test.__doc__
     run.__module__ = test.__module__

@@ -5,18 +5,22 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from sessionstream.digests import payload_digest
 from sessionstream.errors import EventConflict, HistoryPruned, OrdinalConflict
+from sessionstream.retention import RetentionPolicy
 from sessionstream.store import HydrationStore
-from sessionstream.testing.contract.base import ContractBase, on_fresh_store, raised_by
+from sessionstream.testing.clock import WallClock
+from sessionstream.testing.contract.base import ContractBase, on_clocked_store, on_fresh_store, raised_by
 from sessionstream.testing.contract.records import record
 from sessionstream.testing.contract.timelines import eventful
 from sessionstream.testing.sessions import SessionWriter, applied, drop, put
+
+SECOND, MINUTE, HOUR, YEARS = (timedelta(seconds=seconds) for seconds in (1, 60, 3600, 50 * 365 * 86_400))
 
 
 async def check_above_floor(writer: SessionWriter, floor: int) -> None:
@@ -207,6 +211,89 @@ class RetentionContract(ContractBase):
         assert [await store.ordinal_before("session", moment) for moment in moments] == logged
         await store.delete_session("session")
         assert await store.ordinal_before("session", moments[-1]) == 0
+
+    @on_clocked_store
+    async def test_a_clock_that_goes_back_makes_no_event_old(self, store: HydrationStore, clock: WallClock) -> None:
+        writer, start = SessionWriter(store), clock.now
+        for moment in (start, start - YEARS, start - HOUR, start + HOUR, start - YEARS):
+            clock.now = moment
+            await writer.log(put("a"))
+        found = [await store.ordinal_before("session", start + add) for add in (-HOUR, SECOND - SECOND, SECOND, HOUR)]
+        assert found == [0, 0, 3, 3]
+        assert await store.ordinal_before("session", start + HOUR + SECOND) == 5
+        await SessionWriter(store, "other").log(put("a"))  # of that, nothing is known but what the clock says
+        assert await store.ordinal_before("other", start - YEARS + SECOND) == 1
+
+    @on_clocked_store
+    async def test_a_clock_that_goes_back_makes_no_error_record_old(
+        self, store: HydrationStore, clock: WallClock
+    ) -> None:
+        start = clock.now
+        for session_id in ("session", ""):
+            for moment in (start, start - YEARS, start + HOUR, start - YEARS):
+                clock.now = moment
+                await store.record_error(record(session_id, 1))
+            records = await store.error_records(session_id)
+            assert [each.recorded_at for each in records] == [start, start, start + HOUR, start + HOUR]
+            assert await store.forget_errors(session_id, start) == 0
+            assert await store.forget_errors(session_id, start + HOUR) == 2
+            assert await store.forget_errors(session_id, start + HOUR + SECOND) == 2
+            clock.now = start - YEARS
+            await store.record_error(record(session_id, 1))
+            assert [each.recorded_at for each in await store.error_records(session_id)] == [start - YEARS]
+            clock.now = start
+        await SessionWriter(store, "used").log(put("a"))
+        clock.now = start - YEARS
+        await store.record_error(record("used", 1))
+        assert await store.forget_errors("used", start) == 0
+
+    @on_clocked_store
+    async def test_a_clock_that_goes_back_makes_no_key_old(self, store: HydrationStore, clock: WallClock) -> None:
+        start = clock.now
+        await store.claim_command("other", "key", b"digest")
+        await SessionWriter(store, "used").log(put("a"))
+        for number, moment in enumerate((start, start - YEARS, start + HOUR, start - YEARS)):
+            clock.now = moment
+            await store.claim_command("session", f"{number}", b"digest")
+        await store.claim_command("used", "key", b"digest")
+        assert await store.forget_claims("session", start) == 0
+        assert await store.forget_claims("session", start + HOUR) == 2
+        assert await store.forget_claims("session", start + HOUR + SECOND) == 2
+        assert await store.forget_claims("used", start) == 0
+        assert await store.forget_claims("used", start + SECOND) == 1
+        await store.claim_command("session", "again", b"digest")
+        assert await store.forget_claims("session", start - YEARS + SECOND) == 1
+
+    @on_clocked_store
+    async def test_a_deleted_session_begins_with_the_time_that_it_is(
+        self, store: HydrationStore, clock: WallClock
+    ) -> None:
+        start, writer = clock.now, SessionWriter(store)
+        await writer.log(put("a"))
+        await store.record_error(record("session", 1))
+        await store.claim_command("session", "key", b"digest")
+        await store.delete_session("session")
+        clock.now = start - YEARS
+        await store.record_error(record("session", 1))
+        await store.claim_command("session", "key", b"digest")
+        assert await store.forget_errors("session", start) == 1
+        assert await store.forget_claims("session", start) == 1
+
+    @on_clocked_store
+    async def test_a_policy_forgets_nothing_young_after_a_clock_went_back(
+        self, store: HydrationStore, clock: WallClock
+    ) -> None:
+        writer, start = SessionWriter(store), clock.now
+        for number in range(100):
+            clock.now = start - YEARS if number in (50, 99) else start + number * SECOND
+            await writer.log(put("a", str(number)))
+        policy = RetentionPolicy(keep_for=HOUR, delete_idle=HOUR, keep_errors=HOUR, keep_keys=HOUR)
+        assert [step async for step in policy.apply(store, now=start + 2 * MINUTE)] == []
+        await check_above_floor(writer, 0)
+        steps = [step async for step in policy.apply(store, now=start + HOUR + 70 * SECOND)]
+        assert [(step.session_id, step.floor) for step in steps] == [("session", 71)]
+        steps = [step async for step in policy.apply(store, now=start + 2 * HOUR)]
+        assert [(step.session_id, step.deleted) for step in steps] == [("session", True)]
 
     @on_fresh_store
     async def test_the_ordinals_at_the_end(self, store: HydrationStore) -> None:

@@ -1,0 +1,72 @@
+"""What time things are kept with. Within a session times never fall, whatever the clock does."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+from sessionstream.hydration.sqlite.columns import MAX_MOMENT, Query
+from sessionstream.hydration.sqlite.rows import microseconds
+
+# A time that something else has damaged is none for later ones to follow.
+_LAST_EVENT: Final = Query(
+    "events",
+    "sid, ordinal, recorded_at",
+    "WHERE sid = ? AND typeof(recorded_at) = 'integer' AND recorded_at <= ? ORDER BY ordinal DESC LIMIT 1",
+)
+_LAST_EVENT_OF: Final = Query(
+    "events",
+    "sid, ordinal, recorded_at",
+    """WHERE sid = (SELECT sid FROM sessions WHERE session_id = ?)
+    AND typeof(recorded_at) = 'integer' AND recorded_at <= ? ORDER BY ordinal DESC LIMIT 1""",
+)
+_LAST_ERROR: Final = Query(
+    "errors",
+    "seq, recorded_at",
+    "WHERE session_id = ? AND typeof(recorded_at) = 'integer' AND recorded_at <= ? ORDER BY seq DESC LIMIT 1",
+)
+_LATEST_CLAIM: Final = Query(
+    "command_claims",
+    "session_id, key, claimed_at",
+    "WHERE session_id = ? AND typeof(claimed_at) = 'integer' AND claimed_at <= ? ORDER BY claimed_at DESC LIMIT 1",
+)
+
+
+class Times:
+    """The clock's time in microseconds, or that of what a session has already, where that is later.
+
+    Events follow the session's last event; error records and idempotency keys also the last one of their own.
+    """
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+        self._highest = 0  # that the clock has shown
+
+    def of_event(self, db: sqlite3.Connection, sid: int) -> int:
+        """Return the time of a session's next event."""
+        return _later(self._now(), _LAST_EVENT, db, sid)
+
+    def of_error(self, db: sqlite3.Connection, session_id: str) -> int:
+        """Return the time of a session's next error record."""
+        return _later(_later(self._now(), _LAST_EVENT_OF, db, session_id), _LAST_ERROR, db, session_id)
+
+    def of_claim(self, db: sqlite3.Connection, session_id: str) -> int:
+        """Return the time of a session's next idempotency key.
+
+        Keys are in no order, so all of a session's are looked at: only where the clock was seen to go back.
+        """
+        now = self._now()
+        time = _later(now, _LAST_EVENT_OF, db, session_id)
+        return time if now == self._highest else _later(time, _LATEST_CLAIM, db, session_id)
+
+    def _now(self) -> int:
+        now = microseconds(self._clock())
+        self._highest = max(self._highest, now)
+        return now
+
+
+def _later(time: int, query: Query, db: sqlite3.Connection, key: int | str) -> int:
+    row = query.first(db, (key, MAX_MOMENT))
+    return time if row is None else max(time, row[-1])
