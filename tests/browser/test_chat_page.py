@@ -190,6 +190,30 @@ async def test_a_killed_server_is_found_again_and_nothing_is_lost(server: Served
     assert [fault for fault in tabs.faults if LOST not in fault] == []
 
 
+async def test_a_page_without_a_network_says_so_and_is_back_with_it(tabs: Tabs) -> None:
+    page = await tabs.open()
+    await live(page)
+    await page.context.set_offline(True)
+    await page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")  # it need not wait
+    await expect(page.locator("#state-text")).to_have_text("Offline")
+    await expect(page.get_by_role("button", name="Retry")).to_be_visible()
+    await page.context.set_offline(False)
+    await live(page)
+    await expect(page.locator("#announcer")).to_have_text("Connected again.")
+    await expect(page.get_by_role("button", name="Retry")).to_be_hidden()
+    assert [fault for fault in tabs.faults if "ERR_INTERNET_DISCONNECTED" not in fault] == []
+
+
+async def test_a_page_that_is_not_let_in_says_so(tabs: Tabs) -> None:
+    page = await tabs.open("")
+    await page.route_web_socket("**/ws", lambda socket: socket.close(code=4403, reason="not yours"))
+    await page.reload()
+    await expect(page.locator("#state")).to_have_attribute("data-state", "closed")
+    await expect(page.locator("#state-text")).to_have_text("Disconnected")
+    await expect(page.get_by_role("button", name="Retry")).to_be_hidden()
+    await expect(page.get_by_role("alert")).to_contain_text("this client is not let in: 403 not yours")
+
+
 async def test_a_server_that_ends_stops_its_answers_and_says_when_it_is_back(server: Served, tabs: Tabs) -> None:
     await server.end()
     await server.start(delay=SLOW)

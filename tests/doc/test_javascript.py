@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from google.protobuf.wrappers_pb2 import StringValue
 from starlette.applications import Starlette
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
 from sessionstream import Event, Hub, SchemaRegistry, TimelineEntity, UIEvent
@@ -58,7 +58,11 @@ def site(script: str, server: WebSocketServer) -> Starlette:
     async def file(request: Request) -> Response:
         return Response(files[request.path_params["name"]], media_type="text/javascript")
 
-    return Starlette(routes=[Route("/", front), WebSocketRoute("/ws", server), Route("/{name}", file)])
+    async def token(_request: Request) -> Response:
+        return PlainTextResponse("t-1")
+
+    ways = [Route("/", front), Route("/token", token), WebSocketRoute("/ws", server), Route("/{name}", file)]
+    return Starlette(routes=ways)
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium, so NOTHING was tried in a browser")

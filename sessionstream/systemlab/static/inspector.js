@@ -288,7 +288,7 @@ function soon() {
   }, THROTTLE);
 }
 
-const WORDS = { connecting: "Connecting", live: "Live", reconnecting: "Reconnecting", closed: "Disconnected" };
+const WORDS = { connecting: "Connecting", live: "Live", reconnecting: "Reconnecting", refused: "Refused", closed: "Disconnected" };
 
 function watch(source, session) {
   const key = JSON.stringify([source, session]);

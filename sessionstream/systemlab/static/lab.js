@@ -155,11 +155,11 @@ function watch({ live, sessions }) {
   }
 }
 
-const WORDS = { connecting: "Connecting", live: "Live", reconnecting: "Reconnecting", closed: "Disconnected" };
+const WORDS = { connecting: "Connecting", live: "Live", reconnecting: "Reconnecting", refused: "Refused", closed: "Disconnected" };
 
 function showConnection({ state }) {
   const place = byId("connection");
-  if (place.dataset.state === "reconnecting" && state === "live") {
+  if (["reconnecting", "refused"].includes(place.dataset.state) && state === "live") {
     announce("Connected again.");
     soon();
   }

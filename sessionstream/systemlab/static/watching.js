@@ -260,7 +260,14 @@ export class Reports {
   }
 }
 
-const STATES = { none: "Not connected", connecting: "Connecting", live: "Connected", reconnecting: "Reconnecting", closed: "Closed" };
+const STATES = {
+  none: "Not connected",
+  connecting: "Connecting",
+  live: "Connected",
+  reconnecting: "Reconnecting",
+  refused: "Refused",
+  closed: "Closed",
+};
 
 /** What to say of a client's connection. */
 export function stateOf(client) {

@@ -8,7 +8,10 @@ import { Protocol } from "../../../sessionstream/transport/ws/static/sessionstre
 const { format, settings, scripts } = JSON.parse(
   readFileSync(new URL("../../../sessionstream/transport/ws/conformance/client.json", import.meta.url), "utf8"),
 );
-const inMilliseconds = Object.fromEntries(Object.entries(settings).map(([name, seconds]) => [name, seconds * 1_000]));
+const { hurry, ...times } = settings;
+const inMilliseconds = Object.fromEntries(
+  Object.entries({ ...times, hurryPatience: hurry }).map(([name, seconds]) => [name, seconds * 1_000]),
+);
 
 /** Plays server, user and network to one protocol. */
 class Runner {
@@ -16,19 +19,25 @@ class Runner {
   done = []; // what the client did and no step has expected yet
   due = false; // whether a wait is over
   known = {}; // the values of "$name"
+  state = { state: "connecting" };
 
-  constructor(random) {
-    this.protocol = new Protocol({ ...inMilliseconds, random });
+  constructor(random, { asksAnew }) {
+    this.protocol = new Protocol({ ...inMilliseconds, random, asksAnew });
     this.take(this.protocol.start(this.now));
   }
 
   take(effects) {
-    for (const effect of effects) this.done.push(...told(effect));
+    for (const effect of effects) {
+      this.done.push(...told(effect));
+      if (effect.do === "state") this.state = effect.change;
+    }
   }
 
   step(step) {
     const [what] = Object.keys(step);
-    if (this[what]) {
+    if (what === "state") {
+      assert.deepEqual({ ...this.state, ...step.state }, this.state);
+    } else if (this[what]) {
       assert.deepEqual(this.done, [], `before ${what}`);
       this[what](step[what]);
     } else if (what === "waits") {
@@ -79,6 +88,10 @@ class Runner {
 
   accept() {
     this.take(this.protocol.opened(this.now));
+  }
+
+  refuse({ status }) {
+    this.take(this.protocol.refused(status, "", this.now));
   }
 
   unreachable() {
@@ -133,6 +146,7 @@ function told(effect) {
 }
 
 function because(error) {
+  if (error?.status) return { status: error.status };
   if (error?.close) return { close: error.close };
   return error && { error: error.code };
 }
@@ -152,12 +166,12 @@ function equal(a, b) {
 }
 
 assert.equal(format, 1);
-for (const { name, steps } of scripts.filter(({ clients }) => clients?.includes("javascript") ?? true)) {
-  // A browser is told nothing about a handshake that was refused.
-  const skip = steps.some((step) => "refuse" in step) && "needs the HTTP status of a handshake";
+for (const { name, steps, settings: own = {} } of scripts) {
+  // A browser is told nothing about a handshake that was refused; the status comes from whoever knows the credentials.
+  const skip = steps.some(({ refuse }) => refuse?.retryAfter) && "needs the headers of a handshake";
   for (const random of [() => 0, () => 0.999999, Math.random]) {
     test(name, { skip }, () => {
-      const runner = new Runner(random);
+      const runner = new Runner(random, own);
       for (const [number, step] of steps.entries()) {
         try {
           runner.step(step);

@@ -3,6 +3,15 @@
 /** A protobuf message as JSON; its type stands under "@type", as `type.googleapis.com/FULL_NAME`. */
 export type Payload = { readonly "@type"?: string; readonly [field: string]: unknown };
 
+/** Stands in the place of a payload that the server cannot show; its "@type" tells it from the others. */
+export interface UnreadablePayload extends Payload {
+  readonly "@type": "type.googleapis.com/sessionstream.v1.UnreadablePayload";
+  /** The full name of the message that is stored. */
+  readonly type?: string;
+  /** Why it cannot be shown. */
+  readonly reason?: string;
+}
+
 /** What is in the place of a payload that the server cannot show. Its "@type" says so. */
 export interface UnreadablePayload extends Payload {
   readonly "@type": "type.googleapis.com/sessionstream.v1.UnreadablePayload";
@@ -51,12 +60,17 @@ export interface ClientError {
 
 /** Why a subscription has ended. */
 export interface EndReason {
-  /** A code of the server's table; "unsubscribed": by the server; "closed": the connection ended for good. */
+  /**
+   * A code of the server's table; "unsubscribed": by the server; "closed": the connection ended for good; "refused": the
+   * client is not let in, and will not be.
+   */
   readonly code: string;
   readonly message: string;
   readonly detail: string;
-  /** With "closed": the WebSocket close code. */
+  /** With "closed", and with "refused" where there was one: the WebSocket close code. */
   readonly close?: number;
+  /** With "refused": an HTTP status. */
+  readonly status?: number;
 }
 
 export interface Handlers {
@@ -71,17 +85,23 @@ export interface Handlers {
 }
 
 /**
- * connecting: for the first time. live: connected. reconnecting: the connection was lost and will be made again.
- * closed: it will not.
+ * connecting: for the first time. live: connected. reconnecting: the connection was lost, or could not be made (offline,
+ * say), and will be made again. refused: the client is not let in (signed out, say); it tries again, with `retryIn`, or
+ * is closed. closed: there will be no other connection.
+ *
+ * Browsers do not show why a handshake failed, so a refusal is one only where somebody says so: a server to which the
+ * sub-protocol "sessionstream.v1" was offered, by closing with 4401 or 4403, or a function that throws `Refused`.
  */
-export type State = "connecting" | "live" | "reconnecting" | "closed";
+export type State = "connecting" | "live" | "reconnecting" | "refused" | "closed";
 
 export interface StateChange {
   readonly state: State;
-  /** Why the connection ended: a WebSocket close code and the server's words. */
+  /** Of a refusal: an HTTP status; 401 for who is not signed in, 403 for who may not. */
+  readonly status?: number;
+  /** Why the connection ended, or was not made: a WebSocket close code and the server's words. */
   readonly code?: number;
   readonly reason?: string;
-  /** When reconnecting: after how many milliseconds. */
+  /** After how many milliseconds there will be another attempt. */
   readonly retryIn?: number;
 }
 
@@ -99,6 +119,15 @@ export interface ProtocolOptions {
   patience?: number;
   /** How long a connection is given that somebody has doubts about, see `Client.reconnect`; 5,000. */
   hurryPatience?: number;
+  /** Whether the credentials may be others at the next attempt; then 401 and 403 pass. */
+  asksAnew?: boolean;
+  /**
+   * Whether to try again, after a wait, when the client is refused with this HTTP status; `attempt` counts refusals in a
+   * row from 1. If not, the client is closed. Default: yes, as an ingress answers whatever in a deploy; but not after 401
+   * and 403, if neither the address nor the sub-protocols are asked for anew. What it throws is an uncaught error, and
+   * the default decides.
+   */
+  refusal?(status: number, attempt: number): boolean;
   /** Returns a number from 0 up to 1; Math.random. */
   random?(): number;
 }
@@ -113,9 +142,14 @@ export interface Socket {
   close(): void;
 }
 
-export interface Options extends ProtocolOptions {
+/** A value, or a function that is asked for it before every attempt. */
+export type Asked<T> = T | (() => T | Promise<T>);
+
+export interface Options extends Omit<ProtocolOptions, "asksAnew"> {
   /** Default: the global one. */
-  WebSocket?: new (url: string) => Socket;
+  WebSocket?: new (url: string, protocols?: string | string[]) => Socket;
+  /** Sub-protocols to offer: none, or "sessionstream.v1", and a token after it where the server reads one there. */
+  protocols?: Asked<string | string[] | undefined>;
   /** Called at each change; it begins as "connecting". */
   onState?(change: StateChange): void;
   /** Errors that are about no subscription, or whose subscription has no onError. */
@@ -130,7 +164,7 @@ export interface Subscription {
 
 /** Made by `connect`. */
 export class Client {
-  constructor(url: string | URL, options?: Options);
+  constructor(url: Asked<string | URL>, options?: Options);
   /** The latest change of state. */
   readonly state: StateChange;
   /**
@@ -152,11 +186,22 @@ export class Client {
 
 /**
  * Connect to a server of sessions. A relative address is one of the page's own server; http becomes ws.
+ *
+ * Credentials that expire are functions, for `url` or `options.protocols`: they are asked before every attempt. An attempt
+ * whose function throws, or takes longer than `patience`, has failed, and there will be another; if it throws `Refused`,
+ * because the application's own service says no, it was refused.
  * @throws TypeError there is no WebSocket implementation, or the address is none.
  * @throws DOMException whatever the WebSocket says of an address that it does not take.
  * @throws RangeError a time is not above 0, or floor, first and ceiling do not rise.
  */
-export function connect(url: string | URL, options?: Options): Client;
+export function connect(url: Asked<string | URL>, options?: Options): Client;
+
+/** To be thrown by a function for the address or the sub-protocols: this client would not be let in. */
+export class Refused extends Error {
+  /** @throws TypeError the status is no whole number. */
+  constructor(status: number, message?: string);
+  readonly status: number;
+}
 
 /** What `Protocol` wants done. A `watcher` is what the caller gave to `subscribe`; of an error, if it is about any. */
 export type Effect<Watcher = unknown> =
@@ -188,5 +233,6 @@ export class Protocol<Watcher = unknown> {
   opened(now: number): Effect<Watcher>[];
   received(text: unknown, now: number): Effect<Watcher>[];
   closed(code: number, reason: string, now: number): Effect<Watcher>[];
+  refused(status: number, reason: string, now: number): Effect<Watcher>[];
   tick(now: number): Effect<Watcher>[];
 }

@@ -23,6 +23,8 @@ const AFTER_CLOSE = new Map([
   [1011, "with back-off"],
   [1012, "when told"],
   [1013, "with back-off"],
+  [4401, "with new credentials"], // a refusal, with the HTTP status 401, which browsers do not show
+  [4403, "with new credentials"],
 ]);
 
 const QUIET = 1_000; // milliseconds; a connection that said something since then needs no ping to be called live
@@ -38,6 +40,19 @@ const REPLAY_CHARACTERS = 2 ** 20;
 const MAX_UINT64 = 2n ** 64n - 1n;
 const NO_ID = /[\0\p{Surrogate}]/u; // no store holds it; the server could not even say whose subscribe it refuses
 
+/**
+ * Thrown by a function for the address or the sub-protocols: this client would not be let in, as the application's own
+ * service says by an HTTP status.
+ */
+export class Refused extends Error {
+  constructor(status, message = "") {
+    super(message);
+    if (!Number.isInteger(status)) throw new TypeError(`the status of a refusal is a whole number, such as 401, not ${status}`);
+    this.name = "Refused";
+    this.status = status;
+  }
+}
+
 /** Thrown for what is no server frame, or cannot be put over what the client holds. */
 class FrameError extends Error {}
 
@@ -45,8 +60,8 @@ class FrameError extends Error {}
  * One client's side of the conversation, without I/O and without a clock.
  *
  * Every method returns what is to be done, in order, as objects with a member `do`: open, send, drop, state, snapshot,
- * event, error or end; the last four are for a `watcher`, whatever the caller tells watchers apart by. `now` is the time in milliseconds, on any clock that only goes forward; when it has reached
- * `deadline`, `tick` is due.
+ * event, error or end; the last four are for a `watcher`, whatever the caller tells watchers apart by. `now` is the time
+ * in milliseconds, on any clock that only goes forward; when it has reached `deadline`, `tick` is due.
  */
 export class Protocol {
   #options;
@@ -63,8 +78,9 @@ export class Protocol {
   #end = null; // once closed: what later subscriptions end with
   #plain = false; // this server is of before there were deltas
   #deltas = 0; // how often it was asked for one, on this connection
-  #refused = 0; // how many of those it has refused
+  #deltasRefused = 0;
   #attempts = 0; // in a row that led to no snapshot
+  #refusals = 0; // of handshakes, in a row
   #retryAt = Infinity;
   #repeatAt = Infinity;
   #heardAt = Infinity;
@@ -80,16 +96,18 @@ export class Protocol {
     heartbeat = 30_000,
     patience = 20_000,
     hurryPatience = 5_000,
+    asksAnew = false,
+    refusal = (status) => mayPass(status, asksAnew),
     random = Math.random,
   } = {}) {
     for (const [name, value] of Object.entries({ floor, first, ceiling, heartbeat, patience, hurryPatience })) {
       if (!(typeof value === "number" && value > 0)) throw new RangeError(`${name} is a number of milliseconds above 0, not ${value}`);
     }
     if (!(floor <= first && first <= ceiling)) throw new RangeError(`floor, first and ceiling rise; ${floor}, ${first}, ${ceiling} do not`);
-    this.#options = { floor, first, ceiling, heartbeat, patience, hurryPatience, random };
+    this.#options = { floor, first, ceiling, heartbeat, patience, hurryPatience, refusal, random };
   }
 
-  /** connecting, live, reconnecting, or closed. */
+  /** connecting, live, reconnecting, refused, or closed. */
   get state() {
     return this.#state;
   }
@@ -183,13 +201,23 @@ export class Protocol {
     if (this.#link === "none") return this.#done(now);
     this.#disconnected();
     const advice = AFTER_CLOSE.get(code) ?? "with back-off";
-    if (advice !== "no") {
-      this.#comeBack(code, reason, now, advice === "when told" ? retryAfter(reason) : 0);
+    if (advice === "with new credentials") {
+      this.#turnedAway({ status: code - 4_000, code, reason }, now);
+    } else if (advice !== "no") {
+      this.#comeBack("reconnecting", { code, reason }, now, advice === "when told" ? retryAfter(reason) : 0);
     } else {
       const message = `the server closed the connection for good: ${code} ${reason}`.trimEnd();
       const error = code === 1000 ? null : { code: "closed", message, detail: reason, close: code };
       this.#close(error, { code, reason });
     }
+    return this.#done(now);
+  }
+
+  /** The handshake was refused, or would be, with an HTTP status. */
+  refused(status, reason, now) {
+    if (this.#link === "none") return this.#done(now);
+    this.#disconnected();
+    this.#turnedAway({ status, reason }, now);
     return this.#done(now);
   }
 
@@ -225,6 +253,7 @@ export class Protocol {
 
   #hello() {
     this.#link = "ready";
+    this.#refusals = 0;
     this.#enter("live");
   }
 
@@ -312,8 +341,8 @@ export class Protocol {
   /** The server knows no deltas, so do without them; if that is how it was asked, there is nothing left to try. */
   #misunderstood(error) {
     const asked = [...this.#told.asked];
-    this.#refused += 1;
-    if (this.#plain && this.#refused <= this.#deltas) return; // asked before the first was refused, and again since
+    this.#deltasRefused += 1;
+    if (this.#plain && this.#deltasRefused <= this.#deltas) return; // asked before the first was refused, and again since
     if (!asked.length) this.#report(error);
     else if (this.#plain) asked.forEach((subscription) => this.#finish(subscription, error));
     else {
@@ -457,13 +486,21 @@ export class Protocol {
   #hangUp(reason, now) {
     this.#out.push({ do: "drop" });
     this.#disconnected();
-    this.#comeBack(1006, reason, now, 0);
+    this.#comeBack("reconnecting", { code: 1006, reason }, now);
   }
 
-  #comeBack(code, reason, now, told) {
+  #comeBack(state, why, now, told = 0) {
     const retryIn = told + this.#wait(this.#attempts++);
     this.#retryAt = now + retryIn;
-    this.#enter("reconnecting", { code, reason, retryIn });
+    this.#enter(state, { ...why, retryIn });
+  }
+
+  #turnedAway(why, now) {
+    if (this.#options.refusal(why.status, ++this.#refusals)) return this.#comeBack("refused", why, now);
+    const { status, code, reason } = why;
+    const message = `this client is not let in: ${status} ${reason}`.trimEnd();
+    this.#enter("refused", why);
+    this.#close({ code: "refused", message, detail: reason, status, ...(code && { close: code }) }, why);
   }
 
   #close(error, why) {
@@ -478,7 +515,7 @@ export class Protocol {
   #disconnected() {
     this.#link = "none";
     this.#plain = false;
-    this.#deltas = this.#refused = 0;
+    this.#deltas = this.#deltasRefused = 0;
     this.#heardAt = this.#goneAt = this.#repeatAt = Infinity;
     this.#doubted = false;
     this.#urgent.clear();
@@ -573,6 +610,11 @@ function putInto(sets, name, value) {
   }
 }
 
+/** Whether a refused handshake may be answered otherwise the next time; an ingress says 404 and 502 in a deploy, say. */
+function mayPass(status, asksAnew) {
+  return asksAnew || (status !== 401 && status !== 403);
+}
+
 /** Whether what the server says about a session is about this subscription: after an unsubscribe it is of the past. */
 function inForce(subscription) {
   return subscription?.told === "asked" || subscription?.told === "live";
@@ -588,29 +630,40 @@ function whatIsMissing({ told, watchers, again }) {
 
 /** A connection that comes back, and the subscriptions on it. Made by `connect`. */
 export class Client {
-  #url;
+  #url; // an address, or a function that returns a promise of one
+  #asksAnew;
   #options;
   #protocol;
   #watching = new Set(); // of { handlers }, one for each call of subscribe
   #queue = []; // effects
   #performing = false;
-  #socket = null;
+  #attempt = null; // the connection, as { socket }, from when it is asked where to
   #timer;
   #change = { state: "connecting" };
   #listener = (event) => this.#surroundings(event);
 
   constructor(url, options = {}) {
+    const { refusal, protocols } = options;
     this.#options = { WebSocket: globalThis.WebSocket, ...options };
     if (typeof this.#options.WebSocket !== "function") {
       throw new TypeError("there is no WebSocket here: pass one as the option WebSocket (Node has its own from version 22)");
     }
-    this.#url = socketUrl(url);
-    this.#protocol = new Protocol(options);
+    this.#url = typeof url === "function" ? async () => socketUrl(await url()) : socketUrl(url);
+    const asksAnew = (this.#asksAnew = typeof url === "function" || typeof protocols === "function");
+    const decide = (status, attempt) => {
+      try {
+        return refusal(status, attempt);
+      } catch (error) {
+        isUncaught(error);
+        return mayPass(status, asksAnew);
+      }
+    };
+    this.#protocol = new Protocol({ ...options, asksAnew, refusal: refusal && decide });
     this.#perform(this.#protocol.start(performance.now()));
     for (const type of SURROUNDINGS) globalThis.addEventListener?.(type, this.#listener);
   }
 
-  /** The latest change: `{state}`, and where it is known `{code, reason, retryIn}`. */
+  /** The latest change: `{state}`, and where it is known `{status, code, reason, retryIn}`. */
   get state() {
     return this.#change;
   }
@@ -642,7 +695,7 @@ export class Client {
 
   /** Do what is to be done, in order: what a handler asks for meanwhile comes after what was there before. */
   #perform(effects) {
-    this.#queue.push(...effects);
+    for (const effect of effects) this.#queue.push(effect);
     if (this.#performing) return;
     this.#performing = true;
     try {
@@ -667,7 +720,7 @@ export class Client {
       case "drop":
         return this.#drop();
       case "send":
-        return this.#socket?.send(effect.text);
+        return this.#attempt?.socket.send(effect.text);
       case "snapshot":
         return call(handlers.onSnapshot, effect.snapshot);
       case "event":
@@ -687,7 +740,9 @@ export class Client {
   /** Something has happened to the page, after which a connection may be dead, or can be had again. */
   #surroundings({ type, persisted }) {
     if (type === "visibilitychange" && globalThis.document?.visibilityState !== "visible") return;
-    if (type === "offline" && this.#change.state === "reconnecting") return; // what it waits for has come no nearer
+    const { state } = this.#change;
+    if (type === "offline" && state !== "live") return; // what it waits for has come no nearer
+    if (type === "pageshow" && state === "connecting") return; // the page was loaded, and this is its first attempt
     if (persisted) this.#lost(performance.now()); // the browser closes what a page has open that it keeps for later
     this.reconnect();
   }
@@ -697,26 +752,46 @@ export class Client {
   }
 
   #open() {
-    const { WebSocket } = this.#options;
+    const attempt = (this.#attempt = { socket: null });
+    const asked = [this.#url, this.#options.protocols];
+    if (this.#asksAnew) {
+      Promise.all(asked.map(async (each) => (typeof each === "function" ? each() : each)))
+        .then((answers) => this.#attempt === attempt && this.#dial(attempt, ...answers))
+        .catch((error) => this.#failed(attempt, error));
+      return;
+    }
     try {
-      this.#socket = new WebSocket(this.#url);
+      this.#dial(attempt, ...asked);
     } catch (error) {
       // It never could: whoever asked for the connection is told. Or the page may not any longer, for now.
       if (this.#protocol.state === "connecting") throw error;
-      return this.#perform(this.#protocol.closed(1006, error.message, performance.now()));
+      this.#failed(attempt, error);
     }
-    const socket = this.#socket;
+  }
+
+  /** There was no connection to attempt. */
+  #failed(attempt, error) {
+    if (this.#attempt !== attempt) return; // it took too long, and was given up
+    const reason = String(error?.message ?? error);
+    const now = performance.now();
+    if (error instanceof Refused) this.#perform(this.#protocol.refused(error.status, reason, now));
+    else this.#perform(this.#protocol.closed(1006, reason, now));
+  }
+
+  #dial(attempt, url, protocols) {
+    const { WebSocket } = this.#options;
+    const socket = (attempt.socket = new WebSocket(url, protocols));
     const when = (what) => (event) => {
-      if (this.#socket === socket) this.#perform(what(event, performance.now()));
+      if (this.#attempt === attempt) this.#perform(what(event, performance.now()));
     };
     socket.onopen = when((_, now) => this.#protocol.opened(now));
     socket.onmessage = when(({ data }, now) => this.#protocol.received(data, now));
     socket.onclose = when(({ code, reason }, now) => {
-      this.#socket = null;
+      this.#attempt = null;
       return this.#protocol.closed(code, reason, now);
     });
     // Every error is the end of a connection, but not every implementation lets a close follow (that of Node 20).
-    socket.onerror = () => this.#socket === socket && this.#lost(performance.now());
+    socket.onerror = () => this.#attempt === attempt && this.#lost(performance.now());
   }
 
   #lost(now) {
@@ -725,13 +800,16 @@ export class Client {
   }
 
   #drop() {
-    const socket = this.#socket;
-    this.#socket = null; // whatever it still says is not listened to
+    const socket = this.#attempt?.socket;
+    this.#attempt = null; // whatever it still says is not listened to
     socket?.close();
   }
 }
 
-/** Connect to a server of sessions; a relative address is one of the page's own server. */
+/**
+ * Connect to a server of sessions; a relative address is one of the page's own server. The address and `protocols` may be
+ * functions, which are asked before every attempt.
+ */
 export function connect(url, options) {
   return new Client(url, options);
 }
@@ -881,10 +959,14 @@ function call(handler, value) {
   try {
     handler?.(value);
   } catch (error) {
-    queueMicrotask(() => {
-      throw error;
-    });
+    isUncaught(error);
   }
+}
+
+function isUncaught(error) {
+  queueMicrotask(() => {
+    throw error;
+  });
 }
 
 function warn({ code, message, sessionId }) {

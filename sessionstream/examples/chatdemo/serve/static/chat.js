@@ -96,7 +96,13 @@ let countdown;
 
 const UNREACHABLE = "The server cannot be reached.";
 
-const WORDS = { connecting: () => "Connecting", live: () => "Live", closed: () => "Disconnected", reconnecting: waiting };
+const WORDS = {
+  connecting: () => "Connecting",
+  live: () => "Live",
+  closed: () => "Disconnected",
+  reconnecting: waiting,
+  refused: () => "Not let in",
+};
 
 function showState(change) {
   clearInterval(countdown);
@@ -109,13 +115,16 @@ function showState(change) {
     countdown = setInterval(write, 250);
     announce("The connection was lost.");
   }
-  if (change.state === "live" && element("state").dataset.state === "reconnecting") announce("Connected again.");
+  if (change.state === "refused") announce("The server does not let this page in.");
+  const waited = !element("retry").hidden;
+  if (change.state === "live" && waited) announce("Connected again.");
   if (change.state === "live" && element("problem").textContent.startsWith(UNREACHABLE)) report("");
   element("state").dataset.state = change.state;
-  element("retry").hidden = change.state !== "reconnecting";
+  element("retry").hidden = change.retryIn === undefined;
 }
 
 function waiting(seconds) {
+  if (!navigator.onLine) return "Offline";
   return seconds > 0 ? `Back in ${seconds} s` : "Reconnecting";
 }
 
