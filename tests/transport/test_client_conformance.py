@@ -164,11 +164,8 @@ def play(script: Script, draw: float) -> None:
     assert not runner.pending.left
 
 
-OURS = [script for script in scripts("client") if "python" in script.get("clients", ["python"])]
-
-
 @pytest.mark.parametrize("draw", [0.0, 0.4, 1.0])
-@pytest.mark.parametrize("script", OURS, ids=lambda script: script["name"])
+@pytest.mark.parametrize("script", scripts("client"), ids=lambda script: script["name"])
 def test_a_script(script: Script, draw: float) -> None:
     play(script, draw)
 

@@ -23,7 +23,7 @@ def test_a_file_has_the_documented_shape(name: Name) -> None:
     names = [script["name"] for script in file["scripts"]]
     assert len(set(names)) == len(names)
     for script in file["scripts"]:
-        assert set(script) - {"needs", "settings", "clients"} == {"name", "about", "steps"}, script["name"]
+        assert set(script) - {"needs", "settings"} == {"name", "about", "steps"}, script["name"]
         for step in script["steps"]:
             assert len(set(step) - QUALIFIERS) == 1, step
 

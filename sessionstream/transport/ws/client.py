@@ -328,14 +328,12 @@ class Client:
                     self._feeds.pop(watcher).end(error)
             case Connect():
                 self._wanted.set()
-            case Say(text) if self._line is not None:
+            case Say(text) if self._line is not None:  # else it is being closed already
                 self._line.say(text)
             case HangUp(why):
                 self._hang_up(why)
             case Became(state):
                 self._became(state)
-            case Say():
-                pass  # the line is being closed already
 
     def _hang_up(self, why: str) -> None:
         if self._line is not None:

@@ -325,6 +325,16 @@ test("what a page had open that comes back from the browser's cache is replaced 
   assert.deepEqual([changes, sockets.length], [["live", "reconnecting", "live"], 2]);
 });
 
+test("a page that is loaded gives its first attempt all the time that it has", async () => {
+  const changes = [];
+  client({ hurryPatience: 1, patience: 50, onState: ({ reason }) => changes.push([reason, performance.now()]) });
+  const before = performance.now();
+  happens("pageshow");
+  await nextSocket();
+  assert.equal(changes[0][0], "the connection was not made in time");
+  assert.ok(changes[0][1] - before > 30);
+});
+
 test("online, pageshow and becoming visible end a wait; offline and becoming hidden do not", () => {
   globalThis.document = { visibilityState: "hidden" };
   const made = client({ floor: 1e6, first: 1e6, ceiling: 1e6 });

@@ -60,8 +60,8 @@ class FrameError extends Error {}
  * One client's side of the conversation, without I/O and without a clock.
  *
  * Every method returns what is to be done, in order, as objects with a member `do`: open, send, drop, state, snapshot,
- * event, error or end; the last four are for a `watcher`, whatever the caller tells watchers apart by. `now` is the time in milliseconds, on any clock that only goes forward; when it has reached
- * `deadline`, `tick` is due.
+ * event, error or end; the last four are for a `watcher`, whatever the caller tells watchers apart by. `now` is the time
+ * in milliseconds, on any clock that only goes forward; when it has reached `deadline`, `tick` is due.
  */
 export class Protocol {
   #options;
@@ -695,7 +695,7 @@ export class Client {
 
   /** Do what is to be done, in order: what a handler asks for meanwhile comes after what was there before. */
   #perform(effects) {
-    this.#queue.push(...effects);
+    for (const effect of effects) this.#queue.push(effect);
     if (this.#performing) return;
     this.#performing = true;
     try {
@@ -740,7 +740,9 @@ export class Client {
   /** Something has happened to the page, after which a connection may be dead, or can be had again. */
   #surroundings({ type, persisted }) {
     if (type === "visibilitychange" && globalThis.document?.visibilityState !== "visible") return;
-    if (type === "offline" && this.#change.state !== "live") return; // what it waits for has come no nearer
+    const { state } = this.#change;
+    if (type === "offline" && state !== "live") return; // what it waits for has come no nearer
+    if (type === "pageshow" && state === "connecting") return; // the page was loaded, and this is its first attempt
     if (persisted) this.#lost(performance.now()); // the browser closes what a page has open that it keeps for later
     this.reconnect();
   }
