@@ -13,7 +13,7 @@ from sessionstream.transport.ws import conformance
 from sessionstream.transport.ws.conformance import NAMES, Name, load
 
 README = (resources.files(conformance) / "README.md").read_text("utf-8")
-QUALIFIERS = {"on"}
+QUALIFIERS = {"on", "offers"}
 
 
 @pytest.mark.parametrize("name", ["client", "server"])

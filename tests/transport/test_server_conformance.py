@@ -42,7 +42,9 @@ class Runner:
         client = self.clients.get(step.get("on", ""))
         match step:
             case {"connect": name}:
-                socket = await self.stack.enter_async_context(connect(self.address, compression=None))
+                offered = step.get("offers")
+                connecting = connect(self.address, compression=None, subprotocols=offered)
+                socket = await self.stack.enter_async_context(connecting)
                 self.clients[name] = Client(socket)
                 self.open.add(name)
             case {"client": frame} if client:
@@ -66,6 +68,8 @@ class Runner:
                 heard = {"code": client.socket.close_code, "reason": client.socket.close_reason}
                 self.variables.check(heard, {"code": code, "reason": reason})
                 self.open.discard(name)
+            case {"selects": name} if client:
+                assert client.socket.subprotocol == name
             case _:
                 raise AssertionError(f"a step that means nothing: {step}")
 
@@ -77,7 +81,7 @@ class Runner:
 
 
 def _doing(step: Step) -> bool:
-    return not {"server", "closed"} & set(step)
+    return not {"server", "closed", "selects"} & set(step)
 
 
 async def play(script: Script) -> None:

@@ -22,7 +22,7 @@ from sessionstream.transport.ws.client_updates import ConnectionState, JsonEntit
 from sessionstream.transport.ws.codes import CLOSE_CODES, ERROR_CODES, CloseCode, ErrorCode
 from sessionstream.transport.ws.connection import ConnectionInfo
 from sessionstream.transport.ws.feed import Updates
-from sessionstream.transport.ws.handshake import Admitted
+from sessionstream.transport.ws.handshake import SUBPROTOCOL, Admitted
 from sessionstream.transport.ws.limits import Limits
 from sessionstream.transport.ws.outbox import Overflow, SlowConsumerPolicy, conflate, disconnect
 from sessionstream.transport.ws.records import ConnectionObserver, ConnectionRecord, Stage
@@ -37,6 +37,7 @@ __all__ = [
     "Limits",
     "ConnectionInfo",
     "Admitted",
+    "SUBPROTOCOL",
     # the client
     "connect",
     "Client",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from sessionstream.transport.ws.codes import CloseCode
+from sessionstream.transport.ws.codes import NOT_SIGNED_IN, CloseCode
 from sessionstream.transport.ws.handshake import Refused
 from sessionstream.transport.ws.limits import Limits
 
@@ -40,7 +40,7 @@ class Visit:
             Refused: the principal was sent away meanwhile.
         """
         if principal in self._unwelcome:
-            raise Refused(403, f"the connections of {principal!r} were closed meanwhile")
+            raise Refused(403, f"the connections of {principal!r} were closed meanwhile", NOT_SIGNED_IN)
         self.known, self.principal = True, principal
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-Reconnect: TypeAlias = Literal["no", "at once", "with back-off", "when told"]
+Reconnect: TypeAlias = Literal["no", "at once", "with back-off", "when told", "with new credentials"]
 """Whether and how a client should connect again after a close.
 
-``"when told"``: the reason holds ``retry-after=SECONDS``; without it, as ``"with back-off"``. All but ``"no"`` start
-with a random wait, so that many clients do not come back in one moment.
+``"when told"``: the reason holds ``retry-after=SECONDS``; without it, as ``"with back-off"``. ``"with new
+credentials"``: with back-off too, if it may have others the next time. All but ``"no"`` start with a random wait, so
+that many clients do not come back in one moment.
 """
 
 
@@ -65,7 +66,22 @@ TRY_AGAIN: Final = CloseCode(
     "with back-off",
 )
 
-CLOSE_CODES: Final = (NORMAL, GOING_AWAY, POLICY, TOO_BIG, INTERNAL, RESTART, TRY_AGAIN)
+NOT_SIGNED_IN: Final = CloseCode(
+    4401,
+    "not signed in",
+    "nobody is known by these credentials, or they have expired; only clients that offer `sessionstream.v1` see it",
+    "with new credentials",
+)
+FORBIDDEN: Final = CloseCode(
+    4403,
+    "forbidden",
+    "whoever it is may not connect; only clients that offer `sessionstream.v1` see it",
+    "with new credentials",
+)
+
+CLOSE_CODES: Final = (
+    NORMAL, GOING_AWAY, POLICY, TOO_BIG, INTERNAL, RESTART, TRY_AGAIN, NOT_SIGNED_IN, FORBIDDEN,
+)  # fmt: skip
 
 BAD_CLIENT_FRAME: Final = ErrorCode(
     "bad_client_frame",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Collection, Iterable, MutableMapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from sessionstream.callables import refuse_unasked
 from sessionstream.errors import words
+from sessionstream.transport.ws.codes import FORBIDDEN, NOT_SIGNED_IN, CloseCode
 
 Message: TypeAlias = MutableMapping[str, Any]
 """An ASGI message."""
@@ -23,6 +25,11 @@ Scope: TypeAlias = MutableMapping[str, Any]
 Authenticate: TypeAlias = Callable[[Any], object | Awaitable[object]]
 """Returns a principal, anything hashable that tells one from another, or an ``Admitted`` with one; None, False, or an
 exception, refuses."""
+
+SUBPROTOCOL: Final = "sessionstream.v1"
+"""The name of what is spoken here. A token may travel as a second name beside it; see the reference."""
+
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 _PAGE_SCHEMES: Final = {"ws": "http", "wss": "https", "http": "http", "https": "https"}
@@ -59,12 +66,45 @@ class Admitted:
 
 
 class Refused(Exception):
-    """A handshake is refused, with this HTTP status."""
+    """A handshake is refused, with this HTTP status.
 
-    def __init__(self, status: int, why: str) -> None:
+    Attributes:
+        close: how it is told to a client that offers our sub-protocol: browsers hide the status. None: as to any other.
+    """
+
+    def __init__(self, status: int, why: str, close: CloseCode | None = None) -> None:
         super().__init__(why)
         self.status = status
         self.why = why
+        self.close = close
+
+
+class Subprotocols:
+    """Which sub-protocols are known, the preferred ones first.
+
+    Raises:
+        ValueError: a name is none that a handshake can carry.
+        TypeError: it is one string instead of a collection of them, or holds what is no string.
+    """
+
+    def __init__(self, known: Collection[str]) -> None:
+        if isinstance(known, str):
+            raise TypeError(f"subprotocols is a collection of names: write [{known!r}]")
+        for name in known:
+            if not isinstance(name, str):
+                raise TypeError(f"a sub-protocol is a text, such as {SUBPROTOCOL!r}, not {name!r}")
+            if not _TOKEN.fullmatch(name):
+                raise ValueError(f"{name!r} is no name of a sub-protocol: write letters, digits, '.', '-' or '_'")
+        self._known = tuple(known)
+
+    def chosen(self, scope: Scope) -> str:
+        """Return the one that is selected of those that a client offers; empty, if none of them is known."""
+        offered = scope.get("subprotocols") or ()
+        return next((name for name in self._known if name in offered), "")
+
+    def hears_closes(self, scope: Scope) -> bool:
+        """Whether a client offers our own, and so understands a close in place of a refused handshake."""
+        return SUBPROTOCOL in self._known and SUBPROTOCOL in (scope.get("subprotocols") or ())
 
 
 class Origins:
@@ -123,14 +163,15 @@ async def authenticate(hook: Authenticate | None, scope: Scope, timeout_seconds:
     except TimeoutError:
         raise Refused(503, "authenticate took too long") from None
     except Exception as error:
-        raise Refused(403, f"authenticate raised {words(error)}") from error
+        close = FORBIDDEN if isinstance(error, PermissionError) else NOT_SIGNED_IN
+        raise Refused(403, f"authenticate raised {words(error)}", close) from error
     admitted = answered if isinstance(answered, Admitted) else Admitted(answered)
     principal, until = admitted.principal, admitted.until
     if principal is None or principal is False:
-        raise Refused(403, f"authenticate returned {principal}")
+        raise Refused(403, f"authenticate returned {principal}", NOT_SIGNED_IN)
     hash(principal)
     if until is not None and until <= datetime.now(UTC):
-        raise Refused(401, f"{principal!r} was admitted until {until}, which is past")
+        raise Refused(401, f"{principal!r} was admitted until {until}, which is past", NOT_SIGNED_IN)
     return admitted
 
 
@@ -146,6 +187,14 @@ async def answer(name: str, hook: Callable[..., object], *asked: object) -> obje
     except asyncio.CancelledError as error:
         refuse_unasked(error, f"{name} waited for something that was cancelled")
         raise
+
+
+def accept(subprotocol: str) -> Message:
+    """Return the message that accepts a handshake."""
+    message: Message = {"type": "websocket.accept"}
+    if subprotocol:
+        message["subprotocol"] = subprotocol
+    return message
 
 
 async def refuse(scope: Scope, send: Callable[[Any], Awaitable[None]], refused: Refused, retry_after: float) -> None:

@@ -29,11 +29,14 @@ from sessionstream.transport.ws.connection import (
 )
 from sessionstream.transport.ws.effects import Batch
 from sessionstream.transport.ws.handshake import (
+    SUBPROTOCOL,
     Admitted,
     Authenticate,
     Origins,
     Refused,
     Scope,
+    Subprotocols,
+    accept,
     ask_to_upgrade,
     authenticate,
     refuse,
@@ -77,6 +80,9 @@ class WebSocketServer:
             Without it everybody may connect.
         authorize: ``authorize(principal, session_id)``, plain or async, is asked on every subscribe, so also after
             each reconnect. Only True allows. Without it every client may watch every session.
+        subprotocols: those that are known, the preferred ones first; one of them is selected where a client offers it.
+            A client that offers ``sessionstream.v1`` hears that its credentials are refused as a close, 4401 or 4403,
+            because browsers hide the status of a handshake.
         limits: what clients may cost.
         slow_consumers: what becomes of a client that reads too slowly: ``disconnect`` or ``conflate``, or a function
             of one's own.
@@ -85,7 +91,7 @@ class WebSocketServer:
 
     Raises:
         TypeError: an argument is of another type, or the observer or the policy is async.
-        ValueError: an allowed origin is none.
+        ValueError: an allowed origin is none, or a sub-protocol has no name.
 
     One server belongs to one event loop, that of its connections. ``publish_ui`` and ``resync`` may be called from
     any thread; their order is kept. Everything else is for that loop.
@@ -98,6 +104,7 @@ class WebSocketServer:
         allowed_origins: Collection[str] | None = None,
         authenticate: Authenticate | None = None,
         authorize: AuthorizeHook | None = None,
+        subprotocols: Collection[str] = (SUBPROTOCOL,),
         limits: Limits = Limits(),  # noqa: B008 - frozen
         slow_consumers: SlowConsumerPolicy = disconnect,
         observer: ConnectionObserver | None = None,
@@ -105,6 +112,7 @@ class WebSocketServer:
     ) -> None:
         self._check_arguments(source, authenticate, authorize, limits, slow_consumers)
         self._origins = Origins(allowed_origins)
+        self._subprotocols = Subprotocols(subprotocols)
         self._authenticate = authenticate
         self._limits = limits
         self._clock = clock or MonotonicClock()
@@ -220,19 +228,28 @@ class WebSocketServer:
             admitted = await authenticate(self._authenticate, scope, self._limits.handshake_timeout_seconds)
             ends_at = self._deadline(admitted)
             self._admission.admit(visit, admitted.principal)
-            await send({"type": "websocket.accept"})
+            await send(accept(self._subprotocols.chosen(scope)))
             if visit.goodbye is None:
                 await self._serve(admitted.principal, ends_at, receive, send)
             else:
                 code, reason = visit.goodbye
                 await send({"type": "websocket.close", "code": code.code, "reason": reason})
         except Refused as refused:
-            line = f"a handshake was refused with {refused.status}: {refused.why}"
-            self._log.say(f"handshakes refused with {refused.status}", line, error=refused.__cause__)
-            self._telling.of("refused", code=str(refused.status), error=refused.why)
-            await refuse(scope, send, refused, self._retry_after)
+            await self._refuse(scope, send, refused)
         finally:
             self._admission.leave(visit)
+
+    async def _refuse(self, scope: Scope, send: SendMessage, refused: Refused) -> None:
+        close = refused.close if self._subprotocols.hears_closes(scope) else None
+        told = refused.status if close is None else close.code
+        line = f"a handshake was refused with {told}: {refused.why}"
+        self._log.say(f"handshakes refused with {told}", line, error=refused.__cause__)
+        self._telling.of("refused", code=str(told), error=refused.why)
+        if close is None:
+            await refuse(scope, send, refused, self._retry_after)
+        else:
+            await send(accept(self._subprotocols.chosen(scope)))
+            await send({"type": "websocket.close", "code": close.code, "reason": close.name})
 
     def _deadline(self, admitted: Admitted) -> float | None:
         """Return until when a client is admitted, by our clock: if that of the machine is set, nothing changes."""
