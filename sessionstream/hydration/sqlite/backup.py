@@ -12,7 +12,7 @@ from sessionstream.errors import StoreError
 from sessionstream.hydration.rules import new_epoch
 from sessionstream.hydration.sqlite import schema
 from sessionstream.hydration.sqlite.file import check_readable
-from sessionstream.hydration.sqlite.files import Database
+from sessionstream.hydration.sqlite.files import Database, check_length
 
 _BESIDE: Final = ("", "-wal", "-shm", "-journal")
 """What the names of a database's files end in."""
@@ -44,8 +44,9 @@ def _claim(path: str, mode: int) -> None:
     """Create an empty file that is nobody else's.
 
     Raises:
-        StoreError: there is one, or what SQLite would take for a part of it.
+        StoreError: there is one, or what SQLite would take for a part of it, or SQLite does not open such a path.
     """
+    check_length(path, "copy to")
     for ending in _BESIDE:
         if os.path.lexists(path + ending):
             raise StoreError(

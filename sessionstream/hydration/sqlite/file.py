@@ -26,7 +26,7 @@ from sessionstream.hydration.rules import (
 )
 from sessionstream.hydration.sqlite import reads, schema, versions
 from sessionstream.hydration.sqlite.columns import Query
-from sessionstream.hydration.sqlite.files import Database
+from sessionstream.hydration.sqlite.files import Database, check_length
 from sessionstream.hydration.sqlite.reads import Reading
 from sessionstream.hydration.sqlite.rows import bounded, moment
 from sessionstream.hydration.sqlite.types import PAYLOAD_TYPE, ReadTypes
@@ -258,3 +258,4 @@ def check_readable(path: str) -> None:
         raise StoreError(f"cannot read {path}: it is no regular file")
     if not os.access(path, os.R_OK, effective_ids=os.access in os.supports_effective_ids):
         raise StoreError(f"cannot read {path}: the user of this process may not")
+    check_length(path, "read")

@@ -8,7 +8,7 @@ import sqlite3
 import stat
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, TypeAlias, TypeVar, get_args
@@ -29,6 +29,41 @@ _BUSY: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _CHECKPOINT_PAGES: Final = 4000  # 16 MiB of log: the busy pages are copied to the file once for many commits
 _CACHE_KIB: Final = 16_000
 _LOOKS: Final = 10
+
+
+_LONGEST: Final = 504
+"""Bytes of a path, links followed, that SQLite opens: 512, less the ending of a journal."""
+
+_PAGE: Final = 4096
+"""Bytes of a database without a table."""
+
+
+def check_length(path: str, what: str) -> None:
+    """Refuse a path that SQLite does not open; ``what`` cannot be done then, in a word.
+
+    Raises:
+        StoreError: it is too long.
+    """
+    place = os.path.realpath(path)
+    if (length := len(os.fsencode(place))) > _LONGEST:
+        via = "" if place == path else f" leads to {place}, which"
+        raise StoreError(
+            f"cannot {what} {path}: it{via} is {length} bytes long, and SQLite opens paths of at most {_LONGEST}: "
+            f"give the file a shorter path"
+        )
+
+
+def remove_empty(path: str) -> None:
+    """Remove a file that was created and never written to, with what SQLite has put beside it.
+
+    Not if it has a log with something in it: then another process has it open.
+    """
+    place = os.path.realpath(path)
+    with suppress(OSError):
+        log = Path(log_of(path))
+        if Path(place).stat().st_size <= _PAGE and not (log.exists() and log.stat().st_size):
+            for ending in ("-journal", "-wal", "-shm", ""):
+                Path(place + ending).unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,19 +113,30 @@ class Database:
         """
         try:
             self._check_place()
-            if Path(self.path).exists():
-                # One that is not ours, or is newer than we are, is refused before anything is done to it.
-                self.look(lambda db: schema.check_identity(db, self.path), settled=False)
-            db = self._connect("rwc")
-            try:
-                self._prepare(db)
-                schema.migrate(db, self.path)
-            except BaseException:
-                db.close()
-                raise
-            return db
+            if not Path(self.path).exists():
+                return self._created()
+            # One that is not ours, or is newer than we are, is refused before anything is done to it.
+            self.look(lambda db: schema.check_identity(db, self.path), settled=False)
+            return self._opened()
         except (sqlite3.Error, OSError, UnicodeError) as error:
             raise self.failure(error, "cannot open") from error
+
+    def _opened(self) -> sqlite3.Connection:
+        db = self._connect("rwc")
+        try:
+            self._prepare(db)
+            schema.migrate(db, self.path)
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _created(self) -> sqlite3.Connection:
+        try:
+            return self._opened()
+        except BaseException:
+            remove_empty(self.path)
+            raise
 
     def connect_reader(self) -> sqlite3.Connection:
         """Open the existing file for questions only."""
@@ -103,6 +149,7 @@ class Database:
         return failures.failure(self.path, error, what, self.busy_seconds)
 
     def _check_place(self) -> None:
+        check_length(self.path, "open")
         place = Path(self.path)
         if place.is_symlink():
             place = Path(os.path.realpath(place))
