@@ -26,7 +26,7 @@ async def settle() -> None:
 async def test_one_stuck_client_among_two_hundred(policy: SlowConsumerPolicy) -> None:
     """The others hear everything in order; what the stuck one costs is bounded, whatever is published meanwhile."""
     source = Source()
-    limits = Limits(outbox_frames=1_000, outbox_bytes=100_000)
+    limits = Limits(outbox_frames=1_000, outbox_bytes=100_000, heartbeat_seconds=None)
     server = WebSocketServer(source, limits=limits, slow_consumers=policy)
     watched = Watched(source, server.publish_ui)
     async with peers(server, 200) as (stuck, *others):
