@@ -90,3 +90,29 @@ async def test_an_admission_that_expires_is_renewed_with_new_credentials() -> No
     assert admitted == ["token-0", "token-1"]
     assert states.names == ["live", "reconnecting", "live", "closed"]
     assert states.told[1].code == 1012
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "code"), [(None, 401, 4401), (OSError("expired"), 401, 4401), (PermissionError(), 403, 4403)]
+)
+async def test_who_offers_the_sub_protocol_is_refused_by_a_close(answer: object, status: int, code: int) -> None:
+    """As browsers are, which do not see the status."""
+    states = States()
+    answers = [answer, answer, "ada"]
+
+    def authenticate(scope: dict[str, Any]) -> object:
+        assert scope["subprotocols"] == ["sessionstream.v1", "token.abc"]
+        given = answers.pop(0)
+        if isinstance(given, Exception):
+            raise given
+        return given
+
+    async with AsyncExitStack() as stack:
+        hub = await stack.enter_async_context(notes.application())
+        address = await stack.enter_async_context(served(WebSocketServer(hub, authenticate=authenticate)))
+        offered: Any = lambda: ["sessionstream.v1", "token.abc"]  # noqa: E731 - as users write it
+        options: dict[str, Any] = {"on_state": states, "clock": MovedClock(), "heartbeat_seconds": None}
+        client = await stack.enter_async_context(connect(address, subprotocols=offered, **options))
+        assert isinstance(await take(client.subscribe("s-1")), Snapshot)
+    assert states.names[:3] == ["refused", "refused", "live"]
+    assert [(state.status, state.code) for state in states.told[:2]] == [(status, code)] * 2

@@ -6,13 +6,13 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from sessionstream.transport.ws.codes import CLOSE_CODES, Reconnect
+from sessionstream.transport.ws.codes import CLOSE_CODES, FORBIDDEN, NOT_SIGNED_IN, Reconnect
 
 LONGEST_TOLD: Final = 3_600.0
 """Seconds; a server that names more is not waited for longer."""
 
 _CREDENTIALS: Final = frozenset({401, 403})
-_STATUSES: Final = {4401: 401, 4403: 403}
+_STATUSES: Final = {NOT_SIGNED_IN.code: 401, FORBIDDEN.code: 403}
 _TOLD: Final = "retry-after="
 _BY_CODE: Final[dict[int, Reconnect]] = {code.code: code.reconnect for code in CLOSE_CODES}
 
