@@ -316,3 +316,17 @@ async def test_commits_of_others_pass_between_the_steps(store: SQLiteStore) -> N
         await told(f"commit {number}", writer.log(put("a")))
     await deleting
     assert done == [*(f"commit {number}" for number in range(5)), "delete"]
+
+
+async def test_digests_of_pruned_events_are_made_for_no_longer_than_a_moment_at_a_time(
+    store: SQLiteStore, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = SessionWriter(store)
+    for number in range(5):
+        await writer.log(put("a", str(number)))
+    monkeypatch.setattr(sweep, "DIGESTING", 0)
+    await store._write(lambda writing: writes.prune(writing, "session", 5))
+    for done in (1, 2, 3, 4, 4):
+        await stepping(store, 1)
+        assert rows(path, "SELECT count(*) FROM events WHERE length(digest) = 33 AND payload IS NULL") == [(done,)]
+    assert rows(path, "SELECT count(*) FROM discarded WHERE what = 'events'") == [(0,)]
