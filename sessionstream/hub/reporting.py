@@ -94,14 +94,15 @@ class Reporter:
 
     def _tell(self, record: ErrorRecord, cause: BaseException) -> None:
         _log.error(
-            "%s error in session %r, event %r, ordinal %d, at %s: %s",
+            "%s error in session %r, event %r, ordinal %d%s: %s",
             record.kind,
             record.session_id,
             record.event_name,
             record.ordinal,
-            record.where,
+            f", at {record.where}" if record.where else "",
             record.error,
             exc_info=cause,
+            extra={"error_record": record},
         )
         if self._error_observer is None:
             return

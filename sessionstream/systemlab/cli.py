@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -58,6 +59,8 @@ def _serve(options: argparse.Namespace) -> int:
         return _complain(f"there is no file {options.store}", USAGE)
     from sessionstream.systemlab import running  # the only part that needs all of the extra
 
+    # What the phases make fail on purpose is shown on their pages.
+    logging.getLogger("sessionstream").addFilter(lambda entry: not hasattr(entry, "error_record"))
     with suppress(KeyboardInterrupt, asyncio.CancelledError):  # told to end before it was served
         asyncio.run(running.serve(options.addr, options.store, partial(print, flush=True), browser=options.open))
     return OK

@@ -127,7 +127,7 @@ def test_a_backup_ends_while_another_writes_and_what_was_acknowledged_is_in_it(t
 @pytest.mark.torture
 @pytest.mark.parametrize("processes", [1, 2, 3])
 def test_many_backups_while_others_write(tmp_path: Path, processes: int) -> None:
-    back_up_under_traffic(tmp_path, f"backups {processes}", processes=processes, size=200 * MIB, times=15)
+    back_up_under_traffic(tmp_path, f"backups {processes}", processes=processes, size=60 * MIB, times=8)
 
 
 def test_a_copy_is_restored_in_place_of_a_file_whose_process_was_killed(tmp_path: Path) -> None:

@@ -89,6 +89,7 @@ def check(log: list[logging.LogRecord], record: ErrorRecord, where: str) -> None
     (entry,) = log
     assert (entry.name, entry.levelno) == ("sessionstream", logging.ERROR)
     assert entry.exc_info is not None
+    assert entry.__dict__["error_record"] == record
     told = entry.getMessage()
     assert f"session {record.session_id!r}, event {record.event_name!r}, ordinal {record.ordinal}" in told
     assert where in told
