@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import google.protobuf
 import pytest
 from google.protobuf.message import DecodeError
 from hypothesis import given
@@ -34,12 +35,20 @@ def two_ways(records: Sequence[bytes]) -> st.SearchStrategy[tuple[bytes, bytes]]
     )
 
 
+compares = pytest.mark.skipif(
+    int(google.protobuf.__version__.partition(".")[0]) < 7, reason="it compares unknown fields by how they came"
+)
+"""For what protobuf itself has to tell equal messages from others."""
+
+
+@compares
 @given(encoded().flatmap(two_ways))
 def test_equal_messages_have_one_form_and_different_ones_have_two(pair: tuple[bytes, bytes]) -> None:
     one, other = pair
     assert (form(one) == form(other)) == equal(one, other)
 
 
+@compares
 @given(encoded())
 def test_it_is_the_message_and_its_own_form(records: Sequence[bytes]) -> None:
     data = b"".join(records)
@@ -48,6 +57,7 @@ def test_it_is_the_message_and_its_own_form(records: Sequence[bytes]) -> None:
     assert form(RICH.FromString(data).SerializeToString()) == form(data)
 
 
+@compares
 def test_a_number_that_a_closed_enum_lacks_is_unknown_also_in_a_map() -> None:
     known, strange = b"\xda\x02\x04\x08\x01\x10\x01", b"\xda\x02\x04\x08\x01\x10\x07"
     for one, other in ((known, strange), (known + strange, strange + known), (strange, strange + known)):
