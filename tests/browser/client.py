@@ -82,13 +82,8 @@ class Site:
 
 
 @asynccontextmanager
-async def site(
-    *routes: BaseRoute, gate: Callable[[WebSocketServer], Any] = lambda server: server, **options: Any
-) -> AsyncIterator[Site]:
-    """Serve pages with the client behind a proxy, and open one.
-
-    ``gate`` puts something before the WebSocket server; ``options`` are the server's.
-    """
+async def site(*routes: BaseRoute, **options: Any) -> AsyncIterator[Site]:
+    """Serve pages with the client behind a proxy, and open one. ``options`` are the WebSocket server's."""
     if CHROMIUM is None:
         pytest.skip("there is no chromium, so NOTHING was tried in a browser: apt-get install chromium")
     async with AsyncExitStack() as stack:
@@ -96,7 +91,7 @@ async def site(
         server = WebSocketServer(hub, **options)
         hub.set_fanout(server)
         files = Files({"sessionstream.js": CLIENT})
-        pages = [Route("/", _empty), Route("/elsewhere", _empty), WebSocketRoute("/ws", gate(server))]
+        pages = [Route("/", _empty), Route("/elsewhere", _empty), WebSocketRoute("/ws", server)]
         app = Starlette(routes=[*routes, *pages, Route("/{name}", files.answer)])
         address = await stack.enter_async_context(served(app))
         proxy, through = await stack.enter_async_context(proxied(address))

@@ -30,6 +30,8 @@ SCRIPTS = [
 ]
 
 
+OFFERED = ([], ["sessionstream.v1", "token.good"])
+
 # Playwright cannot pass a BigInt on.
 AS_TEXT = "const log = console.log; console.log = (...said) => log(said.map(String).join(' '))"
 
@@ -59,7 +61,7 @@ def site(script: str, server: WebSocketServer) -> Starlette:
         return Response(files[request.path_params["name"]], media_type="text/javascript")
 
     async def token(_request: Request) -> Response:
-        return PlainTextResponse("t-1")
+        return PlainTextResponse("good")
 
     ways = [Route("/", front), Route("/token", token), WebSocketRoute("/ws", server), Route("/{name}", file)]
     return Starlette(routes=ways)
@@ -76,7 +78,7 @@ async def test_a_script_shows_a_snapshot_and_then_each_event(script: str) -> Non
                 pass
 
     async with deployments() as hub, chromium() as browser:
-        server = WebSocketServer(hub)
+        server = WebSocketServer(hub, authenticate=lambda scope: scope["subprotocols"] in OFFERED)
         hub.set_fanout(server)
         await hub.publish(Event("StepDone", StringValue(value="build"), "deploy-42"))
         async with served(site(script, server)) as address:

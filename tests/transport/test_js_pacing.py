@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sessionstream.transport.ws import Limits, WebSocketServer
+from sessionstream.transport.ws import ConnectionRecord, Limits, WebSocketServer
 
 from ..node import every_node
 from . import notes
@@ -33,7 +33,8 @@ async def subscribed_to(server: WebSocketServer, sessions: set[str]) -> None:
 @pytest.mark.parametrize("limits", [Limits(), TIGHT], ids=["default", "tight"])
 async def test_600_rows_scrolled_past_end_with_those_that_are_shown(node: Path, limits: Limits, every: int) -> None:
     async with notes.application() as hub:
-        server = WebSocketServer(hub, limits=limits)
+        records: list[ConnectionRecord] = []
+        server = WebSocketServer(hub, limits=limits, observer=records.append)
         hub.set_fanout(server)
         async with served(server) as address, following(node, address) as follower:
             await follower.state("live")
@@ -45,3 +46,4 @@ async def test_600_rows_scrolled_past_end_with_those_that_are_shown(node: Path, 
             await follower.event("Told")
         assert [line for line in follower.heard if "end" in line] == []
         assert [line["state"]["state"] for line in follower.heard if "state" in line] == ["live"]
+        assert [record for record in records if record.stage == "rate_limited"] == []
