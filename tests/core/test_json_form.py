@@ -105,12 +105,10 @@ def test_a_payload_that_json_cannot_say_is_refused_with_the_path_of_the_field(fa
         assert f"{error.path}: {error.reason}" in str(error)
 
 
-@pytest.mark.parametrize("name", sorted(set(BAD) - {"inner"}))
+@pytest.mark.parametrize("name", sorted(set(BAD) - {"inner", "args"}))  # args is a Struct: nobody can register it
 def test_a_payload_that_is_itself_what_json_cannot_say(name: str) -> None:
     bad, rest = BAD[name]
-    if name == "args":
-        return  # nobody can register a Struct
-    error = refused(registry(type(bad)), "event", bad)
+    error = refused(registry(type(bad)), "event", bad)  # noqa: SST001 - the one Struct is left out above
     assert error.path == rest.removeprefix(".")
     assert error.reason in str(error)
 
