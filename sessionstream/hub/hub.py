@@ -9,6 +9,7 @@ from sessionstream.errors import PayloadDecodeError, UnknownSchemaError
 from sessionstream.hub import replay
 from sessionstream.hub.arguments import check_arguments
 from sessionstream.hub.commands import CommandHandler, Commands
+from sessionstream.hub.completion import Completion
 from sessionstream.hub.consumer import Consumer
 from sessionstream.hub.guard import Guard
 from sessionstream.hub.lane import refuse_reentry
@@ -397,6 +398,7 @@ class Hub:
         self._pipeline.closed = True
         await self._sessions.wait_idle()
         self._sessions.clear()
+        await self._pipeline.report.write_the_rest(Completion())
         if self._owns_store:
             await self._store.close()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
     from sessionstream.store import HydrationStore
 
 _log = logging.getLogger("sessionstream")
+
+MAX_UNRECORDED: Final = 1_000
+"""Error records that are kept until they can be written; of more, the oldest were told and logged, and no more."""
+
+PAUSE_SECONDS: Final = 5.0
+"""After the store has refused such a record, until it is asked again."""
 
 _NO_FACTS: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -51,7 +58,7 @@ class Reporter:
         TypeError: an observer is no plain function.
     """
 
-    __slots__ = ("_error_observer", "_pipeline_observer", "_store")
+    __slots__ = ("_again_at", "_error_observer", "_pipeline_observer", "_store", "_unrecorded")
 
     def __init__(
         self,
@@ -62,6 +69,8 @@ class Reporter:
         self._store = store
         self._pipeline_observer = _observer("pipeline_observer", pipeline_observer)
         self._error_observer = _observer("error_observer", error_observer)
+        self._unrecorded: deque[ErrorRecord] = deque(maxlen=MAX_UNRECORDED)
+        self._again_at = 0.0  # on the clock of the event loop
 
     @property
     def observes_pipeline(self) -> bool:
@@ -83,14 +92,35 @@ class Reporter:
                 )
 
     async def error(self, record: ErrorRecord, cause: BaseException, completion: Completion) -> None:
-        """Record an error, log it, and tell the observer. If it cannot be recorded, that is told first."""
+        """Record an error, log it, and tell the observer. If it cannot be recorded, that is told first.
+
+        Then the record is kept, and written when the store answers again.
+        """
         try:
             await completion.finish(self._store.record_error(record))
         except Exception as failure:  # noqa: BLE001 - reported, and the original is reported all the same
             facts = {"originalKind": record.kind}
             lost = record_of("store", record.session_id, record.ordinal, record.event_name, failure, metadata=facts)
             self._tell(lost, failure)
+            self._unrecorded.append(record)
         self._tell(record, cause)
+
+    async def catch_up(self, completion: Completion) -> None:
+        """Write the records that could not be written, now that the store has answered."""
+        if self._unrecorded and asyncio.get_running_loop().time() >= self._again_at:
+            await self.write_the_rest(completion)
+
+    async def write_the_rest(self, completion: Completion) -> None:
+        """Do so in any case, until one fails; then not before a while."""
+        while self._unrecorded:
+            record = self._unrecorded.popleft()
+            try:
+                await completion.finish(self._store.record_error(record))
+            except Exception as failure:  # noqa: BLE001 - logged; the observer was told before
+                self._unrecorded.appendleft(record)
+                self._again_at = asyncio.get_running_loop().time() + PAUSE_SECONDS
+                _log.warning("%d error records are still not written: %s", len(self._unrecorded), words(failure))
+                return
 
     def _tell(self, record: ErrorRecord, cause: BaseException) -> None:
         _log.error(

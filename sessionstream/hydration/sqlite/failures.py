@@ -177,6 +177,11 @@ def _way_out(path: str, error: sqlite3.Error) -> str:
     return _WAYS_OUT.get(code) or _WAYS_OUT.get(code & 0xFF, _OURS)
 
 
+def is_busy(error: sqlite3.Error) -> bool:
+    """Whether another connection holds the lock."""
+    return code_of(error) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
 def code_of(error: sqlite3.Error) -> int:
     """Return SQLite's extended code of an error, SQLITE_ERROR where Python itself refused something."""
     return getattr(error, "sqlite_errorcode", None) or sqlite3.SQLITE_ERROR

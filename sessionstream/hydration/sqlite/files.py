@@ -27,6 +27,10 @@ BUSY_SECONDS: Final = 5.0
 _MINIMUM: Final = (3, 24)
 _BUSY: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _CHECKPOINT_PAGES: Final = 4000  # 16 MiB of log: the busy pages are copied to the file once for many commits
+_LOG_BYTES: Final = 64 * 2**20
+"""What the log is cut to once it is in the file, if it grew beyond that because somebody was reading all the while.
+Four times what it is in ordinary use, so that it is not cut and grown again all the time."""
+
 _CACHE_KIB: Final = 16_000
 _LOOKS: Final = 10
 
@@ -231,4 +235,5 @@ class Database:
             raise StoreError(f"cannot open {self.path}: its file system does not allow write-ahead logging")
         db.execute(f"PRAGMA synchronous = {self.synchronous}")
         db.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+        db.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
         db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")

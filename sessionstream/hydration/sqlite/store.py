@@ -89,6 +89,9 @@ class Opening:
         except asyncio.CancelledError:
             writer.stop()
             raise
+        except Exception:
+            writer.join()
+            raise
         return SQLiteStore(self._database, writer, reader, Reading(self._registry, ReadTypes(), first_epoch))
 
 
@@ -272,9 +275,9 @@ class SQLiteStore:
         await self._write(partial(writes.release_command, session_id=session_id, key=key))
 
     async def record_error(self, record: ErrorRecord, /) -> None:
-        """Keep an error record, with the present time."""
+        """Keep an error record, with the present time. While another process holds the lock, only the first waits."""
         check_record(record)
-        await self._write(partial(writes.record_error, row=rows.error_row(record)))
+        await self._write(partial(writes.record_error, row=rows.error_row(record)), patient=False)
 
     async def error_records(self, session_id: str | None = None, *, limit: int | None = None) -> list[ErrorRecord]:
         """Return the last ``limit`` error records of one session, or of all, in the order they came."""
@@ -330,6 +333,7 @@ class SQLiteStore:
             return
         self._writer.stop()
         await asyncio.wrap_future(self._writer.closed)
+        self._writer.join()
 
     def __del__(self, warn: Callable[..., None] = warnings.warn) -> None:
         """Warn of a store that nobody has closed, and let its threads end."""
@@ -341,9 +345,9 @@ class SQLiteStore:
         self._check_open()
         return await self._reader.ask(question)
 
-    async def _write(self, change: Callable[..., T]) -> T:
+    async def _write(self, change: Callable[..., T], *, patient: bool = True) -> T:
         self._check_open()
-        outcome: asyncio.Future[T] = self._writer.submit(change)
+        outcome: asyncio.Future[T] = self._writer.submit(change, patient=patient)
         return await outcome
 
     async def _forget(self, old: Callable[..., list[T]], forget: Callable[..., int], first: T) -> int:

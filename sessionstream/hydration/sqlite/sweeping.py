@@ -98,7 +98,7 @@ class Sweeper:
         metadata = {"discarded": "" if job is None else f"{job[0]} {job[1]!r}"}
         row = rows.error_row(ErrorRecord("store", "", 0, "", words(error), metadata=metadata))
         try:
-            await self._writer.submit(partial(writes.record_error, row=row))
+            await self._writer.submit(partial(writes.record_error, row=row), patient=False)
         except StoreError:  # for the same reason, most likely; it was logged
             return False
         return True

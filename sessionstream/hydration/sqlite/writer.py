@@ -15,7 +15,7 @@ from threading import Lock, Thread
 from typing import Any, Final
 
 from sessionstream.errors import StoreClosed, StoreError, StoreLost
-from sessionstream.hydration.sqlite import schema
+from sessionstream.hydration.sqlite import failures, schema
 from sessionstream.hydration.sqlite.files import Database
 from sessionstream.hydration.sqlite.times import Times
 from sessionstream.hydration.sqlite.types import WrittenTypes
@@ -37,15 +37,17 @@ class _Torn(Exception):  # internal: never leaves the thread
 class _Change:
     """A change that was handed over, and later its outcome."""
 
-    __slots__ = ("error", "future", "loop", "result", "run")
+    __slots__ = ("error", "future", "loop", "patient", "result", "run")
 
     def __init__(
         self,
         run: Callable[[Writing], Any],
         future: asyncio.Future[Any],
         loop: asyncio.AbstractEventLoop,
+        patient: bool,
     ) -> None:
         self.run = run
+        self.patient = patient
         self.future = future
         self.loop = loop
         self.result: Any = None
@@ -81,23 +83,32 @@ class Writer:
         self._lock = Lock()
         self._stopped = False
         self._idle = False  # whether the thread waits for something to do
+        self._locked: sqlite3.Error | None = None  # what SQLite said when it last waited for another process in vain
+        self._waits = False  # whether it waits for one now
         self._gathered: dict[asyncio.AbstractEventLoop, list[_Change]] = {}
         self._writing: Writing | None = None  # of the thread alone
         self._thread = Thread(target=self._main, name=f"sessionstream writer {database.path}", daemon=True)
         self._thread.start()
 
-    def submit(self, run: Callable[[Writing], Any]) -> asyncio.Future[Any]:
+    def submit(self, run: Callable[[Writing], Any], *, patient: bool = True) -> asyncio.Future[Any]:
         """Hand a change over and return the future of its outcome.
+
+        Args:
+            patient: whether it waits for a process that holds the lock also after others have waited in vain.
 
         Raises:
             StoreClosed: ``stop`` was called.
+            StoreError: it is not patient, and others are waiting for the lock just now.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
-        change = _Change(run, future, loop)
+        change = _Change(run, future, loop, patient)
         with self._lock:
             if self._stopped:
                 raise StoreClosed(self._database.path)
+            locked = self._locked
+            if locked is not None and self._waits and not patient:
+                raise self._explain(locked)
             if loop in self._gathered:  # first of all: nothing overtakes what was handed over before it
                 self._gathered[loop].append(change)
             elif self._idle:
@@ -116,6 +127,10 @@ class Writer:
                 for loop in list(self._gathered):
                     self._enqueue(loop)
                 self._queue.put(None)
+
+    def join(self) -> None:
+        """Wait for the thread to end, which has nothing left to do but that once ``closed`` is done."""
+        self._thread.join()
 
     def _pass_on(self, loop: asyncio.AbstractEventLoop) -> None:
         """Give the thread what one round of an event loop has gathered.
@@ -204,7 +219,7 @@ class Writer:
             if self._writing is None:
                 self._watch.check()  # opening would create a file that is not there
                 self._writing = self._open()  # the last one was given up
-            self._writing.db.execute("BEGIN IMMEDIATE")
+            group = self._begin(self._writing.db, group)
             schema.check_version(self._writing.db, self._database.path)
             self._watch.begin_writing()
         except (sqlite3.Error, StoreError) as error:  # locked, or gone: it would be for each of them
@@ -227,6 +242,39 @@ class Writer:
             for change in group:
                 change.result, change.error = None, None
                 self._carry_out([change])
+
+    def _begin(self, db: sqlite3.Connection, group: Sequence[_Change]) -> Sequence[_Change]:
+        """Begin a transaction, and return those of the group that are in it: the others have their error.
+
+        Raises:
+            sqlite3.Error: it cannot begin.
+        """
+        patient = group
+        if self._locked is not None and not all(change.patient for change in group):
+            db.execute("PRAGMA busy_timeout = 0")
+            try:
+                db.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                patient = [change for change in group if change.patient]
+                if not failures.is_busy(error) or not patient:
+                    raise
+                hasty = [change for change in group if not change.patient]
+                for change in hasty:
+                    change.error = self._explain(error)
+                _deliver(hasty)
+            finally:
+                db.execute(f"PRAGMA busy_timeout = {int(self._database.busy_seconds * 1000)}")
+        if not db.in_transaction:
+            self._waits = True
+            try:
+                db.execute("BEGIN IMMEDIATE")
+            except sqlite3.Error as error:
+                self._locked = error if failures.is_busy(error) else None
+                raise
+            finally:
+                self._waits = False
+        self._locked = None
+        return patient
 
     def _transact(self, writing: Writing, group: Sequence[_Change]) -> None:
         """Carry out a group in the transaction that has begun; a change that is refused has its error and no effect.
