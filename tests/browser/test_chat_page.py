@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto, FileDescriptorSet
 from playwright.async_api import Page, expect
 
 from sessionstream import SQLiteStore
@@ -88,8 +89,12 @@ async def test_a_message_that_the_server_cannot_show_says_so_and_the_others_are_
     await send(page, "Explain ordinals")
     await status(page, 1, "finished")
     await server.end()
+    message = FileDescriptorProto(name="gone.proto", package="app", message_type=[DescriptorProto(name="Gone")])
+    descriptors = FileDescriptorSet(file=[message]).SerializeToString()
     with sqlite3.connect(tmp_path / "chat.db") as file:
-        file.execute("INSERT INTO payload_types (name, digest, descriptors) VALUES ('app.Gone', x'00', x'')")
+        file.execute(
+            "INSERT INTO payload_types (name, digest, descriptors) VALUES ('app.Gone', x'00', ?)", (descriptors,)
+        )
         gone = "UPDATE entities SET type = (SELECT type FROM payload_types WHERE name = 'app.Gone') WHERE id = ?"
         assert file.execute(gone, ("chat-msg-1",)).rowcount == 1
     file.close()
