@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from sessionstream.hydration.slices import each_in_order
 from sessionstream.schema import copy_message
-from sessionstream.types import Event, TimelineEntity, UIEvent
+from sessionstream.types import Event, Snapshot, TimelineEntity, UIEvent
 
 
 def copy_event(event: Event) -> Event:
@@ -27,3 +28,9 @@ def copy_entity(entity: TimelineEntity) -> TimelineEntity:
         entity.last_event_ordinal,
         entity.tombstone,
     )
+
+
+async def copy_snapshot(snapshot: Snapshot) -> Snapshot:
+    """Return a snapshot of copies, in snapshot order, whatever the order was; others run in between."""
+    entities = tuple(await each_in_order(snapshot.entities, copy_entity))
+    return Snapshot(snapshot.session_id, snapshot.snapshot_ordinal, entities, snapshot.epoch)

@@ -11,6 +11,7 @@ from sessionstream.hub.arguments import check_arguments
 from sessionstream.hub.commands import CommandHandler, Commands
 from sessionstream.hub.completion import Completion
 from sessionstream.hub.consumer import Consumer
+from sessionstream.hub.copies import copy_snapshot
 from sessionstream.hub.guard import Guard
 from sessionstream.hub.lane import refuse_reentry
 from sessionstream.hub.pipeline import Pipeline
@@ -303,7 +304,7 @@ class Hub:
             cursors = await self._store.cursors(session_id)
             timeline = self._sessions.timeline(session_id)
             if timeline is not None and timeline.reflects(cursors):
-                return timeline.snapshot(session_id)
+                return await copy_snapshot(timeline.snapshot(session_id))
         return await self._store.snapshot(session_id, as_of=as_of, since=since)
 
     async def readable_snapshot(self, session_id: str, *, since: int | None = None) -> Snapshot:

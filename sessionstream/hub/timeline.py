@@ -87,14 +87,22 @@ class Timeline:
         Raises:
             UnknownSchemaError: the message of one of them is registered no more.
         """
-        for unreadable in self._unreadable.values():
-            if kind in ("", unreadable.kind):
-                raise _vanished(unreadable)
+        self._check_readable(kind)
         return [copy_entity(entity) for entity in in_snapshot_order(self._select(kind))]
 
     def snapshot(self, session_id: str) -> Snapshot:
-        """Return the whole timeline, as copies."""
-        return Snapshot(session_id, self.ordinal, tuple(self.copies()), self.epoch)
+        """Return the whole timeline as it is now: its own entities, in any order. See ``copy_snapshot``.
+
+        Raises:
+            UnknownSchemaError: the message of an entity is registered no more.
+        """
+        self._check_readable("")
+        return Snapshot(session_id, self.ordinal, tuple(self._select("")), self.epoch)
+
+    def _check_readable(self, kind: str) -> None:
+        for unreadable in self._unreadable.values():
+            if kind in ("", unreadable.kind):
+                raise _vanished(unreadable)
 
     def _select(self, kind: str) -> Iterator[TimelineEntity]:
         if kind:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 from sessionstream.errors import OrdinalConflict, TransportError
 from sessionstream.hub.completion import Completion
 from sessionstream.hub.reporting import record_of
-from sessionstream.types import Snapshot, TimelineEntity, in_snapshot_order
+from sessionstream.hydration.slices import each_in_order
+from sessionstream.types import Snapshot, TimelineEntity
 from sessionstream.v1.transport_pb2 import UnreadablePayload
 
 if TYPE_CHECKING:
@@ -33,7 +34,12 @@ async def readable_snapshot(store: HydrationStore, session_id: str, since: int |
     if stored.since != since:
         raise OrdinalConflict(session_id, expected=known, actual=stored.cursors)
     entities = [*stored.entities, *map(_shown, stored.unreadable)]
-    return Snapshot(session_id, stored.cursors.timeline, tuple(in_snapshot_order(entities)), stored.cursors.epoch)
+    shown = await each_in_order(entities, _same)
+    return Snapshot(session_id, stored.cursors.timeline, tuple(shown), stored.cursors.epoch)
+
+
+def _same(entity: TimelineEntity) -> TimelineEntity:
+    return entity
 
 
 def _shown(of: UnreadableEntity) -> TimelineEntity:

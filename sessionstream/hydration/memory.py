@@ -43,6 +43,7 @@ from sessionstream.hydration.rules import (
     new_epoch,
     time_of_day,
 )
+from sessionstream.hydration.slices import each_in_order, each_of
 from sessionstream.ordinals import MAX_ORDINAL
 from sessionstream.schema import Family, SchemaRegistry, copy_message
 from sessionstream.store import (
@@ -53,7 +54,7 @@ from sessionstream.store import (
     TimelineReplacement,
     UnreadableEntity,
 )
-from sessionstream.types import Event, Snapshot, TimelineEntity, in_snapshot_order
+from sessionstream.types import Event, Snapshot, TimelineEntity
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -121,6 +122,8 @@ class _Session:
         return [states[-1] for states in self.history.values() if states[-1].last_event_ordinal > since]
 
     def timeline_at(self, ordinal: int) -> list[TimelineEntity]:
+        if ordinal >= self.timeline:
+            return [states[-1] for states in self.history.values() if not states[-1].tombstone]
         found = []
         for states in self.history.values():
             known = bisect_right(states, ordinal, key=_changed_at)
@@ -225,8 +228,8 @@ class MemoryStore:
         check_floor(session_id, session.floor, as_of, since)
         ordinal = session.timeline if as_of is None else min(as_of, session.timeline)
         found = session.timeline_at(ordinal) if since is None else session.changes(since)
-        entities = tuple([self._copy_entity(entity) for entity in in_snapshot_order(found)])
-        return Snapshot(session_id, ordinal, entities, session.epoch)
+        epoch = session.epoch
+        return Snapshot(session_id, ordinal, tuple(await each_in_order(found, self._copy_entity)), epoch)
 
     async def events(self, session_id: str, *, after: int = 0, limit: int | None = None) -> list[Event]:
         """Return logged events above ``after``, in order."""
@@ -256,20 +259,18 @@ class MemoryStore:
         session = self._look(session_id)
         cursors = session.cursors()
         since = known_since(known, cursors)
-        entities, unreadable = [], []
-        for entity in session.timeline_at(session.timeline) if since is None else session.changes(since):
+        found = session.timeline_at(session.timeline) if since is None else session.changes(since)
+        unreadable: list[UnreadableEntity] = []
+
+        def copied(entity: TimelineEntity) -> TimelineEntity | None:
             try:
-                entities.append(self._copy_entity(entity))
+                return self._copy_entity(entity)
             except UnknownSchemaError as error:
-                unreadable.append(
-                    UnreadableEntity(
-                        entity.kind,
-                        entity.id,
-                        entity.created_ordinal,
-                        entity.last_event_ordinal,
-                        error.payload_type,
-                    )
-                )
+                outside = (entity.kind, entity.id, entity.created_ordinal, entity.last_event_ordinal)
+                unreadable.append(UnreadableEntity(*outside, error.payload_type))
+                return None
+
+        entities = [entity for entity in await each_of(found, copied) if entity is not None]
         return StoredTimeline(cursors, entities, unreadable, since)
 
     async def cursors(self, session_id: str, /) -> Cursors:

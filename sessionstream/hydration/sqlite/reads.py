@@ -14,6 +14,7 @@ from sessionstream.descriptors import descriptor_set
 from sessionstream.digests import stored_digest
 from sessionstream.errors import PayloadDecodeError, SchemaError, UnknownSchemaError
 from sessionstream.hydration.rules import check_floor, known_since
+from sessionstream.hydration.slices import in_order
 from sessionstream.hydration.sqlite import versions
 from sessionstream.hydration.sqlite.columns import MAX_STORED, Query, Row
 from sessionstream.hydration.sqlite.rows import ERROR, bounded, error_record
@@ -23,7 +24,7 @@ from sessionstream.hydration.sqlite.writes import Stored, stored
 from sessionstream.observe import ErrorRecord
 from sessionstream.schema import Family, SchemaRegistry
 from sessionstream.store import Cursors, LoggedEvent, StoredTimeline, UnreadableEntity
-from sessionstream.types import Event, Snapshot, TimelineEntity, in_snapshot_order
+from sessionstream.types import Event, Snapshot, TimelineEntity
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -125,7 +126,7 @@ class Reading:
             rows = versions.as_of(db, session.timeline, ordinal)
         else:
             rows = self._present(db, session, since)
-        entities = in_snapshot_order([self._entity(db, row) for row in rows])
+        entities = in_order([self._entity(db, row) for row in rows])
         return Snapshot(session_id, ordinal, tuple(entities), session.cursors.epoch)
 
     def timeline(self, db: sqlite3.Connection, session_id: str, known: Cursors | None) -> StoredTimeline:

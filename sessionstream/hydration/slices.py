@@ -1,0 +1,50 @@
+"""Large timelines, put in order and copied in slices, so that nobody has the event loop, or the interpreter, for long.
+
+Sorting is one call into C, which lets no other thread run either: 50,000 entities take it 20 to 90 ms.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from heapq import merge
+from typing import Final, TypeVar
+
+from sessionstream.types import TimelineEntity, in_snapshot_order, snapshot_order
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+SORTED: Final = 2_000
+"""Entities that are sorted at once: about a millisecond."""
+
+SLICE: Final = 256
+"""After so many entities others get to run: about a millisecond of copying."""
+
+
+async def each_of(items: Iterable[T], do: Callable[[T], R], at_once: int = SLICE) -> list[R]:
+    """Return what a function makes of each item; others run after so many.
+
+    The items must be nobody else's to change meanwhile. Raises what the function raises.
+    """
+    results: list[R] = []
+    for number, item in enumerate(items):
+        if number and number % at_once == 0:
+            await asyncio.sleep(0)
+        results.append(do(item))
+    return results
+
+
+async def each_in_order(entities: Sequence[TimelineEntity], do: Callable[[TimelineEntity], R]) -> list[R]:
+    """Do the same with entities, in snapshot order."""
+    pieces = await each_of(_pieces(entities), in_snapshot_order, at_once=1)
+    return await each_of(merge(*pieces, key=snapshot_order), do)
+
+
+def in_order(entities: Sequence[TimelineEntity]) -> list[TimelineEntity]:
+    """Return entities in snapshot order, for a thread beside that of an event loop."""
+    return list(merge(*map(in_snapshot_order, _pieces(entities)), key=snapshot_order))
+
+
+def _pieces(entities: Sequence[TimelineEntity]) -> list[Sequence[TimelineEntity]]:
+    return [entities[start : start + SORTED] for start in range(0, len(entities), SORTED)]
