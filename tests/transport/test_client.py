@@ -594,10 +594,28 @@ def test_arguments_that_make_no_sense(url: str, options: dict[str, Any]) -> None
 @pytest.mark.parametrize(
     ("argument", "value"),
     [
+        ("headers", {"Authorization": "Bearer secret\n"}),  # as it is read from a file
+        ("headers", {"Authorization": "Bearer secret…"}),
+        ("headers", {"X Token": "secret"}),
+        ("subprotocols", ["sessionstream.v1", "token.secret=="]),
+        ("subprotocols", [""]),
+    ],
+)
+def test_credentials_that_no_handshake_can_carry_are_refused_at_once_and_not_told(argument: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=f"^{argument}") as raised:
+        connect("ws://127.0.0.1/ws", **{argument: value})
+    assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [
         ("url", None),
         ("schemas", StringValue),
         ("headers", "cookie: a=b"),
         ("headers", [("cookie", "a=b")]),
+        ("headers", {"cookie": None}),
+        ("headers", {5: "a=b"}),
         ("subprotocols", "sessionstream.v1"),
         ("subprotocols", ["sessionstream.v1", 5]),
         ("on_state", 5),

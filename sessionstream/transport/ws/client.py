@@ -106,7 +106,8 @@ def connect(
         draw: returns a number from 0 to 1, by lot; for tests.
 
     Raises:
-        ValueError: the URL is none, or not one for the ssl_context, or a number is not above 0.
+        ValueError: the URL is none, or not one for the ssl_context; a header or a sub-protocol cannot be sent; or a
+            number is not above 0.
         TypeError: an argument is of another type; ``on_state`` or ``refusal`` is async.
     """
     if schemas is not None and not isinstance(schemas, SchemaRegistry):
