@@ -644,6 +644,7 @@ export class Client {
 
   constructor(url, options = {}) {
     const { refusal, protocols } = options;
+    if (refusal !== undefined && typeof refusal !== "function") throw new TypeError(`refusal is a function, not ${refusal}`);
     this.#options = { WebSocket: globalThis.WebSocket, ...options };
     if (typeof this.#options.WebSocket !== "function") {
       throw new TypeError("there is no WebSocket here: pass one as the option WebSocket (Node has its own from version 22)");
@@ -670,6 +671,9 @@ export class Client {
 
   /** Watch a session: see Handlers in sessionstream.d.ts. */
   subscribe(sessionId, handlers) {
+    if (typeof handlers !== "object" || handlers === null) {
+      throw new TypeError(`the handlers are an object, { onSnapshot, onEvent, … }, not ${typeof handlers}`);
+    }
     const watcher = { handlers };
     this.#queue.push(...this.#protocol.subscribe(sessionId, watcher, performance.now()));
     this.#watching.add(watcher);
