@@ -459,6 +459,14 @@ def _in_a_loop_of_its_own(work: Callable[[], Awaitable[object]]) -> None:
     asyncio.run(main())
 
 
+async def test_a_thread_without_an_event_loop_is_told_how_to_hand_the_call_over() -> None:
+    """Whoever notices that the network has changed may well be a thread."""
+    async with connect("ws://127.0.0.1:9/ws") as client:
+        with pytest.raises(TransportError, match="call_soon_threadsafe"):
+            await asyncio.to_thread(client.reconnect)
+    await asyncio.to_thread(client.reconnect)  # it is closed, and belongs to nobody
+
+
 async def test_a_server_that_sends_bytes_is_given_up(caplog: pytest.LogCaptureFixture) -> None:
     connections = 0
 
