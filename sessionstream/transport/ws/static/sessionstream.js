@@ -406,11 +406,11 @@ export class Protocol {
     return now >= at;
   }
 
-  /** Go by a budget from now on; what was said before counts. */
+  /** Go by a budget from now on; what was said before counts, but for what a pause pays for that lasts. */
   #learn(budget, now) {
     const said = Math.max(0, this.#fullAt - now) / this.#budget.interval;
     this.#budget = paceOf(budget ?? DEFAULT);
-    this.#fullAt = now + said * this.#budget.interval;
+    this.#fullAt = this.#repeatAt === Infinity ? now + said * this.#budget.interval : this.#afterPause;
     this.#budgetKnown = true;
   }
 
@@ -418,8 +418,13 @@ export class Protocol {
   #pause(now) {
     if (this.#repeatAt !== Infinity) return;
     this.#repeatAt = now + AFTER_RATE_LIMIT;
+    this.#fullAt = Math.max(this.#fullAt, this.#afterPause);
+  }
+
+  /** When all of the budget will be there again, if at the end of a pause there is little. */
+  get #afterPause() {
     const { burst, interval } = this.#budget;
-    this.#fullAt = Math.max(this.#fullAt, this.#repeatAt + Math.max(0, burst - WINDOW) * interval);
+    return this.#repeatAt + Math.max(0, burst - WINDOW) * interval;
   }
 
   #leave(subscription) {
