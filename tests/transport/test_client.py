@@ -459,6 +459,14 @@ def _in_a_loop_of_its_own(work: Callable[[], Awaitable[object]]) -> None:
     asyncio.run(main())
 
 
+async def test_a_thread_without_an_event_loop_is_told_how_to_hand_the_call_over() -> None:
+    """Whoever notices that the network has changed may well be a thread."""
+    async with connect("ws://127.0.0.1:9/ws") as client:
+        with pytest.raises(TransportError, match="call_soon_threadsafe"):
+            await asyncio.to_thread(client.reconnect)
+    await asyncio.to_thread(client.reconnect)  # it is closed, and belongs to nobody
+
+
 async def test_a_server_that_sends_bytes_is_given_up(caplog: pytest.LogCaptureFixture) -> None:
     connections = 0
 
@@ -594,10 +602,28 @@ def test_arguments_that_make_no_sense(url: str, options: dict[str, Any]) -> None
 @pytest.mark.parametrize(
     ("argument", "value"),
     [
+        ("headers", {"Authorization": "Bearer secret\n"}),  # as it is read from a file
+        ("headers", {"Authorization": "Bearer secret…"}),
+        ("headers", {"X Token": "secret"}),
+        ("subprotocols", ["sessionstream.v1", "token.secret=="]),
+        ("subprotocols", [""]),
+    ],
+)
+def test_credentials_that_no_handshake_can_carry_are_refused_at_once_and_not_told(argument: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=f"^{argument}") as raised:
+        connect("ws://127.0.0.1/ws", **{argument: value})
+    assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [
         ("url", None),
         ("schemas", StringValue),
         ("headers", "cookie: a=b"),
         ("headers", [("cookie", "a=b")]),
+        ("headers", {"cookie": None}),
+        ("headers", {5: "a=b"}),
         ("subprotocols", "sessionstream.v1"),
         ("subprotocols", ["sessionstream.v1", 5]),
         ("on_state", 5),

@@ -177,3 +177,15 @@ def test_a_budget_is_read_where_it_makes_sense() -> None:
 def test_a_server_that_tells_none_is_taken_to_have_the_default_limits() -> None:
     limits = Limits()
     assert (DEFAULT.frames_burst, DEFAULT.frames_per_second) == (limits.frames_burst, limits.frames_per_second)
+
+
+def test_a_small_budget_that_is_told_during_a_pause_counts_from_its_end() -> None:
+    """Not what was sent before: of a burst of the default that would be minutes without a word, pongs included."""
+    pace = Pace()
+    for _ in range(8):
+        assert pace.take(0.0)
+    pace.pause(2.0)
+    pace.tell(Budget(5, 1.0), 0.1)
+    assert not pace.take(1.9)
+    assert [pace.take(2.0) for _ in range(5)] == [True] * 4 + [False]
+    assert pace.ready_at == pytest.approx(2.0 + 1 / SHARE)

@@ -192,7 +192,7 @@ async def test_a_token_service_that_refuses_is_a_refusal(asked: str) -> None:
 
 
 @pytest.mark.parametrize("asked", ["url", "headers", "subprotocols"])
-@pytest.mark.parametrize("answer", [RuntimeError("down"), 5, ["one", 2], "no address", b"bytes"])
+@pytest.mark.parametrize("answer", [RuntimeError("down"), 5, ["one", 2], "no address", b"bytes", {5: "five"}])
 async def test_a_function_without_an_answer_makes_a_failed_attempt(
     asked: str, answer: object, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -231,6 +231,32 @@ async def test_a_function_that_never_answers_makes_a_failed_attempt() -> None:
         async with client_of(url, on_state=states, open_timeout_seconds=0.2) as client:
             assert await first(client) == EMPTY
     assert states.names[:2] == ["reconnecting", "live"]
+
+
+@pytest.mark.parametrize("asked", ["url", "headers", "subprotocols"])
+async def test_a_function_that_waited_for_what_was_cancelled_makes_a_failed_attempt(asked: str) -> None:
+    """Several clients may share the task that renews a token; who cancels that has not closed them."""
+    states = States()
+    renewing = [asyncio.create_task(asyncio.sleep(PATIENCE))]
+
+    async with behind_proxy() as (_, address):
+        right: dict[str, object] = {"url": address, "headers": None, "subprotocols": None}
+
+        async def function() -> object:
+            if renewing:
+                renewing[0].cancel()
+                await renewing.pop()
+            return right[asked]
+
+        async with client_of(**{"address": address, **_named(asked, function)}, on_state=states) as client:
+            assert await first(client) == EMPTY
+    assert states.names[:2] == ["reconnecting", "live"]
+    assert "was cancelled" in states.told[0].reason
+
+
+async def test_offering_no_sub_protocols_is_the_same_as_offering_none() -> None:
+    async with behind_proxy() as (_, address), client_of(address, subprotocols=[]) as client:
+        assert await first(client) == EMPTY
 
 
 async def test_an_address_that_is_not_encrypted_is_refused_where_it_comes_from_a_function_too() -> None:

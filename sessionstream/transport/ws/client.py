@@ -106,7 +106,8 @@ def connect(
         draw: returns a number from 0 to 1, by lot; for tests.
 
     Raises:
-        ValueError: the URL is none, or not one for the ssl_context, or a number is not above 0.
+        ValueError: the URL is none, or not one for the ssl_context; a header or a sub-protocol cannot be sent; or a
+            number is not above 0.
         TypeError: an argument is of another type; ``on_state`` or ``refusal`` is async.
     """
     if schemas is not None and not isinstance(schemas, SchemaRegistry):
@@ -155,6 +156,13 @@ def _policy(given: Callable[[int, int], bool] | None, *, asks_anew: bool) -> Cal
         return after_refusal(status, attempt, asks_anew=asks_anew)
 
     return decide
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:  # a thread that has none
+        return None
 
 
 class Client:
@@ -244,7 +252,8 @@ class Client:
 
         Raises:
             ClientClosed: the client was never entered.
-            TransportError: it belongs to another event loop.
+            TransportError: it belongs to another event loop. From a thread:
+                ``loop.call_soon_threadsafe(client.reconnect)``.
         """
         self._check_loop()
         self._perform(self._session.hurry(self._clock.now()))
@@ -279,10 +288,10 @@ class Client:
         """Return the task that carries the client on, if it was begun, and not in another loop."""
         if self._running is None:
             raise ClientClosed
-        if asyncio.get_running_loop() is not self._loop and not self._running.done():
+        if _running_loop() is not self._loop and not self._running.done():
             raise TransportError(
                 "this client was entered in another event loop, and belongs to that one: make one for each loop, or "
-                "hand the call over with asyncio.run_coroutine_threadsafe"
+                "hand the call over with asyncio.run_coroutine_threadsafe, or loop.call_soon_threadsafe"
             )
         return self._running
 

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from inspect import isawaitable
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, cast
 
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as open_socket
+from websockets.datastructures import Headers
 from websockets.exceptions import WebSocketException
 from websockets.uri import parse_uri
 
+from sessionstream.callables import refuse_unasked
 from sessionstream.errors import words
 from sessionstream.transport.ws.client_errors import HandshakeRefused
+from sessionstream.transport.ws.handshake import NAME
 
 if TYPE_CHECKING:
     from websockets.typing import Subprotocol
 
 _T = TypeVar("_T")
+
+_HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 Source: TypeAlias = _T | Callable[[], _T | Awaitable[_T]]
 """A value, or a function, plain or async, that returns it and is asked before each attempt."""
@@ -36,7 +42,7 @@ class Dialer:
         close_timeout: seconds for the server to agree to a close.
 
     Raises:
-        ValueError: the URL is none, or not one for the ssl_context.
+        ValueError: the URL is none, or not one for the ssl_context; a header or a sub-protocol cannot be sent.
         TypeError: an argument is of another type.
     """
 
@@ -82,7 +88,7 @@ class Dialer:
         return await open_socket(
             url,
             additional_headers=headers,
-            subprotocols=cast("Sequence[Subprotocol] | None", subprotocols),
+            subprotocols=cast("Sequence[Subprotocol]", subprotocols) or None,  # an empty header is no request
             ssl=self._ssl,
             compression=None,
             max_size=self._frame_bytes,
@@ -122,17 +128,38 @@ class Dialer:
 
 
 async def _asked(source: Source[_T]) -> _T:
-    given: Any = source() if callable(source) else source
-    answer: _T = await given if isawaitable(given) else given
+    try:
+        given: Any = source() if callable(source) else source
+        answer: _T = await given if isawaitable(given) else given
+    except asyncio.CancelledError as error:
+        refuse_unasked(error, "what was asked for waited for something that was cancelled")
+        raise
     return answer
+
+
+# What is wrong with a credential is said without it: the words are logged.
 
 
 def _check_headers(headers: object) -> None:
     if not isinstance(headers, Mapping):
         raise TypeError(f"headers is a mapping, or a function that returns one, not {headers!r}")
+    for name, value in headers.raw_items() if isinstance(headers, Headers) else headers.items():
+        if not isinstance(name, str) or not isinstance(value, str):
+            types = f"{type(name).__name__} to {type(value).__name__}"
+            raise TypeError(f"headers is a mapping of texts to texts; {name!r} maps {types}")
+        if not NAME.fullmatch(name):
+            raise ValueError(f"headers has {name!r}, which is no name of a header")
+        if not _HEADER_VALUE.fullmatch(value):
+            raise ValueError(f"headers has a value of {name!r} that no header can have: a line break or emoji, say")
 
 
 def _check_subprotocols(subprotocols: object) -> None:
     texts = isinstance(subprotocols, Sequence) and not isinstance(subprotocols, str | bytes)
     if not texts or not all(isinstance(name, str) for name in cast("Sequence[object]", subprotocols)):
         raise TypeError(f"subprotocols is a list of texts, or a function that returns one, not {subprotocols!r}")
+    for index, name in enumerate(cast("Sequence[str]", subprotocols)):
+        if not NAME.fullmatch(name):
+            raise ValueError(
+                f"subprotocols[{index}] has a character that no sub-protocol can have: write a token in base64url "
+                f"without padding"
+            )

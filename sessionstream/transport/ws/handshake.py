@@ -29,7 +29,8 @@ exception, refuses."""
 SUBPROTOCOL: Final = "sessionstream.v1"
 """The name of what is spoken here. A token may travel as a second name beside it; see the reference."""
 
-_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""What HTTP calls a token: how the name of a sub-protocol, or of a header, may be written."""
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 _PAGE_SCHEMES: Final = {"ws": "http", "wss": "https", "http": "http", "https": "https"}
@@ -93,7 +94,7 @@ class Subprotocols:
         for name in known:
             if not isinstance(name, str):
                 raise TypeError(f"a sub-protocol is a text, such as {SUBPROTOCOL!r}, not {name!r}")
-            if not _TOKEN.fullmatch(name):
+            if not NAME.fullmatch(name):
                 raise ValueError(f"{name!r} is no name of a sub-protocol: write letters, digits, '.', '-' or '_'")
         self._known = tuple(known)
 

@@ -58,11 +58,14 @@ class Pace:
         self._left, self._filled_at = float(self._burst), now
 
     def tell(self, budget: Budget | None, now: float) -> None:
-        """Go by a budget from now on, None for a server that tells none; what was sent already counts."""
+        """Go by a budget from now on, None for a server that tells none; what was sent already counts.
+
+        But for what was sent before a pause that lasts: waiting pays for it.
+        """
         self._fill(now)
-        sent = self._burst - self._left
+        paused, left, sent = now < self._filled_at, self._left, self._burst - self._left
         self._set(budget or DEFAULT)
-        self._left = self._burst - sent
+        self._left = min(left, self._burst) if paused else self._burst - sent
         self.told = True
 
     def take(self, now: float) -> bool:

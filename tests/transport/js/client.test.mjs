@@ -257,6 +257,14 @@ test("closed while it connects, it is closed, whatever the socket says then", ()
   assert.deepEqual([states, ends, socket.said, sockets.length], [["closed"], [null], [], 1]);
 });
 
+test("handlers that are missing, and a policy that is no function, are refused where they are given", () => {
+  const made = client({});
+  for (const handlers of [undefined, null, () => {}]) assert.throws(() => made.subscribe("s", handlers), TypeError);
+  sockets[0].greet();
+  assert.deepEqual(sockets[0].said, [], "and nobody asks for the session");
+  for (const refusal of [null, "never", false]) assert.throws(() => client({ refusal }), /^TypeError: refusal is a function/);
+});
+
 test("a socket that cannot be made is an error of whoever connects, and nothing is left of it", () => {
   FakeSocket.refuses = new SyntaxError("no such scheme");
   assert.throws(() => client(), /no such scheme/);

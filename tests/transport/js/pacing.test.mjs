@@ -210,6 +210,19 @@ test("while the server wants a pause nothing is said, and little at once after i
   assert.equal(next(talk).length, 8);
 });
 
+test("a small budget that is told during a pause counts from its end, not what was said before it", () => {
+  const talk = new Talk();
+  talk.connect();
+  for (let row = 0; row < 9; row++) talk.subscribe(`row-${row}`);
+  talk.hear({ error: { code: "rate_limited", message: "slower" } });
+  talk.hear({ snapshot: { sessionId: "row-0" } });
+  talk.hear({ subscribed: { sessionId: "row-0", budget: { framesBurst: 5, framesPerSecond: 1 } } });
+  const ends = talk.protocol.deadline;
+  talk.now = ends;
+  assert.equal(talk.sent(talk.protocol.tick(ends)).length, 4, "four fifths of it at once");
+  assert.ok(talk.protocol.deadline <= ends + 1_250, "and then one after the other");
+});
+
 test("without a budget in its answer the limits of the server are the default ones, whatever the last one was", () => {
   const talk = budgeted(1, 1);
   talk.lose();

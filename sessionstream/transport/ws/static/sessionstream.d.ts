@@ -12,15 +12,6 @@ export interface UnreadablePayload extends Payload {
   readonly reason?: string;
 }
 
-/** What is in the place of a payload that the server cannot show. Its "@type" says so. */
-export interface UnreadablePayload extends Payload {
-  readonly "@type": "type.googleapis.com/sessionstream.v1.UnreadablePayload";
-  /** The full name of the message that is stored. */
-  readonly type?: string;
-  /** Why it cannot be shown. */
-  readonly reason?: string;
-}
-
 /** One durable thing on the timeline of a session. */
 export interface Entity {
   readonly kind: string;
@@ -171,7 +162,8 @@ export class Client {
    * Watch a session. Several may watch one: they share what goes over the wire, and each is given all of it, as copies
    * of its own. Who comes later begins with what the client holds: the last snapshot, and the events since. The
    * server is told when the last one has left. On a closed client the subscription ends at once.
-   * @throws TypeError the session id is empty or no text, or holds NUL or half a surrogate pair.
+   * @throws TypeError the session id is empty or no text, or holds NUL or half a surrogate pair; or the
+   * handlers are no object.
    */
   subscribe(sessionId: string, handlers: Handlers): Subscription;
   /**
@@ -190,7 +182,7 @@ export class Client {
  * Credentials that expire are functions, for `url` or `options.protocols`: they are asked before every attempt. An attempt
  * whose function throws, or takes longer than `patience`, has failed, and there will be another; if it throws `Refused`,
  * because the application's own service says no, it was refused.
- * @throws TypeError there is no WebSocket implementation, or the address is none.
+ * @throws TypeError there is no WebSocket implementation, the address is none, or `refusal` is no function.
  * @throws DOMException whatever the WebSocket says of an address that it does not take.
  * @throws RangeError a time is not above 0, or floor, first and ceiling do not rise.
  */

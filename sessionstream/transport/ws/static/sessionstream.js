@@ -406,11 +406,11 @@ export class Protocol {
     return now >= at;
   }
 
-  /** Go by a budget from now on; what was said before counts. */
+  /** Go by a budget from now on; what was said before counts, but for what a pause pays for that lasts. */
   #learn(budget, now) {
     const said = Math.max(0, this.#fullAt - now) / this.#budget.interval;
     this.#budget = paceOf(budget ?? DEFAULT);
-    this.#fullAt = now + said * this.#budget.interval;
+    this.#fullAt = this.#repeatAt === Infinity ? now + said * this.#budget.interval : this.#afterPause;
     this.#budgetKnown = true;
   }
 
@@ -418,8 +418,13 @@ export class Protocol {
   #pause(now) {
     if (this.#repeatAt !== Infinity) return;
     this.#repeatAt = now + AFTER_RATE_LIMIT;
+    this.#fullAt = Math.max(this.#fullAt, this.#afterPause);
+  }
+
+  /** When all of the budget will be there again, if at the end of a pause there is little. */
+  get #afterPause() {
     const { burst, interval } = this.#budget;
-    this.#fullAt = Math.max(this.#fullAt, this.#repeatAt + Math.max(0, burst - WINDOW) * interval);
+    return this.#repeatAt + Math.max(0, burst - WINDOW) * interval;
   }
 
   #leave(subscription) {
@@ -644,6 +649,7 @@ export class Client {
 
   constructor(url, options = {}) {
     const { refusal, protocols } = options;
+    if (refusal !== undefined && typeof refusal !== "function") throw new TypeError(`refusal is a function, not ${refusal}`);
     this.#options = { WebSocket: globalThis.WebSocket, ...options };
     if (typeof this.#options.WebSocket !== "function") {
       throw new TypeError("there is no WebSocket here: pass one as the option WebSocket (Node has its own from version 22)");
@@ -670,6 +676,9 @@ export class Client {
 
   /** Watch a session: see Handlers in sessionstream.d.ts. */
   subscribe(sessionId, handlers) {
+    if (typeof handlers !== "object" || handlers === null) {
+      throw new TypeError(`the handlers are an object, { onSnapshot, onEvent, … }, not ${typeof handlers}`);
+    }
     const watcher = { handlers };
     this.#queue.push(...this.#protocol.subscribe(sessionId, watcher, performance.now()));
     this.#watching.add(watcher);
