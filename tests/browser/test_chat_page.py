@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sqlite3
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -91,10 +92,9 @@ async def test_a_message_that_the_server_cannot_show_says_so_and_the_others_are_
     await server.end()
     message = FileDescriptorProto(name="gone.proto", package="app", message_type=[DescriptorProto(name="Gone")])
     descriptors = FileDescriptorSet(file=[message]).SerializeToString()
+    row = ("app.Gone", sha256(descriptors).digest(), descriptors)
     with sqlite3.connect(tmp_path / "chat.db") as file:
-        file.execute(
-            "INSERT INTO payload_types (name, digest, descriptors) VALUES ('app.Gone', x'00', ?)", (descriptors,)
-        )
+        file.execute("INSERT INTO payload_types (name, digest, descriptors) VALUES (?, ?, ?)", row)
         gone = "UPDATE entities SET type = (SELECT type FROM payload_types WHERE name = 'app.Gone') WHERE id = ?"
         assert file.execute(gone, ("chat-msg-1",)).rowcount == 1
     file.close()

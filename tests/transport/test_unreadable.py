@@ -165,7 +165,7 @@ async def test_one_bad_entity_of_an_older_version_takes_nothing_with_it(
         assert (record.kind, record.ordinal) == ("fanout", 1)
         assert NO_NUMBER in record.error
         assert record.metadata["entityId"] == "1"
-    assert await asyncio.to_thread(main, ["inspect", str(planted), "--errors"]) == 0
+    assert await asyncio.to_thread(main, ["inspect", str(planted), "--errors", "--json"]) == 0
     assert "cannot be shown to clients" in capsys.readouterr().out
 
 
