@@ -128,7 +128,7 @@ class UnknownSchemaError(SchemaError):
                 f"register it again with {method}({name!r}, …)"
             )
         else:
-            way_out = _first(name, f"call {method}({name!r}, …) first")
+            way_out = _first(name, f"call {method}({name!r}, …) of the schema registry first")
             nor = f", nor {'is' if len(others) == 1 else 'are'} {', '.join(map(repr, others))}" if others else ""
             message = f"{family} {name!r} is not registered{nor}: {way_out}"
         super().__init__(message, family=family, name=name)

@@ -5,6 +5,7 @@ Neither reads local variables, and neither fails, whatever the exception does wh
 
 from __future__ import annotations
 
+import asyncio
 import os
 import traceback
 from collections.abc import Iterator
@@ -33,9 +34,18 @@ def app_frame(error: BaseException) -> str:
 
     That is the innermost frame that belongs neither to this library, nor to the standard library, nor to an installed
     package. Of an application that is itself an installed package, it is its frame that this library called. Of an
-    exception group it is the frame of the first exception in it.
+    exception group it is the frame of the first exception in it. Of a ``StopIteration`` or a cancellation that was made
+    a ``RuntimeError`` after it had left the application, it is the frame where it was raised.
     """
-    frames = list(_frames(_first_leaf(error)))
+    leaf = _first_leaf(error)
+    found = _last_of_app(leaf)
+    if not found and isinstance(leaf.__cause__, StopIteration | asyncio.CancelledError):
+        return _last_of_app(leaf.__cause__)
+    return found
+
+
+def _last_of_app(error: BaseException) -> str:
+    frames = list(_frames(error))
     called = [frame for frame in frames if not _is_of_python(frame[0].f_code)]
     own = [frame for frame in called if not any(part in frame[0].f_code.co_filename for part in _INSTALLED)]
     if own:

@@ -276,4 +276,4 @@ def test_nobody_is_told_to_register_what_is_no_name(name: Any) -> None:
     for error in (UnknownCommandError(name), UnknownSchemaError("event", name)):
         assert "a non-empty string" in str(error)
         assert "register_" not in str(error)
-    assert "call register_event('Moved', …) first" in str(UnknownSchemaError("event", "Moved"))
+    assert "call register_event('Moved', …) of the schema registry first" in str(UnknownSchemaError("event", "Moved"))

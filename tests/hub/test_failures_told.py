@@ -121,6 +121,34 @@ async def test_a_projection_that_fails_says_where(
     check(log, record, where)
 
 
+def exhausted(*_: Any) -> Any:
+    return [next(iter(()))]
+
+
+async def exhausted_later(*_: Any) -> Any:
+    await asyncio.sleep(0)
+    return [next(iter(()))]
+
+
+async def cancelled(*_: Any) -> Any:
+    raise asyncio.CancelledError
+
+
+@pytest.mark.parametrize("projection", [exhausted, exhausted_later, cancelled], ids=lambda each: each.__name__)
+async def test_a_projection_whose_exception_becomes_another_says_where(
+    projection: Any, log: list[logging.LogRecord]
+) -> None:
+    """Python makes a RuntimeError of a StopIteration that leaves a coroutine, and the hub one of a cancellation."""
+    app = App()
+    app.hub.register_timeline_projection(projection)
+    with pytest.raises(ProjectionError) as caught:
+        await app.publish("a")
+    (record,) = app.recorder.errors
+    assert re.fullmatch(rf"{HERE}:\d+ in {projection.__name__}", record.where), record.where
+    assert caught.value.where == record.where
+    assert record.where in log[0].getMessage()
+
+
 @pytest.mark.parametrize("answer", [5, [UIEvent("Nothing", None)], ["x"]], ids=repr)  # type: ignore[arg-type]
 async def test_a_projection_that_returns_what_cannot_be_used_is_named(
     answer: Any, log: list[logging.LogRecord]

@@ -260,7 +260,8 @@ async def test_a_hub_that_starts_names_every_command_that_has_a_handler_and_no_s
         await start(app.hub)
     assert caught.value.names == ("Renamed", "Forgotten")
     assert str(caught.value) == (
-        "command 'Renamed' is not registered, nor is 'Forgotten': call register_command('Renamed', …) first"
+        "command 'Renamed' is not registered, nor is 'Forgotten': call register_command('Renamed', …) of the schema "
+        "registry first"
     )
     assert app.hub.consumer is None or app.hub.consumer.state == "stopped"
     for name in caught.value.names:
