@@ -29,7 +29,7 @@ from sessionstream.transport.ws import (
     LiveEvent,
     Stage,
     SubscriptionEnded,
-    UnreadablePayload,
+    UnexpectedPayload,
     Update,
     Updates,
     WebSocketServer,
@@ -147,7 +147,7 @@ async def test_another_message_than_the_registered_one_ends_the_subscription(kin
             if "tell" in step:
                 await take(updates)
                 await notes.publish(hub, "s-1", **step)
-            with pytest.raises(UnreadablePayload) as raised:
+            with pytest.raises(UnexpectedPayload) as raised:
                 await take(updates)
             assert (raised.value.name, raised.value.expected) == (kind, "google.protobuf.Int64Value")
             with pytest.raises(StopAsyncIteration):

@@ -14,7 +14,7 @@ from sessionstream import Snapshot
 from sessionstream.examples.chatdemo.schemas import chat_schemas
 from sessionstream.transport.ws.backoff import LONGEST_TOLD, Backoff, after_close, after_refusal, told_in
 from sessionstream.transport.ws.client_effects import Became, Connect, Effects, End, Give, HangUp, Say
-from sessionstream.transport.ws.client_errors import UnreadablePayload
+from sessionstream.transport.ws.client_errors import UnexpectedPayload
 from sessionstream.transport.ws.client_session import ClientSession
 from sessionstream.transport.ws.client_states import TABLE, UNANSWERED, Action, Input, State
 from sessionstream.transport.ws.client_subscriptions import Subscriptions
@@ -187,7 +187,7 @@ def test_a_payload_of_the_registered_type_that_cannot_be_read() -> None:
     event["payload"] = {"@type": update, "text": 5}
     ended, left = client.text(json.dumps({"uiEvent": event}), 0.0)
     assert isinstance(ended, End)
-    assert isinstance(ended.error, UnreadablePayload)
+    assert isinstance(ended.error, UnexpectedPayload)
     assert (ended.error.family, ended.error.name) == ("ui event", "ChatMessageAppended")
     assert isinstance(left, Say)
 

@@ -12,7 +12,7 @@ import pytest
 from google.protobuf.wrappers_pb2 import Int64Value, StringValue
 
 from sessionstream import Hub, SchemaRegistry, Snapshot
-from sessionstream.transport.ws import LiveEvent, SubscriptionEnded, UnreadablePayload, Update, WebSocketServer, connect
+from sessionstream.transport.ws import LiveEvent, SubscriptionEnded, UnexpectedPayload, Update, WebSocketServer, connect
 from sessionstream.transport.ws.client import Client
 from sessionstream.transport.ws.client_effects import Effects, End, Give, Say
 from sessionstream.transport.ws.client_session import ClientSession
@@ -126,7 +126,7 @@ async def test_what_cannot_be_read_ends_all_who_watch(what: dict[str, Any]) -> N
                 await take(updates)
         await notes.publish(hub, "s-1", **what)
         for updates in watchers:
-            with pytest.raises(UnreadablePayload):
+            with pytest.raises(UnexpectedPayload):
                 await take(updates)
         assert isinstance(await take(client.subscribe("s-2")), Snapshot)
 

@@ -201,10 +201,8 @@ async def test_a_message_that_vanished_is_shown_as_that(tmp_path: Path) -> None:
         client_of(address, schemas=registry()) as old,
         client_of(address, schemas=later) as new,
     ):
-        for reader, expected in (
-            (old, UnreadablePayload(type="test.wild.Wild", reason="its message is not registered")),
-            (new, unreadable("its message is not registered")),  # the client does not know the kind either
-        ):
+        expected = UnreadablePayload(type="test.wild.Wild", reason="its message is not registered")
+        for reader in (old, new):  # the new client does not know the kind either
             snapshot = await take_snapshot(reader.subscribe("s"))
             shown = {entity.kind: entity.payload for entity in snapshot.entities}
             assert shown == {"Text": StringValue(value="1"), "Wild": expected}

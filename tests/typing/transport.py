@@ -104,7 +104,7 @@ def what_went_wrong(error: ss.TransportError) -> object:
             return assert_type(error.code, int)
         case ws.HandshakeRefused():
             return assert_type(error.status, int)
-        case ws.UnreadablePayload():
+        case ws.UnexpectedPayload():
             return assert_type(error.expected, str)
         case _:
             return None

@@ -16,7 +16,7 @@ from sessionstream.transport.ws.client_errors import (
     ConnectionEnded,
     HandshakeRefused,
     SubscriptionEnded,
-    UnreadablePayload,
+    UnexpectedPayload,
 )
 from sessionstream.transport.ws.client_updates import ConnectionState, JsonEntity, JsonSnapshot, LiveEvent, Update
 from sessionstream.transport.ws.codes import CLOSE_CODES, ERROR_CODES, CloseCode, ErrorCode
@@ -49,7 +49,7 @@ __all__ = [
     "ConnectionState",
     "Backoff",
     "SubscriptionEnded",
-    "UnreadablePayload",
+    "UnexpectedPayload",
     "HandshakeRefused",
     "ConnectionEnded",
     "ClientClosed",

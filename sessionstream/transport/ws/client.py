@@ -274,7 +274,7 @@ class Client:
 
         Waiting for an update raises:
             SubscriptionEnded: the server refuses the session, or refuses it by now.
-            UnreadablePayload: a payload is not the message that the registry has for its name.
+            UnexpectedPayload: a payload is not the message that the registry has for its name.
             HandshakeRefused: the server does not let this client in, and ``refusal`` says not to try again.
             ConnectionEnded: the server says not to come back.
             ClientClosed: the client was never opened, or is closed.

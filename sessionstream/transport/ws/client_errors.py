@@ -4,7 +4,7 @@
 
     TransportError
     ├── SubscriptionEnded      the server ended one subscription, and says why
-    ├── UnreadablePayload      what came is not the message that the registry names
+    ├── UnexpectedPayload      what came is not the message that the registry names
     ├── HandshakeRefused       the server does not let this client in
     ├── ConnectionEnded        the server closed with a code that says not to come back
     └── ClientClosed           the client is closed, or was never opened
@@ -33,7 +33,7 @@ class SubscriptionEnded(TransportError):
         self.message = message
 
 
-class UnreadablePayload(TransportError):
+class UnexpectedPayload(TransportError):
     """A payload is not the message that the client's registry names; the subscription has ended.
 
     Attributes:

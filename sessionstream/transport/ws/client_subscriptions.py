@@ -19,7 +19,7 @@ from typing import ClassVar, TypeAlias, cast
 from sessionstream.errors import TransportError
 from sessionstream.transport.ws import server_frames
 from sessionstream.transport.ws.client_effects import Effect, End, Give, Say
-from sessionstream.transport.ws.client_errors import UnreadablePayload
+from sessionstream.transport.ws.client_errors import UnexpectedPayload
 from sessionstream.transport.ws.client_states import ASKING, TABLE, UNANSWERED, Action, Input, State
 from sessionstream.transport.ws.client_subscription import Subscription
 from sessionstream.transport.ws.folding import fold
@@ -214,7 +214,7 @@ class Subscriptions:
             return
         try:
             self._out.append(Give(watcher, self._decoder.snapshot(held)))
-        except UnreadablePayload as error:
+        except UnexpectedPayload as error:
             self._end_watchers(subscription, _again(error))
             return
         subscription.watchers[watcher] = True
@@ -225,7 +225,7 @@ class Subscriptions:
         if watcher in subscription.watchers:
             try:
                 self._out.append(Give(watcher, self._decoder.event(happened)))
-            except UnreadablePayload as error:
+            except UnexpectedPayload as error:
                 self._end_watchers(subscription, _again(error))
 
     def _end_watchers(self, subscription: Subscription, why: Why) -> None:
@@ -254,6 +254,6 @@ class Subscriptions:
         return [subscription for subscription in self._all.values() if subscription.state in states]
 
 
-def _again(error: UnreadablePayload) -> Why:
+def _again(error: UnexpectedPayload) -> Why:
     """Make the same error as often as there are watchers."""
-    return partial(UnreadablePayload, error.session_id, error.family, error.name, error.expected, error.reason)
+    return partial(UnexpectedPayload, error.session_id, error.family, error.name, error.expected, error.reason)
