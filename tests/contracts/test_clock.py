@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
-from sessionstream.testing import ManualClock
+import pytest
+
+from sessionstream import MemoryStore, SQLiteStore
+from sessionstream.testing import ManualClock, WallClock, sample_registry
 
 
 async def test_time_stands_still_until_the_test_moves_it() -> None:
@@ -51,3 +57,17 @@ async def test_no_time_passes_at_once() -> None:
     await clock.sleep(0)
     await clock.sleep(-1)
     assert clock.now() == 0.0
+
+
+def test_a_wall_clock_goes_where_the_test_puts_it() -> None:
+    clock = WallClock(datetime(2026, 1, 1, tzinfo=UTC))
+    assert clock.advance(timedelta(days=2)) == clock() == datetime(2026, 1, 3, tzinfo=UTC)
+    assert clock.advance(timedelta(days=-3)) == clock.now == datetime(2025, 12, 31, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("wrong", [None, 5, datetime(2026, 1, 1, tzinfo=UTC)], ids=repr)
+def test_what_is_no_clock_of_a_store(tmp_path: Path, wrong: Any) -> None:
+    with pytest.raises(TypeError, match="^clock is a function"):
+        MemoryStore(sample_registry(), clock=wrong)
+    with pytest.raises(TypeError, match="^clock is a function"):
+        SQLiteStore.open(tmp_path / "x.db", sample_registry(), clock=wrong)

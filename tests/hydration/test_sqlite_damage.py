@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sessionstream.errors import StoreError
+from sessionstream.errors import StoreDamaged, StoreError
 from sessionstream.hydration.sqlite import SQLiteStore, rows
 from sessionstream.testing import SessionWriter, put, sample_registry
 from sessionstream.testing.contract.records import record
@@ -64,6 +64,18 @@ async def test_what_is_no_value_of_ours_is_a_store_error(
     async with SQLiteStore.open(path, REGISTRY) as store:
         with pytest.raises(StoreError, match=r"x\.db"):
             await ask(store)
+
+
+@pytest.mark.parametrize("column", ["events.event_id", "entities.kind", "errors.error"])
+async def test_a_text_that_is_none_is_named_too(path: Path, column: str) -> None:
+    table, name = column.split(".")
+    change(path, f"UPDATE {table} SET {name} = CAST(x'ff' AS TEXT) WHERE {name} = (SELECT max({name}) FROM {table})")
+    async with SQLiteStore.open(path, REGISTRY) as store:
+        with pytest.raises(StoreDamaged, match=r"is b'\\xff', not a text") as raised:
+            await store.events("session")
+            await store.snapshot("session")
+            await store.error_records()
+        assert (raised.value.name, raised.value.table, raised.value.column) == (str(path), table, name)
 
 
 async def test_a_payload_that_sqlite_cannot_hold_is_refused_by_name(
