@@ -67,7 +67,7 @@ def test_a_wall_clock_goes_where_the_test_puts_it() -> None:
 
 @pytest.mark.parametrize("wrong", [None, 5, datetime(2026, 1, 1, tzinfo=UTC)], ids=repr)
 def test_what_is_no_clock_of_a_store(tmp_path: Path, wrong: Any) -> None:
-    with pytest.raises(TypeError, match="^clock is a function"):
+    with pytest.raises(TypeError, match=r"^clock is a function"):
         MemoryStore(sample_registry(), clock=wrong)
-    with pytest.raises(TypeError, match="^clock is a function"):
+    with pytest.raises(TypeError, match=r"^clock is a function"):
         SQLiteStore.open(tmp_path / "x.db", sample_registry(), clock=wrong)

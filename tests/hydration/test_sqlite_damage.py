@@ -66,15 +66,22 @@ async def test_what_is_no_value_of_ours_is_a_store_error(
             await ask(store)
 
 
-@pytest.mark.parametrize("column", ["events.event_id", "entities.kind", "errors.error"])
-async def test_a_text_that_is_none_is_named_too(path: Path, column: str) -> None:
+@pytest.mark.parametrize(
+    ("column", "ask"),
+    [
+        ("events.event_id", lambda store: store.events("session")),
+        ("entities.kind", lambda store: store.snapshot("session")),
+        ("errors.error", lambda store: store.error_records()),
+    ],
+)
+async def test_a_text_that_is_none_is_named_too(
+    path: Path, column: str, ask: Callable[[SQLiteStore], Awaitable[object]]
+) -> None:
     table, name = column.split(".")
     change(path, f"UPDATE {table} SET {name} = CAST(x'ff' AS TEXT) WHERE {name} = (SELECT max({name}) FROM {table})")
     async with SQLiteStore.open(path, REGISTRY) as store:
         with pytest.raises(StoreDamaged, match=r"is b'\\xff', not a text") as raised:
-            await store.events("session")
-            await store.snapshot("session")
-            await store.error_records()
+            await ask(store)
         assert (raised.value.name, raised.value.table, raised.value.column) == (str(path), table, name)
 
 
