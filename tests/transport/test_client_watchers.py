@@ -263,6 +263,34 @@ def test_one_that_comes_back_before_the_server_heard_of_its_leaving_has_cost_no_
     assert not said(talk.client.tick(5.0))
 
 
+def test_one_that_waits_for_room_does_so_no_longer_than_another_is_being_left() -> None:
+    talk = Talk()
+    talk.hear(subscribed={"sessionId": "s", "budget": {"framesBurst": 1, "framesPerSecond": 1}})
+    talk.client.subscribe("t", 2, 0.0)
+    ask = [{"subscribe": {"sessionId": "t", "delta": True}}]
+    assert said(talk.client.tick(5.0)) == ask
+    assert not said(talk.client.unsubscribe("s", 1, 5.0))  # not its turn yet
+    full = {"code": "too_many_subscriptions", "message": "no", "sessionId": "t"}
+    assert not talk.client.text(json.dumps({"error": full}), 5.0)
+    talk.client.subscribe("s", 3, 5.0)  # so it is not left after all
+    assert said(talk.client.tick(10.0)) == ask
+    (ended,) = talk.client.text(json.dumps({"error": full}), 10.0)
+    assert isinstance(ended, End)
+
+
+@pytest.mark.parametrize("burst", [5, 200])
+def test_what_a_network_holds_up_and_delivers_at_once_is_within_the_budget(burst: int) -> None:
+    """However long no answer comes, no more requests are under way than the server takes at once."""
+    talk = Talk()
+    talk.hear(subscribed={"sessionId": "s", "budget": {"framesBurst": burst, "framesPerSecond": 50}})
+    now, frames = 0.0, 0
+    for number in range(1_000):
+        frames += len(said(talk.client.subscribe(f"row-{number}", 10 + number, now)))
+        now += 0.03
+        frames += len(said(talk.client.tick(now)))
+    assert 0 < frames <= burst  # a ping among them
+
+
 def test_a_late_watcher_is_given_messages_where_there_is_a_registry() -> None:
     talk = Talk(schemas=notes.registry())
     talk.event("two")

@@ -184,7 +184,7 @@ class Subscriptions:
     def _wait_for_room(self, subscription: Subscription, _: object) -> None:
         subscription.crowded = True
 
-    def _make_room(self, subscription: Subscription, _: object) -> None:
+    def _make_room(self, *_: object) -> None:
         for each in list(self._all.values()):
             if each.crowded:
                 each.crowded = False
@@ -248,7 +248,10 @@ class Subscriptions:
         """Find out what is to be said about a subscription now, and forget it if nobody has to do with it any more."""
         if subscription.state is State.ABSENT and not subscription.watchers:
             self._all.pop(subscription.session_id, None)
+        was_leaving = self.leaving
         self._outstanding.settle(subscription)
+        if was_leaving and not self.leaving:
+            self._make_room()  # nothing else will be left: whoever waits for room has to ask
 
     def _told(self, states: frozenset[State]) -> list[Subscription]:
         return [subscription for subscription in self._all.values() if subscription.state in states]

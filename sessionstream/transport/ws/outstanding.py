@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from sessionstream.transport.ws.client_states import ASKING, UNANSWERED, Input, State
 from sessionstream.transport.ws.client_subscription import Subscription
-from sessionstream.transport.ws.pacing import WINDOW, Pace
+from sessionstream.transport.ws.pacing import Pace
 
 _T = TypeVar("_T")
 
@@ -42,12 +42,12 @@ class Outstanding:
     def next(self, pace: Pace) -> tuple[Subscription, Input] | None:
         """Return whose turn it is, and to be what; None if there is nothing that may be said now.
 
-        Who is left comes first. Nobody is asked for without room that is about to come, nor, while the server's budget
-        is not known, with too many answers outstanding.
+        Sessions to leave come first. A session is not asked for while it would wait for room, nor while too many
+        requests have no answer.
         """
         for subscription in self._leaves.values():
             return subscription, Input.LEAVE
-        if not pace.told and len(self._unanswered) >= WINDOW:
+        if len(self._unanswered) >= pace.window:
             return None
         if self._leaving and pace.subscriptions is not None and len(self._told) >= pace.subscriptions:
             return None

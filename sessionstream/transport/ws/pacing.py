@@ -41,7 +41,7 @@ class Pace:
         subscriptions: how many sessions may be watched; None if that is not known.
     """
 
-    __slots__ = ("_burst", "_filled_at", "_left", "_rate", "subscriptions", "told")
+    __slots__ = ("_burst", "_filled_at", "_left", "_rate", "_window", "subscriptions", "told")
 
     def __init__(self) -> None:
         self.told = False
@@ -52,6 +52,14 @@ class Pace:
     def ready_at(self) -> float:
         """When the next frame may be sent."""
         return self._filled_at + max(0.0, 1.0 - self._left) / self._rate
+
+    @property
+    def window(self) -> int:
+        """How many requests may have no answer.
+
+        With a budget, fewer than the server takes at once: a network may hold them up and deliver them together.
+        """
+        return self._window if self.told else WINDOW
 
     def begin(self, now: float) -> None:
         """Start on a new connection, where nothing was sent yet."""
@@ -82,6 +90,7 @@ class Pace:
 
     def _set(self, budget: Budget) -> None:
         self._burst = max(1, int(budget.frames_burst * SHARE))
+        self._window = max(1, budget.frames_burst - 1)
         self._rate = budget.frames_per_second * SHARE
         self.subscriptions = budget.subscriptions
 
