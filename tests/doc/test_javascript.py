@@ -30,7 +30,7 @@ SCRIPTS = [
 ]
 
 
-OFFERED = ([], ["sessionstream.v1", "token.good"])
+OFFERED: tuple[list[str], ...] = ([], ["sessionstream.v1", "token.good"])
 
 # Playwright cannot pass a BigInt on.
 AS_TEXT = "const log = console.log; console.log = (...said) => log(said.map(String).join(' '))"
