@@ -188,8 +188,8 @@ class PayloadValueError(PayloadTypeError):
     def __init__(self, family: str, name: str, *, expected: str, path: str, reason: str) -> None:
         SchemaError.__init__(
             self,
-            f"{family} {name!r} payload {expected} has no JSON form: {path and f'{path}: '}{reason}; leave that out "
-            f"or give it another value: payloads travel as JSON",
+            f"{family} {name!r} payload {expected} has no JSON form: {path and f'{path}: '}{reason}; payloads "
+            f"travel as JSON, so leave the field out or give it another value",
             family=family,
             name=name,
         )

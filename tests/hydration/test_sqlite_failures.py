@@ -183,7 +183,7 @@ async def test_a_limit_for_the_size_of_a_file(tmp_path: Path, room: int) -> None
         writer = SessionWriter(store)
         await writer.log(put("a"))
         size = size_of(Path(f"{path}-wal"))
-        with limit(resource.RLIMIT_FSIZE, size), pytest.raises(StoreError, match="with the store as it is"):
+        with limit(resource.RLIMIT_FSIZE, size), pytest.raises(StoreError, match="the store need not be opened anew"):
             await store.commit(writer.step(put("a", "x" * 100_000)))
         await writer.log(put("a", "y" * 100_000))  # as it is
         assert (await store.snapshot("session")).entities == writer.at(2)

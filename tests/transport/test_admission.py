@@ -11,6 +11,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from sessionstream.transport.ws import Limits, WebSocketServer
+from sessionstream.transport.ws.pacing import WINDOW
 
 from .asgi import ManualClock, Peer, peers
 from .running import served
@@ -371,5 +372,6 @@ async def test_the_rate_and_what_comes_of_going_on() -> None:
         assert (error["code"], error["sessionId"]) == ("rate_limited", "s")
         peer.say("{")
         assert (await peer.hear())["error"]["code"] == "rate_limited"
+        assert await said(WINDOW - 3) == ["error"] * (WINDOW - 3)  # a client may open with so many
         peer.say({"ping": {}})
         assert await peer.ended() == 1008

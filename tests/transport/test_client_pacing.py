@@ -121,6 +121,20 @@ async def test_whoever_watches_as_much_as_the_server_allows_comes_back_to_all_of
                 await row.leave()
 
 
+@pytest.mark.parametrize("burst", [1, 2, 3])
+async def test_a_server_that_takes_hardly_a_frame_at_once_sends_its_own_client_not_away(burst: int) -> None:
+    async with world({"frames_burst": burst, "frames_per_second": 50}) as (_, _, proxy, client, refusals):
+        rows = [Row(client, number) for number in range(12)]
+        try:
+            for row in rows:
+                assert isinstance(await row.next(), Snapshot)
+            assert "1008" not in refusals.codes
+            assert proxy.made == 1
+        finally:
+            for row in rows:
+                await row.leave()
+
+
 # -- the bucket ------------------------------------------------------------------------------------------------
 
 BUDGETS = st.builds(Budget, st.integers(1, 500), st.floats(0.1, 200), st.none() | st.integers(1, 100))

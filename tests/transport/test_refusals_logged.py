@@ -17,6 +17,7 @@ from websockets.sync.client import connect as connect_sync
 
 from sessionstream.transport.ws import Limits, WebSocketServer
 from sessionstream.transport.ws.bounded_log import LINES, BoundedLog
+from sessionstream.transport.ws.pacing import WINDOW
 
 from .asgi import ManualClock, Peer, peers
 from .running import unused_port
@@ -129,7 +130,7 @@ async def test_a_client_that_is_sent_away_by_a_limit_is_one_warning(
     limits: Limits, frame: str, why: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     peer = await Peer(WebSocketServer(Source(), limits=limits, clock=ManualClock())).accepted()
-    for _ in range(4):
+    for _ in range(1 + WINDOW + 1):
         peer.say(frame)
     assert await peer.ended() == int(why[:4])
     assert lines(caplog) == [f"connection {peer.id} was closed with {why}"]

@@ -22,7 +22,8 @@ _BUSY: Final = "another process has been writing to it for more than {busy} seco
 _FULL: Final = "nothing of this was written; make room on the disk and try again"
 _REFUSED: Final = (
     "nothing of this was written; a quota or the limit for the size of a file (`ulimit -f`) is used up, or the disk "
-    "failed, as the system's log then says: make room, or raise the limit, and try again with the store as it is"
+    "failed: make room, or raise the limit, and try again; the store need not be opened anew. The system's log says "
+    "if it was the disk"
 )
 _DISK: Final = "the disk, or the file system, failed: look at the system's log, then open the store again"
 _UNREADABLE: Final = (

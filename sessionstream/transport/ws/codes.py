@@ -56,7 +56,7 @@ INTERNAL: Final = CloseCode(1011, "internal error", "the server met a fault of i
 RESTART: Final = CloseCode(
     1012,
     "service restart",
-    "the server restarts, or the credentials have expired with which the client came; it says when to return",
+    "the server restarts, or the credentials have expired with which the client came; the reason says when to return",
     "when told",
 )
 TRY_AGAIN: Final = CloseCode(

@@ -24,8 +24,8 @@ class Limits:
             whole message first, so give that library a limit too.
         frames_per_second: how many messages a client may send in the long run; beyond it, ``rate_limited``.
             Unsubscribing from a session that is watched is always allowed, and does not count.
-        frames_burst: how many it may send at once. As many refused ones in a row, and the connection is closed, 1008.
-            Unless it is given: 200, or ``subscriptions_per_connection`` and 100 more, if that is more.
+        frames_burst: how many it may send at once. As many refused ones in a row, at least 8, close the connection,
+            1008. The default is ``subscriptions_per_connection`` + 100, at least 200.
         subscriptions_per_connection: sessions that one connection may watch; beyond it, ``too_many_subscriptions``.
         connections: connections in all; beyond it a handshake is refused.
         connections_per_principal: connections of one principal, where ``authenticate`` tells them apart.

@@ -44,7 +44,7 @@ from sessionstream.transport.ws.effects import (
 from sessionstream.transport.ws.frames import Frame
 from sessionstream.transport.ws.limits import Limits
 from sessionstream.transport.ws.liveness import Allowance, Heartbeat
-from sessionstream.transport.ws.pacing import Budget
+from sessionstream.transport.ws.pacing import WINDOW, Budget
 from sessionstream.transport.ws.records import ConnectionRecord, Stage
 from sessionstream.transport.ws.requests import FrameError, Ping, Pong, Request, Subscribe, Unsubscribe, decode
 from sessionstream.transport.ws.states import TABLE, Action, Input, State
@@ -194,11 +194,14 @@ class Conversation:
         return size <= limit
 
     def _may_speak(self, session_id: str, now: float) -> bool:
-        """Return whether a frame comes at a pace that is allowed; refuse it otherwise."""
+        """Return whether a frame comes at a pace that is allowed; refuse it otherwise.
+
+        A client that does not know the budget yet may open with ``WINDOW`` requests, and is never closed for those.
+        """
         if self._allowance.take(now):
             return True
         self._note("rate_limited", session_id, code=RATE_LIMITED.code)
-        if self._allowance.refused > self._limits.frames_burst:
+        if self._allowance.refused > max(self._limits.frames_burst, WINDOW):
             self._close(Close(POLICY, "too many frames, whatever the answer"))
         else:
             self._refuse(RATE_LIMITED, f"more than {self._limits.frames_per_second:g} frames a second", session_id)
