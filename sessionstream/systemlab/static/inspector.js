@@ -329,6 +329,7 @@ for (const select of Object.values(inputs)) {
     if (select === inputs.source) {
       inputs.session.replaceChildren();
       pages = 1;
+      byId("inspected").hidden = true; // until a session of this source is chosen
     }
     remember();
     void guarded(look);
