@@ -105,13 +105,18 @@ class Reporter:
             self._unrecorded.append(record)
         self._tell(record, cause)
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether records wait that could not be written."""
+        return bool(self._unrecorded)
+
     async def catch_up(self, completion: Completion) -> None:
         """Write the records that could not be written, now that the store has answered."""
-        if self._unrecorded and asyncio.get_running_loop().time() >= self._again_at:
+        if asyncio.get_running_loop().time() >= self._again_at:
             await self.write_the_rest(completion)
 
     async def write_the_rest(self, completion: Completion) -> None:
-        """Do so in any case, until one fails; then not before a while."""
+        """Write them at once, until one fails; ``catch_up`` then waits ``PAUSE_SECONDS`` before it tries again."""
         while self._unrecorded:
             record = self._unrecorded.popleft()
             try:

@@ -237,7 +237,7 @@ class Turn:
                 await self._commit(step, timeline, on_published)
             if step.moved and step.ui_events:
                 await self._fan_out(step)
-            if step.stored:
+            if step.stored and self.pipeline.report.is_behind:
                 await self.pipeline.report.catch_up(self.completion)
             if step.ui_failed is not None:
                 await self._record_of(step, "ui-projection", step.ui_failed.error, step.ui_failed.projector)
