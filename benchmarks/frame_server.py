@@ -33,7 +33,7 @@ from benchmarks.publish_memory import new_hub
 from sessionstream import Event, UIEvent
 from sessionstream.examples.chatdemo.v1.chat_pb2 import ChatMessageUpdate, TokensDeltaEvent
 from sessionstream.transport.ws import Limits, WebSocketServer, conflate
-from sessionstream.transport.ws.frames import ui_event
+from sessionstream.transport.ws.server.frames import ui_event
 
 SESSION = "s"
 PACE = 60e-6

@@ -15,8 +15,9 @@ from google.protobuf import json_format
 from google.protobuf.wrappers_pb2 import StringValue
 
 from sessionstream import UIEvent
-from sessionstream.transport.ws import frames
-from sessionstream.transport.ws.effects import (
+from sessionstream.transport.ws.server import frames
+from sessionstream.transport.ws.server.conversation import Conversation
+from sessionstream.transport.ws.server.effects import (
     Authorize,
     Batch,
     Close,
@@ -28,8 +29,7 @@ from sessionstream.transport.ws.effects import (
     Note,
     Send,
 )
-from sessionstream.transport.ws.limits import Limits
-from sessionstream.transport.ws.session import Conversation
+from sessionstream.transport.ws.server.limits import Limits
 from sessionstream.v1.transport_pb2 import ServerFrame
 
 LIMITS = Limits(

@@ -7,8 +7,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
-from sessionstream.transport.ws.liveness import Allowance
-from sessionstream.transport.ws.requests import Ping, Pong, Subscribe, Unsubscribe, decode
+from sessionstream.transport.ws.server.requests import Ping, Pong, Subscribe, Unsubscribe, decode
+from sessionstream.transport.ws.wire.liveness import Allowance
 
 
 @dataclass

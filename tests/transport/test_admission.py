@@ -11,7 +11,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from sessionstream.transport.ws import Limits, WebSocketServer
-from sessionstream.transport.ws.pacing import WINDOW
+from sessionstream.transport.ws.wire.budget import WINDOW
 
 from .asgi import ManualClock, Peer, peers
 from .running import served

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sessionstream.transport.ws import Limits, WebSocketServer
-from sessionstream.transport.ws.limits import BESIDE_SUBSCRIBES
-from sessionstream.transport.ws.liveness import Allowance
-from sessionstream.transport.ws.pacing import WINDOW
+from sessionstream.transport.ws.server.limits import BESIDE_SUBSCRIBES
+from sessionstream.transport.ws.wire.budget import WINDOW
+from sessionstream.transport.ws.wire.liveness import Allowance
 
 from .asgi import ManualClock, peers
 from .source import Source

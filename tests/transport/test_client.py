@@ -35,8 +35,8 @@ from sessionstream.transport.ws import (
     WebSocketServer,
     connect,
 )
-from sessionstream.transport.ws.client import Client
-from sessionstream.transport.ws.feed import Feed
+from sessionstream.transport.ws.client.client import Client
+from sessionstream.transport.ws.client.feed import Feed
 
 from . import notes
 from .clock import MovedClock

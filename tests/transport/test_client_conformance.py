@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from sessionstream import Snapshot
-from sessionstream.transport.ws.backoff import Backoff, after_refusal
-from sessionstream.transport.ws.client_effects import Became, Connect, Effects, End, Give, HangUp, Say
-from sessionstream.transport.ws.client_errors import ConnectionEnded, HandshakeRefused, SubscriptionEnded
-from sessionstream.transport.ws.client_session import LOST, ClientSession
-from sessionstream.transport.ws.client_updates import ConnectionState, JsonEntity, LiveEvent, Update
+from sessionstream.transport.ws.client.backoff import Backoff, after_refusal
+from sessionstream.transport.ws.client.conversation import LOST, ClientSession
+from sessionstream.transport.ws.client.effects import Became, Connect, Effects, End, Give, HangUp, Say
+from sessionstream.transport.ws.client.errors import ConnectionEnded, HandshakeRefused, SubscriptionEnded
+from sessionstream.transport.ws.client.updates import ConnectionState, JsonEntity, LiveEvent, Update
 from sessionstream.transport.ws.conformance import load
 
 from .scripts import Pending, Script, Step, Variables, scripts

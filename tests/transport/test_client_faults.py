@@ -11,7 +11,7 @@ import pytest
 
 from sessionstream import Snapshot
 from sessionstream.transport.ws import connect
-from sessionstream.transport.ws.client import Client
+from sessionstream.transport.ws.client.client import Client
 
 from . import notes
 from .faults import HEARTBEAT, SESSIONS, Watcher, World, schedule, text_of

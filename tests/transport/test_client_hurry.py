@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from sessionstream import Hub, Snapshot, TransportError
 from sessionstream.testing import ManualClock
 from sessionstream.transport.ws import ClientClosed, LiveEvent, Update, WebSocketServer, connect
-from sessionstream.transport.ws.client import Client
-from sessionstream.transport.ws.liveness import FRESH, Heartbeat
+from sessionstream.transport.ws.client.client import Client
+from sessionstream.transport.ws.wire.liveness import FRESH, Heartbeat
 
 from . import notes
 from .proxy import Proxy, proxied

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from sessionstream import Snapshot
-from sessionstream.transport.ws.client_effects import Became, Connect, Effects, End, Give, HangUp, Say
-from sessionstream.transport.ws.client_errors import SubscriptionEnded
-from sessionstream.transport.ws.client_session import LOST, ClientSession
-from sessionstream.transport.ws.client_updates import LiveEvent, Update
+from sessionstream.transport.ws.client.conversation import LOST, ClientSession
+from sessionstream.transport.ws.client.effects import Became, Connect, Effects, End, Give, HangUp, Say
+from sessionstream.transport.ws.client.errors import SubscriptionEnded
+from sessionstream.transport.ws.client.updates import LiveEvent, Update
 
 from .model_server import ModelServer
 

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from sessionstream import Hub, Snapshot
 from sessionstream.transport.ws import ConnectionRecord, Limits, LiveEvent, WebSocketServer, connect
-from sessionstream.transport.ws.client import Client
-from sessionstream.transport.ws.liveness import Allowance
-from sessionstream.transport.ws.pacing import DEFAULT, SHARE, Budget, Pace
-from sessionstream.transport.ws.server_frames import Subscribed, read
+from sessionstream.transport.ws.client.client import Client
+from sessionstream.transport.ws.client.frames import Subscribed, read
+from sessionstream.transport.ws.client.pacing import DEFAULT, SHARE, Pace
+from sessionstream.transport.ws.wire.budget import Budget
+from sessionstream.transport.ws.wire.liveness import Allowance
 
 from . import notes
 from .proxy import Proxy, proxied

@@ -12,7 +12,7 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
 from sessionstream.transport.ws import ConnectionState, HandshakeRefused, JsonSnapshot, WebSocketServer, connect
-from sessionstream.transport.ws.client import Client
+from sessionstream.transport.ws.client.client import Client
 
 from . import notes
 from .clock import MovedClock

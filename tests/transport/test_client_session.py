@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 
 from sessionstream import Snapshot
 from sessionstream.examples.chatdemo.schemas import chat_schemas
-from sessionstream.transport.ws.backoff import LONGEST_TOLD, Backoff, after_close, after_refusal, told_in
-from sessionstream.transport.ws.client_effects import Became, Connect, Effects, End, Give, HangUp, Say
-from sessionstream.transport.ws.client_errors import UnexpectedPayload
-from sessionstream.transport.ws.client_session import ClientSession
-from sessionstream.transport.ws.client_states import TABLE, UNANSWERED, Action, Input, State
-from sessionstream.transport.ws.client_subscriptions import Subscriptions
-from sessionstream.transport.ws.client_updates import LiveEvent
-from sessionstream.transport.ws.codes import CLOSE_CODES
+from sessionstream.transport.ws.client.backoff import LONGEST_TOLD, Backoff, after_close, after_refusal, told_in
+from sessionstream.transport.ws.client.conversation import ClientSession
+from sessionstream.transport.ws.client.effects import Became, Connect, Effects, End, Give, HangUp, Say
+from sessionstream.transport.ws.client.errors import UnexpectedPayload
+from sessionstream.transport.ws.client.states import TABLE, UNANSWERED, Action, Input, State
+from sessionstream.transport.ws.client.subscriptions import Subscriptions
+from sessionstream.transport.ws.client.updates import LiveEvent
 from sessionstream.transport.ws.conformance import load
-from sessionstream.transport.ws.requests import Pong, Subscribe, decode
+from sessionstream.transport.ws.server.requests import Pong, Subscribe, decode
+from sessionstream.transport.ws.wire.codes import CLOSE_CODES
 
 from .scripts import scripts
 

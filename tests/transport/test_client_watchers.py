@@ -13,10 +13,10 @@ from google.protobuf.wrappers_pb2 import Int64Value, StringValue
 
 from sessionstream import Hub, SchemaRegistry, Snapshot
 from sessionstream.transport.ws import LiveEvent, SubscriptionEnded, UnexpectedPayload, Update, WebSocketServer, connect
-from sessionstream.transport.ws.client import Client
-from sessionstream.transport.ws.client_effects import Effects, End, Give, Say
-from sessionstream.transport.ws.client_session import ClientSession
-from sessionstream.transport.ws.client_subscription import REPLAY_CHARACTERS, REPLAY_EVENTS
+from sessionstream.transport.ws.client.client import Client
+from sessionstream.transport.ws.client.conversation import ClientSession
+from sessionstream.transport.ws.client.effects import Effects, End, Give, Say
+from sessionstream.transport.ws.client.subscription import REPLAY_CHARACTERS, REPLAY_EVENTS
 
 from . import notes
 from .clock import MovedClock

@@ -11,8 +11,8 @@ import pytest
 
 from sessionstream import Snapshot
 from sessionstream.transport.ws import Limits, WebSocketServer
-from sessionstream.transport.ws.effects import Hydration
-from sessionstream.transport.ws.loading import SnapshotLoader, Ticket
+from sessionstream.transport.ws.server.effects import Hydration
+from sessionstream.transport.ws.server.loading import SnapshotLoader, Ticket
 
 from .asgi import Peer
 from .source import Source

@@ -23,9 +23,9 @@ from hypothesis import strategies as st
 from sessionstream import TimelineEntity, TransportError, UIEvent
 from sessionstream.examples.chatdemo.v1.chat_pb2 import ChatMessageEntity, ChatMessageUpdate, InferenceTraceEvent
 from sessionstream.testing import payloads
-from sessionstream.transport.ws import frames
-from sessionstream.transport.ws.codes import UNAUTHORIZED
-from sessionstream.transport.ws.fields import read_fields
+from sessionstream.transport.ws.server import frames
+from sessionstream.transport.ws.wire.codes import UNAUTHORIZED
+from sessionstream.transport.ws.wire.fields import read_fields
 from sessionstream.v1 import transport_pb2 as wire
 
 if TYPE_CHECKING:

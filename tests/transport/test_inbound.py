@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sessionstream.transport.ws import Limits, WebSocketServer
-from sessionstream.transport.ws.effects import Authorize, Close, Hydration, Load, Send
-from sessionstream.transport.ws.frames import snapshot
-from sessionstream.transport.ws.session import Conversation
+from sessionstream.transport.ws.server.conversation import Conversation
+from sessionstream.transport.ws.server.effects import Authorize, Close, Hydration, Load, Send
+from sessionstream.transport.ws.server.frames import snapshot
 
 from ..fuzz.conversation import one_input
 from .asgi import peers

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from sessionstream import HistoryPruned, Snapshot
-from sessionstream.transport.ws.effects import Basis, Hydration
-from sessionstream.transport.ws.loading import SnapshotLoader, Ticket
+from sessionstream.transport.ws.server.effects import Basis, Hydration
+from sessionstream.transport.ws.server.loading import SnapshotLoader, Ticket
 
 from .source import Source
 

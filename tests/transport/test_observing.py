@@ -8,7 +8,7 @@ from typing import Any, get_args
 import pytest
 
 from sessionstream.transport.ws import ConnectionRecord, Limits, Stage, WebSocketServer, conflate
-from sessionstream.transport.ws.observing import Telling
+from sessionstream.transport.ws.server.observing import Telling
 
 from .asgi import ManualClock, Peer, peers
 from .source import Source, Watched
@@ -167,10 +167,8 @@ def test_records_are_values() -> None:
 
 def test_every_stage_is_told_somewhere(request: pytest.FixtureRequest) -> None:
     """No stage is a dead word: each one occurs in the code that tells it, as a literal."""
-    package = request.config.rootpath / "sessionstream" / "transport" / "ws"
-    code = "".join(
-        (package / name).read_text("utf-8") for name in ("session.py", "connection.py", "server.py", "outbox.py")
-    )
+    package = request.config.rootpath / "sessionstream" / "transport" / "ws" / "server"
+    code = "".join((package / name).read_text("utf-8") for name in ("conversation.py", "connection.py", "app.py"))
     stages: tuple[Any, ...] = get_args(Stage)
     assert [stage for stage in stages if f'"{stage}"' not in code] == []
 

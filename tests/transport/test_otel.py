@@ -158,6 +158,6 @@ def test_importing_the_server_imports_no_telemetry_and_no_websocket_library() ->
     from tests.core.test_facade import imported_by
 
     loaded = imported_by("import sessionstream.transport.ws")
-    assert "sessionstream.transport.ws.server" in loaded
+    assert "sessionstream.transport.ws.server.app" in loaded
     roots = {name.partition(".")[0] for name in loaded if not name.startswith("_")}
     assert roots - {*sys.stdlib_module_names} <= {"sessionstream", "google"}

@@ -10,7 +10,7 @@ from google.protobuf import json_format
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sessionstream.transport.ws.requests import FrameError, Ping, Pong, Request, Subscribe, Unsubscribe, decode
+from sessionstream.transport.ws.server.requests import FrameError, Ping, Pong, Request, Subscribe, Unsubscribe, decode
 from sessionstream.v1.transport_pb2 import ClientFrame, PingFrame, PongFrame, SubscribeRequest, UnsubscribeRequest
 
 MAX = 2**64 - 1

@@ -11,7 +11,7 @@ import pytest
 
 from sessionstream import InvalidIdError
 from sessionstream.transport.ws import Admitted, Limits, WebSocketServer
-from sessionstream.transport.ws.connection import LONGEST_SLEEP
+from sessionstream.transport.ws.server.connection import LONGEST_SLEEP
 
 from .asgi import ManualClock, Peer, peers
 from .running import client, served

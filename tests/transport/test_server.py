@@ -193,14 +193,14 @@ async def test_an_event_that_cannot_be_shown_is_reported_and_clients_are_told_th
 async def test_a_fault_of_ours_closes_the_connection_and_no_other(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from sessionstream.transport.ws import session
+    from sessionstream.transport.ws.server import conversation
 
     def fault(text: str) -> Any:
         raise ZeroDivisionError
 
     async with peers(WebSocketServer(Source()), 2) as (one, two):
         with monkeypatch.context() as patch:
-            patch.setattr(session, "decode", fault)
+            patch.setattr(conversation, "decode", fault)
             one.say({"ping": {}})
             assert await one.ended() == 1011
         assert "could not be handled" in caplog.text

@@ -14,7 +14,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
-from sessionstream.transport.ws.limits import Limits
+from sessionstream.transport.ws.server.limits import Limits
 
 from .world import Change, SessionModel, Wire
 

@@ -8,8 +8,8 @@ import tracemalloc
 import pytest
 
 from sessionstream.transport.ws import Limits, Overflow, SlowConsumerPolicy, WebSocketServer, conflate, disconnect
-from sessionstream.transport.ws.frames import Frame
-from sessionstream.transport.ws.outbox import Outbox
+from sessionstream.transport.ws.server.frames import Frame
+from sessionstream.transport.ws.server.outbox import Outbox
 
 from .asgi import ManualClock, Peer, peers
 from .source import Source, Watched

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sessionstream.transport.ws.effects import Batch
-from sessionstream.transport.ws.limits import Limits
-from sessionstream.transport.ws.session import Conversation
-from sessionstream.transport.ws.states import TABLE, Action, Input, State
+from sessionstream.transport.ws.server.conversation import Conversation
+from sessionstream.transport.ws.server.effects import Batch
+from sessionstream.transport.ws.server.limits import Limits
+from sessionstream.transport.ws.server.states import TABLE, Action, Input, State
 
 from .world import Wire
 

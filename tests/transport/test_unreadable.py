@@ -34,12 +34,12 @@ from sessionstream import (
 )
 from sessionstream.admin.cli import main
 from sessionstream.transport.ws import LiveEvent, WebSocketServer
-from sessionstream.transport.ws.client_updates import JsonSnapshot
-from sessionstream.transport.ws.effects import Basis, Hydration
-from sessionstream.transport.ws.folding import fold
-from sessionstream.transport.ws.loading import SnapshotLoader, Ticket
-from sessionstream.transport.ws.payloads import Payloads
-from sessionstream.transport.ws.server_frames import Happened, Hydrated, read
+from sessionstream.transport.ws.client.folding import fold
+from sessionstream.transport.ws.client.frames import Happened, Hydrated, read
+from sessionstream.transport.ws.client.payloads import Payloads
+from sessionstream.transport.ws.client.updates import JsonSnapshot
+from sessionstream.transport.ws.server.effects import Basis, Hydration
+from sessionstream.transport.ws.server.loading import SnapshotLoader, Ticket
 from sessionstream.v1.transport_pb2 import UnreadablePayload
 from tests.core.wild import Wild, packed, wild
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from sessionstream.transport.ws.frames import Frame
-from sessionstream.transport.ws.outbox import Outbox
-from sessionstream.transport.ws.writer import SendMessage, Turn, Writer
+from sessionstream.transport.ws.server.frames import Frame
+from sessionstream.transport.ws.server.outbox import Outbox
+from sessionstream.transport.ws.server.writer import SendMessage, Turn, Writer
 
 WHO: contextvars.ContextVar[str] = contextvars.ContextVar("WHO", default="nobody")
 

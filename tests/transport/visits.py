@@ -16,7 +16,7 @@ from google.protobuf.wrappers_pb2 import StringValue
 
 from sessionstream import Event, Hub, SchemaRegistry, TimelineEntity, UIEvent
 from sessionstream.transport.ws import WebSocketServer
-from sessionstream.transport.ws.connection import Connection
+from sessionstream.transport.ws.server.connection import Connection
 
 from .running import PATIENCE, client
 from .servers import CORES

@@ -13,8 +13,9 @@ from typing import Any
 from google.protobuf.wrappers_pb2 import StringValue
 
 from sessionstream import TimelineEntity, UIEvent
-from sessionstream.transport.ws import frames
-from sessionstream.transport.ws.effects import (
+from sessionstream.transport.ws.server import frames
+from sessionstream.transport.ws.server.conversation import Conversation
+from sessionstream.transport.ws.server.effects import (
     Authorize,
     Batch,
     Close,
@@ -25,9 +26,8 @@ from sessionstream.transport.ws.effects import (
     Load,
     Send,
 )
-from sessionstream.transport.ws.frames import Frame
-from sessionstream.transport.ws.limits import Limits
-from sessionstream.transport.ws.session import Conversation
+from sessionstream.transport.ws.server.frames import Frame
+from sessionstream.transport.ws.server.limits import Limits
 
 Change = tuple[str, str | None]
 """Entity id and its new text; None deletes it."""

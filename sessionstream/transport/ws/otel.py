@@ -12,7 +12,7 @@ from typing import Final
 from opentelemetry import metrics, trace
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
-from sessionstream.transport.ws.records import ConnectionRecord, Stage
+from sessionstream.transport.ws.server.records import ConnectionRecord, Stage
 
 _SCOPE: Final = "sessionstream.transport.ws"
 

@@ -1,0 +1,419 @@
+"""A client's side of the conversation, without I/O: what comes goes in, what is to be done comes out.
+
+It outlives connections: where it stands, when it is made again, and what it is asked for are decided here. The sessions
+that are watched on it are in subscriptions.py.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from enum import Enum, auto
+from functools import partial
+from typing import Final
+
+from sessionstream.errors import TransportError
+from sessionstream.schema import SchemaRegistry
+from sessionstream.transport.ws.client import frames
+from sessionstream.transport.ws.client.backoff import Backoff, after_close, after_refusal, status_of, told_in
+from sessionstream.transport.ws.client.effects import Became, Connect, Effect, Effects, End, HangUp, Say
+from sessionstream.transport.ws.client.errors import ClientClosed, ConnectionEnded, HandshakeRefused, SubscriptionEnded
+from sessionstream.transport.ws.client.folding import DeltaGap
+from sessionstream.transport.ws.client.frames import (
+    Failed,
+    Happened,
+    Hello,
+    Hydrated,
+    Pinged,
+    Said,
+    Subscribed,
+    Unsubscribed,
+)
+from sessionstream.transport.ws.client.pacing import Pace
+from sessionstream.transport.ws.client.payloads import Payloads
+from sessionstream.transport.ws.client.states import Input
+from sessionstream.transport.ws.client.subscriptions import Subscriptions, Why
+from sessionstream.transport.ws.client.updates import ConnectionState
+from sessionstream.transport.ws.wire.codes import (
+    BAD_CLIENT_FRAME,
+    NORMAL,
+    RATE_LIMITED,
+    SNAPSHOT_FAILED,
+    TOO_MANY_SUBSCRIPTIONS,
+)
+from sessionstream.transport.ws.wire.liveness import Heartbeat
+
+RATE_PAUSE: Final = 1.0
+"""Seconds, at least, before what was beyond the rate is said again."""
+
+LOST: Final = 1006
+"""The close code of a connection that ended without one."""
+
+
+class Link(Enum):
+    """Where the connection stands."""
+
+    DOWN = auto()
+    OPENING = auto()
+    OPEN = auto()
+    """Made; the server has not said hello yet."""
+    READY = auto()
+    OVER = auto()
+    """There will be no other."""
+
+
+CONNECTED: Final = frozenset({Link.OPEN, Link.READY})
+
+
+class ClientSession:
+    """What a client and its server say to each other, over as many connections as it takes.
+
+    Args:
+        schemas: makes payloads messages; without it they are JSON.
+        backoff: how long to wait before coming back.
+        heartbeat_seconds: after how much silence the server is sent a ping; None sends none.
+        patience_seconds: after how much more the server counts as gone.
+        hurry_patience_seconds: the same after ``hurry``.
+        refusal: whether to try again after a handshake that was refused, by the status and how many there were in a
+            row, from 1; must not raise.
+        draw: returns a number from 0 to 1, by lot.
+
+    Every method returns what is to be done, in order. ``now`` is the time in seconds, on any clock that only goes
+    forward; when it has reached ``deadline``, ``tick`` is due. Call ``start`` first, and then, for every ``Connect``,
+    one of ``opened``, ``refused`` and ``unreachable``. Who watches is a number that the caller chooses, each once.
+    """
+
+    __slots__ = (
+        "_attempt", "_backoff", "_connect_at", "_draw", "_heartbeat", "_heartbeat_seconds", "_hurried_until",
+        "_hurry_seconds", "_link", "_now", "_out", "_pace", "_patience_seconds", "_ping", "_pong", "_refusal",
+        "_refusals", "_repeat_at", "_send_at", "_subscriptions", "_why_over",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        *,
+        schemas: SchemaRegistry | None = None,
+        backoff: Backoff = Backoff(),  # noqa: B008 - frozen
+        heartbeat_seconds: float | None = 20.0,
+        patience_seconds: float = 20.0,
+        hurry_patience_seconds: float = 5.0,
+        refusal: Callable[[int, int], bool] = after_refusal,
+        draw: Callable[[], float],
+    ) -> None:
+        self._backoff = backoff
+        self._heartbeat_seconds = heartbeat_seconds
+        self._patience_seconds = patience_seconds
+        self._hurry_seconds = hurry_patience_seconds
+        self._refusal = refusal
+        self._draw = draw
+        self._now = 0.0
+        self._out: list[Effect] = []
+        self._subscriptions = Subscriptions(
+            Payloads(schemas), lambda refusals: backoff.wait(refusals, draw()), self._out
+        )
+        self._pace = Pace()
+        self._link = Link.DOWN
+        self._why_over: Why = ClientClosed
+        self._attempt = 0  # connections in a row that gave no snapshot
+        self._refusals = 0  # of handshakes, in a row
+        self._connect_at = math.inf  # when the wait before the next attempt is over
+        self._hurried_until = math.inf  # when the attempt that is under way is given up
+        self._repeat_at = math.inf  # what has no answer, because the server said that we are too fast
+        self._send_at = math.inf  # what the pace did not allow yet
+        self._heartbeat = self._new_heartbeat()
+        self._ping = ""
+        self._pong: str | None = None
+
+    @property
+    def deadline(self) -> float:
+        """When ``tick`` is due; infinite: not before something else happens."""
+        heartbeat = self._heartbeat.deadline if self._link in CONNECTED else math.inf
+        return min(
+            self._connect_at,
+            self._hurried_until,
+            heartbeat,
+            self._send_at,
+            self._repeat_at,
+            self._subscriptions.retry_at,
+        )
+
+    # -- what the user wants -----------------------------------------------------------------------------------
+
+    def start(self, now: float) -> Effects:
+        """Begin."""
+        self._now = now
+        self._open()
+        return self._done()
+
+    def subscribe(self, session_id: str, watcher: int, now: float) -> Effects:
+        """Watch a session."""
+        self._now = now
+        if self._link is Link.OVER:
+            self._out.append(End(watcher, self._why_over()))
+        else:
+            self._subscriptions.watch(session_id, watcher)
+        return self._done()
+
+    def unsubscribe(self, session_id: str, watcher: int, now: float) -> Effects:
+        """Stop watching a session; nothing if it is not being watched."""
+        self._now = now
+        self._subscriptions.leave(session_id, watcher)
+        return self._done()
+
+    def hurry(self, now: float) -> Effects:
+        """Connect now instead of later; and find out soon whether the connection that there is still lives."""
+        self._now = now
+        if self._link is Link.DOWN:
+            self._attempt = 0
+            self._open()
+        elif self._link is Link.OPENING:
+            self._hurried_until = min(self._hurried_until, now + self._hurry_seconds)
+        elif self._link in CONNECTED:
+            self._ping = self._heartbeat.probe(now, self._hurry_seconds) or self._ping
+        return self._done()
+
+    def close(self) -> Effects:
+        """End it all."""
+        self._hang_up_for_good("the user closed")
+        self._finish(ClientClosed, ConnectionState("closed"), quietly=True)
+        return self._done()
+
+    def fail(self, why: str) -> Effects:
+        """The client itself cannot go on: end it all, with an error."""
+        why = f"the client cannot go on: {why}"
+        self._hang_up_for_good(why)
+        self._finish(lambda: TransportError(why), ConnectionState("closed", reason=why))
+        return self._done()
+
+    # -- what becomes of a connection --------------------------------------------------------------------------
+
+    def opened(self, now: float) -> Effects:
+        """The connection is made."""
+        self._now = now
+        if self._link is not Link.OPENING:
+            return [HangUp("it was given up before it was made")]
+        self._link = Link.OPEN
+        self._hurried_until = math.inf
+        self._heartbeat = self._new_heartbeat()
+        self._pace.begin(now)
+        return self._done()
+
+    def unreachable(self, why: str, now: float) -> Effects:
+        """It could not be made."""
+        self._now = now
+        if self._link is Link.OPENING:
+            self._come_back(ConnectionState("reconnecting", code=LOST, reason=why))
+        return self._done()
+
+    def refused(self, status: int, now: float, *, reason: str = "", told: float = 0.0) -> Effects:
+        """Its handshake was answered with an HTTP status, and perhaps with the seconds to wait."""
+        self._now = now
+        if self._link is Link.OPENING:
+            self._refused(ConnectionState("refused", status, None, reason), told)
+        return self._done()
+
+    def closed(self, code: int, reason: str, now: float) -> Effects:
+        """It is closed, or gone: then the code is 1006."""
+        self._now = now
+        if self._link in CONNECTED:
+            advice, status = after_close(code), status_of(code)
+            if status is not None:
+                self._refused(ConnectionState("refused", status, code, reason))
+            elif code == NORMAL.code:
+                self._finish(ClientClosed, ConnectionState("closed", code=code, reason=reason), quietly=True)
+            elif advice == "no":
+                over = ConnectionState("closed", code=code, reason=reason)
+                self._finish(lambda: ConnectionEnded(code, reason), over)
+            else:
+                told = told_in(reason) if advice == "when told" else 0.0
+                self._come_back(ConnectionState("reconnecting", code=code, reason=reason), told)
+        return self._done()
+
+    # -- what the server says ----------------------------------------------------------------------------------
+
+    def text(self, text: str, now: float) -> Effects:
+        """A text message came."""
+        self._now = now
+        if self._link in CONNECTED:
+            self._heartbeat.heard(now)
+            try:
+                said = frames.read(text)
+            except ValueError as error:
+                self._hang_up(f"the server sent what is no frame: {error}")
+            else:
+                self._hear(said, text)
+        return self._done()
+
+    def binary(self, now: float) -> Effects:
+        """A binary message came."""
+        self._now = now
+        if self._link in CONNECTED:
+            self._hang_up("the server sent a binary message")
+        return self._done()
+
+    # -- time --------------------------------------------------------------------------------------------------
+
+    def tick(self, now: float) -> Effects:
+        """Time has passed: ``deadline`` is reached, or not."""
+        self._now = now
+        if now >= self._connect_at:
+            self._open()
+        if now >= self._hurried_until:
+            self._hang_up("the connection was not made in time")
+        if self._link in CONNECTED:
+            if self._heartbeat.silent(now):
+                self._hang_up("the server does not answer")
+            else:
+                self._ping = self._heartbeat.due(now) or self._ping
+        if now >= self._repeat_at:
+            self._repeat_at = math.inf
+            self._subscriptions.say_again()
+        self._subscriptions.retry(now)
+        return self._done()
+
+    def occupied(self, now: float) -> None:
+        """What comes is not being read, because users have not taken what came before: the silence is ours."""
+        self._heartbeat.heard(now)
+
+    # -- frames ------------------------------------------------------------------------------------------------
+
+    def _hear(self, said: Said | None, text: str) -> None:
+        match said:
+            case Hello() if self._link is Link.OPEN:
+                self._link = Link.READY
+                self._refusals = 0
+                self._out.append(Became(ConnectionState("live")))
+            case Pinged(nonce):
+                self._pong = nonce  # of several that wait, the last one is answered: it proves as much
+            case Hydrated():
+                self._hydrate(said)
+            case Subscribed(budget):
+                self._pace.tell(budget, self._now)
+            case Happened(session_id):
+                self._subscriptions.hear(session_id, Input.EVENT, (said, text))
+            case Unsubscribed(session_id):
+                why = partial(SubscriptionEnded, session_id, "unsubscribed", "the server ended it")
+                self._subscriptions.hear(session_id, Input.UNSUBSCRIBED, why)
+            case Failed():
+                self._failed(said)
+
+    def _hydrate(self, came: Hydrated) -> None:
+        try:
+            if self._subscriptions.hear(came.session_id, Input.SNAPSHOT, came):
+                self._attempt = 0
+        except DeltaGap as error:
+            self._hang_up(str(error))
+
+    def _failed(self, failed: Failed) -> None:
+        match failed.code:
+            case RATE_LIMITED.code:
+                self._slow_down()
+            case BAD_CLIENT_FRAME.code:
+                self._subscriptions.misunderstood(partial(_ended, failed))
+            case SNAPSHOT_FAILED.code:
+                self._subscriptions.hear(failed.session_id, Input.SORRY, self._now)
+            case TOO_MANY_SUBSCRIPTIONS.code if self._subscriptions.leaving:
+                self._subscriptions.hear(failed.session_id, Input.FULL)
+            case _:  # without a session it is about none of ours
+                self._subscriptions.hear(failed.session_id, Input.ENDED, _ended(failed, failed.session_id))
+
+    def _slow_down(self) -> None:
+        """One of our frames had no effect; which, is not said. Wait, and repeat what has no answer by then."""
+        if self._repeat_at == math.inf:
+            self._repeat_at = self._now + self._backoff.wait(0, self._draw(), RATE_PAUSE)
+            self._pace.pause(self._repeat_at)
+
+    # -- what is said ------------------------------------------------------------------------------------------
+
+    def _send(self) -> None:
+        """Say what is to be said, as far as the pace allows it."""
+        self._send_at = math.inf
+        while self._link in CONNECTED and (say := self._next()) is not None:
+            if not self._pace.take(self._now):
+                self._send_at = self._pace.ready_at
+                return
+            say()
+
+    def _next(self) -> Callable[[], object] | None:
+        """Return what says the most urgent thing."""
+        if self._pong is not None:
+            return self._say_pong
+        if self._ping:
+            return self._say_ping
+        return self._subscriptions.next(self._pace) if self._link is Link.READY else None
+
+    def _say_pong(self) -> None:
+        self._say(frames.pong(self._pong or ""))
+        self._pong = None
+
+    def _say_ping(self) -> None:
+        self._say(frames.ping(self._ping))
+        self._ping = ""
+
+    def _say(self, text: str) -> None:
+        self._out.append(Say(text))
+
+    # -- how it is done ----------------------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        self._link = Link.OPENING
+        self._connect_at = math.inf
+        self._out.append(Connect())
+
+    def _refused(self, state: ConnectionState, told: float = 0.0) -> None:
+        status = state.status or 0
+        self._refusals += 1
+        if self._refusal(status, self._refusals):
+            self._come_back(state, told)
+        else:
+            self._out.append(Became(state))
+            over = replace(state, name="closed")
+            self._finish(lambda: HandshakeRefused(status, state.code, state.reason), over)
+
+    def _hang_up(self, why: str) -> None:
+        self._out.append(HangUp(why))
+        self._come_back(ConnectionState("reconnecting", code=LOST, reason=why))
+
+    def _hang_up_for_good(self, why: str) -> None:
+        if self._link in CONNECTED:
+            self._out.append(HangUp(why))
+
+    def _come_back(self, state: ConnectionState, told: float = 0.0) -> None:
+        self._link = Link.DOWN
+        self._disconnected()
+        wait = self._backoff.wait(self._attempt, self._draw(), told)
+        self._connect_at = self._now + wait
+        self._attempt += 1
+        self._out.append(Became(replace(state, retry_in=wait)))
+
+    def _finish(self, why: Why, state: ConnectionState, *, quietly: bool = False) -> None:
+        """There is no coming back."""
+        if self._link is Link.OVER:
+            return
+        self._link = Link.OVER
+        self._why_over = why
+        self._subscriptions.end_all((lambda: None) if quietly else why)
+        self._disconnected()
+        self._connect_at = math.inf
+        self._out.append(Became(state))
+
+    def _disconnected(self) -> None:
+        """Nothing that was said, or waited for, counts any longer."""
+        self._heartbeat = self._new_heartbeat()
+        self._hurried_until = self._repeat_at = self._send_at = math.inf
+        self._ping, self._pong = "", None
+        self._subscriptions.lose()
+
+    def _new_heartbeat(self) -> Heartbeat:
+        return Heartbeat(self._heartbeat_seconds, self._patience_seconds, self._now)
+
+    def _done(self) -> Effects:
+        self._send()
+        out = self._out[:]
+        self._out.clear()
+        return out
+
+
+def _ended(failed: Failed, session_id: str) -> Why:
+    return partial(SubscriptionEnded, session_id, failed.code, failed.message)

@@ -1,0 +1,165 @@
+"""One attempt to connect: the address and the credentials are asked for, and a socket is opened."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import ssl
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from inspect import isawaitable
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, cast
+
+from websockets.asyncio.client import ClientConnection
+from websockets.asyncio.client import connect as open_socket
+from websockets.datastructures import Headers
+from websockets.exceptions import WebSocketException
+from websockets.uri import parse_uri
+
+from sessionstream.callables import refuse_unasked
+from sessionstream.errors import words
+from sessionstream.transport.ws.client.errors import HandshakeRefused
+from sessionstream.transport.ws.wire.subprotocol import HTTP_TOKEN
+
+if TYPE_CHECKING:
+    from websockets.typing import Subprotocol
+
+_T = TypeVar("_T")
+
+_HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+
+Source: TypeAlias = _T | Callable[[], _T | Awaitable[_T]]
+"""A value, or a function, plain or async, that returns it and is asked before each attempt."""
+
+
+class Dialer:
+    """Opens sockets to one server.
+
+    Args:
+        url: where it is; a value or a function, as ``headers`` and ``subprotocols`` are.
+        ssl_context: for ``wss``.
+        frame_bytes: the longest message to accept.
+        open_timeout: seconds for an attempt, and for the functions before it.
+        close_timeout: seconds for the server to agree to a close.
+
+    Raises:
+        ValueError: the URL is none, or not one for the ssl_context; a header or a sub-protocol cannot be sent.
+        TypeError: an argument is of another type.
+    """
+
+    def __init__(
+        self,
+        url: Source[str],
+        headers: Source[Mapping[str, str]] | None,
+        subprotocols: Source[Sequence[str]] | None,
+        *,
+        ssl_context: ssl.SSLContext | None,
+        frame_bytes: int,
+        open_timeout: float,
+        close_timeout: float,
+    ) -> None:
+        self._url = url
+        self._headers = headers
+        self._subprotocols = subprotocols
+        self._ssl = ssl_context
+        self._frame_bytes = frame_bytes
+        self._open_timeout = open_timeout
+        self._close_timeout = close_timeout
+        if not callable(url):
+            self._check_url(url)
+        if headers is not None and not callable(headers):
+            _check_headers(headers)
+        if subprotocols is not None and not callable(subprotocols):
+            _check_subprotocols(subprotocols)
+
+    @property
+    def asks_anew(self) -> bool:
+        """Whether the next attempt may have other credentials than the last one."""
+        return callable(self._url) or callable(self._headers) or callable(self._subprotocols)
+
+    async def __call__(self) -> ClientConnection:
+        """Connect.
+
+        Raises:
+            HandshakeRefused: one of the functions raised it.
+            InvalidStatus: the server answers with an HTTP status.
+            OSError, ValueError, WebSocketException: the server cannot be reached, or the functions have no answer.
+        """
+        url, headers, subprotocols = await self._credentials()
+        return await open_socket(
+            url,
+            additional_headers=headers,
+            subprotocols=cast("Sequence[Subprotocol]", subprotocols) or None,  # an empty header is no request
+            ssl=self._ssl,
+            compression=None,
+            max_size=self._frame_bytes,
+            open_timeout=self._open_timeout,
+            close_timeout=self._close_timeout,
+            ping_interval=None,  # the session has a heartbeat of its own, which any server understands
+        )
+
+    async def _credentials(self) -> tuple[str, Mapping[str, str] | None, Sequence[str] | None]:
+        try:
+            async with asyncio.timeout(self._open_timeout):
+                url = await _asked(self._url)
+                headers = await _asked(self._headers)
+                subprotocols = await _asked(self._subprotocols)
+            self._check_url(url)
+            if headers is not None:
+                _check_headers(headers)
+            if subprotocols is not None:
+                _check_subprotocols(subprotocols)
+        except HandshakeRefused:
+            raise
+        except Exception as failure:  # a token service that is down, say: as passing as a server that is
+            raise ConnectionError(f"address and credentials cannot be had: {words(failure)}") from failure
+        return url, headers, subprotocols
+
+    def _check_url(self, url: object) -> None:
+        if not isinstance(url, str):
+            raise TypeError(
+                f"url is a text, such as 'wss://app.example/ws', or a function that returns one, not {url!r}"
+            )
+        try:
+            secure = parse_uri(url).secure
+        except WebSocketException as error:
+            raise ValueError(f"{url!r} is no WebSocket URL: {error}") from error
+        if self._ssl is not None and not secure:
+            raise ValueError(f"{url!r} is not encrypted: leave ssl_context out, or write wss")
+
+
+async def _asked(source: Source[_T]) -> _T:
+    try:
+        given: Any = source() if callable(source) else source
+        answer: _T = await given if isawaitable(given) else given
+    except asyncio.CancelledError as error:
+        refuse_unasked(error, "what was asked for waited for something that was cancelled")
+        raise
+    return answer
+
+
+# What is wrong with a credential is said without it: the words are logged.
+
+
+def _check_headers(headers: object) -> None:
+    if not isinstance(headers, Mapping):
+        raise TypeError(f"headers is a mapping, or a function that returns one, not {headers!r}")
+    for name, value in headers.raw_items() if isinstance(headers, Headers) else headers.items():
+        if not isinstance(name, str) or not isinstance(value, str):
+            types = f"{type(name).__name__} to {type(value).__name__}"
+            raise TypeError(f"headers is a mapping of texts to texts; {name!r} maps {types}")
+        if not HTTP_TOKEN.fullmatch(name):
+            raise ValueError(f"headers has {name!r}, which is no name of a header")
+        if not _HEADER_VALUE.fullmatch(value):
+            raise ValueError(f"headers has a value of {name!r} that no header can have: a line break or emoji, say")
+
+
+def _check_subprotocols(subprotocols: object) -> None:
+    texts = isinstance(subprotocols, Sequence) and not isinstance(subprotocols, str | bytes)
+    if not texts or not all(isinstance(name, str) for name in cast("Sequence[object]", subprotocols)):
+        raise TypeError(f"subprotocols is a list of texts, or a function that returns one, not {subprotocols!r}")
+    for index, name in enumerate(cast("Sequence[str]", subprotocols)):
+        if not HTTP_TOKEN.fullmatch(name):
+            raise ValueError(
+                f"subprotocols[{index}] has a character that no sub-protocol can have: write a token in base64url "
+                f"without padding"
+            )

@@ -1,0 +1,179 @@
+"""What clients read and write: the counterpart of the server's requests.py and frames.py. Pure.
+
+Frames and fields that are not known are passed over, because they may be of tomorrow. Fields that are known have to be
+what they are.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+from sessionstream.transport.ws.client.updates import JsonEntity
+from sessionstream.transport.ws.wire.budget import Budget
+from sessionstream.transport.ws.wire.fields import Fields, read_fields
+from sessionstream.types import in_snapshot_order
+from sessionstream.v1.transport_pb2 import ServerFrame
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """The first frame of a connection."""
+
+    connection_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Hydrated:
+    """A snapshot; with ``since``, only what changed after that ordinal, deletions as tombstones."""
+
+    session_id: str
+    ordinal: int
+    epoch: int
+    since: int
+    entities: tuple[JsonEntity, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """A UI event."""
+
+    session_id: str
+    ordinal: int
+    name: str
+    payload: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribed:
+    """The end of the answer to a subscribe; the budget is None where the server tells none."""
+
+    budget: Budget | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unsubscribed:
+    """The answer to an unsubscribe."""
+
+    session_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """An error frame."""
+
+    code: str
+    message: str
+    session_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pinged:
+    """To be answered with a pong of the same nonce."""
+
+    nonce: str
+
+
+Said: TypeAlias = Hello | Hydrated | Happened | Subscribed | Unsubscribed | Failed | Pinged
+
+
+def read(text: str) -> Said | None:
+    """Read one server frame; None if it is one that a client has nothing to do about.
+
+    Raises:
+        ValueError: it is no server frame.
+    """
+    members = read_fields(text, ServerFrame.DESCRIPTOR, "the frame", skip_unknown=True)
+    if len(members) > 1:
+        raise ValueError(f"a frame has one member, not {' and '.join(members)}")
+    for name, fields in members.items():
+        reader = _READERS.get(name)
+        return None if reader is None else reader(fields)
+    return None
+
+
+def subscribe(session_id: str, *, delta: bool, since: int = 0, epoch: int = 0) -> str:
+    """Return a subscribe frame; ``since`` and ``epoch`` are those of the snapshot that the client holds."""
+    fields: dict[str, object] = {"sessionId": session_id}
+    if since:
+        fields["sinceSnapshotOrdinal"] = str(since)
+    if delta:
+        fields["delta"] = True
+    if epoch:
+        fields["epoch"] = str(epoch)
+    return _dumps({"subscribe": fields})
+
+
+def unsubscribe(session_id: str) -> str:
+    """Return an unsubscribe frame."""
+    return _dumps({"unsubscribe": {"sessionId": session_id}})
+
+
+def ping(nonce: str) -> str:
+    """Return a ping."""
+    return _dumps({"ping": {"nonce": nonce}})
+
+
+def pong(nonce: str) -> str:
+    """Return the answer to a ping."""
+    return _dumps({"pong": {"nonce": nonce} if nonce else {}})
+
+
+def _hydrated(fields: Fields) -> Said:
+    entities = in_snapshot_order(map(_entity, fields.get("entities", ())))
+    return Hydrated(
+        _session_id("a snapshot", fields),
+        fields.get("snapshot_ordinal", 0),
+        fields.get("epoch", 0),
+        fields.get("since", 0),
+        tuple(entities),
+    )
+
+
+def _entity(fields: Fields) -> JsonEntity:
+    tombstone = fields.get("tombstone", False)
+    return JsonEntity(
+        fields.get("kind", ""),
+        fields.get("id", ""),
+        None if tombstone else fields.get("payload", {}),
+        fields.get("created_ordinal", 0),
+        fields.get("last_event_ordinal", 0),
+        tombstone,
+    )
+
+
+def _happened(fields: Fields) -> Said:
+    session_id = _session_id("a UI event", fields)
+    return Happened(session_id, fields.get("event_ordinal", 0), fields.get("name", ""), fields.get("payload", {}))
+
+
+def _subscribed(fields: Fields) -> Said:
+    told = fields.get("budget", {})
+    burst, rate = told.get("frames_burst", 0), told.get("frames_per_second", 0.0)
+    if burst > 0 and rate > 0:
+        return Subscribed(Budget(burst, rate, told.get("subscriptions") or None))
+    return Subscribed()
+
+
+_READERS: Final[dict[str, Callable[[Fields], Said]]] = {
+    "hello": lambda fields: Hello(fields.get("connection_id", "")),
+    "snapshot": _hydrated,
+    "ui_event": _happened,
+    "subscribed": _subscribed,
+    "unsubscribed": lambda fields: Unsubscribed(_session_id("unsubscribed", fields)),
+    "error": lambda fields: Failed(fields.get("code", ""), fields.get("message", ""), fields.get("session_id", "")),
+    "ping": lambda fields: Pinged(fields.get("nonce", "")),
+}
+
+
+def _session_id(what: str, fields: Fields) -> str:
+    session_id: str = fields.get("session_id", "")
+    if not session_id:
+        raise ValueError(f"{what} is missing its session id")
+    return session_id
+
+
+def _dumps(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

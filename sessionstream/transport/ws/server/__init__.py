@@ -1,0 +1,1 @@
+"""The WebSocket server: conversation.py holds the protocol, without I/O; app.py is the ASGI application."""

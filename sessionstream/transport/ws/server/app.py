@@ -1,0 +1,391 @@
+"""The server: an ASGI application towards clients, a fan-out towards the hub."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import secrets
+import threading
+from collections.abc import Callable, Collection, Sequence
+from contextvars import Context
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from sessionstream.callables import asked_of
+from sessionstream.errors import TransportError, words
+from sessionstream.fanout import SnapshotSource
+from sessionstream.transport.ws.server import frames
+from sessionstream.transport.ws.server.admission import Admission
+from sessionstream.transport.ws.server.bounded_log import BoundedLog
+from sessionstream.transport.ws.server.connection import (
+    AuthorizeHook,
+    Connection,
+    ConnectionInfo,
+    Receive,
+    Surroundings,
+)
+from sessionstream.transport.ws.server.effects import Batch
+from sessionstream.transport.ws.server.handshake import (
+    Admitted,
+    Authenticate,
+    Origins,
+    Refused,
+    Scope,
+    Subprotocols,
+    accept,
+    ask_to_upgrade,
+    authenticate,
+    refuse,
+)
+from sessionstream.transport.ws.server.limits import Limits
+from sessionstream.transport.ws.server.loading import SnapshotLoader
+from sessionstream.transport.ws.server.observing import Telling
+from sessionstream.transport.ws.server.outbox import SlowConsumerPolicy, disconnect
+from sessionstream.transport.ws.server.records import ConnectionObserver
+from sessionstream.transport.ws.server.routes import Routes
+from sessionstream.transport.ws.server.writer import SendMessage, Turn
+from sessionstream.transport.ws.wire.clock import Clock, MonotonicClock
+from sessionstream.transport.ws.wire.codes import GOING_AWAY, POLICY, RESTART
+from sessionstream.transport.ws.wire.subprotocol import SUBPROTOCOL
+from sessionstream.types import UIEvent, check_id
+
+RETRY_AFTER: Final = 5.0
+"""Seconds after which a client whose handshake was refused with 503 may try again, where nothing else is known."""
+
+REASON_BYTES: Final = 123
+"""What a close frame has room for, beside the code."""
+
+TICKS: Final = 4
+"""How often the time is looked after, in the shortest of the periods that have to be kept."""
+
+_log = logging.getLogger("sessionstream")
+
+
+class WebSocketServer:
+    """Shows sessions to browsers: a snapshot, then every live UI event after it. (Reference: WebSocket transport.)
+
+    It is a plain ASGI application, to be mounted in any ASGI framework or run by itself, and a ``UIFanout``::
+
+        server = WebSocketServer(hub)
+        hub.set_fanout(server)
+        app = Starlette(routes=[WebSocketRoute("/ws", server)])
+
+    Args:
+        source: where snapshots come from; a hub.
+        allowed_origins: which pages may connect, ``["https://app.example"]``, or ``["*"]`` for any. None: only pages
+            that come from the host they connect to. A client without an Origin header is no browser, and may.
+        authenticate: ``authenticate(scope)``, plain or async, gets the ASGI scope of a handshake and returns the
+            principal, anything hashable, or ``Admitted(principal, until=…)``; None, False, or an exception, refuses.
+            Without it everybody may connect.
+        authorize: ``authorize(principal, session_id)``, plain or async, is asked on every subscribe, so also after
+            each reconnect. Only True allows. Without it every client may watch every session.
+        subprotocols: those that are known, the preferred ones first; one of them is selected where a client offers it.
+            A client that offers ``sessionstream.v1`` hears that its credentials are refused as a close, 4401 or 4403,
+            because browsers hide the status of a handshake.
+        limits: what clients may cost.
+        slow_consumers: what becomes of a client that reads too slowly: ``disconnect`` or ``conflate``, or a function
+            of one's own.
+        observer: is told of every stage of every connection.
+        clock: the time, for tests.
+
+    Raises:
+        TypeError: an argument is of another type, or the observer or the policy is async.
+        ValueError: an allowed origin is none, or a sub-protocol has no name.
+
+    One server belongs to one event loop, that of its connections. ``publish_ui`` and ``resync`` may be called from
+    any thread; their order is kept. Everything else is for that loop.
+    """
+
+    def __init__(
+        self,
+        source: SnapshotSource,
+        *,
+        allowed_origins: Collection[str] | None = None,
+        authenticate: Authenticate | None = None,
+        authorize: AuthorizeHook | None = None,
+        subprotocols: Collection[str] = (SUBPROTOCOL,),
+        limits: Limits = Limits(),  # noqa: B008 - frozen
+        slow_consumers: SlowConsumerPolicy = disconnect,
+        observer: ConnectionObserver | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self._check_arguments(source, authenticate, authorize, limits, slow_consumers)
+        self._origins = Origins(allowed_origins)
+        self._subprotocols = Subprotocols(subprotocols)
+        self._authenticate = authenticate
+        self._limits = limits
+        self._clock = clock or MonotonicClock()
+        self._telling = Telling(observer)
+        self._log = BoundedLog(self._clock.now)
+        self._routes = Routes()
+        self._loader = SnapshotLoader(
+            source, concurrency=limits.concurrent_loads, timeout_seconds=limits.load_timeout_seconds
+        )
+        self._shared = Surroundings(
+            limits, self._routes, Turn(), self._loader, self._clock, self._telling, self._log, authorize, slow_consumers
+        )
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = 0
+        self._connections: dict[Connection, asyncio.Event] = {}
+        self._ticker: asyncio.Task[None] | None = None
+        self._admission = Admission(limits)
+        self._retry_after = RETRY_AFTER
+
+    @staticmethod
+    def _check_arguments(source: object, *others: object) -> None:
+        authenticate, authorize, limits, slow_consumers = others
+        if not callable(getattr(source, "snapshot", None)):
+            raise TypeError(f"a WebSocketServer takes a source of snapshots, such as a Hub, not {source!r}")
+        for name, hook in (("authenticate", authenticate), ("authorize", authorize)):
+            if hook is not None and not callable(hook):
+                raise TypeError(f"{name} is a function, not {hook!r}")
+        if not isinstance(limits, Limits):
+            raise TypeError(f"limits is a Limits, not {limits!r}")
+        asked_of("slow_consumers", "(overflow)", slow_consumers)
+
+    # -- towards the hub ---------------------------------------------------------------------------------------
+
+    def publish_ui(self, session_id: str, ordinal: int, events: Sequence[UIEvent], /) -> None:
+        """Pass the UI events of one backend event on to whoever watches the session; enqueues and returns.
+
+        May be called from any thread. Ordinals of a session have to rise.
+
+        Raises:
+            TransportError: an event has no JSON form; clients got an ``UnreadablePayload`` in its place.
+        """
+        telling = self._telling
+        telling.of("fanout_started", session_id=session_id, ordinal=ordinal, frames=len(events))
+        if not self._routes.has(session_id):  # who joins later gets a snapshot that was taken later
+            telling.of("fanout_no_targets", session_id=session_id, ordinal=ordinal)
+            return
+        written, failures = [], []
+        for event in events:
+            try:
+                written.append(frames.ui_event(session_id, ordinal, event))
+            except frames.Unwritable as failure:
+                failures.append(failure)
+                written.append(frames.ui_event(session_id, ordinal, UIEvent(event.name, failure.shown)))
+        self._in_loop(self._fan_out, Batch.of(session_id, ordinal, tuple(written)))
+        if failures:
+            raise failures[0]
+
+    def resync(self, session_id: str, ordinal: int | None = None, epoch: int | None = None, /) -> None:
+        """Give a new snapshot to whoever watches a session and holds less than this ordinal of this epoch.
+
+        The hub asks for it. Without an ordinal everybody gets one. May be called from any thread, and takes its place
+        among the calls of ``publish_ui``.
+        """
+        self._in_loop(self._resync, (session_id, ordinal, epoch))
+
+    def _in_loop(self, call: Callable[[Any], None], argument: object) -> None:
+        if self._loop is None:
+            return  # nobody has ever connected
+        if threading.get_ident() == self._thread:
+            call(argument)
+            return
+        try:
+            self._loop.call_soon_threadsafe(call, argument)
+        except RuntimeError as error:  # the loop is closed, and with it every connection
+            _log.debug("nothing to fan out to: %s", error)
+
+    def _fan_out(self, batch: Batch) -> None:
+        targets = self._routes.of(batch.session_id)
+        for connection in targets:
+            connection.events(batch)
+        self._telling.of("fanout_completed", session_id=batch.session_id, ordinal=batch.ordinal, frames=len(targets))
+
+    def _resync(self, where: tuple[str, int | None, int | None]) -> None:
+        for connection in self._routes.of(where[0]):
+            connection.resync(*where)
+
+    # -- towards clients ---------------------------------------------------------------------------------------
+
+    async def __call__(self, scope: Scope, receive: Receive, send: SendMessage) -> None:
+        """Serve one ASGI scope: a WebSocket; plain HTTP is told to upgrade; a lifespan's end is a shutdown.
+
+        Raises:
+            ValueError: it is a scope of another type.
+        """
+        match scope["type"]:
+            case "websocket":
+                await self._websocket(scope, receive, send)
+            case "http":
+                await ask_to_upgrade(send)
+            case "lifespan":
+                await self._lifespan(receive, send)
+            case other:
+                raise ValueError(f"a WebSocketServer serves websocket, http and lifespan, not {other!r}")
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: SendMessage) -> None:
+        if (await receive())["type"] != "websocket.connect":
+            return
+        self._take_loop()
+        visit = self._admission.enter()
+        try:
+            self._origins.check(scope)
+            self._admission.check()
+            admitted = await authenticate(self._authenticate, scope, self._limits.handshake_timeout_seconds)
+            ends_at = self._deadline(admitted)
+            self._admission.admit(visit, admitted.principal)
+            await send(accept(self._subprotocols.chosen(scope)))
+            if visit.goodbye is None:
+                await self._serve(admitted.principal, ends_at, receive, send)
+            else:
+                code, reason = visit.goodbye
+                await send({"type": "websocket.close", "code": code.code, "reason": reason})
+        except Refused as refused:
+            await self._refuse(scope, send, refused)
+        finally:
+            self._admission.leave(visit)
+
+    async def _refuse(self, scope: Scope, send: SendMessage, refused: Refused) -> None:
+        close = refused.close if self._subprotocols.hears_closes(scope) else None
+        told = refused.status if close is None else close.code
+        line = f"a handshake was refused with {told}: {refused.why}"
+        self._log.say(f"handshakes refused with {told}", line, error=refused.__cause__)
+        self._telling.of("refused", code=str(told), error=refused.why)
+        if close is None:
+            await refuse(scope, send, refused, self._retry_after)
+        else:
+            await send(accept(self._subprotocols.chosen(scope)))
+            await send({"type": "websocket.close", "code": close.code, "reason": close.name})
+
+    def _deadline(self, admitted: Admitted) -> float | None:
+        """Return until when a client is admitted, by our clock: if that of the machine is set, nothing changes."""
+        if admitted.until is None:
+            return None
+        return self._clock.now() + (admitted.until - datetime.now(UTC)).total_seconds()
+
+    async def _serve(self, principal: object, ends_at: float | None, receive: Receive, send: SendMessage) -> None:
+        connection = Connection(secrets.token_urlsafe(9), principal, self._shared, ends_at)
+        gone = self._connections[connection] = asyncio.Event()
+        if self._ticker is None:
+            # It outlives this request, whose context is none of its business.
+            self._ticker = asyncio.create_task(self._tick(), name="sessionstream: heartbeat", context=Context())
+        self._telling.of("connected", connection.id)
+        try:
+            await connection.serve(receive, send)
+        finally:
+            del self._connections[connection]
+            gone.set()
+            self._telling.of("disconnected", connection.id)
+            if not self._connections and self._ticker is not None:
+                self._ticker.cancel()
+                self._ticker = None
+
+    async def _tick(self) -> None:
+        limits = self._limits
+        periods = (limits.heartbeat_seconds, limits.pong_timeout_seconds, limits.send_timeout_seconds)
+        pause = min(period for period in periods if period is not None) / TICKS
+        while True:
+            await self._clock.sleep(pause)
+            self._look_after_all()
+
+    def _look_after_all(self) -> None:
+        now = self._clock.now()
+        self._log.settle()
+        for connection in list(self._connections):
+            connection.tick(now)
+
+    def _take_loop(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            if len(self._admission):
+                raise TransportError(
+                    "this WebSocketServer has connections in another event loop: make one for each loop"
+                )
+            self._loop, self._thread = loop, threading.get_ident()
+
+    async def _lifespan(self, receive: Receive, send: SendMessage) -> None:
+        while (told := (await receive())["type"]) != "lifespan.shutdown":
+            if told == "lifespan.startup":
+                await send({"type": "lifespan.startup.complete"})
+        try:
+            await self.shutdown()
+        except Exception as error:
+            await send({"type": "lifespan.shutdown.failed", "message": words(error)})
+            raise
+        await send({"type": "lifespan.shutdown.complete"})
+
+    # -- for operators -----------------------------------------------------------------------------------------
+
+    def connections(self) -> list[ConnectionInfo]:
+        """Return the open connections, in the order in which they came."""
+        return [connection.info for connection in self._connections]
+
+    async def revoke(self, principal: object, session_id: str | None = None, *, reason: str = "") -> int:
+        """End subscriptions of one principal, whose right to watch was taken away; return how many there were.
+
+        Its connections stay, and so do its other subscriptions. The client is told ``unauthorized``; what waits for it
+        of the session is dropped. Subscriptions that are asked for, or load, are ended too. Whoever subscribes again is
+        asked for by ``authorize``: change what that says first.
+
+        Args:
+            principal: as ``authenticate`` returned it; None for everybody, where there is no ``authenticate``.
+            session_id: the session; None for all of them.
+            reason: for the clients; empty says that the session is not theirs to watch.
+
+        Raises:
+            InvalidIdError: no session can have this id.
+            TypeError: the principal is not hashable, so nobody's.
+        """
+        hash(principal)
+        if session_id is not None:
+            check_id("session id", session_id)
+        theirs = [connection for connection in self._connections if connection.principal == principal]
+        return sum([connection.revoke(session_id, reason) for connection in theirs])
+
+    async def close_connections(self, principal: object, *, reason: str = "") -> int:
+        """Close the connections of one principal, whose rights were taken away, say; return how many there were.
+
+        They are closed with 1008, after which clients do not come back by themselves, and what waits for them is
+        dropped. A handshake that is under way meanwhile is refused. Whoever connects again is asked for again by
+        ``authenticate``, and its sessions by ``authorize``: change what those say first. Returns when the connections
+        are gone; a client that takes nothing is cut off after ``send_timeout_seconds``.
+
+        Args:
+            principal: as ``authenticate`` returned it; None for everybody, where there is no ``authenticate``.
+            reason: for the clients, at most 123 bytes of UTF-8.
+
+        Raises:
+            ValueError: the reason is longer.
+            TypeError: the principal is not hashable, so nobody's.
+        """
+        hash(principal)
+        if len(reason.encode()) > REASON_BYTES:
+            raise ValueError(
+                f"reason is at most {REASON_BYTES} bytes long, in a close frame, not {len(reason.encode())}"
+            )
+        closing = {
+            connection: gone for connection, gone in self._connections.items() if connection.principal == principal
+        }
+        self._admission.turn_away(principal, POLICY, reason)
+        for connection in closing:
+            connection.close(POLICY, reason)
+        await asyncio.gather(*(gone.wait() for gone in closing.values()))
+        return len(closing)
+
+    async def shutdown(self, retry_after: float | None = None) -> None:
+        """Refuse whoever comes, send what waits, close every connection, and leave nothing running.
+
+        Args:
+            retry_after: seconds after which clients may come back; they are told by 1012 with the reason
+                ``retry-after=SECONDS``. None: 1001.
+
+        Clients that do not take what waits for them within ``send_timeout_seconds`` are cut off. Calling it again is
+        allowed. Cancelled, it may be called again.
+
+        Raises:
+            ValueError: ``retry_after`` is negative, or without end.
+        """
+        if retry_after is not None and not 0 <= retry_after < math.inf:
+            raise ValueError(f"retry_after is a number of seconds, 0 or more, not {retry_after!r}")
+        self._retry_after = RETRY_AFTER if retry_after is None else retry_after
+        code, reason = (GOING_AWAY, "") if retry_after is None else (RESTART, f"retry-after={retry_after:g}")
+        self._admission.stop(code, reason)
+        for connection in self._connections:
+            connection.close(code, reason, flush=True)
+        await asyncio.gather(*(gone.wait() for gone in self._connections.values()))
+        await self._loader.close()
+        self._log.settle(end=True)

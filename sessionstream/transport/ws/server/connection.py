@@ -1,0 +1,413 @@
+"""One connection: a conversation with a socket, an outbox and the application's hooks around it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from sessionstream.errors import words
+from sessionstream.transport.ws.server.conversation import Conversation
+from sessionstream.transport.ws.server.effects import (
+    Authorize,
+    Batch,
+    Close,
+    Effects,
+    Hydration,
+    Join,
+    Leave,
+    Load,
+    Note,
+    Send,
+)
+from sessionstream.transport.ws.server.handshake import Message, answer
+from sessionstream.transport.ws.server.loading import Ticket
+from sessionstream.transport.ws.server.outbox import Outbox, conflate
+from sessionstream.transport.ws.server.writer import Writer
+from sessionstream.transport.ws.wire.codes import INTERNAL, POLICY, RESTART, TOO_BIG, TRY_AGAIN, CloseCode
+
+if TYPE_CHECKING:
+    from sessionstream.transport.ws.server.bounded_log import BoundedLog
+    from sessionstream.transport.ws.server.frames import Frame
+    from sessionstream.transport.ws.server.limits import Limits
+    from sessionstream.transport.ws.server.loading import SnapshotLoader
+    from sessionstream.transport.ws.server.observing import Telling
+    from sessionstream.transport.ws.server.outbox import SlowConsumerPolicy
+    from sessionstream.transport.ws.server.routes import Routes
+    from sessionstream.transport.ws.server.writer import SendMessage, Turn
+    from sessionstream.transport.ws.wire.clock import Clock
+
+LOADS_AT_ONCE: Final = 4
+"""Snapshots that one connection may have under way; the others wait for their turn, and for room in the outbox."""
+
+LONGEST_SLEEP: Final = 86_400.0
+"""Seconds; no event loop has a timer for every date."""
+
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+AuthorizeHook: TypeAlias = Callable[[Any, str], bool | Awaitable[bool]]
+"""``authorize(principal, session_id)``: whether this client may watch this session."""
+
+_log = logging.getLogger("sessionstream")
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionInfo:
+    """One open connection, as it is at the moment of asking.
+
+    Attributes:
+        principal: what ``authenticate`` returned; None without it.
+        subscriptions: session ids, sorted; those whose snapshot is still loading included. None, once the server
+            has said goodbye and waits for the client to take it.
+        queue_depth: frames that wait to be sent.
+        queue_bytes: their UTF-8 bytes.
+    """
+
+    connection_id: str
+    principal: object
+    subscriptions: tuple[str, ...]
+    queue_depth: int
+    queue_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What connections of one server share."""
+
+    limits: Limits
+    routes: Routes
+    turn: Turn
+    loader: SnapshotLoader
+    clock: Clock
+    telling: Telling
+    log: BoundedLog
+    authorize: AuthorizeHook | None
+    slow_consumers: SlowConsumerPolicy
+
+
+class Connection:
+    """Does what its conversation wants done. All of it happens in the event loop of the server."""
+
+    __slots__ = (
+        "_aborted", "_asking", "_closed", "_congested", "_conversation", "_ends_at", "_full_in", "_idle_loads",
+        "_joined", "_outbox", "_reader", "_sent", "_sent_at", "_shared", "_tickets", "_writer", "principal",
+    )  # fmt: skip
+
+    def __init__(
+        self, connection_id: str, principal: object, shared: Surroundings, ends_at: float | None = None
+    ) -> None:
+        limits, now = shared.limits, shared.clock.now()
+        observed = shared.telling.anyone
+        self.principal = principal
+        self._ends_at = ends_at
+        self._shared = shared
+        self._conversation = Conversation(connection_id, limits, now, observed=observed)
+        self._outbox = Outbox(limits.outbox_frames, limits.outbox_bytes)
+        self._writer = Writer(
+            self._outbox,
+            shared.turn,
+            on_empty=self._caught_up,
+            on_written=self._note_written if observed else None,
+        )
+        self._joined: set[str] = set()
+        self._asking: dict[str, asyncio.Task[None]] = {}
+        self._idle_loads: dict[str, Load] = {}
+        self._tickets: dict[str, Ticket] = {}
+        self._reader: asyncio.Task[None] | None = None  # an eager one reads before it is known here
+        self._congested = False
+        self._full_in: int | None = None  # the turn of the loop in which half of the outbox was first full
+        self._closed = False
+        self._aborted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._sent, self._sent_at = 0, now
+
+    @property
+    def id(self) -> str:
+        """As the hello says it."""
+        return self._conversation.connection_id
+
+    @property
+    def info(self) -> ConnectionInfo:
+        """What the connection is at this moment."""
+        subscriptions = () if self._closed else tuple(self._conversation.subscriptions)
+        return ConnectionInfo(self.id, self.principal, subscriptions, len(self._outbox), self._outbox.size)
+
+    # -- its life ----------------------------------------------------------------------------------------------
+
+    async def serve(self, receive: Receive, send: SendMessage) -> None:
+        """Carry an accepted connection on until either side ends it."""
+        self._perform(self._conversation.open())
+        writer = self._writer.start(send, f"{self.id}: writer")
+        reader = self._reader = asyncio.create_task(self._read(receive), name=f"{self.id}: reader")
+        tasks = {reader, writer}
+        if self._ends_at is not None:
+            tasks.add(asyncio.create_task(self._end_at(self._ends_at), name=f"{self.id}: end"))
+        try:
+            await asyncio.wait({reader, writer, self._aborted}, return_when=asyncio.FIRST_COMPLETED)
+            if self._closed:  # the writer says goodbye, and that ends it all
+                await asyncio.wait({writer, self._aborted}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._let_go()
+            tasks.update(self._asking.values())
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+        error = None if writer.cancelled() else writer.exception()
+        if error is not None:  # the client is gone, which servers say in ways of their own
+            self._shared.telling.of("write_error", self.id, error=words(error))
+        if not reader.cancelled():
+            reader.result()  # what the server library raised is for the server library
+
+    async def _read(self, receive: Receive) -> None:
+        """Read until the client is gone, and keep nothing of a message while the next is waited for."""
+        while not self._closed:
+            if not self._hear(await receive()):
+                return
+
+    def _hear(self, message: Message) -> bool:
+        """Take a message; return whether the client is still there.
+
+        A fault of ours closes this connection, and no other.
+        """
+        if message["type"] == "websocket.disconnect":
+            return False
+        now = self._shared.clock.now()
+        try:
+            text = message.get("text")
+            if text is None:
+                self._perform(self._conversation.binary(len(message.get("bytes") or b""), now))
+            else:
+                self._perform(self._conversation.text(text, now))
+        except Exception:  # noqa: BLE001 - logged with its traceback
+            _log.exception("connection %s: a message could not be handled", self.id)
+            self.close(INTERNAL, "")
+        return True
+
+    async def _end_at(self, moment: float) -> None:
+        """Have the client come back, with credentials that are valid still, when those that it came with are not."""
+        clock = self._shared.clock
+        while (left := moment - clock.now()) > 0:
+            await clock.sleep(min(left, LONGEST_SLEEP))
+        if not self._closed:
+            self._shared.telling.of("closing", self.id, code=str(RESTART.code), error="the admission has expired")
+            self.close(RESTART, "retry-after=0")
+
+    def revoke(self, session_id: str | None, reason: str) -> int:
+        """End the subscription to a session, or all of them; return how many there were. What waits is dropped."""
+        if self._closed:
+            return 0
+        watched = self._conversation.subscriptions
+        revoked = watched if session_id is None else [each for each in watched if each == session_id]
+        self._outbox.drop(frozenset(revoked))
+        for each in revoked:
+            self._perform(self._conversation.revoke(each, reason))
+        return len(revoked)
+
+    def close(self, code: CloseCode, reason: str, *, flush: bool = False) -> None:
+        """Say goodbye, after what waits to be sent (``flush``) or instead of it, and listen no more.
+
+        A server may not send the close while it is asked for the next message: granian waits for that message first.
+        """
+        self._let_go()
+        if self._reader is not None:
+            self._reader.cancel()
+        self._outbox.close(code.code, reason, flush=flush)
+        self._writer.wake()
+
+    def abort(self) -> None:
+        """End it without another word."""
+        self._let_go()
+        if not self._aborted.done():
+            self._aborted.set_result(None)
+
+    def _let_go(self) -> None:
+        """Be told of nothing more."""
+        self._closed = True
+        for session_id in self._joined:
+            self._shared.routes.leave(session_id, self)
+        self._joined.clear()
+        self._idle_loads.clear()
+        for ticket in self._tickets.values():
+            ticket.void = True
+        self._tickets.clear()
+
+    # -- what happens to it ------------------------------------------------------------------------------------
+
+    def events(self, batch: Batch) -> None:
+        """Pass on the UI events of a session."""
+        effects = self._conversation.events(batch)
+        if effects is batch.effects and not self._closed:
+            self._send(batch.frames)  # what happens most, by the shortest way
+        else:
+            self._perform(effects)
+
+    def resync(self, session_id: str, ordinal: int | None, epoch: int | None) -> None:
+        """Have the client given a new snapshot of a session, if it holds less than this ordinal of this epoch."""
+        self._perform(self._conversation.resync(session_id, ordinal, epoch))
+
+    def tick(self, now: float) -> None:
+        """Look after the time: pings, and a client that takes nothing."""
+        if not self._writer.sending or self._writer.sent != self._sent:
+            self._sent, self._sent_at = self._writer.sent, now
+        elif now - self._sent_at >= self._shared.limits.send_timeout_seconds:
+            self._shared.telling.of("write_error", self.id, error="the client takes nothing")
+            self.abort()
+        if not self._closed:
+            self._perform(self._conversation.tick(now))
+
+    # -- what its conversation wants ---------------------------------------------------------------------------
+
+    def _perform(self, effects: Effects) -> None:
+        for effect in effects:
+            match effect:
+                case Send(frames) if not self._closed:
+                    self._send(frames)
+                case Note(record):
+                    self._shared.telling.record(record)
+                case _ if self._closed:
+                    pass  # also in the midst of them: a client that reads too slowly is sent away by a Send
+                case Authorize():
+                    self._authorize(effect)
+                case Join(session_id):
+                    self._joined.add(session_id)
+                    self._shared.routes.join(session_id, self)
+                case Leave(session_id):
+                    self._leave(session_id)
+                case Load(session_id):
+                    self._withdraw(session_id)
+                    self._idle_loads[session_id] = effect
+                    self._start_loads()
+                case Close(code, reason):
+                    if code in (POLICY, TOO_BIG):
+                        line = f"connection {self.id} was closed with {code.code}: {reason}"
+                        self._shared.log.say(f"connections closed with {code.code}", line)
+                    self.close(code, reason)
+
+    def _send(self, frames: tuple[Frame, ...]) -> None:
+        outbox, telling = self._outbox, self._shared.telling
+        dropped: frozenset[str] = frozenset()
+        if outbox.has_room:
+            self._full_in = None
+        elif self._full_in is None:
+            self._full_in = self._shared.turn.number()
+        for frame in frames:
+            if dropped and frame.kind == "ui" and frame.session_id in dropped:
+                continue
+            if not outbox.offer(frame) and not (self._unread and outbox.offer(frame, burst=True)):
+                dropped |= self._make_room(frame)
+                if self._closed:
+                    return
+            if telling.anyone:
+                telling.of("frame_queued", self.id, frame.session_id, size=frame.size, queue_depth=len(outbox))
+        self._writer.wake()
+
+    @property
+    def _unread(self) -> bool:
+        """Whether the loop had no turn since half of the outbox was full: so far nobody could write or read it."""
+        return self._full_in is None or self._full_in == self._shared.turn.number()
+
+    def _make_room(self, frame: Frame) -> frozenset[str]:
+        """Take a frame after all, or drop it with what the policy drops, or end the connection.
+
+        A client that had no chance to read is not slow. Whatever the policy, it is kept, and gets a snapshot.
+
+        Returns the sessions whose UI events were dropped.
+        """
+        self._congested = True
+        overflow = self._outbox.overflow(frame)
+        depth, size = overflow.frames, overflow.size
+        self._shared.telling.of("queue_full", self.id, frame.session_id, queue_depth=depth, size=size)
+        policy = conflate if self._unread else self._shared.slow_consumers
+        try:
+            sessions = sorted(frozenset(policy(overflow)))
+        except Exception:  # noqa: BLE001 - logged with its traceback
+            _log.exception("the policy for slow consumers failed: the client is sent away")
+            sessions = []
+        dropped = frozenset(sessions)
+        self._outbox.drop_ui(dropped)
+        goes_too = frame.kind == "ui" and frame.session_id in dropped
+        if not goes_too and not self._outbox.offer(frame):
+            self.close(TRY_AGAIN, "this client reads too slowly")
+        for session_id in sessions:
+            self._perform(self._conversation.resync(session_id))
+        return dropped
+
+    def _authorize(self, question: Authorize) -> None:
+        session_id, hook = question.session_id, self._shared.authorize
+        earlier = self._asking.pop(session_id, None)
+        if earlier is not None:
+            earlier.cancel()
+        if hook is None:
+            self._perform(self._conversation.authorized(session_id, question.token, True))
+            return
+        task = asyncio.create_task(self._ask(hook, question), name=f"{self.id}: authorize {session_id}")
+        self._asking[session_id] = task
+        task.add_done_callback(partial(self._asked, session_id))
+
+    async def _ask(self, hook: AuthorizeHook, question: Authorize) -> None:
+        session_id, token = question.session_id, question.token
+        try:
+            async with asyncio.timeout(self._shared.limits.handshake_timeout_seconds):
+                allowed = await answer("authorize", hook, self.principal, session_id) is True
+        except TimeoutError:  # which says nothing about the client: it may ask again
+            self._shared.log.say("slow calls of authorize", f"authorize took too long for session {session_id!r}")
+            self._perform(self._conversation.load_failed(session_id, token, "authorize took too long"))
+            return
+        except Exception as error:  # noqa: BLE001 - logged with its traceback
+            line = f"authorize failed for session {session_id!r}: the client is refused"
+            self._shared.log.say("failures of authorize", line, error=error, level=logging.ERROR)
+            allowed = False
+        else:
+            if not allowed:
+                line = f"a subscription was refused: authorize({self.principal!r}, {session_id!r}) did not return True"
+                self._shared.log.say("subscriptions refused by authorize", line)
+        self._perform(self._conversation.authorized(session_id, token, allowed))
+
+    def _asked(self, session_id: str, task: asyncio.Task[None]) -> None:
+        if self._asking.get(session_id) is task:
+            del self._asking[session_id]
+
+    def _leave(self, session_id: str) -> None:
+        self._withdraw(session_id)
+        asking = self._asking.pop(session_id, None)
+        if asking is not None:
+            asking.cancel()
+        self._joined.discard(session_id)
+        self._shared.routes.leave(session_id, self)
+
+    def _withdraw(self, session_id: str) -> None:
+        self._idle_loads.pop(session_id, None)
+        ticket = self._tickets.pop(session_id, None)
+        if ticket is not None:
+            ticket.void = True
+
+    def _caught_up(self) -> None:
+        """The client has taken everything."""
+        self._congested = False
+        if self._idle_loads:
+            self._start_loads()
+
+    def _start_loads(self) -> None:
+        """Have the next snapshots loaded, if the client takes what it is sent.
+
+        One that was too slow gets no snapshot before it has taken everything: while it is stuck, it costs nothing.
+        """
+        while self._idle_loads and len(self._tickets) < LOADS_AT_ONCE and not self._congested and self._outbox.has_room:
+            session_id, load = next(iter(self._idle_loads.items()))
+            del self._idle_loads[session_id]
+            ticket = Ticket(session_id, load.basis, load.epochs, partial(self._loaded, load))
+            self._tickets[session_id] = ticket
+            self._conversation.load_began(session_id, load.token)
+            self._shared.loader.request(ticket)
+
+    def _loaded(self, load: Load, result: Hydration | Exception) -> None:
+        del self._tickets[load.session_id]
+        if isinstance(result, Hydration):
+            self._perform(self._conversation.loaded(load.session_id, load.token, result))
+        else:
+            self._perform(self._conversation.load_failed(load.session_id, load.token, words(result)))
+        self._start_loads()
+
+    def _note_written(self, frame: Frame) -> None:
+        self._shared.telling.of("written", self.id, frame.session_id, size=frame.size, queue_depth=len(self._outbox))

@@ -1,0 +1,173 @@
+"""Writing what servers send: protobuf JSON of ServerFrames, once for each event, whoever gets it. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeAlias
+
+from google.protobuf import json_format
+
+from sessionstream.errors import TransportError
+from sessionstream.json_form import why_unwritable
+from sessionstream.transport.ws.wire.budget import Budget
+from sessionstream.transport.ws.wire.codes import ErrorCode
+from sessionstream.types import TimelineEntity, UIEvent
+from sessionstream.v1.transport_pb2 import UnreadablePayload
+
+FrameKind: TypeAlias = Literal["control", "ui", "snapshot"]
+
+_UINT32: Final = 0xFFFF_FFFF
+
+_VALUE_IN_ANY: Final = frozenset(
+    f"google.protobuf.{name}"
+    for name in (
+        "Any", "Duration", "FieldMask", "ListValue", "Struct", "Timestamp", "Value",
+        "BoolValue", "BytesValue", "DoubleValue", "FloatValue", "Int32Value", "Int64Value", "StringValue",
+        "UInt32Value", "UInt64Value",
+    )
+)  # fmt: skip
+"""Messages that have a JSON form of their own, which within an Any stands under the key ``value``."""
+
+
+class Unwritable(TransportError):
+    """A payload has no JSON form.
+
+    Attributes:
+        shown: what clients are shown in its place.
+    """
+
+    def __init__(self, what: str, shown: UnreadablePayload) -> None:
+        super().__init__(f"{what} has a {shown.type} that cannot be written as JSON: {shown.reason}")
+        self.shown = shown
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One server frame, ready to be sent.
+
+    Attributes:
+        text: the protobuf JSON.
+        size: its length in UTF-8 bytes.
+        kind: what it is to a queue.
+        session_id: whose it is, for snapshots, UI events and the end of a hydration; else empty.
+    """
+
+    text: str
+    size: int
+    kind: FrameKind = "control"
+    session_id: str = ""
+
+
+def hello(connection_id: str) -> Frame:
+    """Return the first frame of a connection."""
+    return _control("hello", connectionId=connection_id)
+
+
+def subscribed(session_id: str, since: int, budget: Budget | None = None) -> Frame:
+    """Return the frame that ends a hydration; it echoes the client's ordinal."""
+    told = None if budget is None else _budget(budget)
+    body = _set_fields(sessionId=session_id, sinceSnapshotOrdinal=_uint64(since), budget=told)
+    return _frame(_dumps({"subscribed": body}), "control", session_id)
+
+
+def unsubscribed(session_id: str) -> Frame:
+    """Return the answer to an unsubscribe."""
+    return _control("unsubscribed", sessionId=session_id)
+
+
+def error(code: ErrorCode, message: str, session_id: str = "", detail: str = "") -> Frame:
+    """Return an error frame."""
+    return _control("error", code=code.code, message=message, sessionId=session_id, detail=detail)
+
+
+def ping(nonce: str) -> Frame:
+    """Return a ping."""
+    return _control("ping", nonce=nonce)
+
+
+def pong(nonce: str) -> Frame:
+    """Return the answer to a ping."""
+    return _control("pong", nonce=nonce)
+
+
+def ui_event(session_id: str, ordinal: int, event: UIEvent) -> Frame:
+    """Return the frame of one UI event.
+
+    Raises:
+        Unwritable: the payload has no JSON form.
+    """
+    body = _set_fields(sessionId=session_id, eventOrdinal=_uint64(ordinal), name=event.name)
+    body["payload"] = _any(f"UI event {event.name!r}", event.payload)
+    return _frame(_dumps({"uiEvent": body}), "ui", session_id)
+
+
+def entity(of: TimelineEntity) -> str:
+    """Return the JSON of one entity, as it stands in a snapshot.
+
+    Raises:
+        Unwritable: the payload has no JSON form.
+    """
+    body = _set_fields(
+        kind=of.kind,
+        id=of.id,
+        createdOrdinal=_uint64(of.created_ordinal),
+        lastEventOrdinal=_uint64(of.last_event_ordinal),
+        tombstone=of.tombstone,
+    )
+    if of.payload is not None:
+        body["payload"] = _any(f"timeline entity {of.kind!r} {of.id!r}", of.payload)
+    return _dumps(body)
+
+
+def snapshot(session_id: str, ordinal: int, entities: Iterable[str], *, epoch: int = 0, since: int = 0) -> Frame:
+    """Return a snapshot frame, put together from the JSON of its entities."""
+    head = _set_fields(sessionId=session_id, snapshotOrdinal=_uint64(ordinal))
+    tail = _set_fields(epoch=_uint64(epoch), since=_uint64(since))
+    joined = ",".join(entities)
+    parts = [_dumps(head)[1:-1], f'"entities":[{joined}]' if joined else "", _dumps(tail)[1:-1]]
+    return _frame(f'{{"snapshot":{{{",".join(filter(None, parts))}}}}}', "snapshot", session_id)
+
+
+def _budget(budget: Budget) -> dict[str, object]:
+    """Return its JSON; numbers beyond those of the schema are as good as none."""
+    return {
+        "framesBurst": min(budget.frames_burst, _UINT32),
+        "framesPerSecond": min(float(budget.frames_per_second), float(_UINT32)),
+        **_set_fields(subscriptions=min(budget.subscriptions or 0, _UINT32)),
+    }
+
+
+def _control(name: str, **values: object) -> Frame:
+    return _frame(_dumps({name: _set_fields(**values)}), "control", "")
+
+
+def _frame(text: str, kind: FrameKind, session_id: str) -> Frame:
+    return Frame(text, len(text) if text.isascii() else len(text.encode()), kind, session_id)
+
+
+def _set_fields(**values: object) -> dict[str, object]:
+    return {name: value for name, value in values.items() if value}
+
+
+def _uint64(number: int) -> str:
+    return str(number) if number else ""
+
+
+def _any(what: str, payload: Any) -> dict[str, object]:
+    """Return the JSON of an Any that holds ``payload``, without packing it into one."""
+    full_name = payload.DESCRIPTOR.full_name
+    try:
+        value = json_format.MessageToDict(payload)
+    except Exception as failure:  # an Any of an unknown type, or what an older version let in
+        shown = UnreadablePayload(type=full_name, reason=str(why_unwritable(payload, failure)))
+        raise Unwritable(what, shown) from failure
+    type_url = f"type.googleapis.com/{full_name}"
+    if full_name in _VALUE_IN_ANY:
+        return {"@type": type_url, "value": value}
+    return {"@type": type_url, **value}
+
+
+def _dumps(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

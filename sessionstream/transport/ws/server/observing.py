@@ -1,0 +1,43 @@
+"""Telling a connection's observer, in a way that nothing it does can reach the transport."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+from sessionstream.callables import told_of
+from sessionstream.transport.ws.server.bounded_log import BoundedLog
+from sessionstream.transport.ws.server.records import ConnectionObserver, ConnectionRecord, Stage
+
+
+class Telling:
+    """Passes records on; without an observer there is nobody to make them for.
+
+    Attributes:
+        anyone: whether there is an observer.
+
+    Raises:
+        TypeError: the observer is no plain function.
+    """
+
+    __slots__ = ("_log", "_observer", "anyone")
+
+    def __init__(self, observer: ConnectionObserver | None) -> None:
+        self._observer = None if observer is None else told_of("observer", "(record)", observer)
+        self.anyone = observer is not None
+        self._log = BoundedLog()
+
+    def of(self, stage: Stage, connection_id: str = "", session_id: str = "", **facts: Any) -> None:
+        """Make a record and pass it on."""
+        if self.anyone:
+            self.record(ConnectionRecord(stage, connection_id, session_id, **facts))
+
+    def record(self, record: ConnectionRecord) -> None:
+        """Pass a record on."""
+        if self._observer is not None:
+            try:
+                self._observer(record)
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - observers cannot break anything
+                line = f"the connection observer failed on {record.stage!r}"
+                self._log.say("failures of the connection observer", line, error=error, level=logging.ERROR)

@@ -1,0 +1,1 @@
+"""What server and client both know: codes, fields, the budget, the sub-protocol, heartbeats and time."""
