@@ -22,7 +22,7 @@ from sessionstream.errors import words
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-_MAX_LEVELS: Final = 100
+MAX_LEVELS: Final = 100
 """How deep messages in messages may be, those in an ``Any`` included: JSON is read no deeper."""
 
 _ANY: Final = "google.protobuf.Any"
@@ -110,7 +110,7 @@ class JsonForms:
     def _doubts_of(self, descriptor: Any) -> frozenset[str]:
         known = self._doubts.get(descriptor)
         if known is None:
-            doubtful = filter(_is_doubtful, _reachable(descriptor))
+            doubtful = filter(_is_doubtful, reachable(descriptor))
             known = self._doubts[descriptor] = frozenset(each.full_name for each in doubtful)
         return known
 
@@ -122,8 +122,8 @@ class JsonForms:
             field = self._fields.get(descriptor) or self._add(descriptor)
             if field.check is None:
                 continue
-            if level == _MAX_LEVELS:
-                return Flaw(field.name, f"messages in messages may be {_MAX_LEVELS} levels deep")
+            if level == MAX_LEVELS:
+                return Flaw(field.name, f"messages in messages may be {MAX_LEVELS} levels deep")
             if field.shape == "one":
                 flaw = field.check(value, level + 1)
                 if flaw is not None:
@@ -160,8 +160,8 @@ class JsonForms:
             descriptor = descriptor_pool.Default().FindMessageTypeByName(name)
         except KeyError:
             return Flaw("", f"no message is known of the type {type_url!r}") if self._unknown_types else None
-        if level == _MAX_LEVELS:
-            return Flaw("value", f"messages in messages may be {_MAX_LEVELS} levels deep")
+        if level == MAX_LEVELS:
+            return Flaw("value", f"messages in messages may be {MAX_LEVELS} levels deep")
         inner = message_factory.GetMessageClass(descriptor)()
         try:
             inner.ParseFromString(value)
@@ -204,7 +204,7 @@ def _is_doubtful(descriptor: Any) -> bool:
     return name in _TEXTS or name in (_ANY, _VALUE) or bool(descriptor.is_extendable)
 
 
-def _reachable(descriptor: Any) -> Iterator[Any]:
+def reachable(descriptor: Any) -> Iterator[Any]:
     """Return the type and those of the messages that may be in it."""
     seen, left = {descriptor}, [descriptor]
     while left:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, TypeAlias, Type
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError, EncodeError, Message
 
+from sessionstream.codec import Codec
 from sessionstream.errors import (
     DuplicateSchemaError,
     InvalidIdError,
@@ -19,7 +20,7 @@ from sessionstream.errors import (
     StructPayloadError,
     UnknownSchemaError,
 )
-from sessionstream.json_form import Flaw, JsonForms
+from sessionstream.json_form import JsonForms
 from sessionstream.types import check_id
 
 if TYPE_CHECKING:
@@ -47,9 +48,7 @@ _BINARY: Final = (bytes, bytearray, memoryview)
 
 def copy_message(message: M) -> M:
     """Return a copy that shares nothing with ``message``; unknown fields are kept."""
-    copy = message.__class__()
-    copy.CopyFrom(message)
-    return copy
+    return message.__deepcopy__(None)
 
 
 def describe(value: object) -> str:
@@ -61,11 +60,6 @@ def describe(value: object) -> str:
     if isinstance(value, Message):
         return value.DESCRIPTOR.full_name
     return f"a {type(value).__module__}.{type(value).__qualname__}"
-
-
-def _is_flat(descriptor: Any) -> bool:  # the descriptor of the pure Python runtime, or that of another
-    """Say whether messages of this type hold no others: neither in fields nor in extensions, wherever these are."""
-    return not descriptor.is_extendable and all(field.message_type is None for field in descriptor.fields)
 
 
 def load_json(text: str | bytes) -> object:
@@ -125,19 +119,17 @@ class SchemaRegistry:
     'TokensDeltaEvent'
     """
 
-    __slots__ = ("_by_type", "_families", "_finders", "_flat", "_forms")
+    __slots__ = ("_by_type", "_families", "_forms")
 
     def __init__(self) -> None:
-        self._families: dict[Family, dict[str, type[Message]]] = {
+        self._families: dict[Family, dict[str, Codec]] = {
             "command": {},
             "event": {},
             "ui event": {},
             "timeline entity": {},
         }
-        self._by_type: dict[str, type[Message]] = {}
-        self._flat: dict[type[Message], bool] = {}
+        self._by_type: dict[str, Codec] = {}
         self._forms = JsonForms()
-        self._finders: dict[type[Message], Callable[[Message], Flaw | None] | None] = {}
 
     @overload
     def register_command(self, name: str, message: _Unchecked) -> None: ...
@@ -228,14 +220,13 @@ class SchemaRegistry:
                 shown again, such as a number beyond all bounds (``1e400``) in a Struct.
             TypeError: ``data`` is no text; JSON that was parsed already is none.
         """
-        expected = self._expect("command", name)
+        codec = self._expect("command", name)
         if not isinstance(data, (str, *_BINARY)):
             raise TypeError(f"command {name!r} is decoded from JSON text, as str or bytes, not {describe(data)}")
         try:
             value = load_json(data if isinstance(data, str) else bytes(data))
         except ValueError as error:
-            full_name = expected.DESCRIPTOR.full_name
-            raise PayloadDecodeError("command", name, expected=full_name, reason=str(error)) from error
+            raise PayloadDecodeError("command", name, expected=codec.full_name, reason=str(error)) from error
         return self.parse("command", name, value)
 
     def parse(self, family: Family, name: str, value: object) -> Message:
@@ -246,16 +237,15 @@ class SchemaRegistry:
             PayloadDecodeError: the value does not fit the message, or holds what no client could be shown again.
             ValueError: there is no such family.
         """
-        expected = self._expect(family, name)
-        full_name = expected.DESCRIPTOR.full_name
+        codec = self._expect(family, name)
+        full_name = codec.full_name
         try:
             if not isinstance(value, dict) and not full_name.startswith("google.protobuf."):
                 raise TypeError(f"a JSON object is needed, not {type(value).__name__}")
-            payload = json_format.ParseDict(cast("dict[str, Any]", value), expected())
+            payload = json_format.ParseDict(cast("dict[str, Any]", value), codec.message())
         except Exception as error:  # json_format lets out whatever it stumbles over, SystemError and KeyError included
             raise PayloadDecodeError(family, name, expected=full_name, reason=str(error)) from error
-        find = self._finders[expected]
-        flaw = None if find is None else find(payload)
+        flaw = None if codec.find_flaw is None else codec.find_flaw(payload)
         if flaw is not None:
             reason = f"it has no JSON form ({flaw.reason})"
             raise PayloadDecodeError(family, name, expected=full_name, reason=reason, path=flaw.path)
@@ -275,34 +265,22 @@ class SchemaRegistry:
                 ``google.protobuf.Value``, a ``Timestamp`` out of range, say. An ``Any`` of an unknown type is fine.
             ValueError: there is no such family.
         """
-        expected = self._expect(family, name)
-        if isinstance(payload, expected) and self._flat[expected]:
-            copy = expected()
-            copy.CopyFrom(payload)
-        elif isinstance(payload, Message) and payload.DESCRIPTOR.full_name == expected.DESCRIPTOR.full_name:
-            copy = self._converted(family, name, payload, expected)
+        codec = self._expect(family, name)
+        copy: Message
+        if payload.__class__ is codec.message and codec.is_shallow:
+            copy = payload.__deepcopy__(None)
+        elif isinstance(payload, Message) and payload.DESCRIPTOR.full_name == codec.full_name:
+            copy = _converted(family, name, payload, codec.message)
         else:
-            hint = f"a payload is an instance: write {expected.__name__}(…)" if payload is expected else ""
-            full_name = expected.DESCRIPTOR.full_name
-            raise PayloadTypeError(family, name, expected=full_name, got=describe(payload), hint=hint)
-        if not copy.IsInitialized():
+            hint = f"a payload is an instance: write {codec.message.__name__}(…)" if payload is codec.message else ""
+            raise PayloadTypeError(family, name, expected=codec.full_name, got=describe(payload), hint=hint)
+        if codec.may_lack_fields and not copy.IsInitialized():
             got = f"{describe(payload)} without all of its required fields"
-            raise PayloadTypeError(family, name, expected=expected.DESCRIPTOR.full_name, got=got)
-        find = self._finders[expected]
-        flaw = None if find is None else find(copy)
+            raise PayloadTypeError(family, name, expected=codec.full_name, got=got)
+        flaw = None if codec.find_flaw is None else codec.find_flaw(copy)
         if flaw is not None:
-            full_name = expected.DESCRIPTOR.full_name
-            raise PayloadValueError(family, name, expected=full_name, path=flaw.path, reason=flaw.reason)
+            raise PayloadValueError(family, name, expected=codec.full_name, path=flaw.path, reason=flaw.reason)
         return copy
-
-    def _converted(self, family: Family, name: str, payload: Message, expected: type[M]) -> M:
-        """Return a copy by way of bytes: protobuf writes messages that are too deep for it to read."""
-        try:
-            return expected.FromString(payload.SerializePartialToString())
-        except (DecodeError, EncodeError, ValueError) as error:
-            got = f"{describe(payload)} that cannot be read again once it is written ({error})"
-            hint = "messages in messages, as in a Struct, may be some 50 to 100 levels deep"
-            raise PayloadTypeError(family, name, expected=expected.DESCRIPTOR.full_name, got=got, hint=hint) from error
 
     def check_known(self, family: Family, name: str) -> None:
         """Check that something is registered under ``name``.
@@ -325,36 +303,43 @@ class SchemaRegistry:
             raise TypeError(f"payload_type is the full name of a message, not {describe(payload_type)}")
         if not isinstance(data, _BINARY):
             raise TypeError(f"{family} {name!r} is decoded from bytes, not {describe(data)}")
-        expected = self._by_type.get(payload_type)
-        if expected is None:
+        codec = self._by_type.get(payload_type)
+        if codec is None:
             raise UnknownSchemaError(family, name, payload_type=payload_type)
         try:
-            return expected.FromString(data)
+            return codec.message.FromString(data)
         except DecodeError as error:
             raise PayloadDecodeError(family, name, expected=payload_type, reason=str(error)) from error
 
     def stored_as(self, payload_type: str) -> type[Message] | None:
         """Return the class that stored payloads of this full name are read as, or None."""
-        return self._by_type.get(payload_type)
+        codec = self._by_type.get(payload_type)
+        return None if codec is None else codec.message
+
+    def codec_of(self, message: type[Message]) -> Codec:
+        """Return the codec of a message class; that of one which is not registered is made anew each time."""
+        codec = self._by_type.get(message.DESCRIPTOR.full_name)
+        return codec if codec is not None and codec.message is message else Codec(message, self._forms)
 
     def unread(self, other: SchemaRegistry) -> tuple[Family, str] | None:
         """Return an event or entity of another registry whose message this one does not read back as that, or None."""
         stored: tuple[Family, ...] = ("event", "timeline entity")
         for family in stored:
-            for name, message in other._families[family].items():
-                if self.stored_as(message.DESCRIPTOR.full_name) is not message:
+            for name, codec in other._families[family].items():
+                if self.stored_as(codec.full_name) is not codec.message:
                     return family, name
         return None
 
-    def _names(self, family: Family) -> dict[str, type[Message]]:
+    def _names(self, family: Family) -> dict[str, Codec]:
         if family not in get_args(Family):  # which, unlike a dictionary, can be asked for anything
             raise ValueError(f"a family is 'command', 'event', 'ui event' or 'timeline entity', not {family!r}")
         return self._families[family]
 
     def _find(self, family: Family, name: object) -> type[Message] | None:
-        return self._families[family].get(name) if isinstance(name, str) else None
+        codec = self._families[family].get(name) if isinstance(name, str) else None
+        return None if codec is None else codec.message
 
-    def _expect(self, family: Family, name: str) -> type[Message]:
+    def _expect(self, family: Family, name: str) -> Codec:
         try:
             return self._families[family][name]
         except (KeyError, TypeError):
@@ -371,9 +356,11 @@ class SchemaRegistry:
             raise StructPayloadError(family, name)
         names = self._families[family]
         if name in names:
-            raise DuplicateSchemaError(family, name, existing=names[name].DESCRIPTOR.full_name, offender=full_name)
-        known = self._by_type.setdefault(full_name, cls)
-        if known is not cls:  # what is stored is read by its full name, and would come back as the other
+            raise DuplicateSchemaError(family, name, existing=names[name].full_name, offender=full_name)
+        known = self._by_type.get(full_name)
+        if known is None:
+            known = self._by_type[full_name] = Codec(cls, self._forms)
+        elif known.message is not cls:  # what is stored is read by its full name, and would come back as the other
             raise PayloadTypeError(
                 family,
                 name,
@@ -381,6 +368,14 @@ class SchemaRegistry:
                 got="another class of that name",
                 hint="within a registry a message has one class: register that which was registered first",
             )
-        names[name] = cls
-        self._flat[cls] = _is_flat(cls.DESCRIPTOR)
-        self._finders[cls] = self._forms.finder(cls.DESCRIPTOR)
+        names[name] = known
+
+
+def _converted(family: Family, name: str, payload: Message, expected: type[M]) -> M:
+    """Return a copy by way of bytes: protobuf writes messages that are too deep for it to read."""
+    try:
+        return expected.FromString(payload.SerializePartialToString())
+    except (DecodeError, EncodeError, ValueError) as error:
+        got = f"{describe(payload)} that cannot be read again once it is written ({error})"
+        hint = "messages in messages, as in a Struct, may be some 50 to 100 levels deep"
+        raise PayloadTypeError(family, name, expected=expected.DESCRIPTOR.full_name, got=got, hint=hint) from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
@@ -38,6 +38,10 @@ class EventPublisher(Protocol):
         """Publish one event; the same as ``Hub.publish``."""
         ...
 
+    async def publish_many(self, session_id: str, events: Iterable[Event], /) -> list[Event]:
+        """Publish events of one session; the same as ``Hub.publish_many``."""
+        ...
+
 
 CommandHandler: TypeAlias = Callable[[Command, Session, EventPublisher], Awaitable[None] | None]
 """Plain or async. It publishes what happened; it returns nothing. (Reference: CommandHandler.)"""
@@ -54,6 +58,9 @@ class _Publisher:
 
     async def publish(self, event: Event, /) -> Event:
         return await self._pipeline.publish(event, self._note)
+
+    async def publish_many(self, session_id: str, events: Iterable[Event], /) -> list[Event]:
+        return await self._pipeline.publish_many(session_id, events, self._note)
 
     def _note(self) -> None:
         self.published = True
@@ -112,7 +119,7 @@ class Commands:
         claimed = await completion.finish(store.claim_command(session.id, key, digest))
         if claimed is not None:
             completion.checkpoint()
-            if not is_repeat(f"idempotency key {key!r}", session.id, claimed, command):
+            if not is_repeat(f"idempotency key {key!r}", session.id, claimed, command.name, command.payload):
                 raise CommandConflict(session.id, key, name=command.name)
             return
         publisher = _Publisher(self._pipeline)

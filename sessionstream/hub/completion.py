@@ -1,4 +1,4 @@
-"""Awaiting what must not be given up half-way, and remembering that cancellation was asked for meanwhile."""
+"""Awaits what must not be given up half-way, and remembers a cancellation that arrives meanwhile."""
 
 from __future__ import annotations
 
@@ -41,12 +41,16 @@ class _Unyielding:
 
 
 class Completion:
-    """One operation's promise: what was begun is finished, and only then CancelledError goes on its way."""
+    """Awaits what an operation has begun to its end; a cancellation that arrives meanwhile is raised afterwards.
 
-    __slots__ = ("_cancelled",)
+    Attributes:
+        cancelled: the cancellation that arrived, if one did.
+    """
+
+    __slots__ = ("cancelled",)
 
     def __init__(self) -> None:
-        self._cancelled: asyncio.CancelledError | None = None
+        self.cancelled: asyncio.CancelledError | None = None
 
     async def finish(self, awaitable: Awaitable[T]) -> T:
         """Await to the end, whatever cancellation arrives meanwhile; return the result or raise the error.
@@ -59,12 +63,12 @@ class Completion:
                 await _Unyielding(future)
             except asyncio.CancelledError as error:
                 # Either we were cancelled, or the future itself was: then it is done, and says so below.
-                self._cancelled = error
+                self.cancelled = error
             except Exception:  # noqa: BLE001 - the future's own failure, raised from result() below
                 break
         return future.result()
 
     def checkpoint(self) -> None:
         """Raise the CancelledError that arrived meanwhile, if one did."""
-        if self._cancelled is not None:
-            raise self._cancelled
+        if self.cancelled is not None:
+            raise self.cancelled

@@ -24,6 +24,7 @@ from sessionstream.errors import (
     words,
 )
 from sessionstream.hub.completion import Completion
+from sessionstream.hub.drafts import Draft
 from sessionstream.hub.reporting import record_of
 from sessionstream.observe import ConsumerStatus
 
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from sessionstream.bus import BusMessage, EventBus, Subscription
     from sessionstream.hub.pipeline import Pipeline
     from sessionstream.observe import ErrorKind
-    from sessionstream.types import Event
 
 _log = logging.getLogger("sessionstream")
 
@@ -110,7 +110,7 @@ class Consumer:
             Exception: what stood in its way when it was told to stop.
         """
         try:
-            draft = read_envelope(message, self._pipeline.schemas)
+            event = read_envelope(message, self._pipeline.schemas)
         except EnvelopeError as error:
             facts = {"refused_session_id": error.refused_id} if error.refused_id else {}
             await self._refuse("decode", message, error, error.session_id, error.event_name, facts)
@@ -118,10 +118,12 @@ class Consumer:
         except Exception as error:  # noqa: BLE001 - recorded: no message may stop the others, whatever it breaks
             await self._refuse("decode", message, error, "", "")
             return
+        stream_id = message.metadata.get(STREAM_ID, "")
+        draft = Draft(event.name, event.payload, event.session_id, event.event_id, True, stream_id)
         pause = FIRST_PAUSE
         while True:
             try:
-                await self._carry(draft, message)
+                await self._apply(draft, message)
                 break
             except (StoreClosed, HubClosed):
                 raise
@@ -132,9 +134,9 @@ class Consumer:
                 pause = min(2 * pause, LONGEST_PAUSE)
         self._waiting.pop(draft.session_id, None)
 
-    async def _carry(self, draft: Event, message: BusMessage) -> None:
+    async def _apply(self, draft: Draft, message: BusMessage) -> None:
         try:
-            await self._pipeline.apply(draft, given_id=True, stream_id=message.metadata.get(STREAM_ID, ""))
+            await self._pipeline.apply(draft)
         except (EventConflict, OrdinalExhausted) as error:
             await self._refuse("ordinal", message, error, draft.session_id, draft.name)
         except (ProjectionError, SessionHeld):
@@ -142,7 +144,7 @@ class Consumer:
         else:
             self._consumed += 1
 
-    async def _say_that_it_waits(self, draft: Event, error: Exception) -> None:
+    async def _say_that_it_waits(self, draft: Draft, error: Exception) -> None:
         """Record why a message is tried again, once as long as the reason is the same."""
         before, reason = self._waiting.get(draft.session_id), words(error)
         self._waiting[draft.session_id] = reason

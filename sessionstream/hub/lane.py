@@ -12,11 +12,11 @@ from sessionstream.errors import LaneReentryError
 Lane = asyncio.Lock
 
 
-class Inside:
-    """The time in which projections, or the metadata function, of a session run inside its lane; a context manager.
+class CallbackScope:
+    """The time during which projections, or the metadata function, of a session run in its lane; a context manager.
 
-    It covers whatever tasks they await. Tasks that they start inherit a reference to it, and must not be refused
-    for ever after: hence ``active``.
+    It covers whatever tasks they await. Tasks that they start inherit a reference to it, and may enter lanes once it
+    has ended: hence ``active``.
     """
 
     __slots__ = ("active", "session_id")
@@ -26,29 +26,29 @@ class Inside:
         self.active = True
 
     def __enter__(self) -> None:
-        _inside.set(self)
+        _running.set(self)
 
     def __exit__(self, *exc_info: object) -> None:
         self.active = False
         # Not reset with a token: whoever closes a coroutine that was left behind does so from another context.
-        _inside.set(None)
+        _running.set(None)
 
 
-_inside: Final[ContextVar[Inside | None]] = ContextVar("sessionstream_inside", default=None)
+_running: Final[ContextVar[CallbackScope | None]] = ContextVar("sessionstream_callback", default=None)
 
 
-def inside() -> Inside | None:
-    """Return the running projection or metadata function that is calling, directly or through a task it started."""
-    marker = _inside.get()
-    return marker if marker is not None and marker.active else None
+def running_callback() -> CallbackScope | None:
+    """Return the scope of the running projection or metadata function that calls, directly or through a task."""
+    scope = _running.get()
+    return scope if scope is not None and scope.active else None
 
 
 def refuse_reentry(call: str) -> None:
     """Refuse a call that would enter a lane from inside one.
 
     Raises:
-        LaneReentryError: a projection or metadata function that is still running called.
+        LaneReentryError: called by a projection or metadata function that is still running.
     """
-    marker = inside()
-    if marker is not None:
-        raise LaneReentryError(marker.session_id, call)
+    scope = running_callback()
+    if scope is not None:
+        raise LaneReentryError(scope.session_id, call)

@@ -3,129 +3,145 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from sessionstream.bus import envelope
 from sessionstream.errors import BusError, EventLoopError, HubClosed, words
-from sessionstream.hub.completion import Completion
-from sessionstream.hub.event_ids import new_event_id
-from sessionstream.hub.lane import inside, refuse_reentry
-from sessionstream.hub.pace import Pace
-from sessionstream.hub.turn import Turn
+from sessionstream.hub.context import TurnContext
+from sessionstream.hub.drafts import Draft, new_draft
+from sessionstream.hub.lane import refuse_reentry, running_callback
+from sessionstream.hub.turn import Turn, retried
+from sessionstream.hub.yielding import YieldBudget
 from sessionstream.types import Event, check_id
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
-
     from sessionstream.bus import EventBus
-    from sessionstream.hub.projecting import Projections
-    from sessionstream.hub.reporting import Reporter
-    from sessionstream.hub.sessions import SessionCache
-    from sessionstream.projection import ProjectionPolicies
     from sessionstream.schema import SchemaRegistry
-    from sessionstream.store import HydrationStore
-    from sessionstream.types import Session, UIEvent
+    from sessionstream.types import Session
 
 T = TypeVar("T")
 
 
-@dataclass(slots=True)
-class Pipeline:
-    """Everything an event meets on its way. Sessions share it; their lanes keep them apart."""
+@dataclass(slots=True, kw_only=True)
+class Pipeline(TurnContext):
+    """Takes events and gives them to turns, or to a bus."""
 
     schemas: SchemaRegistry
-    store: HydrationStore
-    sessions: SessionCache
-    projections: Projections
-    policies: ProjectionPolicies
-    report: Reporter
-    fan_out: Callable[[str, int, Sequence[UIEvent]], None] | None = None
-    resync: Callable[[str, int, int], None] | None = None
     bus: EventBus | None = None
     closed: bool = False
-    pace: Pace = field(default_factory=Pace)
-    loop: asyncio.AbstractEventLoop | None = None
+    loop: asyncio.AbstractEventLoop | None = field(default=None, init=False)
 
     def check_open(self) -> None:
-        """Refuse a call once the hub is shut down, or from another event loop than the hub's.
+        """Check that the hub is open, and called from its own event loop.
 
         Raises:
-            HubClosed, EventLoopError: it is.
+            HubClosed: the hub is shut down.
+            EventLoopError: called from another event loop than before, while that one runs.
         """
         if self.closed:
             raise HubClosed
         self.check_loop()
 
     def check_loop(self) -> None:
-        """Refuse a call from another event loop than that of the calls before, unless that one runs no more.
+        """Check that this is the event loop of the calls before, or that that one has stopped.
 
         Raises:
-            EventLoopError: it does.
+            EventLoopError: it is another, and that one runs.
         """
         loop = asyncio.get_running_loop()
         if loop is not self.loop:
             if self.loop is not None and self.loop.is_running():
                 raise EventLoopError
-            self.loop, self.pace = loop, Pace()
+            self.loop, self.budget = loop, YieldBudget()
 
     def check_call(self, call: str, session_id: str) -> None:
-        """Refuse a call that may not enter a lane now; ``call`` is the name of the hub's method.
+        """Check that a call may enter a lane now; ``call`` is the name of the hub's method.
 
         Raises:
             InvalidIdError: no store could keep this session id.
             HubClosed: the hub is shut down.
             LaneReentryError: called from inside a projection.
         """
-        if self.closed or inside() is not None:
+        if self.closed or running_callback() is not None:
             check_id("session id", session_id)  # wrong arguments come first; else `pin` looks at new ids only
             self.check_open()
             refuse_reentry(call)
 
+    def turn(self, session_id: str) -> Turn:
+        """Return the next turn in a session's lane, to be entered with ``async with``.
+
+        It is for calls that have passed ``check_call``.
+
+        Raises:
+            HubClosed: the hub is shut down.
+        """
+        self.check_open()
+        return Turn(self, session_id)
+
     async def publish(self, event: Event, on_published: Callable[[], None] | None = None) -> Event:
-        """Carry one event through; see ``Hub.publish``.
+        """Publish one event; see ``Hub.publish``.
 
         ``on_published`` is called once the event is in the log, or may be.
         """
-        if not isinstance(event, Event):
-            raise TypeError(f"publish takes an Event, not {event!r}")
-        _check_ordinal(event)
-        payload = self.schemas.checked_copy("event", event.name, event.payload)
-        given_id = "" if event.event_id == "" else check_id("event id", event.event_id)
+        draft = new_draft(event, self.schemas, on_published)
         self.check_call("publish", event.session_id)
-        draft = Event(event.name, payload, event.session_id, 0, given_id or new_event_id())
-
         if self.bus is None:
-            ordinal = await self.apply(draft, given_id=bool(given_id), on_published=on_published)
+            ordinal = await self.apply(draft)
         else:
             ordinal = 0
-            await self._hand_over(draft, self.bus, on_published)
+            await self._hand_over([draft], self.bus)
         return Event(event.name, event.payload, event.session_id, ordinal, draft.event_id)
 
-    async def apply(
-        self, draft: Event, *, given_id: bool, stream_id: str = "", on_published: Callable[[], None] | None = None
-    ) -> int:
-        """Log and apply a checked event that has an id; return its ordinal. Raises what ``Hub.publish`` raises."""
+    async def publish_many(
+        self, session_id: str, events: Iterable[Event], on_published: Callable[[], None] | None = None
+    ) -> list[Event]:
+        """Publish events of one session; see ``Hub.publish_many``."""
+        check_id("session id", session_id)
+        events = list(events)
+        drafts = [new_draft(event, self.schemas, on_published) for event in events]
+        for draft in drafts:
+            if draft.session_id != session_id:
+                raise ValueError(
+                    f"event {draft.name!r} is of session {draft.session_id!r}, and publish_many was called for session "
+                    f"{session_id!r}: publish the events of each session by a call of its own"
+                )
+        self.check_call("publish_many", session_id)
+        ordinals = [0] * len(drafts)
+        if self.bus is not None:
+            await self._hand_over(drafts, self.bus)
+        elif drafts:
+            async with self.turn(session_id) as turn:
+                ordinals = await turn.publish_many(drafts)
+        return [
+            Event(event.name, event.payload, session_id, ordinal, draft.event_id)
+            for event, draft, ordinal in zip(events, drafts, ordinals, strict=True)
+        ]
 
-        def publish(turn: Turn) -> Awaitable[int]:
-            return turn.publish(draft, given_id=given_id, stream_id=stream_id, on_published=on_published)
+    async def apply(self, draft: Draft) -> int:
+        """Log and apply one event; return its ordinal. Raises what ``Hub.publish`` raises."""
+        async with self.turn(draft.session_id) as turn:
+            return await retried(turn.publish, draft)
 
-        return await self.take_turn(draft.session_id, publish)
-
-    async def _hand_over(self, draft: Event, bus: EventBus, on_published: Callable[[], None] | None) -> None:
-        """Give an event to the bus, in the order in which the session's events were published here."""
+    async def _hand_over(self, drafts: list[Draft], bus: EventBus) -> None:
+        """Give events of one session to the bus, in the order in which the session's events were published here."""
         self.check_open()
-        message = envelope(draft)
-        state = self.sessions.pin(draft.session_id)
+        messages = [envelope(draft.numbered(0)) for draft in drafts]
+        if not messages:
+            return
+        state = self.sessions.pin(drafts[0].session_id)
         try:
             async with state.outgoing:
-                if on_published is not None:
-                    on_published()  # whether the bus has it cannot be known when this fails
-                await bus.publish(message)
-        except BusError:
-            raise
-        except Exception as error:
-            raise BusError(f"the bus failed to take event {draft.name!r}: {words(error)}") from error
+                for draft, message in zip(drafts, messages, strict=True):
+                    if draft.on_published is not None:
+                        draft.on_published()  # whether the bus has it cannot be known when this fails
+                    try:
+                        await bus.publish(message)
+                    except BusError:
+                        raise
+                    except Exception as error:
+                        raise BusError(f"the bus failed to take event {draft.name!r}: {words(error)}") from error
         finally:
             self.sessions.unpin(state)
 
@@ -144,41 +160,3 @@ class Pipeline:
             return await self.sessions.session(state)
         finally:
             self.sessions.unpin(state)
-
-    async def take_turn(self, session_id: str, action: Callable[[Turn], Awaitable[T]]) -> T:
-        """Run ``action`` inside the session's lane.
-
-        Cancelled while it waits, nothing has happened. Cancelled later, CancelledError comes out when all that was
-        begun is finished, in place of the result or of any other error.
-
-        It is for calls that have passed ``check_call``.
-
-        Raises:
-            InvalidIdError: no store could keep this session id.
-            HubClosed: the hub is shut down.
-        """
-        self.check_open()
-        state = self.sessions.pin(session_id)
-        completion = Completion()
-        try:
-            async with state.lane:  # metadata is loaded inside, so that waiting for it changes nobody's place
-                session = state.session or await self.sessions.session(state)
-                await self.pace.give_way()
-                result = await action(Turn(self, state, session, completion))
-        except Exception:
-            completion.checkpoint()
-            raise
-        finally:
-            self.sessions.unpin(state)
-        completion.checkpoint()
-        return result
-
-
-def _check_ordinal(event: Event) -> None:
-    ordinal: object = event.ordinal
-    if ordinal.__class__ is int and not ordinal:
-        return
-    if not isinstance(ordinal, int) or isinstance(ordinal, bool):
-        raise TypeError(f"event {event.name!r} has the {type(ordinal).__name__} {ordinal!r} as its ordinal: leave it 0")
-    if ordinal:
-        raise ValueError(f"event {event.name!r} has ordinal {ordinal} already: ordinals are the hub's to give")

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from sessionstream.callables import projection_of, refuse_unasked
 from sessionstream.errors import ProjectionError
-from sessionstream.hub.copies import copy_event
-from sessionstream.hub.timeline import View
 from sessionstream.projection import (
     TimelineProjection,
     TimelineProjectionFunction,
@@ -17,14 +15,14 @@ from sessionstream.projection import (
     UIProjectionFunction,
 )
 from sessionstream.schema import describe
-from sessionstream.types import Event, Session, TimelineEntity, UIEvent, check_id
+from sessionstream.types import Event, Session, TimelineEntity, UIEvent, check_id, copy_event
 
 if TYPE_CHECKING:
-    from sessionstream.hub.timeline import Timeline
+    from sessionstream.hub.timeline import Timeline, TimelineAhead, View
     from sessionstream.schema import SchemaRegistry
 
 T = TypeVar("T")
-_Project = Callable[[Event, Session, View], "Iterable[T] | Awaitable[Iterable[T] | None] | None"]
+_Project = Callable[[Event, Session, "View"], "Iterable[T] | Awaitable[Iterable[T] | None] | None"]
 
 
 class ProjectorFailed(Exception):  # internal: becomes a ProjectionError once the event has an ordinal
@@ -60,41 +58,51 @@ class Projections:
         """Register one more timeline projection."""
         self._timeline.append(_named("timeline projection", projection))
 
-    async def ui_events(self, event: Event, session: Session, timeline: Timeline) -> tuple[UIEvent, ...]:
+    async def ui_events(self, event: Event, session: Session, view: View) -> tuple[UIEvent, ...]:
         """Return what the UI projections make of an event, as private copies.
 
         Raises:
-            ProjectorFailed: a projection raised, or returned what is no registered UI event.
+            ProjectorFailed: a projection raised, or returned something else than registered UI events.
         """
         events: list[UIEvent] = []
-        with View(timeline) as view:
-            for projector, project in self._ui:
-                try:
-                    for item in await _run(project, event, session, view, "UIEvent"):
-                        if not isinstance(item, UIEvent):
-                            raise _wrong(item, "UIEvent", " among others")
-                        payload = self._schemas.checked_copy("ui event", item.name, item.payload)
-                        events.append(UIEvent(item.name, payload))
-                except Exception as error:
-                    raise ProjectorFailed(projector, error) from error
+        for projector, project in self._ui:
+            try:
+                result = project(copy_event(event), session, view)
+                if result.__class__ is not list:  # the usual answer
+                    result = await _settled(result, "UIEvent")
+                for item in result:
+                    if item.__class__ is not UIEvent and not isinstance(item, UIEvent):
+                        raise _wrong(item, "UIEvent", " among others")
+                    payload = self._schemas.checked_copy("ui event", item.name, item.payload)
+                    events.append(UIEvent(item.name, payload))
+            except asyncio.CancelledError as error:
+                raise _cancellation(projector, error)  # noqa: B904 - it has its cause
+            except Exception as error:
+                raise ProjectorFailed(projector, error) from error
         return tuple(events)
 
-    async def entities(self, event: Event, session: Session, timeline: Timeline) -> tuple[TimelineEntity, ...]:
+    async def entities(
+        self, event: Event, session: Session, view: View, timeline: Timeline | TimelineAhead
+    ) -> tuple[TimelineEntity, ...]:
         """Return what the timeline projections make of an event: each entity once, with both ordinals.
 
         Raises:
-            ProjectorFailed: a projection raised, or returned what is no registered entity.
+            ProjectorFailed: a projection raised, or returned something else than registered entities.
         """
         changes: dict[tuple[str, str], TimelineEntity] = {}
-        with View(timeline) as view:
-            for projector, project in self._timeline:
-                try:
-                    for item in await _run(project, event, session, view, "TimelineEntity"):
-                        if not isinstance(item, TimelineEntity):
-                            raise _wrong(item, "TimelineEntity", " among others")
-                        self._change(changes, item, event.ordinal, timeline)
-                except Exception as error:
-                    raise ProjectorFailed(projector, error) from error
+        for projector, project in self._timeline:
+            try:
+                result = project(copy_event(event), session, view)
+                if result.__class__ is not list:
+                    result = await _settled(result, "TimelineEntity")
+                for item in result:
+                    if item.__class__ is not TimelineEntity and not isinstance(item, TimelineEntity):
+                        raise _wrong(item, "TimelineEntity", " among others")
+                    self._change(changes, item, event.ordinal, timeline)
+            except asyncio.CancelledError as error:
+                raise _cancellation(projector, error)  # noqa: B904 - it has its cause
+            except Exception as error:
+                raise ProjectorFailed(projector, error) from error
         return tuple(changes.values())
 
     def _change(
@@ -102,33 +110,48 @@ class Projections:
         changes: dict[tuple[str, str], TimelineEntity],
         item: TimelineEntity,
         ordinal: int,
-        timeline: Timeline,
+        timeline: Timeline | TimelineAhead,
     ) -> None:
-        self._schemas.check_known("timeline entity", item.kind)
-        key = (item.kind, check_id("timeline entity id", item.id))
-        created = timeline.created_ordinal(*key)
-        if not isinstance(item.tombstone, bool):
-            raise TypeError(f"tombstone is True or False, not {item.tombstone!r}")
-        if item.tombstone:
-            if created is None:
-                changes.pop(key, None)  # created and deleted by one event: it never was
-            else:
-                changes[key] = TimelineEntity(*key, None, created, ordinal, tombstone=True)
+        kind, entity_id = item.kind, item.id
+        if item.tombstone is False:
+            payload = self._schemas.checked_copy("timeline entity", kind, item.payload)
         else:
-            payload = self._schemas.checked_copy("timeline entity", item.kind, item.payload)
-            changes[key] = TimelineEntity(*key, payload, ordinal if created is None else created, ordinal)
+            self._schemas.check_known("timeline entity", kind)
+            payload = None
+        if entity_id.__class__ is not str:
+            check_id("timeline entity id", entity_id)
+        created = timeline.created_ordinal(kind, entity_id)
+        if created is None:  # nobody has checked the id before
+            check_id("timeline entity id", entity_id)
+        if payload is not None:
+            entity = TimelineEntity(kind, entity_id, payload, ordinal if created is None else created, ordinal)
+            changes[kind, entity_id] = entity
+        elif item.tombstone is not True:
+            raise TypeError(f"tombstone is True or False, not {item.tombstone!r}")
+        elif created is None:
+            changes.pop((kind, entity_id), None)  # created and deleted by one event: it never was
+        else:
+            changes[kind, entity_id] = TimelineEntity(kind, entity_id, None, created, ordinal, tombstone=True)
 
 
-async def _run(project: _Project[T], event: Event, session: Session, view: View, wanted: str) -> Iterable[T]:
+def _cancellation(projector: str, error: asyncio.CancelledError) -> asyncio.CancelledError | ProjectorFailed:
+    """Return a cancellation of the publisher as it is, and any other as the projection's failure.
+
+    A projection that waited for something which was cancelled must not pass for a publisher that gave up.
+    """
     try:
-        result = project(copy_event(event), session, view)
-        if isinstance(result, list | tuple):  # the usual answers, recognised without asking abstract classes
-            return result
-        if isinstance(result, Awaitable):
-            result = await result
-    except asyncio.CancelledError as error:
-        refuse_unasked(error, "it waited for something that was cancelled")  # its event must not be dropped silently
-        raise
+        refuse_unasked(error, "it waited for something that was cancelled")
+    except RuntimeError as unasked:
+        failed = ProjectorFailed(projector, unasked)
+        failed.__cause__ = unasked
+        return failed
+    return error
+
+
+async def _settled(result: Iterable[T] | Awaitable[Iterable[T] | None] | None, wanted: str) -> Iterable[T]:
+    """Return the items of a projection's result, awaited if it is awaitable."""
+    if not isinstance(result, list | tuple) and isinstance(result, Awaitable):
+        result = await result
     if result is None:
         return ()
     try:

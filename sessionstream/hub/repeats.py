@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 import logging
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sessionstream.digests import compare
-from sessionstream.types import Command, Event
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
 
 _log: Final = logging.getLogger("sessionstream")
 
 
-def is_repeat(what: str, session_id: str, digest: bytes, again: Event | Command, descriptors: bytes = b"") -> bool:
-    """Say whether what comes again is what the digest was made of; a doubt is logged, and settled for a repeat.
+def is_repeat(what: str, session_id: str, digest: bytes, name: str, payload: Message, descriptors: bytes = b"") -> bool:
+    """Return whether an event or a command is the one that a digest was made of; a doubt is logged and counts as yes.
 
     Args:
         what: names the id or the key, for the log.
+        name, payload: of what comes now.
         descriptors: what the earlier one was stored with, if that is known.
     """
-    verdict = compare(digest, again.name, again.payload, descriptors)
+    verdict = compare(digest, name, payload, descriptors)
     if verdict == "undecided":
         _log.warning(
             "%s of session %r came again with %r (%s), and counts as a repeat: its digest is an old one, which may "
             "differ only because another protobuf build made it",
             what,
             session_id,
-            again.name,
-            again.payload.DESCRIPTOR.full_name,
+            name,
+            payload.DESCRIPTOR.full_name,
         )
     return verdict != "other"

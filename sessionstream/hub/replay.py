@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING, Final
 
 from sessionstream.errors import HistoryPruned, OrdinalConflict
 from sessionstream.hub.completion import Completion
-from sessionstream.hub.copies import copy_entity, copy_event
-from sessionstream.hub.lane import Inside
 from sessionstream.hub.projecting import ProjectorFailed
-from sessionstream.hub.races import win
 from sessionstream.hub.reporting import record_of
-from sessionstream.hub.timeline import Timeline
+from sessionstream.hub.timeline import Timeline, View
+from sessionstream.hub.turn import retried
 from sessionstream.observe import PipelineRecord
 from sessionstream.store import Cursors, TimelineReplacement
+from sessionstream.types import copy_entity, copy_event
 
 if TYPE_CHECKING:
     from sessionstream.hub.pipeline import Pipeline
-    from sessionstream.hub.turn import Hold, Turn
+    from sessionstream.hub.step import Hold
     from sessionstream.observe import ErrorKind
     from sessionstream.types import Event, Session, TimelineEntity
 
@@ -45,39 +44,34 @@ class ReplayReport:
 
 async def retry(pipeline: Pipeline, session_id: str) -> ReplayReport:
     """Resume a held session; see ``Hub.retry_timeline``."""
+    async with pipeline.turn(session_id) as turn:
 
-    async def resume(turn: Turn) -> ReplayReport:
-        async def once() -> Hold | None:
+        async def resume() -> Hold | None:
             await turn.refresh()  # another process may have repaired the session
             return await turn.resume()
 
-        hold = await win(once)
+        hold = await retried(resume)
         if hold is not None:
             raise hold.error
         timeline = await turn.load()
         return ReplayReport(session_id, turn.resumed, timeline.ordinal, timeline.epoch)
 
-    return await pipeline.take_turn(session_id, resume)
-
 
 async def rebuild(pipeline: Pipeline, session_id: str) -> ReplayReport:
     """Build the timeline anew and swap it in; see ``Hub.rebuild_timeline``."""
-    session = await pipeline.session(session_id)
-    build = _Rebuild(pipeline, session)
+    build = _Rebuild(pipeline, await pipeline.session(session_id))
 
-    async def swap(turn: Turn) -> ReplayReport:
-        cursors = await build.catch_up()  # what was published while the bulk was built aside
-        turn.state.current = False
-        timeline = await turn.completion.finish(build.swap_in(cursors))
-        turn.state.timeline, turn.state.event_cursor, turn.state.current = timeline, cursors.event, True
-        await turn.resync()
-        return ReplayReport(session_id, build.events, timeline.ordinal, timeline.epoch)
-
-    async def once() -> ReplayReport:
+    async def attempt() -> ReplayReport:
         await build.catch_up()
-        return await pipeline.take_turn(session_id, swap)
+        async with pipeline.turn(session_id) as turn:
+            cursors = await build.catch_up()  # what was published while the bulk was built
+            turn.state.current = False
+            timeline = await turn.completion.finish(build.swap_in(cursors))
+            turn.state.timeline, turn.state.event_cursor, turn.state.current = timeline, cursors.event, True
+            await turn.resync()
+            return ReplayReport(session_id, build.events, timeline.ordinal, timeline.epoch)
 
-    return await win(once)
+    return await retried(attempt)
 
 
 class _Rebuild:
@@ -142,8 +136,9 @@ class _Rebuild:
         failed: ProjectorFailed | None = None
         completion = Completion()
         try:
-            with Inside(self._session.id):
-                entities = await pipeline.projections.entities(event, self._session, timeline)
+            view = View(self._session.id, timeline)
+            with view:
+                entities = await pipeline.projections.entities(event, self._session, view, timeline)
         except ProjectorFailed as caught:
             failed = caught
             name, projector = event.name, failed.projector

@@ -1,4 +1,4 @@
-"""Telling observers, in a way that nothing they do can reach the pipeline."""
+"""Records of errors and events for observers, the store and the log; nothing observers do reaches the pipeline."""
 
 from __future__ import annotations
 
@@ -54,11 +54,15 @@ def record_of(
 class Reporter:
     """Passes records to the observers, and errors to the store first.
 
+    Attributes:
+        observes_pipeline: whether there is a pipeline observer, so that records are made only for one.
+        unrecorded: error records that could not be written yet.
+
     Raises:
         TypeError: an observer is no plain function.
     """
 
-    __slots__ = ("_again_at", "_error_observer", "_pipeline_observer", "_store", "_unrecorded")
+    __slots__ = ("_again_at", "_error_observer", "_pipeline_observer", "_store", "observes_pipeline", "unrecorded")
 
     def __init__(
         self,
@@ -69,13 +73,9 @@ class Reporter:
         self._store = store
         self._pipeline_observer = _observer("pipeline_observer", pipeline_observer)
         self._error_observer = _observer("error_observer", error_observer)
-        self._unrecorded: deque[ErrorRecord] = deque(maxlen=MAX_UNRECORDED)
+        self.observes_pipeline = pipeline_observer is not None
+        self.unrecorded: deque[ErrorRecord] = deque(maxlen=MAX_UNRECORDED)
         self._again_at = 0.0  # on the clock of the event loop
-
-    @property
-    def observes_pipeline(self) -> bool:
-        """Whether somebody wants pipeline records, so that none is made for nobody."""
-        return self._pipeline_observer is not None
 
     def pipeline(self, record: PipelineRecord) -> None:
         """Pass on what became of one event."""
@@ -102,13 +102,8 @@ class Reporter:
             facts = {"originalKind": record.kind}
             lost = record_of("store", record.session_id, record.ordinal, record.event_name, failure, metadata=facts)
             self._tell(lost, failure)
-            self._unrecorded.append(record)
+            self.unrecorded.append(record)
         self._tell(record, cause)
-
-    @property
-    def is_behind(self) -> bool:
-        """Whether records wait that could not be written."""
-        return bool(self._unrecorded)
 
     async def catch_up(self, completion: Completion) -> None:
         """Write the records that could not be written, now that the store has answered."""
@@ -117,14 +112,14 @@ class Reporter:
 
     async def write_the_rest(self, completion: Completion) -> None:
         """Write them at once, until one fails; ``catch_up`` then waits ``PAUSE_SECONDS`` before it tries again."""
-        while self._unrecorded:
-            record = self._unrecorded.popleft()
+        while self.unrecorded:
+            record = self.unrecorded.popleft()
             try:
                 await completion.finish(self._store.record_error(record))
             except Exception as failure:  # noqa: BLE001 - logged; the observer was told before
-                self._unrecorded.appendleft(record)
+                self.unrecorded.appendleft(record)
                 self._again_at = asyncio.get_running_loop().time() + PAUSE_SECONDS
-                _log.warning("%d error records are still not written: %s", len(self._unrecorded), words(failure))
+                _log.warning("%d error records are still not written: %s", len(self.unrecorded), words(failure))
                 return
 
     def _tell(self, record: ErrorRecord, cause: BaseException) -> None:

@@ -9,13 +9,13 @@ from inspect import isawaitable
 from typing import TYPE_CHECKING, TypeAlias
 
 from sessionstream.callables import refuse_unasked
-from sessionstream.hub.lane import Inside, Lane
+from sessionstream.hub.lane import CallbackScope, Lane
 from sessionstream.types import Session, check_id
 
 if TYPE_CHECKING:
+    from sessionstream.hub.known_errors import KnownErrors
+    from sessionstream.hub.step import Step
     from sessionstream.hub.timeline import Timeline
-    from sessionstream.hub.turn import Step
-    from sessionstream.observe import ErrorKind
 
 SessionMetadata: TypeAlias = Callable[[str], object | Awaitable[object]]
 
@@ -29,22 +29,21 @@ class SessionState:
         timeline: None until loaded from the store. It was right once, at its ordinal and epoch.
         current: whether nobody else is known to have moved the session since.
         event_cursor: means something only while the timeline is current.
-        unsure: the last commit that failed, and its epoch, until the store says whether it is true all the same.
-        told: what is recorded already of the event that holds the session, by kind of error; every publish tries
-            that event again, and the same words at the same place need not be recorded again.
+        unsure: commits that failed, in order, each with its epoch, until the store says which are true all the same.
+        known_errors: of the event that holds the session; None before the first.
     """
 
     __slots__ = (
         "current",
         "event_cursor",
         "id",
+        "known_errors",
         "lane",
         "loading",
         "outgoing",
         "pins",
         "session",
         "timeline",
-        "told",
         "unsure",
         "weight",
     )
@@ -58,14 +57,14 @@ class SessionState:
         self.timeline: Timeline | None = None
         self.current = False
         self.event_cursor = 0
-        self.told: dict[tuple[int, ErrorKind], set[tuple[str, str]]] = {}
-        self.unsure: tuple[Step, int] | None = None
+        self.known_errors: KnownErrors | None = None
+        self.unsure: list[tuple[Step, int]] = []
         self.pins = 0
         self.weight = 0
 
 
-async def _asked(metadata: SessionMetadata, session_id: str) -> object:
-    with Inside(session_id):
+async def _load_metadata(metadata: SessionMetadata, session_id: str) -> object:
+    with CallbackScope(session_id):
         try:
             found = metadata(session_id)
             return await found if isawaitable(found) else found
@@ -108,10 +107,8 @@ class SessionCache:
             InvalidIdError: no store could keep this id.
         """
         try:
-            state = self._states.get(session_id)
-        except TypeError:  # not even hashable
-            state = None
-        if state is None:
+            state = self._states[session_id]
+        except (KeyError, TypeError):  # or not even hashable
             check_id("session id", session_id)
             state = self._states[session_id] = SessionState(session_id)
         else:
@@ -122,7 +119,7 @@ class SessionCache:
     def unpin(self, state: SessionState) -> None:
         """Let go of a session; the least recently used ones leave if there is too much."""
         state.pins -= 1
-        weight = 1 if state.timeline is None else 1 + len(state.timeline)
+        weight = 1 if state.timeline is None else 1 + state.timeline.size
         if weight != state.weight:
             self._weight += weight - state.weight
             state.weight = weight
@@ -143,7 +140,7 @@ class SessionCache:
             if state.session is None:
                 metadata = None
                 if self._metadata is not None:
-                    metadata = await _asked(self._metadata, state.id)
+                    metadata = await _load_metadata(self._metadata, state.id)
                 state.session = Session(state.id, metadata)
             return state.session
 

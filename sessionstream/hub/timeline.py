@@ -6,11 +6,11 @@ import builtins
 from typing import TYPE_CHECKING
 
 from sessionstream.errors import UnknownSchemaError
-from sessionstream.hub.copies import copy_entity
-from sessionstream.types import Snapshot, TimelineEntity, in_snapshot_order
+from sessionstream.hub.lane import CallbackScope
+from sessionstream.types import Snapshot, TimelineEntity, copy_entity, in_snapshot_order
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Container, Iterable, Iterator
 
     from sessionstream.store import Cursors, StoredTimeline, UnreadableEntity
 
@@ -19,29 +19,30 @@ class Timeline:
     """Live entities by kind and id, as of one ordinal of one epoch. Nobody outside may change a payload in it.
 
     Reading one entity and applying an event's changes cost the same however many entities there are.
+
+    Attributes:
+        size: how many entities it has.
     """
 
-    __slots__ = ("_kinds", "_size", "_unreadable", "epoch", "ordinal")
+    __slots__ = ("_kinds", "_unreadable", "epoch", "ordinal", "size")
 
     def __init__(self, ordinal: int = 0, epoch: int = 0) -> None:
         self.ordinal = ordinal
         self.epoch = epoch
         self._kinds: dict[str, dict[str, TimelineEntity]] = {}
         self._unreadable: dict[tuple[str, str], UnreadableEntity] = {}
-        self._size = 0
+        self.size = 0
 
     def take_over(self, stored: StoredTimeline) -> None:
         """Become what a store returned, which is the whole timeline or what changed after this one."""
         if stored.since is None:
-            self._kinds, self._unreadable, self._size = {}, {}, 0
+            self._kinds, self._unreadable, self.size = {}, {}, 0
         self.apply(stored.entities, stored.cursors.timeline)
         for unreadable in stored.unreadable:
             self._remove(unreadable.kind, unreadable.id)
+            self.size += (unreadable.kind, unreadable.id) not in self._unreadable
             self._unreadable[unreadable.kind, unreadable.id] = unreadable
         self.epoch = stored.cursors.epoch
-
-    def __len__(self) -> int:
-        return self._size + len(self._unreadable)
 
     def reflects(self, cursors: Cursors) -> bool:
         """Whether this may stand for a timeline that the store shows at ``cursors``, with nothing unreadable."""
@@ -49,34 +50,36 @@ class Timeline:
 
     def created_ordinal(self, kind: str, entity_id: str) -> int | None:
         """Return the ordinal that created a live entity, or None where there is none."""
-        of_kind = self._kinds.get(kind)
-        entity = of_kind.get(entity_id) if of_kind is not None else None
-        if entity is not None:
-            return entity.created_ordinal
-        unreadable = self._unreadable.get((kind, entity_id))
-        return unreadable.created_ordinal if unreadable is not None else None
+        try:
+            return self._kinds[kind][entity_id].created_ordinal
+        except KeyError:
+            unreadable = self._unreadable.get((kind, entity_id))
+            return None if unreadable is None else unreadable.created_ordinal
 
     def apply(self, entities: Iterable[TimelineEntity], ordinal: int) -> None:
         """Move to ``ordinal`` with the changes of its event."""
         for entity in entities:
-            self._unreadable.pop((entity.kind, entity.id), None)
+            if self._unreadable and self._unreadable.pop((entity.kind, entity.id), None) is not None:
+                self.size -= 1
             if entity.tombstone:
                 self._remove(entity.kind, entity.id)
             else:
-                self._put(entity)
+                of_kind = self._kinds.setdefault(entity.kind, {})
+                if entity.id not in of_kind:
+                    self.size += 1
+                of_kind[entity.id] = entity
         self.ordinal = ordinal
 
     def copy_of(self, kind: str, entity_id: str) -> TimelineEntity | None:
         """Return a copy of one entity, or None.
 
         Raises:
-            UnknownSchemaError: its message is registered no more.
+            UnknownSchemaError: its message is no longer registered.
         """
-        of_kind = self._kinds.get(kind)
-        entity = of_kind.get(entity_id) if of_kind is not None else None
-        if entity is not None:
-            return copy_entity(entity)
-        unreadable = self._unreadable.get((kind, entity_id))
+        try:
+            return copy_entity(self._kinds[kind][entity_id])
+        except KeyError:
+            unreadable = self._unreadable.get((kind, entity_id))
         if unreadable is not None:
             raise _vanished(unreadable)
         return None
@@ -85,80 +88,123 @@ class Timeline:
         """Return copies of the entities of one kind, or of all, in snapshot order.
 
         Raises:
-            UnknownSchemaError: the message of one of them is registered no more.
+            UnknownSchemaError: the message of one of them is no longer registered.
         """
-        self._check_readable(kind)
-        return [copy_entity(entity) for entity in in_snapshot_order(self._select(kind))]
+        self.check_readable(kind)
+        return [copy_entity(entity) for entity in in_snapshot_order(self.select(kind))]
 
     def snapshot(self, session_id: str) -> Snapshot:
         """Return the whole timeline as it is now: its own entities, in any order. See ``copy_snapshot``.
 
         Raises:
-            UnknownSchemaError: the message of an entity is registered no more.
+            UnknownSchemaError: the message of an entity is no longer registered.
         """
-        self._check_readable("")
-        return Snapshot(session_id, self.ordinal, tuple(self._select("")), self.epoch)
+        self.check_readable("")
+        return Snapshot(session_id, self.ordinal, tuple(self.select("")), self.epoch)
 
-    def _check_readable(self, kind: str) -> None:
-        for unreadable in self._unreadable.values():
-            if kind in ("", unreadable.kind):
+    def check_readable(self, kind: str, without: Container[tuple[str, str]] = ()) -> None:
+        """Check that every entity of one kind, or of all, can be read, apart from some.
+
+        Raises:
+            UnknownSchemaError: the message of one of them is no longer registered.
+        """
+        for key, unreadable in self._unreadable.items():
+            if kind in ("", unreadable.kind) and key not in without:
                 raise _vanished(unreadable)
 
-    def _select(self, kind: str) -> Iterator[TimelineEntity]:
+    def select(self, kind: str) -> Iterator[TimelineEntity]:
+        """Yield the timeline's own entities of one kind, or of all, in any order."""
         if kind:
             yield from self._kinds.get(kind, {}).values()
         else:
             for of_kind in self._kinds.values():
                 yield from of_kind.values()
 
-    def _put(self, entity: TimelineEntity) -> None:
-        of_kind = self._kinds.setdefault(entity.kind, {})
-        self._size += entity.id not in of_kind
-        of_kind[entity.id] = entity
-
     def _remove(self, kind: str, entity_id: str) -> None:
         of_kind = self._kinds.get(kind)
         if of_kind is not None and of_kind.pop(entity_id, None) is not None:
-            self._size -= 1
+            self.size -= 1
             if not of_kind:
                 del self._kinds[kind]
 
 
-class View:
-    """What a projection sees of a timeline: copies only. Implements the TimelineView protocol.
+class TimelineAhead:
+    """A timeline with changes whose commits are under way, for the events behind them; what it is based on moves on."""
 
-    A context manager: at the end of its event it is closed, because it would show what comes later.
-    """
+    __slots__ = ("_base", "_changed", "epoch", "ordinal")
 
-    __slots__ = ("_open",)
+    def __init__(self, base: Timeline) -> None:
+        self._base = base
+        self._changed: dict[tuple[str, str], TimelineEntity] = {}
+        self.ordinal = base.ordinal
+        self.epoch = base.epoch
 
-    def __init__(self, timeline: Timeline) -> None:
-        self._open: Timeline | None = timeline
+    def created_ordinal(self, kind: str, entity_id: str) -> int | None:
+        """Return the ordinal that created a live entity, or None where there is none."""
+        changed = self._changed.get((kind, entity_id))
+        if changed is None:
+            return self._base.created_ordinal(kind, entity_id)
+        return None if changed.tombstone else changed.created_ordinal
 
-    def __enter__(self) -> View:
-        return self
+    def apply(self, entities: Iterable[TimelineEntity], ordinal: int) -> None:
+        """Move to ``ordinal`` with the changes of its event."""
+        for entity in entities:
+            self._changed[entity.kind, entity.id] = entity
+        self.ordinal = ordinal
 
-    def __exit__(self, *exc_info: object) -> None:
-        self._open = None
+    def copy_of(self, kind: str, entity_id: str) -> TimelineEntity | None:
+        """Return a copy of one entity, or None.
+
+        Raises:
+            UnknownSchemaError: its message is no longer registered.
+        """
+        changed = self._changed.get((kind, entity_id))
+        if changed is None:
+            return self._base.copy_of(kind, entity_id)
+        return None if changed.tombstone else copy_entity(changed)
+
+    def copies(self, kind: str = "") -> builtins.list[TimelineEntity]:
+        """Return copies of the entities of one kind, or of all, in snapshot order.
+
+        Raises:
+            UnknownSchemaError: the message of one of them is no longer registered.
+        """
+        self._base.check_readable(kind, without=self._changed)
+        unchanged = [entity for entity in self._base.select(kind) if (entity.kind, entity.id) not in self._changed]
+        changed = [entity for entity in self._changed.values() if kind in ("", entity.kind) and not entity.tombstone]
+        return [copy_entity(entity) for entity in in_snapshot_order(unchanged + changed)]
+
+
+class View(CallbackScope):
+    """What the projections of one event see of a timeline, while they run: copies only. Implements TimelineView."""
+
+    __slots__ = ("_timeline",)
+
+    def __init__(self, session_id: str, timeline: Timeline | TimelineAhead) -> None:
+        self.session_id = session_id
+        self.active = True
+        self._timeline = timeline
 
     @property
     def ordinal(self) -> int:
         """Ordinal of the last event the timeline reflects."""
+        self._check_active()
         return self._timeline.ordinal
 
     def get(self, kind: str, id: str) -> TimelineEntity | None:  # noqa: A002 - the entity's own word
         """Return a copy of one entity, or None."""
+        if not self.active:
+            self._check_active()
         return self._timeline.copy_of(kind, id)
 
     def list(self, kind: str = "") -> builtins.list[TimelineEntity]:
         """Return copies of the entities of one kind, or of all, in snapshot order."""
+        self._check_active()
         return self._timeline.copies(kind)
 
-    @property
-    def _timeline(self) -> Timeline:
-        if self._open is None:
+    def _check_active(self) -> None:
+        if not self.active:
             raise RuntimeError("this view was of the time before its event: keep what it returned, not the view")
-        return self._open
 
 
 def _vanished(entity: UnreadableEntity) -> UnknownSchemaError:

@@ -13,135 +13,99 @@ What the invariants rest on, in the order in which it happens:
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, ParamSpec, TypeGuard, TypeVar
 
-from sessionstream.errors import (
-    EventConflict,
-    OrdinalConflict,
-    ProjectionError,
-    SchemaError,
-    SessionHeld,
-    StoreError,
-    words,
-)
-from sessionstream.hub.copies import copy_entity, copy_event, copy_ui_event
-from sessionstream.hub.lane import Inside
+from sessionstream.errors import EventConflict, OrdinalConflict, SchemaError, SessionHeld, words
+from sessionstream.hub.completion import Completion
+from sessionstream.hub.known_errors import KnownErrors
 from sessionstream.hub.projecting import ProjectorFailed
-from sessionstream.hub.races import win
 from sessionstream.hub.repeats import is_repeat
 from sessionstream.hub.reporting import record_of
-from sessionstream.hub.timeline import Timeline
-from sessionstream.observe import ErrorKind, Mode, PipelineRecord
+from sessionstream.hub.step import Hold, Step
+from sessionstream.hub.timeline import Timeline, TimelineAhead, View
 from sessionstream.ordinals import assign_ordinal
 from sessionstream.store import Commit, Cursors
-from sessionstream.tracebacks import where
-from sessionstream.types import Event, Session, TimelineEntity, UIEvent
+from sessionstream.types import copy_event, copy_ui_event
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from types import TracebackType
 
-    from sessionstream.hub.completion import Completion
-    from sessionstream.hub.pipeline import Pipeline
+    from sessionstream.hub.context import TurnContext
+    from sessionstream.hub.drafts import Draft
     from sessionstream.hub.sessions import SessionState
+    from sessionstream.observe import ErrorKind
+    from sessionstream.store import LoggedEvent
+    from sessionstream.types import Session
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+MAX_ATTEMPTS: Final = 1000
+"""Lost races in a row after which a store is not believed any more."""
 
 RESUME_BATCH: Final = 64
 """How many held events are read at a time."""
 
-MAX_TOLD: Final = 10
-"""How many different errors of one kind are recorded of an event that is tried again and again; some never repeat
-their words. Errors are the same if they have the same words at the same place."""
-
-_LOOKED_AT: Final = 100
-"""How many error records of a session are looked at for those of the event that holds it."""
-
-_HOLDING: Final = frozenset[ErrorKind](("decode", "ui-projection", "timeline-projection"))
-"""The errors of an event that is tried again and again."""
+MAX_UNDER_WAY: Final = 256
+"""How many commits of one call of ``publish_many`` are handed over before the first of them is waited for."""
 
 
-@dataclass(slots=True)
-class Step:
-    """One event on its way through the pipeline; becomes a PipelineRecord at the end of it.
-
-    Attributes:
-        failure: what keeps the event off the timeline, if anything does.
-    """
-
-    mode: Mode
-    event: Event
-    view_ordinal: int
-    failure: ProjectionError | SessionHeld | None = None
-    ui_events: tuple[UIEvent, ...] = ()
-    ui_failed: ProjectorFailed | None = None
-    entities: tuple[TimelineEntity, ...] = ()
-    timeline_failed: ProjectorFailed | None = None
-    stored: bool = False
-    moved: bool = False
-    fanned_out: bool = False
-    error: Exception | None = None
-
-    def record(self) -> PipelineRecord:
-        """Return what happened, as copies."""
-        ui_events = tuple(map(copy_ui_event, self.ui_events))
-        entities = tuple(map(copy_entity, self.entities))
-        return PipelineRecord(
-            mode=self.mode,
-            event=copy_event(self.event),
-            view_ordinal=self.view_ordinal,
-            ui_events=ui_events,
-            ui_error=None if self.ui_failed is None else self.ui_failed.error,
-            entities=entities,
-            timeline_error=None if self.timeline_failed is None else self.timeline_failed.error,
-            stored=self.stored,
-            committed=entities if self.moved else (),
-            cursor_moved=self.moved,
-            fanned_out=ui_events if self.fanned_out else (),
-            error=self.error,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """What a session is held by.
-
-    Attributes:
-        ordinal: of the event that cannot be applied.
-        error: why.
-    """
-
-    ordinal: int
-    error: Exception
-
-
-@dataclass(slots=True)
 class Turn:
-    """The operations of whoever holds the session's lane.
+    """The operations of whoever holds a session's lane; an async context manager that takes the lane and returns it.
+
+    Cancelled while it waits for the lane, nothing has happened. Cancelled later, CancelledError comes out when all that
+    was begun is finished, in place of the result or of any other error.
 
     Attributes:
         resumed: how many held events this turn has applied.
+
+    Raises, when it is entered:
+        InvalidIdError: no store could keep this session id.
     """
 
-    pipeline: Pipeline
-    state: SessionState
-    session: Session
-    completion: Completion
-    resumed: int = 0
+    __slots__ = ("_context", "_session_id", "completion", "resumed", "session", "state")
 
-    def publish(
-        self, draft: Event, *, given_id: bool, stream_id: str, on_published: Callable[[], None] | None
-    ) -> Awaitable[int]:
-        """Log one event and apply it; return its ordinal, or the one it already has.
+    def __init__(self, context: TurnContext, session_id: str) -> None:
+        self._context = context
+        self._session_id = session_id
+        self.completion = Completion()
+        self.resumed = 0
+        self.state: SessionState
+        self.session: Session
 
-        Raises:
-            ProjectionError, SessionHeld, EventConflict, OrdinalExhausted, StoreError: as ``Hub.publish``.
-        """
-        return win(lambda: self._publish_once(draft, given_id, stream_id, on_published))
+    async def __aenter__(self) -> Turn:
+        context = self._context
+        state = self.state = context.sessions.pin(self._session_id)
+        try:
+            await state.lane.acquire()
+        except BaseException:
+            context.sessions.unpin(state)
+            raise
+        try:  # metadata is loaded inside the lane, so that waiting for it changes nobody's place
+            self.session = state.session or await context.sessions.session(state)
+            context.budget.events += 1
+            if context.budget.is_spent():
+                await context.budget.renew()
+        except BaseException:
+            self._leave()
+            raise
+        return self
 
-    async def load(self) -> Timeline:
-        """Return the session's timeline, from the store unless the cached one is current."""
-        if self.state.current and self.state.timeline is not None:
-            return self.state.timeline
-        return await self.refresh()
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._leave()
+        if self.completion.cancelled is not None and (error is None or isinstance(error, Exception)):
+            self.completion.checkpoint()
+
+    def _leave(self) -> None:
+        self.state.lane.release()
+        self._context.sessions.unpin(self.state)
+
+    # -- the timeline ------------------------------------------------------------------------------------------
 
     async def refresh(self) -> Timeline:
         """Return the session's timeline as it is in the store, for the cost of what others did to it.
@@ -152,15 +116,21 @@ class Turn:
         known = None
         if timeline is not None:
             known = Cursors(state.event_cursor, timeline.ordinal, timeline.epoch)
-        stored = await self.pipeline.store.timeline(state.id, known=known)
+        stored = await self._context.store.timeline(state.id, known=known)
         timeline = timeline or Timeline()
         timeline.take_over(stored)
         state.timeline, state.event_cursor, state.current = timeline, stored.cursors.event, True
         if timeline.ordinal and (known is None or (known.timeline, known.epoch) != (timeline.ordinal, timeline.epoch)):
             await self.resync()  # nobody here was told of what others did
-        if state.unsure is not None:
-            await self._settle(state.unsure, timeline)
+        while state.unsure:
+            await self._settle(*state.unsure[0], timeline)
+            del state.unsure[0]
         return timeline
+
+    async def load(self) -> Timeline:
+        """Return the session's timeline, from the store unless the cached one is current."""
+        timeline = self.state.timeline
+        return timeline if timeline is not None and self.state.current else await self.refresh()
 
     async def resume(self) -> Hold | None:
         """Apply the held events in order; return what still holds the session, if anything.
@@ -172,119 +142,243 @@ class Turn:
         limit = RESUME_BATCH
         while timeline.ordinal < self.state.event_cursor:
             try:
-                events = await self.pipeline.store.events(self.state.id, after=timeline.ordinal, limit=limit)
+                events = await self._context.store.events(self.state.id, after=timeline.ordinal, limit=limit)
             except SchemaError as error:
                 if limit > 1:  # some event of the batch is unreadable: apply those before it one by one
                     limit = 1
                     continue
                 ordinal = error.ordinal or timeline.ordinal + 1
-                await self._record("decode", ordinal, str(error.name), error, known=True)
+                await self._record("decode", ordinal, str(error.name), error, tried_before=True)
                 return Hold(ordinal, error)
             if not events:
                 self.state.current = False
                 raise OrdinalConflict(self.state.id, expected=f"events after {timeline.ordinal}", actual="none")
             for event in events:
-                await self.pipeline.pace.give_way()
+                self._context.budget.events += 1
+                if self._context.budget.is_spent():
+                    await self._context.budget.renew()
                 self.completion.checkpoint()
-                failure = await self._step(Step("retry", event, timeline.ordinal, stored=True), timeline)
-                if failure is not None:
-                    return Hold(event.ordinal, failure)
+                step = Step("retry", event, timeline.ordinal, stored=True)
+                await self._project(step, timeline)
+                if step.failure is None:
+                    await self._complete(step, timeline, self._hand_over(step, timeline, self.state.event_cursor))
+                else:
+                    await self._record_failures(step)
+                    self._observe(step)
+                    return Hold(event.ordinal, step.failure)
                 self.resumed += 1
         return None
 
-    async def _publish_once(
-        self, draft: Event, given_id: bool, stream_id: str, on_published: Callable[[], None] | None
-    ) -> int:
-        store, state = self.pipeline.store, self.state
+    # -- publishing --------------------------------------------------------------------------------------------
+
+    async def publish(self, draft: Draft) -> int:
+        """Log one event and apply it; return its ordinal, or the one it already has.
+
+        Raises:
+            OrdinalConflict: somebody else moved the session meanwhile; nothing has happened.
+            ProjectionError, SessionHeld, EventConflict, OrdinalExhausted, StoreError: as ``Hub.publish``.
+        """
+        state, timeline, logged, hold = self.state, self.state.timeline, None, None
         # The cursors first: whoever logs this very id after they were read makes our commit a lost race.
-        timeline = await self.load()
-        logged = await store.find_event(state.id, draft.event_id) if given_id else None
-        if logged is not None and not is_repeat(
-            f"event {draft.event_id!r}", state.id, logged.digest, draft, logged.descriptors
-        ):
-            raise EventConflict(state.id, draft.event_id, logged.ordinal)
-        hold = None
-        if timeline.ordinal < max(state.event_cursor, logged.ordinal if logged is not None else 0):
+        if timeline is None or not state.current:
+            timeline = await self.refresh()
+        if draft.has_given_id:
+            logged = await self._find(draft)
+        if timeline.ordinal < state.event_cursor or (logged is not None and timeline.ordinal < logged.ordinal):
             timeline = await self.refresh()
             hold = await self.resume()
             self.completion.checkpoint()
         if logged is not None:
-            if on_published is not None:
-                on_published()
+            if draft.on_published is not None:
+                draft.on_published()
             if logged.ordinal > timeline.ordinal and hold is not None:
-                raise SessionHeld(_with_ordinal(draft, logged.ordinal), hold.ordinal) from hold.error
+                raise SessionHeld(copy_event(draft.numbered(logged.ordinal)), hold.ordinal) from hold.error
             return logged.ordinal
-        event = _with_ordinal(
-            draft, assign_ordinal(state.event_cursor, stream_id, session_id=state.id, limit=store.max_ordinal)
-        )
-        step = Step("live", event, timeline.ordinal)
-        if hold is not None:
-            step.failure = SessionHeld(copy_event(event), hold.ordinal)
+        step = self._new_step(draft, timeline, state.event_cursor)
+        if hold is None:
+            await self._project(step, timeline)
+        else:
+            step.failure = SessionHeld(copy_event(step.event), hold.ordinal)
             step.failure.__cause__ = hold.error
-        failure = await self._step(step, timeline, on_published)
-        if failure is not None:
-            raise failure
-        return event.ordinal
+        await self._complete(step, timeline, self._hand_over(step, timeline, state.event_cursor))
+        if step.failure is not None:
+            raise step.failure
+        return step.event.ordinal
 
-    async def _step(
-        self, step: Step, timeline: Timeline, on_published: Callable[[], None] | None = None
-    ) -> ProjectionError | SessionHeld | None:
-        """Take one event as far as it goes; return what kept it off the timeline."""
+    async def publish_many(self, drafts: Sequence[Draft]) -> list[int]:
+        """Publish events in order, as ``publish`` each; return their ordinals.
+
+        Their commits are handed over one after the other without waiting in between, and their UI events go out as the
+        outcomes come in. The first event that fails ends it; those before it are published.
+
+        Raises:
+            Everything that ``publish`` raises, with a note that says how many are published.
+        """
+        ordinals: list[int] = []
         try:
-            if step.failure is None:
-                await self._project(step, timeline)
-            if step.failure is None or step.mode == "live":
-                await self._commit(step, timeline, on_published)
-            if step.moved and step.ui_events:
+            while len(ordinals) < len(drafts):
+                await retried(self._publish_ahead, drafts, ordinals)
+                if len(ordinals) < len(drafts):  # one that may be known already, or in a session that is held
+                    ordinals.append(await retried(self.publish, drafts[len(ordinals)]))
+        except Exception as error:
+            error.add_note(f"publish_many: of {len(drafts)} events, {len(ordinals)} were published before this")
+            raise
+        return ordinals
+
+    async def _publish_ahead(self, drafts: Sequence[Draft], ordinals: list[int]) -> None:
+        """Publish the drafts that have no ordinals yet, up to one that has to be looked at by itself.
+
+        Raises:
+            OrdinalConflict: somebody else moved the session meanwhile; what is in ``ordinals`` is published.
+            Exception: as ``publish``.
+        """
+        timeline = await self.load()
+        cursor = self.state.event_cursor
+        if timeline.ordinal < cursor:
+            return
+        ahead = TimelineAhead(timeline)
+        under_way: deque[tuple[Step, Awaitable[None]]] = deque()
+
+        async def complete_first() -> None:
+            step, outcome = under_way.popleft()
+            await self._complete(step, timeline, outcome)
+            if step.failure is not None:
+                raise step.failure
+            ordinals.append(step.event.ordinal)
+
+        try:
+            known = await self._known_ids(drafts[len(ordinals) :])
+            for draft in drafts[len(ordinals) :]:
+                if draft.event_id in known:
+                    break
+                known.add(draft.event_id)
+                self._context.budget.events += 1
+                if self._context.budget.is_spent():
+                    await self._context.budget.renew()
+                while under_way and (len(under_way) >= MAX_UNDER_WAY or _is_done(under_way[0][1])):
+                    await complete_first()
+                self.completion.checkpoint()
+                step = self._new_step(draft, ahead, cursor)
+                await self._project(step, ahead)
+                under_way.append((step, self._hand_over(step, ahead, cursor)))
+                if step.failure is not None:
+                    break
+                cursor = step.event.ordinal
+                ahead.apply(step.entities, cursor)
+            while under_way:
+                await complete_first()
+        except BaseException:
+            while under_way:
+                if self.state.current:
+                    with suppress(Exception):  # recorded
+                        await complete_first()
+                else:
+                    await self._abandon(*under_way.popleft(), timeline.epoch)
+            raise
+
+    async def _abandon(self, step: Step, outcome: Awaitable[None], epoch: int) -> None:
+        """Wait for a commit that was handed over behind one that failed. Whether it is true is asked later."""
+        try:
+            await self.completion.finish(outcome)
+        except OrdinalConflict:  # it is not, as the one before it is not
+            return
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - recorded
+            await self._record_of(step, "store", error)
+        if step.failure is None and step.ui_events:
+            self.state.unsure.append((step, epoch))
+
+    async def _known_ids(self, drafts: Sequence[Draft]) -> set[str]:
+        """Return which of the ids that others chose the store knows."""
+        given = [draft.event_id for draft in drafts if draft.has_given_id]
+        found = await asyncio.gather(*[self._context.store.find_event(self.state.id, each) for each in given])
+        return {event_id for event_id, logged in zip(given, found, strict=True) if logged is not None}
+
+    async def _find(self, draft: Draft) -> LoggedEvent | None:
+        """Return what the store knows of a draft's id.
+
+        Raises:
+            EventConflict: it belongs to another event.
+        """
+        state = self.state
+        logged = await self._context.store.find_event(state.id, draft.event_id)
+        what = f"event {draft.event_id!r}"
+        if logged is not None and not is_repeat(
+            what, state.id, logged.digest, draft.name, draft.payload, logged.descriptors
+        ):
+            raise EventConflict(state.id, draft.event_id, logged.ordinal)
+        return logged
+
+    def _new_step(self, draft: Draft, timeline: Timeline | TimelineAhead, cursor: int) -> Step:
+        limit = self._context.store.max_ordinal
+        ordinal = assign_ordinal(cursor, draft.stream_id, session_id=self.state.id, limit=limit)
+        return Step("live", draft.numbered(ordinal), timeline.ordinal, draft.on_published)
+
+    # -- the way of one event ----------------------------------------------------------------------------------
+
+    async def _project(self, step: Step, timeline: Timeline | TimelineAhead) -> None:
+        context, event = self._context, step.event
+        view = View(self.state.id, timeline)
+        with view:
+            try:
+                step.ui_events = await context.projections.ui_events(event, self.session, view)
+            except ProjectorFailed as failed:
+                step.ui_failed = failed
+                if context.policies.ui == "fail":
+                    step.failure = failed.as_projection_error(event)
+                    return
+            try:
+                step.entities = await context.projections.entities(event, self.session, view, timeline)
+            except ProjectorFailed as failed:
+                step.timeline_failed = failed
+                if context.policies.timeline == "fail":
+                    step.failure = failed.as_projection_error(event)
+
+    def _hand_over(self, step: Step, timeline: Timeline | TimelineAhead, cursor: int) -> Awaitable[None]:
+        """Hand the step's commit to the store; ``cursor`` is the ordinal of the event logged or handed over before."""
+        moves = step.failure is None
+        commit = Commit(
+            session_id=self.state.id,
+            event=step.event if step.mode == "live" else None,
+            entities=step.entities if moves else (),
+            expected_ordinal=cursor,
+            timeline_cursor=step.event.ordinal if moves else timeline.ordinal,
+            expected_timeline=timeline.ordinal,
+            expected_epoch=timeline.epoch,
+        )
+        try:
+            return self._context.store.commit(commit)
+        except Exception as error:  # noqa: BLE001 - raised where the outcome is awaited
+            failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            failed.set_exception(error)
+            return failed
+
+    async def _complete(self, step: Step, timeline: Timeline, outcome: Awaitable[None]) -> None:
+        """Wait for the step's commit, then move the cached timeline, fan out, record and observe."""
+        try:
+            await self._acknowledge(step, timeline, outcome)
+            if step.moved and step.ui_events and self._context.fan_out is not None:
                 await self._fan_out(step)
-            if step.stored and self.pipeline.report.is_behind:
-                await self.pipeline.report.catch_up(self.completion)
-            if step.ui_failed is not None:
-                await self._record_of(step, "ui-projection", step.ui_failed.error, step.ui_failed.projector)
-            if step.timeline_failed is not None:
-                failed = step.timeline_failed
-                await self._record_of(step, "timeline-projection", failed.error, failed.projector)
+            if self._context.report.unrecorded:
+                await self._context.report.catch_up(self.completion)
+            if step.ui_failed is not None or step.timeline_failed is not None:
+                await self._record_failures(step)
         except OrdinalConflict:
             raise  # this attempt never was
         except Exception as error:
             step.error = error
             self._observe(step)
             raise
-        self._observe(step)
-        return step.failure
+        if self._context.report.observes_pipeline:
+            self._observe(step)
 
-    async def _project(self, step: Step, timeline: Timeline) -> None:
-        pipeline, event = self.pipeline, step.event
-        with Inside(self.state.id):
-            try:
-                step.ui_events = await pipeline.projections.ui_events(event, self.session, timeline)
-            except ProjectorFailed as failed:
-                step.ui_failed = failed
-                if pipeline.policies.ui == "fail":
-                    step.failure = failed.as_projection_error(event)
-                    return
-            try:
-                step.entities = await pipeline.projections.entities(event, self.session, timeline)
-            except ProjectorFailed as failed:
-                step.timeline_failed = failed
-                if pipeline.policies.timeline == "fail":
-                    step.failure = failed.as_projection_error(event)
-
-    async def _commit(self, step: Step, timeline: Timeline, on_published: Callable[[], None] | None) -> None:
-        state = self.state
-        moves = step.failure is None
-        ordinal = step.event.ordinal
-        commit = Commit(
-            session_id=state.id,
-            event=step.event if step.mode == "live" else None,
-            entities=step.entities if moves else (),
-            expected_ordinal=state.event_cursor,
-            timeline_cursor=ordinal if moves else timeline.ordinal,
-            expected_timeline=timeline.ordinal,
-            expected_epoch=timeline.epoch,
-        )
+    async def _acknowledge(self, step: Step, timeline: Timeline, outcome: Awaitable[None]) -> None:
+        state, ordinal = self.state, step.event.ordinal
         try:
-            await self.completion.finish(self.pipeline.store.commit(commit))
+            if _is_done(outcome):
+                outcome.result()
+            else:
+                await self.completion.finish(outcome)
+                self._context.budget.waited()
         except OrdinalConflict:
             state.current = False
             raise
@@ -292,33 +386,44 @@ class Turn:
             # What the store holds now is not for us to guess, least of all if it was the commit itself that was
             # cancelled, as when an event loop shuts down: ask it before the next event.
             state.current = False
-            if moves and step.ui_events:
-                state.unsure = step, timeline.epoch
-            if on_published is not None:
-                on_published()
+            if step.failure is None and step.ui_events:
+                state.unsure.append((step, timeline.epoch))
+            if step.on_published is not None:
+                step.on_published()
             await self._record_of(step, "store", error)
             raise
-        if commit.event is not None:
+        if step.mode == "live":
             state.event_cursor = ordinal
-            if on_published is not None:
-                on_published()
-        if moves:
+            if step.on_published is not None:
+                step.on_published()
+        step.stored = True
+        if step.failure is None:
             timeline.apply(step.entities, ordinal)
-            state.told.clear()
-        step.stored, step.moved = True, moves
+            step.moved, state.known_errors = True, None
 
-    async def _settle(self, unsure: tuple[Step, int], timeline: Timeline) -> None:
+    async def _settle(self, step: Step, epoch: int, timeline: Timeline) -> None:
         """Send the UI events of a commit that failed and, as it turns out, is true: before those of any later event."""
-        step, epoch = unsure
         if timeline.epoch == epoch and timeline.ordinal >= step.event.ordinal:
-            logged = await self.pipeline.store.find_event(self.state.id, step.event.event_id)
-            if logged is not None and logged.ordinal == step.event.ordinal:
+            logged = await self._context.store.find_event(self.state.id, step.event.event_id)
+            if logged is not None and logged.ordinal == step.event.ordinal and self._context.fan_out is not None:
                 await self._fan_out(step)
-        self.state.unsure = None
+
+    async def _fan_out(self, step: Step) -> None:
+        context = self._context
+        assert context.fan_out is not None  # noqa: S101 - the callers' duty
+        # They are the receiver's to change, and an observer is still to be shown what they were.
+        events = tuple(map(copy_ui_event, step.ui_events)) if context.report.observes_pipeline else step.ui_events
+        try:
+            context.fan_out(self.state.id, step.event.ordinal, events)
+            step.fanned_out = True
+            context.budget.fanned_out(step.ui_events)
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - the event is true already: record, never raise
+            step.error = error if isinstance(error, Exception) else RuntimeError(words(error))
+            await self._record_of(step, "fanout", error)
 
     async def resync(self) -> None:
         """Tell the fan-out where the timeline stands: it may have come there in another way than by our events."""
-        resync, timeline = self.pipeline.resync, self.state.timeline
+        resync, timeline = self._context.resync, self.state.timeline
         if resync is None or timeline is None:
             return
         try:
@@ -326,23 +431,18 @@ class Turn:
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - recorded, as what a fan-out raises
             await self._record("fanout", timeline.ordinal, "", error)
 
-    async def _fan_out(self, step: Step) -> None:
-        fan_out = self.pipeline.fan_out
-        if fan_out is None:
-            return
-        # They are the receiver's to change, and an observer is still to be shown what they were.
-        events = tuple(map(copy_ui_event, step.ui_events)) if self.pipeline.report.observes_pipeline else step.ui_events
-        try:
-            fan_out(self.state.id, step.event.ordinal, events)
-            step.fanned_out = True
-            self.pipeline.pace.fanned_out(step.ui_events)
-        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - the event is true already: record, never raise
-            step.error = error if isinstance(error, Exception) else RuntimeError(words(error))
-            await self._record_of(step, "fanout", error)
+    # -- what went wrong ---------------------------------------------------------------------------------------
+
+    async def _record_failures(self, step: Step) -> None:
+        if step.ui_failed is not None:
+            await self._record_of(step, "ui-projection", step.ui_failed.error, step.ui_failed.projector)
+        if step.timeline_failed is not None:
+            failed = step.timeline_failed
+            await self._record_of(step, "timeline-projection", failed.error, failed.projector)
 
     async def _record_of(self, step: Step, kind: ErrorKind, error: BaseException, projector: str = "") -> None:
-        event, known = step.event, step.mode == "retry"
-        await self._record(kind, event.ordinal, event.name, error, projector, known=known)
+        event, retry = step.event, step.mode == "retry"
+        await self._record(kind, event.ordinal, event.name, error, projector, tried_before=retry)
 
     async def _record(
         self,
@@ -352,32 +452,39 @@ class Turn:
         error: BaseException,
         projector: str = "",
         *,
-        known: bool = False,
+        tried_before: bool = False,
     ) -> None:
-        """Record an error; ``known`` says that others may have met it before, and recorded it."""
-        if kind in _HOLDING:
-            told = self.state.told.get((ordinal, kind))
-            if told is None:
-                told = self.state.told[ordinal, kind] = await self._recorded(ordinal, kind) if known else set()
-            what = where(error, projector), words(error)
-            if what in told or len(told) >= MAX_TOLD:
-                return
-            told.add(what)
-        record = record_of(kind, self.state.id, ordinal, name, error, projector=projector)
-        await self.pipeline.report.error(record, error, self.completion)
-
-    async def _recorded(self, ordinal: int, kind: ErrorKind) -> set[tuple[str, str]]:
-        """Return what this hub's predecessors, or other processes, have recorded of an event."""
-        try:
-            records = await self.completion.finish(self.pipeline.store.error_records(self.state.id, limit=_LOOKED_AT))
-        except StoreError:  # then it may be recorded again, which says the same twice: what failed here will fail there
-            return set()
-        return {(each.where, each.error) for each in records if (each.ordinal, each.kind) == (ordinal, kind)}
+        """Record an error; ``tried_before`` says that others may have met it before, and recorded it."""
+        state, context = self.state, self._context
+        if state.known_errors is None:
+            state.known_errors = KnownErrors(state.id, context.store)
+        known = state.known_errors
+        if await known.is_new(kind, ordinal, error, projector, self.completion, tried_before=tried_before):
+            record = record_of(kind, state.id, ordinal, name, error, projector=projector)
+            await context.report.error(record, error, self.completion)
 
     def _observe(self, step: Step) -> None:
-        if self.pipeline.report.observes_pipeline:
-            self.pipeline.report.pipeline(step.record())
+        if self._context.report.observes_pipeline:
+            self._context.report.pipeline(step.record())
 
 
-def _with_ordinal(event: Event, ordinal: int) -> Event:
-    return Event(event.name, event.payload, event.session_id, ordinal, event.event_id)
+async def retried(attempt: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Repeat what loses a race with another process until it wins. Each attempt begins at the session's present state.
+
+    Raises:
+        OrdinalConflict: of the last attempt, with a note: this store lets nobody win.
+    """
+    for _ in range(MAX_ATTEMPTS - 1):
+        try:
+            return await attempt(*args, **kwargs)
+        except OrdinalConflict:
+            continue
+    try:
+        return await attempt(*args, **kwargs)
+    except OrdinalConflict as conflict:
+        conflict.add_note(f"the last of {MAX_ATTEMPTS} attempts, each based on what the store had just answered")
+        raise
+
+
+def _is_done(outcome: Awaitable[None]) -> TypeGuard[asyncio.Future[None]]:
+    return outcome.__class__ is asyncio.Future and outcome.done()

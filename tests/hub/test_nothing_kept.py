@@ -31,9 +31,11 @@ from sessionstream import (
     TimelineReplacement,
     UIEvent,
 )
-from sessionstream.hub.turn import Step, Turn
+from sessionstream.hub.drafts import Draft
+from sessionstream.hub.step import Step
+from sessionstream.hub.turn import Turn
 
-PASSING = (BusMessage, Command, Commit, Event, PipelineRecord, Step, TimelineReplacement, Turn, UIEvent)
+PASSING = (BusMessage, Command, Commit, Draft, Event, PipelineRecord, Step, TimelineReplacement, Turn, UIEvent)
 
 
 @pytest.fixture(autouse=True)

@@ -138,7 +138,7 @@ def stop() -> None:
         (asynchronously, TypeError),
         (raising, Broken),
         (stopping, RuntimeError),
-        (stop, RuntimeError),
+        (stop, StopIteration),
         ([TimelineEntity("Nonsense", "1", ChatMessageEntity())], UnknownSchemaError),
         ([tombstone(kind="Nonsense")], UnknownSchemaError),
         ([TimelineEntity(not_a(5), "1", ChatMessageEntity())], UnknownSchemaError),
@@ -224,7 +224,7 @@ async def test_creating_and_deleting_in_one_event() -> None:
         [entity("1", "d"), tombstone("1")],
         [TimelineEntity("Text", "1", ChatMessageEntity(text="ignored"), tombstone=True)],
     )
-    hub._pipeline.report._pipeline_observer = recorder.pipeline
+    hub._pipeline.report._pipeline_observer, hub._pipeline.report.observes_pipeline = recorder.pipeline, True
     seen = []
     for _ in range(6):
         await play(hub, 1)

@@ -26,7 +26,7 @@ from sessionstream import (
     TimelineReplacement,
 )
 from sessionstream.admin.cli import main
-from sessionstream.hub import races
+from sessionstream.hub import turn
 from sessionstream.hydration.sqlite import SQLiteFile, writes
 from sessionstream.hydration.sqlite.columns import COLUMNS
 from tests.admin.app import app_on
@@ -92,7 +92,7 @@ def intact() -> Path:
 @pytest.fixture(autouse=True)
 def _prepared(monkeypatch: pytest.MonkeyPatch) -> None:
     intact()  # where no event loop runs yet
-    monkeypatch.setattr(races, "MAX_ATTEMPTS", 20)  # where events are missing, each retry loses the race
+    monkeypatch.setattr(turn, "MAX_ATTEMPTS", 20)  # where events are missing, each retry loses the race
 
 
 def columns() -> list[str]:

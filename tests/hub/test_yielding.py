@@ -1,4 +1,4 @@
-"""Publishing gives way: to every 32nd event, and to what is fanned out by its size, whoever publishes."""
+"""Publishers let the event loop run after every 32nd event, and after so many bytes that were fanned out."""
 
 from __future__ import annotations
 
@@ -7,9 +7,19 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from sessionstream import Event, Hub, SchemaRegistry, Session, TimelineView, UIEvent
+from sessionstream import (
+    Commit,
+    Event,
+    Hub,
+    HydrationStore,
+    MemoryStore,
+    SchemaRegistry,
+    Session,
+    TimelineView,
+    UIEvent,
+)
 from sessionstream.examples.chatdemo.v1.chat_pb2 import ChatMessageUpdate, TokensDeltaEvent
-from sessionstream.hub.pace import BYTES_A_TURN, EVENTS_A_TURN, Pace
+from sessionstream.hub.yielding import MAX_BYTES, MAX_EVENTS, YieldBudget
 
 
 class Turns:
@@ -24,15 +34,25 @@ class Turns:
         asyncio.get_running_loop().call_soon(self._turn)
 
 
+class PatientStore(MemoryStore):
+    """Answers each commit one turn of the event loop later."""
+
+    def commit(self, commit: Commit, /) -> asyncio.Future[None]:
+        super().commit(commit).result()
+        outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_soon(outcome.set_result, None)
+        return outcome
+
+
 class Telling:
     """A hub whose UI events are ``size`` bytes long, and how many turns there were before each was fanned out."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, new_store: Callable[[SchemaRegistry], HydrationStore] = MemoryStore) -> None:
         schemas = SchemaRegistry()
         schemas.register_event("E", TokensDeltaEvent)
         schemas.register_ui_event("U", ChatMessageUpdate)
         self.size = size
-        self.hub = Hub(schemas)
+        self.hub = Hub(schemas, store=new_store(schemas))
         self.hub.register_ui_projection(self._tell)
         self.hub.set_fanout(self._fan_out)
         self.turns = Turns()
@@ -66,26 +86,26 @@ async def all_at_once(telling: Telling, count: int) -> None:
 async def test_large_events_wait_until_those_before_could_be_written(
     way: Callable[[Telling, int], Awaitable[None]],
 ) -> None:
-    telling = Telling(4 * BYTES_A_TURN)
+    telling = Telling(4 * MAX_BYTES)
     await way(telling, 5)
     assert all(after - before >= 4 for before, after in zip(telling.at, telling.at[1:], strict=False))
 
 
 async def test_small_events_give_way_now_and_then() -> None:
     telling = Telling(1)
-    await one_after_the_other(telling, 10 * EVENTS_A_TURN)
+    await one_after_the_other(telling, 10 * MAX_EVENTS)
     assert telling.turns.count in (9, 10, 11)
 
 
 async def test_a_known_event_that_is_published_again_and_again_gives_way_too() -> None:
     telling = Telling(1)
-    for _ in range(10 * EVENTS_A_TURN):
+    for _ in range(10 * MAX_EVENTS):
         await telling.publish(event_id="the same")
     assert telling.turns.count in (9, 10, 11)
 
 
 async def test_a_publisher_that_is_cancelled_while_it_gives_way_stops_nobody() -> None:
-    telling = Telling(8 * BYTES_A_TURN)
+    telling = Telling(8 * MAX_BYTES)
     await telling.publish()
     waiting = [asyncio.create_task(telling.publish(f"s{number}")) for number in range(3)]
     await asyncio.sleep(0)
@@ -100,7 +120,7 @@ def test_a_hub_that_goes_on_in_another_event_loop_gives_way_there() -> None:
     telling: list[Telling] = []
 
     async def first() -> None:
-        telling.append(Telling(8 * BYTES_A_TURN))
+        telling.append(Telling(8 * MAX_BYTES))
         await telling[0].publish()
         abandoned = asyncio.create_task(telling[0].publish())
         await asyncio.sleep(0)
@@ -114,8 +134,18 @@ def test_a_hub_that_goes_on_in_another_event_loop_gives_way_there() -> None:
     assert len(telling[0].at) == 4
 
 
-async def test_without_a_debt_nothing_waits() -> None:
-    turns, pace = Turns(), Pace()
-    for _ in range(EVENTS_A_TURN - 1):
-        await pace.give_way()
-    assert turns.count == 0
+async def test_publishers_that_wait_for_their_store_anyway_are_not_held_up() -> None:
+    telling = Telling(1, PatientStore)
+    await one_after_the_other(telling, 10 * MAX_EVENTS)
+    assert telling.turns.count in range(20 * MAX_EVENTS - 1, 20 * MAX_EVENTS + 2)  # two turns each, and no more
+
+
+def test_a_budget_is_spent_by_events_and_by_bytes() -> None:
+    budget = YieldBudget()
+    budget.events = MAX_EVENTS - 1
+    assert not budget.is_spent()
+    budget.events += 1
+    assert budget.is_spent()
+    budget.events = 0
+    budget.fanned_out([UIEvent("U", ChatMessageUpdate(text="x" * MAX_BYTES))])
+    assert budget.is_spent()

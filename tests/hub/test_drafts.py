@@ -12,7 +12,7 @@ import pytest
 
 from sessionstream import Event, EventConflict, InvalidIdError, MemoryStore, ProjectionError, SessionHeld
 from sessionstream.examples.chatdemo.v1.chat_pb2 import InferenceTraceEvent, TokensDeltaEvent
-from sessionstream.hub.event_ids import new_event_id
+from sessionstream.hub.drafts import new_event_id
 
 from .support import App, Store, registry, said, settle, soon
 
@@ -46,7 +46,7 @@ def test_new_ids_are_uuids_of_version_4_and_differ() -> None:
 def test_a_forked_child_gives_out_other_ids() -> None:
     code = """if True:
         import os
-        from sessionstream.hub.event_ids import new_event_id
+        from sessionstream.hub.drafts import new_event_id
         end, start = os.pipe()
         if os.fork() == 0:
             os.write(start, new_event_id().encode())

@@ -1,0 +1,60 @@
+"""How payloads of one message class are copied, checked and encoded, decided once from the class's descriptor."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from google.protobuf import message_factory
+
+from sessionstream.json_form import MAX_LEVELS, reachable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from google.protobuf.message import Message
+
+    from sessionstream.json_form import Flaw, JsonForms
+
+_SAFE_DEPTH: Final = MAX_LEVELS // 2
+"""Levels of messages in messages that every protobuf build reads again once they are written."""
+
+
+class Codec:
+    """What the descriptor of a message class proves, and the operations that follow from it.
+
+    Attributes:
+        message: the class.
+        full_name: of the message.
+        is_shallow: no message of this class is too deep to be read again, as it holds itself nowhere.
+        may_lack_fields: a message of this class may lack a required field.
+        find_flaw: returns what of a message has no JSON form, or None; None where every message has one.
+    """
+
+    __slots__ = ("_deterministic", "find_flaw", "full_name", "is_shallow", "may_lack_fields", "message")
+
+    def __init__(self, message: type[Message], forms: JsonForms) -> None:
+        types = list(reachable(message.DESCRIPTOR))
+        open_ended = any(each.is_extendable for each in types)
+        self.message = message
+        self.full_name: str = message.DESCRIPTOR.full_name
+        self.is_shallow = not open_ended and _depth(message.DESCRIPTOR, {}) <= _SAFE_DEPTH
+        self.may_lack_fields = open_ended or any(map(_has_required, types))
+        self.find_flaw: Callable[[Message], Flaw | None] | None = forms.finder(message.DESCRIPTOR)
+        self._deterministic = open_ended or any(each.GetOptions().map_entry for each in types)
+
+    def encode(self, payload: Message) -> bytes:
+        """Encode a message; equal messages give equal bytes, as far as one protobuf build goes."""
+        return payload.SerializePartialToString(deterministic=self._deterministic)
+
+
+def _has_required(descriptor: Any) -> bool:
+    return not message_factory.GetMessageClass(descriptor)().IsInitialized()
+
+
+def _depth(descriptor: Any, known: dict[Any, int]) -> int:
+    """Return how many levels messages of a type have at most; more than ``MAX_LEVELS`` if one may hold its own type."""
+    known[descriptor] = MAX_LEVELS + 1  # what is met again while its own depth is not known holds itself
+    inner = {field.message_type for field in descriptor.fields if field.message_type is not None}
+    deepest = max((known.get(each) or _depth(each, known) for each in inner), default=0)
+    known[descriptor] = 1 + deepest
+    return known[descriptor]

@@ -1,0 +1,32 @@
+"""What the turns of a hub share: the store, the cache, the projections, and where results and errors go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from sessionstream.hub.yielding import YieldBudget
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sessionstream.hub.projecting import Projections
+    from sessionstream.hub.reporting import Reporter
+    from sessionstream.hub.sessions import SessionCache
+    from sessionstream.projection import ProjectionPolicies
+    from sessionstream.store import HydrationStore
+    from sessionstream.types import UIEvent
+
+
+@dataclass(slots=True)
+class TurnContext:
+    """What a turn works with. Sessions share it; their lanes keep them apart."""
+
+    store: HydrationStore
+    sessions: SessionCache
+    projections: Projections
+    policies: ProjectionPolicies
+    report: Reporter
+    fan_out: Callable[[str, int, Sequence[UIEvent]], None] | None = None
+    resync: Callable[[str, int, int], None] | None = None
+    budget: YieldBudget = field(default_factory=YieldBudget)

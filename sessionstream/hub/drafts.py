@@ -1,0 +1,86 @@
+"""Events that are checked and have an id, but no ordinal yet."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from sessionstream.fast_init import fast_init
+from sessionstream.types import Event, check_id
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+    from sessionstream.schema import SchemaRegistry
+
+_FREE: Final = 0xFFFFFFFF_FFFF_0FFF_3FFF_FFFFFFFFFFFF
+_FIXED: Final = 0x00000000_0000_4000_8000_000000000000
+"""The bits that say: version 4, variant 1."""
+
+_random: Final = random.Random()  # noqa: S311 - uniqueness is needed, not secrecy; seeded by the system
+
+if hasattr(os, "register_at_fork"):
+    # A forked child would otherwise give out the very ids its parent gives out.
+    os.register_at_fork(after_in_child=_random.seed)
+
+
+@fast_init
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An event on its way to a session.
+
+    Attributes:
+        payload: the pipeline's own copy.
+        has_given_id: whether somebody else chose the id, so that this may be an event that comes again.
+        stream_id: its place in a stream, from which its ordinal is derived; empty where it comes from none.
+        on_published: called once the event is in the log, or may be.
+    """
+
+    name: str
+    payload: Message
+    session_id: str
+    event_id: str
+    has_given_id: bool
+    stream_id: str = ""
+    on_published: Callable[[], None] | None = None
+
+    def numbered(self, ordinal: int) -> Event:
+        """Return the event with an ordinal."""
+        return Event(self.name, self.payload, self.session_id, ordinal, self.event_id)
+
+
+def new_draft(event: object, schemas: SchemaRegistry, on_published: Callable[[], None] | None = None) -> Draft:
+    """Return the draft of an event that somebody publishes. The session id is checked where its session is looked up.
+
+    Raises:
+        TypeError: it is not an Event, or its ordinal is not an int.
+        ValueError: it has an ordinal.
+        UnknownSchemaError, PayloadTypeError: it is not registered, or its payload is another message.
+        InvalidIdError: no store could keep its id.
+    """
+    if not isinstance(event, Event):
+        raise TypeError(f"publish takes an Event, not {event!r}")
+    if event.ordinal != 0 or event.ordinal.__class__ is not int:
+        _refuse_ordinal(event)
+    payload = schemas.checked_copy("event", event.name, event.payload)
+    if event.event_id == "":
+        return Draft(event.name, payload, event.session_id, new_event_id(), False, "", on_published)
+    event_id = check_id("event id", event.event_id)
+    return Draft(event.name, payload, event.session_id, event_id, True, "", on_published)
+
+
+def new_event_id() -> str:
+    """Return a random UUID (version 4) in its usual spelling, made without a system call."""
+    digits = f"{_random.getrandbits(128) & _FREE | _FIXED:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def _refuse_ordinal(event: Event) -> None:
+    ordinal: object = event.ordinal
+    if not isinstance(ordinal, int) or isinstance(ordinal, bool):
+        raise TypeError(f"event {event.name!r} has the {type(ordinal).__name__} {ordinal!r} as its ordinal: leave it 0")
+    if ordinal:
+        raise ValueError(f"event {event.name!r} has ordinal {ordinal} already: ordinals are the hub's to give")

@@ -1,0 +1,68 @@
+"""Which errors of a held event are recorded already: every publish tries it again, and may fail in the same way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from sessionstream.errors import StoreError, words
+from sessionstream.tracebacks import where
+
+if TYPE_CHECKING:
+    from sessionstream.hub.completion import Completion
+    from sessionstream.observe import ErrorKind
+    from sessionstream.store import HydrationStore
+
+MAX_DIFFERENT: Final = 10
+"""How many different errors of one kind are recorded of an event that is tried again and again; some never repeat
+their words. Errors are the same if they have the same words at the same place."""
+
+_LOOKED_AT: Final = 100
+"""How many error records of a session are looked at for those of the event that holds it."""
+
+_HOLDING: Final = frozenset({"decode", "ui-projection", "timeline-projection"})
+"""The kinds of errors that keep an event off the timeline, so that it is tried again."""
+
+
+class KnownErrors:
+    """The errors that are recorded of the event that holds a session, by its ordinal and their kind."""
+
+    __slots__ = ("_known", "_session_id", "_store")
+
+    def __init__(self, session_id: str, store: HydrationStore) -> None:
+        self._session_id = session_id
+        self._store = store
+        self._known: dict[tuple[int, ErrorKind], set[tuple[str, str]]] = {}
+
+    async def is_new(
+        self,
+        kind: ErrorKind,
+        ordinal: int,
+        error: BaseException,
+        projector: str,
+        completion: Completion,
+        *,
+        tried_before: bool,
+    ) -> bool:
+        """Return whether an error has to be recorded, and count it as recorded.
+
+        Args:
+            tried_before: whether this hub's predecessors, or other processes, may have recorded it.
+        """
+        if kind not in _HOLDING:
+            return True
+        known = self._known.get((ordinal, kind))
+        if known is None:
+            known = await self._recorded(kind, ordinal, completion) if tried_before else set()
+            self._known[ordinal, kind] = known
+        what = where(error, projector), words(error)
+        if what in known or len(known) >= MAX_DIFFERENT:
+            return False
+        known.add(what)
+        return True
+
+    async def _recorded(self, kind: ErrorKind, ordinal: int, completion: Completion) -> set[tuple[str, str]]:
+        try:
+            records = await completion.finish(self._store.error_records(self._session_id, limit=_LOOKED_AT))
+        except StoreError:  # then it may be recorded twice, unless the store refuses that as well
+            return set()
+        return {(each.where, each.error) for each in records if (each.ordinal, each.kind) == (ordinal, kind)}

@@ -1,0 +1,75 @@
+"""One event on its way through the pipeline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sessionstream.observe import PipelineRecord
+from sessionstream.types import copy_entity, copy_event, copy_ui_event
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sessionstream.errors import ProjectionError, SessionHeld
+    from sessionstream.hub.projecting import ProjectorFailed
+    from sessionstream.observe import Mode
+    from sessionstream.types import Event, TimelineEntity, UIEvent
+
+
+@dataclass(slots=True)
+class Step:
+    """What is known of one event so far; becomes a PipelineRecord at the end of its way.
+
+    Attributes:
+        view_ordinal: ordinal of the timeline that its projections see.
+        on_published: called once the event is in the log, or may be.
+        failure: what keeps the event off the timeline, if anything does.
+        moved: whether the timeline reflects the event.
+    """
+
+    mode: Mode
+    event: Event
+    view_ordinal: int
+    on_published: Callable[[], None] | None = None
+    failure: ProjectionError | SessionHeld | None = None
+    ui_events: tuple[UIEvent, ...] = ()
+    ui_failed: ProjectorFailed | None = None
+    entities: tuple[TimelineEntity, ...] = ()
+    timeline_failed: ProjectorFailed | None = None
+    stored: bool = False
+    moved: bool = False
+    fanned_out: bool = False
+    error: Exception | None = None
+
+    def record(self) -> PipelineRecord:
+        """Return what happened, as copies."""
+        ui_events = tuple(map(copy_ui_event, self.ui_events))
+        entities = tuple(map(copy_entity, self.entities))
+        return PipelineRecord(
+            mode=self.mode,
+            event=copy_event(self.event),
+            view_ordinal=self.view_ordinal,
+            ui_events=ui_events,
+            ui_error=None if self.ui_failed is None else self.ui_failed.error,
+            entities=entities,
+            timeline_error=None if self.timeline_failed is None else self.timeline_failed.error,
+            stored=self.stored,
+            committed=entities if self.moved else (),
+            cursor_moved=self.moved,
+            fanned_out=ui_events if self.fanned_out else (),
+            error=self.error,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Why a session is held.
+
+    Attributes:
+        ordinal: of the event that cannot be applied.
+        error: why it cannot.
+    """
+
+    ordinal: int
+    error: Exception
