@@ -1,12 +1,13 @@
-"""How payloads of one message class are copied, checked and encoded, decided once from the class's descriptor."""
+"""How payloads are copied and encoded, and what is decided once for each message class from its descriptor."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from google.protobuf import message_factory
 
 from sessionstream.json_form import MAX_LEVELS, reachable
+from sessionstream.types import Event, TimelineEntity, UIEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from sessionstream.json_form import Flaw, JsonForms
+
+M = TypeVar("M", bound="Message")
 
 _SAFE_DEPTH: Final = MAX_LEVELS // 2
 """Levels of messages in messages that every protobuf build reads again once they are written."""
@@ -45,6 +48,34 @@ class Codec:
     def encode(self, payload: Message) -> bytes:
         """Encode a message; equal messages give equal bytes, as far as one protobuf build goes."""
         return payload.SerializePartialToString(deterministic=self._deterministic)
+
+
+def copy_message(message: M) -> M:
+    """Return a copy that shares nothing with ``message``; unknown fields are kept."""
+    return message.__deepcopy__(None)
+
+
+def copy_event(event: Event) -> Event:
+    """Return an equal event whose payload is a copy."""
+    return Event(event.name, event.payload.__deepcopy__(None), event.session_id, event.ordinal, event.event_id)
+
+
+def copy_ui_event(event: UIEvent) -> UIEvent:
+    """Return an equal UI event whose payload is a copy."""
+    return UIEvent(event.name, event.payload.__deepcopy__(None))
+
+
+def copy_entity(entity: TimelineEntity) -> TimelineEntity:
+    """Return an equal entity whose payload is a copy."""
+    payload = entity.payload
+    return TimelineEntity(
+        entity.kind,
+        entity.id,
+        None if payload is None else payload.__deepcopy__(None),
+        entity.created_ordinal,
+        entity.last_event_ordinal,
+        entity.tombstone,
+    )
 
 
 def _has_required(descriptor: Any) -> bool:

@@ -46,11 +46,6 @@ _STRUCT: Final = "google.protobuf.Struct"
 _BINARY: Final = (bytes, bytearray, memoryview)
 
 
-def copy_message(message: M) -> M:
-    """Return a copy that shares nothing with ``message``; unknown fields are kept."""
-    return message.__deepcopy__(None)
-
-
 def describe(value: object) -> str:
     """Name what ``value`` is, for an error: a message's full name, else the Python type; of a class, that it is one."""
     if isinstance(value, type):
@@ -265,7 +260,10 @@ class SchemaRegistry:
                 ``google.protobuf.Value``, a ``Timestamp`` out of range, say. An ``Any`` of an unknown type is fine.
             ValueError: there is no such family.
         """
-        codec = self._expect(family, name)
+        try:
+            codec = self._families[family][name]
+        except (KeyError, TypeError):
+            codec = self._expect(family, name)
         copy: Message
         if payload.__class__ is codec.message and codec.is_shallow:
             copy = payload.__deepcopy__(None)

@@ -122,18 +122,21 @@ class Commit:
         return self.expected_ordinal if self.expected_timeline is None else self.expected_timeline
 
     def __post_init__(self) -> None:
-        event, cursor, before = self.event, self.timeline_cursor, self.timeline_before
-        if event is not None and (
-            event.session_id != self.session_id or event.ordinal <= self.expected_ordinal or not event.event_id
-        ):
+        event, cursor, logged = self.event, self.timeline_cursor, self.expected_ordinal
+        before = logged if self.expected_timeline is None else self.expected_timeline
+        if event is None:
+            after = logged
+        elif event.session_id == self.session_id and event.ordinal > logged and event.event_id:
+            after = event.ordinal
+        else:
             raise ValueError(
                 f"a commit for session {self.session_id!r} after ordinal {self.expected_ordinal} cannot "
                 f"log {event!r}: it needs that session, a higher ordinal and an event id"
             )
-        if not before <= cursor <= self.event_cursor or (event is None and cursor == before):
+        if not before <= cursor <= after or (event is None and cursor == before):
             raise ValueError(
                 f"a commit cannot move the timeline of session {self.session_id!r} from {before} to "
-                f"{cursor} with the log at {self.event_cursor}"
+                f"{cursor} with the log at {after}"
             )
         for entity in self.entities:
             if entity.last_event_ordinal != cursor or cursor == before:

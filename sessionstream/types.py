@@ -115,29 +115,6 @@ class Session:
     metadata: object
 
 
-def copy_event(event: Event) -> Event:
-    """Return an equal event whose payload is a copy."""
-    return Event(event.name, event.payload.__deepcopy__(None), event.session_id, event.ordinal, event.event_id)
-
-
-def copy_ui_event(event: UIEvent) -> UIEvent:
-    """Return an equal UI event whose payload is a copy."""
-    return UIEvent(event.name, event.payload.__deepcopy__(None))
-
-
-def copy_entity(entity: TimelineEntity) -> TimelineEntity:
-    """Return an equal entity whose payload is a copy."""
-    payload = entity.payload
-    return TimelineEntity(
-        entity.kind,
-        entity.id,
-        None if payload is None else payload.__deepcopy__(None),
-        entity.created_ordinal,
-        entity.last_event_ordinal,
-        entity.tombstone,
-    )
-
-
 E = TypeVar("E", bound=TimelineEntity)
 
 snapshot_order = attrgetter("created_ordinal", "last_event_ordinal", "kind", "id")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from sessionstream.codec import copy_entity
 from sessionstream.hydration.slices import each_in_order
-from sessionstream.types import Snapshot, copy_entity
+from sessionstream.types import Snapshot
 
 
 async def copy_snapshot(snapshot: Snapshot) -> Snapshot:

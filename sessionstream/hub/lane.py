@@ -26,21 +26,16 @@ class CallbackScope:
         self.active = True
 
     def __enter__(self) -> None:
-        _running.set(self)
+        current_callback.set(self)
 
     def __exit__(self, *exc_info: object) -> None:
         self.active = False
         # Not reset with a token: whoever closes a coroutine that was left behind does so from another context.
-        _running.set(None)
+        current_callback.set(None)
 
 
-_running: Final[ContextVar[CallbackScope | None]] = ContextVar("sessionstream_callback", default=None)
-
-
-def running_callback() -> CallbackScope | None:
-    """Return the scope of the running projection or metadata function that calls, directly or through a task."""
-    scope = _running.get()
-    return scope if scope is not None and scope.active else None
+current_callback: Final[ContextVar[CallbackScope | None]] = ContextVar("sessionstream_callback", default=None)
+"""The projection or metadata function that calls, directly or through a task it started; it may have ended."""
 
 
 def refuse_reentry(call: str) -> None:
@@ -49,6 +44,6 @@ def refuse_reentry(call: str) -> None:
     Raises:
         LaneReentryError: called by a projection or metadata function that is still running.
     """
-    scope = running_callback()
-    if scope is not None:
+    scope = current_callback.get()
+    if scope is not None and scope.active:
         raise LaneReentryError(scope.session_id, call)

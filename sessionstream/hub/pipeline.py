@@ -11,7 +11,7 @@ from sessionstream.bus import envelope
 from sessionstream.errors import BusError, EventLoopError, HubClosed, words
 from sessionstream.hub.context import TurnContext
 from sessionstream.hub.drafts import Draft, new_draft
-from sessionstream.hub.lane import refuse_reentry, running_callback
+from sessionstream.hub.lane import current_callback, refuse_reentry
 from sessionstream.hub.turn import Turn, retried
 from sessionstream.hub.yielding import YieldBudget
 from sessionstream.types import Event, check_id
@@ -42,7 +42,8 @@ class Pipeline(TurnContext):
         """
         if self.closed:
             raise HubClosed
-        self.check_loop()
+        if asyncio.get_running_loop() is not self.loop:
+            self.check_loop()
 
     def check_loop(self) -> None:
         """Check that this is the event loop of the calls before, or that that one has stopped.
@@ -64,7 +65,7 @@ class Pipeline(TurnContext):
             HubClosed: the hub is shut down.
             LaneReentryError: called from inside a projection.
         """
-        if self.closed or running_callback() is not None:
+        if self.closed or current_callback.get() is not None:
             check_id("session id", session_id)  # wrong arguments come first; else `pin` looks at new ids only
             self.check_open()
             refuse_reentry(call)
@@ -88,7 +89,8 @@ class Pipeline(TurnContext):
         draft = new_draft(event, self.schemas, on_published)
         self.check_call("publish", event.session_id)
         if self.bus is None:
-            ordinal = await self.apply(draft)
+            async with self.turn(event.session_id) as turn:
+                ordinal = await retried(turn.publish, draft)
         else:
             ordinal = 0
             await self._hand_over([draft], self.bus)

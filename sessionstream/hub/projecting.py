@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sessionstream.callables import projection_of, refuse_unasked
+from sessionstream.codec import copy_event
 from sessionstream.errors import ProjectionError
 from sessionstream.projection import (
     TimelineProjection,
@@ -15,7 +16,7 @@ from sessionstream.projection import (
     UIProjectionFunction,
 )
 from sessionstream.schema import describe
-from sessionstream.types import Event, Session, TimelineEntity, UIEvent, check_id, copy_event
+from sessionstream.types import Event, Session, TimelineEntity, UIEvent, check_id
 
 if TYPE_CHECKING:
     from sessionstream.hub.timeline import Timeline, TimelineAhead, View

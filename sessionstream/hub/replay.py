@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from sessionstream.codec import copy_entity, copy_event
 from sessionstream.errors import HistoryPruned, OrdinalConflict
 from sessionstream.hub.completion import Completion
 from sessionstream.hub.projecting import ProjectorFailed
@@ -14,7 +15,6 @@ from sessionstream.hub.timeline import Timeline, View
 from sessionstream.hub.turn import retried
 from sessionstream.observe import PipelineRecord
 from sessionstream.store import Cursors, TimelineReplacement
-from sessionstream.types import copy_entity, copy_event
 
 if TYPE_CHECKING:
     from sessionstream.hub.pipeline import Pipeline

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sessionstream.codec import copy_entity, copy_event, copy_ui_event
 from sessionstream.observe import PipelineRecord
-from sessionstream.types import copy_entity, copy_event, copy_ui_event
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,9 +5,10 @@ from __future__ import annotations
 import builtins
 from typing import TYPE_CHECKING
 
+from sessionstream.codec import copy_entity
 from sessionstream.errors import UnknownSchemaError
 from sessionstream.hub.lane import CallbackScope
-from sessionstream.types import Snapshot, TimelineEntity, copy_entity, in_snapshot_order
+from sessionstream.types import Snapshot, TimelineEntity, in_snapshot_order
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator

@@ -10,6 +10,7 @@ from datetime import datetime
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
+from sessionstream.codec import copy_message
 from sessionstream.digests import payload_digest
 from sessionstream.errors import (
     EventConflict,
@@ -45,7 +46,7 @@ from sessionstream.hydration.rules import (
 )
 from sessionstream.hydration.slices import each_in_order, each_of
 from sessionstream.ordinals import MAX_ORDINAL
-from sessionstream.schema import Family, SchemaRegistry, copy_message
+from sessionstream.schema import Family, SchemaRegistry
 from sessionstream.store import (
     Commit,
     Cursors,

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from google.protobuf import any_pb2, descriptor_pb2, descriptor_pool, message_factory, struct_pb2, timestamp_pb2
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto
-from google.protobuf.message import Message
 
 from sessionstream.codec import Codec
 from sessionstream.examples.chatdemo.v1.chat_pb2 import TokensDeltaEvent
 from sessionstream.json_form import JsonForms
 from sessionstream.schema import SchemaRegistry
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
 
 
 def codec(message: type[Message]) -> Codec:
@@ -32,8 +34,8 @@ def chain(levels: int, fields: int = 1) -> type[Message]:
             kind = FieldDescriptorProto.TYPE_MESSAGE
             message.field.add(name=f"inner{number}", number=number, type=kind, type_name=inner)
     pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)  # type: ignore[no-untyped-call]
-    found: Any = pool.FindMessageTypeByName("chain.Level0")  # type: ignore[no-untyped-call]
+    pool.Add(file)
+    found: Any = pool.FindMessageTypeByName("chain.Level0")
     return message_factory.GetMessageClass(found)
 
 

@@ -68,7 +68,6 @@ INTERNAL = {
     "load_json",
     "in_snapshot_order",
     "check_name",
-    "copy_message",
     "describe",
     "words",
 }

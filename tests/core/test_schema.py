@@ -13,6 +13,7 @@ from google.protobuf.message import Message
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sessionstream.codec import copy_message
 from sessionstream.errors import (
     DuplicateSchemaError,
     InvalidNameError,
@@ -24,7 +25,7 @@ from sessionstream.errors import (
 )
 from sessionstream.examples.chatdemo.v1 import chat_pb2
 from sessionstream.examples.chatdemo.v1.chat_pb2 import StartInferenceCommand, StopInferenceCommand, TokensDeltaEvent
-from sessionstream.schema import Family, SchemaRegistry, check_name, copy_message, describe
+from sessionstream.schema import Family, SchemaRegistry, check_name, describe
 
 Register = Callable[[SchemaRegistry, str, Any], None]
 Look = Callable[[SchemaRegistry, str], type[Message] | None]
