@@ -98,6 +98,8 @@ class Commit:
         timeline_cursor: timeline cursor after the commit.
         expected_timeline: timeline cursor the writer has seen; None means the same as ``expected_ordinal``.
         expected_epoch: epoch the writer has seen; None means any.
+        expected_event_id: id of the event at ``expected_ordinal``; empty means any. A writer names it that hands over a
+            commit before it knows the outcome of the last one: another event may have got that one's ordinal.
 
     Raises:
         ValueError: the parts contradict each other.
@@ -110,6 +112,7 @@ class Commit:
     timeline_cursor: int
     expected_timeline: int | None = None
     expected_epoch: int | None = None
+    expected_event_id: str = ""
 
     @property
     def event_cursor(self) -> int:
@@ -205,7 +208,7 @@ class HydrationStore(Protocol):
         itself has handed the commit over. Of two reasons to refuse, OrdinalConflict comes first.
 
         Raises:
-            OrdinalConflict: cursors or epoch are not what the commit expects.
+            OrdinalConflict: cursors, epoch or last event are not what the commit expects.
             EventConflict: the session has an event of that id already.
             StoreError: an ordinal is beyond what this store can hold, or the medium failed.
         """

@@ -260,7 +260,8 @@ class Turn:
                 self.completion.checkpoint()
                 step = self._new_step(draft, ahead, cursor)
                 await self._project(step, ahead)
-                under_way.append((step, self._hand_over(step, ahead, cursor)))
+                after = under_way[-1][0].event.event_id if under_way else ""
+                under_way.append((step, self._hand_over(step, ahead, cursor, after)))
                 if step.failure is not None:
                     break
                 cursor = step.event.ordinal
@@ -333,8 +334,15 @@ class Turn:
                 if context.policies.timeline == "fail":
                     step.failure = failed.as_projection_error(event)
 
-    def _hand_over(self, step: Step, timeline: Timeline | TimelineAhead, cursor: int) -> Awaitable[None]:
-        """Hand the step's commit to the store; ``cursor`` is the ordinal of the event logged or handed over before."""
+    def _hand_over(
+        self, step: Step, timeline: Timeline | TimelineAhead, cursor: int, after: str = ""
+    ) -> Awaitable[None]:
+        """Hand the step's commit to the store.
+
+        Args:
+            cursor: ordinal of the last event of the session that is logged, or whose commit is under way.
+            after: id of that event while its commit is under way.
+        """
         moves = step.failure is None
         commit = Commit(
             session_id=self.state.id,
@@ -344,6 +352,7 @@ class Turn:
             timeline_cursor=step.event.ordinal if moves else timeline.ordinal,
             expected_timeline=timeline.ordinal,
             expected_epoch=timeline.epoch,
+            expected_event_id=after,
         )
         try:
             return self._context.store.commit(commit)

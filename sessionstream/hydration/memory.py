@@ -100,6 +100,7 @@ class _Session:
             commit.expected_ordinal != self.event
             or commit.timeline_before != self.timeline
             or commit.expected_epoch not in (None, self.epoch)
+            or (commit.expected_event_id and [each.event_id for each in self.log[-1:]] != [commit.expected_event_id])
         ):
             raise conflict(commit, self.cursors())
         if event is not None:

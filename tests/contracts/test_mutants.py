@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -54,6 +55,13 @@ class Beyond(MemoryStore):
     @property
     def max_ordinal(self) -> int:
         return 2**63 - 1
+
+
+class FollowsAnything(MemoryStore):
+    """Does not look which event is the last."""
+
+    def commit(self, commit: Commit, /) -> asyncio.Future[None]:
+        return super().commit(replace(commit, expected_event_id=""))
 
 
 class ForgetsOthers(MemoryStore):
@@ -192,6 +200,7 @@ BROKEN: list[tuple[type[MemoryStore], str]] = [
     (FollowsTheClock, "test_a_clock_that_goes_back_makes_no_key_old"),
     (FollowsTheClock, "test_a_policy_forgets_nothing_young_after_a_clock_went_back"),
     (NeverBack, "test_a_deleted_session_begins_with_the_time_that_it_is"),
+    (FollowsAnything, "test_another_last_event_is_a_conflict"),
     (OwnEpochs, "test_unused_sessions_have_one_epoch_and_begin_with_it"),
     (HalfDone, "test_a_stale_event_cursor_is_a_conflict"),
     (Begun, "test_a_commit_that_is_refused_begins_no_session"),

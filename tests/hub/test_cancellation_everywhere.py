@@ -67,7 +67,7 @@ class Scene:
             self.app.broken["timeline"].clear()
         if call is rebuilding:
             await self.app.publish("a", "b", "c")
-        if call is losing_races:
+        if call in (losing_races, losing_races_by_many):
             self._race()
 
     def _race(self) -> None:
@@ -141,6 +141,20 @@ async def losing_races(scene: Scene) -> None:
     await scene.app.hub.publish(said("x"))
 
 
+async def many(scene: Scene) -> None:
+    await scene.app.hub.publish_many("s", [said("x"), said("y"), said("z", event_id="id"), said("z", event_id="id")])
+
+
+async def losing_races_by_many(scene: Scene) -> None:
+    await scene.app.hub.publish_many("s", [said("x"), said("y")])
+
+
+async def many_of_which_one_fails(scene: Scene) -> None:
+    scene.app.broken["timeline"] = {"y"}
+    with pytest.raises(ProjectionError):
+        await scene.app.hub.publish_many("s", [said("x"), said("y"), said("z")])
+
+
 async def retrying(scene: Scene) -> None:
     await scene.app.hub.retry_timeline("s")
 
@@ -173,6 +187,9 @@ CALLS = [
     resuming,
     still_held,
     losing_races,
+    many,
+    losing_races_by_many,
+    many_of_which_one_fails,
     retrying,
     rebuilding,
     commanding,

@@ -237,6 +237,22 @@ class World:
         assert published.payload is event.payload
         return "ok", published.ordinal
 
+    async def publish_many(
+        self, hub: int, session_id: str, facts: list[tuple[Fact, str]]
+    ) -> tuple[str, list[int], int | None]:
+        """Publish several at once; say what came of it, the ordinals that were given, and that of what failed."""
+        events = [Event("Fact", fact.payload(), session_id, event_id=event_id) for fact, event_id in facts]
+        try:
+            published = await self.hubs[hub].publish_many(session_id, events)
+        except EventConflict as error:
+            return "conflict", [], error.ordinal
+        except ProjectionError as error:
+            return "failed", [], error.event.ordinal
+        except SessionHeld as error:
+            return "held", [], error.event.ordinal
+        assert [event.payload for event in published] == [event.payload for event in events]
+        return "ok", [event.ordinal for event in published], None
+
     async def reopen(self) -> None:
         for hub in self.hubs:
             await hub.shutdown()
@@ -302,6 +318,23 @@ class HubMachine(RuleBasedStateMachine):
         event_id = event_id or uuid4().hex
         expected = self.model.publish(session_id, fact, event_id)
         assert self.run(lambda world: world.publish(hub, session_id, fact, event_id)) == expected
+
+    @rule(
+        hub=st.integers(0, 1),
+        session_id=SESSIONS,
+        facts=st.lists(st.tuples(FACTS, st.sampled_from(["", "", "", "id-1", "id-2", "id-3"])), max_size=6),
+    )
+    def publish_many(self, hub: int, session_id: str, facts: list[tuple[Fact, str]]) -> None:
+        """Several events are published as one after the other would be, up to the first that fails."""
+        named = [(fact, event_id or uuid4().hex) for fact, event_id in facts]
+        kind, ordinals, failed = "ok", list[int](), None
+        for fact, event_id in named:
+            kind, ordinal = self.model.publish(session_id, fact, event_id)
+            if kind != "ok":
+                ordinals, failed = [], ordinal
+                break
+            ordinals.append(ordinal)
+        assert self.run(lambda world: world.publish_many(hub, session_id, named)) == (kind, ordinals, failed)
 
     @rule(hub=st.integers(0, 1), session_id=SESSIONS, which=st.integers(0, 1000))
     def publish_again(self, hub: int, session_id: str, which: int) -> None:

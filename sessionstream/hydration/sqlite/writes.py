@@ -119,6 +119,7 @@ def commit(writing: Writing, step: Commit, event: EventRow | None, entities: Seq
         step.expected_ordinal != cursors.event
         or step.timeline_before != cursors.timeline
         or step.expected_epoch not in (None, cursors.epoch)
+        or (step.expected_event_id and not _is_last(writing.db, session, step))
     ):
         raise conflict(step, cursors)
     if session is None:
@@ -130,6 +131,13 @@ def commit(writing: Writing, step: Commit, event: EventRow | None, entities: Seq
         "UPDATE sessions SET event_cursor = ?, timeline_cursor = ? WHERE sid = ?",
         (step.event_cursor, step.timeline_cursor, session.sid),
     )
+
+
+def _is_last(db: sqlite3.Connection, session: Stored | None, step: Commit) -> bool:
+    """Return whether the session's last event has the id that a commit expects."""
+    if session is None:
+        return False
+    return _EVENT.first(db, (session.sid, step.expected_event_id)) == (session.sid, step.expected_ordinal)
 
 
 def _log(writing: Writing, sid: int, session_id: str, event: EventRow) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TypeVar
 
 import pytest
@@ -77,6 +78,18 @@ class CommitContract(ContractBase):
         await self._refused(writer, writer.step(put("a"), epoch=epoch + 1), OrdinalConflict)
         await writer.commit(writer.step(put("a"), epoch=epoch))
         await self._refused(writer, writer.step(put("a", "x"), epoch=epoch + 1), OrdinalConflict)
+
+    @on_fresh_store
+    async def test_another_last_event_is_a_conflict(self, store: HydrationStore) -> None:
+        writer = SessionWriter(store)
+        first = replace(writer.step(put("a")), expected_event_id="nothing")
+        await self._refused(writer, first, OrdinalConflict)
+        await writer.log(put("a"), event_id="one")
+        await writer.log(put("a", "x"), event_id="two")
+        for wrong in ("one", "three"):
+            await self._refused(writer, replace(writer.step(put("a")), expected_event_id=wrong), OrdinalConflict)
+        await store.prune("session", before=9)
+        await writer.commit(replace(writer.step(put("a", "y")), expected_event_id="two"))
 
     @on_fresh_store
     async def test_an_event_id_is_taken_once(self, store: HydrationStore) -> None:
