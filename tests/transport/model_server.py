@@ -7,8 +7,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
+from sessionstream.transport.ws.server.rate_limit import TokenBucket
 from sessionstream.transport.ws.server.requests import Ping, Pong, Subscribe, Unsubscribe, decode
-from sessionstream.transport.ws.wire.liveness import Allowance
 
 
 @dataclass
@@ -42,11 +42,11 @@ class ModelServer:
     told: bool = False
     refused: int = 0
     crowded: int = 0
-    allowance: Allowance | None = None
+    allowance: TokenBucket | None = None
 
     def connect(self, now: float) -> None:
         self.disconnect()
-        self.allowance = Allowance(self.rate, self.burst, now)
+        self.allowance = TokenBucket(self.rate, self.burst, now)
         self.say(hello={"connectionId": "c"})
 
     def disconnect(self) -> None:

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from sessionstream.transport.ws import Limits, WebSocketServer
 from sessionstream.transport.ws.server.limits import BESIDE_SUBSCRIBES
+from sessionstream.transport.ws.server.rate_limit import TokenBucket
 from sessionstream.transport.ws.wire.budget import WINDOW
-from sessionstream.transport.ws.wire.liveness import Allowance
 
 from .asgi import ManualClock, peers
 from .source import Source
@@ -141,7 +141,7 @@ def test_who_keeps_to_the_budget_is_never_refused(
 ) -> None:
     """Whatever it sends, as long as there is a frame's share left in its own bucket."""
     wire = Wire({}, Limits(frames_burst=burst, frames_per_second=rate, subscriptions_per_connection=4))
-    now, own = 0.0, Allowance(rate, burst, 0.0)
+    now, own = 0.0, TokenBucket(rate, burst, 0.0)
     watched: set[str] = set()
     for what, number, pause in wanted:
         now += pause

@@ -10,8 +10,8 @@ import pytest
 
 from sessionstream import Snapshot
 from sessionstream.transport.ws.client.backoff import Backoff, after_refusal
-from sessionstream.transport.ws.client.conversation import LOST, ClientSession
-from sessionstream.transport.ws.client.effects import Became, Connect, Effects, End, Give, HangUp, Say
+from sessionstream.transport.ws.client.conversation import LOST, Conversation
+from sessionstream.transport.ws.client.effects import Connect, Deliver, Disconnect, Effects, End, Send, StateChanged
 from sessionstream.transport.ws.client.errors import ConnectionEnded, HandshakeRefused, SubscriptionEnded
 from sessionstream.transport.ws.client.updates import ConnectionState, JsonEntity, LiveEvent, Update
 from sessionstream.transport.ws.conformance import load
@@ -57,7 +57,7 @@ class Runner:
 
     def __init__(self, script: Script, draw: float) -> None:
         settings = SETTINGS | script.get("settings", {})
-        self.session = ClientSession(
+        self.session = Conversation(
             backoff=BACKOFF,
             heartbeat_seconds=settings["heartbeat"],
             patience_seconds=settings["patience"],
@@ -75,17 +75,17 @@ class Runner:
     def perform(self, effects: Effects) -> None:
         for effect in effects:
             match effect:
-                case Say(text):
+                case Send(text):
                     self.pending.add("client", json.loads(text))
-                case Give(watcher, update):
+                case Deliver(watcher, update):
                     self.pending.add("update", {**self.called(watcher), **said(update)})
                 case End(watcher, error):
                     self.pending.add("ends", {**self.called(watcher), "because": because(error)})
-                case HangUp():
+                case Disconnect():
                     self.pending.add("hangsUp", True)
                 case Connect():
                     self.pending.add("connects", True)
-                case Became(state):
+                case StateChanged(state):
                     self.state = state
 
     def called(self, watcher: int) -> dict[str, str]:

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from sessionstream import Snapshot
-from sessionstream.transport.ws.client.conversation import LOST, ClientSession
-from sessionstream.transport.ws.client.effects import Became, Connect, Effects, End, Give, HangUp, Say
+from sessionstream.transport.ws.client.conversation import LOST, Conversation
+from sessionstream.transport.ws.client.effects import Connect, Deliver, Disconnect, Effects, End, Send, StateChanged
 from sessionstream.transport.ws.client.errors import SubscriptionEnded
 from sessionstream.transport.ws.client.updates import LiveEvent, Update
 
@@ -70,7 +70,7 @@ class Conversations(RuleBasedStateMachine):
         if not tells:  # one of before, with limits below those that a client takes for granted; but it is not banned
             burst, rate = 100, rate * 2
         self.server = ModelServer(burst, rate, limit, tells)
-        self.client = ClientSession(draw=lambda: draw, heartbeat_seconds=HEARTBEAT)
+        self.client = Conversation(draw=lambda: draw, heartbeat_seconds=HEARTBEAT)
         self.watchers: dict[int, Watcher] = {}
         self.count = 0
         self.attempted = self.connected = False
@@ -86,10 +86,10 @@ class Conversations(RuleBasedStateMachine):
     def perform(self, effects: Effects) -> None:
         for effect in effects:
             match effect:
-                case Say(text):
+                case Send(text):
                     assert self.connected
                     self.server.came.append(text)
-                case Give(watcher, update):
+                case Deliver(watcher, update):
                     self.watchers[watcher].give(update)
                 case End(watcher, error):
                     assert isinstance(error, SubscriptionEnded)
@@ -98,10 +98,10 @@ class Conversations(RuleBasedStateMachine):
                 case Connect():
                     assert not self.connected
                     self.attempted = True
-                case HangUp():
+                case Disconnect():
                     self.attempted = self.connected = False
                     self.server.disconnect()
-                case Became():
+                case StateChanged():
                     pass
 
     @property

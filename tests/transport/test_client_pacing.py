@@ -14,9 +14,9 @@ from sessionstream import Hub, Snapshot
 from sessionstream.transport.ws import ConnectionRecord, Limits, LiveEvent, WebSocketServer, connect
 from sessionstream.transport.ws.client.client import Client
 from sessionstream.transport.ws.client.frames import Subscribed, read
-from sessionstream.transport.ws.client.pacing import DEFAULT, SHARE, Pace
+from sessionstream.transport.ws.client.pacing import DEFAULT, SHARE, Pacer
+from sessionstream.transport.ws.server.rate_limit import TokenBucket
 from sessionstream.transport.ws.wire.budget import Budget
-from sessionstream.transport.ws.wire.liveness import Allowance
 
 from . import notes
 from .proxy import Proxy, proxied
@@ -144,32 +144,32 @@ BUDGETS = st.builds(Budget, st.integers(1, 500), st.floats(0.1, 200), st.none() 
 @given(BUDGETS, st.lists(st.floats(0, 5), max_size=200))
 def test_what_a_pace_lets_pass_no_server_refuses(budget: Budget, waits: list[float]) -> None:
     """However the frames are spread."""
-    pace, server = Pace(), Allowance(budget.frames_per_second, budget.frames_burst, 0.0)
-    pace.begin(0.0)
-    pace.tell(budget, 0.0)
+    pacer, server = Pacer(), TokenBucket(budget.frames_per_second, budget.frames_burst, 0.0)
+    pacer.begin(0.0)
+    pacer.tell(budget, 0.0)
     now = 0.0
     for wait in waits:
         now += wait
-        while pace.take(now):
+        while pacer.take(now):
             assert server.take(now)
-        assert pace.ready_at > now
-        now = pace.ready_at
-        assert pace.take(now)  # exactly when it says
+        assert pacer.ready_at > now
+        now = pacer.ready_at
+        assert pacer.take(now)  # exactly when it says
         assert server.take(now)
 
 
 @given(BUDGETS, st.integers(0, 100))
 def test_what_was_sent_before_the_budget_was_told_counts(budget: Budget, sent: int) -> None:
-    pace = Pace()
-    pace.begin(0.0)
-    assert sum(pace.take(0.0) for _ in range(sent)) == sent
-    pace.tell(budget, 0.0)
+    pacer = Pacer()
+    pacer.begin(0.0)
+    assert sum(pacer.take(0.0) for _ in range(sent)) == sent
+    pacer.tell(budget, 0.0)
     burst = max(1, int(budget.frames_burst * SHARE))
     left = 0
-    while pace.take(0.0):
+    while pacer.take(0.0):
         left += 1
     assert left == max(0, burst - sent)
-    assert pace.subscriptions == budget.subscriptions
+    assert pacer.subscriptions == budget.subscriptions
 
 
 def test_a_budget_is_read_where_it_makes_sense() -> None:
@@ -196,11 +196,11 @@ def test_a_server_that_tells_none_is_taken_to_have_the_default_limits() -> None:
 
 def test_a_small_budget_that_is_told_during_a_pause_counts_from_its_end() -> None:
     """Not what was sent before: of a burst of the default that would be minutes without a word, pongs included."""
-    pace = Pace()
+    pacer = Pacer()
     for _ in range(8):
-        assert pace.take(0.0)
-    pace.pause(2.0)
-    pace.tell(Budget(5, 1.0), 0.1)
-    assert not pace.take(1.9)
-    assert [pace.take(2.0) for _ in range(5)] == [True] * 4 + [False]
-    assert pace.ready_at == pytest.approx(2.0 + 1 / SHARE)
+        assert pacer.take(0.0)
+    pacer.pause(2.0)
+    pacer.tell(Budget(5, 1.0), 0.1)
+    assert not pacer.take(1.9)
+    assert [pacer.take(2.0) for _ in range(5)] == [True] * 4 + [False]
+    assert pacer.ready_at == pytest.approx(2.0 + 1 / SHARE)

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from sessionstream import Snapshot
 from sessionstream.examples.chatdemo.schemas import chat_schemas
 from sessionstream.transport.ws.client.backoff import LONGEST_TOLD, Backoff, after_close, after_refusal, told_in
-from sessionstream.transport.ws.client.conversation import ClientSession
-from sessionstream.transport.ws.client.effects import Became, Connect, Effects, End, Give, HangUp, Say
+from sessionstream.transport.ws.client.conversation import Conversation
+from sessionstream.transport.ws.client.effects import Connect, Deliver, Disconnect, Effects, End, Send, StateChanged
 from sessionstream.transport.ws.client.errors import UnexpectedPayload
 from sessionstream.transport.ws.client.states import TABLE, UNANSWERED, Action, Input, State
 from sessionstream.transport.ws.client.subscriptions import Subscriptions
@@ -102,9 +102,9 @@ def test_statuses_that_pass() -> None:
 # -- whatever a server says ------------------------------------------------------------------------------------
 
 
-def session() -> ClientSession:
+def session() -> Conversation:
     """One that is connected and watches ``s``."""
-    made = ClientSession(draw=lambda: 0.5)
+    made = Conversation(draw=lambda: 0.5)
     made.start(0.0)
     made.subscribe("s", 1, 0.0)
     made.opened(0.0)
@@ -114,10 +114,10 @@ def session() -> ClientSession:
 def check(effects: Effects) -> None:
     """What a client says is a client frame; nobody comes back who has ended."""
     for effect in effects:
-        if isinstance(effect, Say):
+        if isinstance(effect, Send):
             decode(effect.text)
     kinds = [type(effect) for effect in effects]
-    assert kinds.count(HangUp) <= 1
+    assert kinds.count(Disconnect) <= 1
 
 
 FRAMES: list[dict[str, Any]] = [
@@ -157,7 +157,7 @@ def test_no_text_makes_it_raise(texts: list[str]) -> None:
     for text in texts:
         effects = client.text(text, 0.0)
         check(effects)
-        if any(isinstance(effect, HangUp) for effect in effects):
+        if any(isinstance(effect, Disconnect) for effect in effects):
             assert Connect() in client.hurry(0.0)
             client.opened(0.0)
         check(client.text('{"hello":{"connectionId":"c"}}', 0.0))
@@ -171,7 +171,7 @@ def test_texts_that_break_parsers(text: str) -> None:
 
 
 def test_a_payload_of_the_registered_type_that_cannot_be_read() -> None:
-    client = ClientSession(schemas=chat_schemas(), draw=lambda: 0.5)
+    client = Conversation(schemas=chat_schemas(), draw=lambda: 0.5)
     client.start(0.0)
     client.subscribe("s", 1, 0.0)
     client.opened(0.0)
@@ -181,7 +181,7 @@ def test_a_payload_of_the_registered_type_that_cannot_be_read() -> None:
     new = {"@type": update, "text": "hi", "mood": "a field of tomorrow"}
     event = {"sessionId": "s", "eventOrdinal": "1", "name": "ChatMessageAppended", "payload": new}
     (given,) = client.text(json.dumps({"uiEvent": event}), 0.0)
-    assert isinstance(given, Give)
+    assert isinstance(given, Deliver)
     assert isinstance(given.update, LiveEvent)
     assert given.update.payload.text == "hi"
     event["payload"] = {"@type": update, "text": 5}
@@ -189,7 +189,7 @@ def test_a_payload_of_the_registered_type_that_cannot_be_read() -> None:
     assert isinstance(ended, End)
     assert isinstance(ended.error, UnexpectedPayload)
     assert (ended.error.family, ended.error.name) == ("ui event", "ChatMessageAppended")
-    assert isinstance(left, Say)
+    assert isinstance(left, Send)
 
 
 # -- recorded servers ------------------------------------------------------------------------------------------
@@ -198,12 +198,12 @@ def test_a_payload_of_the_registered_type_that_cannot_be_read() -> None:
 @pytest.mark.parametrize("name", ["live", "reconnect_since"])
 def test_a_recorded_server_is_understood(name: str) -> None:
     """It is of before there were deltas, and its payloads are those of the chat."""
-    client = ClientSession(schemas=chat_schemas(), draw=lambda: 0.5)
+    client = Conversation(schemas=chat_schemas(), draw=lambda: 0.5)
     client.start(0.0)
     client.subscribe("s-1", 1, 0.0)
     client.opened(0.0)
     said = [step["raw"] for step in load("transcripts")[name] if step["dir"] == "server"]
-    given = [effect.update for text in said for effect in client.text(text, 0.0) if isinstance(effect, Give)]
+    given = [effect.update for text in said for effect in client.text(text, 0.0) if isinstance(effect, Deliver)]
     frames = [json.loads(text) for text in said]
     snapshots = [frame["snapshot"] for frame in frames if "snapshot" in frame]
     events = [frame["uiEvent"] for frame in frames if "uiEvent" in frame]
@@ -225,7 +225,7 @@ def test_an_end_is_told_once() -> None:
 def test_without_a_connection_nothing_is_heard_and_no_time_passes() -> None:
     client = session()
     (lost,) = client.closed(1006, "", 0.0)
-    assert isinstance(lost, Became)
+    assert isinstance(lost, StateChanged)
     assert lost.state.name == "reconnecting"
     assert not client.text('{"ping":{}}', 0.1)
     assert not client.binary(0.1)
@@ -245,16 +245,16 @@ def test_one_pause_however_often_the_rate_is_too_high() -> None:
     (deadline,) = deadlines
     assert deadline >= 2.0
     assert not client.text('{"ping":{"nonce":"n"}}', 1.5)  # whatever is said, it would be refused
-    said = [decode(effect.text) for effect in client.tick(deadline) if isinstance(effect, Say)]
+    said = [decode(effect.text) for effect in client.tick(deadline) if isinstance(effect, Send)]
     assert said == [Pong("n"), Subscribe("s", delta=True)]
 
 
 def test_a_connection_that_was_given_up_before_it_was_made_is_hung_up() -> None:
-    client = ClientSession(draw=lambda: 0.5)
+    client = Conversation(draw=lambda: 0.5)
     client.start(0.0)
     client.hurry(0.0)
-    assert any(isinstance(effect, HangUp) for effect in client.tick(client.deadline))
-    assert [type(effect) for effect in client.opened(6.0)] == [HangUp]
+    assert any(isinstance(effect, Disconnect) for effect in client.tick(client.deadline))
+    assert [type(effect) for effect in client.opened(6.0)] == [Disconnect]
     assert not client.unreachable("it is late", 6.0)
     assert not client.refused(401, 6.0)
 
@@ -267,5 +267,5 @@ def test_a_connection_that_was_given_up_before_it_was_made_is_hung_up() -> None:
     ],
 )
 def test_what_is_no_frame_says_why(frame: str, why: str) -> None:
-    (hang_up,) = [effect for effect in session().text(frame, 1.0) if isinstance(effect, HangUp)]
+    (hang_up,) = [effect for effect in session().text(frame, 1.0) if isinstance(effect, Disconnect)]
     assert why in hang_up.why

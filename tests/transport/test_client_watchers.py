@@ -14,8 +14,8 @@ from google.protobuf.wrappers_pb2 import Int64Value, StringValue
 from sessionstream import Hub, SchemaRegistry, Snapshot
 from sessionstream.transport.ws import LiveEvent, SubscriptionEnded, UnexpectedPayload, Update, WebSocketServer, connect
 from sessionstream.transport.ws.client.client import Client
-from sessionstream.transport.ws.client.conversation import ClientSession
-from sessionstream.transport.ws.client.effects import Effects, End, Give, Say
+from sessionstream.transport.ws.client.conversation import Conversation
+from sessionstream.transport.ws.client.effects import Deliver, Effects, End, Send
 from sessionstream.transport.ws.client.subscription import REPLAY_CHARACTERS, REPLAY_EVENTS
 
 from . import notes
@@ -180,7 +180,7 @@ class Talk:
     """A client's session that is live with one watcher at ordinal 1."""
 
     def __init__(self, **options: Any) -> None:
-        self.client = ClientSession(draw=lambda: 0.5, **options)
+        self.client = Conversation(draw=lambda: 0.5, **options)
         self.client.start(0.0)
         self.client.subscribe("s", 1, 0.0)
         self.client.opened(0.0)
@@ -209,12 +209,12 @@ def given(effects: Effects) -> list[tuple[int, int]]:
             effect.update.ordinal if isinstance(effect.update, LiveEvent) else effect.update.snapshot_ordinal,
         )
         for effect in effects
-        if isinstance(effect, Give)
+        if isinstance(effect, Deliver)
     ]
 
 
 def said(effects: Effects) -> list[dict[str, Any]]:
-    return [json.loads(effect.text) for effect in effects if isinstance(effect, Say)]
+    return [json.loads(effect.text) for effect in effects if isinstance(effect, Send)]
 
 
 @pytest.mark.parametrize("events", [[""] * (REPLAY_EVENTS + 1), ["x" * REPLAY_CHARACTERS]])
@@ -295,7 +295,7 @@ def test_a_late_watcher_is_given_messages_where_there_is_a_registry() -> None:
     talk = Talk(schemas=notes.registry())
     talk.event("two")
     _, second = talk.client.subscribe("s", 2, 0.0)
-    assert isinstance(second, Give)
+    assert isinstance(second, Deliver)
     assert isinstance(second.update, LiveEvent)
     assert second.update.payload == StringValue(value="two")
 

@@ -8,7 +8,7 @@ from typing import Any, get_args
 import pytest
 
 from sessionstream.transport.ws import ConnectionRecord, Limits, Stage, WebSocketServer, conflate
-from sessionstream.transport.ws.server.observing import Telling
+from sessionstream.transport.ws.server.observing import Reporter
 
 from .asgi import ManualClock, Peer, peers
 from .source import Source, Watched
@@ -174,7 +174,7 @@ def test_every_stage_is_told_somewhere(request: pytest.FixtureRequest) -> None:
 
 
 def test_without_an_observer_nobody_is_told() -> None:
-    telling = Telling(None)
-    telling.of("live", "c", "s")
-    telling.record(ConnectionRecord("live", "c", "s"))
-    assert not telling.anyone
+    reporter = Reporter(None)
+    reporter.report("live", "c", "s")
+    reporter.record(ConnectionRecord("live", "c", "s"))
+    assert not reporter.enabled

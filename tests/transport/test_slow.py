@@ -410,7 +410,7 @@ def test_closing_after_or_instead_of_what_waits(flush: bool) -> None:
     outbox.close(1013, "the first close counts")
     assert outbox.offer(ui(size=2))
     assert len(outbox) == outbox.size == flush
-    assert outbox.goodbye == {"type": "websocket.close", "code": 1001, "reason": ""}
+    assert outbox.close_message == {"type": "websocket.close", "code": 1001, "reason": ""}
 
 
 async def test_who_vanishes_while_a_goodbye_waits_is_cut_off() -> None:

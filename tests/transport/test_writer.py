@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from sessionstream.transport.ws.server.frames import Frame
-from sessionstream.transport.ws.server.outbox import Outbox
-from sessionstream.transport.ws.server.writer import SendMessage, Turn, Writer
+from sessionstream.transport.ws.server.outbox import Flusher, Outbox, SendMessage, Writer
 
 WHO: contextvars.ContextVar[str] = contextvars.ContextVar("WHO", default="nobody")
 
@@ -54,14 +53,14 @@ class Socket:
 class Desk:
     """A writer with its outbox, and how often it had sent everything."""
 
-    def __init__(self, turn: Turn | None = None) -> None:
+    def __init__(self, flusher: Flusher | None = None) -> None:
         self.outbox = Outbox(100, 10_000)
         self.empty = 0
         self.when_empty: Callable[[], None] = lambda: None
         self.written: list[str] = []
         self.writer = Writer(
             self.outbox,
-            turn or Turn(),
+            flusher or Flusher(),
             on_empty=self._on_empty,
             on_written=lambda frame: self.written.append(frame.text),
         )
@@ -173,8 +172,8 @@ async def test_cancelled_before_the_task_awaits_it_an_awaitable_that_is_no_corou
 @pytest.mark.parametrize("error", [OSError("gone"), asyncio.CancelledError(), KeyError("x")])
 @pytest.mark.parametrize("waits", [False, True])
 async def test_what_a_send_raises_is_raised_by_the_task(error: BaseException, waits: bool) -> None:
-    other, socket, turn = Socket(), Socket(), Turn()
-    desk, neighbour = Desk(turn), Desk(turn)
+    other, socket, flusher = Socket(), Socket(), Flusher()
+    desk, neighbour = Desk(flusher), Desk(flusher)
 
     async def send(message: dict[str, Any]) -> None:
         if waits:
@@ -225,8 +224,8 @@ async def test_what_a_send_brings_about_comes_behind_it() -> None:
 
 
 async def test_a_send_that_cancels_its_own_task_and_waits_costs_nobody_else_a_frame() -> None:
-    turn, socket, ended = Turn(), Socket(), []
-    desk, neighbour = Desk(turn), Desk(turn)
+    flusher, socket, ended = Flusher(), Socket(), []
+    desk, neighbour = Desk(flusher), Desk(flusher)
 
     async def send(message: dict[str, Any]) -> None:
         task = asyncio.current_task()

@@ -8,14 +8,14 @@ from sessionstream.transport.ws.client.updates import JsonSnapshot
 from sessionstream.types import in_snapshot_order
 
 if TYPE_CHECKING:
-    from sessionstream.transport.ws.client.frames import Hydrated
+    from sessionstream.transport.ws.client.frames import SnapshotFrame
 
 
 class DeltaGap(Exception):
     """A delta does not follow from what the client holds."""
 
 
-def fold(held: JsonSnapshot | None, came: Hydrated) -> JsonSnapshot:
+def apply_snapshot(held: JsonSnapshot | None, came: SnapshotFrame) -> JsonSnapshot:
     """Return the timeline that a client holds after a snapshot frame.
 
     A full snapshot replaces what was held. A delta is put over it; that takes the same epoch, no gap and no step back.
