@@ -43,9 +43,9 @@ from sessionstream.transport.ws.server.loading import SnapshotLoader, Ticket
 from sessionstream.v1.transport_pb2 import UnreadablePayload
 from tests.core.wild import Wild, packed, wild
 
+from .client.test_client import client_of, take, take_snapshot
 from .running import PATIENCE, client, served
 from .source import Source
-from .test_client import client_of, take, take_snapshot
 
 UNREADABLE = "type.googleapis.com/sessionstream.v1.UnreadablePayload"
 UNKNOWN = any_pb2.Any(type_url="type.googleapis.com/no.Such", value=b"x")
