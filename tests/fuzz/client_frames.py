@@ -2,7 +2,7 @@
 
     python -m tests.fuzz.client_frames [CORPUS_DIRECTORY] [-max_total_time=600] [-max_len=2000]
 
-The suite searches the same with Hypothesis, in tests/transport/test_inbound.py.
+The suite searches the same with Hypothesis, in tests/transport/server/test_inbound.py.
 """
 
 from __future__ import annotations

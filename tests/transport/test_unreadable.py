@@ -34,18 +34,18 @@ from sessionstream import (
 )
 from sessionstream.admin.cli import main
 from sessionstream.transport.ws import LiveEvent, WebSocketServer
-from sessionstream.transport.ws.client.folding import fold
-from sessionstream.transport.ws.client.frames import Happened, Hydrated, read
-from sessionstream.transport.ws.client.payloads import Payloads
+from sessionstream.transport.ws.client.deltas import apply_snapshot
+from sessionstream.transport.ws.client.frames import SnapshotFrame, UIEventFrame, read
+from sessionstream.transport.ws.client.payloads import PayloadDecoder
 from sessionstream.transport.ws.client.updates import JsonSnapshot
 from sessionstream.transport.ws.server.effects import Basis, Hydration
 from sessionstream.transport.ws.server.loading import SnapshotLoader, Ticket
 from sessionstream.v1.transport_pb2 import UnreadablePayload
 from tests.core.wild import Wild, packed, wild
 
+from .client.test_client import client_of, take, take_snapshot
 from .running import PATIENCE, client, served
 from .source import Source
-from .test_client import client_of, take, take_snapshot
 
 UNREADABLE = "type.googleapis.com/sessionstream.v1.UnreadablePayload"
 UNKNOWN = any_pb2.Any(type_url="type.googleapis.com/no.Such", value=b"x")
@@ -242,7 +242,7 @@ class Asking:
     """A subscriber of a loader: what it is given becomes a timeline as a client with schemas has it."""
 
     def __init__(self, schemas: SchemaRegistry) -> None:
-        self.payloads = Payloads(schemas)
+        self.payloads = PayloadDecoder(schemas)
         self.held: JsonSnapshot | None = None
 
     async def ask(self, loader: SnapshotLoader) -> None:
@@ -252,8 +252,8 @@ class Asking:
         result = await asyncio.wait_for(given, PATIENCE)
         assert isinstance(result, Hydration), result
         came = read(result.frame.text)
-        assert isinstance(came, Hydrated)
-        self.held = fold(self.held, came)
+        assert isinstance(came, SnapshotFrame)
+        self.held = apply_snapshot(self.held, came)
 
     def timeline(self) -> dict[tuple[str, str], Any]:
         assert self.held is not None
@@ -262,8 +262,8 @@ class Asking:
 
 def as_json_says(payload: Any) -> bytes:
     """A payload as one who reads JSON has it, whatever that leaves out."""
-    happened = Happened("s", 1, "Told", json_format.MessageToDict(packed(payload)))
-    return in_bytes(Payloads(registry()).event(happened).payload)
+    happened = UIEventFrame("s", 1, "Told", json_format.MessageToDict(packed(payload)))
+    return in_bytes(PayloadDecoder(registry()).event(happened).payload)
 
 
 def in_bytes(message: Any) -> bytes:

@@ -23,8 +23,8 @@ from sessionstream.transport.ws.server.app import WebSocketServer
 from sessionstream.transport.ws.server.connection import ConnectionInfo
 from sessionstream.transport.ws.server.handshake import Admitted
 from sessionstream.transport.ws.server.limits import Limits
-from sessionstream.transport.ws.server.outbox import Overflow, SlowConsumerPolicy, conflate, disconnect
 from sessionstream.transport.ws.server.records import ConnectionObserver, ConnectionRecord, Stage
+from sessionstream.transport.ws.server.slow_consumers import Overflow, SlowConsumerPolicy, conflate, disconnect
 from sessionstream.transport.ws.wire.codes import CLOSE_CODES, ERROR_CODES, CloseCode, ErrorCode
 from sessionstream.transport.ws.wire.subprotocol import SUBPROTOCOL
 

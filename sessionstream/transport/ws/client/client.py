@@ -28,9 +28,18 @@ from sessionstream.callables import asked_of, told_of
 from sessionstream.errors import TransportError, words
 from sessionstream.schema import SchemaRegistry
 from sessionstream.transport.ws.client.backoff import Backoff, after_refusal, told_seconds
-from sessionstream.transport.ws.client.connection import Line
-from sessionstream.transport.ws.client.conversation import ClientSession
-from sessionstream.transport.ws.client.effects import Became, Connect, Effect, Effects, End, Give, HangUp, Say
+from sessionstream.transport.ws.client.connection import Connection
+from sessionstream.transport.ws.client.conversation import Conversation
+from sessionstream.transport.ws.client.effects import (
+    Connect,
+    Deliver,
+    Disconnect,
+    Effect,
+    Effects,
+    End,
+    Send,
+    StateChanged,
+)
 from sessionstream.transport.ws.client.errors import ClientClosed, HandshakeRefused
 from sessionstream.transport.ws.client.feed import Feed, Updates
 from sessionstream.transport.ws.client.updates import ConnectionState
@@ -131,7 +140,7 @@ def connect(
         open_timeout=open_timeout_seconds,
         close_timeout=close_timeout_seconds,
     )
-    session = ClientSession(
+    conversation = Conversation(
         schemas=schemas,
         backoff=backoff,
         heartbeat_seconds=heartbeat_seconds,
@@ -141,7 +150,7 @@ def connect(
         draw=draw,
     )
     told = told_of("on_state", "(state)", on_state) if on_state is not None else None
-    return Client(session, dial, clock or MonotonicClock(), buffered_updates, told)
+    return Client(conversation, dial, clock or MonotonicClock(), buffered_updates, told)
 
 
 def _policy(given: Callable[[int, int], bool] | None, *, asks_anew: bool) -> Callable[[int, int], bool]:
@@ -169,19 +178,19 @@ class Client:
     """Watches sessions of one server. Made by ``connect``; belongs to the event loop that enters it."""
 
     __slots__ = (
-        "_alarm", "_alarm_at", "_attempt", "_buffered", "_clock", "_dial", "_effects", "_feeds", "_line", "_loop",
-        "_numbers", "_on_state", "_performing", "_running", "_session", "_state", "_thread", "_wanted",
+        "_alarm", "_alarm_at", "_attempt", "_buffered", "_clock", "_connection", "_conversation", "_dial", "_effects",
+        "_feeds", "_loop", "_numbers", "_on_state", "_performing", "_running", "_state", "_thread", "_wanted",
     )  # fmt: skip
 
     def __init__(
         self,
-        session: ClientSession,
+        conversation: Conversation,
         dial: Callable[[], Awaitable[ClientConnection]],
         clock: Clock,
         buffered_updates: int,
         on_state: Callable[[ConnectionState], None] | None,
     ) -> None:
-        self._session = session
+        self._conversation = conversation
         self._dial = dial
         self._clock = clock
         self._buffered = buffered_updates
@@ -193,7 +202,7 @@ class Client:
         self._performing = False
         self._wanted = asyncio.Event()  # a connection is, or the end
         self._attempt: asyncio.Timeout | None = None
-        self._line: Line | None = None
+        self._connection: Connection | None = None
         self._alarm: asyncio.Task[None] | None = None
         self._alarm_at = math.inf
         self._running: asyncio.Task[None] | None = None
@@ -212,7 +221,7 @@ class Client:
             raise TransportError("a client is entered once: call connect(…) again")
         self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
         self._running = asyncio.create_task(self._run(), name="sessionstream: WebSocket client")
-        self._perform(self._session.start(self._clock.now()))
+        self._perform(self._conversation.start(self._clock.now()))
         return self
 
     async def __aexit__(
@@ -225,18 +234,18 @@ class Client:
             TransportError: it belongs to another event loop.
         """
         running = self._check_loop()
-        line, self._line = self._line, None
-        self._perform(self._session.close())
+        connection, self._connection = self._connection, None
+        self._perform(self._conversation.close())
         tasks = {running} if self._alarm is None else {running, self._alarm}
         for task in tasks:
             task.cancel()
         try:
             await asyncio.wait(tasks)
-            if line is not None:
-                await line.close()
+            if connection is not None:
+                await connection.close()
         finally:
-            if line is not None:
-                line.cut()
+            if connection is not None:
+                connection.abort()
 
     @property
     def state(self) -> ConnectionState:
@@ -256,7 +265,7 @@ class Client:
                 ``loop.call_soon_threadsafe(client.reconnect)``.
         """
         self._check_loop()
-        self._perform(self._session.hurry(self._clock.now()))
+        self._perform(self._conversation.hurry(self._clock.now()))
 
     def subscribe(self, session_id: str) -> Updates:
         """Watch a session: a ``Snapshot`` first, then each ``LiveEvent``, until the iterator is closed.
@@ -299,7 +308,7 @@ class Client:
         self._check_loop()
         watcher = next(self._numbers)
         feed = self._feeds[watcher] = Feed(self._buffered)
-        self._perform(self._session.subscribe(session_id, watcher, self._clock.now()))
+        self._perform(self._conversation.subscribe(session_id, watcher, self._clock.now()))
         return watcher, feed
 
     def _leave(self, session_id: str, watcher: int, feed: Feed) -> None:
@@ -310,7 +319,7 @@ class Client:
             return
         feed.end(drop=True)
         if self._feeds.pop(watcher, None) is not None:
-            self._perform(self._session.unsubscribe(session_id, watcher, self._clock.now()))
+            self._perform(self._conversation.unsubscribe(session_id, watcher, self._clock.now()))
 
     # -- what the session wants --------------------------------------------------------------------------------
 
@@ -329,7 +338,7 @@ class Client:
 
     def _do(self, effect: Effect) -> None:
         match effect:
-            case Give(watcher, update):
+            case Deliver(watcher, update):
                 if watcher in self._feeds:  # it may have left meanwhile
                     self._feeds[watcher].put(update)
             case End(watcher, error):
@@ -337,17 +346,17 @@ class Client:
                     self._feeds.pop(watcher).end(error)
             case Connect():
                 self._wanted.set()
-            case Say(text) if self._line is not None:  # else it is being closed already
-                self._line.say(text)
-            case HangUp(why):
+            case Send(text) if self._connection is not None:  # else it is being closed already
+                self._connection.send(text)
+            case Disconnect(why):
                 self._hang_up(why)
-            case Became(state):
+            case StateChanged(state):
                 self._became(state)
 
     def _hang_up(self, why: str) -> None:
-        if self._line is not None:
+        if self._connection is not None:
             _log.warning("a connection is given up: %s", why)
-            self._line.cut()
+            self._connection.abort()
         elif self._attempt is not None:
             _log.warning("an attempt to connect is given up: %s", why)
             self._attempt.reschedule(0.0)
@@ -372,7 +381,7 @@ class Client:
 
     def _set_alarm(self) -> None:
         """Be awake when the session is due. An alarm that is early does no harm; it is set anew."""
-        deadline = self._session.deadline
+        deadline = self._conversation.deadline
         if deadline < self._alarm_at and self._loop is not None:
             if self._alarm is not None:
                 self._alarm.cancel()
@@ -385,9 +394,9 @@ class Client:
             await self._clock.sleep(seconds)
             now = max(self._clock.now(), self._alarm_at)  # it was that moment, whatever the clock rounds it to
             self._alarm, self._alarm_at = None, math.inf
-            if self._line is not None and self._line.blocked:
-                self._session.occupied(now)
-            self._perform(self._session.tick(now))
+            if self._connection is not None and self._connection.blocked:
+                self._conversation.occupied(now)
+            self._perform(self._conversation.tick(now))
         except Exception as failure:  # noqa: BLE001 - logged with its traceback, and told to whoever waits
             self._fail(failure)
 
@@ -406,7 +415,7 @@ class Client:
 
     def _fail(self, failure: Exception) -> None:
         _log.error("the WebSocket client cannot go on", exc_info=failure)
-        self._perform(self._session.fail(words(failure)))
+        self._perform(self._conversation.fail(words(failure)))
 
     async def _connect(self) -> None:
         made = await self._open()
@@ -420,7 +429,7 @@ class Client:
             self._refused(made.status, made.reason)
         else:
             _log.warning("the server cannot be reached: %s", words(made))
-            self._perform(self._session.unreachable(words(made), self._clock.now()))
+            self._perform(self._conversation.unreachable(words(made), self._clock.now()))
 
     async def _open(self) -> ClientConnection | Exception:
         """Return a connection, or what has come instead: that is no exception for whoever is told of it."""
@@ -434,14 +443,14 @@ class Client:
 
     def _refused(self, status: int, reason: str, told: float = 0.0) -> None:
         _log.warning("the handshake is refused with HTTP status %d %s", status, reason)
-        self._perform(self._session.refused(status, self._clock.now(), reason=reason, told=told))
+        self._perform(self._conversation.refused(status, self._clock.now(), reason=reason, told=told))
 
     async def _talk(self, socket: ClientConnection) -> None:
-        line = self._line = Line(socket, self._session, self._clock, self._perform, self._room)
+        connection = self._connection = Connection(socket, self._conversation, self._clock, self._perform, self._room)
         try:
-            self._perform(self._session.opened(self._clock.now()))
-            await line.run()
+            self._perform(self._conversation.opened(self._clock.now()))
+            await connection.run()
         finally:
-            if self._line is line:  # else somebody closes it with a word
-                self._line = None
-                line.cut()
+            if self._connection is connection:  # else somebody closes it with a word
+                self._connection = None
+                connection.abort()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from websockets.exceptions import ConnectionClosed
 
-from sessionstream.transport.ws.client.conversation import LOST, ClientSession
+from sessionstream.transport.ws.client.conversation import LOST, Conversation
 from sessionstream.transport.ws.client.effects import Effects
 from sessionstream.transport.ws.wire.clock import Clock
 from sessionstream.transport.ws.wire.codes import TOO_BIG
@@ -24,7 +24,7 @@ OUTBOX: Final = 256
 _log = logging.getLogger("sessionstream")
 
 
-class Line:
+class Connection:
     """A socket with a client session behind it.
 
     Args:
@@ -35,18 +35,18 @@ class Line:
         blocked: nothing is read at the moment, because nobody takes what came before.
     """
 
-    __slots__ = ("_clock", "_outbox", "_perform", "_room", "_sent", "_session", "_socket", "_wake", "blocked")
+    __slots__ = ("_clock", "_conversation", "_outbox", "_perform", "_room", "_sent", "_socket", "_wake", "blocked")
 
     def __init__(
         self,
         socket: ClientConnection,
-        session: ClientSession,
+        conversation: Conversation,
         clock: Clock,
         perform: Callable[[Effects], None],
         room: Callable[[], Awaitable[None]],
     ) -> None:
         self._socket = socket
-        self._session = session
+        self._conversation = conversation
         self._clock = clock
         self._perform = perform
         self._room = room
@@ -62,15 +62,15 @@ class Line:
             code, reason = await self._read()
             writing.cancel()
         _log.info("a connection is gone: %d %s", code, reason)
-        self._perform(self._session.closed(code, reason, self._clock.now()))
+        self._perform(self._conversation.closed(code, reason, self._clock.now()))
 
-    def say(self, text: str) -> None:
+    def send(self, text: str) -> None:
         """Send a message, after those that wait."""
         self._outbox.append(text)
         self._sent.clear()
         self._wake.set()
 
-    def cut(self) -> None:
+    def abort(self) -> None:
         """End it without a word."""
         self._socket.transport.abort()
 
@@ -90,14 +90,14 @@ class Line:
             if len(self._outbox) > OUTBOX:
                 await self._sent.wait()
             self.blocked = False
-            self._session.occupied(self._clock.now())
+            self._conversation.occupied(self._clock.now())
 
     def _hear(self, message: str | bytes) -> None:
         now = self._clock.now()
         if isinstance(message, str):
-            self._perform(self._session.text(message, now))
+            self._perform(self._conversation.text(message, now))
         else:
-            self._perform(self._session.binary(now))
+            self._perform(self._conversation.binary(now))
 
     async def _write(self) -> None:
         try:

@@ -17,21 +17,21 @@ from sessionstream.errors import TransportError
 from sessionstream.schema import SchemaRegistry
 from sessionstream.transport.ws.client import frames
 from sessionstream.transport.ws.client.backoff import Backoff, after_close, after_refusal, status_of, told_in
-from sessionstream.transport.ws.client.effects import Became, Connect, Effect, Effects, End, HangUp, Say
+from sessionstream.transport.ws.client.deltas import DeltaGap
+from sessionstream.transport.ws.client.effects import Connect, Disconnect, Effect, Effects, End, Send, StateChanged
 from sessionstream.transport.ws.client.errors import ClientClosed, ConnectionEnded, HandshakeRefused, SubscriptionEnded
-from sessionstream.transport.ws.client.folding import DeltaGap
 from sessionstream.transport.ws.client.frames import (
-    Failed,
-    Happened,
+    ErrorFrame,
     Hello,
-    Hydrated,
-    Pinged,
-    Said,
+    Ping,
+    ServerMessage,
+    SnapshotFrame,
     Subscribed,
+    UIEventFrame,
     Unsubscribed,
 )
-from sessionstream.transport.ws.client.pacing import Pace
-from sessionstream.transport.ws.client.payloads import Payloads
+from sessionstream.transport.ws.client.pacing import Pacer
+from sessionstream.transport.ws.client.payloads import PayloadDecoder
 from sessionstream.transport.ws.client.states import Input
 from sessionstream.transport.ws.client.subscriptions import Subscriptions, Why
 from sessionstream.transport.ws.client.updates import ConnectionState
@@ -66,7 +66,7 @@ class Link(Enum):
 CONNECTED: Final = frozenset({Link.OPEN, Link.READY})
 
 
-class ClientSession:
+class Conversation:
     """What a client and its server say to each other, over as many connections as it takes.
 
     Args:
@@ -86,7 +86,7 @@ class ClientSession:
 
     __slots__ = (
         "_attempt", "_backoff", "_connect_at", "_draw", "_heartbeat", "_heartbeat_seconds", "_hurried_until",
-        "_hurry_seconds", "_link", "_now", "_out", "_pace", "_patience_seconds", "_ping", "_pong", "_refusal",
+        "_hurry_seconds", "_link", "_now", "_out", "_pacer", "_patience_seconds", "_ping", "_pong", "_refusal",
         "_refusals", "_repeat_at", "_send_at", "_subscriptions", "_why_over",
     )  # fmt: skip
 
@@ -110,9 +110,9 @@ class ClientSession:
         self._now = 0.0
         self._out: list[Effect] = []
         self._subscriptions = Subscriptions(
-            Payloads(schemas), lambda refusals: backoff.wait(refusals, draw()), self._out
+            PayloadDecoder(schemas), lambda refusals: backoff.wait(refusals, draw()), self._out
         )
-        self._pace = Pace()
+        self._pacer = Pacer()
         self._link = Link.DOWN
         self._why_over: Why = ClientClosed
         self._attempt = 0  # connections in a row that gave no snapshot
@@ -192,11 +192,11 @@ class ClientSession:
         """The connection is made."""
         self._now = now
         if self._link is not Link.OPENING:
-            return [HangUp("it was given up before it was made")]
+            return [Disconnect("it was given up before it was made")]
         self._link = Link.OPEN
         self._hurried_until = math.inf
         self._heartbeat = self._new_heartbeat()
-        self._pace.begin(now)
+        self._pacer.begin(now)
         return self._done()
 
     def unreachable(self, why: str, now: float) -> Effects:
@@ -278,43 +278,43 @@ class ClientSession:
 
     # -- frames ------------------------------------------------------------------------------------------------
 
-    def _hear(self, said: Said | None, text: str) -> None:
+    def _hear(self, said: ServerMessage | None, text: str) -> None:
         match said:
             case Hello() if self._link is Link.OPEN:
                 self._link = Link.READY
                 self._refusals = 0
-                self._out.append(Became(ConnectionState("live")))
-            case Pinged(nonce):
+                self._out.append(StateChanged(ConnectionState("live")))
+            case Ping(nonce):
                 self._pong = nonce  # of several that wait, the last one is answered: it proves as much
-            case Hydrated():
+            case SnapshotFrame():
                 self._hydrate(said)
             case Subscribed(budget):
-                self._pace.tell(budget, self._now)
-            case Happened(session_id):
+                self._pacer.tell(budget, self._now)
+            case UIEventFrame(session_id):
                 self._subscriptions.hear(session_id, Input.EVENT, (said, text))
             case Unsubscribed(session_id):
                 why = partial(SubscriptionEnded, session_id, "unsubscribed", "the server ended it")
                 self._subscriptions.hear(session_id, Input.UNSUBSCRIBED, why)
-            case Failed():
+            case ErrorFrame():
                 self._failed(said)
 
-    def _hydrate(self, came: Hydrated) -> None:
+    def _hydrate(self, came: SnapshotFrame) -> None:
         try:
             if self._subscriptions.hear(came.session_id, Input.SNAPSHOT, came):
                 self._attempt = 0
         except DeltaGap as error:
             self._hang_up(str(error))
 
-    def _failed(self, failed: Failed) -> None:
+    def _failed(self, failed: ErrorFrame) -> None:
         match failed.code:
             case RATE_LIMITED.code:
                 self._slow_down()
             case BAD_CLIENT_FRAME.code:
                 self._subscriptions.misunderstood(partial(_ended, failed))
             case SNAPSHOT_FAILED.code:
-                self._subscriptions.hear(failed.session_id, Input.SORRY, self._now)
+                self._subscriptions.hear(failed.session_id, Input.SNAPSHOT_FAILED, self._now)
             case TOO_MANY_SUBSCRIPTIONS.code if self._subscriptions.leaving:
-                self._subscriptions.hear(failed.session_id, Input.FULL)
+                self._subscriptions.hear(failed.session_id, Input.TOO_MANY)
             case _:  # without a session it is about none of ours
                 self._subscriptions.hear(failed.session_id, Input.ENDED, _ended(failed, failed.session_id))
 
@@ -322,7 +322,7 @@ class ClientSession:
         """One of our frames had no effect; which, is not said. Wait, and repeat what has no answer by then."""
         if self._repeat_at == math.inf:
             self._repeat_at = self._now + self._backoff.wait(0, self._draw(), RATE_PAUSE)
-            self._pace.pause(self._repeat_at)
+            self._pacer.pause(self._repeat_at)
 
     # -- what is said ------------------------------------------------------------------------------------------
 
@@ -330,8 +330,8 @@ class ClientSession:
         """Say what is to be said, as far as the pace allows it."""
         self._send_at = math.inf
         while self._link in CONNECTED and (say := self._next()) is not None:
-            if not self._pace.take(self._now):
-                self._send_at = self._pace.ready_at
+            if not self._pacer.take(self._now):
+                self._send_at = self._pacer.ready_at
                 return
             say()
 
@@ -341,7 +341,7 @@ class ClientSession:
             return self._say_pong
         if self._ping:
             return self._say_ping
-        return self._subscriptions.next(self._pace) if self._link is Link.READY else None
+        return self._subscriptions.next(self._pacer) if self._link is Link.READY else None
 
     def _say_pong(self) -> None:
         self._say(frames.pong(self._pong or ""))
@@ -352,7 +352,7 @@ class ClientSession:
         self._ping = ""
 
     def _say(self, text: str) -> None:
-        self._out.append(Say(text))
+        self._out.append(Send(text))
 
     # -- how it is done ----------------------------------------------------------------------------------------
 
@@ -367,17 +367,17 @@ class ClientSession:
         if self._refusal(status, self._refusals):
             self._come_back(state, told)
         else:
-            self._out.append(Became(state))
+            self._out.append(StateChanged(state))
             over = replace(state, name="closed")
             self._finish(lambda: HandshakeRefused(status, state.code, state.reason), over)
 
     def _hang_up(self, why: str) -> None:
-        self._out.append(HangUp(why))
+        self._out.append(Disconnect(why))
         self._come_back(ConnectionState("reconnecting", code=LOST, reason=why))
 
     def _hang_up_for_good(self, why: str) -> None:
         if self._link in CONNECTED:
-            self._out.append(HangUp(why))
+            self._out.append(Disconnect(why))
 
     def _come_back(self, state: ConnectionState, told: float = 0.0) -> None:
         self._link = Link.DOWN
@@ -385,7 +385,7 @@ class ClientSession:
         wait = self._backoff.wait(self._attempt, self._draw(), told)
         self._connect_at = self._now + wait
         self._attempt += 1
-        self._out.append(Became(replace(state, retry_in=wait)))
+        self._out.append(StateChanged(replace(state, retry_in=wait)))
 
     def _finish(self, why: Why, state: ConnectionState, *, quietly: bool = False) -> None:
         """There is no coming back."""
@@ -396,7 +396,7 @@ class ClientSession:
         self._subscriptions.end_all((lambda: None) if quietly else why)
         self._disconnected()
         self._connect_at = math.inf
-        self._out.append(Became(state))
+        self._out.append(StateChanged(state))
 
     def _disconnected(self) -> None:
         """Nothing that was said, or waited for, counts any longer."""
@@ -415,5 +415,5 @@ class ClientSession:
         return out
 
 
-def _ended(failed: Failed, session_id: str) -> Why:
+def _ended(failed: ErrorFrame, session_id: str) -> Why:
     return partial(SubscriptionEnded, session_id, failed.code, failed.message)

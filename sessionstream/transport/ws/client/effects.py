@@ -11,14 +11,14 @@ from sessionstream.transport.ws.client.updates import ConnectionState, Update
 
 
 @dataclass(frozen=True, slots=True)
-class Say:
+class Send:
     """Send this text message."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Give:
+class Deliver:
     """Give this to one who watches."""
 
     watcher: int
@@ -39,7 +39,7 @@ class Connect:
 
 
 @dataclass(frozen=True, slots=True)
-class HangUp:
+class Disconnect:
     """End the connection, or the attempt to make one; there is no need to say that it is gone.
 
     Attributes:
@@ -50,11 +50,11 @@ class HangUp:
 
 
 @dataclass(frozen=True, slots=True)
-class Became:
+class StateChanged:
     """Tell the user of a change."""
 
     state: ConnectionState
 
 
-Effect: TypeAlias = Say | Give | End | Connect | HangUp | Became
+Effect: TypeAlias = Send | Deliver | End | Connect | Disconnect | StateChanged
 Effects: TypeAlias = Sequence[Effect]

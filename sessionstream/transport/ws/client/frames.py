@@ -26,7 +26,7 @@ class Hello:
 
 
 @dataclass(frozen=True, slots=True)
-class Hydrated:
+class SnapshotFrame:
     """A snapshot; with ``since``, only what changed after that ordinal, deletions as tombstones."""
 
     session_id: str
@@ -37,7 +37,7 @@ class Hydrated:
 
 
 @dataclass(frozen=True, slots=True)
-class Happened:
+class UIEventFrame:
     """A UI event."""
 
     session_id: str
@@ -61,7 +61,7 @@ class Unsubscribed:
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class ErrorFrame:
     """An error frame."""
 
     code: str
@@ -70,16 +70,16 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
-class Pinged:
+class Ping:
     """To be answered with a pong of the same nonce."""
 
     nonce: str
 
 
-Said: TypeAlias = Hello | Hydrated | Happened | Subscribed | Unsubscribed | Failed | Pinged
+ServerMessage: TypeAlias = Hello | SnapshotFrame | UIEventFrame | Subscribed | Unsubscribed | ErrorFrame | Ping
 
 
-def read(text: str) -> Said | None:
+def read(text: str) -> ServerMessage | None:
     """Read one server frame; None if it is one that a client has nothing to do about.
 
     Raises:
@@ -121,9 +121,9 @@ def pong(nonce: str) -> str:
     return _dumps({"pong": {"nonce": nonce} if nonce else {}})
 
 
-def _hydrated(fields: Fields) -> Said:
+def _hydrated(fields: Fields) -> ServerMessage:
     entities = in_snapshot_order(map(_entity, fields.get("entities", ())))
-    return Hydrated(
+    return SnapshotFrame(
         _session_id("a snapshot", fields),
         fields.get("snapshot_ordinal", 0),
         fields.get("epoch", 0),
@@ -144,12 +144,12 @@ def _entity(fields: Fields) -> JsonEntity:
     )
 
 
-def _happened(fields: Fields) -> Said:
+def _happened(fields: Fields) -> ServerMessage:
     session_id = _session_id("a UI event", fields)
-    return Happened(session_id, fields.get("event_ordinal", 0), fields.get("name", ""), fields.get("payload", {}))
+    return UIEventFrame(session_id, fields.get("event_ordinal", 0), fields.get("name", ""), fields.get("payload", {}))
 
 
-def _subscribed(fields: Fields) -> Said:
+def _subscribed(fields: Fields) -> ServerMessage:
     told = fields.get("budget", {})
     burst, rate = told.get("frames_burst", 0), told.get("frames_per_second", 0.0)
     if burst > 0 and rate > 0:
@@ -157,14 +157,14 @@ def _subscribed(fields: Fields) -> Said:
     return Subscribed()
 
 
-_READERS: Final[dict[str, Callable[[Fields], Said]]] = {
+_READERS: Final[dict[str, Callable[[Fields], ServerMessage]]] = {
     "hello": lambda fields: Hello(fields.get("connection_id", "")),
     "snapshot": _hydrated,
     "ui_event": _happened,
     "subscribed": _subscribed,
     "unsubscribed": lambda fields: Unsubscribed(_session_id("unsubscribed", fields)),
-    "error": lambda fields: Failed(fields.get("code", ""), fields.get("message", ""), fields.get("session_id", "")),
-    "ping": lambda fields: Pinged(fields.get("nonce", "")),
+    "error": lambda fields: ErrorFrame(fields.get("code", ""), fields.get("message", ""), fields.get("session_id", "")),
+    "ping": lambda fields: Ping(fields.get("nonce", "")),
 }
 
 

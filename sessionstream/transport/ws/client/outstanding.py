@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from sessionstream.transport.ws.client.pacing import Pace
+from sessionstream.transport.ws.client.pacing import Pacer
 from sessionstream.transport.ws.client.states import ASKING, UNANSWERED, Input, State
 from sessionstream.transport.ws.client.subscription import Subscription
 
@@ -39,7 +39,7 @@ class Outstanding:
         _mark(self._unanswered, session_id, state in UNANSWERED and not subscription.again)
         _keep(self._retries, session_id, subscription.retry_at if subscription.watchers else None)
 
-    def next(self, pace: Pace) -> tuple[Subscription, Input] | None:
+    def next(self, pacer: Pacer) -> tuple[Subscription, Input] | None:
         """Return whose turn it is, and to be what; None if there is nothing that may be said now.
 
         Sessions to leave come first. A session is not asked for while it would wait for room, nor while too many
@@ -47,9 +47,9 @@ class Outstanding:
         """
         for subscription in self._leaves.values():
             return subscription, Input.LEAVE
-        if len(self._unanswered) >= pace.window:
+        if len(self._unanswered) >= pacer.window:
             return None
-        if self._leaving and pace.subscriptions is not None and len(self._told) >= pace.subscriptions:
+        if self._leaving and pacer.subscriptions is not None and len(self._told) >= pacer.subscriptions:
             return None
         for subscription in self._asks.values():
             return subscription, Input.ASK

@@ -16,7 +16,7 @@ DEFAULT: Final = Budget(200, 50.0)
 """That of a server that tells none: the default limits of those before there were budgets."""
 
 
-class Pace:
+class Pacer:
     """A token bucket of somewhat less than the budget. It outlives connections.
 
     Attributes:

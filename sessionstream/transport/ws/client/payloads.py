@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from sessionstream.schema import SchemaRegistry
-    from sessionstream.transport.ws.client.frames import Happened
+    from sessionstream.transport.ws.client.frames import UIEventFrame
 
 _UNREADABLE: Final = transport_pb2.UnreadablePayload.DESCRIPTOR.full_name
 
@@ -25,7 +25,7 @@ _LEVELS: Final = 200
 """How deep messages in messages are read in JSON: as deep as protobuf reads them in bytes, and deeper."""
 
 
-class Payloads:
+class PayloadDecoder:
     """Makes what a client gives out; it shares nothing with what the client holds.
 
     A name or a kind that the registry does not have comes as JSON: the server may be newer than the client. One that
@@ -38,7 +38,7 @@ class Payloads:
     def __init__(self, schemas: SchemaRegistry | None) -> None:
         self._schemas = schemas
 
-    def event(self, happened: Happened) -> LiveEvent:
+    def event(self, happened: UIEventFrame) -> LiveEvent:
         """Return a UI event as it is given out.
 
         Raises:

@@ -38,9 +38,9 @@ class Input(Enum):
     SNAPSHOT = auto()
     EVENT = auto()
     UNSUBSCRIBED = auto()
-    SORRY = auto()
+    SNAPSHOT_FAILED = auto()
     """An error that passes: no snapshot for now."""
-    FULL = auto()
+    TOO_MANY = auto()
     """An error that passes as soon as the server knows of another session that is left."""
     ENDED = auto()
     """An error that does not pass."""
@@ -70,8 +70,8 @@ TABLE: Final[Mapping[State, Mapping[Input, tuple[Action, State]]]] = {
         Input.LEAVE: (Action.LEAVE, State.LEAVING),
         Input.LOST: (Action.LOSE, State.ABSENT),
         Input.SNAPSHOT: (Action.HYDRATE, State.LIVE),
-        Input.SORRY: (Action.RETRY, State.ABSENT),
-        Input.FULL: (Action.WAIT_FOR_ROOM, State.ABSENT),
+        Input.SNAPSHOT_FAILED: (Action.RETRY, State.ABSENT),
+        Input.TOO_MANY: (Action.WAIT_FOR_ROOM, State.ABSENT),
         Input.ENDED: (Action.END, State.ABSENT),
     },
     State.LIVE: {
@@ -81,7 +81,7 @@ TABLE: Final[Mapping[State, Mapping[Input, tuple[Action, State]]]] = {
         Input.SNAPSHOT: (Action.HYDRATE, State.LIVE),
         Input.EVENT: (Action.PASS_ON, State.LIVE),
         Input.UNSUBSCRIBED: (Action.END, State.ABSENT),
-        Input.SORRY: (Action.RETRY, State.ABSENT),
+        Input.SNAPSHOT_FAILED: (Action.RETRY, State.ABSENT),
         Input.ENDED: (Action.END, State.ABSENT),
     },
     State.RENEWING: {
@@ -91,7 +91,7 @@ TABLE: Final[Mapping[State, Mapping[Input, tuple[Action, State]]]] = {
         Input.SNAPSHOT: (Action.HYDRATE, State.LIVE),
         Input.EVENT: (Action.PASS_ON, State.RENEWING),
         Input.UNSUBSCRIBED: (Action.END, State.ABSENT),
-        Input.SORRY: (Action.RETRY, State.ABSENT),
+        Input.SNAPSHOT_FAILED: (Action.RETRY, State.ABSENT),
         Input.ENDED: (Action.END, State.ABSENT),
     },
     State.LEAVING: {

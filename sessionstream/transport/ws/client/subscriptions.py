@@ -18,13 +18,13 @@ from typing import ClassVar, TypeAlias, cast
 
 from sessionstream.errors import TransportError
 from sessionstream.transport.ws.client import frames
-from sessionstream.transport.ws.client.effects import Effect, End, Give, Say
+from sessionstream.transport.ws.client.deltas import apply_snapshot
+from sessionstream.transport.ws.client.effects import Deliver, Effect, End, Send
 from sessionstream.transport.ws.client.errors import UnexpectedPayload
-from sessionstream.transport.ws.client.folding import fold
-from sessionstream.transport.ws.client.frames import Happened, Hydrated
+from sessionstream.transport.ws.client.frames import SnapshotFrame, UIEventFrame
 from sessionstream.transport.ws.client.outstanding import Outstanding
-from sessionstream.transport.ws.client.pacing import Pace
-from sessionstream.transport.ws.client.payloads import Payloads
+from sessionstream.transport.ws.client.pacing import Pacer
+from sessionstream.transport.ws.client.payloads import PayloadDecoder
 from sessionstream.transport.ws.client.states import ASKING, TABLE, UNANSWERED, Action, Input, State
 from sessionstream.transport.ws.client.subscription import Subscription
 
@@ -44,7 +44,7 @@ class Subscriptions:
 
     __slots__ = ("_all", "_decoder", "_delta", "_delta_asks", "_out", "_outstanding", "_wait")
 
-    def __init__(self, decoder: Payloads, wait: Callable[[int], float], out: list[Effect]) -> None:
+    def __init__(self, decoder: PayloadDecoder, wait: Callable[[int], float], out: list[Effect]) -> None:
         self._decoder = decoder
         self._wait = wait
         self._out = out
@@ -77,9 +77,9 @@ class Subscriptions:
 
     # -- what is said to the server ----------------------------------------------------------------------------
 
-    def next(self, pace: Pace) -> Callable[[], object] | None:
+    def next(self, pacer: Pacer) -> Callable[[], object] | None:
         """Return what says the next thing; None if there is nothing to be said for now."""
-        turn = self._outstanding.next(pace)
+        turn = self._outstanding.next(pacer)
         return partial(self._enter, *turn) if turn is not None else None
 
     def say_again(self, states: frozenset[State] = UNANSWERED) -> None:
@@ -142,30 +142,30 @@ class Subscriptions:
     def _ask(self, subscription: Subscription, _: object) -> None:
         held = subscription.held
         if not self._delta:
-            self._out.append(Say(frames.subscribe(subscription.session_id, delta=False)))
+            self._out.append(Send(frames.subscribe(subscription.session_id, delta=False)))
             return
         self._delta_asks += 1
         since, epoch = (held.snapshot_ordinal, held.epoch) if held is not None and held.epoch else (0, 0)
-        self._out.append(Say(frames.subscribe(subscription.session_id, delta=True, since=since, epoch=epoch)))
+        self._out.append(Send(frames.subscribe(subscription.session_id, delta=True, since=since, epoch=epoch)))
 
     def _leave(self, subscription: Subscription, _: object) -> None:
         subscription.held = None  # whoever returns has nothing in hand
-        self._out.append(Say(frames.unsubscribe(subscription.session_id)))
+        self._out.append(Send(frames.unsubscribe(subscription.session_id)))
 
     def _lose(self, subscription: Subscription, _: object) -> None:
         subscription.crowded = False
         subscription.retry_at = None
 
-    def _hydrate(self, subscription: Subscription, came: Hydrated) -> None:
+    def _hydrate(self, subscription: Subscription, came: SnapshotFrame) -> None:
         held, subscription.held = subscription.held, None
-        subscription.held = held = fold(held, came)
+        subscription.held = held = apply_snapshot(held, came)
         subscription.refusals = 0
         subscription.reached = held.snapshot_ordinal
         subscription.replay.begin()
         for watcher in list(subscription.watchers):
             self._catch_up(subscription, watcher)
 
-    def _pass_on(self, subscription: Subscription, came: tuple[Happened, str]) -> None:
+    def _pass_on(self, subscription: Subscription, came: tuple[UIEventFrame, str]) -> None:
         happened, text = came
         held = subscription.held
         if held is None or happened.ordinal <= held.snapshot_ordinal or happened.ordinal < subscription.reached:
@@ -213,18 +213,18 @@ class Subscriptions:
         if held is None or texts is None or watcher not in subscription.watchers:
             return
         try:
-            self._out.append(Give(watcher, self._decoder.snapshot(held)))
+            self._out.append(Deliver(watcher, self._decoder.snapshot(held)))
         except UnexpectedPayload as error:
             self._end_watchers(subscription, _again(error))
             return
         subscription.watchers[watcher] = True
         for text in texts:
-            self._give_event(subscription, watcher, cast("Happened", frames.read(text)))
+            self._give_event(subscription, watcher, cast("UIEventFrame", frames.read(text)))
 
-    def _give_event(self, subscription: Subscription, watcher: int, happened: Happened) -> None:
+    def _give_event(self, subscription: Subscription, watcher: int, happened: UIEventFrame) -> None:
         if watcher in subscription.watchers:
             try:
-                self._out.append(Give(watcher, self._decoder.event(happened)))
+                self._out.append(Deliver(watcher, self._decoder.event(happened)))
             except UnexpectedPayload as error:
                 self._end_watchers(subscription, _again(error))
 

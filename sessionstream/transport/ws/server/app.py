@@ -23,7 +23,8 @@ from sessionstream.transport.ws.server.connection import (
     Connection,
     ConnectionInfo,
     Receive,
-    Surroundings,
+    Routes,
+    ServerContext,
 )
 from sessionstream.transport.ws.server.effects import Batch
 from sessionstream.transport.ws.server.handshake import (
@@ -40,11 +41,10 @@ from sessionstream.transport.ws.server.handshake import (
 )
 from sessionstream.transport.ws.server.limits import Limits
 from sessionstream.transport.ws.server.loading import SnapshotLoader
-from sessionstream.transport.ws.server.observing import Telling
-from sessionstream.transport.ws.server.outbox import SlowConsumerPolicy, disconnect
+from sessionstream.transport.ws.server.observing import Reporter
+from sessionstream.transport.ws.server.outbox import Flusher, SendMessage
 from sessionstream.transport.ws.server.records import ConnectionObserver
-from sessionstream.transport.ws.server.routes import Routes
-from sessionstream.transport.ws.server.writer import SendMessage, Turn
+from sessionstream.transport.ws.server.slow_consumers import SlowConsumerPolicy, disconnect
 from sessionstream.transport.ws.wire.clock import Clock, MonotonicClock
 from sessionstream.transport.ws.wire.codes import GOING_AWAY, POLICY, RESTART
 from sessionstream.transport.ws.wire.subprotocol import SUBPROTOCOL
@@ -116,14 +116,22 @@ class WebSocketServer:
         self._authenticate = authenticate
         self._limits = limits
         self._clock = clock or MonotonicClock()
-        self._telling = Telling(observer)
+        self._reporter = Reporter(observer)
         self._log = BoundedLog(self._clock.now)
         self._routes = Routes()
         self._loader = SnapshotLoader(
             source, concurrency=limits.concurrent_loads, timeout_seconds=limits.load_timeout_seconds
         )
-        self._shared = Surroundings(
-            limits, self._routes, Turn(), self._loader, self._clock, self._telling, self._log, authorize, slow_consumers
+        self._shared = ServerContext(
+            limits,
+            self._routes,
+            Flusher(),
+            self._loader,
+            self._clock,
+            self._reporter,
+            self._log,
+            authorize,
+            slow_consumers,
         )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = 0
@@ -154,10 +162,11 @@ class WebSocketServer:
         Raises:
             TransportError: an event has no JSON form; clients got an ``UnreadablePayload`` in its place.
         """
-        telling = self._telling
-        telling.of("fanout_started", session_id=session_id, ordinal=ordinal, frames=len(events))
+        reporter = self._reporter
+        if reporter.enabled:
+            reporter.report("fanout_started", session_id=session_id, ordinal=ordinal, frames=len(events))
         if not self._routes.has(session_id):  # who joins later gets a snapshot that was taken later
-            telling.of("fanout_no_targets", session_id=session_id, ordinal=ordinal)
+            reporter.report("fanout_no_targets", session_id=session_id, ordinal=ordinal)
             return
         written, failures = [], []
         for event in events:
@@ -193,7 +202,10 @@ class WebSocketServer:
         targets = self._routes.of(batch.session_id)
         for connection in targets:
             connection.events(batch)
-        self._telling.of("fanout_completed", session_id=batch.session_id, ordinal=batch.ordinal, frames=len(targets))
+        if self._reporter.enabled:
+            self._reporter.report(
+                "fanout_completed", session_id=batch.session_id, ordinal=batch.ordinal, frames=len(targets)
+            )
 
     def _resync(self, where: tuple[str, int | None, int | None]) -> None:
         for connection in self._routes.of(where[0]):
@@ -221,30 +233,30 @@ class WebSocketServer:
         if (await receive())["type"] != "websocket.connect":
             return
         self._take_loop()
-        visit = self._admission.enter()
+        peer = self._admission.enter()
         try:
             self._origins.check(scope)
             self._admission.check()
             admitted = await authenticate(self._authenticate, scope, self._limits.handshake_timeout_seconds)
             ends_at = self._deadline(admitted)
-            self._admission.admit(visit, admitted.principal)
+            self._admission.admit(peer, admitted.principal)
             await send(accept(self._subprotocols.chosen(scope)))
-            if visit.goodbye is None:
+            if peer.close_with is None:
                 await self._serve(admitted.principal, ends_at, receive, send)
             else:
-                code, reason = visit.goodbye
+                code, reason = peer.close_with
                 await send({"type": "websocket.close", "code": code.code, "reason": reason})
         except Refused as refused:
             await self._refuse(scope, send, refused)
         finally:
-            self._admission.leave(visit)
+            self._admission.leave(peer)
 
     async def _refuse(self, scope: Scope, send: SendMessage, refused: Refused) -> None:
         close = refused.close if self._subprotocols.hears_closes(scope) else None
         told = refused.status if close is None else close.code
         line = f"a handshake was refused with {told}: {refused.why}"
         self._log.say(f"handshakes refused with {told}", line, error=refused.__cause__)
-        self._telling.of("refused", code=str(told), error=refused.why)
+        self._reporter.report("refused", code=str(told), error=refused.why)
         if close is None:
             await refuse(scope, send, refused, self._retry_after)
         else:
@@ -263,13 +275,13 @@ class WebSocketServer:
         if self._ticker is None:
             # It outlives this request, whose context is none of its business.
             self._ticker = asyncio.create_task(self._tick(), name="sessionstream: heartbeat", context=Context())
-        self._telling.of("connected", connection.id)
+        self._reporter.report("connected", connection.id)
         try:
             await connection.serve(receive, send)
         finally:
             del self._connections[connection]
             gone.set()
-            self._telling.of("disconnected", connection.id)
+            self._reporter.report("disconnected", connection.id)
             if not self._connections and self._ticker is not None:
                 self._ticker.cancel()
                 self._ticker = None
@@ -360,7 +372,7 @@ class WebSocketServer:
         closing = {
             connection: gone for connection, gone in self._connections.items() if connection.principal == principal
         }
-        self._admission.turn_away(principal, POLICY, reason)
+        self._admission.reject(principal, POLICY, reason)
         for connection in closing:
             connection.close(POLICY, reason)
         await asyncio.gather(*(gone.wait() for gone in closing.values()))

@@ -7,9 +7,10 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from sessionstream.errors import words
+from sessionstream.transport.ws.server.bounded_log import BoundedLog
 from sessionstream.transport.ws.server.conversation import Conversation
 from sessionstream.transport.ws.server.effects import (
     Authorize,
@@ -23,22 +24,15 @@ from sessionstream.transport.ws.server.effects import (
     Note,
     Send,
 )
-from sessionstream.transport.ws.server.handshake import Message, answer
-from sessionstream.transport.ws.server.loading import Ticket
-from sessionstream.transport.ws.server.outbox import Outbox, conflate
-from sessionstream.transport.ws.server.writer import Writer
+from sessionstream.transport.ws.server.frames import Frame
+from sessionstream.transport.ws.server.handshake import Message, call_hook
+from sessionstream.transport.ws.server.limits import Limits
+from sessionstream.transport.ws.server.loading import SnapshotLoader, Ticket
+from sessionstream.transport.ws.server.observing import Reporter
+from sessionstream.transport.ws.server.outbox import Flusher, Outbox, SendMessage, Writer
+from sessionstream.transport.ws.server.slow_consumers import SlowConsumerPolicy, conflate
+from sessionstream.transport.ws.wire.clock import Clock
 from sessionstream.transport.ws.wire.codes import INTERNAL, POLICY, RESTART, TOO_BIG, TRY_AGAIN, CloseCode
-
-if TYPE_CHECKING:
-    from sessionstream.transport.ws.server.bounded_log import BoundedLog
-    from sessionstream.transport.ws.server.frames import Frame
-    from sessionstream.transport.ws.server.limits import Limits
-    from sessionstream.transport.ws.server.loading import SnapshotLoader
-    from sessionstream.transport.ws.server.observing import Telling
-    from sessionstream.transport.ws.server.outbox import SlowConsumerPolicy
-    from sessionstream.transport.ws.server.routes import Routes
-    from sessionstream.transport.ws.server.writer import SendMessage, Turn
-    from sessionstream.transport.ws.wire.clock import Clock
 
 LOADS_AT_ONCE: Final = 4
 """Snapshots that one connection may have under way; the others wait for their turn, and for room in the outbox."""
@@ -60,7 +54,7 @@ class ConnectionInfo:
     Attributes:
         principal: what ``authenticate`` returned; None without it.
         subscriptions: session ids, sorted; those whose snapshot is still loading included. None, once the server
-            has said goodbye and waits for the client to take it.
+            has sent its close message and waits for the client to take it.
         queue_depth: frames that wait to be sent.
         queue_bytes: their UTF-8 bytes.
     """
@@ -72,16 +66,48 @@ class ConnectionInfo:
     queue_bytes: int
 
 
+class Routes:
+    """Which connections are told of which session."""
+
+    __slots__ = ("_connections",)
+
+    def __init__(self) -> None:
+        self._connections: dict[str, dict[Connection, None]] = {}
+
+    def of(self, session_id: str) -> tuple[Connection, ...]:
+        """Return the connections that are told of a session, in the order in which they joined."""
+        return tuple(self._connections.get(session_id, ()))
+
+    def has(self, session_id: str) -> bool:
+        """Whether anybody is told of a session; may be asked from any thread."""
+        return session_id in self._connections
+
+    def join(self, session_id: str, connection: Connection) -> None:
+        """Add a connection."""
+        self._connections.setdefault(session_id, {})[connection] = None
+
+    def leave(self, session_id: str, connection: Connection) -> None:
+        """Remove a connection, and every trace of a session that has none left."""
+        connections = self._connections.get(session_id, {})
+        if connection in connections:
+            del connections[connection]
+            if not connections:
+                del self._connections[session_id]
+
+    def __len__(self) -> int:
+        return len(self._connections)
+
+
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class ServerContext:
     """What connections of one server share."""
 
     limits: Limits
     routes: Routes
-    turn: Turn
+    flusher: Flusher
     loader: SnapshotLoader
     clock: Clock
-    telling: Telling
+    reporter: Reporter
     log: BoundedLog
     authorize: AuthorizeHook | None
     slow_consumers: SlowConsumerPolicy
@@ -96,10 +122,10 @@ class Connection:
     )  # fmt: skip
 
     def __init__(
-        self, connection_id: str, principal: object, shared: Surroundings, ends_at: float | None = None
+        self, connection_id: str, principal: object, shared: ServerContext, ends_at: float | None = None
     ) -> None:
         limits, now = shared.limits, shared.clock.now()
-        observed = shared.telling.anyone
+        observed = shared.reporter.enabled
         self.principal = principal
         self._ends_at = ends_at
         self._shared = shared
@@ -107,7 +133,7 @@ class Connection:
         self._outbox = Outbox(limits.outbox_frames, limits.outbox_bytes)
         self._writer = Writer(
             self._outbox,
-            shared.turn,
+            shared.flusher,
             on_empty=self._caught_up,
             on_written=self._note_written if observed else None,
         )
@@ -145,7 +171,7 @@ class Connection:
             tasks.add(asyncio.create_task(self._end_at(self._ends_at), name=f"{self.id}: end"))
         try:
             await asyncio.wait({reader, writer, self._aborted}, return_when=asyncio.FIRST_COMPLETED)
-            if self._closed:  # the writer says goodbye, and that ends it all
+            if self._closed:  # the writer sends the close message and ends
                 await asyncio.wait({writer, self._aborted}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._let_go()
@@ -155,7 +181,7 @@ class Connection:
             await asyncio.wait(tasks)
         error = None if writer.cancelled() else writer.exception()
         if error is not None:  # the client is gone, which servers say in ways of their own
-            self._shared.telling.of("write_error", self.id, error=words(error))
+            self._shared.reporter.report("write_error", self.id, error=words(error))
         if not reader.cancelled():
             reader.result()  # what the server library raised is for the server library
 
@@ -190,7 +216,7 @@ class Connection:
         while (left := moment - clock.now()) > 0:
             await clock.sleep(min(left, LONGEST_SLEEP))
         if not self._closed:
-            self._shared.telling.of("closing", self.id, code=str(RESTART.code), error="the admission has expired")
+            self._shared.reporter.report("closing", self.id, code=str(RESTART.code), error="the admission has expired")
             self.close(RESTART, "retry-after=0")
 
     def revoke(self, session_id: str | None, reason: str) -> int:
@@ -205,7 +231,7 @@ class Connection:
         return len(revoked)
 
     def close(self, code: CloseCode, reason: str, *, flush: bool = False) -> None:
-        """Say goodbye, after what waits to be sent (``flush``) or instead of it, and listen no more.
+        """Send the close message, after what waits to be sent (``flush``) or instead of it, and listen no more.
 
         A server may not send the close while it is asked for the next message: granian waits for that message first.
         """
@@ -251,7 +277,7 @@ class Connection:
         if not self._writer.sending or self._writer.sent != self._sent:
             self._sent, self._sent_at = self._writer.sent, now
         elif now - self._sent_at >= self._shared.limits.send_timeout_seconds:
-            self._shared.telling.of("write_error", self.id, error="the client takes nothing")
+            self._shared.reporter.report("write_error", self.id, error="the client takes nothing")
             self.abort()
         if not self._closed:
             self._perform(self._conversation.tick(now))
@@ -264,7 +290,7 @@ class Connection:
                 case Send(frames) if not self._closed:
                     self._send(frames)
                 case Note(record):
-                    self._shared.telling.record(record)
+                    self._shared.reporter.record(record)
                 case _ if self._closed:
                     pass  # also in the midst of them: a client that reads too slowly is sent away by a Send
                 case Authorize():
@@ -285,12 +311,12 @@ class Connection:
                     self.close(code, reason)
 
     def _send(self, frames: tuple[Frame, ...]) -> None:
-        outbox, telling = self._outbox, self._shared.telling
+        outbox, reporter = self._outbox, self._shared.reporter
         dropped: frozenset[str] = frozenset()
         if outbox.has_room:
             self._full_in = None
         elif self._full_in is None:
-            self._full_in = self._shared.turn.number()
+            self._full_in = self._shared.flusher.iteration()
         for frame in frames:
             if dropped and frame.kind == "ui" and frame.session_id in dropped:
                 continue
@@ -298,14 +324,14 @@ class Connection:
                 dropped |= self._make_room(frame)
                 if self._closed:
                     return
-            if telling.anyone:
-                telling.of("frame_queued", self.id, frame.session_id, size=frame.size, queue_depth=len(outbox))
+            if reporter.enabled:
+                reporter.report("frame_queued", self.id, frame.session_id, size=frame.size, queue_depth=len(outbox))
         self._writer.wake()
 
     @property
     def _unread(self) -> bool:
         """Whether the loop had no turn since half of the outbox was full: so far nobody could write or read it."""
-        return self._full_in is None or self._full_in == self._shared.turn.number()
+        return self._full_in is None or self._full_in == self._shared.flusher.iteration()
 
     def _make_room(self, frame: Frame) -> frozenset[str]:
         """Take a frame after all, or drop it with what the policy drops, or end the connection.
@@ -317,7 +343,7 @@ class Connection:
         self._congested = True
         overflow = self._outbox.overflow(frame)
         depth, size = overflow.frames, overflow.size
-        self._shared.telling.of("queue_full", self.id, frame.session_id, queue_depth=depth, size=size)
+        self._shared.reporter.report("queue_full", self.id, frame.session_id, queue_depth=depth, size=size)
         policy = conflate if self._unread else self._shared.slow_consumers
         try:
             sessions = sorted(frozenset(policy(overflow)))
@@ -349,7 +375,7 @@ class Connection:
         session_id, token = question.session_id, question.token
         try:
             async with asyncio.timeout(self._shared.limits.handshake_timeout_seconds):
-                allowed = await answer("authorize", hook, self.principal, session_id) is True
+                allowed = await call_hook("authorize", hook, self.principal, session_id) is True
         except TimeoutError:  # which says nothing about the client: it may ask again
             self._shared.log.say("slow calls of authorize", f"authorize took too long for session {session_id!r}")
             self._perform(self._conversation.load_failed(session_id, token, "authorize took too long"))
@@ -410,4 +436,5 @@ class Connection:
         self._start_loads()
 
     def _note_written(self, frame: Frame) -> None:
-        self._shared.telling.of("written", self.id, frame.session_id, size=frame.size, queue_depth=len(self._outbox))
+        reporter, depth = self._shared.reporter, len(self._outbox)
+        reporter.report("written", self.id, frame.session_id, size=frame.size, queue_depth=depth)

@@ -13,6 +13,7 @@ The states of a subscription, and what leads from one to another, are the table 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
 from sessionstream.transport.ws.server import frames
@@ -32,10 +33,10 @@ from sessionstream.transport.ws.server.effects import (
 )
 from sessionstream.transport.ws.server.frames import Frame
 from sessionstream.transport.ws.server.limits import Limits
+from sessionstream.transport.ws.server.rate_limit import TokenBucket
 from sessionstream.transport.ws.server.records import ConnectionRecord, Stage
 from sessionstream.transport.ws.server.requests import FrameError, Ping, Pong, Request, Subscribe, Unsubscribe, decode
 from sessionstream.transport.ws.server.states import TABLE, Action, Input, State
-from sessionstream.transport.ws.server.subscription import Subscription
 from sessionstream.transport.ws.wire.budget import WINDOW, Budget
 from sessionstream.transport.ws.wire.codes import (
     BAD_CLIENT_FRAME,
@@ -48,10 +49,73 @@ from sessionstream.transport.ws.wire.codes import (
     UNAUTHORIZED,
     ErrorCode,
 )
-from sessionstream.transport.ws.wire.liveness import Allowance, Heartbeat
+from sessionstream.transport.ws.wire.liveness import Heartbeat
 
 MAX_LOADS: Final = 5
 """Snapshots in a row that may be too old, before the client is sent away to come back."""
+
+
+@dataclass(slots=True)
+class Subscription:
+    """One session on one connection.
+
+    Attributes:
+        request: what the client asked for last.
+        token: of the question that is open; answers to older ones are void.
+        joined: whether it is told of events.
+        floor: the highest ordinal that was sent or dropped. An event at or below it is old; a snapshot below it
+            is too old to stand for what was dropped.
+        epoch: of the last snapshot that was sent, None before the first.
+        held: what the client will hold when it has read what it was sent; None where no delta can start from it.
+        loads: how many snapshots in a row were asked for; all but the last were too old.
+        loading: whether the one that was asked for last has begun to load. Until then nothing has to be kept: it will
+            hold whatever happens before it begins.
+    """
+
+    session_id: str
+    request: Subscribe
+    state: State = State.ABSENT
+    token: int = 0
+    joined: bool = False
+    floor: int = 0
+    epoch: int | None = None
+    held: Basis | None = None
+    loads: int = 0
+    loading: bool = False
+    _kept: list[Batch] = field(default_factory=list)
+    _kept_frames: int = 0
+    _kept_size: int = 0
+
+    def keep(self, batch: Batch, max_frames: int, max_bytes: int) -> int:
+        """Keep a batch until the snapshot is there; beyond either limit drop everything, return how many frames."""
+        frames, size = self._kept_frames + len(batch.frames), self._kept_size + batch.size
+        if frames > max_frames or size > max_bytes:
+            self.drop()
+            self.floor = batch.ordinal
+            return frames
+        self._kept.append(batch)
+        self._kept_frames, self._kept_size = frames, size
+        return 0
+
+    def is_new(self, batch: Batch) -> bool:
+        """Whether a batch is above everything that was sent, dropped or kept."""
+        return batch.ordinal > (self._kept[-1].ordinal if self._kept else self.floor)
+
+    def drop(self) -> None:
+        """Drop what is kept; only a snapshot can stand for it now."""
+        if self._kept:
+            self.floor = self._kept[-1].ordinal
+            self._kept = []
+            self._kept_frames = self._kept_size = 0
+
+    def hydrate(self, ordinal: int, epoch: int) -> tuple[Frame, ...]:
+        """Go on from a snapshot; return the kept frames that come after it."""
+        newer = tuple([frame for batch in self._kept if batch.ordinal > ordinal for frame in batch.frames])
+        self.drop()
+        self.floor = max(self.floor, ordinal)
+        self.epoch = epoch
+        self.held = Basis(ordinal, epoch) if ordinal else None
+        return newer
 
 
 class Conversation:
@@ -67,15 +131,8 @@ class Conversation:
     """
 
     __slots__ = (
-        "_allowance",
-        "_heartbeat",
-        "_limits",
-        "_observed",
-        "_out",
-        "_subscriptions",
-        "_token",
-        "connection_id",
-    )
+        "_allowance", "_heartbeat", "_limits", "_observed", "_out", "_subscriptions", "_token", "connection_id",
+    )  # fmt: skip
 
     def __init__(self, connection_id: str, limits: Limits, now: float, *, observed: bool = False) -> None:
         self.connection_id = connection_id
@@ -84,7 +141,7 @@ class Conversation:
         self._subscriptions: dict[str, Subscription] = {}
         self._token = 0
         self._out: list[Effect] = []
-        self._allowance = Allowance(limits.frames_per_second, limits.frames_burst, now)
+        self._allowance = TokenBucket(limits.frames_per_second, limits.frames_burst, now)
         self._heartbeat = Heartbeat(limits.heartbeat_seconds, limits.pong_timeout_seconds, now)
 
     @property

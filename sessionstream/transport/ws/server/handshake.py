@@ -154,7 +154,7 @@ async def authenticate(hook: Authenticate | None, scope: Scope, timeout_seconds:
         return Admitted(None)
     try:
         async with asyncio.timeout(timeout_seconds):
-            answered = await answer("authenticate", hook, scope)
+            answered = await call_hook("authenticate", hook, scope)
     except TimeoutError:
         raise Refused(503, "authenticate took too long") from None
     except Exception as error:
@@ -170,7 +170,7 @@ async def authenticate(hook: Authenticate | None, scope: Scope, timeout_seconds:
     return admitted
 
 
-async def answer(name: str, hook: Callable[..., object], *asked: object) -> object:
+async def call_hook(name: str, hook: Callable[..., object], *asked: object) -> object:
     """Return what a hook answers, plain or async.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Telling a connection's observer, in a way that nothing it does can reach the transport."""
+"""Reporter a connection's observer, in a way that nothing it does can reach the transport."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from sessionstream.transport.ws.server.bounded_log import BoundedLog
 from sessionstream.transport.ws.server.records import ConnectionObserver, ConnectionRecord, Stage
 
 
-class Telling:
+class Reporter:
     """Passes records on; without an observer there is nobody to make them for.
 
     Attributes:
-        anyone: whether there is an observer.
+        enabled: whether there is an observer.
 
     Raises:
         TypeError: the observer is no plain function.
     """
 
-    __slots__ = ("_log", "_observer", "anyone")
+    __slots__ = ("_log", "_observer", "enabled")
 
     def __init__(self, observer: ConnectionObserver | None) -> None:
         self._observer = None if observer is None else told_of("observer", "(record)", observer)
-        self.anyone = observer is not None
+        self.enabled = observer is not None
         self._log = BoundedLog()
 
-    def of(self, stage: Stage, connection_id: str = "", session_id: str = "", **facts: Any) -> None:
+    def report(self, stage: Stage, connection_id: str = "", session_id: str = "", **facts: Any) -> None:
         """Make a record and pass it on."""
-        if self.anyone:
+        if self.enabled:
             self.record(ConnectionRecord(stage, connection_id, session_id, **facts))
 
     def record(self, record: ConnectionRecord) -> None:

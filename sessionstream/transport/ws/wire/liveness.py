@@ -9,34 +9,6 @@ FRESH: Final = 1.0
 """Seconds; a peer that said something so short ago is there."""
 
 
-class Allowance:
-    """A token bucket: ``rate`` messages a second in the long run, ``burst`` at once.
-
-    Attributes:
-        refused: messages in a row that were beyond it.
-    """
-
-    __slots__ = ("_burst", "_filled_at", "_left", "_rate", "refused")
-
-    def __init__(self, rate: float, burst: int, now: float) -> None:
-        self._rate = rate
-        self._burst = burst
-        self._left = float(burst)
-        self._filled_at = now
-        self.refused = 0
-
-    def take(self, now: float) -> bool:
-        """Take one message's share; return whether there was one."""
-        self._left = min(self._burst, self._left + max(0.0, now - self._filled_at) * self._rate)
-        self._filled_at = now
-        if self._left < 1.0:
-            self.refused += 1
-            return False
-        self._left -= 1.0
-        self.refused = 0
-        return True
-
-
 class Heartbeat:
     """Pings a peer that has been silent for ``interval`` seconds, and counts it gone ``patience`` seconds later."""
 

@@ -1,0 +1,148 @@
+"""A burst from the hub, whoever makes it and however it is stored, sends no client away that reads."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import pytest
+from google.protobuf.wrappers_pb2 import StringValue
+
+from sessionstream import (
+    Command,
+    Event,
+    EventPublisher,
+    Hub,
+    HydrationStore,
+    MemoryBus,
+    MemoryStore,
+    ProjectionError,
+    SchemaRegistry,
+    Session,
+    SessionHeld,
+    SQLiteStore,
+    UIEvent,
+)
+from sessionstream.transport.ws import WebSocketServer
+
+from ..running import PATIENCE, Client, client, served
+
+SESSIONS = ("a", "b", "c")
+
+
+class App:
+    """A hub whose UI events are as long as its events say; projections fail as long as ``failing``."""
+
+    def __init__(self, store: HydrationStore, bus: MemoryBus | None = None) -> None:
+        self.failing = False
+        self.hub = Hub(schemas(), store=store, bus=bus, error_observer=lambda record: None)
+        self.hub.register_ui_projection(self._tell)
+        self.hub.register_command("Burst", self._burst)
+
+    def _tell(self, event: Event, session: Session, view: object) -> list[UIEvent]:
+        if self.failing:
+            raise RuntimeError("not now")
+        assert isinstance(event.payload, StringValue)
+        return [UIEvent("U", StringValue(value="x" * int(event.payload.value)))]
+
+    async def _burst(self, command: Command, session: Session, publisher: EventPublisher) -> None:
+        assert isinstance(command.payload, StringValue)
+        for size in command.payload.value.split():
+            await publisher.publish(event(int(size)))
+
+
+def schemas() -> SchemaRegistry:
+    registry = SchemaRegistry()
+    registry.register_command("Burst", StringValue)
+    registry.register_event("E", StringValue)
+    registry.register_ui_event("U", StringValue)
+    return registry
+
+
+def event(size: int, session_id: str = "a") -> Event:
+    return Event("E", StringValue(value=str(size)), session_id)
+
+
+async def published(app: App, sizes: list[int]) -> None:
+    for size in sizes:
+        await app.hub.publish(event(size))
+
+
+async def at_once(app: App, sizes: list[int]) -> None:
+    await asyncio.gather(*(app.hub.publish(event(size)) for size in sizes))
+
+
+async def by_a_handler(app: App, sizes: list[int]) -> None:
+    await app.hub.submit("a", "Burst", StringValue(value=" ".join(map(str, sizes))))
+
+
+async def to_several_sessions(app: App, sizes: list[int]) -> None:
+    for number, size in enumerate(sizes):
+        await app.hub.publish(event(size, SESSIONS[number % 3]))
+
+
+async def retried(app: App, sizes: list[int]) -> None:
+    app.failing = True
+    for size in sizes:
+        with pytest.raises((ProjectionError, SessionHeld)):
+            await app.hub.publish(event(size))
+    app.failing = False
+    await app.hub.retry_timeline("a")
+
+
+async def over_a_bus(app: App, sizes: list[int]) -> None:
+    await published(app, sizes)
+
+
+WAYS = [published, at_once, by_a_handler, to_several_sessions, retried, over_a_bus]
+STORED = [*((way, "memory") for way in WAYS), (published, "sqlite"), (retried, "sqlite")]
+BURSTS = [[1_000_000] * 8, [300_000] * 30, [6_000_000, 10, 6_000_000, 10, 6_000_000], [2_000] * 3_000]
+
+
+@asynccontextmanager
+async def stored(kind: str, path: Path) -> AsyncIterator[HydrationStore]:
+    if kind == "memory":
+        yield MemoryStore(schemas())
+        return
+    store = await SQLiteStore.open(path / "burst.db", schemas())
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+async def heard(watching: Client, count: int) -> dict[str, list[str]]:
+    """The ordinals of so many UI events, by session."""
+    ordinals: dict[str, list[str]] = {}
+    async with asyncio.timeout(PATIENCE * 3):
+        for _ in range(count):
+            body = json.loads(await watching.socket.recv())["uiEvent"]
+            ordinals.setdefault(body["sessionId"], []).append(body["eventOrdinal"])
+    return ordinals
+
+
+@pytest.mark.parametrize("sizes", BURSTS, ids=["large", "middling", "beyond the outbox", "small"])
+@pytest.mark.parametrize(("way", "store"), STORED)
+async def test_everybody_who_reads_hears_a_burst_to_its_end(
+    way: Callable[[App, list[int]], Awaitable[None]], sizes: list[int], store: str, tmp_path: Path
+) -> None:
+    async with AsyncExitStack() as stack:
+        bus = MemoryBus() if way is over_a_bus else None
+        app = App(await stack.enter_async_context(stored(store, tmp_path)), bus)
+        await stack.enter_async_context(app.hub)
+        server = WebSocketServer(app.hub)
+        app.hub.set_fanout(server)
+        address = await stack.enter_async_context(served(server))
+        clients = [await stack.enter_async_context(client(address, max_size=None)) for _ in range(2)]
+        for watching in clients:
+            for session_id in SESSIONS:
+                await watching.subscribe(session_id)
+        hearing = asyncio.gather(*(heard(watching, len(sizes)) for watching in clients))
+        await way(app, sizes)
+        for ordinals in await hearing:
+            assert ordinals == {
+                session_id: [str(number) for number in range(1, len(each) + 1)] for session_id, each in ordinals.items()
+            }
