@@ -22,7 +22,7 @@ from benchmarks.publish_memory import CHUNK, new_schemas, timeline_projection, u
 from benchmarks.sqlite_loops import Recording, Transaction, by_thread, directly
 from sessionstream import Commit, Event, Hub, SchemaRegistry, SQLiteStore, TimelineEntity
 from sessionstream.examples.chatdemo.v1.chat_pb2 import ChatMessageEntity, TokensDeltaEvent
-from sessionstream.hydration.sqlite.files import Database
+from sessionstream.hydration.sqlite.database import Database
 from sessionstream.hydration.sqlite.store import Opening
 
 EVENTS = 1_000

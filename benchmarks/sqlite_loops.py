@@ -16,7 +16,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TypeAlias
 
-from sessionstream.hydration.sqlite.files import Database
+from sessionstream.hydration.sqlite.database import Database
 
 Statement: TypeAlias = tuple[str, Sequence[Any]]
 Transaction: TypeAlias = list[Statement]

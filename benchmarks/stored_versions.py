@@ -19,7 +19,7 @@ from statistics import median
 from benchmarks.publish_memory import new_schemas
 from sessionstream import Commit, Event, SQLiteStore, TimelineEntity, TimelineReplacement
 from sessionstream.examples.chatdemo.v1.chat_pb2 import ChatMessageEntity, TokensDeltaEvent
-from sessionstream.hydration.sqlite import versions
+from sessionstream.hydration import versions
 
 CHUNKS, CHUNK = 1_600, "ten bytes "
 ROUNDS = 3

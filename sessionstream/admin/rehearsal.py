@@ -12,7 +12,7 @@ from sessionstream.admin.outcome import Failed
 from sessionstream.errors import HistoryPruned
 from sessionstream.hub import ReplayReport
 from sessionstream.hydration.memory import MemoryStore
-from sessionstream.hydration.sqlite import Payload, Payloads, SQLiteFile, UnreadablePayload, readable
+from sessionstream.hydration.sqlite import Payload, Payloads, SQLiteFile, UndecodablePayload, readable
 from sessionstream.store import Commit, Cursors, StoredTimeline, TimelineReplacement, UnreadableEntity
 from sessionstream.types import Event, TimelineEntity
 
@@ -125,7 +125,7 @@ def _copied(file: SQLiteFile, session_id: str, replay: Replay) -> _Copy:
             Event(each.name, payloads.message(each.payload), session_id, each.ordinal, each.event_id)
             for each in file.events(session_id, after=after)
         ]
-    except UnreadablePayload as error:
+    except UndecodablePayload as error:
         raise Failed(f"session {session_id!r} has a payload that cannot be copied: {error}") from error
     return _Copy(session_id, cursors, entities, events)
 

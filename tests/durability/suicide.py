@@ -18,7 +18,7 @@ from itertools import count
 from typing import Any, get_args
 
 from sessionstream import Event, Hub, SQLiteStore
-from sessionstream.hydration.sqlite.files import Database, Synchronous
+from sessionstream.hydration.sqlite.database import Database, Synchronous
 from sessionstream.hydration.sqlite.store import Opening
 
 from .app import PLAIN, PRUNED, REBUILT, Said, new_hub, registry

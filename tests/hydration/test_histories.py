@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sessionstream.errors import StoreError
-from sessionstream.hydration.sqlite import SQLiteStore, versions
+from sessionstream.hydration import versions
+from sessionstream.hydration.sqlite import SQLiteStore
 from sessionstream.store import HydrationStore, TimelineReplacement
 from sessionstream.testing import SessionWriter, drop, put, sample_registry
 from sessionstream.testing.contract.retention import check_above_floor

@@ -14,7 +14,7 @@ import pytest
 from sessionstream import StoreError
 from sessionstream.hydration.memory import MemoryStore
 from sessionstream.hydration.sqlite import SQLiteStore, schema
-from sessionstream.hydration.sqlite.files import Database
+from sessionstream.hydration.sqlite.database import Database
 from sessionstream.testing import SessionWriter, put, sample_registry
 from sessionstream.testing.contract.retention import check_above_floor
 

@@ -16,8 +16,8 @@ from typing import Any, Literal, get_args
 import pytest
 
 from sessionstream.errors import StoreError
-from sessionstream.hydration.sqlite import SQLiteStore, aside, sweep, sweeping
-from sessionstream.hydration.sqlite.files import Database
+from sessionstream.hydration.sqlite import SQLiteStore, discarded, rebuilding, sweeper
+from sessionstream.hydration.sqlite.database import Database
 from sessionstream.hydration.sqlite.store import Opening
 from sessionstream.hydration.sqlite.writes import Writing
 from sessionstream.observe import ErrorRecord
@@ -204,9 +204,9 @@ def rows(path: Path, query: str) -> list[tuple[Any, ...]]:
 async def test_every_other_change_is_all_or_nothing(
     tmp_path: Path, change: str, damage: Damage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sweep, "ABANDONED", -(10**9))  # what is being built goes away at the next opportunity
-    monkeypatch.setattr(sweeping, "FIRST_REST", 0.0)
-    monkeypatch.setattr(aside, "PIECE_BYTES", 1)
+    monkeypatch.setattr(discarded, "ABANDONED", -(10**9))  # what is being built goes away at the next opportunity
+    monkeypatch.setattr(sweeper, "FIRST_REST", 0.0)
+    monkeypatch.setattr(rebuilding, "PIECE_BYTES", 1)
     before: list[object] = []
     wanted: list[object] = []
     kept: list[tuple[str, int]] = []

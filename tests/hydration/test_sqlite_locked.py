@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from sessionstream import Event, Hub, SQLiteStore, StoreError
-from sessionstream.hydration.sqlite import files, writer
+from sessionstream.hydration.sqlite import writer
+from sessionstream.hydration.sqlite.database import Database
 from sessionstream.hydration.sqlite.failures import is_busy
-from sessionstream.hydration.sqlite.files import Database
 from sessionstream.hydration.sqlite.store import Opening
 from sessionstream.testing import RecordingObserver, SessionWriter, put, sample_registry
 
@@ -154,8 +154,8 @@ async def test_records_that_still_cannot_be_written_are_told_of_and_kept(
 
 
 async def test_the_log_shrinks_once_a_reader_has_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "_LOG_BYTES", 400_000)
-    monkeypatch.setattr(files, "_CHECKPOINT_PAGES", 50)
+    monkeypatch.setattr("sessionstream.hydration.sqlite.database._LOG_BYTES", 400_000)
+    monkeypatch.setattr("sessionstream.hydration.sqlite.database._CHECKPOINT_PAGES", 50)
     path, log = tmp_path / "x.db", tmp_path / "x.db-wal"
 
     def size() -> int:

@@ -18,7 +18,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from sessionstream.descriptors import descriptor_set
 from sessionstream.errors import EventConflict, OrdinalConflict, StoreClosed, StoreError, UnknownSchemaError
 from sessionstream.hydration.sqlite import SQLiteStore
-from sessionstream.hydration.sqlite.files import Database
+from sessionstream.hydration.sqlite.database import Database
 from sessionstream.hydration.sqlite.store import Opening
 from sessionstream.schema import SchemaRegistry
 from sessionstream.store import Commit

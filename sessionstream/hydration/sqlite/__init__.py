@@ -1,13 +1,25 @@
 """The SQLite store: one file, one writer thread, readers that never wait for it.
 
-``store`` is the asyncio face, ``writer`` the thread that groups commits into transactions, ``writes`` what one
-commit does, ``aside``, ``sweep`` and ``sweeping`` what is too much for one, ``reader`` and ``reads`` the questions,
-``columns`` checks what is read, ``rows`` and ``types`` encode payloads, ``files``, ``schema`` and ``failures`` are of
-the file itself. ``file`` is for tools that look into a file without the app's schemas, ``payloads`` makes readable what
-they find, ``backup`` copies a file.
+=================================  ==================================================================
+module                             what is in it
+=================================  ==================================================================
+``store``                          ``SQLiteStore``, the asyncio side
+``writer``, ``writes``             the thread that groups changes into transactions; what each change does
+``reader``, ``reads``              the threads that answer questions; what each question asks
+``rebuilding``                     writes a rebuilt timeline beside the present one, and swaps it in
+``discarded``, ``sweeper``         the list of rows to be removed; what removes them, in small transactions
+``sessions``, ``history``          the row of a session; a timeline as of an earlier event
+``times``                          the time an event, an error record or a key is stored with
+``rows``, ``columns``              values to rows; rows to values, each checked
+``payload_types``                  the message schemas that payloads were written with
+``database``, ``schema``           how the file is opened; its tables and their migrations
+``watch``, ``failures``            notices that the file was replaced; SQLite's errors as StoreErrors
+``inspection``, ``payload_json``   reads a file without the app's code: ``SQLiteFile``; its payloads as JSON
+``backup``                         copies a file that may be in use
+=================================  ==================================================================
 """
 
-from sessionstream.hydration.sqlite.file import (
+from sessionstream.hydration.sqlite.inspection import (
     PayloadType,
     SQLiteFile,
     StoredEntity,
@@ -16,7 +28,7 @@ from sessionstream.hydration.sqlite.file import (
     StoredSession,
     StoredSnapshot,
 )
-from sessionstream.hydration.sqlite.payloads import Payload, Payloads, UnreadablePayload, readable
+from sessionstream.hydration.sqlite.payload_json import Payload, Payloads, UndecodablePayload, readable
 from sessionstream.hydration.sqlite.store import SQLiteStore
 
 __all__ = [
@@ -30,6 +42,6 @@ __all__ = [
     "StoredSnapshot",
     "Payloads",
     "Payload",
-    "UnreadablePayload",
+    "UndecodablePayload",
     "readable",
 ]

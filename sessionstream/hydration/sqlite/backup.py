@@ -11,8 +11,8 @@ from typing import Final
 from sessionstream.errors import StoreError
 from sessionstream.hydration.rules import new_epoch
 from sessionstream.hydration.sqlite import schema
-from sessionstream.hydration.sqlite.file import check_readable
-from sessionstream.hydration.sqlite.files import Database, check_length
+from sessionstream.hydration.sqlite.database import Database, check_length
+from sessionstream.hydration.sqlite.inspection import check_readable
 
 _BESIDE: Final = ("", "-wal", "-shm", "-journal")
 """What the names of a database's files end in."""

@@ -10,7 +10,7 @@ from queue import Empty, SimpleQueue
 from typing import Final, TypeVar
 
 from sessionstream.hydration.sqlite import schema
-from sessionstream.hydration.sqlite.files import Database
+from sessionstream.hydration.sqlite.database import Database
 from sessionstream.hydration.sqlite.watch import Watch
 
 T = TypeVar("T")

@@ -15,12 +15,12 @@ from sessionstream.digests import stored_digest
 from sessionstream.errors import PayloadDecodeError, SchemaError, UnknownSchemaError
 from sessionstream.hydration.rules import check_floor, known_since
 from sessionstream.hydration.slices import in_order
-from sessionstream.hydration.sqlite import versions
+from sessionstream.hydration.sqlite import history
 from sessionstream.hydration.sqlite.columns import MAX_STORED, Query, Row
+from sessionstream.hydration.sqlite.history import STATE, check_states
+from sessionstream.hydration.sqlite.payload_types import ReadTypes
 from sessionstream.hydration.sqlite.rows import ERROR, bounded, error_record
-from sessionstream.hydration.sqlite.types import ReadTypes
-from sessionstream.hydration.sqlite.versions import STATE, check_states
-from sessionstream.hydration.sqlite.writes import Stored, stored
+from sessionstream.hydration.sqlite.sessions import Stored, stored
 from sessionstream.observe import ErrorRecord
 from sessionstream.schema import Family, SchemaRegistry
 from sessionstream.store import Cursors, LoggedEvent, StoredTimeline, UnreadableEntity
@@ -123,7 +123,7 @@ class Reading:
         check_floor(session_id, session.cursors.floor, as_of, since)
         ordinal = session.cursors.timeline if as_of is None else min(as_of, session.cursors.timeline)
         if ordinal < session.cursors.timeline:
-            rows = versions.as_of(db, session.timeline, ordinal)
+            rows = history.as_of(db, session.timeline, ordinal)
         else:
             rows = self._present(db, session, since)
         entities = in_order([self._entity(db, row) for row in rows])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from sessionstream.errors import StoreError
 from sessionstream.hydration.sqlite.columns import MAX_STORED, Query, Row, shortly
+from sessionstream.hydration.versions import EntityRow
 from sessionstream.observe import ErrorRecord
 from sessionstream.store import Commit
 
@@ -30,17 +31,6 @@ _TRACEBACK: Final = "sessionstream_traceback"
 """Names beside those of an error record's metadata, under which the file keeps what has no column."""
 
 _START: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class EntityRow(NamedTuple):
-    """A state of an entity with its payload encoded; ``message`` is None for a tombstone."""
-
-    kind: str
-    id: str
-    created: int
-    changed: int
-    message: type[Message] | None
-    payload: bytes | None
 
 
 class EventRow(NamedTuple):

@@ -98,9 +98,9 @@ _VERSION_1: Final = (
 # (encoding 0); `entities.depth` counts the deltas since the last one in full. A delta therefore needs later rows
 # only, and what is pruned are earlier ones.
 #
-# What is no longer true is `discarded`: a row says which rows of other tables nobody can see any more, so that they
-# can be removed in small transactions (see sweep.py). A timeline that is being built beside the present one is there
-# as well, so that it goes away if it is never finished.
+# A row of `discarded` says which rows of other tables are no longer visible, so that they can be removed in small
+# transactions (see discarded.py). A timeline that is being built beside the present one has a row there as well, so
+# that it is removed if it is never finished.
 #
 # Events of an older file count as recorded when it was brought to this version.
 _VERSION_2: Final = (

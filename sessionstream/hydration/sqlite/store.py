@@ -31,16 +31,16 @@ from sessionstream.hydration.rules import (
     time_of_day,
 )
 from sessionstream.hydration.sqlite import reads, rows, writes
-from sessionstream.hydration.sqlite.aside import Asides
 from sessionstream.hydration.sqlite.backup import back_up
 from sessionstream.hydration.sqlite.columns import MAX_STORED
-from sessionstream.hydration.sqlite.file import SQLiteFile, look
-from sessionstream.hydration.sqlite.files import Database, Synchronous
+from sessionstream.hydration.sqlite.database import Database, Synchronous
+from sessionstream.hydration.sqlite.inspection import SQLiteFile, look
+from sessionstream.hydration.sqlite.payload_types import ReadTypes
 from sessionstream.hydration.sqlite.reader import Reader
 from sessionstream.hydration.sqlite.reads import Reading
-from sessionstream.hydration.sqlite.sweeping import Sweeper
+from sessionstream.hydration.sqlite.rebuilding import Rebuilds
+from sessionstream.hydration.sqlite.sweeper import Sweeper
 from sessionstream.hydration.sqlite.times import Times
-from sessionstream.hydration.sqlite.types import ReadTypes
 from sessionstream.hydration.sqlite.watch import Watch
 from sessionstream.hydration.sqlite.writer import Writer
 from sessionstream.store import Commit, Cursors, LoggedEvent, StoredTimeline, TimelineReplacement
@@ -123,7 +123,7 @@ class SQLiteStore:
         self._writer = writer
         self._reader = reader
         self._reading = reading
-        self._asides = Asides(reader.run)
+        self._rebuilds = Rebuilds(reader.run)
         self._sweeper = Sweeper(database.path, writer)
         self._closed = False
 
@@ -257,7 +257,7 @@ class SQLiteStore:
         self._check_open()
         rows.check_ordinal(replacement.session_id, replacement.timeline_cursor)
         try:
-            cursors = await self._asides.swap_in(replacement, self._write)
+            cursors = await self._rebuilds.swap_in(replacement, self._write)
         except OrdinalConflict:
             await self._sweeper.sweep()
             raise

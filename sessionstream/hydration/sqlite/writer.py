@@ -16,9 +16,9 @@ from typing import Any, Final
 
 from sessionstream.errors import StoreClosed, StoreError, StoreLost
 from sessionstream.hydration.sqlite import failures, schema
-from sessionstream.hydration.sqlite.files import Database
+from sessionstream.hydration.sqlite.database import Database
+from sessionstream.hydration.sqlite.payload_types import WrittenTypes
 from sessionstream.hydration.sqlite.times import Times
-from sessionstream.hydration.sqlite.types import WrittenTypes
 from sessionstream.hydration.sqlite.watch import Watch
 from sessionstream.hydration.sqlite.writes import Writing
 

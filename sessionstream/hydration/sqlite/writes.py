@@ -16,24 +16,16 @@ from sessionstream.errors import EventConflict, StoreError
 from sessionstream.hydration.delta import MIN_SIZE
 from sessionstream.hydration.rules import check_expected, conflict, new_epoch
 from sessionstream.hydration.sqlite.columns import Query
-from sessionstream.hydration.sqlite.rows import EntityRow, ErrorRow, EventRow
-from sessionstream.hydration.sqlite.sweep import discard, keep
+from sessionstream.hydration.sqlite.discarded import discard, keep
+from sessionstream.hydration.sqlite.payload_types import WrittenTypes
+from sessionstream.hydration.sqlite.rows import ErrorRow, EventRow
+from sessionstream.hydration.sqlite.sessions import Stored, stored
 from sessionstream.hydration.sqlite.times import Times
-from sessionstream.hydration.sqlite.types import WrittenTypes
-from sessionstream.hydration.sqlite.versions import HistoryRow, kept
+from sessionstream.hydration.versions import EntityRow, HistoryRow, kept
 from sessionstream.store import Commit, Cursors, TimelineReplacement
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
-
-
-@dataclass(slots=True)
-class Stored:
-    """What the sessions table says of a session."""
-
-    sid: int
-    cursors: Cursors
-    timeline: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +38,6 @@ class Writing:
     times: Times
 
 
-_SESSION: Final = Query(
-    "sessions",
-    "sid, session_id, event_cursor, timeline_cursor, epoch, floor, timeline",
-    "WHERE session_id = ?",
-)
 _EVENT: Final = Query("events", "sid, ordinal", "WHERE sid = ? AND event_id = ?")
 _CLAIM: Final = Query("command_claims", "session_id, key, digest", "WHERE session_id = ? AND key = ?")
 _SUPERSEDE: Final = """INSERT INTO entity_versions
@@ -69,19 +56,6 @@ _PRESENT: Final = """INSERT INTO entities (timeline, kind, id, created, changed,
 _PAST: Final = """INSERT INTO entity_versions
     (timeline, kind, id, created, changed, superseded, tombstone, type, encoding, payload)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
-
-
-def stored(db: sqlite3.Connection, session_id: str) -> Stored | None:
-    """Return what the sessions table says of a session, None where nobody has used it yet."""
-    row = _SESSION.first(db, (session_id,))
-    if row is None:
-        return None
-    sid, _, event, timeline_cursor, epoch, floor, timeline = row
-    if timeline_cursor > event:
-        _SESSION.damaged(row, "timeline_cursor", f"{timeline_cursor}, above its event_cursor {event}")
-    if floor > timeline_cursor:
-        _SESSION.damaged(row, "floor", f"{floor}, above its timeline_cursor {timeline_cursor}")
-    return Stored(sid, Cursors(event, timeline_cursor, epoch, floor), timeline)
 
 
 def _cursors(writing: Writing, session: Stored | None) -> Cursors:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sessionstream.errors import OrdinalConflict
-from sessionstream.hydration.sqlite import SQLiteStore, aside
+from sessionstream.hydration.sqlite import SQLiteStore, rebuilding
 from sessionstream.store import TimelineReplacement
 from sessionstream.testing import SessionWriter, drop, put, sample_registry
 from sessionstream.testing.contract.retention import check_above_floor
@@ -59,7 +59,7 @@ def rebuilt_timelines(path: Path) -> list[tuple[int]]:
         return db.execute("SELECT number FROM discarded WHERE what = 'building'").fetchall()
 
 
-@pytest.mark.parametrize("more", [1, 30, 3 * aside.LAST_STATES])
+@pytest.mark.parametrize("more", [1, 30, 3 * rebuilding.LAST_STATES])
 async def test_the_loser_of_a_race_writes_only_what_is_new(store: SQLiteStore, tmp_path: Path, more: int) -> None:
     writer = SessionWriter(store)
     await log(writer, 200)

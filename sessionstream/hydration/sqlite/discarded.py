@@ -1,7 +1,7 @@
 """What was discarded, removed piece by piece, each in a transaction that other commits hardly wait for.
 
 Pruning, deleting and rebuilding make things invisible at once, by changing one row of ``sessions``, and write down in
-``discarded`` what is to be removed, which is then a job for whoever sweeps next (see sweeping.py). Nothing here changes
+``discarded`` what is to be removed, which is then a job for whoever sweeps next (see sweeper.py). Nothing here changes
 an answer, so it can stop anywhere, go on in another process, or after a crash.
 
 =============  ===============  ========================================================================
@@ -26,7 +26,7 @@ from typing import Final, TypeAlias
 from sessionstream.digests import stored_digest
 from sessionstream.hydration.sqlite.columns import Query, shortly
 from sessionstream.hydration.sqlite.failures import Damage
-from sessionstream.hydration.sqlite.types import ReadTypes
+from sessionstream.hydration.sqlite.payload_types import ReadTypes
 
 PIECE: Final = 250
 """Rows that one step removes."""

@@ -18,7 +18,7 @@ import pytest
 from sessionstream.errors import StoreError
 from sessionstream.hydration.memory import MemoryStore
 from sessionstream.hydration.sqlite import SQLiteStore, schema
-from sessionstream.hydration.sqlite.files import Database
+from sessionstream.hydration.sqlite.database import Database
 from sessionstream.hydration.sqlite.store import Opening
 from sessionstream.schema import SchemaRegistry
 from sessionstream.testing import SessionWriter, put, sample_registry

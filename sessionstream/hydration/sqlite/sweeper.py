@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from sessionstream.errors import StoreError, words
 from sessionstream.hydration.sqlite import rows, writes
+from sessionstream.hydration.sqlite.discarded import Key, jobs, step
 from sessionstream.hydration.sqlite.failures import is_of_rows
-from sessionstream.hydration.sqlite.sweep import Key, jobs, step
 from sessionstream.observe import ErrorRecord
 
 if TYPE_CHECKING:

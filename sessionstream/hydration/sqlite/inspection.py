@@ -24,13 +24,13 @@ from sessionstream.hydration.rules import (
     check_snapshot,
     check_text,
 )
-from sessionstream.hydration.sqlite import reads, schema, versions
+from sessionstream.hydration.sqlite import history, reads, schema
 from sessionstream.hydration.sqlite.columns import Query
-from sessionstream.hydration.sqlite.files import Database, check_length
+from sessionstream.hydration.sqlite.database import Database, check_length
+from sessionstream.hydration.sqlite.payload_types import PAYLOAD_TYPE, ReadTypes
 from sessionstream.hydration.sqlite.reads import Reading
 from sessionstream.hydration.sqlite.rows import bounded, moment
-from sessionstream.hydration.sqlite.types import PAYLOAD_TYPE, ReadTypes
-from sessionstream.hydration.sqlite.writes import stored
+from sessionstream.hydration.sqlite.sessions import stored
 from sessionstream.observe import ErrorRecord
 from sessionstream.schema import SchemaRegistry
 from sessionstream.store import Cursors
@@ -163,7 +163,7 @@ class SQLiteFile:
         ordinal = session.cursors.timeline if as_of is None else min(as_of, session.cursors.timeline)
         entities = [
             StoredEntity(kind, entity_id, created, changed, self._payload(number, data))
-            for _, kind, entity_id, created, changed, _, number, data in versions.as_of(
+            for _, kind, entity_id, created, changed, _, number, data in history.as_of(
                 self._db, session.timeline, ordinal
             )
         ]

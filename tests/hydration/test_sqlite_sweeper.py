@@ -14,7 +14,7 @@ import pytest
 
 from sessionstream.errors import OrdinalConflict, StoreError
 from sessionstream.hub import Hub
-from sessionstream.hydration.sqlite import SQLiteStore, sweep, sweeping, writes
+from sessionstream.hydration.sqlite import SQLiteStore, discarded, sweeper, writes
 from sessionstream.store import Cursors, TimelineReplacement
 from sessionstream.testing import SessionWriter, drop, put, sample_registry
 from sessionstream.testing.contract.retention import check_above_floor
@@ -31,7 +31,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def store(path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SQLiteStore]:
-    monkeypatch.setattr(sweep, "PIECE", 3)
+    monkeypatch.setattr(discarded, "PIECE", 3)
     async with SQLiteStore.open(path, REGISTRY) as opened:
         yield opened
 
@@ -58,8 +58,8 @@ async def stepping(store: SQLiteStore, steps: int) -> None:
 
 
 def first_piece(writing: writes.Writing) -> None:
-    for job in sweep.jobs(writing.db)[:1]:
-        sweep.step(writing.db, job)
+    for job in discarded.jobs(writing.db)[:1]:
+        discarded.step(writing.db, job)
 
 
 async def changing(store: SQLiteStore, session_id: str = "session") -> SessionWriter:
@@ -135,7 +135,7 @@ async def test_a_rebuild_that_was_abandoned_goes_away_and_cannot_be_swapped_in(
     timeline = await store._write(writes.begin_timeline)
     await store.prune("nobody", before=1)
     assert left(path) == before + 2  # it may be under way
-    monkeypatch.setattr(sweep, "ABANDONED", -(10**9))
+    monkeypatch.setattr(discarded, "ABANDONED", -(10**9))
     await store.prune("nobody", before=1)
     assert left(path) == before
     replacement = TimelineReplacement("session", versions(3), 3, await writer.cursors())
@@ -186,7 +186,7 @@ class Time:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Time:
     clock = Time()
-    monkeypatch.setattr(sweeping, "time", clock)
+    monkeypatch.setattr(sweeper, "time", clock)
     return clock
 
 
@@ -324,7 +324,7 @@ async def test_digests_of_pruned_events_are_made_for_no_longer_than_a_moment_at_
     writer = SessionWriter(store)
     for number in range(5):
         await writer.log(put("a", str(number)))
-    monkeypatch.setattr(sweep, "DIGESTING", 0)
+    monkeypatch.setattr(discarded, "DIGESTING", 0)
     await store._write(lambda writing: writes.prune(writing, "session", 5))
     for done in (1, 2, 3, 4, 4):
         await stepping(store, 1)

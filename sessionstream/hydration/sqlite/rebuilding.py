@@ -1,8 +1,9 @@
-"""Rebuilt timelines, written beside the present ones, piece by piece, and swapped in.
+"""Writes rebuilt timelines beside the present ones, piece by piece, and swaps them in.
 
-Whoever loses a race against another process comes again with some states more. It could never win against one that
-does not pause if all had to be written again: so what is written stays for the next attempt, and only the last states
-are written together with swapping in. What nobody comes back for is taken for abandoned after a while (see sweep.py).
+A rebuild that loses a race against another process is tried again with a few more states. If every attempt wrote all
+states again, it could never win against a process that does not pause: so what is written stays for the next attempt,
+and only the last states are written in the transaction that swaps the timeline in. A timeline that no attempt comes
+back for counts as abandoned after a while, and is removed (see discarded.py).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Final, Protocol, TypeVar
 
 from sessionstream.errors import OrdinalConflict, StoreError
 from sessionstream.hydration.sqlite import rows, writes
-from sessionstream.hydration.sqlite.versions import HistoryRow, history_rows
+from sessionstream.hydration.versions import HistoryRow, history_rows
 from sessionstream.store import Cursors, TimelineReplacement
 from sessionstream.types import TimelineEntity
 
@@ -40,7 +41,7 @@ class _Run(Protocol):
 
 
 @dataclass(slots=True)
-class _Aside:
+class _Rebuild:
     """A timeline that is being written.
 
     Attributes:
@@ -55,12 +56,12 @@ class _Aside:
         return len(self.states) <= len(versions) and all(map(is_, self.states, versions))
 
 
-class Asides:
+class Rebuilds:
     """The timelines that a store has written and not yet swapped in."""
 
     def __init__(self, run: _Run) -> None:
         self._run = run
-        self._by_session: dict[str, _Aside] = {}
+        self._by_session: dict[str, _Rebuild] = {}
 
     async def swap_in(self, replacement: TimelineReplacement, write: _Write) -> Cursors:
         """Write a rebuilt timeline, as far as it is not there yet, and make it the session's own.
@@ -70,41 +71,41 @@ class Asides:
                 attempt, unless the session has got another timeline, in which case it is abandoned.
         """
         versions = tuple(replacement.versions)  # a list may grow meanwhile
-        aside = await self._all_but_the_last(replacement.session_id, versions, write)
-        last = rows.entity_rows(versions[len(aside.states) :])
-        swap = partial(writes.replace_timeline, replacement=replacement, timeline=aside.timeline, last=last)
+        rebuild = await self._all_but_the_last(replacement.session_id, versions, write)
+        last = rows.entity_rows(versions[len(rebuild.states) :])
+        swap = partial(writes.replace_timeline, replacement=replacement, timeline=rebuild.timeline, last=last)
         try:
             return await write(swap)
         except OrdinalConflict as conflict:
             if isinstance(conflict.actual, Cursors) and conflict.actual.epoch == replacement.expected.epoch:
-                self._by_session[replacement.session_id] = aside
+                self._by_session[replacement.session_id] = rebuild
             else:
-                await _abandon(aside, write)
+                await _abandon(rebuild, write)
             raise
 
-    async def _all_but_the_last(self, session_id: str, versions: Sequence[TimelineEntity], write: _Write) -> _Aside:
-        aside = self._by_session.pop(session_id, None)
-        if aside is not None and not aside.begins(versions):
-            await _abandon(aside, write)
-            aside = None
-        if aside is None:
+    async def _all_but_the_last(self, session_id: str, versions: Sequence[TimelineEntity], write: _Write) -> _Rebuild:
+        rebuild = self._by_session.pop(session_id, None)
+        if rebuild is not None and not rebuild.begins(versions):
+            await _abandon(rebuild, write)
+            rebuild = None
+        if rebuild is None:
             pieces = await self._run(partial(_history_pieces, versions))
-            aside = _Aside(await write(writes.begin_timeline))
+            rebuild = _Rebuild(await write(writes.begin_timeline))
             for piece in pieces:
-                await write(partial(writes.write_history, timeline=aside.timeline, rows=piece))
-            aside.states = versions
-        while len(versions) - len(aside.states) > LAST_STATES:
-            end = len(aside.states) + LAST_STATES
-            more = rows.entity_rows(versions[len(aside.states) : end])
-            await write(partial(writes.extend_timeline, timeline=aside.timeline, rows=more))
-            aside.states = versions[:end]
-        return aside
+                await write(partial(writes.write_history, timeline=rebuild.timeline, rows=piece))
+            rebuild.states = versions
+        while len(versions) - len(rebuild.states) > LAST_STATES:
+            end = len(rebuild.states) + LAST_STATES
+            more = rows.entity_rows(versions[len(rebuild.states) : end])
+            await write(partial(writes.extend_timeline, timeline=rebuild.timeline, rows=more))
+            rebuild.states = versions[:end]
+        return rebuild
 
 
-async def _abandon(aside: _Aside, write: _Write) -> None:
+async def _abandon(rebuild: _Rebuild, write: _Write) -> None:
     """Have a timeline removed at once; where that cannot be written down, it is taken for abandoned after a while."""
     with suppress(StoreError):
-        await write(partial(writes.abandon_timeline, timeline=aside.timeline))
+        await write(partial(writes.abandon_timeline, timeline=rebuild.timeline))
 
 
 def _history_pieces(versions: Sequence[TimelineEntity]) -> list[list[HistoryRow]]:

@@ -17,7 +17,7 @@ from sessionstream.errors import words
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-    from sessionstream.hydration.sqlite.file import PayloadType, StoredPayload
+    from sessionstream.hydration.sqlite.inspection import PayloadType, StoredPayload
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Payload:
     unreadable: str = ""
 
 
-class UnreadablePayload(Exception):
+class UndecodablePayload(Exception):
     """The file's own schema does not make a message of a payload."""
 
 
@@ -58,22 +58,22 @@ class Payloads:
         """Return a payload as a message of the very schema it was written with.
 
         Raises:
-            UnreadablePayload: the schema is missing or damaged, or the bytes are no such message.
+            UndecodablePayload: the schema is missing or damaged, or the bytes are no such message.
         """
         known = self._type(payload.type)
         if known.message is None:
-            raise UnreadablePayload(known.unreadable)
+            raise UndecodablePayload(known.unreadable)
         try:
             return known.message.FromString(payload.data)
         except DecodeError as error:
-            raise UnreadablePayload(words(error)) from error
+            raise UndecodablePayload(words(error)) from error
 
     def read(self, payload: StoredPayload) -> Payload:
         """Return a payload for people; whatever is wrong with it is in there."""
         name, size = payload.type.name or f"type {payload.type.number}", len(payload.data)
         try:
             message = self.message(payload)
-        except UnreadablePayload as error:
+        except UndecodablePayload as error:
             return Payload(name, size, None, str(error))
         return _readable(message, size, self._type(payload.type).pool)
 
