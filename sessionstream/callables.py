@@ -46,16 +46,19 @@ def projection_of(what: str, candidate: object) -> Callable[..., Any]:
     return function
 
 
-def told_of(what: str, arguments: str, candidate: object, *, method: str = "") -> Callable[..., None]:
+def told_of(
+    what: str, arguments: str, candidate: object, *, method: str = "", check_result: bool = True
+) -> Callable[..., Any]:
     """Return a function that is told and never awaited, or such a method of an object.
 
     When it is called, a coroutine or a generator that comes back, which nobody would run, is closed; that call
-    raises TypeError.
+    raises TypeError. Without ``check_result`` it is the caller who hands each result to ``refuse_coroutine``.
 
     Raises:
         TypeError: it is neither, or a class, or async, or a generator function.
     """
-    return _checked(what, _plain(what, arguments, candidate, method=method, instead=f": {_ENQUEUE}"))
+    function = _plain(what, arguments, candidate, method=method, instead=f": {_ENQUEUE}")
+    return _checked(what, function) if check_result else function
 
 
 def asked_of(what: str, arguments: str, candidate: object) -> Callable[..., Any]:
@@ -91,15 +94,21 @@ def refuse_unasked(error: asyncio.CancelledError, words: str) -> None:
         raise RuntimeError(words) from error
 
 
+def refuse_coroutine(what: str, result: object) -> None:
+    """Refuse a coroutine or a generator that a call returned in place of doing its work; anything else is fine.
+
+    Raises:
+        TypeError: ``result`` is one; it is closed.
+    """
+    if iscoroutine(result):
+        result.close()  # and spare the program the warning that it was never awaited
+        raise TypeError(f"{what} returned a coroutine, which nobody awaits: {_ENQUEUE}")
+    refuse_generator(what, result)
+
+
 def _checked(what: str, function: Callable[P, object]) -> Callable[P, None]:
     def tell(*args: P.args, **kwargs: P.kwargs) -> None:
-        result = function(*args, **kwargs)
-        if result is None:
-            return
-        if iscoroutine(result):
-            result.close()  # and spare the program the warning that it was never awaited
-            raise TypeError(f"{what} returned a coroutine, which nobody awaits: {_ENQUEUE}")
-        refuse_generator(what, result)
+        refuse_coroutine(what, function(*args, **kwargs))
 
     return tell
 

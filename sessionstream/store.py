@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sessionstream.types import Event, Snapshot, TimelineEntity
 
 
-@fast_init
+@fast_init()
 @dataclass(frozen=True, slots=True)
 class Cursors:
     """Where a session stands.
@@ -77,7 +77,7 @@ class StoredTimeline:
     since: int | None = None
 
 
-@fast_init
+@fast_init()
 @dataclass(frozen=True, slots=True)
 class Commit:
     """One step of one session. Nobody changes its payloads any more, so a store may keep them as they are.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
 
-@fast_init
+@fast_init()
 @dataclass(frozen=True, slots=True)
 class Command:
     """What somebody asks a session to do. (Reference: Core types, CommandHandler.)"""
@@ -29,7 +29,7 @@ class Command:
     session_id: str
 
 
-@fast_init
+@fast_init()
 @dataclass(frozen=True, slots=True)
 class Event:
     """What happened: the canonical record that everything else is derived from. (Reference: Event.)
@@ -46,7 +46,7 @@ class Event:
     event_id: str = ""
 
 
-@fast_init
+@fast_init()
 @dataclass(frozen=True, slots=True)
 class UIEvent:
     """What live clients are told about an event. (Reference: UIEvent.)"""
@@ -55,7 +55,7 @@ class UIEvent:
     payload: Message
 
 
-@fast_init
+@fast_init(check_if="payload is None")
 @dataclass(frozen=True, slots=True)
 class TimelineEntity:
     """One durable thing on a session's timeline, known by ``(kind, id)``. (Reference: TimelineEntity.)
@@ -83,7 +83,7 @@ class TimelineEntity:
             raise ValueError(f"timeline entity {self.kind!r} {self.id!r} has no payload: only a tombstone may lack one")
 
 
-@fast_init
+@fast_init()
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """The timeline of one session at one ordinal. (Reference: Ordinal semantics.)
@@ -102,7 +102,7 @@ class Snapshot:
     epoch: int = field(default=0, compare=False)
 
 
-@fast_init
+@fast_init()
 @dataclass(frozen=True, slots=True)
 class Session:
     """A session as handlers and projections see it.

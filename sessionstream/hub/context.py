@@ -20,13 +20,18 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class TurnContext:
-    """What a turn works with. Sessions share it; their lanes keep them apart."""
+    """What a turn works with. Sessions share it; their lanes keep them apart.
+
+    Attributes:
+        max_ordinal: the highest ordinal that the store can hold.
+    """
 
     store: HydrationStore
+    max_ordinal: int
     sessions: SessionCache
     projections: Projections
     policies: ProjectionPolicies
     report: Reporter
-    fan_out: Callable[[str, int, Sequence[UIEvent]], None] | None = None
+    fan_out: Callable[[str, int, Sequence[UIEvent]], object] | None = None
     resync: Callable[[str, int, int], None] | None = None
     budget: YieldBudget = field(default_factory=YieldBudget)

@@ -27,7 +27,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_random.seed)
 
 
-@fast_init
+@fast_init()
 @dataclass(frozen=True, slots=True)
 class Draft:
     """An event on its way to a session.

@@ -105,6 +105,7 @@ class Hub:
         self._pipeline = Pipeline(
             schemas=schemas,
             store=self._store,
+            max_ordinal=self._store.max_ordinal,
             sessions=self._sessions,
             projections=self._projections,
             policies=policies,
@@ -190,7 +191,7 @@ class Hub:
         self._pipeline.fan_out = (
             None
             if fanout is None
-            else told_of("a fan-out", "(session_id, ordinal, events)", fanout, method="publish_ui")
+            else told_of("a fan-out", "(session_id, ordinal, events)", fanout, method="publish_ui", check_result=False)
         )
         resync = getattr(fanout, "resync", None)
         self._pipeline.resync = None if resync is None else told_of("a resync", "(session_id, ordinal, epoch)", resync)

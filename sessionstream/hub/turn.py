@@ -18,6 +18,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeGuard, TypeVar
 
+from sessionstream.callables import refuse_coroutine
 from sessionstream.codec import copy_event, copy_ui_event
 from sessionstream.errors import EventConflict, OrdinalConflict, SchemaError, SessionHeld, words
 from sessionstream.hub.completion import Completion
@@ -310,7 +311,7 @@ class Turn:
         return logged
 
     def _new_step(self, draft: Draft, timeline: Timeline | TimelineAhead, cursor: int) -> Step:
-        limit = self._context.store.max_ordinal
+        limit = self._context.max_ordinal
         ordinal = assign_ordinal(cursor, draft.stream_id, session_id=self.state.id, limit=limit)
         return Step("live", draft.numbered(ordinal), timeline.ordinal, draft.on_published)
 
@@ -424,7 +425,9 @@ class Turn:
         # They are the receiver's to change, and an observer is still to be shown what they were.
         events = tuple(map(copy_ui_event, step.ui_events)) if context.report.observes_pipeline else step.ui_events
         try:
-            context.fan_out(self.state.id, step.event.ordinal, events)
+            result = context.fan_out(self.state.id, step.event.ordinal, events)
+            if result is not None:
+                refuse_coroutine("a fan-out", result)
             step.fanned_out = True
             context.budget.fanned_out(step.ui_events)
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - the event is true already: record, never raise

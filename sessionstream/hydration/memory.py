@@ -95,12 +95,13 @@ class _Session:
         return Cursors(self.event, self.timeline, self.epoch, self.floor)
 
     def check(self, commit: Commit) -> None:
-        event = commit.event
+        event, log = commit.event, self.log
+        before = commit.expected_ordinal if commit.expected_timeline is None else commit.expected_timeline
         if (
             commit.expected_ordinal != self.event
-            or commit.timeline_before != self.timeline
-            or commit.expected_epoch not in (None, self.epoch)
-            or (commit.expected_event_id and [each.event_id for each in self.log[-1:]] != [commit.expected_event_id])
+            or before != self.timeline
+            or (commit.expected_epoch is not None and commit.expected_epoch != self.epoch)
+            or (commit.expected_event_id and (not log or log[-1].event_id != commit.expected_event_id))
         ):
             raise conflict(commit, self.cursors())
         if event is not None:
@@ -110,10 +111,10 @@ class _Session:
                 raise StoreError(f"ordinal {event.ordinal} of {commit.session_id!r} is beyond 64 bits")
 
     def apply(self, commit: Commit, now: datetime) -> None:
-        event = commit.event
+        event, times = commit.event, self.times
         if event is not None:
             self.log.append(event)
-            self.times.append(max((now, *self.times[-1:])))
+            times.append(times[-1] if times and times[-1] > now else now)
             self.ids[event.event_id] = event
             self.event = event.ordinal
         self.timeline = commit.timeline_cursor
@@ -151,12 +152,10 @@ class _Session:
 
 def _remember(history: _History, entities: Iterable[TimelineEntity]) -> None:
     for entity in entities:
-        key = (entity.kind, entity.id)
-        states = history.get(key)
-        if states is None:
-            history[key] = [entity]
-        else:
-            states.append(entity)
+        try:
+            history[entity.kind, entity.id].append(entity)
+        except KeyError:
+            history[entity.kind, entity.id] = [entity]
 
 
 def _logged(event: Event | LoggedEvent) -> LoggedEvent:

@@ -24,7 +24,7 @@ class Plain:
             raise ValueError("a name is needed")
 
 
-@fast_init
+@fast_init()
 @dataclass(frozen=True, slots=True)
 class Fast:
     name: str
@@ -59,3 +59,19 @@ def test_it_is_made_compared_copied_and_refused_alike(cls: type[Plain] | type[Fa
         cls()  # type: ignore[call-arg]
     with pytest.raises(TypeError, match="unexpected keyword argument 'nmae'"):
         cls(nmae="a")  # type: ignore[call-arg]
+
+
+@fast_init(check_if="number < 0")
+@dataclass(frozen=True, slots=True)
+class CheckedSometimes:
+    number: int
+
+    def __post_init__(self) -> None:
+        raise ValueError("never negative")
+
+
+def test_a_check_is_made_where_it_is_needed() -> None:
+    assert CheckedSometimes(1).number == 1
+    with pytest.raises(ValueError, match="never negative"):
+        CheckedSometimes(-1)
+    assert replace(CheckedSometimes(1), number=2) == CheckedSometimes(2)
