@@ -112,6 +112,7 @@ async def test_every_control_is_pressed_and_every_promise_kept(lab_tabs: Tabs) -
     assert lab_tabs.faults == []
 
 
+@pytest.mark.torture  # half a minute; the other pages' are always run
 async def test_every_check_turns_red_and_a_reset_mends_it(lab_tabs: Tabs) -> None:
     page = await lab_tabs.visit("phases/3")
     await both_connected(page)

@@ -63,8 +63,15 @@ async def settled(page: Page) -> None:
 # -- every page ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1600])
+@pytest.mark.parametrize(
+    ("width", "scheme"),
+    [
+        (360, "dark"),
+        (1600, "light"),
+        pytest.param(360, "light", marks=pytest.mark.torture),
+        pytest.param(1600, "dark", marks=pytest.mark.torture),
+    ],
+)
 async def test_every_page_fits_and_everybody_can_read_it(lab_tabs: Tabs, width: int, scheme: str) -> None:
     page = await lab_tabs.visit("", viewport={"width": width, "height": 800}, color_scheme=scheme)
     for place in PAGES:

@@ -85,13 +85,13 @@ def run_flake8(python: str, code: str, *args: str) -> dict[str, set[tuple[int, i
     return found
 
 
-def test_flake8_itself_reports_the_same_with_one_job_and_with_two(all_examples: Any, python: str) -> None:
+@pytest.mark.parametrize("jobs", ["-j2", pytest.param("-j1", marks=pytest.mark.torture)])
+def test_flake8_itself_reports_the_same(all_examples: Any, python: str, jobs: str) -> None:
     for code in sorted({example.code for example in all_examples}):
         mine = [example for example in all_examples if example.code == code]
         paths = [str(example.path) for example in mine]
         expected = {example.path.name: set(example.expected) for example in mine if example.expected}
-        assert run_flake8(python, code, "-j1", *paths) == expected
-        assert run_flake8(python, code, "-j2", *paths, *paths[:1]) == expected
+        assert run_flake8(python, code, jobs, *paths, *paths[:1]) == expected
 
 
 def test_flake8_honours_suppressions(all_examples: Any, python: str, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -29,8 +30,17 @@ async def subscribed_to(server: WebSocketServer, sessions: set[str]) -> None:
             await asyncio.sleep(0.02)
 
 
-@pytest.mark.parametrize("every", [0, 1, 10])
-@pytest.mark.parametrize("limits", [Limits(), TIGHT], ids=["default", "tight"])
+@pytest.mark.parametrize(
+    ("limits", "every"),
+    [
+        pytest.param(TIGHT, 10, id="tight, ten at a time"),
+        *[
+            pytest.param(limits, every, marks=pytest.mark.torture)
+            for limits, every in product([Limits(), TIGHT], [0, 1, 10])
+            if (limits, every) != (TIGHT, 10)
+        ],
+    ],
+)
 async def test_600_rows_scrolled_past_end_with_those_that_are_shown(node: Path, limits: Limits, every: int) -> None:
     async with notes.application() as hub:
         records: list[ConnectionRecord] = []
