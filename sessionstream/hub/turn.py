@@ -344,17 +344,10 @@ class Turn:
             cursor: ordinal of the last event of the session that is logged, or whose commit is under way.
             after: id of that event while its commit is under way.
         """
-        moves = step.failure is None
-        commit = Commit(
-            session_id=self.state.id,
-            event=step.event if step.mode == "live" else None,
-            entities=step.entities if moves else (),
-            expected_ordinal=cursor,
-            timeline_cursor=step.event.ordinal if moves else timeline.ordinal,
-            expected_timeline=timeline.ordinal,
-            expected_epoch=timeline.epoch,
-            expected_event_id=after,
-        )
+        before, moves = timeline.ordinal, step.failure is None
+        event = step.event if step.mode == "live" else None
+        entities, timeline_cursor = (step.entities, step.event.ordinal) if moves else ((), before)
+        commit = Commit(self.state.id, event, entities, cursor, timeline_cursor, before, timeline.epoch, after)
         try:
             return self._context.store.commit(commit)
         except Exception as error:  # noqa: BLE001 - raised where the outcome is awaited

@@ -42,7 +42,8 @@ class CheckedStore(ABC):
     def commit(self, commit: Commit, /) -> asyncio.Future[None]:
         """Hand a step over. Whatever is wrong is raised where the future is awaited."""
         try:
-            check_instance("commit", Commit, commit)
+            if commit.__class__ is not Commit:
+                check_instance("commit", Commit, commit)
             check_text("session_id", commit.session_id)
             self._check_open()
             return self._commit(commit)

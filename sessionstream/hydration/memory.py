@@ -180,6 +180,9 @@ class MemoryStore(CheckedStore):
         self._errors: list[ErrorRecord] = []
         self._recorded: dict[str, datetime] = {}
         """When the last of each session's error records was."""
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._done: asyncio.Future[None]
+        """The outcome of every commit that succeeds in this event loop."""
 
     @property
     def registry(self) -> SchemaRegistry:
@@ -192,13 +195,15 @@ class MemoryStore(CheckedStore):
         return MAX_ORDINAL
 
     def _commit(self, commit: Commit) -> asyncio.Future[None]:
-        session = self._look(commit.session_id)
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            self._loop, self._done = loop, loop.create_future()
+            self._done.set_result(None)
+        session = self._by_id.get(commit.session_id) or _Session(self._first_epoch)
         session.check(commit)
         session.apply(commit, self._clock())
         self._by_id[commit.session_id] = session
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        done.set_result(None)
-        return done
+        return self._done
 
     async def _snapshot(self, session_id: str, as_of: int | None, since: int | None) -> Snapshot:
         session = self._look(session_id)
