@@ -49,6 +49,7 @@ from sessionstream.errors import (
 )
 from sessionstream.fanout import FanoutFunction, SnapshotSource, UIFanout
 from sessionstream.hub import CommandHandler, EventPublisher, Hub, ReplayReport, SessionMetadata
+from sessionstream.hydration.checked import CheckedStore
 from sessionstream.hydration.memory import MemoryStore
 from sessionstream.observe import ConsumerStatus, ErrorObserver, ErrorRecord, PipelineObserver, PipelineRecord
 from sessionstream.ordinals import MAX_ORDINAL, assign_ordinal, derive_ordinal
@@ -101,6 +102,7 @@ __all__ = [
     "ProjectionPolicies",
     # stores
     "HydrationStore",
+    "CheckedStore",
     "MemoryStore",
     "SQLiteStore",
     "Commit",

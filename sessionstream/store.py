@@ -2,8 +2,8 @@
 
 A store keeps, per session: the event log, the timeline with its earlier versions, the cursors, the ids and keys
 that make things happen once, and error records. Everything a commit says becomes true together or not at all.
-``sessionstream.testing.StoreContract`` is this page as a test suite; a store of your own earns its place by
-passing it.
+A store of your own derives from ``sessionstream.CheckedStore``, and passes ``sessionstream.testing.StoreContract``,
+which is this page as a test suite.
 """
 
 from __future__ import annotations

@@ -1,5 +1,10 @@
-"""The hydration stores: ``memory`` (the default, and the reference model of the port) and ``sqlite``."""
+"""Stores: ``memory`` (the default, and the reference model of the port), ``sqlite``, and what your own can rest on.
 
+``CheckedStore`` is the base class of all of them. Durable stores share ``delta`` and ``versions``, which keep the
+superseded states of entities small, and ``shapes``, which tells whether a message can read what was written before.
+"""
+
+from sessionstream.hydration.checked import CheckedStore
 from sessionstream.hydration.memory import MemoryStore
 
-__all__ = ["MemoryStore"]
+__all__ = ["CheckedStore", "MemoryStore"]

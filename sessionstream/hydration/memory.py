@@ -14,31 +14,16 @@ from sessionstream.codec import copy_message
 from sessionstream.digests import payload_digest
 from sessionstream.errors import (
     EventConflict,
-    InvalidIdError,
     SchemaError,
-    StoreClosed,
     StoreError,
     UnknownSchemaError,
 )
+from sessionstream.hydration.checked import CheckedStore
 from sessionstream.hydration.rules import (
-    check_claim,
     check_clock,
-    check_commit,
-    check_deletion,
-    check_error_records,
-    check_events,
     check_expected,
     check_floor,
-    check_from_end,
-    check_known,
-    check_moment,
-    check_prune,
-    check_record,
-    check_registry,
-    check_replacement,
-    check_sessions,
-    check_snapshot,
-    check_text,
+    check_instance,
     conflict,
     known_since,
     new_epoch,
@@ -164,7 +149,7 @@ def _logged(event: Event | LoggedEvent) -> LoggedEvent:
     return LoggedEvent(event.ordinal, payload_digest(event.name, event.payload))
 
 
-class MemoryStore:
+class MemoryStore(CheckedStore):
     """The HydrationStore that a hub uses when it is given none. Nothing survives the process.
 
     Every state of every entity stays in memory as a message until it is pruned: an answer that is streamed in many
@@ -183,18 +168,18 @@ class MemoryStore:
         Raises:
             TypeError: ``registry`` is no SchemaRegistry, or ``clock`` no function.
         """
-        check_registry(registry)
+        check_instance("registry", SchemaRegistry, registry)
         check_clock(clock)
+        super().__init__("the memory store")
         self._registry = registry
         self._clock = clock
         self._readable: set[type[Message]] = set()
         self._first_epoch = new_epoch()
-        self._sessions: dict[str, _Session] = {}
+        self._by_id: dict[str, _Session] = {}
         self._claims: dict[str, dict[str, Claim]] = {}
         self._errors: list[ErrorRecord] = []
         self._recorded: dict[str, datetime] = {}
         """When the last of each session's error records was."""
-        self._closed = False
 
     @property
     def registry(self) -> SchemaRegistry:
@@ -206,25 +191,16 @@ class MemoryStore:
         """The highest ordinal there is."""
         return MAX_ORDINAL
 
-    def commit(self, commit: Commit, /) -> asyncio.Future[None]:
-        """Make a step true before returning; what stands in its way is raised where the future is awaited."""
-        outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        try:
-            check_commit(commit)
-            self._check_open()
-            session = self._sessions.get(commit.session_id) or _Session(self._first_epoch)
-            session.check(commit)
-        except (TypeError, InvalidIdError, StoreError) as error:
-            outcome.set_exception(error)
-        else:
-            session.apply(commit, self._clock())
-            self._sessions[commit.session_id] = session
-            outcome.set_result(None)
-        return outcome
+    def _commit(self, commit: Commit) -> asyncio.Future[None]:
+        session = self._look(commit.session_id)
+        session.check(commit)
+        session.apply(commit, self._clock())
+        self._by_id[commit.session_id] = session
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        done.set_result(None)
+        return done
 
-    async def snapshot(self, session_id: str, *, as_of: int | None = None, since: int | None = None) -> Snapshot:
-        """Return the timeline now, as of an ordinal, or what changed since one."""
-        check_snapshot(session_id, as_of, since)
+    async def _snapshot(self, session_id: str, as_of: int | None, since: int | None) -> Snapshot:
         session = self._look(session_id)
         check_floor(session_id, session.floor, as_of, since)
         ordinal = session.timeline if as_of is None else min(as_of, session.timeline)
@@ -232,9 +208,7 @@ class MemoryStore:
         epoch = session.epoch
         return Snapshot(session_id, ordinal, tuple(await each_in_order(found, self._copy_entity)), epoch)
 
-    async def events(self, session_id: str, *, after: int = 0, limit: int | None = None) -> list[Event]:
-        """Return logged events above ``after``, in order."""
-        check_events(session_id, after, limit)
+    async def _events(self, session_id: str, after: int, limit: int | None) -> list[Event]:
         log = self._look(session_id).log
         start = bisect_right(log, after, key=_event_ordinal)
         stop = None if limit is None else start + limit
@@ -247,16 +221,11 @@ class MemoryStore:
                 raise
         return events
 
-    async def find_event(self, session_id: str, event_id: str, /) -> LoggedEvent | None:
-        """Return what is known of the event with this id, or None."""
-        check_text("session_id", session_id)
-        check_text("event_id", event_id)
+    async def _find_event(self, session_id: str, event_id: str) -> LoggedEvent | None:
         event = self._look(session_id).ids.get(event_id)
         return None if event is None else _logged(event)
 
-    async def timeline(self, session_id: str, /, *, known: Cursors | None = None) -> StoredTimeline:
-        """Return the timeline, or what changed in it, as one commit left it; vanished types raise nothing here."""
-        check_known(session_id, known)
+    async def _timeline(self, session_id: str, known: Cursors | None) -> StoredTimeline:
         session = self._look(session_id)
         cursors = session.cursors()
         since = known_since(known, cursors)
@@ -274,27 +243,20 @@ class MemoryStore:
         entities = [entity for entity in await each_of(found, copied) if entity is not None]
         return StoredTimeline(cursors, entities, unreadable, since)
 
-    async def cursors(self, session_id: str, /) -> Cursors:
-        """Return where the session stands."""
-        check_text("session_id", session_id)
+    async def _cursors(self, session_id: str) -> Cursors:
         return self._look(session_id).cursors()
 
-    async def replace_timeline(self, replacement: TimelineReplacement, /) -> Cursors:
-        """Swap a rebuilt timeline in, under a new epoch."""
-        check_replacement(replacement)
+    async def _replace_timeline(self, replacement: TimelineReplacement) -> Cursors:
         session = self._look(replacement.session_id)
         check_expected(replacement.session_id, replacement.expected, session.cursors())
         session.history = {}
         _remember(session.history, replacement.versions)
         session.timeline = replacement.timeline_cursor
         session.epoch = new_epoch(session.epoch)
-        self._sessions[replacement.session_id] = session
+        self._by_id[replacement.session_id] = session
         return session.cursors()
 
-    async def claim_command(self, session_id: str, key: str, digest: bytes, /) -> bytes | None:
-        """Claim an idempotency key; return None, or the digest of the earlier claim."""
-        check_claim(session_id, key, digest)
-        self._check_open()
+    async def _claim_command(self, session_id: str, key: str, digest: bytes) -> bytes | None:
         claims = self._claims.setdefault(session_id, {})
         earlier = claims.get(key)
         if earlier is not None:
@@ -303,27 +265,18 @@ class MemoryStore:
         claims[key] = Claim(digest, self._time(session_id, None if last is None else last.claimed_at))
         return None
 
-    async def release_command(self, session_id: str, key: str, /) -> None:
-        """Give a claim back."""
-        check_claim(session_id, key)
-        self._check_open()
+    async def _release_command(self, session_id: str, key: str) -> None:
         claims = self._claims.get(session_id, {})
         claims.pop(key, None)
         if not claims:
             self._claims.pop(session_id, None)
 
-    async def record_error(self, record: ErrorRecord, /) -> None:
-        """Keep an error record, with the present time."""
-        check_record(record)
-        self._check_open()
+    async def _record_error(self, record: ErrorRecord) -> None:
         recorded_at = self._time(record.session_id, self._recorded.get(record.session_id))
         self._recorded[record.session_id] = recorded_at
         self._errors.append(replace(record, metadata=dict(record.metadata), recorded_at=recorded_at))
 
-    async def error_records(self, session_id: str | None = None, *, limit: int | None = None) -> list[ErrorRecord]:
-        """Return the last ``limit`` error records of one session, or of all, in the order they came."""
-        check_error_records(session_id, limit)
-        self._check_open()
+    async def _error_records(self, session_id: str | None, limit: int | None) -> list[ErrorRecord]:
         records = [
             replace(record, metadata=dict(record.metadata))
             for record in self._errors
@@ -331,41 +284,29 @@ class MemoryStore:
         ]
         return records if limit is None else records[max(len(records) - limit, 0) :]
 
-    async def sessions(self, *, after: str = "", limit: int | None = None) -> list[str]:
-        """Return the ids of the sessions that hold events, keys or errors, sorted."""
-        check_sessions(after, limit)
-        self._check_open()
-        held = {session_id for session_id, session in self._sessions.items() if session.ids or session.history}
+    async def _sessions(self, after: str, limit: int | None) -> list[str]:
+        held = {session_id for session_id, session in self._by_id.items() if session.ids or session.history}
         held.update(self._claims, (record.session_id for record in self._errors))
         return sorted(session_id for session_id in held if session_id > after)[:limit]
 
-    async def prune(self, session_id: str, *, before: int) -> None:
-        """Forget what only questions below ordinal ``before`` need."""
-        check_prune(session_id, before)
+    async def _prune(self, session_id: str, before: int) -> None:
         session = self._look(session_id)
         floor = min(before, session.timeline)
         if floor > session.floor:
             session.forget_below(floor)
 
-    async def ordinal_before(self, session_id: str, moment: datetime, /) -> int:
-        """Return the highest ordinal that was logged before a moment, 0 where there is none."""
-        check_moment(session_id, moment)
+    async def _ordinal_before(self, session_id: str, moment: datetime) -> int:
         session = self._look(session_id)
         older = bisect_left(session.times, moment)
         return session.log[older - 1].ordinal if older else 0
 
-    async def ordinal_from_end(self, session_id: str, count: int, /) -> int:
-        """Return the ordinal of the ``count``-th last event, 0 where there are fewer."""
-        check_from_end(session_id, count)
+    async def _ordinal_from_end(self, session_id: str, count: int) -> int:
         session = self._look(session_id)
         if count == 0:
             return session.event + 1
         return session.log[-count].ordinal if count <= len(session.log) else 0
 
-    async def forget_errors(self, session_id: str, moment: datetime, /) -> int:
-        """Forget the error records of a session, or of none, that are older than a moment; return how many."""
-        check_moment(session_id, moment)
-        self._check_open()
+    async def _forget_errors(self, session_id: str, moment: datetime) -> int:
         before = len(self._errors)
         self._errors = [
             record
@@ -376,46 +317,34 @@ class MemoryStore:
             del self._recorded[session_id]
         return before - len(self._errors)
 
-    async def forget_claims(self, session_id: str, moment: datetime, /) -> int:
-        """Forget the idempotency keys of a session that were claimed before a moment; return how many."""
-        check_moment(session_id, moment)
-        self._check_open()
+    async def _forget_claims(self, session_id: str, moment: datetime) -> int:
         claims = self._claims.pop(session_id, {})
         kept = {key: claim for key, claim in claims.items() if claim.claimed_at >= moment}
         if kept:
             self._claims[session_id] = kept
         return len(claims) - len(kept)
 
-    async def delete_session(self, session_id: str, /, *, expected: Cursors | None = None) -> None:
-        """Forget all of a session but its event cursor."""
-        check_deletion(session_id, expected)
+    async def _delete_session(self, session_id: str, expected: Cursors | None) -> None:
         check_expected(session_id, expected, self._look(session_id).cursors())
         self._claims.pop(session_id, None)
         self._errors = [record for record in self._errors if record.session_id != session_id]
         self._recorded.pop(session_id, None)
-        session = self._sessions.get(session_id)
+        session = self._by_id.get(session_id)
         if session is not None:
-            self._sessions[session_id] = _Session(new_epoch(session.epoch), session.event)
+            self._by_id[session_id] = _Session(new_epoch(session.epoch), session.event)
 
-    async def close(self) -> None:
-        """Forget everything. Closing twice is allowed."""
-        self._closed = True
-        self._sessions, self._claims, self._errors, self._recorded = {}, {}, [], {}
+    async def _close(self) -> None:
+        self._by_id, self._claims, self._errors, self._recorded = {}, {}, [], {}
 
     def _time(self, session_id: str, latest: datetime | None) -> datetime:
         """Return when something of a session is: now, or with the latest of its kind or the last event, if later."""
-        session = self._sessions.get(session_id)
+        session = self._by_id.get(session_id)
         known = [self._clock()] if session is None else [self._clock(), *session.times[-1:]]
         return max(known if latest is None else [*known, latest])
 
-    def _check_open(self) -> None:
-        if self._closed:
-            raise StoreClosed("the memory store")
-
     def _look(self, session_id: str) -> _Session:
         """Return the session, or a blank one that leaves no trace."""
-        self._check_open()
-        return self._sessions.get(session_id) or _Session(self._first_epoch)
+        return self._by_id.get(session_id) or _Session(self._first_epoch)
 
     def _copy_entity(self, entity: TimelineEntity) -> TimelineEntity:
         payload = None

@@ -9,11 +9,12 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from hypothesis import strategies as st
 
-from sessionstream.hydration.rules import check_registry
+from sessionstream.hydration.rules import check_instance
 from sessionstream.ordinals import MAX_ORDINAL, SEQUENCE_LIMIT
+from sessionstream.schema import SchemaRegistry
 
 if TYPE_CHECKING:
-    from sessionstream.schema import Family, SchemaRegistry
+    from sessionstream.schema import Family
 
 M = TypeVar("M", bound=Message)
 
@@ -75,7 +76,7 @@ def registered_payloads(registry: SchemaRegistry, family: Family) -> st.SearchSt
         ValueError: there is no such family; or, when drawn, nothing is registered in it.
         TypeError: ``registry`` is no SchemaRegistry.
     """
-    check_registry(registry)
+    check_instance("registry", SchemaRegistry, registry)
     names = registry.names(family)
     schemas = {
         "command": registry.command_schema,

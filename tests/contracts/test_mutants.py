@@ -102,7 +102,7 @@ class FollowsTheClock(MemoryStore):
     def commit(self, commit: Commit, /) -> asyncio.Future[None]:
         outcome = super().commit(commit)
         if commit.event is not None:
-            self._sessions[commit.session_id].times[-1] = self._clock()
+            self._by_id[commit.session_id].times[-1] = self._clock()
         return outcome
 
 
@@ -128,7 +128,7 @@ class OwnEpochs(MemoryStore):
 
     def _look(self, session_id: str) -> Any:
         session = super()._look(session_id)
-        if session_id not in self._sessions:
+        if session_id not in self._by_id:
             session.epoch = self.own.setdefault(session_id, new_epoch())
         return session
 
@@ -138,7 +138,7 @@ class HalfDone(MemoryStore):
 
     def commit(self, commit: Commit, /) -> asyncio.Future[None]:
         outcome = super().commit(commit)
-        session = self._sessions.get(commit.session_id)
+        session = self._by_id.get(commit.session_id)
         if isinstance(outcome.exception(), OrdinalConflict) and session is not None and commit.event is not None:
             session.ids.setdefault(commit.event.event_id, commit.event)
         return outcome
@@ -159,7 +159,7 @@ class NewEpochs(MemoryStore):
 
     async def delete_session(self, session_id: str, /, *, expected: Cursors | None = None) -> None:
         await super().delete_session(session_id, expected=expected)
-        if session_id not in self._sessions:
+        if session_id not in self._by_id:
             self._first_epoch = new_epoch(self._first_epoch)
 
 

@@ -192,7 +192,7 @@ async def test_a_rebuild_meanwhile_is_a_conflict_and_no_half_truth() -> None:
     hub = Hub(without(), store=store)
 
     async def rebuild() -> None:
-        inner._sessions["s"].epoch += 1
+        inner._by_id["s"].epoch += 1
 
     store.first("timeline", rebuild)
     with pytest.raises(OrdinalConflict):

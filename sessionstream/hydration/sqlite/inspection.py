@@ -15,15 +15,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from sessionstream.errors import StoreError
-from sessionstream.hydration.rules import (
-    check_error_records,
-    check_events,
-    check_floor,
-    check_from_end,
-    check_number,
-    check_snapshot,
-    check_text,
-)
+from sessionstream.hydration.rules import check_floor, check_number, check_snapshot, check_text
 from sessionstream.hydration.sqlite import history, reads, schema
 from sessionstream.hydration.sqlite.columns import Query
 from sessionstream.hydration.sqlite.database import Database, check_length
@@ -171,7 +163,9 @@ class SQLiteFile:
 
     def events(self, session_id: str, *, after: int = 0, limit: int | None = None) -> list[StoredEvent]:
         """Return logged events above ``after`` that were not pruned, in order, at most ``limit``."""
-        check_events(session_id, after, limit)
+        check_text("session_id", session_id)
+        check_number("after", after)
+        check_number("limit", limit, optional=True)
         session = self._reading.session(self._db, session_id)
         query = _EVENTS if self._version >= _TIMED else _UNTIMED
         return [
@@ -187,7 +181,8 @@ class SQLiteFile:
 
     def count_events(self, session_id: str, *, after: int = 0, below: int | None = None) -> int:
         """Return how many events there are above ``after``, and below an ordinal, that were not pruned."""
-        check_events(session_id, after, None)
+        check_text("session_id", session_id)
+        check_number("after", after)
         check_number("below", below, optional=True)
         session = self._reading.session(self._db, session_id)
         found = self._db.execute(
@@ -202,12 +197,15 @@ class SQLiteFile:
 
     def ordinal_from_end(self, session_id: str, count: int) -> int:
         """Return the ordinal of the ``count``-th last event, 0 where there are fewer; pruned ones do not count."""
-        check_from_end(session_id, count)
+        check_text("session_id", session_id)
+        check_number("count", count)
         return self._reading.ordinal_from_end(self._db, session_id, count)
 
     def error_records(self, session_id: str | None = None, *, limit: int | None = None) -> list[ErrorRecord]:
         """Return the last ``limit`` error records of one session, or of all, in the order they came."""
-        check_error_records(session_id, limit)
+        if session_id is not None:
+            check_text("session_id", session_id)
+        check_number("limit", limit, optional=True)
         return reads.error_records(self._db, session_id, limit)
 
     def _has_claims(self, session_id: str) -> bool:

@@ -10,26 +10,9 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sessionstream.errors import InvalidIdError, OrdinalConflict, StoreClosed, StoreError
-from sessionstream.hydration.rules import (
-    check_claim,
-    check_clock,
-    check_commit,
-    check_deletion,
-    check_error_records,
-    check_events,
-    check_from_end,
-    check_known,
-    check_moment,
-    check_prune,
-    check_record,
-    check_registry,
-    check_replacement,
-    check_sessions,
-    check_snapshot,
-    check_text,
-    time_of_day,
-)
+from sessionstream.errors import OrdinalConflict, StoreError
+from sessionstream.hydration.checked import CheckedStore
+from sessionstream.hydration.rules import check_clock, check_instance, time_of_day
 from sessionstream.hydration.sqlite import reads, rows, writes
 from sessionstream.hydration.sqlite.backup import back_up
 from sessionstream.hydration.sqlite.columns import MAX_STORED
@@ -43,6 +26,7 @@ from sessionstream.hydration.sqlite.sweeper import Sweeper
 from sessionstream.hydration.sqlite.times import Times
 from sessionstream.hydration.sqlite.watch import Watch
 from sessionstream.hydration.sqlite.writer import Writer
+from sessionstream.schema import SchemaRegistry
 from sessionstream.store import Commit, Cursors, LoggedEvent, StoredTimeline, TimelineReplacement
 from sessionstream.types import Event, Snapshot
 
@@ -50,7 +34,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from sessionstream.observe import ErrorRecord
-    from sessionstream.schema import SchemaRegistry
 
 
 T = TypeVar("T")
@@ -95,7 +78,7 @@ class Opening:
         return SQLiteStore(self._database, writer, reader, Reading(self._registry, ReadTypes(), first_epoch))
 
 
-class SQLiteStore:
+class SQLiteStore(CheckedStore):
     """A HydrationStore in one SQLite file, which several processes may share.
 
     All writing happens in one thread, which puts whatever waits into one transaction; questions are answered by
@@ -118,6 +101,7 @@ class SQLiteStore:
         """Not for callers: use ``SQLiteStore.open``."""
         if writer is None or reader is None or reading is None:
             raise TypeError("a SQLiteStore is not made but opened: write await SQLiteStore.open(path, registry)")
+        super().__init__(database.path)
         self._process = os.getpid()
         self._database = database
         self._writer = writer
@@ -125,7 +109,6 @@ class SQLiteStore:
         self._reading = reading
         self._rebuilds = Rebuilds(reader.run)
         self._sweeper = Sweeper(database.path, writer)
-        self._closed = False
 
     @staticmethod
     def open(
@@ -158,7 +141,7 @@ class SQLiteStore:
             ValueError: ``synchronous`` is neither.
             TypeError: ``path`` is no path, ``registry`` no SchemaRegistry, or ``clock`` no function.
         """
-        check_registry(registry)
+        check_instance("registry", SchemaRegistry, registry)
         check_clock(clock)
         return Opening(Database.at(path, synchronous), registry, clock)
 
@@ -211,50 +194,32 @@ class SQLiteStore:
         """The highest integer of SQLite."""
         return MAX_STORED
 
-    def commit(self, commit: Commit, /) -> asyncio.Future[None]:
-        """Hand a step to the writer; its outcome is the future's, and cancelling that changes nothing."""
+    def _commit(self, commit: Commit) -> asyncio.Future[None]:
+        rows.check_ordinal(commit.session_id, commit.event_cursor)
         try:
-            check_commit(commit)
-        except (TypeError, InvalidIdError) as error:
-            return self._refused(error)
-        try:
-            self._check_open()
-            rows.check_ordinal(commit.session_id, commit.event_cursor)
             event, entities = rows.event_row(commit), rows.entity_rows(commit.entities)
-            return self._writer.submit(partial(writes.commit, step=commit, event=event, entities=entities))
-        except Exception as error:  # noqa: BLE001 - raised where the outcome is awaited
-            return self._refused(self._refusal(error))
+        except StoreError:
+            raise
+        except Exception as error:
+            raise StoreError(f"the commit cannot be encoded: {error}") from error
+        return self._writer.submit(partial(writes.commit, step=commit, event=event, entities=entities))
 
-    async def snapshot(self, session_id: str, *, as_of: int | None = None, since: int | None = None) -> Snapshot:
-        """Return the timeline now, as of an ordinal, or what changed since one."""
-        check_snapshot(session_id, as_of, since)
+    async def _snapshot(self, session_id: str, as_of: int | None, since: int | None) -> Snapshot:
         return await self._ask(partial(self._reading.snapshot, session_id=session_id, as_of=as_of, since=since))
 
-    async def events(self, session_id: str, *, after: int = 0, limit: int | None = None) -> list[Event]:
-        """Return logged events above ``after``, in order."""
-        check_events(session_id, after, limit)
+    async def _events(self, session_id: str, after: int, limit: int | None) -> list[Event]:
         return await self._ask(partial(self._reading.events, session_id=session_id, after=after, limit=limit))
 
-    async def find_event(self, session_id: str, event_id: str, /) -> LoggedEvent | None:
-        """Return what is known of the event with this id, or None."""
-        check_text("session_id", session_id)
-        check_text("event_id", event_id)
+    async def _find_event(self, session_id: str, event_id: str) -> LoggedEvent | None:
         return await self._ask(partial(self._reading.find_event, session_id=session_id, event_id=event_id))
 
-    async def timeline(self, session_id: str, /, *, known: Cursors | None = None) -> StoredTimeline:
-        """Return the timeline, or what changed in it, as one commit left it; vanished types raise nothing here."""
-        check_known(session_id, known)
+    async def _timeline(self, session_id: str, known: Cursors | None) -> StoredTimeline:
         return await self._ask(partial(self._reading.timeline, session_id=session_id, known=known))
 
-    async def cursors(self, session_id: str, /) -> Cursors:
-        """Return where the session stands."""
-        check_text("session_id", session_id)
+    async def _cursors(self, session_id: str) -> Cursors:
         return await self._ask(partial(self._reading.cursors, session_id=session_id))
 
-    async def replace_timeline(self, replacement: TimelineReplacement, /) -> Cursors:
-        """Swap a rebuilt timeline in, under a new epoch."""
-        check_replacement(replacement)
-        self._check_open()
+    async def _replace_timeline(self, replacement: TimelineReplacement) -> Cursors:
         rows.check_ordinal(replacement.session_id, replacement.timeline_cursor)
         try:
             cursors = await self._rebuilds.swap_in(replacement, self._write)
@@ -264,71 +229,47 @@ class SQLiteStore:
         await self._sweeper.sweep()
         return cursors
 
-    async def claim_command(self, session_id: str, key: str, digest: bytes, /) -> bytes | None:
-        """Claim an idempotency key; return None, or the digest of the earlier claim."""
-        check_claim(session_id, key, digest)
+    async def _claim_command(self, session_id: str, key: str, digest: bytes) -> bytes | None:
         return await self._write(partial(writes.claim_command, session_id=session_id, key=key, digest=digest))
 
-    async def release_command(self, session_id: str, key: str, /) -> None:
-        """Give a claim back."""
-        check_claim(session_id, key)
+    async def _release_command(self, session_id: str, key: str) -> None:
         await self._write(partial(writes.release_command, session_id=session_id, key=key))
 
-    async def record_error(self, record: ErrorRecord, /) -> None:
-        """Keep an error record, with the present time. While another process holds the lock, only the first waits."""
-        check_record(record)
+    async def _record_error(self, record: ErrorRecord) -> None:
+        # While another process holds the lock, only the first record waits for it.
         await self._write(partial(writes.record_error, row=rows.error_row(record)), patient=False)
 
-    async def error_records(self, session_id: str | None = None, *, limit: int | None = None) -> list[ErrorRecord]:
-        """Return the last ``limit`` error records of one session, or of all, in the order they came."""
-        check_error_records(session_id, limit)
+    async def _error_records(self, session_id: str | None, limit: int | None) -> list[ErrorRecord]:
         return await self._ask(partial(reads.error_records, session_id=session_id, limit=limit))
 
-    async def sessions(self, *, after: str = "", limit: int | None = None) -> list[str]:
-        """Return the ids of the sessions that hold events, keys or errors, sorted."""
-        check_sessions(after, limit)
+    async def _sessions(self, after: str, limit: int | None) -> list[str]:
         return await self._ask(partial(reads.sessions, after=after, limit=limit))
 
-    async def prune(self, session_id: str, *, before: int) -> None:
-        """Forget what only questions below ordinal ``before`` need."""
-        check_prune(session_id, before)
-        self._check_open()
+    async def _prune(self, session_id: str, before: int) -> None:
         await self._write(partial(writes.prune, session_id=session_id, before=rows.bounded(before)))
         await self._sweeper.sweep()
 
-    async def ordinal_before(self, session_id: str, moment: datetime, /) -> int:
-        """Return the highest ordinal that was logged before a moment, 0 where there is none."""
-        check_moment(session_id, moment)
+    async def _ordinal_before(self, session_id: str, moment: datetime) -> int:
         before = rows.microseconds(moment)
         return await self._ask(partial(self._reading.ordinal_before, session_id=session_id, moment=before))
 
-    async def ordinal_from_end(self, session_id: str, count: int, /) -> int:
-        """Return the ordinal of the ``count``-th last event, 0 where there are fewer."""
-        check_from_end(session_id, count)
+    async def _ordinal_from_end(self, session_id: str, count: int) -> int:
         return await self._ask(partial(self._reading.ordinal_from_end, session_id=session_id, count=count))
 
-    async def forget_errors(self, session_id: str, moment: datetime, /) -> int:
-        """Forget the error records of a session, or of none, that are older than a moment; return how many."""
-        check_moment(session_id, moment)
+    async def _forget_errors(self, session_id: str, moment: datetime) -> int:
         old = partial(reads.old_errors, session_id=session_id, moment=rows.microseconds(moment))
         return await self._forget(old, writes.forget_errors, 0)
 
-    async def forget_claims(self, session_id: str, moment: datetime, /) -> int:
-        """Forget the idempotency keys of a session that were claimed before a moment; return how many."""
-        check_moment(session_id, moment)
+    async def _forget_claims(self, session_id: str, moment: datetime) -> int:
         before = rows.microseconds(moment)
         old = partial(reads.old_claims, session_id=session_id, moment=before)
         return await self._forget(old, partial(writes.forget_claims, session_id=session_id, moment=before), "")
 
-    async def delete_session(self, session_id: str, /, *, expected: Cursors | None = None) -> None:
-        """Forget all of a session but its event cursor."""
-        check_deletion(session_id, expected)
+    async def _delete_session(self, session_id: str, expected: Cursors | None) -> None:
         await self._write(partial(writes.delete_session, session_id=session_id, expected=expected))
         await self._sweeper.sweep()
 
-    async def close(self) -> None:
-        """Finish what was handed over and let go of the file. Closing twice is allowed."""
-        self._closed = True
+    async def _close(self) -> None:
         if self._is_inherited():
             return
         self._writer.stop()
@@ -342,11 +283,9 @@ class SQLiteStore:
             self._writer.stop()
 
     async def _ask(self, question: Callable[..., T]) -> T:
-        self._check_open()
         return await self._reader.ask(question)
 
     async def _write(self, change: Callable[..., T], *, patient: bool = True) -> T:
-        self._check_open()
         outcome: asyncio.Future[T] = self._writer.submit(change, patient=patient)
         return await outcome
 
@@ -355,11 +294,11 @@ class SQLiteStore:
         forgotten, page = 0, [first]
         while page := await self._ask(partial(old, after=page[-1])):
             forgotten += await self._write(partial(forget, old=page))
+            self._check_open()  # it may have been closed meanwhile
         return forgotten
 
     def _check_open(self) -> None:
-        if self._closed:
-            raise StoreClosed(self._database.path)
+        super()._check_open()
         if self._is_inherited():
             raise StoreError(
                 f"{self._database.path} was opened by process {self._process}, from which this one was forked: threads "
@@ -368,15 +307,3 @@ class SQLiteStore:
 
     def _is_inherited(self) -> bool:
         return os.getpid() != self._process
-
-    def _refused(self, error: Exception) -> asyncio.Future[None]:
-        refused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        refused.set_exception(error)
-        return refused
-
-    def _refusal(self, error: Exception) -> Exception:
-        if isinstance(error, StoreError):
-            return error
-        refusal = StoreError(f"the commit cannot be encoded: {error}")
-        refusal.__cause__ = error
-        return refusal
