@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from sessionstream.fast_init import fast_init
-from sessionstream.types import Event, check_id
+from sessionstream.ids import check_id
+from sessionstream.types import Event
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
