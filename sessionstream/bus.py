@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 from google.protobuf import json_format
 
 from sessionstream.errors import BusError, InvalidIdError, PayloadValueError, SchemaError
+from sessionstream.ids import check_id
 from sessionstream.json_form import why_unwritable
 from sessionstream.schema import check_name, load_json
-from sessionstream.types import Event, check_id
+from sessionstream.types import Event
 
 if TYPE_CHECKING:
     from sessionstream.schema import SchemaRegistry

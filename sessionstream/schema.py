@@ -20,8 +20,8 @@ from sessionstream.errors import (
     StructPayloadError,
     UnknownSchemaError,
 )
+from sessionstream.ids import check_id
 from sessionstream.json_form import JsonForms
-from sessionstream.types import check_id
 
 if TYPE_CHECKING:
     from google.protobuf.struct_pb2 import Struct

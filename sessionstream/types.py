@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import TYPE_CHECKING, TypeVar
 
-from sessionstream.errors import InvalidIdError
 from sessionstream.fast_init import fast_init
 
 if TYPE_CHECKING:
@@ -124,23 +123,3 @@ snapshot_order = attrgetter("created_ordinal", "last_event_ordinal", "kind", "id
 def in_snapshot_order(entities: Iterable[E]) -> list[E]:
     """Sort entities the way every snapshot and every ``view.list`` shows them."""
     return sorted(entities, key=snapshot_order)
-
-
-def check_id(what: str, value: object) -> str:
-    """Return ``value`` if every store can keep it as an id.
-
-    Raises:
-        InvalidIdError: it is no string, empty, blank, holds NUL, or is not encodable as UTF-8.
-    """
-    if not isinstance(value, str):
-        raise InvalidIdError(what, value, f"it is a {type(value).__name__}, not a string")
-    if not value or value.isspace():
-        raise InvalidIdError(what, value, "it is empty")
-    if "\0" in value:
-        raise InvalidIdError(what, value, "it holds a NUL character, which not every store can keep")
-    if not value.isascii():
-        try:
-            value.encode()
-        except UnicodeEncodeError as error:
-            raise InvalidIdError(what, value, f"it is not valid Unicode: {error.reason}") from None
-    return value

@@ -17,8 +17,9 @@ from sessionstream.errors import (
 from sessionstream.hub.completion import Completion
 from sessionstream.hub.repeats import is_repeat
 from sessionstream.hub.reporting import record_of
+from sessionstream.ids import check_id
 from sessionstream.schema import check_name
-from sessionstream.types import Command, Event, Session, check_id
+from sessionstream.types import Command, Event, Session
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from sessionstream.fast_init import fast_init
-from sessionstream.types import Event, check_id
+from sessionstream.ids import check_id
+from sessionstream.types import Event
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message

@@ -21,6 +21,7 @@ from sessionstream.hub.sessions import SessionCache, SessionMetadata
 from sessionstream.hub.unreadable import UnreadableEntities, readable_snapshot
 from sessionstream.hydration.memory import MemoryStore
 from sessionstream.hydration.rules import check_snapshot
+from sessionstream.ids import check_id
 from sessionstream.projection import (
     ProjectionPolicies,
     TimelineProjection,
@@ -29,7 +30,7 @@ from sessionstream.projection import (
     UIProjectionFunction,
 )
 from sessionstream.schema import SchemaRegistry, check_name
-from sessionstream.types import Event, Session, Snapshot, TimelineEntity, check_id
+from sessionstream.types import Event, Session, Snapshot, TimelineEntity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

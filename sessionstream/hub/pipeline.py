@@ -14,7 +14,8 @@ from sessionstream.hub.drafts import Draft, new_draft
 from sessionstream.hub.lane import current_callback, refuse_reentry
 from sessionstream.hub.turn import Turn, retried
 from sessionstream.hub.yielding import YieldBudget
-from sessionstream.types import Event, check_id
+from sessionstream.ids import check_id
+from sessionstream.types import Event
 
 if TYPE_CHECKING:
     from sessionstream.bus import EventBus

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sessionstream.callables import projection_of, refuse_unasked
 from sessionstream.codec import copy_event
 from sessionstream.errors import ProjectionError
+from sessionstream.ids import check_id
 from sessionstream.projection import (
     TimelineProjection,
     TimelineProjectionFunction,
@@ -16,7 +17,7 @@ from sessionstream.projection import (
     UIProjectionFunction,
 )
 from sessionstream.schema import describe
-from sessionstream.types import Event, Session, TimelineEntity, UIEvent, check_id
+from sessionstream.types import Event, Session, TimelineEntity, UIEvent
 
 if TYPE_CHECKING:
     from sessionstream.hub.timeline import Timeline, TimelineAhead, View

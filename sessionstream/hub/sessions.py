@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from sessionstream.callables import refuse_unasked
 from sessionstream.hub.lane import CallbackScope, Lane
-from sessionstream.types import Session, check_id
+from sessionstream.ids import check_id
+from sessionstream.types import Session
 
 if TYPE_CHECKING:
     from sessionstream.hub.known_errors import KnownErrors

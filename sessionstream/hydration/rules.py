@@ -7,8 +7,8 @@ from secrets import randbelow
 from typing import Final
 
 from sessionstream.errors import HistoryPruned, OrdinalConflict
+from sessionstream.ids import check_id
 from sessionstream.store import Commit, Cursors
-from sessionstream.types import check_id
 
 EPOCH_LIMIT: Final = 2**53
 """Epochs travel to browsers in JSON, whose numbers are exact below this."""

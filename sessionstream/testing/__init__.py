@@ -5,6 +5,7 @@ It needs the extra ``testing`` (Hypothesis and pytest); the library itself never
 - ``StoreContract`` is the HydrationStore port as tests: subclass it, say how your store is opened, and pytest
   runs every sentence of the port against it. ``StoreMachine`` does whatever Hypothesis thinks of to your store
   and to MemoryStore, and compares their answers after each step.
+- ``StoreProxy`` passes every call on to another store: override what a test is to count, delay, alter or break.
 - ``session_ids``, ``stream_ids``, ``ordinals``, ``payloads`` and ``registered_payloads`` are strategies for
   what goes through a hub; ``OrdinalMachine`` is the state machine of ordinals.
 - ``RecordingFanout`` and ``RecordingObserver`` are the other ends of a hub, and keep what they are told.
@@ -68,6 +69,7 @@ pytest.register_assert_rewrite(
     "sessionstream.testing.contract", "sessionstream.testing.ordinal_machine", "sessionstream.testing.store_machine"
 )
 
+from sessionstream.hydration.proxy import StoreProxy  # noqa: E402
 from sessionstream.testing.bus_contract import BusContract  # noqa: E402
 from sessionstream.testing.clock import ManualClock, WallClock  # noqa: E402
 from sessionstream.testing.ordinal_machine import OrdinalMachine  # noqa: E402
@@ -87,6 +89,7 @@ __all__ = [
     # stores
     "StoreContract",
     "StoreMachine",
+    "StoreProxy",
     "SessionWriter",
     "sample_registry",
     "put",

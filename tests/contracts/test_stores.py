@@ -17,7 +17,7 @@ from sessionstream.hydration.rules import time_of_day
 from sessionstream.hydration.sqlite import SQLiteStore
 from sessionstream.schema import SchemaRegistry
 from sessionstream.store import HydrationStore
-from sessionstream.testing import sample_registry
+from sessionstream.testing import StoreProxy, sample_registry
 from sessionstream.testing.store_contract import StoreContract
 from sessionstream.testing.store_machine import StoreMachine
 
@@ -36,6 +36,13 @@ class TestMemoryStore(StoreContract):
 
     def open(self, registry: SchemaRegistry) -> AbstractAsyncContextManager[HydrationStore]:
         return memory(registry, self.clock)
+
+
+class TestStoreProxy(StoreContract):
+    @asynccontextmanager
+    async def open(self, registry: SchemaRegistry) -> AsyncIterator[HydrationStore]:
+        async with memory(registry) as store:
+            yield StoreProxy(store)
 
 
 class TestSQLiteStore(StoreContract):

@@ -23,6 +23,7 @@ from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis import strategies as st
 
 from sessionstream.examples.chatdemo.v1 import chat_pb2
+from sessionstream.ids import check_id
 from sessionstream.ordinals import MAX_ORDINAL, derive_ordinal
 from sessionstream.schema import SchemaRegistry
 from sessionstream.testing import (
@@ -34,7 +35,6 @@ from sessionstream.testing import (
     session_ids,
     stream_ids,
 )
-from sessionstream.types import check_id
 
 QUICK = settings(phases=[Phase.generate], suppress_health_check=list(HealthCheck), deadline=None)
 

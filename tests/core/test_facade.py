@@ -63,7 +63,6 @@ PROMISED = [
 ]
 
 INTERNAL = {
-    "check_id",
     "deprecated",
     "load_json",
     "in_snapshot_order",

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from sessionstream import InvalidIdError
+from sessionstream.ids import check_id
 from sessionstream.tracebacks import MAX_TRACEBACK, app_frame, formatted, where
-from sessionstream.types import check_id
 
 
 def raised(function: Callable[[], object]) -> BaseException:
@@ -84,7 +84,7 @@ def test_without_a_frame_of_the_app_it_is_what_is_given_or_the_innermost_frame()
         error.__traceback__ = error.__traceback__.tb_next
     assert app_frame(error) == ""
     assert where(error, "UI projection app.project") == "UI projection app.project"
-    assert where(error).startswith("sessionstream/types.py:")
+    assert where(error).startswith("sessionstream/ids.py:")
     assert where(InvalidIdError("session id", "", "it is empty")) == ""
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from sessionstream.errors import InvalidIdError
 from sessionstream.examples.chatdemo.v1.chat_pb2 import ChatMessageEntity
+from sessionstream.ids import check_id
 from sessionstream.types import (
     Command,
     Event,
@@ -18,7 +19,6 @@ from sessionstream.types import (
     Snapshot,
     TimelineEntity,
     UIEvent,
-    check_id,
     in_snapshot_order,
 )
 

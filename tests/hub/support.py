@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from datetime import datetime
 from itertools import count
 from typing import Any, TypeVar, cast
 
@@ -15,7 +14,6 @@ from sessionstream import (
     Event,
     Hub,
     HydrationStore,
-    LoggedEvent,
     MemoryStore,
     PipelineRecord,
     SchemaRegistry,
@@ -23,7 +21,6 @@ from sessionstream import (
     Snapshot,
     StoredTimeline,
     TimelineEntity,
-    TimelineReplacement,
     TimelineView,
     UIEvent,
 )
@@ -35,6 +32,7 @@ from sessionstream.examples.chatdemo.v1.chat_pb2 import (
     StopInferenceCommand,
     TokensDeltaEvent,
 )
+from sessionstream.testing import StoreProxy
 
 T = TypeVar("T")
 
@@ -213,7 +211,7 @@ class App:
         assert (await self.texts(session_id))["1"].endswith("!")
 
 
-class Store:
+class Store(StoreProxy):
     """A store whose every method can be stopped before or after its work, or made to fail, and is counted.
 
     ``commit`` is either an ``async def`` that works when it is awaited, or returns a future and works by itself.
@@ -223,7 +221,7 @@ class Store:
     """
 
     def __init__(self, inner: HydrationStore, *, futures: bool = False) -> None:
-        self.inner = inner
+        super().__init__(inner)
         self.futures = futures
         self.calls: list[str] = []
         self.told: list[int] = []
@@ -233,10 +231,6 @@ class Store:
         self._late_failures: dict[str, list[BaseException]] = {}
         self._hooks: dict[str, list[Callable[[], Awaitable[object]]]] = {}
         self._working: set[asyncio.Task[None]] = set()
-
-    @property
-    def max_ordinal(self) -> int:
-        return self.inner.max_ordinal
 
     def stop_before(self, method: str) -> Gate:
         """Stop the next call of a method that is not stopped yet, before it does anything."""
@@ -264,7 +258,7 @@ class Store:
         self._hooks.clear()
         self._failures.clear()
 
-    async def _do(self, method: str, work: Callable[[], Awaitable[T]]) -> T:
+    async def around(self, method: str, call: Callable[[], Awaitable[T]]) -> T:
         self.calls.append(method)
         if gates := self._before.get(method):
             await gates.pop(0).stop()
@@ -272,7 +266,7 @@ class Store:
             await hooks.pop(0)()
         if failures := self._failures.get(method):
             raise failures.pop(0)
-        result = await work()
+        result = await call()
         if gates := self._after.get(method):
             await gates.pop(0).stop()
         if failures := self._late_failures.get(method):
@@ -280,7 +274,7 @@ class Store:
         return result
 
     def commit(self, commit: Commit, /) -> Awaitable[None]:
-        work = self._do("commit", lambda: self.inner.commit(commit))
+        work = self.around("commit", lambda: self.inner.commit(commit))
         if not self.futures:
             return work
         outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -297,61 +291,10 @@ class Store:
         task.add_done_callback(self._working.discard)
         return outcome
 
-    async def snapshot(self, session_id: str, *, as_of: int | None = None, since: int | None = None) -> Snapshot:
-        return await self._do("snapshot", lambda: self.inner.snapshot(session_id, as_of=as_of, since=since))
-
-    async def events(self, session_id: str, *, after: int = 0, limit: int | None = None) -> list[Event]:
-        return await self._do("events", lambda: self.inner.events(session_id, after=after, limit=limit))
-
-    async def find_event(self, session_id: str, event_id: str, /) -> LoggedEvent | None:
-        return await self._do("find_event", lambda: self.inner.find_event(session_id, event_id))
-
     async def timeline(self, session_id: str, /, *, known: Cursors | None = None) -> StoredTimeline:
-        stored = await self._do("timeline", lambda: self.inner.timeline(session_id, known=known))
+        stored = await super().timeline(session_id, known=known)
         self.told.append(len(stored.entities))
         return stored
-
-    async def cursors(self, session_id: str, /) -> Cursors:
-        return await self._do("cursors", lambda: self.inner.cursors(session_id))
-
-    async def replace_timeline(self, replacement: TimelineReplacement, /) -> Cursors:
-        return await self._do("replace_timeline", lambda: self.inner.replace_timeline(replacement))
-
-    async def claim_command(self, session_id: str, key: str, digest: bytes, /) -> bytes | None:
-        return await self._do("claim_command", lambda: self.inner.claim_command(session_id, key, digest))
-
-    async def release_command(self, session_id: str, key: str, /) -> None:
-        await self._do("release_command", lambda: self.inner.release_command(session_id, key))
-
-    async def record_error(self, record: ErrorRecord, /) -> None:
-        await self._do("record_error", lambda: self.inner.record_error(record))
-
-    async def error_records(self, session_id: str | None = None, *, limit: int | None = None) -> list[ErrorRecord]:
-        return await self._do("error_records", lambda: self.inner.error_records(session_id, limit=limit))
-
-    async def sessions(self, *, after: str = "", limit: int | None = None) -> list[str]:
-        return await self._do("sessions", lambda: self.inner.sessions(after=after, limit=limit))
-
-    async def prune(self, session_id: str, *, before: int) -> None:
-        await self._do("prune", lambda: self.inner.prune(session_id, before=before))
-
-    async def ordinal_before(self, session_id: str, moment: datetime, /) -> int:
-        return await self._do("ordinal_before", lambda: self.inner.ordinal_before(session_id, moment))
-
-    async def forget_errors(self, session_id: str, moment: datetime, /) -> int:
-        return await self._do("forget_errors", lambda: self.inner.forget_errors(session_id, moment))
-
-    async def forget_claims(self, session_id: str, moment: datetime, /) -> int:
-        return await self._do("forget_claims", lambda: self.inner.forget_claims(session_id, moment))
-
-    async def ordinal_from_end(self, session_id: str, count: int, /) -> int:
-        return await self._do("ordinal_from_end", lambda: self.inner.ordinal_from_end(session_id, count))
-
-    async def delete_session(self, session_id: str, /, *, expected: Cursors | None = None) -> None:
-        await self._do("delete_session", lambda: self.inner.delete_session(session_id, expected=expected))
-
-    async def close(self) -> None:
-        await self._do("close", self.inner.close)
 
 
 def not_a(value: object) -> Any:

@@ -30,9 +30,9 @@ Call: TypeAlias = "Callable[[Scene], Coroutine[None, None, None]]"
 class Slow(Store):
     """A store that waits before and after everything it does, and so can be cancelled in all of it."""
 
-    async def _do(self, method: str, work: Callable[[], Awaitable[T]]) -> T:
+    async def around(self, method: str, call: Callable[[], Awaitable[T]]) -> T:
         await asyncio.sleep(0)
-        result = await super()._do(method, work)
+        result = await super().around(method, call)
         await asyncio.sleep(0)
         return result
 

@@ -24,9 +24,9 @@ from sessionstream import (
     doc,
 )
 from sessionstream.examples.chatdemo.demo import linting
+from sessionstream.hydration import StoreProxy
 from sessionstream.systemlab.journal import payload
 from sessionstream.systemlab.notebook import ADD_NOTE, NOTE_WORD, notebook_schemas, open_notebook
-from sessionstream.systemlab.sabotage.stores import StoreThatWorks
 from sessionstream.systemlab.v1.lab_pb2 import AddNoteCommand, NoteWordEvent
 
 PATIENCE: Final = 30
@@ -42,7 +42,7 @@ class Subjects:
     """What is tried. Each may be exchanged for one that breaks its promise."""
 
     registry: Callable[[], SchemaRegistry] = SchemaRegistry
-    store: Callable[[HydrationStore], HydrationStore] = StoreThatWorks
+    store: Callable[[HydrationStore], HydrationStore] = StoreProxy
     forgets_files: bool = False
     entries: Callable[[], Sequence[doc.Entry]] = doc.entries
     sample: str = linting.SAMPLE

@@ -9,6 +9,7 @@ from typing import Final
 from uuid import uuid4
 
 from sessionstream import Event, EventBus, Hub, HydrationStore, SessionstreamError, SQLiteStore, derive_ordinal
+from sessionstream.hydration import StoreProxy
 from sessionstream.systemlab.actions import Action, Arguments, Field
 from sessionstream.systemlab.broker import Broker, Carried
 from sessionstream.systemlab.journal import Journal, error_table, event_table
@@ -47,7 +48,7 @@ class _Ways:
 
     label: str
     bus: Callable[[EventBus], EventBus] = buses.BusThatWorks
-    store: Callable[[HydrationStore], HydrationStore] = stores.StoreThatWorks
+    store: Callable[[HydrationStore], HydrationStore] = StoreProxy
 
 
 _KEEP: Final = _Ways("None: keep every promise")

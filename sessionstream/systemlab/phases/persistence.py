@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final, cast
 
 from sessionstream import Event, Hub, HydrationStore, ReplayReport, Session, SessionstreamError, TimelineView, UIEvent
+from sessionstream.hydration import StoreProxy
 from sessionstream.systemlab.actions import Action, Arguments, BadRequest, Field
 from sessionstream.systemlab.checks import Check, Json
 from sessionstream.systemlab.folds import Fold, Folds, fold_table
@@ -62,7 +63,7 @@ _RESTART: Final = (
 _LOOK: Final = (Field("ordinal", "Right after event", 1, minimum=0, maximum=100_000),)
 
 _BROKEN: Final[dict[str, tuple[str, Callable[[], Around]]]] = {
-    "none": ("None: keep every promise", lambda: stores.StoreThatWorks),
+    "none": ("None: keep every promise", lambda: StoreProxy),
     "forgets": ("The store forgets everything when it is closed", lambda: stores.StoreThatForgetsOnClose),
     "drops-entities": ("The store keeps events, and not what they mean", lambda: stores.StoreThatDropsEntities),
     "miscounts": ("The store says that it stands one event earlier", lambda: stores.StoreThatMiscounts),

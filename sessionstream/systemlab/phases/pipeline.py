@@ -19,6 +19,7 @@ from sessionstream import (
     TimelineView,
     UIFanout,
 )
+from sessionstream.hydration import StoreProxy
 from sessionstream.serving.running import RETURN_AFTER
 from sessionstream.systemlab.actions import Action, Arguments, BadRequest, Field
 from sessionstream.systemlab.checks import Json
@@ -44,7 +45,7 @@ class Fault:
 
     label: str
     fanout: Callable[[UIFanout], UIFanout] = fanouts.Passing
-    store: Callable[[HydrationStore], HydrationStore] = stores.StoreThatWorks
+    store: Callable[[HydrationStore], HydrationStore] = StoreProxy
 
 
 FAULTS: Final = {

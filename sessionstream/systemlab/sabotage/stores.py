@@ -1,10 +1,9 @@
-"""Stores that break what a store promises. Each wraps a good one."""
+"""Stores that break what a store promises. Each passes calls on to a good one, and changes one thing about it."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import datetime
 
 from sessionstream import (
     Commit,
@@ -16,99 +15,11 @@ from sessionstream import (
     MemoryStore,
     Snapshot,
     StoredTimeline,
-    TimelineReplacement,
 )
+from sessionstream.hydration import StoreProxy
 
 
-class StoreThatWorks:
-    """Passes everything on; the others change one thing about it."""
-
-    def __init__(self, store: HydrationStore) -> None:
-        self._store = store
-
-    @property
-    def max_ordinal(self) -> int:
-        """The highest ordinal it can hold."""
-        return self._store.max_ordinal
-
-    def commit(self, commit: Commit, /) -> Awaitable[None]:
-        """Make a step true."""
-        return self._store.commit(commit)
-
-    async def snapshot(self, session_id: str, *, as_of: int | None = None, since: int | None = None) -> Snapshot:
-        """Return the timeline."""
-        return await self._store.snapshot(session_id, as_of=as_of, since=since)
-
-    async def events(self, session_id: str, *, after: int = 0, limit: int | None = None) -> list[Event]:
-        """Return logged events."""
-        return await self._store.events(session_id, after=after, limit=limit)
-
-    async def find_event(self, session_id: str, event_id: str, /) -> LoggedEvent | None:
-        """Return what is known of the event with this id."""
-        return await self._store.find_event(session_id, event_id)
-
-    async def timeline(self, session_id: str, /, *, known: Cursors | None = None) -> StoredTimeline:
-        """Return the cursors and the timeline."""
-        return await self._store.timeline(session_id, known=known)
-
-    async def cursors(self, session_id: str, /) -> Cursors:
-        """Return where the session stands."""
-        return await self._store.cursors(session_id)
-
-    async def replace_timeline(self, replacement: TimelineReplacement, /) -> Cursors:
-        """Swap a rebuilt timeline in."""
-        return await self._store.replace_timeline(replacement)
-
-    async def claim_command(self, session_id: str, key: str, digest: bytes, /) -> bytes | None:
-        """Claim an idempotency key."""
-        return await self._store.claim_command(session_id, key, digest)
-
-    async def release_command(self, session_id: str, key: str, /) -> None:
-        """Give a claim back."""
-        await self._store.release_command(session_id, key)
-
-    async def record_error(self, record: ErrorRecord, /) -> None:
-        """Keep an error record."""
-        await self._store.record_error(record)
-
-    async def error_records(self, session_id: str | None = None, *, limit: int | None = None) -> list[ErrorRecord]:
-        """Return error records."""
-        return await self._store.error_records(session_id, limit=limit)
-
-    async def sessions(self, *, after: str = "", limit: int | None = None) -> list[str]:
-        """Return the ids of the sessions that hold anything."""
-        return await self._store.sessions(after=after, limit=limit)
-
-    async def prune(self, session_id: str, *, before: int) -> None:
-        """Forget what only questions below an ordinal need."""
-        await self._store.prune(session_id, before=before)
-
-    async def ordinal_before(self, session_id: str, moment: datetime, /) -> int:
-        """Return the highest ordinal that was logged before a moment."""
-        return await self._store.ordinal_before(session_id, moment)
-
-    async def forget_errors(self, session_id: str, moment: datetime, /) -> int:
-        """Forget old error records."""
-        return await self._store.forget_errors(session_id, moment)
-
-    async def forget_claims(self, session_id: str, moment: datetime, /) -> int:
-        """Forget old idempotency keys."""
-        return await self._store.forget_claims(session_id, moment)
-
-    async def ordinal_from_end(self, session_id: str, count: int, /) -> int:
-        """Return the ordinal of the ``count``-th last event."""
-        return await self._store.ordinal_from_end(session_id, count)
-
-    async def delete_session(self, session_id: str, /, *, expected: Cursors | None = None) -> None:
-        """Forget a session."""
-        await self._store.delete_session(session_id, expected=expected)
-
-    async def close(self) -> None:
-        """Let go of the medium."""
-        await self._store.close()
-
-
-class StoreThatListsBackwards(StoreThatWorks):
+class StoreThatListsBackwards(StoreProxy):
     """Returns its log from the last event to the first."""
 
     async def events(self, session_id: str, *, after: int = 0, limit: int | None = None) -> list[Event]:
@@ -116,7 +27,7 @@ class StoreThatListsBackwards(StoreThatWorks):
         return (await super().events(session_id, after=after, limit=limit))[::-1]
 
 
-class StoreThatDropsEntities(StoreThatWorks):
+class StoreThatDropsEntities(StoreProxy):
     """Logs every event, and keeps nothing of what it means."""
 
     def commit(self, commit: Commit, /) -> Awaitable[None]:
@@ -124,7 +35,7 @@ class StoreThatDropsEntities(StoreThatWorks):
         return super().commit(replace(commit, entities=()))
 
 
-class StoreThatIsStale(StoreThatWorks):
+class StoreThatIsStale(StoreProxy):
     """Shows the timeline without the last event, and says that it is the present one."""
 
     async def snapshot(self, session_id: str, *, as_of: int | None = None, since: int | None = None) -> Snapshot:
@@ -147,7 +58,7 @@ class StoreThatIsStale(StoreThatWorks):
         return replace(found, entities=earlier.entities)
 
 
-class StoreThatForgetsOnClose(StoreThatWorks):
+class StoreThatForgetsOnClose(StoreProxy):
     """Keeps sessions until it is closed."""
 
     _closed = False
@@ -161,7 +72,7 @@ class StoreThatForgetsOnClose(StoreThatWorks):
         await super().close()
 
 
-class StoreThatMiscounts(StoreThatWorks):
+class StoreThatMiscounts(StoreProxy):
     """Says of every session that it stands one event before where it does."""
 
     async def cursors(self, session_id: str, /) -> Cursors:
@@ -170,7 +81,7 @@ class StoreThatMiscounts(StoreThatWorks):
         return replace(found, event=max(found.event - 1, 0), timeline=max(found.timeline - 1, 0))
 
 
-class StoreThatForgetsKeys(StoreThatWorks):
+class StoreThatForgetsKeys(StoreProxy):
     """Never knows a command again."""
 
     async def claim_command(self, _session_id: str, _key: str, _digest: bytes, /) -> bytes | None:
@@ -178,14 +89,14 @@ class StoreThatForgetsKeys(StoreThatWorks):
         return None
 
 
-class StoreThatForgetsErrors(StoreThatWorks):
+class StoreThatForgetsErrors(StoreProxy):
     """Keeps no error records."""
 
     async def record_error(self, record: ErrorRecord, /) -> None:
         """Take an error record and let it go."""
 
 
-class StoreThatSkips(StoreThatWorks):
+class StoreThatSkips(StoreProxy):
     """Leaves the second event out of its log."""
 
     async def events(self, session_id: str, *, after: int = 0, limit: int | None = None) -> list[Event]:
@@ -193,7 +104,7 @@ class StoreThatSkips(StoreThatWorks):
         return [event for event in await super().events(session_id, after=after, limit=limit) if event.ordinal != 2]
 
 
-class StoreThatLosesEntities(StoreThatWorks):
+class StoreThatLosesEntities(StoreProxy):
     """Leaves the last entity out of its snapshots."""
 
     async def snapshot(self, session_id: str, *, as_of: int | None = None, since: int | None = None) -> Snapshot:
@@ -202,7 +113,7 @@ class StoreThatLosesEntities(StoreThatWorks):
         return replace(found, entities=found.entities[:-1])
 
 
-class StoreThatLags(StoreThatWorks):
+class StoreThatLags(StoreProxy):
     """Shows the timeline as it was before the last event, and says so."""
 
     async def snapshot(self, session_id: str, *, as_of: int | None = None, since: int | None = None) -> Snapshot:
@@ -212,7 +123,7 @@ class StoreThatLags(StoreThatWorks):
         return await super().snapshot(session_id, as_of=as_of, since=since)
 
 
-class StoreThatForgetsIds(StoreThatWorks):
+class StoreThatForgetsIds(StoreProxy):
     """Never knows an event again."""
 
     async def find_event(self, _session_id: str, _event_id: str, /) -> LoggedEvent | None:
@@ -220,7 +131,7 @@ class StoreThatForgetsIds(StoreThatWorks):
         return None
 
 
-class StoreThatLingers(StoreThatWorks):
+class StoreThatLingers(StoreProxy):
     """Is as it was, also after it was closed."""
 
     async def close(self) -> None:
@@ -241,7 +152,7 @@ class Lingering:
         return StoreThatLingers(self._first)
 
 
-class Exchangeable(StoreThatWorks):
+class Exchangeable(StoreProxy):
     """A store around which another way of breaking promises can be put while it is in use."""
 
     def __init__(self, store: HydrationStore) -> None:
@@ -250,4 +161,4 @@ class Exchangeable(StoreThatWorks):
 
     def exchange(self, around: Callable[[HydrationStore], HydrationStore]) -> None:
         """Break promises as ``around`` does, and no longer as before."""
-        self._store = around(self._honest)
+        self.inner = around(self._honest)

@@ -26,6 +26,7 @@ except ImportError as error:
 
 from sessionstream.callables import asked_of, told_of
 from sessionstream.errors import TransportError, words
+from sessionstream.ids import check_id
 from sessionstream.schema import SchemaRegistry
 from sessionstream.transport.ws.client.backoff import Backoff, after_refusal, told_seconds
 from sessionstream.transport.ws.client.connection import Connection
@@ -45,7 +46,6 @@ from sessionstream.transport.ws.client.feed import Feed, Updates
 from sessionstream.transport.ws.client.updates import ConnectionState
 from sessionstream.transport.ws.wire.checks import check_above_zero
 from sessionstream.transport.ws.wire.clock import Clock, MonotonicClock
-from sessionstream.types import check_id
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection

@@ -15,6 +15,7 @@ from typing import Any, Final
 from sessionstream.callables import asked_of
 from sessionstream.errors import TransportError, words
 from sessionstream.fanout import SnapshotSource
+from sessionstream.ids import check_id
 from sessionstream.transport.ws.server import frames
 from sessionstream.transport.ws.server.admission import Admission
 from sessionstream.transport.ws.server.bounded_log import BoundedLog
@@ -48,7 +49,7 @@ from sessionstream.transport.ws.server.slow_consumers import SlowConsumerPolicy,
 from sessionstream.transport.ws.wire.clock import Clock, MonotonicClock
 from sessionstream.transport.ws.wire.codes import GOING_AWAY, POLICY, RESTART
 from sessionstream.transport.ws.wire.subprotocol import SUBPROTOCOL
-from sessionstream.types import UIEvent, check_id
+from sessionstream.types import UIEvent
 
 RETRY_AFTER: Final = 5.0
 """Seconds after which a client whose handshake was refused with 503 may try again, where nothing else is known."""

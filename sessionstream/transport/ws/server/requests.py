@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from sessionstream.errors import InvalidIdError, TransportError
+from sessionstream.ids import check_id
 from sessionstream.transport.ws.wire.codes import BAD_CLIENT_FRAME, PROTOCOL_ERROR, ErrorCode
 from sessionstream.transport.ws.wire.fields import Fields, read_fields
-from sessionstream.types import check_id
 from sessionstream.v1.transport_pb2 import ClientFrame
 
 _SHOWN: Final = 200
