@@ -19,7 +19,6 @@ from sessionstream.transport.ws.server import frames
 from sessionstream.transport.ws.server.conversation import Conversation
 from sessionstream.transport.ws.server.effects import (
     Authorize,
-    Batch,
     Close,
     Effects,
     Hydration,
@@ -29,6 +28,7 @@ from sessionstream.transport.ws.server.effects import (
     Note,
     Send,
 )
+from sessionstream.transport.ws.server.frames import Batch
 from sessionstream.transport.ws.server.limits import Limits
 from sessionstream.v1.transport_pb2 import ServerFrame
 
@@ -196,7 +196,7 @@ class Story:
             self.happened["events"] += 1
             event = UIEvent("Told", StringValue(value="x" * size))
             written = tuple(frames.ui_event(session_id, ordinal, event) for _ in range(count))
-            self._take(self._conversation.events(Batch.of(session_id, ordinal, written)))
+            self._take(self._conversation.events(Batch(session_id, ordinal, written)))
 
     def _more(self) -> None:
         match self.choices.number(4):
@@ -218,7 +218,7 @@ class Story:
         for effect in effects:
             assert isinstance(effect, Note) or not self._closed, "something after the close"
             match effect:
-                case Send(sent):
+                case Batch(frames=sent) | Send(sent):
                     for frame in sent:
                         self._sent(frame)
                 case Authorize():

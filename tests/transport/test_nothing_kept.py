@@ -18,8 +18,8 @@ from websockets.asyncio.client import ClientConnection
 from sessionstream import Snapshot
 from sessionstream.transport.ws import Limits, LiveEvent, WebSocketServer, connect
 from sessionstream.transport.ws.server.connection import Connection
-from sessionstream.transport.ws.server.effects import Batch, Hydration
-from sessionstream.transport.ws.server.frames import Frame
+from sessionstream.transport.ws.server.effects import Hydration
+from sessionstream.transport.ws.server.frames import Batch, Frame
 
 from . import notes
 from .asgi import ManualClock

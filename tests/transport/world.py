@@ -17,7 +17,6 @@ from sessionstream.transport.ws.server import frames
 from sessionstream.transport.ws.server.conversation import Conversation
 from sessionstream.transport.ws.server.effects import (
     Authorize,
-    Batch,
     Close,
     Effects,
     Hydration,
@@ -26,7 +25,7 @@ from sessionstream.transport.ws.server.effects import (
     Load,
     Send,
 )
-from sessionstream.transport.ws.server.frames import Frame
+from sessionstream.transport.ws.server.frames import Batch, Frame
 from sessionstream.transport.ws.server.limits import Limits
 
 Change = tuple[str, str | None]
@@ -70,7 +69,7 @@ class SessionModel:
     def batch(self, ordinal: int) -> Batch:
         events = [UIEvent("Put", StringValue(value=json.dumps(change))) for change in self.told[ordinal]]
         written = tuple(frames.ui_event(self.id, ordinal, event) for event in events)
-        return Batch.of(self.id, ordinal, written)
+        return Batch(self.id, ordinal, written)
 
     def load(self, load: Load) -> Hydration:
         """The snapshot of this moment, a delta where the client's basis allows it."""
@@ -229,7 +228,7 @@ class Wire:
         for effect in effects:
             assert not self.closed, "something after the close"
             match effect:
-                case Send(sent):
+                case Batch(frames=sent) | Send(sent):
                     self.queue.extend(sent)
                 case Authorize(session_id):
                     self.questions[session_id] = effect

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sessionstream.transport.ws.server.conversation import Conversation
-from sessionstream.transport.ws.server.effects import Batch
+from sessionstream.transport.ws.server.frames import Batch
 from sessionstream.transport.ws.server.limits import Limits
 from sessionstream.transport.ws.server.states import TABLE, Action, Input, State
 
@@ -36,7 +36,7 @@ def test_only_a_snapshot_makes_a_subscription_live() -> None:
 
 def test_the_shorter_way_of_live_events_is_the_table_s() -> None:
     """Conversation.events passes by the table where a subscription is live."""
-    batch = Batch.of("s", 3, ())
+    batch = Batch("s", 3, ())
     outcomes = []
     for shortcut in (True, False):
         wire = Wire({}, Limits())
@@ -50,4 +50,4 @@ def test_the_shorter_way_of_live_events_is_the_table_s() -> None:
             conversation._enter(subscription, Input.EVENTS, batch)
             effects = list(conversation._done())
         outcomes.append((effects, subscription.floor, subscription.state))
-    assert outcomes[0] == outcomes[1] == (list(batch.effects), 3, State.LIVE)
+    assert outcomes[0] == outcomes[1] == ([batch], 3, State.LIVE)

@@ -26,7 +26,7 @@ from sessionstream.transport.ws.server.connection import (
     Routes,
     ServerContext,
 )
-from sessionstream.transport.ws.server.effects import Batch
+from sessionstream.transport.ws.server.frames import Batch
 from sessionstream.transport.ws.server.handshake import (
     Admitted,
     Authenticate,
@@ -175,7 +175,7 @@ class WebSocketServer:
             except frames.Unwritable as failure:
                 failures.append(failure)
                 written.append(frames.ui_event(session_id, ordinal, UIEvent(event.name, failure.shown)))
-        self._in_loop(self._fan_out, Batch.of(session_id, ordinal, tuple(written)))
+        self._in_loop(self._fan_out, Batch(session_id, ordinal, tuple(written)))
         if failures:
             raise failures[0]
 

@@ -14,7 +14,6 @@ from sessionstream.transport.ws.server.bounded_log import BoundedLog
 from sessionstream.transport.ws.server.conversation import Conversation
 from sessionstream.transport.ws.server.effects import (
     Authorize,
-    Batch,
     Close,
     Effects,
     Hydration,
@@ -24,7 +23,7 @@ from sessionstream.transport.ws.server.effects import (
     Note,
     Send,
 )
-from sessionstream.transport.ws.server.frames import Frame
+from sessionstream.transport.ws.server.frames import Batch, Frame
 from sessionstream.transport.ws.server.handshake import Message, call_hook
 from sessionstream.transport.ws.server.limits import Limits
 from sessionstream.transport.ws.server.loading import SnapshotLoader, Ticket
@@ -262,11 +261,7 @@ class Connection:
 
     def events(self, batch: Batch) -> None:
         """Pass on the UI events of a session."""
-        effects = self._conversation.events(batch)
-        if effects is batch.effects and not self._closed:
-            self._send(batch.frames)  # what happens most, by the shortest way
-        else:
-            self._perform(effects)
+        self._perform(self._conversation.events(batch))
 
     def resync(self, session_id: str, ordinal: int | None, epoch: int | None) -> None:
         """Have the client given a new snapshot of a session, if it holds less than this ordinal of this epoch."""
@@ -287,7 +282,7 @@ class Connection:
     def _perform(self, effects: Effects) -> None:
         for effect in effects:
             match effect:
-                case Send(frames) if not self._closed:
+                case Batch(frames=frames) | Send(frames) if not self._closed:
                     self._send(frames)
                 case Note(record):
                     self._shared.reporter.record(record)

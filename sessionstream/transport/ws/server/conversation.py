@@ -20,7 +20,6 @@ from sessionstream.transport.ws.server import frames
 from sessionstream.transport.ws.server.effects import (
     Authorize,
     Basis,
-    Batch,
     Close,
     Effect,
     Effects,
@@ -31,7 +30,7 @@ from sessionstream.transport.ws.server.effects import (
     Note,
     Send,
 )
-from sessionstream.transport.ws.server.frames import Frame
+from sessionstream.transport.ws.server.frames import Batch, Frame
 from sessionstream.transport.ws.server.limits import Limits
 from sessionstream.transport.ws.server.rate_limit import TokenBucket
 from sessionstream.transport.ws.server.records import ConnectionRecord, Stage
@@ -207,7 +206,7 @@ class Conversation:
             return ()
         if subscription.state is State.LIVE:  # as the table says, by a shorter way: this is what happens most
             subscription.floor = batch.ordinal
-            return batch.effects
+            return (batch,)
         self._enter(subscription, Input.EVENTS, batch)
         return self._done()
 
@@ -341,7 +340,7 @@ class Conversation:
 
     def _pass_on(self, subscription: Subscription, batch: Batch) -> None:
         subscription.floor = batch.ordinal
-        self._out.extend(batch.effects)
+        self._out.append(batch)
 
     def _skip(self, subscription: Subscription, batch: Batch) -> None:
         subscription.floor = batch.ordinal

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from sessionstream.transport.ws.server.frames import Frame
+from sessionstream.transport.ws.server.frames import Batch, Frame
 from sessionstream.transport.ws.server.records import ConnectionRecord
 from sessionstream.transport.ws.wire.codes import CloseCode
 
@@ -88,32 +88,10 @@ class Note:
     record: ConnectionRecord
 
 
-Effect: TypeAlias = Send | Authorize | Join | Leave | Load | Close | Note
+Effect: TypeAlias = Send | Batch | Authorize | Join | Leave | Load | Close | Note
+"""A ``Batch`` as an effect: send its frames."""
+
 Effects: TypeAlias = Sequence[Effect]
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """The UI events of one backend event, ready to be sent to every connection.
-
-    Attributes:
-        effects: what sending it to one live subscription takes; made once, for all of them.
-    """
-
-    session_id: str
-    ordinal: int
-    frames: tuple[Frame, ...]
-    effects: tuple[Send]
-
-    @property
-    def size(self) -> int:
-        """UTF-8 bytes of the frames."""
-        return sum(frame.size for frame in self.frames)
-
-    @classmethod
-    def of(cls, session_id: str, ordinal: int, frames: tuple[Frame, ...]) -> Batch:
-        """Put a batch together."""
-        return cls(session_id, ordinal, frames, (Send(frames),))
 
 
 @dataclass(frozen=True, slots=True)

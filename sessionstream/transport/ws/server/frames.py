@@ -60,6 +60,20 @@ class Frame:
     session_id: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The UI events of one backend event, as frames that every connection sends."""
+
+    session_id: str
+    ordinal: int
+    frames: tuple[Frame, ...]
+
+    @property
+    def size(self) -> int:
+        """UTF-8 bytes of the frames."""
+        return sum(frame.size for frame in self.frames)
+
+
 def hello(connection_id: str) -> Frame:
     """Return the first frame of a connection."""
     return _control("hello", connectionId=connection_id)
