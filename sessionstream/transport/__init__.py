@@ -1,1 +1,1 @@
-"""Transports: how clients outside the process learn of what happened. Each adapts one protocol to the core's ports."""
+"""Transports: each delivers snapshots and UI events to clients over one protocol, through the core's ports."""

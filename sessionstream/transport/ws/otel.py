@@ -1,4 +1,4 @@
-"""OpenTelemetry for WebSocket servers, made of the observer's records alone. Needs the extra ``otel``.
+"""OpenTelemetry metrics and spans of a WebSocket server, made from observer records. Needs the extra ``otel``.
 
 >>> from sessionstream.transport.ws.otel import OpenTelemetryObserver
 >>> observer = OpenTelemetryObserver()  # the global providers; then WebSocketServer(hub, observer=observer)
@@ -30,7 +30,7 @@ _COUNTED: Final[dict[Stage, tuple[str, str, str]]] = {
         "buffers that overflowed while a snapshot loaded",
     ),
 }
-"""Counters that rise by one for each record of a stage."""
+"""Counters that are incremented for each record of a stage."""
 
 _REFUSALS: Final[frozenset[Stage]] = frozenset(
     ("decode_error", "protocol_error", "rate_limited", "unauthorized", "load_failed")
@@ -38,16 +38,16 @@ _REFUSALS: Final[frozenset[Stage]] = frozenset(
 
 
 class OpenTelemetryObserver:
-    """An observer that keeps metrics and spans. (Reference: Observing connections.)
+    """An observer that records metrics and spans. (Reference: Observing connections.)
 
-    Metrics are named ``sessionstream.ws.…``; session and connection ids are on spans only, because there are too many
-    of them for a metric. A span ``sessionstream.ws.connection`` lasts as long as its connection; within it, a span
+    Metrics are named ``sessionstream.ws.…``; session and connection ids are only on spans, because metrics would have
+    too many label values. A span ``sessionstream.ws.connection`` lasts as long as its connection; within it, a span
     ``sessionstream.ws.hydrate`` lasts from the start of a load to the snapshot. ``sessionstream.ws.fanout`` is the
     fan-out of one event.
 
     Args:
-        meter_provider: None is the global one.
-        tracer_provider: None is the global one.
+        meter_provider: None uses the global provider.
+        tracer_provider: None uses the global provider.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class OpenTelemetryObserver:
         self._spans: dict[str, Span] = {}
         self._hydrating: dict[tuple[str, str], Span] = {}
         self._joined: dict[str, set[str]] = {}
-        self._fanning_out: dict[tuple[str, int], Span] = {}  # events may be published from several threads
+        self._fanning_out: dict[tuple[str, int], Span] = {}  # keyed, because several threads may publish
         self._handlers: dict[Stage, Callable[[ConnectionRecord], None]] = {
             "connected": self._on_connected,
             "disconnected": self._on_disconnected,
@@ -99,7 +99,7 @@ class OpenTelemetryObserver:
         }
 
     def __call__(self, record: ConnectionRecord) -> None:
-        """Take one record."""
+        """Record the metrics and spans of one record."""
         counter = self._counters.get(record.stage)
         if counter is not None:
             counter.add(1, {"code": record.code} if record.code else {})
@@ -160,7 +160,7 @@ class OpenTelemetryObserver:
     def _on_snapshot_sent(self, record: ConnectionRecord) -> None:
         self._hydrations.add(1, {"delta": record.delta})
         facts: dict[str, str | bool | int] = {
-            "sessionstream.ordinal": str(record.ordinal),  # unsigned 64-bit, which no attribute holds
+            "sessionstream.ordinal": str(record.ordinal),  # attributes cannot hold unsigned 64-bit integers
             "sessionstream.delta": record.delta,
             "sessionstream.bytes": record.size,
         }

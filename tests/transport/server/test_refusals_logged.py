@@ -75,7 +75,7 @@ def raising(*_: object) -> Any:
             {"headers": [(b"host", b"a"), (b"origin", b"https://b")]},
             "403: the origin https://b is not this server's",
         ),
-        ({"allowed_origins": []}, {"headers": [(b"origin", b"https://b")]}, "403: the origin https://b is not among"),
+        ({"allowed_origins": []}, {"headers": [(b"origin", b"https://b")]}, "403: the origin https://b is not in"),
         ({"authenticate": lambda scope: None}, {}, "403: authenticate returned None"),
         ({"authenticate": raising}, {}, "403: authenticate raised LookupError: the directory is down"),
     ],
@@ -175,7 +175,7 @@ async def test_an_observer_that_always_fails_does_not_flood_the_log(caplog: pyte
 
 def test_what_a_client_sends_makes_no_long_line(caplog: pytest.LogCaptureFixture) -> None:
     log = BoundedLog()
-    log.say("refusals", "x" * 10_000)
+    log.log("refusals", "x" * 10_000)
     assert len(lines(caplog)[0]) < 1_000
 
 

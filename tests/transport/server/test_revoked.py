@@ -247,7 +247,7 @@ async def test_a_principal_that_tells_nobody_from_another() -> None:
 def test_a_moment_without_a_time_zone_is_no_moment() -> None:
     with pytest.raises(ValueError, match="time zone"):
         Admitted("ada", until=datetime(2030, 1, 1))
-    with pytest.raises(TypeError, match="until is a datetime"):
+    with pytest.raises(TypeError, match="until must be a datetime"):
         Admitted("ada", until=1_900_000_000)  # type: ignore[arg-type]
 
 

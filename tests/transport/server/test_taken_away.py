@@ -126,7 +126,7 @@ async def test_who_takes_nothing_is_cut_off() -> None:
 async def test_a_reason_that_no_close_frame_holds() -> None:
     server = WebSocketServer(Source())
     async with peers(server, 1):
-        with pytest.raises(ValueError, match="reason is at most 123 bytes long, in a close frame, not 124"):
+        with pytest.raises(ValueError, match="reason must be at most 123 bytes long in a close frame, not 124"):
             await server.close_connections(None, reason="é" * 62)
         assert len(server.connections()) == 1
 

@@ -1,1 +1,1 @@
-"""The WebSocket client: conversation.py holds the protocol, without I/O; client.py is the public client."""
+"""The WebSocket client: conversation.py is the protocol without I/O, client.py the public client."""

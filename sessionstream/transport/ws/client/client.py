@@ -1,4 +1,4 @@
-"""The client: sessions watched over a WebSocket that is made again whenever it breaks."""
+"""The public client: watches sessions over a WebSocket, and reconnects whenever it is lost."""
 
 from __future__ import annotations
 
@@ -73,9 +73,9 @@ def connect(
     clock: Clock | None = None,
     draw: Callable[[], float] = random.random,
 ) -> Client:
-    """Return a client of the server at ``url``, to be used as ``async with``. (Reference: WebSocket client.)
+    """Return a client for the server at ``url``; use it as ``async with``. (Reference: WebSocket client.)
 
-    It connects by itself, and again whenever the connection breaks; that the server is not there yet is no error::
+    It connects by itself, and reconnects whenever the connection is lost or the server is not up yet::
 
         async with connect("wss://app.example/ws", schemas=registry) as client:
             async for update in client.subscribe("session-1"):
@@ -83,46 +83,46 @@ def connect(
                     case Snapshot(snapshot_ordinal=ordinal, entities=entities): ...   # replaces what was there
                     case LiveEvent(ordinal, name, payload): ...
 
-    ``url``, ``headers`` and ``subprotocols`` may be functions, plain or async: they are asked before each attempt, and
-    so can bring a token that has been renewed. One that raises, or has no answer within ``open_timeout_seconds``, makes
-    a failed attempt; one that raises ``HandshakeRefused(status)`` a refused one.
+    ``url``, ``headers`` and ``subprotocols`` may be functions, plain or async. They are called before each attempt, and
+    so can return a renewed token. If one raises, or takes longer than ``open_timeout_seconds``, the attempt has failed;
+    if one raises ``HandshakeRefused(status)``, the attempt was refused.
 
     Args:
         url: ``ws://…`` or ``wss://…``.
-        schemas: the UI events and timeline entities that are known, so that payloads are messages; without it they
-            are the JSON of the wire. A name that it does not have comes as JSON too.
-        headers: of the handshake, such as ``{"Authorization": …}``.
-        subprotocols: to offer, as ``["sessionstream.v1", "token.…"]``; None offers none.
-        ssl_context: for ``wss``, where the default one does not do.
-        on_state: is told each ``ConnectionState`` that ``Client.state`` takes after the first. It runs in the event
-            loop; what it raises is logged.
-        refusal: decides about a refused handshake, by its HTTP status and how many there were in a row, from 1: True
-            tries again after a wait, False ends the client with ``HandshakeRefused``. By default every status passes,
-            but for 401 and 403 where neither ``url`` nor ``headers`` nor ``subprotocols`` is a function; so it is
-            where ``refusal`` itself raises, which is logged.
-        backoff: how long to wait before coming back.
-        frame_bytes: the longest message to accept, a snapshot for example; beyond it the client ends with
+        schemas: the known UI events and timeline entities, whose payloads are given as messages. Payloads of other
+            names, and all payloads without ``schemas``, are given as JSON (dicts).
+        headers: headers of the handshake, such as ``{"Authorization": …}``.
+        subprotocols: sub-protocols to offer, as ``["sessionstream.v1", "token.…"]``; None offers none.
+        ssl_context: for ``wss``; None uses the default context.
+        on_state: called in the event loop with each new ``Client.state``, a ``ConnectionState``, after the first. Its
+            exceptions are logged.
+        refusal: ``refusal(status, attempt)`` decides about a refused handshake, by its HTTP status and the number of
+            refusals in a row, from 1: True tries again after a wait, False ends the client with ``HandshakeRefused``.
+            The default tries again, except after 401 and 403 if none of ``url``, ``headers`` and ``subprotocols`` is a
+            function. The default also applies if ``refusal`` raises; the exception is logged.
+        backoff: the waits before reconnecting.
+        frame_bytes: longest message to accept, usually a snapshot; after a longer one the client ends with
             ``ConnectionEnded`` (1009).
-        buffered_updates: how many updates may wait for one who watches. When so many wait, nothing more is read from
-            the connection, for no session, until some are taken. A server that cannot get rid of its frames closes in
-            the end, and the client comes back for a snapshot.
-        heartbeat_seconds: after so much silence the server is sent a ping; None sends none.
-        patience_seconds: after so much more silence the connection is given up.
-        hurry_patience_seconds: the same, after ``Client.reconnect``.
-        open_timeout_seconds: time for one attempt, and for the functions before it.
-        close_timeout_seconds: time for the server to agree to a close.
-        clock: the time, for tests.
-        draw: returns a number from 0 to 1, by lot; for tests.
+        buffered_updates: updates that may wait for one iterator. When so many wait, the client stops reading from the
+            connection, for all sessions, until some are taken. A server that cannot send its frames closes in the end,
+            and the client reconnects for a snapshot.
+        heartbeat_seconds: a server that was silent for this long gets a ping; None: no pings.
+        patience_seconds: a connection that stays silent for this long after a ping is given up.
+        hurry_patience_seconds: as ``patience_seconds``, after ``Client.reconnect``.
+        open_timeout_seconds: time limit of one attempt, and of the functions before it.
+        close_timeout_seconds: time limit for the server to answer a close.
+        clock: replaces the clock in tests.
+        draw: returns a random number from 0 to 1; replaced in tests.
 
     Raises:
-        ValueError: the URL is none, or not one for the ssl_context; a header or a sub-protocol cannot be sent; or a
-            number is not above 0.
-        TypeError: an argument is of another type; ``on_state`` or ``refusal`` is async.
+        ValueError: the URL is not valid, or not ``wss`` although there is an ``ssl_context``; a header or a
+            sub-protocol has invalid characters; or a number is not above 0.
+        TypeError: an argument has the wrong type; ``on_state`` or ``refusal`` is async.
     """
     if schemas is not None and not isinstance(schemas, SchemaRegistry):
-        raise TypeError(f"schemas is a SchemaRegistry, not {schemas!r}")
+        raise TypeError(f"schemas must be a SchemaRegistry, not {schemas!r}")
     if not isinstance(backoff, Backoff):
-        raise TypeError(f"backoff is a Backoff, not {backoff!r}")
+        raise TypeError(f"backoff must be a Backoff, not {backoff!r}")
     check_above_zero("frame_bytes", frame_bytes, whole=True)
     check_above_zero("buffered_updates", buffered_updates, whole=True)
     if heartbeat_seconds is not None:
@@ -161,7 +161,7 @@ def _policy(given: Callable[[int, int], bool] | None, *, asks_anew: bool) -> Cal
             try:
                 return bool(policy(status, attempt))
             except Exception:  # noqa: BLE001 - logged with its traceback
-                _log.exception("refusal%r raised; it is decided without", (status, attempt))
+                _log.exception("refusal%r raised; the default applies", (status, attempt))
         return after_refusal(status, attempt, asks_anew=asks_anew)
 
     return decide
@@ -170,7 +170,7 @@ def _policy(given: Callable[[int, int], bool] | None, *, asks_anew: bool) -> Cal
 def _running_loop() -> asyncio.AbstractEventLoop | None:
     try:
         return asyncio.get_running_loop()
-    except RuntimeError:  # a thread that has none
+    except RuntimeError:  # this thread has no running loop
         return None
 
 
@@ -200,7 +200,7 @@ class Client:
         self._numbers = itertools.count()
         self._effects: deque[Effect] = deque()
         self._performing = False
-        self._wanted = asyncio.Event()  # a connection is, or the end
+        self._wanted = asyncio.Event()  # a connection is to be made, or the client ends
         self._attempt: asyncio.Timeout | None = None
         self._connection: Connection | None = None
         self._alarm: asyncio.Task[None] | None = None
@@ -212,13 +212,13 @@ class Client:
     # -- for users ---------------------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Client:
-        """Begin to connect, and return at once.
+        """Start connecting, and return at once.
 
         Raises:
-            TransportError: the client was entered before.
+            TransportError: the client was already entered.
         """
         if self._running is not None:
-            raise TransportError("a client is entered once: call connect(…) again")
+            raise TransportError("a client can be entered only once: call connect(…) again")
         self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
         self._running = asyncio.create_task(self._run(), name="sessionstream: WebSocket client")
         self._perform(self._conversation.start(self._clock.now()))
@@ -227,7 +227,7 @@ class Client:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Say goodbye, end every subscription without an error, and leave nothing running.
+        """Close the connection, end every subscription without an error, and stop every task.
 
         Raises:
             ClientClosed: the client was never entered.
@@ -249,44 +249,45 @@ class Client:
 
     @property
     def state(self) -> ConnectionState:
-        """How the connection is at this moment."""
+        """The current state of the connection."""
         return self._state
 
     def reconnect(self) -> None:
-        """Connect now instead of later; call it when the network may have come back, or the user is tired of waiting.
+        """Connect now; call it when the network may have returned, or the user asks for it.
 
-        A wait for the next attempt is over, and the waits begin anew. A connection that was silent for more than a
-        second is sent a ping, and given up if nothing is heard for ``hurry_patience_seconds``; an attempt that is under
-        way has as much time. Calling it again meanwhile changes nothing, and on a closed client it does nothing.
+        It ends a wait for the next attempt, and resets the back-off. A connection that was silent for more than a
+        second gets a ping, and is given up after ``hurry_patience_seconds`` of silence; an attempt in progress has as
+        much time. Further calls meanwhile, and calls on a closed client, have no effect.
 
         Raises:
             ClientClosed: the client was never entered.
-            TransportError: it belongs to another event loop. From a thread:
+            TransportError: the client belongs to another event loop. From another thread, call
                 ``loop.call_soon_threadsafe(client.reconnect)``.
         """
         self._check_loop()
         self._perform(self._conversation.hurry(self._clock.now()))
 
     def subscribe(self, session_id: str) -> Updates:
-        """Watch a session: a ``Snapshot`` first, then each ``LiveEvent``, until the iterator is closed.
+        """Watch a session: yields a ``Snapshot``, then each ``LiveEvent``, until the iterator is closed.
 
-        After a reconnect, or when the server thinks it right, there is another ``Snapshot``; it replaces whatever was
-        known before, and holds what happened meanwhile. Events that a snapshot covers are not given again.
+        After a reconnect, or when the server sends one, there is another ``Snapshot``. It replaces all earlier state,
+        and events that it covers are not yielded again.
 
-        A session may be watched by any number of iterators. They share one subscription, and each has everything for
-        itself: whoever comes later begins with a snapshot of what the client holds.
+        Any number of iterators may watch a session. They share one subscription, but no payloads; a later one starts
+        with a snapshot of what the client holds.
 
-        Leaving the loop ends it, as do ``aclose`` and ``async with``. It begins when the first update is waited for.
+        The subscription begins with the first ``__anext__``, and ends when the loop is left, or by ``aclose`` or
+        ``async with``.
 
         Raises:
-            InvalidIdError: no session can have this id.
+            InvalidIdError: the session id is not valid.
 
-        Waiting for an update raises:
-            SubscriptionEnded: the server refuses the session, or refuses it by now.
+        ``__anext__`` raises:
+            SubscriptionEnded: the server refused or ended the subscription.
             UnexpectedPayload: a payload is not the message that the registry has for its name.
-            HandshakeRefused: the server does not let this client in, and ``refusal`` says not to try again.
-            ConnectionEnded: the server says not to come back.
-            ClientClosed: the client was never opened, or is closed.
+            HandshakeRefused: the server refused the handshake, and ``refusal`` said not to try again.
+            ConnectionEnded: the server closed with a code that says not to reconnect.
+            ClientClosed: the client was never entered, or is closed.
             TransportError: the client belongs to another event loop.
         """
         return Updates(check_id("session id", session_id), self._watch, self._leave)
@@ -294,13 +295,13 @@ class Client:
     # -- for the iterators -------------------------------------------------------------------------------------
 
     def _check_loop(self) -> asyncio.Task[None]:
-        """Return the task that carries the client on, if it was begun, and not in another loop."""
+        """Return the client's task; raise if the client was not entered, or in another loop."""
         if self._running is None:
             raise ClientClosed
         if _running_loop() is not self._loop and not self._running.done():
             raise TransportError(
-                "this client was entered in another event loop, and belongs to that one: make one for each loop, or "
-                "hand the call over with asyncio.run_coroutine_threadsafe, or loop.call_soon_threadsafe"
+                "this client belongs to another event loop, in which it was entered: make one client for each loop, "
+                "or hand the call over with asyncio.run_coroutine_threadsafe, or loop.call_soon_threadsafe"
             )
         return self._running
 
@@ -312,7 +313,7 @@ class Client:
         return watcher, feed
 
     def _leave(self, session_id: str, watcher: int, feed: Feed) -> None:
-        """Stop watching; from another thread too, where an iterator may be collected."""
+        """Stop watching. May be called from another thread, in which an iterator is garbage-collected."""
         if threading.get_ident() != self._thread:
             if self._loop is not None and not self._loop.is_closed():
                 self._loop.call_soon_threadsafe(self._leave, session_id, watcher, feed)
@@ -321,10 +322,10 @@ class Client:
         if self._feeds.pop(watcher, None) is not None:
             self._perform(self._conversation.unsubscribe(session_id, watcher, self._clock.now()))
 
-    # -- what the session wants --------------------------------------------------------------------------------
+    # -- performing effects ------------------------------------------------------------------------------------
 
     def _perform(self, effects: Effects) -> None:
-        """Do what is to be done, in order: what ``on_state`` asks for meanwhile comes after what was there before."""
+        """Perform effects in order. Effects of calls that ``on_state`` makes are performed after these."""
         self._effects.extend(effects)
         if self._performing:
             return
@@ -339,14 +340,14 @@ class Client:
     def _do(self, effect: Effect) -> None:
         match effect:
             case Deliver(watcher, update):
-                if watcher in self._feeds:  # it may have left meanwhile
+                if watcher in self._feeds:  # the iterator may be closed by now
                     self._feeds[watcher].put(update)
             case End(watcher, error):
                 if watcher in self._feeds:
                     self._feeds.pop(watcher).end(error)
             case Connect():
                 self._wanted.set()
-            case Send(text) if self._connection is not None:  # else it is being closed already
+            case Send(text) if self._connection is not None:  # without one, it is being closed
                 self._connection.send(text)
             case Disconnect(why):
                 self._hang_up(why)
@@ -380,7 +381,7 @@ class Client:
     # -- time --------------------------------------------------------------------------------------------------
 
     def _set_alarm(self) -> None:
-        """Be awake when the session is due. An alarm that is early does no harm; it is set anew."""
+        """Sleep until the deadline of the conversation. An alarm that is too early is harmless, and set again."""
         deadline = self._conversation.deadline
         if deadline < self._alarm_at and self._loop is not None:
             if self._alarm is not None:
@@ -392,15 +393,15 @@ class Client:
     async def _ring(self, seconds: float) -> None:
         try:
             await self._clock.sleep(seconds)
-            now = max(self._clock.now(), self._alarm_at)  # it was that moment, whatever the clock rounds it to
+            now = max(self._clock.now(), self._alarm_at)  # not before it, however the clock rounds
             self._alarm, self._alarm_at = None, math.inf
             if self._connection is not None and self._connection.blocked:
                 self._conversation.occupied(now)
             self._perform(self._conversation.tick(now))
-        except Exception as failure:  # noqa: BLE001 - logged with its traceback, and told to whoever waits
+        except Exception as failure:  # noqa: BLE001 - logged with its traceback, and raised in every iterator
             self._fail(failure)
 
-    # -- one connection after the other ------------------------------------------------------------------------
+    # -- connections -------------------------------------------------------------------------------------------
 
     async def _run(self) -> None:
         try:
@@ -410,7 +411,7 @@ class Client:
                 if self._state.name == "closed":
                     return
                 await self._connect()
-        except Exception as failure:  # noqa: BLE001 - logged with its traceback, and told to whoever waits
+        except Exception as failure:  # noqa: BLE001 - logged with its traceback, and raised in every iterator
             self._fail(failure)
 
     def _fail(self, failure: Exception) -> None:
@@ -432,9 +433,9 @@ class Client:
             self._perform(self._conversation.unreachable(words(made), self._clock.now()))
 
     async def _open(self) -> ClientConnection | Exception:
-        """Return a connection, or what has come instead: that is no exception for whoever is told of it."""
+        """Return a socket, or the exception of the failed attempt."""
         try:
-            async with asyncio.timeout(None) as self._attempt:  # until the session gives it up
+            async with asyncio.timeout(None) as self._attempt:  # until the conversation gives it up
                 return await self._dial()
         except (InvalidStatus, HandshakeRefused, OSError, ValueError, WebSocketException) as failure:
             return failure
@@ -451,6 +452,6 @@ class Client:
             self._perform(self._conversation.opened(self._clock.now()))
             await connection.run()
         finally:
-            if self._connection is connection:  # else somebody closes it with a word
+            if self._connection is connection:  # otherwise __aexit__ closes it
                 self._connection = None
                 connection.abort()

@@ -1,4 +1,4 @@
-"""One connection of a client: what comes is read, what is to be said is sent."""
+"""One connection of a client: reads and writes the socket for the conversation."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
 
 OUTBOX: Final = 256
-"""Messages that may wait to be sent before no more are read: a server that takes none is asked for no more."""
+"""Messages that may wait to be sent; above it, nothing is read, so that no further requests arise."""
 
 _log = logging.getLogger("sessionstream")
 
 
 class Connection:
-    """A socket with a client session behind it.
+    """A socket, served for a conversation.
 
     Args:
-        perform: does what the session wants done.
-        room: returns when those who watch sessions can take more.
+        perform: performs the effects of the conversation.
+        room: returns when all iterators can take more updates.
 
     Attributes:
-        blocked: nothing is read at the moment, because nobody takes what came before.
+        blocked: whether reading is paused, because an iterator or the outbox is full.
     """
 
     __slots__ = ("_clock", "_conversation", "_outbox", "_perform", "_room", "_sent", "_socket", "_wake", "blocked")
@@ -51,12 +51,12 @@ class Connection:
         self._perform = perform
         self._room = room
         self._outbox: deque[str] = deque()
-        self._wake = asyncio.Event()  # the outbox has something
-        self._sent = asyncio.Event()  # it has nothing
+        self._wake = asyncio.Event()  # set: the outbox has messages
+        self._sent = asyncio.Event()  # set: the outbox is empty
         self.blocked = False
 
     async def run(self) -> None:
-        """Carry the connection on until it is gone, tell the session, and leave nothing running."""
+        """Serve the connection until it is closed, report that to the conversation, and stop both tasks."""
         async with asyncio.TaskGroup() as group:
             writing = group.create_task(self._write())
             code, reason = await self._read()
@@ -65,24 +65,24 @@ class Connection:
         self._perform(self._conversation.closed(code, reason, self._clock.now()))
 
     def send(self, text: str) -> None:
-        """Send a message, after those that wait."""
+        """Enqueue a message."""
         self._outbox.append(text)
         self._sent.clear()
         self._wake.set()
 
     def abort(self) -> None:
-        """End it without a word."""
+        """End the connection without a close frame."""
         self._socket.transport.abort()
 
     async def close(self) -> None:
-        """End it with a word, and wait for the server's, but not for long."""
+        """Close the connection; wait for the server's close frame until the timeout."""
         await self._socket.close()
 
     async def _read(self) -> tuple[int, str]:
-        """Read until the connection is gone; return the code and the reason of that."""
+        """Read until the connection is closed; return the close code and reason."""
         while True:
             try:
-                self._hear(await self._socket.recv())  # and keep nothing of it while the next is waited for
+                self._hear(await self._socket.recv())  # no reference to it is kept while waiting for the next
             except ConnectionClosed as gone:
                 return _close_of(gone)
             self.blocked = True
@@ -108,11 +108,11 @@ class Connection:
                 self._wake.clear()
                 self._sent.set()
         except ConnectionClosed:
-            self._sent.set()  # the reader will see it too
+            self._sent.set()  # the reader raises it too
 
 
 def _close_of(gone: ConnectionClosed) -> tuple[int, str]:
-    """Return how the connection was closed: by the server, or by us because a frame was too long."""
+    """Return the code and reason: from the server, or ours if a frame was too long; else 1006."""
     if gone.rcvd is not None:
         return gone.rcvd.code, gone.rcvd.reason
     if gone.sent is not None and gone.sent.code == TOO_BIG.code:

@@ -1,7 +1,8 @@
-"""A client's side of the conversation, without I/O: what comes goes in, what is to be done comes out.
+"""The client's side of the protocol, without I/O: inputs are method calls, outputs are effects.
 
-It outlives connections: where it stands, when it is made again, and what it is asked for are decided here. The sessions
-that are watched on it are in subscriptions.py.
+A conversation spans connections: it decides when to connect, reconnect and give up. The sessions that are watched are
+    in
+subscriptions.py.
 """
 
 from __future__ import annotations
@@ -45,43 +46,43 @@ from sessionstream.transport.ws.wire.codes import (
 from sessionstream.transport.ws.wire.liveness import Heartbeat
 
 RATE_PAUSE: Final = 1.0
-"""Seconds, at least, before what was beyond the rate is said again."""
+"""Shortest wait, in seconds, before requests that were ``rate_limited`` are repeated."""
 
 LOST: Final = 1006
-"""The close code of a connection that ended without one."""
+"""The close code of a connection that ended without a close frame."""
 
 
 class Link(Enum):
-    """Where the connection stands."""
+    """The state of the connection."""
 
     DOWN = auto()
     OPENING = auto()
     OPEN = auto()
-    """Made; the server has not said hello yet."""
+    """Connected; the server has not sent hello yet."""
     READY = auto()
     OVER = auto()
-    """There will be no other."""
+    """The client has ended."""
 
 
 CONNECTED: Final = frozenset({Link.OPEN, Link.READY})
 
 
 class Conversation:
-    """What a client and its server say to each other, over as many connections as it takes.
+    """The protocol of one client, across all its connections.
 
     Args:
-        schemas: makes payloads messages; without it they are JSON.
-        backoff: how long to wait before coming back.
-        heartbeat_seconds: after how much silence the server is sent a ping; None sends none.
-        patience_seconds: after how much more the server counts as gone.
-        hurry_patience_seconds: the same after ``hurry``.
-        refusal: whether to try again after a handshake that was refused, by the status and how many there were in a
-            row, from 1; must not raise.
-        draw: returns a number from 0 to 1, by lot.
+        schemas: decodes payloads to messages; None leaves them as JSON.
+        backoff: the waits before reconnecting.
+        heartbeat_seconds: silence after which the server is sent a ping; None: no pings.
+        patience_seconds: silence after a ping after which the connection is given up.
+        hurry_patience_seconds: as ``patience_seconds``, after ``hurry``.
+        refusal: whether to try again after a refused handshake, by the HTTP status and the number of refusals in a row,
+            from 1; must not raise.
+        draw: returns a random number from 0 to 1.
 
-    Every method returns what is to be done, in order. ``now`` is the time in seconds, on any clock that only goes
-    forward; when it has reached ``deadline``, ``tick`` is due. Call ``start`` first, and then, for every ``Connect``,
-    one of ``opened``, ``refused`` and ``unreachable``. Who watches is a number that the caller chooses, each once.
+    Every method returns effects, which the caller performs in order. ``now`` is the time in seconds, from a monotonic
+    clock; call ``tick`` when it reaches ``deadline``. Call ``start`` first, and one of ``opened``, ``refused`` and
+    ``unreachable`` for every ``Connect``. A watcher is a number that the caller chooses, and uses once.
     """
 
     __slots__ = (
@@ -115,19 +116,19 @@ class Conversation:
         self._pacer = Pacer()
         self._link = Link.DOWN
         self._why_over: Why = ClientClosed
-        self._attempt = 0  # connections in a row that gave no snapshot
-        self._refusals = 0  # of handshakes, in a row
-        self._connect_at = math.inf  # when the wait before the next attempt is over
-        self._hurried_until = math.inf  # when the attempt that is under way is given up
-        self._repeat_at = math.inf  # what has no answer, because the server said that we are too fast
-        self._send_at = math.inf  # what the pace did not allow yet
+        self._attempt = 0  # connection attempts in a row without a snapshot
+        self._refusals = 0  # refused handshakes in a row
+        self._connect_at = math.inf  # time of the next attempt
+        self._hurried_until = math.inf  # time at which a hurried attempt is given up
+        self._repeat_at = math.inf  # time at which rate-limited requests are repeated
+        self._send_at = math.inf  # time at which the pacer allows the next frame
         self._heartbeat = self._new_heartbeat()
         self._ping = ""
         self._pong: str | None = None
 
     @property
     def deadline(self) -> float:
-        """When ``tick`` is due; infinite: not before something else happens."""
+        """When to call ``tick``; infinite: not before another input."""
         heartbeat = self._heartbeat.deadline if self._link in CONNECTED else math.inf
         return min(
             self._connect_at,
@@ -138,10 +139,10 @@ class Conversation:
             self._subscriptions.retry_at,
         )
 
-    # -- what the user wants -----------------------------------------------------------------------------------
+    # -- calls of the user -------------------------------------------------------------------------------------
 
     def start(self, now: float) -> Effects:
-        """Begin."""
+        """Start connecting."""
         self._now = now
         self._open()
         return self._done()
@@ -156,13 +157,13 @@ class Conversation:
         return self._done()
 
     def unsubscribe(self, session_id: str, watcher: int, now: float) -> Effects:
-        """Stop watching a session; nothing if it is not being watched."""
+        """Stop watching a session; no effect if it is not watched."""
         self._now = now
         self._subscriptions.leave(session_id, watcher)
         return self._done()
 
     def hurry(self, now: float) -> Effects:
-        """Connect now instead of later; and find out soon whether the connection that there is still lives."""
+        """Connect now; if connected, probe the connection with a ping."""
         self._now = now
         if self._link is Link.DOWN:
             self._attempt = 0
@@ -174,22 +175,22 @@ class Conversation:
         return self._done()
 
     def close(self) -> Effects:
-        """End it all."""
+        """End the client."""
         self._hang_up_for_good("the user closed")
         self._finish(ClientClosed, ConnectionState("closed"), quietly=True)
         return self._done()
 
     def fail(self, why: str) -> Effects:
-        """The client itself cannot go on: end it all, with an error."""
+        """End the client with an error, because of an internal failure."""
         why = f"the client cannot go on: {why}"
         self._hang_up_for_good(why)
         self._finish(lambda: TransportError(why), ConnectionState("closed", reason=why))
         return self._done()
 
-    # -- what becomes of a connection --------------------------------------------------------------------------
+    # -- events of the connection ------------------------------------------------------------------------------
 
     def opened(self, now: float) -> Effects:
-        """The connection is made."""
+        """The connection was made."""
         self._now = now
         if self._link is not Link.OPENING:
             return [Disconnect("it was given up before it was made")]
@@ -200,21 +201,21 @@ class Conversation:
         return self._done()
 
     def unreachable(self, why: str, now: float) -> Effects:
-        """It could not be made."""
+        """The connection could not be made."""
         self._now = now
         if self._link is Link.OPENING:
             self._come_back(ConnectionState("reconnecting", code=LOST, reason=why))
         return self._done()
 
     def refused(self, status: int, now: float, *, reason: str = "", told: float = 0.0) -> Effects:
-        """Its handshake was answered with an HTTP status, and perhaps with the seconds to wait."""
+        """The handshake was refused with an HTTP status; ``told`` is its Retry-After in seconds, or 0."""
         self._now = now
         if self._link is Link.OPENING:
             self._refused(ConnectionState("refused", status, None, reason), told)
         return self._done()
 
     def closed(self, code: int, reason: str, now: float) -> Effects:
-        """It is closed, or gone: then the code is 1006."""
+        """The connection was closed with this code, or lost (1006)."""
         self._now = now
         if self._link in CONNECTED:
             advice, status = after_close(code), status_of(code)
@@ -230,10 +231,10 @@ class Conversation:
                 self._come_back(ConnectionState("reconnecting", code=code, reason=reason), told)
         return self._done()
 
-    # -- what the server says ----------------------------------------------------------------------------------
+    # -- messages of the server --------------------------------------------------------------------------------
 
     def text(self, text: str, now: float) -> Effects:
-        """A text message came."""
+        """A text message was received."""
         self._now = now
         if self._link in CONNECTED:
             self._heartbeat.heard(now)
@@ -246,7 +247,7 @@ class Conversation:
         return self._done()
 
     def binary(self, now: float) -> Effects:
-        """A binary message came."""
+        """A binary message was received; it is a protocol error."""
         self._now = now
         if self._link in CONNECTED:
             self._hang_up("the server sent a binary message")
@@ -255,7 +256,7 @@ class Conversation:
     # -- time --------------------------------------------------------------------------------------------------
 
     def tick(self, now: float) -> Effects:
-        """Time has passed: ``deadline`` is reached, or not."""
+        """Do what is due; to be called at ``deadline``, harmless at other times."""
         self._now = now
         if now >= self._connect_at:
             self._open()
@@ -273,7 +274,7 @@ class Conversation:
         return self._done()
 
     def occupied(self, now: float) -> None:
-        """What comes is not being read, because users have not taken what came before: the silence is ours."""
+        """Reading was paused because an iterator is full; this does not count as silence of the server."""
         self._heartbeat.heard(now)
 
     # -- frames ------------------------------------------------------------------------------------------------
@@ -285,7 +286,7 @@ class Conversation:
                 self._refusals = 0
                 self._out.append(StateChanged(ConnectionState("live")))
             case Ping(nonce):
-                self._pong = nonce  # of several that wait, the last one is answered: it proves as much
+                self._pong = nonce  # if several wait, answering the last one is enough
             case SnapshotFrame():
                 self._hydrate(said)
             case Subscribed(budget):
@@ -315,19 +316,19 @@ class Conversation:
                 self._subscriptions.hear(failed.session_id, Input.SNAPSHOT_FAILED, self._now)
             case TOO_MANY_SUBSCRIPTIONS.code if self._subscriptions.leaving:
                 self._subscriptions.hear(failed.session_id, Input.TOO_MANY)
-            case _:  # without a session it is about none of ours
+            case _:  # without a session id it concerns no subscription
                 self._subscriptions.hear(failed.session_id, Input.ENDED, _ended(failed, failed.session_id))
 
     def _slow_down(self) -> None:
-        """One of our frames had no effect; which, is not said. Wait, and repeat what has no answer by then."""
+        """The server refused one of our frames without saying which. Wait, then repeat all unanswered requests."""
         if self._repeat_at == math.inf:
             self._repeat_at = self._now + self._backoff.wait(0, self._draw(), RATE_PAUSE)
             self._pacer.pause(self._repeat_at)
 
-    # -- what is said ------------------------------------------------------------------------------------------
+    # -- sending -----------------------------------------------------------------------------------------------
 
     def _send(self) -> None:
-        """Say what is to be said, as far as the pace allows it."""
+        """Send what is due, as far as the pacer allows."""
         self._send_at = math.inf
         while self._link in CONNECTED and (say := self._next()) is not None:
             if not self._pacer.take(self._now):
@@ -336,7 +337,7 @@ class Conversation:
             say()
 
     def _next(self) -> Callable[[], object] | None:
-        """Return what says the most urgent thing."""
+        """Return a function that sends the most urgent frame; None if there is none."""
         if self._pong is not None:
             return self._say_pong
         if self._ping:
@@ -354,7 +355,7 @@ class Conversation:
     def _say(self, text: str) -> None:
         self._out.append(Send(text))
 
-    # -- how it is done ----------------------------------------------------------------------------------------
+    # -- helpers -----------------------------------------------------------------------------------------------
 
     def _open(self) -> None:
         self._link = Link.OPENING
@@ -388,7 +389,7 @@ class Conversation:
         self._out.append(StateChanged(replace(state, retry_in=wait)))
 
     def _finish(self, why: Why, state: ConnectionState, *, quietly: bool = False) -> None:
-        """There is no coming back."""
+        """End the client."""
         if self._link is Link.OVER:
             return
         self._link = Link.OVER
@@ -399,7 +400,7 @@ class Conversation:
         self._out.append(StateChanged(state))
 
     def _disconnected(self) -> None:
-        """Nothing that was said, or waited for, counts any longer."""
+        """Reset everything that belongs to a connection."""
         self._heartbeat = self._new_heartbeat()
         self._hurried_until = self._repeat_at = self._send_at = math.inf
         self._ping, self._pong = "", None

@@ -1,4 +1,4 @@
-"""How snapshots and deltas become the timeline that a client holds. Pure."""
+"""Applies snapshots and deltas to the timeline that a client holds. Pure."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ if TYPE_CHECKING:
 
 
 class DeltaGap(Exception):
-    """A delta does not follow from what the client holds."""
+    """A delta does not continue the timeline that the client holds."""
 
 
 def apply_snapshot(held: JsonSnapshot | None, came: SnapshotFrame) -> JsonSnapshot:
-    """Return the timeline that a client holds after a snapshot frame.
+    """Return the timeline after a snapshot frame.
 
-    A full snapshot replaces what was held. A delta is put over it; that takes the same epoch, no gap and no step back.
+    A full snapshot replaces what was held. A delta updates it; it must have the same epoch, start at or below the held
+    ordinal, and not end below it.
 
     Raises:
-        DeltaGap: it is a delta that does not follow.
+        DeltaGap: the frame is a delta that does not meet these conditions.
     """
     if not came.since:
         living = tuple(entity for entity in came.entities if not entity.tombstone)

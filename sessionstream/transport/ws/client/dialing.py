@@ -1,4 +1,4 @@
-"""One attempt to connect: the address and the credentials are asked for, and a socket is opened."""
+"""One connection attempt: calls the functions for URL and credentials, and opens a socket."""
 
 from __future__ import annotations
 
@@ -28,22 +28,23 @@ _T = TypeVar("_T")
 _HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 Source: TypeAlias = _T | Callable[[], _T | Awaitable[_T]]
-"""A value, or a function, plain or async, that returns it and is asked before each attempt."""
+"""A value, or a function, plain or async, that is called before each attempt and returns it."""
 
 
 class Dialer:
     """Opens sockets to one server.
 
     Args:
-        url: where it is; a value or a function, as ``headers`` and ``subprotocols`` are.
+        url, headers, subprotocols: values or functions.
         ssl_context: for ``wss``.
-        frame_bytes: the longest message to accept.
+        frame_bytes: longest message to accept.
         open_timeout: seconds for an attempt, and for the functions before it.
-        close_timeout: seconds for the server to agree to a close.
+        close_timeout: seconds for the server to answer a close.
 
     Raises:
-        ValueError: the URL is none, or not one for the ssl_context; a header or a sub-protocol cannot be sent.
-        TypeError: an argument is of another type.
+        ValueError: the URL is not valid, or not ``wss`` although there is an ``ssl_context``; a header or a
+            sub-protocol has invalid characters.
+        TypeError: an argument has the wrong type.
     """
 
     def __init__(
@@ -73,28 +74,28 @@ class Dialer:
 
     @property
     def asks_anew(self) -> bool:
-        """Whether the next attempt may have other credentials than the last one."""
+        """Whether the credentials may differ at the next attempt, because a function returns them."""
         return callable(self._url) or callable(self._headers) or callable(self._subprotocols)
 
     async def __call__(self) -> ClientConnection:
-        """Connect.
+        """Open a socket.
 
         Raises:
             HandshakeRefused: one of the functions raised it.
-            InvalidStatus: the server answers with an HTTP status.
-            OSError, ValueError, WebSocketException: the server cannot be reached, or the functions have no answer.
+            InvalidStatus: the server answered with an HTTP status.
+            OSError, ValueError, WebSocketException: the server cannot be reached, or a function failed.
         """
         url, headers, subprotocols = await self._credentials()
         return await open_socket(
             url,
             additional_headers=headers,
-            subprotocols=cast("Sequence[Subprotocol]", subprotocols) or None,  # an empty header is no request
+            subprotocols=cast("Sequence[Subprotocol]", subprotocols) or None,  # an empty header would be invalid
             ssl=self._ssl,
             compression=None,
             max_size=self._frame_bytes,
             open_timeout=self._open_timeout,
             close_timeout=self._close_timeout,
-            ping_interval=None,  # the session has a heartbeat of its own, which any server understands
+            ping_interval=None,  # the conversation has its own heartbeat, in JSON frames
         )
 
     async def _credentials(self) -> tuple[str, Mapping[str, str] | None, Sequence[str] | None]:
@@ -110,19 +111,19 @@ class Dialer:
                 _check_subprotocols(subprotocols)
         except HandshakeRefused:
             raise
-        except Exception as failure:  # a token service that is down, say: as passing as a server that is
+        except Exception as failure:  # e.g. the token service is down: temporary, like a server that is down
             raise ConnectionError(f"address and credentials cannot be had: {words(failure)}") from failure
         return url, headers, subprotocols
 
     def _check_url(self, url: object) -> None:
         if not isinstance(url, str):
             raise TypeError(
-                f"url is a text, such as 'wss://app.example/ws', or a function that returns one, not {url!r}"
+                f"url must be a string, such as 'wss://app.example/ws', or a function that returns one, not {url!r}"
             )
         try:
             secure = parse_uri(url).secure
         except WebSocketException as error:
-            raise ValueError(f"{url!r} is no WebSocket URL: {error}") from error
+            raise ValueError(f"{url!r} is not a WebSocket URL: {error}") from error
         if self._ssl is not None and not secure:
             raise ValueError(f"{url!r} is not encrypted: leave ssl_context out, or write wss")
 
@@ -132,34 +133,34 @@ async def _asked(source: Source[_T]) -> _T:
         given: Any = source() if callable(source) else source
         answer: _T = await given if isawaitable(given) else given
     except asyncio.CancelledError as error:
-        refuse_unasked(error, "what was asked for waited for something that was cancelled")
+        refuse_unasked(error, "a function for the URL or the credentials waited for something that was cancelled")
         raise
     return answer
 
 
-# What is wrong with a credential is said without it: the words are logged.
+# Error messages do not contain the credentials, because they are logged.
 
 
 def _check_headers(headers: object) -> None:
     if not isinstance(headers, Mapping):
-        raise TypeError(f"headers is a mapping, or a function that returns one, not {headers!r}")
+        raise TypeError(f"headers must be a mapping, or a function that returns one, not {headers!r}")
     for name, value in headers.raw_items() if isinstance(headers, Headers) else headers.items():
         if not isinstance(name, str) or not isinstance(value, str):
             types = f"{type(name).__name__} to {type(value).__name__}"
-            raise TypeError(f"headers is a mapping of texts to texts; {name!r} maps {types}")
+            raise TypeError(f"headers must map strings to strings; {name!r} maps {types}")
         if not HTTP_TOKEN.fullmatch(name):
-            raise ValueError(f"headers has {name!r}, which is no name of a header")
+            raise ValueError(f"headers has {name!r}, which is not a valid name of a header")
         if not _HEADER_VALUE.fullmatch(value):
-            raise ValueError(f"headers has a value of {name!r} that no header can have: a line break or emoji, say")
+            raise ValueError(f"headers has an invalid character in the value of {name!r}, such as a line break")
 
 
 def _check_subprotocols(subprotocols: object) -> None:
     texts = isinstance(subprotocols, Sequence) and not isinstance(subprotocols, str | bytes)
     if not texts or not all(isinstance(name, str) for name in cast("Sequence[object]", subprotocols)):
-        raise TypeError(f"subprotocols is a list of texts, or a function that returns one, not {subprotocols!r}")
+        raise TypeError(f"subprotocols must be a list of strings, or a function that returns one, not {subprotocols!r}")
     for index, name in enumerate(cast("Sequence[str]", subprotocols)):
         if not HTTP_TOKEN.fullmatch(name):
             raise ValueError(
-                f"subprotocols[{index}] has a character that no sub-protocol can have: write a token in base64url "
+                f"subprotocols[{index}] has a character that a sub-protocol cannot have: write a token in base64url "
                 f"without padding"
             )

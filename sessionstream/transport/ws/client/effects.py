@@ -1,4 +1,4 @@
-"""What a client session wants done: frozen values, for whoever has the socket, the clock and the users."""
+"""The effects that Conversation returns and Client performs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Deliver:
-    """Give this to one who watches."""
+    """Give an update to one watcher."""
 
     watcher: int
     update: Update
@@ -27,7 +27,7 @@ class Deliver:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """There will be no more updates for one who watches; the error says why, and without one all is well."""
+    """End the updates of one watcher, with an error or, if it is None, normally."""
 
     watcher: int
     error: TransportError | None
@@ -35,12 +35,12 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Connect:
-    """Connect, and say what became of it."""
+    """Make a connection, and report the result."""
 
 
 @dataclass(frozen=True, slots=True)
 class Disconnect:
-    """End the connection, or the attempt to make one; there is no need to say that it is gone.
+    """End the connection, or the attempt to make one; this need not be reported.
 
     Attributes:
         why: for the log.
@@ -51,7 +51,7 @@ class Disconnect:
 
 @dataclass(frozen=True, slots=True)
 class StateChanged:
-    """Tell the user of a change."""
+    """Report a change of the connection's state to the user."""
 
     state: ConnectionState
 

@@ -1,15 +1,15 @@
-"""What a client can meet, as exceptions.
+"""The exceptions of the client.
 
 .. code-block:: text
 
     TransportError
-    ├── SubscriptionEnded      the server ended one subscription, and says why
-    ├── UnexpectedPayload      what came is not the message that the registry names
-    ├── HandshakeRefused       the server does not let this client in
-    ├── ConnectionEnded        the server closed with a code that says not to come back
-    └── ClientClosed           the client is closed, or was never opened
+    ├── SubscriptionEnded      the server ended one subscription
+    ├── UnexpectedPayload      a payload is not the message that the registry has
+    ├── HandshakeRefused       the server refused the handshake
+    ├── ConnectionEnded        the server closed with a code that says not to reconnect
+    └── ClientClosed           the client is closed, or was never entered
 
-Whatever passes by itself, a lost connection above all, is no exception: the client comes back.
+Temporary failures, such as a lost connection, raise nothing: the client reconnects.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from sessionstream.errors import TransportError
 
 
 class SubscriptionEnded(TransportError):
-    """The server ended one subscription; others of the client go on.
+    """The server ended one subscription; the client's others continue.
 
     Attributes:
         session_id: the session.
-        code: of the error frame, for example ``"unauthorized"``; ``"unsubscribed"`` where there was none.
-        message: the server's words.
+        code: the code of the error frame, such as ``"unauthorized"``; ``"unsubscribed"`` if there was none.
+        message: the server's message.
     """
 
     def __init__(self, session_id: str, code: str, message: str) -> None:
@@ -34,13 +34,13 @@ class SubscriptionEnded(TransportError):
 
 
 class UnexpectedPayload(TransportError):
-    """A payload is not the message that the client's registry names; the subscription has ended.
+    """A payload is not the message that the client's registry has for its name; the subscription has ended.
 
     Attributes:
         session_id: the session.
         family: ``"ui event"`` or ``"timeline entity"``.
         name: the name of the UI event, or the kind of the entity.
-        expected: full name of the registered message.
+        expected: the full name of the registered message.
         reason: what is wrong.
     """
 
@@ -57,15 +57,14 @@ class UnexpectedPayload(TransportError):
 
 
 class HandshakeRefused(TransportError):
-    """The server does not let this client in.
+    """The server refused the handshake.
 
-    Raised by a function for the URL, the headers or the sub-protocols of ``connect``, it means the same: whoever gives
-    out the credentials refuses to.
+    A function for ``url``, ``headers`` or ``subprotocols`` of ``connect`` may raise it too, to refuse an attempt.
 
     Attributes:
-        status: of the HTTP response, or the one that the close code stands for.
+        status: the HTTP status, or the one that the close code stands for.
         code: the close code, 4401 or 4403, if the refusal came as one.
-        reason: the server's words.
+        reason: the server's reason.
     """
 
     def __init__(self, status: int, code: int | None = None, reason: str = "") -> None:
@@ -79,11 +78,11 @@ class HandshakeRefused(TransportError):
 
 
 class ConnectionEnded(TransportError):
-    """The connection was closed with a code that says not to come back.
+    """The server closed the connection with a code that says not to reconnect.
 
     Attributes:
         code: the close code.
-        reason: the server's words.
+        reason: the server's reason.
     """
 
     def __init__(self, code: int, reason: str) -> None:
@@ -93,7 +92,7 @@ class ConnectionEnded(TransportError):
 
 
 class ClientClosed(TransportError):
-    """The client is closed, or was never opened: use it as ``async with connect(…) as client``."""
+    """The client is closed, or was never entered: use it as ``async with connect(…) as client``."""
 
     def __init__(self) -> None:
         super().__init__("the client is not open: use it as 'async with connect(…) as client'")

@@ -1,4 +1,4 @@
-"""What one who watches a session is given: bounded, filled by a reader that waits for room, taken by an iterator."""
+"""The queue of updates of one watcher, and the async iterator that takes from it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from sessionstream.transport.ws.client.updates import Update
 
 
 class Feed:
-    """The updates for one who watches, between the connection and the user.
+    """The queue between the connection and one iterator.
+
+    Putting never waits; the reader of the connection waits for ``room`` before it reads on.
 
     Args:
-        limit: how many may wait before the reader of the connection has to.
+        limit: number of updates from which ``room`` waits.
     """
 
     __slots__ = ("_changed", "_ended", "_error", "_limit", "_room", "_updates")
@@ -32,7 +34,7 @@ class Feed:
         return len(self._updates)
 
     def put(self, update: Update) -> None:
-        """Add one, however many there are."""
+        """Add an update, even above the limit."""
         if not self._ended:
             self._updates.append(update)
             self._changed.set()
@@ -40,7 +42,7 @@ class Feed:
                 self._room.clear()
 
     def end(self, error: TransportError | None = None, *, drop: bool = False) -> None:
-        """Let there be no more, after those that wait, or instead of them (``drop``)."""
+        """Accept no more updates; those in the queue are still given, unless ``drop``."""
         if not self._ended:
             self._ended, self._error = True, error
         if drop:
@@ -49,14 +51,14 @@ class Feed:
         self._room.set()
 
     async def room(self) -> None:
-        """Return when less wait than the limit, or nobody waits for more."""
+        """Return when the queue is below the limit, or has ended."""
         await self._room.wait()
 
     async def take(self) -> Update | None:
-        """Return the next; None at the end.
+        """Return the next update; None at the end.
 
         Raises:
-            TransportError: it ended with this error; once.
+            TransportError: the error it ended with; only once.
         """
         while not self._updates:
             if self._ended:
@@ -73,7 +75,7 @@ class Feed:
 
 
 class Updates(AsyncIterator[Update]):
-    """What ``Client.subscribe`` returns: an async iterator over the updates of a session, which may be closed."""
+    """What ``Client.subscribe`` returns: an async iterator over the updates of a session."""
 
     __slots__ = ("_done", "_feed", "_leave", "_session_id", "_watch", "_watcher")
 
@@ -106,7 +108,7 @@ class Updates(AsyncIterator[Update]):
         return update
 
     async def aclose(self) -> None:
-        """End the subscription. Whoever waits for an update waits no longer; it may be called again."""
+        """End the subscription; a pending ``__anext__`` ends too. May be called more than once."""
         self._close()
 
     async def __aenter__(self) -> Updates:
@@ -122,4 +124,4 @@ class Updates(AsyncIterator[Update]):
             self._leave(self._session_id, self._watcher, self._feed)
 
     def __del__(self) -> None:
-        self._close()  # a loop that was left by break
+        self._close()  # an ``async for`` was left by break

@@ -1,7 +1,6 @@
-"""What clients read and write: the counterpart of the server's requests.py and frames.py. Pure.
+"""Decodes server frames and encodes client frames. Pure.
 
-Frames and fields that are not known are passed over, because they may be of tomorrow. Fields that are known have to be
-what they are.
+Unknown frames and fields are ignored, because a newer server may send them. Known fields must have their type.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ class Hello:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotFrame:
-    """A snapshot; with ``since``, only what changed after that ordinal, deletions as tombstones."""
+    """A snapshot; with ``since``, a delta of the changes after that ordinal, with tombstones for deletions."""
 
     session_id: str
     ordinal: int
@@ -48,7 +47,7 @@ class UIEventFrame:
 
 @dataclass(frozen=True, slots=True)
 class Subscribed:
-    """The end of the answer to a subscribe; the budget is None where the server tells none."""
+    """The end of the answer to a subscribe; ``budget`` is None if the server announces none."""
 
     budget: Budget | None = None
 
@@ -71,7 +70,7 @@ class ErrorFrame:
 
 @dataclass(frozen=True, slots=True)
 class Ping:
-    """To be answered with a pong of the same nonce."""
+    """Asks for a pong with the same nonce."""
 
     nonce: str
 
@@ -80,10 +79,10 @@ ServerMessage: TypeAlias = Hello | SnapshotFrame | UIEventFrame | Subscribed | U
 
 
 def read(text: str) -> ServerMessage | None:
-    """Read one server frame; None if it is one that a client has nothing to do about.
+    """Decode one server frame; None if a client does not act on it.
 
     Raises:
-        ValueError: it is no server frame.
+        ValueError: the text is not a server frame.
     """
     members = read_fields(text, ServerFrame.DESCRIPTOR, "the frame", skip_unknown=True)
     if len(members) > 1:
@@ -95,7 +94,7 @@ def read(text: str) -> ServerMessage | None:
 
 
 def subscribe(session_id: str, *, delta: bool, since: int = 0, epoch: int = 0) -> str:
-    """Return a subscribe frame; ``since`` and ``epoch`` are those of the snapshot that the client holds."""
+    """Return a subscribe frame; ``since`` and ``epoch`` are those of the timeline that the client holds."""
     fields: dict[str, object] = {"sessionId": session_id}
     if since:
         fields["sinceSnapshotOrdinal"] = str(since)

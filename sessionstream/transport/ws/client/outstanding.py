@@ -1,7 +1,7 @@
-"""What is still to be said to the server about sessions: the difference between what is wanted and what it was told.
+"""The requests that are still to be sent: the difference between the subscriptions wanted and those the server has.
 
-Nothing in here is a message. What is said last about a session is decided when it is its turn, so whoever comes and
-goes meanwhile has said nothing. Pure.
+No messages are queued. What to send about a session is decided when it is next, so a watcher that comes and goes in
+between causes no request. Pure.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ _T = TypeVar("_T")
 
 
 class Outstanding:
-    """Keeps the differences, and what waits for an answer. ``settle`` a subscription after each change of it."""
+    """Keeps the pending and the unanswered requests. Call ``settle`` after each change of a subscription."""
 
     __slots__ = ("_asks", "_leaves", "_leaving", "_retries", "_told", "_unanswered")
 
     def __init__(self) -> None:
-        self._asks: dict[str, Subscription] = {}  # in the order in which they were wanted
+        self._asks: dict[str, Subscription] = {}  # in the order in which they became due
         self._leaves: dict[str, Subscription] = {}
-        self._told: set[str] = set()  # the server has them, or is about to
-        self._leaving: set[str] = set()  # of those it was told to end, or will be
+        self._told: set[str] = set()  # subscriptions that the server has, or will have
+        self._leaving: set[str] = set()  # those of them that are being ended, or will be
         self._unanswered: set[str] = set()
         self._retries: dict[str, float] = {}
 
     def settle(self, subscription: Subscription) -> None:
-        """Take note of what a subscription is by now."""
+        """Update the requests for the current state of a subscription."""
         session_id, state = subscription.session_id, subscription.state
         due = _due(subscription)
         _keep(self._asks, session_id, subscription if due is Input.ASK else None)
@@ -40,10 +40,10 @@ class Outstanding:
         _keep(self._retries, session_id, subscription.retry_at if subscription.watchers else None)
 
     def next(self, pacer: Pacer) -> tuple[Subscription, Input] | None:
-        """Return whose turn it is, and to be what; None if there is nothing that may be said now.
+        """Return the next request, as a subscription and its input; None if none may be sent now.
 
-        Sessions to leave come first. A session is not asked for while it would wait for room, nor while too many
-        requests have no answer.
+        Unsubscribes come first. A subscribe waits while the server has no room for it, or too many requests are
+        unanswered.
         """
         for subscription in self._leaves.values():
             return subscription, Input.LEAVE
@@ -57,21 +57,21 @@ class Outstanding:
 
     @property
     def leaving(self) -> bool:
-        """Whether the server is about to hear, or to answer, that a session is left."""
+        """Whether an unsubscribe is pending or unanswered."""
         return bool(self._leaving)
 
     @property
     def retry_at(self) -> float:
-        """When the first of those is due whose snapshot could not be made."""
+        """When the first subscription with ``retry_at`` is due; infinite if there is none."""
         return min(self._retries.values(), default=float("inf"))
 
     def retries(self, now: float) -> list[str]:
-        """Return those that are due by now."""
+        """Return the session ids of the subscriptions that are due."""
         return [session_id for session_id, at in self._retries.items() if at <= now]
 
 
 def _due(subscription: Subscription) -> Input | None:
-    """Return what the server has to be told for it to know what is wanted."""
+    """Return the input whose request brings the server to the wanted state; None if it is there."""
     state, watchers = subscription.state, subscription.watchers
     if state is State.LEAVING:
         return Input.LEAVE if subscription.again else None

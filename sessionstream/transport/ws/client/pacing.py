@@ -1,4 +1,4 @@
-"""How fast a client may speak: the budget that a server tells, and the share of it that our client uses. Pure."""
+"""Paces the frames of a client, within the budget that the server announces. Pure: callers pass the time."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from typing import Final
 from sessionstream.transport.ws.wire.budget import WINDOW, Budget
 
 SHARE: Final = 0.8
-"""How much of the budget is used. The network moves frames closer together than they were sent."""
+"""The share of the budget that is used, because a network may deliver frames closer together than they were sent."""
 
-_ENOUGH: Final = 1.0 - 1e-6  # of a token: seconds are floats
+_ENOUGH: Final = 1.0 - 1e-6  # of a token, allowing for rounding
 
 
 DEFAULT: Final = Budget(200, 50.0)
-"""That of a server that tells none: the default limits of those before there were budgets."""
+"""The budget of a server that announces none: the default limits of older servers."""
 
 
 class Pacer:
-    """A token bucket of somewhat less than the budget. It outlives connections.
+    """A token bucket with ``SHARE`` of the budget. It is kept across connections.
 
     Attributes:
-        told: whether a server has told its budget, or answered without one.
-        subscriptions: how many sessions may be watched; None if that is not known.
+        told: whether the server has announced a budget, or answered without one.
+        subscriptions: sessions that may be watched; None if unknown.
     """
 
     __slots__ = ("_burst", "_filled_at", "_left", "_rate", "_window", "subscriptions", "told")
@@ -38,21 +38,18 @@ class Pacer:
 
     @property
     def window(self) -> int:
-        """How many requests may have no answer.
+        """How many requests may be unanswered: ``WINDOW`` before the budget is known, then fewer than its burst.
 
-        With a budget, fewer than the server takes at once: a network may hold them up and deliver them together.
+        A network may delay these and deliver them together, so they must fit into one burst.
         """
         return self._window if self.told else WINDOW
 
     def begin(self, now: float) -> None:
-        """Start on a new connection, where nothing was sent yet."""
+        """Start on a new connection, on which nothing was sent yet."""
         self._left, self._filled_at = float(self._burst), now
 
     def tell(self, budget: Budget | None, now: float) -> None:
-        """Go by a budget from now on, None for a server that tells none; what was sent already counts.
-
-        But for what was sent before a pause that lasts: waiting pays for it.
-        """
+        """Apply a budget; None is the default. Frames sent so far count, except before a pause that still lasts."""
         self._fill(now)
         paused, left, sent = now < self._filled_at, self._left, self._burst - self._left
         self._set(budget or DEFAULT)
@@ -60,7 +57,7 @@ class Pacer:
         self.told = True
 
     def take(self, now: float) -> bool:
-        """Take the share of one frame; return whether there was one."""
+        """Take one token; return whether there was one."""
         self._fill(now)
         if now < self._filled_at or self._left < _ENOUGH:
             return False
@@ -68,7 +65,7 @@ class Pacer:
         return True
 
     def pause(self, until: float) -> None:
-        """Let nothing pass before that moment, and little at once after it."""
+        """Allow no frame before that time, and at most ``WINDOW`` at once after it."""
         self._left, self._filled_at = min(self._left, float(WINDOW)), until
 
     def _set(self, budget: Budget) -> None:

@@ -1,4 +1,4 @@
-"""From the JSON of the wire to the messages of a registry. Pure."""
+"""Decodes JSON payloads to the messages of a registry. Pure."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 _UNREADABLE: Final = transport_pb2.UnreadablePayload.DESCRIPTOR.full_name
 
 _LEVELS: Final = 200
-"""How deep messages in messages are read in JSON: as deep as protobuf reads them in bytes, and deeper."""
+"""Deepest nesting of messages in JSON; protobuf's limit for its binary form is 100."""
 
 
 class PayloadDecoder:
-    """Makes what a client gives out; it shares nothing with what the client holds.
+    """Makes the updates for users; they share no objects with what the client holds.
 
-    A name or a kind that the registry does not have comes as JSON: the server may be newer than the client. One that
-    it has must hold that message; fields which that one does not know are left out. What the server itself cannot show
-    comes as a ``sessionstream.v1.transport_pb2.UnreadablePayload``, whatever the registry has.
+    A payload whose name or kind the registry does not have stays JSON, because the server may be newer than the client.
+    Otherwise it must be the registered message; its unknown fields are dropped. A payload that the server could not
+    encode is a ``sessionstream.v1.transport_pb2.UnreadablePayload``, whatever the registry has.
     """
 
     __slots__ = ("_schemas",)
@@ -39,10 +39,10 @@ class PayloadDecoder:
         self._schemas = schemas
 
     def event(self, happened: UIEventFrame) -> LiveEvent:
-        """Return a UI event as it is given out.
+        """Return the update of a UI event.
 
         Raises:
-            UnexpectedPayload: it is not the message that is registered.
+            UnexpectedPayload: the payload is not the registered message.
         """
         payload = happened.payload
         expected = None
@@ -54,10 +54,10 @@ class PayloadDecoder:
         return LiveEvent(happened.ordinal, happened.name, message)
 
     def snapshot(self, held: JsonSnapshot) -> Snapshot:
-        """Return a snapshot as it is given out.
+        """Return the update of a snapshot.
 
         Raises:
-            UnexpectedPayload: an entity is not the message that is registered for its kind.
+            UnexpectedPayload: a payload is not the message that is registered for the entity's kind.
         """
         if self._schemas is None:
             entities = tuple(map(_copied, held.entities))
@@ -78,7 +78,7 @@ def _copied(held: JsonEntity) -> JsonEntity:
 
 
 def _expected(payload: dict[str, Any] | None, registered: type[Message] | None) -> type[Message] | None:
-    """Return the message to read a payload as; where the server cannot show it, whatever is registered."""
+    """Return the message class to decode a payload as; None leaves it as JSON."""
     return transport_pb2.UnreadablePayload if _type_of(payload or {}) == _UNREADABLE else registered
 
 
@@ -108,7 +108,7 @@ def _message(
             descriptor_pool=descriptor.file.pool,
             max_recursion_depth=_LEVELS,
         )
-    except Exception as failure:  # whatever a payload of strangers makes the parser raise
+    except Exception as failure:  # the parser may raise anything on untrusted JSON
         raise UnexpectedPayload(session_id, family, name, wanted, words(failure)) from failure
     message.MergeFromString(packed.value)
     return message

@@ -1,7 +1,7 @@
-"""What the server was told about a session, as a client sees it: a table, as that of the server in states.py.
+"""The client's state machine of a subscription as a table: what was requested from the server, and its answers.
 
-Whether anybody watches the session is not in it. What the server was told and what is wanted differ now and then; the
-difference is what is still to be said, see outstanding.py.
+Whether the session has watchers is not part of the state. Where the state differs from what the watchers want, a
+request is due; see outstanding.py.
 """
 
 from __future__ import annotations
@@ -12,42 +12,42 @@ from typing import Final
 
 
 class State(Enum):
-    """Where a subscription stands on the present connection."""
+    """The states of a subscription on the current connection."""
 
     ABSENT = auto()
-    """The server knows nothing of it."""
+    """The server does not have it."""
     ASKED = auto()
-    """The server was asked for a snapshot."""
+    """A subscribe was sent; no snapshot has arrived."""
     LIVE = auto()
-    """The snapshot was given, and what comes is given."""
+    """A snapshot has arrived; events are passed to watchers."""
     RENEWING = auto()
-    """As LIVE, and the server was asked for another snapshot."""
+    """Like LIVE, and another subscribe was sent."""
     LEAVING = auto()
-    """The server was told to end it. Until it has answered, what comes belongs to the past."""
+    """An unsubscribe was sent; frames that arrive before its answer are ignored."""
 
 
 class Input(Enum):
-    """What can happen to a subscription."""
+    """The inputs of a subscription."""
 
     ASK = auto()
-    """It is its turn to be asked for."""
+    """A subscribe is sent."""
     LEAVE = auto()
-    """It is its turn to be left."""
+    """An unsubscribe is sent."""
     LOST = auto()
-    """The connection is gone."""
+    """The connection was lost."""
     SNAPSHOT = auto()
     EVENT = auto()
     UNSUBSCRIBED = auto()
     SNAPSHOT_FAILED = auto()
-    """An error that passes: no snapshot for now."""
+    """A temporary error: the snapshot could not be loaded."""
     TOO_MANY = auto()
-    """An error that passes as soon as the server knows of another session that is left."""
+    """The server has no room, until another session is left."""
     ENDED = auto()
-    """An error that does not pass."""
+    """A permanent error."""
 
 
 class Action(Enum):
-    """What is done about it."""
+    """What is done on an input."""
 
     ASK = auto()
     LEAVE = auto()
@@ -100,10 +100,10 @@ TABLE: Final[Mapping[State, Mapping[Input, tuple[Action, State]]]] = {
         Input.UNSUBSCRIBED: (Action.MAKE_ROOM, State.ABSENT),
     },
 }
-"""By state and input: the action, and the state afterwards. What is not listed changes nothing."""
+"""By state and input: the action and the next state. Inputs that are not listed are ignored."""
 
 ASKING: Final = frozenset({State.ASKED, State.RENEWING})
-"""The server owes a snapshot."""
+"""States in which a snapshot is expected."""
 
 UNANSWERED: Final = ASKING | {State.LEAVING}
-"""The server was told something and has not answered yet."""
+"""States in which an answer is expected."""

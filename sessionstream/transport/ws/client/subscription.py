@@ -1,4 +1,4 @@
-"""What a client knows of one session: what the server was told, who watches, what it holds to show."""
+"""One session of a client: its state, its watchers, and the timeline it holds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ REPLAY_CHARACTERS: Final = 1_048_576
 
 
 class Replay:
-    """The event frames since the last snapshot, as text, for those who begin to watch later. Bounded."""
+    """The event frames since the last snapshot, as text, for later watchers. Bounded."""
 
     __slots__ = ("_size", "_texts")
 
@@ -22,16 +22,16 @@ class Replay:
 
     @property
     def texts(self) -> list[str] | None:
-        """The frames in order; None if there were too many to keep."""
+        """The frames in order; None if there were too many."""
         return self._texts
 
     def begin(self) -> None:
-        """Start anew: there is a snapshot that holds whatever was before."""
+        """Empty it, because a new snapshot covers the frames."""
         self._texts: list[str] | None = []
         self._size = 0
 
     def keep(self, text: str) -> None:
-        """Keep a frame; with one too many, none."""
+        """Keep a frame; above a limit, drop all."""
         if self._texts is not None:
             self._texts.append(text)
             self._size += len(text)
@@ -41,18 +41,18 @@ class Replay:
 
 @dataclass(slots=True)
 class Subscription:
-    """One session, for as long as anybody watches it or the server believes so.
+    """One session, as long as it has watchers or the server has the subscription.
 
     Attributes:
-        state: what the server was told.
-        watchers: who watches, in the order in which they came, and whether they were given a snapshot.
-        held: the last snapshot with every delta put over it: a new connection begins from it, and a new watcher.
-        replay: the events since.
-        reached: ordinal of the last update that was given.
-        refusals: how often in a row the server could not make a snapshot.
-        retry_at: when it is asked again after that; None if it need not be waited for.
-        crowded: the server has no room until another session is left.
-        again: what was said last may have had no effect, and is to be said again.
+        state: see states.py.
+        watchers: whether each watcher was given a snapshot, in the order of their arrival.
+        held: the last snapshot with all deltas applied; new watchers, and subscribes after a reconnect, start from it.
+        replay: the events since that snapshot.
+        reached: the ordinal of the last update that was given.
+        refusals: failed snapshots in a row.
+        retry_at: when to subscribe again after that; None if no wait is due.
+        crowded: whether it waits until another session is left.
+        again: whether the last request may have been refused, and must be repeated.
     """
 
     session_id: str

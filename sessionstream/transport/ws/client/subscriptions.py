@@ -1,11 +1,11 @@
-"""The sessions that a client watches: what the server is told of them, and what watchers are given. Pure.
+"""The sessions that a client watches: the requests they need, and the updates for their watchers. Pure.
 
-What is held of each session is the last snapshot, with every delta put over it: that is what a new connection begins
-from, and a new watcher. Live events are passed on, and kept as text for those who come later, up to a bound.
+A subscription holds the last snapshot with all deltas applied. New watchers start from it, and so does the subscribe
+after a reconnect. Live events are passed on, and kept as text for later watchers, up to a limit.
 
-Two numbers of a subscription keep the promise *a snapshot at N, then exactly the UI events above N*: the ordinal of the
-last snapshot, which covers every event up to it, and that of the last event, which others of the same backend event
-may share. A snapshot sets both, whatever they were before: it is the server's word on what is true.
+Two numbers of a subscription keep the guarantee *a snapshot at N, then exactly the UI events above N*: the ordinal of
+the last snapshot, which covers all events up to it, and the ordinal of the last event, which further UI events of the
+same backend event may share. A snapshot sets both, even to lower values.
 """
 
 from __future__ import annotations
@@ -29,17 +29,16 @@ from sessionstream.transport.ws.client.states import ASKING, TABLE, UNANSWERED, 
 from sessionstream.transport.ws.client.subscription import Subscription
 
 Why: TypeAlias = Callable[[], TransportError | None]
-"""Makes the error that ends a subscription: one for each watcher, because it may collect a traceback."""
+"""Makes the error that ends a subscription. It is called for each watcher, because raising adds a traceback."""
 
 
 class Subscriptions:
-    """Watched sessions, over as many connections as it takes.
+    """The watched sessions, across all connections.
 
     Args:
-        decoder: makes what is given.
-        wait: returns the seconds before a snapshot that could not be made is asked for again, by how often it could
-            not in a row.
-        out: where effects are put.
+        decoder: makes the updates for watchers.
+        wait: returns the seconds before the next subscribe after a failed snapshot, by the failures in a row before it.
+        out: effects are appended to it.
     """
 
     __slots__ = ("_all", "_decoder", "_delta", "_delta_asks", "_out", "_outstanding", "_wait")
@@ -50,20 +49,20 @@ class Subscriptions:
         self._out = out
         self._all: dict[str, Subscription] = {}
         self._outstanding = Outstanding()
-        self._delta = True  # this server knows them, as far as we know
-        self._delta_asks = 0  # on this connection
+        self._delta = True  # whether the server is assumed to support deltas
+        self._delta_asks = 0  # delta subscribes on this connection that may be refused
 
-    # -- what users want ---------------------------------------------------------------------------------------
+    # -- watchers ----------------------------------------------------------------------------------------------
 
     def watch(self, session_id: str, watcher: int) -> None:
-        """Begin to give a watcher what there is of a session."""
+        """Add a watcher to a session."""
         subscription = self._all.setdefault(session_id, Subscription(session_id))
         subscription.watchers[watcher] = False
         self._catch_up(subscription, watcher)
         self._settle(subscription)
 
     def leave(self, session_id: str, watcher: int) -> None:
-        """Give it no more."""
+        """Remove a watcher."""
         subscription = self._all.get(session_id)
         if subscription is not None:
             subscription.watchers.pop(watcher, None)
@@ -75,15 +74,15 @@ class Subscriptions:
             self._end_watchers(subscription, why)
             self._settle(subscription)
 
-    # -- what is said to the server ----------------------------------------------------------------------------
+    # -- requests ----------------------------------------------------------------------------------------------
 
     def next(self, pacer: Pacer) -> Callable[[], object] | None:
-        """Return what says the next thing; None if there is nothing to be said for now."""
+        """Return a function that sends the next request; None if none may be sent now."""
         turn = self._outstanding.next(pacer)
         return partial(self._enter, *turn) if turn is not None else None
 
     def say_again(self, states: frozenset[State] = UNANSWERED) -> None:
-        """What has no answer may have had no effect: say it again."""
+        """Repeat the unanswered requests of subscriptions in these states."""
         for subscription in self._told(states):
             subscription.again = True
             self._settle(subscription)
@@ -94,32 +93,32 @@ class Subscriptions:
         return self._outstanding.retry_at
 
     def retry(self, now: float) -> None:
-        """Ask again for the snapshots that could not be made, where the wait is over."""
+        """Make the subscriptions due again whose wait after a failed snapshot is over."""
         for session_id in self._outstanding.retries(now):
             subscription = self._all[session_id]
             subscription.retry_at = None
             self._settle(subscription)
 
-    # -- what the server says ----------------------------------------------------------------------------------
+    # -- frames of the server ----------------------------------------------------------------------------------
 
     def hear(self, session_id: str, what: Input, value: object = None) -> bool:
-        """Take what came about a session; return whether it is of any importance.
+        """Apply an input to a session; return whether its state accepts it.
 
         Raises:
-            DeltaGap: a delta that does not follow from what is held.
+            DeltaGap: a delta does not continue the timeline that is held.
         """
         subscription = self._all.get(session_id)
         return subscription is not None and self._enter(subscription, what, value)
 
     @property
     def leaving(self) -> bool:
-        """Whether the server is about to hear, or to answer, that a session is left."""
+        """Whether an unsubscribe is pending or unanswered."""
         return self._outstanding.leaving
 
     def misunderstood(self, why: Callable[[str], Why]) -> None:
-        """The server understood a frame of ours not at all.
+        """Handle ``bad_client_frame``.
 
-        One of before there were deltas refuses every subscribe that mentions them, one after the other.
+        A server without support for deltas refuses each subscribe that mentions them: subscribe again without.
         """
         if self._delta:
             self._delta = False
@@ -132,12 +131,12 @@ class Subscriptions:
                 self._enter(subscription, Input.ENDED, why(subscription.session_id))
 
     def lose(self) -> None:
-        """The connection is gone, and with it whatever the server knew."""
-        self._delta, self._delta_asks = True, 0  # the next server may know deltas
+        """The connection was lost, and with it all subscriptions of the server."""
+        self._delta, self._delta_asks = True, 0  # the next server may support deltas
         for subscription in list(self._all.values()):
             self._enter(subscription, Input.LOST)
 
-    # -- what the table's words mean ---------------------------------------------------------------------------
+    # -- the actions of the table ------------------------------------------------------------------------------
 
     def _ask(self, subscription: Subscription, _: object) -> None:
         held = subscription.held
@@ -149,7 +148,7 @@ class Subscriptions:
         self._out.append(Send(frames.subscribe(subscription.session_id, delta=True, since=since, epoch=epoch)))
 
     def _leave(self, subscription: Subscription, _: object) -> None:
-        subscription.held = None  # whoever returns has nothing in hand
+        subscription.held = None  # a later subscribe starts without it
         self._out.append(Send(frames.unsubscribe(subscription.session_id)))
 
     def _lose(self, subscription: Subscription, _: object) -> None:
@@ -172,7 +171,7 @@ class Subscriptions:
             return
         subscription.reached = happened.ordinal
         subscription.replay.keep(text)
-        own = happened  # each watcher has its own
+        own = happened  # each watcher gets its own copy
         for watcher in [watcher for watcher, ready in subscription.watchers.items() if ready]:
             self._give_event(subscription, watcher, own)
             own = replace(happened, payload=copy.deepcopy(happened.payload))
@@ -205,10 +204,10 @@ class Subscriptions:
         Action.END: _end,
     }
 
-    # -- what watchers are given -------------------------------------------------------------------------------
+    # -- updates for watchers ----------------------------------------------------------------------------------
 
     def _catch_up(self, subscription: Subscription, watcher: int) -> None:
-        """Give a watcher what is held and the events since, if all of that is there."""
+        """Give a watcher the held snapshot and the events since, if all of them are available."""
         held, texts = subscription.held, subscription.replay.texts
         if held is None or texts is None or watcher not in subscription.watchers:
             return
@@ -232,31 +231,31 @@ class Subscriptions:
         self._out.extend([End(watcher, why()) for watcher in subscription.watchers])
         subscription.watchers.clear()
 
-    # -- how it is done ----------------------------------------------------------------------------------------
+    # -- helpers -----------------------------------------------------------------------------------------------
 
     def _enter(self, subscription: Subscription, what: Input, value: object = None) -> bool:
         step = TABLE[subscription.state].get(what)
         if step is not None:
             action, subscription.state = step
             if what is not Input.EVENT:
-                subscription.again = False  # it was said again, or answered, or it is too late for both
+                subscription.again = False  # repeated, answered, or obsolete
             self._ACTIONS[action](self, subscription, value)
             self._settle(subscription)
         return step is not None
 
     def _settle(self, subscription: Subscription) -> None:
-        """Find out what is to be said about a subscription now, and forget it if nobody has to do with it any more."""
+        """Update the requests that are due; remove a subscription without watchers that the server does not have."""
         if subscription.state is State.ABSENT and not subscription.watchers:
             self._all.pop(subscription.session_id, None)
         was_leaving = self.leaving
         self._outstanding.settle(subscription)
         if was_leaving and not self.leaving:
-            self._make_room()  # nothing else will be left: whoever waits for room has to ask
+            self._make_room()  # no session is being left any more: those that wait for room ask again
 
     def _told(self, states: frozenset[State]) -> list[Subscription]:
         return [subscription for subscription in self._all.values() if subscription.state in states]
 
 
 def _again(error: UnexpectedPayload) -> Why:
-    """Make the same error as often as there are watchers."""
+    """Return a function that makes a new error like this one."""
     return partial(UnexpectedPayload, error.session_id, error.family, error.name, error.expected, error.reason)

@@ -1,4 +1,4 @@
-"""What a client gives out: snapshots, live events, and how its connection is. Values."""
+"""The values that a client gives to its user: snapshots, live events and connection states."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ from sessionstream.types import Snapshot, TimelineEntity
 
 @dataclass(frozen=True, slots=True)
 class LiveEvent:
-    """One UI event, as it happens. (Reference: WebSocket client.)
+    """One live UI event. (Reference: WebSocket client.)
 
     Attributes:
-        ordinal: of the backend event that it was projected from; several UI events may share it.
+        ordinal: ordinal of its backend event; several UI events may share it.
         name: the UI event's name.
-        payload: the message that the client's registry has for the name; without one, the JSON of the wire as a
-            dictionary, ``"@type"`` included.
+        payload: a message, if the client's registry has the name; otherwise its JSON as a dict, including ``"@type"``.
     """
 
     ordinal: int
@@ -26,34 +25,34 @@ class LiveEvent:
 
 @dataclass(frozen=True, slots=True)
 class JsonEntity(TimelineEntity):
-    """An entity whose payload is the JSON of the wire: a dictionary, ``"@type"`` included."""
+    """An entity whose payload is JSON: a dict, including ``"@type"``."""
 
     payload: Any
 
 
 @dataclass(frozen=True, slots=True)
 class JsonSnapshot(Snapshot):
-    """What a client without a registry gives out: a snapshot whose entities are all ``JsonEntity``."""
+    """A snapshot whose entities are all ``JsonEntity``; given by a client without a registry."""
 
     entities: tuple[JsonEntity, ...]
 
 
 Update: TypeAlias = Snapshot | LiveEvent
-"""What ``async for`` gets: a ``Snapshot`` first, and again after each reconnect; a ``LiveEvent`` otherwise."""
+"""What iterating yields: a ``Snapshot`` at first and after each reconnect, otherwise a ``LiveEvent``."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionState:
-    """How the connection of a client is. (Reference: WebSocket client.)
+    """The state of a client's connection. (Reference: WebSocket client.)
 
     Attributes:
-        name: ``"connecting"``: for the first time. ``"live"``: the server has said hello. ``"reconnecting"``: the
-            connection was lost or could not be made, as when one is offline. ``"refused"``: the server, or a function
-            that was asked for credentials, does not let this client in: signed out, say. ``"closed"``: for good.
+        name: ``"connecting"``: the first attempt. ``"live"``: the server has sent hello. ``"reconnecting"``: the
+            connection was lost or could not be made. ``"refused"``: the server, or a function for credentials, refused
+            the handshake. ``"closed"``: the client has ended.
         status: the HTTP status of a refusal.
-        code: the WebSocket close code, where there was one.
-        reason: the server's words, or the network's.
-        retry_in: seconds until the next attempt, from the moment of the change; None if there is none to wait for.
+        code: the WebSocket close code, if there was one.
+        reason: the reason from the server or the network.
+        retry_in: seconds from this change to the next attempt; None if none is planned.
     """
 
     name: Literal["connecting", "live", "reconnecting", "refused", "closed"]

@@ -1,4 +1,4 @@
-"""The wire contract as scripts, for whoever writes a server or a client: see README.md beside this file."""
+"""The wire contract as scripts, for authors of other servers and clients; see README.md in this folder."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any, Final, Literal, TypeAlias
 Name: TypeAlias = Literal["client", "server", "transcripts"]
 
 NAMES: Final[tuple[Name, ...]] = ("client", "server", "transcripts")
-"""The files there are."""
+"""The names of all files."""
 
 
 def load(name: Name) -> dict[str, Any]:
-    """Return one of the files, as parsed JSON.
+    """Return the content of a file, as parsed JSON.
 
     Raises:
-        ValueError: there is no such file.
+        ValueError: there is no file of this name.
     """
     if name not in NAMES:
         raise ValueError(f"there are {', '.join(NAMES)}, but no {name!r}")

@@ -1,1 +1,1 @@
-"""The WebSocket server: conversation.py holds the protocol, without I/O; app.py is the ASGI application."""
+"""The WebSocket server: conversation.py is the protocol without I/O, app.py the ASGI application."""

@@ -1,4 +1,4 @@
-"""Who is connected or about to be: how many there may be, and who is sent away before the connection is there."""
+"""Limits on connections, and the rejection of clients whose handshake is still in progress."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from sessionstream.transport.ws.wire.codes import NOT_SIGNED_IN, CloseCode
 
 
 class Peer:
-    """One client, from its handshake to its end.
+    """One client, from its handshake to the end of its connection.
 
     Attributes:
-        known: whether it is known who it is.
-        principal: who it is; None before that is known.
-        close_with: the code and the reason to close with as soon as the connection is there; None for none.
+        known: whether its principal is known.
+        principal: its principal; None until it is known.
+        close_with: code and reason to close with as soon as the connection is accepted; None to serve it.
     """
 
     __slots__ = ("_rejected", "close_with", "known", "principal")
@@ -27,25 +27,25 @@ class Peer:
         self._rejected: set[object] = set()
 
     def reject(self, principal: object, code: CloseCode, reason: str) -> None:
-        """Send this client away if it is the principal's, or turns out to be."""
+        """Reject this client if it has this principal, or is identified as this principal later."""
         if not self.known:
             self._rejected.add(principal)
         elif self.principal == principal:
             self.close_with = code, reason
 
     def identify(self, principal: object) -> None:
-        """Say who it is.
+        """Record the principal.
 
         Raises:
-            Refused: the principal was sent away meanwhile.
+            Refused: the principal was rejected during the handshake.
         """
         if principal in self._rejected:
-            raise Refused(403, f"the connections of {principal!r} were closed meanwhile", NOT_SIGNED_IN)
+            raise Refused(403, f"the connections of {principal!r} were closed during this handshake", NOT_SIGNED_IN)
         self.known, self.principal = True, principal
 
 
 class Admission:
-    """Counts clients, in all and for each principal, those included whose handshake is under way."""
+    """Counts clients, in total and by principal, including those whose handshake is in progress."""
 
     __slots__ = ("_limits", "_peers", "_principals", "_stopping")
 
@@ -59,26 +59,27 @@ class Admission:
         return len(self._peers)
 
     def enter(self) -> Peer:
-        """Begin a handshake."""
+        """Register a client whose handshake begins."""
         peer = Peer()
         self._peers.add(peer)
         return peer
 
     def check(self) -> None:
-        """Refuse a handshake that has begun, where there is no room for it.
+        """Check that there is room for another connection.
 
         Raises:
-            Refused: there is not.
+            Refused: there is none, or the server is shutting down.
         """
         self._check_stopping()
         if len(self._peers) > self._limits.connections:
             raise Refused(503, f"there are {self._limits.connections} connections already")
 
     def admit(self, peer: Peer, principal: object) -> None:
-        """Say who it is that comes.
+        """Record the principal of a client.
 
         Raises:
-            Refused: it may not, because of what happened meanwhile, or of its other connections.
+            Refused: the principal was rejected or the server shut down during the handshake, or the principal has as
+                many connections as it may have.
         """
         self._check_stopping()
         peer.identify(principal)
@@ -88,7 +89,7 @@ class Admission:
                 raise Refused(503, f"{principal!r} has {self._limits.connections_per_principal} connections already")
 
     def leave(self, peer: Peer) -> None:
-        """End a peer."""
+        """Remove a client."""
         self._peers.remove(peer)
         if peer.principal is not None:
             self._principals[peer.principal] -= 1
@@ -96,12 +97,12 @@ class Admission:
                 del self._principals[peer.principal]
 
     def reject(self, principal: object, code: CloseCode, reason: str) -> None:
-        """Send away whoever of a principal is about to be connected."""
+        """Reject all clients of a principal whose handshake is in progress."""
         for peer in self._peers:
             peer.reject(principal, code, reason)
 
     def stop(self, code: CloseCode, reason: str) -> None:
-        """Let nobody in any more."""
+        """Refuse new handshakes, and close clients whose handshake is in progress."""
         self._stopping = True
         for peer in self._peers:
             peer.close_with = code, reason

@@ -1,4 +1,4 @@
-"""The server: an ASGI application towards clients, a fan-out towards the hub."""
+"""The WebSocket server: an ASGI application for clients, and a UI fan-out for the hub."""
 
 from __future__ import annotations
 
@@ -52,50 +52,51 @@ from sessionstream.transport.ws.wire.subprotocol import SUBPROTOCOL
 from sessionstream.types import UIEvent
 
 RETRY_AFTER: Final = 5.0
-"""Seconds after which a client whose handshake was refused with 503 may try again, where nothing else is known."""
+"""Default ``Retry-After`` of a handshake that is refused with 503, in seconds."""
 
 REASON_BYTES: Final = 123
-"""What a close frame has room for, beside the code."""
+"""Longest reason of a close frame, in UTF-8 bytes."""
 
 TICKS: Final = 4
-"""How often the time is looked after, in the shortest of the periods that have to be kept."""
+"""How often timeouts are checked within the shortest of the configured periods."""
 
 _log = logging.getLogger("sessionstream")
 
 
 class WebSocketServer:
-    """Shows sessions to browsers: a snapshot, then every live UI event after it. (Reference: WebSocket transport.)
+    """Serves sessions to browsers: a snapshot, then every live UI event after it. (Reference: WebSocket transport.)
 
-    It is a plain ASGI application, to be mounted in any ASGI framework or run by itself, and a ``UIFanout``::
+    It is a ``UIFanout`` and a plain ASGI application, which any ASGI framework can mount and any ASGI server can run::
 
         server = WebSocketServer(hub)
         hub.set_fanout(server)
         app = Starlette(routes=[WebSocketRoute("/ws", server)])
 
     Args:
-        source: where snapshots come from; a hub.
+        source: loads the snapshots; usually the hub.
         allowed_origins: which pages may connect, ``["https://app.example"]``, or ``["*"]`` for any. None: only pages
-            that come from the host they connect to. A client without an Origin header is no browser, and may.
+            that come from the host they connect to. A client without an Origin header is not a browser, and may
+            connect.
         authenticate: ``authenticate(scope)``, plain or async, gets the ASGI scope of a handshake and returns the
-            principal, anything hashable, or ``Admitted(principal, until=…)``; None, False, or an exception, refuses.
-            Without it everybody may connect.
-        authorize: ``authorize(principal, session_id)``, plain or async, is asked on every subscribe, so also after
-            each reconnect. Only True allows. Without it every client may watch every session.
-        subprotocols: those that are known, the preferred ones first; one of them is selected where a client offers it.
-            A client that offers ``sessionstream.v1`` hears that its credentials are refused as a close, 4401 or 4403,
-            because browsers hide the status of a handshake.
-        limits: what clients may cost.
-        slow_consumers: what becomes of a client that reads too slowly: ``disconnect`` or ``conflate``, or a function
-            of one's own.
-        observer: is told of every stage of every connection.
-        clock: the time, for tests.
+            principal, any hashable value, or ``Admitted(principal, until=…)``. None, False or an exception refuses the
+            handshake. Without this hook everybody may connect.
+        authorize: ``authorize(principal, session_id)``, plain or async, is called for every subscribe, also those
+            after a reconnect. Only True allows. Without this hook every client may watch every session.
+        subprotocols: the supported sub-protocols, preferred ones first; the first that a client offers is selected. A
+            client that offers ``sessionstream.v1`` learns that its credentials are refused by close code 4401 or 4403,
+            because browsers hide the HTTP status of a handshake.
+        limits: bounds on what clients may use.
+        slow_consumers: decides about a client that reads too slowly: ``disconnect``, ``conflate``, or another
+            ``SlowConsumerPolicy``.
+        observer: called with a ``ConnectionRecord`` for every stage of every connection.
+        clock: replaces the clock in tests.
 
     Raises:
-        TypeError: an argument is of another type, or the observer or the policy is async.
-        ValueError: an allowed origin is none, or a sub-protocol has no name.
+        TypeError: an argument has the wrong type, or the observer or the policy is async.
+        ValueError: an entry of ``allowed_origins`` is not a valid origin, or a sub-protocol is not a valid name.
 
-    One server belongs to one event loop, that of its connections. ``publish_ui`` and ``resync`` may be called from
-    any thread; their order is kept. Everything else is for that loop.
+    One server belongs to one event loop, that of its connections. ``publish_ui`` and ``resync`` may be called from any
+    thread, and take effect in the order of the calls; all other methods must be called in that loop.
     """
 
     def __init__(
@@ -145,28 +146,28 @@ class WebSocketServer:
     def _check_arguments(source: object, *others: object) -> None:
         authenticate, authorize, limits, slow_consumers = others
         if not callable(getattr(source, "snapshot", None)):
-            raise TypeError(f"a WebSocketServer takes a source of snapshots, such as a Hub, not {source!r}")
+            raise TypeError(f"source must have a method snapshot, as a Hub has; got {source!r}")
         for name, hook in (("authenticate", authenticate), ("authorize", authorize)):
             if hook is not None and not callable(hook):
-                raise TypeError(f"{name} is a function, not {hook!r}")
+                raise TypeError(f"{name} must be a function, not {hook!r}")
         if not isinstance(limits, Limits):
-            raise TypeError(f"limits is a Limits, not {limits!r}")
+            raise TypeError(f"limits must be a Limits, not {limits!r}")
         asked_of("slow_consumers", "(overflow)", slow_consumers)
 
-    # -- towards the hub ---------------------------------------------------------------------------------------
+    # -- for the hub -------------------------------------------------------------------------------------------
 
     def publish_ui(self, session_id: str, ordinal: int, events: Sequence[UIEvent], /) -> None:
-        """Pass the UI events of one backend event on to whoever watches the session; enqueues and returns.
+        """Send the UI events of one backend event to all subscribers of the session; enqueues and returns.
 
-        May be called from any thread. Ordinals of a session have to rise.
+        May be called from any thread. The ordinals of a session must rise from call to call.
 
         Raises:
-            TransportError: an event has no JSON form; clients got an ``UnreadablePayload`` in its place.
+            TransportError: an event has no JSON form; clients receive an ``UnreadablePayload`` in its place.
         """
         reporter = self._reporter
         if reporter.enabled:
             reporter.report("fanout_started", session_id=session_id, ordinal=ordinal, frames=len(events))
-        if not self._routes.has(session_id):  # who joins later gets a snapshot that was taken later
+        if not self._routes.has(session_id):  # a later subscriber loads a later snapshot
             reporter.report("fanout_no_targets", session_id=session_id, ordinal=ordinal)
             return
         written, failures = [], []
@@ -181,23 +182,23 @@ class WebSocketServer:
             raise failures[0]
 
     def resync(self, session_id: str, ordinal: int | None = None, epoch: int | None = None, /) -> None:
-        """Give a new snapshot to whoever watches a session and holds less than this ordinal of this epoch.
+        """Send a new snapshot to every subscriber that has less than this ordinal of this epoch.
 
-        The hub asks for it. Without an ordinal everybody gets one. May be called from any thread, and takes its place
-        among the calls of ``publish_ui``.
+        The hub calls it. Without an ordinal, every subscriber gets a snapshot. May be called from any thread; takes
+        effect in order with the calls of ``publish_ui``.
         """
         self._in_loop(self._resync, (session_id, ordinal, epoch))
 
     def _in_loop(self, call: Callable[[Any], None], argument: object) -> None:
         if self._loop is None:
-            return  # nobody has ever connected
+            return  # no client has connected yet
         if threading.get_ident() == self._thread:
             call(argument)
             return
         try:
             self._loop.call_soon_threadsafe(call, argument)
-        except RuntimeError as error:  # the loop is closed, and with it every connection
-            _log.debug("nothing to fan out to: %s", error)
+        except RuntimeError as error:  # the loop is closed, and so is every connection
+            _log.debug("no connection to fan out to: %s", error)
 
     def _fan_out(self, batch: Batch) -> None:
         targets = self._routes.of(batch.session_id)
@@ -212,13 +213,13 @@ class WebSocketServer:
         for connection in self._routes.of(where[0]):
             connection.resync(*where)
 
-    # -- towards clients ---------------------------------------------------------------------------------------
+    # -- for clients -------------------------------------------------------------------------------------------
 
     async def __call__(self, scope: Scope, receive: Receive, send: SendMessage) -> None:
-        """Serve one ASGI scope: a WebSocket; plain HTTP is told to upgrade; a lifespan's end is a shutdown.
+        """Serve one ASGI scope: a WebSocket; HTTP, answered with 426; or a lifespan, whose end calls ``shutdown``.
 
         Raises:
-            ValueError: it is a scope of another type.
+            ValueError: the scope has another type.
         """
         match scope["type"]:
             case "websocket":
@@ -256,7 +257,7 @@ class WebSocketServer:
         close = refused.close if self._subprotocols.hears_closes(scope) else None
         told = refused.status if close is None else close.code
         line = f"a handshake was refused with {told}: {refused.why}"
-        self._log.say(f"handshakes refused with {told}", line, error=refused.__cause__)
+        self._log.log(f"handshakes refused with {told}", line, error=refused.__cause__)
         self._reporter.report("refused", code=str(told), error=refused.why)
         if close is None:
             await refuse(scope, send, refused, self._retry_after)
@@ -265,7 +266,7 @@ class WebSocketServer:
             await send({"type": "websocket.close", "code": close.code, "reason": close.name})
 
     def _deadline(self, admitted: Admitted) -> float | None:
-        """Return until when a client is admitted, by our clock: if that of the machine is set, nothing changes."""
+        """Return when the admission ends, by the monotonic clock, which setting the machine's clock does not change."""
         if admitted.until is None:
             return None
         return self._clock.now() + (admitted.until - datetime.now(UTC)).total_seconds()
@@ -274,7 +275,7 @@ class WebSocketServer:
         connection = Connection(secrets.token_urlsafe(9), principal, self._shared, ends_at)
         gone = self._connections[connection] = asyncio.Event()
         if self._ticker is None:
-            # It outlives this request, whose context is none of its business.
+            # The task outlives this request, so it must not run in the request's context.
             self._ticker = asyncio.create_task(self._tick(), name="sessionstream: heartbeat", context=Context())
         self._reporter.report("connected", connection.id)
         try:
@@ -297,7 +298,7 @@ class WebSocketServer:
 
     def _look_after_all(self) -> None:
         now = self._clock.now()
-        self._log.settle()
+        self._log.flush()
         for connection in list(self._connections):
             connection.tick(now)
 
@@ -324,24 +325,24 @@ class WebSocketServer:
     # -- for operators -----------------------------------------------------------------------------------------
 
     def connections(self) -> list[ConnectionInfo]:
-        """Return the open connections, in the order in which they came."""
+        """Return the open connections, oldest first."""
         return [connection.info for connection in self._connections]
 
     async def revoke(self, principal: object, session_id: str | None = None, *, reason: str = "") -> int:
-        """End subscriptions of one principal, whose right to watch was taken away; return how many there were.
+        """End subscriptions of one principal, which may no longer watch; return how many were ended.
 
-        Its connections stay, and so do its other subscriptions. The client is told ``unauthorized``; what waits for it
-        of the session is dropped. Subscriptions that are asked for, or load, are ended too. Whoever subscribes again is
-        asked for by ``authorize``: change what that says first.
+        Its connections and its other subscriptions stay. The client gets the error ``unauthorized``, and frames of the
+        session that still wait to be sent are dropped. Subscriptions whose snapshot is still loading are ended too. A
+        new subscribe calls ``authorize`` again, so change its answer before this call.
 
         Args:
             principal: as ``authenticate`` returned it; None for everybody, where there is no ``authenticate``.
-            session_id: the session; None for all of them.
-            reason: for the clients; empty says that the session is not theirs to watch.
+            session_id: the session; None for all sessions.
+            reason: sent to the client; if empty, a default message is sent.
 
         Raises:
-            InvalidIdError: no session can have this id.
-            TypeError: the principal is not hashable, so nobody's.
+            InvalidIdError: the session id is not valid.
+            TypeError: the principal is not hashable.
         """
         hash(principal)
         if session_id is not None:
@@ -350,25 +351,25 @@ class WebSocketServer:
         return sum([connection.revoke(session_id, reason) for connection in theirs])
 
     async def close_connections(self, principal: object, *, reason: str = "") -> int:
-        """Close the connections of one principal, whose rights were taken away, say; return how many there were.
+        """Close the connections of one principal, which may no longer connect; return how many were closed.
 
-        They are closed with 1008, after which clients do not come back by themselves, and what waits for them is
-        dropped. A handshake that is under way meanwhile is refused. Whoever connects again is asked for again by
-        ``authenticate``, and its sessions by ``authorize``: change what those say first. Returns when the connections
-        are gone; a client that takes nothing is cut off after ``send_timeout_seconds``.
+        They are closed with 1008, after which clients do not reconnect by themselves. Frames that wait to be sent are
+        dropped, and a handshake in progress is refused. A new connection calls ``authenticate`` again, and a new
+        subscribe ``authorize``, so change their answers before this call. Returns when the connections have ended; one
+        that takes no message is cut off after ``send_timeout_seconds``.
 
         Args:
             principal: as ``authenticate`` returned it; None for everybody, where there is no ``authenticate``.
-            reason: for the clients, at most 123 bytes of UTF-8.
+            reason: the reason in the close frame, at most 123 bytes of UTF-8.
 
         Raises:
-            ValueError: the reason is longer.
-            TypeError: the principal is not hashable, so nobody's.
+            ValueError: the reason is longer than that.
+            TypeError: the principal is not hashable.
         """
         hash(principal)
         if len(reason.encode()) > REASON_BYTES:
             raise ValueError(
-                f"reason is at most {REASON_BYTES} bytes long, in a close frame, not {len(reason.encode())}"
+                f"reason must be at most {REASON_BYTES} bytes long in a close frame, not {len(reason.encode())}"
             )
         closing = {
             connection: gone for connection, gone in self._connections.items() if connection.principal == principal
@@ -380,20 +381,20 @@ class WebSocketServer:
         return len(closing)
 
     async def shutdown(self, retry_after: float | None = None) -> None:
-        """Refuse whoever comes, send what waits, close every connection, and leave nothing running.
+        """Refuse new connections, send all waiting frames, close every connection, and stop every task.
 
         Args:
-            retry_after: seconds after which clients may come back; they are told by 1012 with the reason
-                ``retry-after=SECONDS``. None: 1001.
+            retry_after: seconds after which clients may reconnect; they are closed with 1012 and the reason
+                ``retry-after=SECONDS``. None: with 1001.
 
-        Clients that do not take what waits for them within ``send_timeout_seconds`` are cut off. Calling it again is
-        allowed. Cancelled, it may be called again.
+        Clients that do not take their frames within ``send_timeout_seconds`` are cut off. May be called more than once,
+        also after it was cancelled.
 
         Raises:
-            ValueError: ``retry_after`` is negative, or without end.
+            ValueError: ``retry_after`` is negative or infinite.
         """
         if retry_after is not None and not 0 <= retry_after < math.inf:
-            raise ValueError(f"retry_after is a number of seconds, 0 or more, not {retry_after!r}")
+            raise ValueError(f"retry_after must be a finite number of seconds, 0 or more, not {retry_after!r}")
         self._retry_after = RETRY_AFTER if retry_after is None else retry_after
         code, reason = (GOING_AWAY, "") if retry_after is None else (RESTART, f"retry-after={retry_after:g}")
         self._admission.stop(code, reason)
@@ -401,4 +402,4 @@ class WebSocketServer:
             connection.close(code, reason, flush=True)
         await asyncio.gather(*(gone.wait() for gone in self._connections.values()))
         await self._loader.close()
-        self._log.settle(end=True)
+        self._log.flush(end=True)

@@ -1,4 +1,4 @@
-"""Warnings that clients can cause as often as they like: so many lines a minute, and then a number."""
+"""A rate limit for log lines that clients can cause: a number of lines a minute in full, then only their count."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from collections.abc import Callable
 from typing import Final
 
 LINES: Final = 20
-"""Lines of one kind within a minute that are logged in full."""
+"""Lines of one kind that are logged in full within a minute."""
 
 _MINUTE: Final = 60.0
 _LONGEST: Final = 500
-"""Characters of a line: what clients send may be in it."""
+"""Longest line, in characters; lines may contain text from clients."""
 
 _log = logging.getLogger("sessionstream")
 
 
 class BoundedLog:
-    """Logs lines by their kind, and counts those of a minute that are too many.
+    """Logs lines of each kind up to a limit per minute, and counts the rest.
 
     Args:
-        now: the present time in seconds, on any clock that only goes forward.
+        now: returns the time in seconds, from a monotonic clock.
     """
 
     __slots__ = ("_begun", "_now")
@@ -30,22 +30,22 @@ class BoundedLog:
         self._now = now
         self._begun: dict[str, tuple[float, int]] = {}
 
-    def say(self, kind: str, line: str, *, error: BaseException | None = None, level: int = logging.WARNING) -> None:
-        """Log a line, with the traceback of an error, unless there were enough of its kind in this minute.
+    def log(self, kind: str, line: str, *, error: BaseException | None = None, level: int = logging.WARNING) -> None:
+        """Log a line, with the traceback of ``error``, unless ``LINES`` lines of its kind were logged in this minute.
 
-        ``kind`` is what the lines have in common, in the plural: it stands before the number of those left out.
+        ``kind`` names the lines in the plural; it precedes the count of those left out.
         """
-        self.settle()
-        begun, said = self._begun.get(kind, (self._now(), 0))
-        self._begun[kind] = begun, said + 1
-        if said < LINES:
+        self.flush()
+        begun, count = self._begun.get(kind, (self._now(), 0))
+        self._begun[kind] = begun, count + 1
+        if count < LINES:
             _log.log(level, "%s", line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…", exc_info=error)
 
-    def settle(self, *, end: bool = False) -> None:
-        """Say how many more there were in the minutes that are over, or with ``end`` in all."""
+    def flush(self, *, end: bool = False) -> None:
+        """Log the counts of the minutes that are over; with ``end``, all counts."""
         now = self._now()
-        for kind, (begun, said) in list(self._begun.items()):
+        for kind, (begun, count) in list(self._begun.items()):
             if end or now - begun >= _MINUTE:
                 del self._begun[kind]
-                if said > LINES:
-                    _log.warning("%s: %s more", kind, f"{said - LINES:,}")
+                if count > LINES:
+                    _log.warning("%s: %s more", kind, f"{count - LINES:,}")

@@ -1,4 +1,4 @@
-"""One connection: a conversation with a socket, an outbox and the application's hooks around it."""
+"""One connection: performs the effects of its conversation on the socket, the loader and the application's hooks."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ from sessionstream.transport.ws.wire.clock import Clock
 from sessionstream.transport.ws.wire.codes import INTERNAL, POLICY, RESTART, TOO_BIG, TRY_AGAIN, CloseCode
 
 LOADS_AT_ONCE: Final = 4
-"""Snapshots that one connection may have under way; the others wait for their turn, and for room in the outbox."""
+"""Snapshots that one connection may load at the same time; the others wait for these, and for room in the outbox."""
 
 LONGEST_SLEEP: Final = 86_400.0
-"""Seconds; no event loop has a timer for every date."""
+"""Longest sleep in seconds: event loops do not accept arbitrarily long timers."""
 
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 AuthorizeHook: TypeAlias = Callable[[Any, str], bool | Awaitable[bool]]
@@ -48,13 +48,13 @@ _log = logging.getLogger("sessionstream")
 
 @dataclass(frozen=True, slots=True)
 class ConnectionInfo:
-    """One open connection, as it is at the moment of asking.
+    """The state of one open connection at the moment of the call.
 
     Attributes:
         principal: what ``authenticate`` returned; None without it.
-        subscriptions: session ids, sorted; those whose snapshot is still loading included. None, once the server
-            has sent its close message and waits for the client to take it.
-        queue_depth: frames that wait to be sent.
+        subscriptions: sorted session ids, including those whose snapshot is still loading. Empty once the server is
+            closing the connection.
+        queue_depth: number of frames that wait to be sent.
         queue_bytes: their UTF-8 bytes.
     """
 
@@ -66,7 +66,7 @@ class ConnectionInfo:
 
 
 class Routes:
-    """Which connections are told of which session."""
+    """The connections that receive the events of each session."""
 
     __slots__ = ("_connections",)
 
@@ -74,11 +74,11 @@ class Routes:
         self._connections: dict[str, dict[Connection, None]] = {}
 
     def of(self, session_id: str) -> tuple[Connection, ...]:
-        """Return the connections that are told of a session, in the order in which they joined."""
+        """Return the connections of a session, in the order in which they joined."""
         return tuple(self._connections.get(session_id, ()))
 
     def has(self, session_id: str) -> bool:
-        """Whether anybody is told of a session; may be asked from any thread."""
+        """Whether a session has any connection; may be called from any thread."""
         return session_id in self._connections
 
     def join(self, session_id: str, connection: Connection) -> None:
@@ -86,7 +86,7 @@ class Routes:
         self._connections.setdefault(session_id, {})[connection] = None
 
     def leave(self, session_id: str, connection: Connection) -> None:
-        """Remove a connection, and every trace of a session that has none left."""
+        """Remove a connection, and the session if this was its last one."""
         connections = self._connections.get(session_id, {})
         if connection in connections:
             del connections[connection]
@@ -99,7 +99,7 @@ class Routes:
 
 @dataclass(frozen=True, slots=True)
 class ServerContext:
-    """What connections of one server share."""
+    """What all connections of one server share."""
 
     limits: Limits
     routes: Routes
@@ -113,7 +113,7 @@ class ServerContext:
 
 
 class Connection:
-    """Does what its conversation wants done. All of it happens in the event loop of the server."""
+    """Performs the effects of one conversation. Its methods must be called in the event loop of the server."""
 
     __slots__ = (
         "_aborted", "_asking", "_closed", "_congested", "_conversation", "_ends_at", "_full_in", "_idle_loads",
@@ -140,28 +140,28 @@ class Connection:
         self._asking: dict[str, asyncio.Task[None]] = {}
         self._idle_loads: dict[str, Load] = {}
         self._tickets: dict[str, Ticket] = {}
-        self._reader: asyncio.Task[None] | None = None  # an eager one reads before it is known here
+        self._reader: asyncio.Task[None] | None = None  # an eager task reads before this is set
         self._congested = False
-        self._full_in: int | None = None  # the turn of the loop in which half of the outbox was first full
+        self._full_in: int | None = None  # iteration of the loop in which half of the outbox was first full
         self._closed = False
         self._aborted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._sent, self._sent_at = 0, now
 
     @property
     def id(self) -> str:
-        """As the hello says it."""
+        """The connection id, as sent in the hello frame."""
         return self._conversation.connection_id
 
     @property
     def info(self) -> ConnectionInfo:
-        """What the connection is at this moment."""
+        """The current state of the connection."""
         subscriptions = () if self._closed else tuple(self._conversation.subscriptions)
         return ConnectionInfo(self.id, self.principal, subscriptions, len(self._outbox), self._outbox.size)
 
-    # -- its life ----------------------------------------------------------------------------------------------
+    # -- the connection ----------------------------------------------------------------------------------------
 
     async def serve(self, receive: Receive, send: SendMessage) -> None:
-        """Carry an accepted connection on until either side ends it."""
+        """Serve an accepted connection until either side ends it."""
         self._perform(self._conversation.open())
         writer = self._writer.start(send, f"{self.id}: writer")
         reader = self._reader = asyncio.create_task(self._read(receive), name=f"{self.id}: reader")
@@ -170,7 +170,7 @@ class Connection:
             tasks.add(asyncio.create_task(self._end_at(self._ends_at), name=f"{self.id}: end"))
         try:
             await asyncio.wait({reader, writer, self._aborted}, return_when=asyncio.FIRST_COMPLETED)
-            if self._closed:  # the writer sends the close message and ends
+            if self._closed:  # the writer ends when it has sent the close message
                 await asyncio.wait({writer, self._aborted}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._let_go()
@@ -179,21 +179,21 @@ class Connection:
                 task.cancel()
             await asyncio.wait(tasks)
         error = None if writer.cancelled() else writer.exception()
-        if error is not None:  # the client is gone, which servers say in ways of their own
+        if error is not None:  # the client is gone; each server library raises something else
             self._shared.reporter.report("write_error", self.id, error=words(error))
         if not reader.cancelled():
-            reader.result()  # what the server library raised is for the server library
+            reader.result()  # exceptions of the server library go back to it
 
     async def _read(self, receive: Receive) -> None:
-        """Read until the client is gone, and keep nothing of a message while the next is waited for."""
+        """Read until the client is gone. No reference to a message is kept while waiting for the next."""
         while not self._closed:
             if not self._hear(await receive()):
                 return
 
     def _hear(self, message: Message) -> bool:
-        """Take a message; return whether the client is still there.
+        """Handle one ASGI message; return whether the client is still connected.
 
-        A fault of ours closes this connection, and no other.
+        An internal error closes this connection with 1011, and no other.
         """
         if message["type"] == "websocket.disconnect":
             return False
@@ -210,7 +210,7 @@ class Connection:
         return True
 
     async def _end_at(self, moment: float) -> None:
-        """Have the client come back, with credentials that are valid still, when those that it came with are not."""
+        """Close with 1012 when the admission expires, so that the client reconnects with new credentials."""
         clock = self._shared.clock
         while (left := moment - clock.now()) > 0:
             await clock.sleep(min(left, LONGEST_SLEEP))
@@ -219,7 +219,7 @@ class Connection:
             self.close(RESTART, "retry-after=0")
 
     def revoke(self, session_id: str | None, reason: str) -> int:
-        """End the subscription to a session, or all of them; return how many there were. What waits is dropped."""
+        """End the subscription to a session, or all of them, and drop their frames; return how many were ended."""
         if self._closed:
             return 0
         watched = self._conversation.subscriptions
@@ -230,9 +230,9 @@ class Connection:
         return len(revoked)
 
     def close(self, code: CloseCode, reason: str, *, flush: bool = False) -> None:
-        """Send the close message, after what waits to be sent (``flush``) or instead of it, and listen no more.
+        """Stop reading and send the close message, after the waiting frames (``flush``) or instead of them.
 
-        A server may not send the close while it is asked for the next message: granian waits for that message first.
+        The reader is cancelled because some servers (granian) do not send the close while a ``receive`` is pending.
         """
         self._let_go()
         if self._reader is not None:
@@ -241,13 +241,13 @@ class Connection:
         self._writer.wake()
 
     def abort(self) -> None:
-        """End it without another word."""
+        """End the connection without a close message."""
         self._let_go()
         if not self._aborted.done():
             self._aborted.set_result(None)
 
     def _let_go(self) -> None:
-        """Be told of nothing more."""
+        """Leave all sessions and ignore results that are still to come."""
         self._closed = True
         for session_id in self._joined:
             self._shared.routes.leave(session_id, self)
@@ -257,18 +257,18 @@ class Connection:
             ticket.void = True
         self._tickets.clear()
 
-    # -- what happens to it ------------------------------------------------------------------------------------
+    # -- events and time ---------------------------------------------------------------------------------------
 
     def events(self, batch: Batch) -> None:
-        """Pass on the UI events of a session."""
+        """Send the UI events of a session, if its subscription is live."""
         self._perform(self._conversation.events(batch))
 
     def resync(self, session_id: str, ordinal: int | None, epoch: int | None) -> None:
-        """Have the client given a new snapshot of a session, if it holds less than this ordinal of this epoch."""
+        """Send a new snapshot of a session, if the client has less than this ordinal of this epoch."""
         self._perform(self._conversation.resync(session_id, ordinal, epoch))
 
     def tick(self, now: float) -> None:
-        """Look after the time: pings, and a client that takes nothing."""
+        """Send due pings, and abort if a send or a pong takes too long."""
         if not self._writer.sending or self._writer.sent != self._sent:
             self._sent, self._sent_at = self._writer.sent, now
         elif now - self._sent_at >= self._shared.limits.send_timeout_seconds:
@@ -277,7 +277,7 @@ class Connection:
         if not self._closed:
             self._perform(self._conversation.tick(now))
 
-    # -- what its conversation wants ---------------------------------------------------------------------------
+    # -- performing effects ------------------------------------------------------------------------------------
 
     def _perform(self, effects: Effects) -> None:
         for effect in effects:
@@ -287,7 +287,7 @@ class Connection:
                 case Note(record):
                     self._shared.reporter.record(record)
                 case _ if self._closed:
-                    pass  # also in the midst of them: a client that reads too slowly is sent away by a Send
+                    pass  # an earlier effect of the same list may have closed it: Send disconnects a slow client
                 case Authorize():
                     self._authorize(effect)
                 case Join(session_id):
@@ -302,7 +302,7 @@ class Connection:
                 case Close(code, reason):
                     if code in (POLICY, TOO_BIG):
                         line = f"connection {self.id} was closed with {code.code}: {reason}"
-                        self._shared.log.say(f"connections closed with {code.code}", line)
+                        self._shared.log.log(f"connections closed with {code.code}", line)
                     self.close(code, reason)
 
     def _send(self, frames: tuple[Frame, ...]) -> None:
@@ -325,15 +325,14 @@ class Connection:
 
     @property
     def _unread(self) -> bool:
-        """Whether the loop had no turn since half of the outbox was full: so far nobody could write or read it."""
+        """Whether the outbox became half full in this iteration of the loop, so that nothing could be sent since."""
         return self._full_in is None or self._full_in == self._shared.flusher.iteration()
 
     def _make_room(self, frame: Frame) -> frozenset[str]:
-        """Take a frame after all, or drop it with what the policy drops, or end the connection.
+        """Make room for a frame as the policy says; close the connection if that is not enough.
 
-        A client that had no chance to read is not slow. Whatever the policy, it is kept, and gets a snapshot.
-
-        Returns the sessions whose UI events were dropped.
+        Returns the sessions whose UI events were dropped, perhaps that of this frame. A client that had no chance to
+        read is not slow, so its events are conflated whatever the policy is.
         """
         self._congested = True
         overflow = self._outbox.overflow(frame)
@@ -343,7 +342,7 @@ class Connection:
         try:
             sessions = sorted(frozenset(policy(overflow)))
         except Exception:  # noqa: BLE001 - logged with its traceback
-            _log.exception("the policy for slow consumers failed: the client is sent away")
+            _log.exception("the policy for slow consumers failed: the client is disconnected")
             sessions = []
         dropped = frozenset(sessions)
         self._outbox.drop_ui(dropped)
@@ -371,18 +370,18 @@ class Connection:
         try:
             async with asyncio.timeout(self._shared.limits.handshake_timeout_seconds):
                 allowed = await call_hook("authorize", hook, self.principal, session_id) is True
-        except TimeoutError:  # which says nothing about the client: it may ask again
-            self._shared.log.say("slow calls of authorize", f"authorize took too long for session {session_id!r}")
+        except TimeoutError:  # not a refusal: the client may subscribe again
+            self._shared.log.log("slow calls of authorize", f"authorize took too long for session {session_id!r}")
             self._perform(self._conversation.load_failed(session_id, token, "authorize took too long"))
             return
         except Exception as error:  # noqa: BLE001 - logged with its traceback
             line = f"authorize failed for session {session_id!r}: the client is refused"
-            self._shared.log.say("failures of authorize", line, error=error, level=logging.ERROR)
+            self._shared.log.log("failures of authorize", line, error=error, level=logging.ERROR)
             allowed = False
         else:
             if not allowed:
                 line = f"a subscription was refused: authorize({self.principal!r}, {session_id!r}) did not return True"
-                self._shared.log.say("subscriptions refused by authorize", line)
+                self._shared.log.log("subscriptions refused by authorize", line)
         self._perform(self._conversation.authorized(session_id, token, allowed))
 
     def _asked(self, session_id: str, task: asyncio.Task[None]) -> None:
@@ -404,15 +403,15 @@ class Connection:
             ticket.void = True
 
     def _caught_up(self) -> None:
-        """The client has taken everything."""
+        """All frames were sent."""
         self._congested = False
         if self._idle_loads:
             self._start_loads()
 
     def _start_loads(self) -> None:
-        """Have the next snapshots loaded, if the client takes what it is sent.
+        """Start loading the next snapshots, if there is room in the outbox.
 
-        One that was too slow gets no snapshot before it has taken everything: while it is stuck, it costs nothing.
+        After an overflow, nothing is loaded until all frames were sent, so that a stuck client causes no work.
         """
         while self._idle_loads and len(self._tickets) < LOADS_AT_ONCE and not self._congested and self._outbox.has_room:
             session_id, load = next(iter(self._idle_loads.items()))

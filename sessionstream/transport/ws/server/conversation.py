@@ -1,13 +1,13 @@
-"""One connection's conversation, without I/O: what is said goes in, what is to be done comes out.
+"""The server's side of the protocol on one connection, without I/O: inputs are method calls, outputs are effects.
 
-Every call is one atomic step, and that is what keeps the promise *a snapshot at N, then exactly the UI events above
-N*. A subscription is told of events before its snapshot begins to load; whatever comes while it loads is kept, and sent
-after the snapshot if it is newer. No lock, no clock, no task.
+Every call is one atomic step; there is no lock, clock or task. This keeps the guarantee *a snapshot at N, then exactly
+the UI events above N*: a subscription receives events before its snapshot begins to load, buffers those that arrive
+while it loads, and sends the newer ones after the snapshot.
 
-A subscription has one number that the promise hangs on, its floor: the highest ordinal that it has sent or dropped.
-An event at or below it is old. A snapshot below it is too old to stand for what was dropped, and is loaded anew.
+The guarantee depends on one number of each subscription, its floor: the highest ordinal that was sent or dropped. An
+event at or below the floor is old. A snapshot below the floor lacks dropped events, and is loaded again.
 
-The states of a subscription, and what leads from one to another, are the table in states.py.
+The states of a subscription and their transitions are the table in states.py.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ from sessionstream.transport.ws.wire.codes import (
 from sessionstream.transport.ws.wire.liveness import Heartbeat
 
 MAX_LOADS: Final = 5
-"""Snapshots in a row that may be too old, before the client is sent away to come back."""
+"""Snapshots in a row that may be too old before the client is disconnected with 1013."""
 
 
 @dataclass(slots=True)
@@ -59,16 +59,16 @@ class Subscription:
     """One session on one connection.
 
     Attributes:
-        request: what the client asked for last.
-        token: of the question that is open; answers to older ones are void.
-        joined: whether it is told of events.
+        request: the latest subscribe frame.
+        token: identifies the pending authorization or load; results with an older token are ignored.
+        joined: whether it receives events.
         floor: the highest ordinal that was sent or dropped. An event at or below it is old; a snapshot below it
-            is too old to stand for what was dropped.
-        epoch: of the last snapshot that was sent, None before the first.
-        held: what the client will hold when it has read what it was sent; None where no delta can start from it.
-        loads: how many snapshots in a row were asked for; all but the last were too old.
-        loading: whether the one that was asked for last has begun to load. Until then nothing has to be kept: it will
-            hold whatever happens before it begins.
+            is too old.
+        epoch: the epoch of the last snapshot sent; None before the first.
+        held: what the client holds once it has read everything sent; None if no delta can start from it.
+        loads: snapshots requested in a row; all but the last were too old.
+        loading: whether the requested snapshot has begun to load. Before that, events need not be buffered: the
+            snapshot will contain them.
     """
 
     session_id: str
@@ -86,7 +86,7 @@ class Subscription:
     _kept_size: int = 0
 
     def keep(self, batch: Batch, max_frames: int, max_bytes: int) -> int:
-        """Keep a batch until the snapshot is there; beyond either limit drop everything, return how many frames."""
+        """Buffer a batch until the snapshot is loaded; above a limit, drop the buffer. Return the frames dropped."""
         frames, size = self._kept_frames + len(batch.frames), self._kept_size + batch.size
         if frames > max_frames or size > max_bytes:
             self.drop()
@@ -97,18 +97,18 @@ class Subscription:
         return 0
 
     def is_new(self, batch: Batch) -> bool:
-        """Whether a batch is above everything that was sent, dropped or kept."""
+        """Whether a batch is above everything sent, dropped or buffered."""
         return batch.ordinal > (self._kept[-1].ordinal if self._kept else self.floor)
 
     def drop(self) -> None:
-        """Drop what is kept; only a snapshot can stand for it now."""
+        """Drop the buffer, and raise the floor to its last batch."""
         if self._kept:
             self.floor = self._kept[-1].ordinal
             self._kept = []
             self._kept_frames = self._kept_size = 0
 
     def hydrate(self, ordinal: int, epoch: int) -> tuple[Frame, ...]:
-        """Go on from a snapshot; return the kept frames that come after it."""
+        """Continue from a snapshot; return the buffered frames above it, and empty the buffer."""
         newer = tuple([frame for batch in self._kept if batch.ordinal > ordinal for frame in batch.frames])
         self.drop()
         self.floor = max(self.floor, ordinal)
@@ -118,15 +118,16 @@ class Subscription:
 
 
 class Conversation:
-    """What one connection and the server say to each other.
+    """The protocol of one connection.
 
     Args:
-        connection_id: as the hello says it.
-        limits: the bounds; those that are about one connection are kept here.
-        now: the present time in seconds, on any clock that only goes forward.
-        observed: whether to make notes for an observer.
+        connection_id: sent in the hello frame.
+        limits: those that concern a single connection are enforced here.
+        now: the time in seconds, from a monotonic clock.
+        observed: whether to return a ``Note`` for each stage.
 
-    Every method returns what is to be done, in order, and has to be told again what became of it.
+    Every method returns effects, which the caller performs in order. Results come back through ``authorized``,
+    ``load_began``, ``loaded`` and ``load_failed``.
     """
 
     __slots__ = (
@@ -145,10 +146,10 @@ class Conversation:
 
     @property
     def subscriptions(self) -> list[str]:
-        """The sessions that are subscribed to, or about to be, sorted."""
+        """The sorted ids of all subscriptions, in any state."""
         return sorted(self._subscriptions)
 
-    # -- what can happen ---------------------------------------------------------------------------------------
+    # -- inputs ------------------------------------------------------------------------------------------------
 
     def open(self) -> Effects:
         """The connection is accepted."""
@@ -156,7 +157,7 @@ class Conversation:
         return self._done()
 
     def text(self, text: str, now: float) -> Effects:
-        """A text message came."""
+        """A text message was received."""
         size = len(text) if text.isascii() else len(text.encode(errors="replace"))
         if self._hear(size, now):
             try:
@@ -165,7 +166,7 @@ class Conversation:
                 self._refuse_frame(error, size, now)
             else:
                 session_id = request.session_id if isinstance(request, Subscribe | Unsubscribe) else ""
-                # One subscribe that was let through pays for one unsubscribe: to refuse it would cost as much.
+                # Leaving a subscription is exempt from the rate: the subscribe before it was counted.
                 leaves = isinstance(request, Unsubscribe) and session_id in self._subscriptions
                 if leaves or self._may_speak(session_id, now):
                     self._note("decoded", session_id, size=size)
@@ -173,45 +174,45 @@ class Conversation:
         return self._done()
 
     def binary(self, size: int, now: float) -> Effects:
-        """A binary message came; it is refused."""
+        """A binary message of ``size`` bytes was received; it is refused."""
         if self._hear(size, now):
             message = "frames are JSON in text messages; this one was binary"
             self._refuse_frame(FrameError(BAD_CLIENT_FRAME, message), size, now)
         return self._done()
 
     def authorized(self, session_id: str, token: int, allowed: bool) -> Effects:
-        """The application has answered whether the client may see a session."""
+        """``authorize`` has answered whether the client may watch a session."""
         return self._told(session_id, token, Input.ALLOWED if allowed else Input.REFUSED)
 
     def load_began(self, session_id: str, token: int) -> None:
-        """A snapshot that was asked for is being loaded from this moment on; what comes now may not be in it."""
+        """A requested snapshot begins to load: events from now on may be missing in it, and are buffered."""
         subscription = self._subscriptions.get(session_id)
         if subscription is not None and subscription.token == token:
             subscription.loading = True
 
     def loaded(self, session_id: str, token: int, hydration: Hydration) -> Effects:
-        """A snapshot that was asked for is there."""
+        """A requested snapshot was loaded."""
         subscription = self._subscriptions.get(session_id)
         new_enough = subscription is None or hydration.ordinal >= subscription.floor
         return self._told(session_id, token, Input.LOADED if new_enough else Input.TOO_OLD, hydration)
 
     def load_failed(self, session_id: str, token: int, words: str) -> Effects:
-        """A snapshot that was asked for cannot be had, or whether it may be had is not known."""
+        """A requested snapshot could not be loaded, or ``authorize`` timed out; ``words`` says why."""
         return self._told(session_id, token, Input.LOAD_FAILED, words)
 
     def events(self, batch: Batch) -> Effects:
-        """A session that was joined has UI events."""
+        """A joined session has UI events."""
         subscription = self._subscriptions.get(batch.session_id)
         if subscription is None or not subscription.is_new(batch):
             return ()
-        if subscription.state is State.LIVE:  # as the table says, by a shorter way: this is what happens most
+        if subscription.state is State.LIVE:  # same result as the table; this is the common case
             subscription.floor = batch.ordinal
             return (batch,)
         self._enter(subscription, Input.EVENTS, batch)
         return self._done()
 
     def resync(self, session_id: str, ordinal: int | None = None, epoch: int | None = None) -> Effects:
-        """Give the client a snapshot, unless it is live at this ordinal of this epoch, or above it."""
+        """Load a new snapshot, unless the subscription is live at or above this ordinal of this epoch."""
         subscription = self._subscriptions.get(session_id)
         if subscription is None:
             return ()
@@ -221,14 +222,14 @@ class Conversation:
         return self._done()
 
     def revoke(self, session_id: str, reason: str) -> Effects:
-        """The application has taken away the client's right to see a session; ``reason`` is for the client."""
+        """The client may no longer watch a session; ``reason`` is sent to it."""
         subscription = self._subscriptions.get(session_id)
         if subscription is not None:
             self._enter(subscription, Input.REVOKED, reason)
         return self._done()
 
     def tick(self, now: float) -> Effects:
-        """Time has passed; to be called a few times in a heartbeat."""
+        """Check the heartbeat; to be called several times within its interval."""
         if self._heartbeat.silent(now):
             self._close(Close(TRY_AGAIN, "no answer to a ping"))
         else:
@@ -238,10 +239,10 @@ class Conversation:
                 self._send(frames.ping(nonce))
         return self._done()
 
-    # -- what clients say --------------------------------------------------------------------------------------
+    # -- frames from the client --------------------------------------------------------------------------------
 
     def _hear(self, size: int, now: float) -> bool:
-        """Take note of a message; return whether it is short enough to be looked into."""
+        """Record a message; return whether its size is within the limit, else close."""
         self._note("frame_read", size=size)
         self._heartbeat.heard(now)
         limit = self._limits.frame_bytes
@@ -250,9 +251,9 @@ class Conversation:
         return size <= limit
 
     def _may_speak(self, session_id: str, now: float) -> bool:
-        """Return whether a frame comes at a pace that is allowed; refuse it otherwise.
+        """Return whether a frame is within the rate; if not, refuse it, and close after too many refusals in a row.
 
-        A client that does not know the budget yet may open with ``WINDOW`` requests, and is never closed for those.
+        A client that does not know the budget yet starts with up to ``WINDOW`` requests, and is never closed for those.
         """
         if self._allowance.take(now):
             return True
@@ -282,7 +283,7 @@ class Conversation:
             case Ping(nonce):
                 self._send(frames.pong(nonce))
             case Pong():
-                pass  # it was heard
+                pass  # the heartbeat has recorded it
 
     def _new_subscription(self, request: Subscribe) -> Subscription | None:
         limit = self._limits.subscriptions_per_connection
@@ -293,7 +294,7 @@ class Conversation:
         self._refuse(TOO_MANY_SUBSCRIPTIONS, message, request.session_id)
         return None
 
-    # -- what the table's words mean ---------------------------------------------------------------------------
+    # -- the actions of the table ------------------------------------------------------------------------------
 
     def _authorize(self, subscription: Subscription, request: Subscribe) -> None:
         subscription.request = request
@@ -304,7 +305,7 @@ class Conversation:
     def _load(self, subscription: Subscription, _: None) -> None:
         if not subscription.joined:
             subscription.joined = True
-            self._out.append(Join(subscription.session_id))  # before the load begins: nothing falls between
+            self._out.append(Join(subscription.session_id))  # before the load begins, so that no event is missed
             self._note("subscription_registered", subscription.session_id)
         request = subscription.request
         subscription.held = Basis(request.since, request.epoch) if request.delta and request.since else None
@@ -346,16 +347,16 @@ class Conversation:
         subscription.floor = batch.ordinal
 
     def _hydrate(self, subscription: Subscription, hydration: Hydration) -> None:
-        """Send the snapshot that the client asked for and what was kept, as one step."""
+        """Send the requested snapshot, the buffered events and ``subscribed``, as one step."""
         since = subscription.request.since
-        # Clients that ask for deltas are not confused by fields that they do not know; strict ones may be.
+        # Clients that ask for deltas accept unknown fields; strict older ones may not.
         budget = _budget(self._limits) if subscription.request.delta else None
         self._deliver(subscription, hydration, frames.subscribed(subscription.session_id, since, budget))
         self._note("subscribed", subscription.session_id, ordinal=since)
         self._note("live", subscription.session_id, ordinal=subscription.floor)
 
     def _refresh(self, subscription: Subscription, hydration: Hydration) -> None:
-        """Send a snapshot that the server wanted sent, and what was kept."""
+        """Send a snapshot that the client did not request, and the buffered events."""
         self._deliver(subscription, hydration)
         self._note("live", subscription.session_id, ordinal=subscription.floor)
 
@@ -379,13 +380,13 @@ class Conversation:
     def _report_failure(self, subscription: Subscription, words: str) -> None:
         self._note("load_failed", subscription.session_id, code=SNAPSHOT_FAILED.code, error=words)
         self._forget(subscription)
-        # What exactly failed is the operator's business; the observer and the log have it.
+        # The client gets no details of the failure; the observer and the log do.
         self._refuse(
             SNAPSHOT_FAILED, "the snapshot could not be loaded; subscribe again later", subscription.session_id
         )
 
     def _give_up(self, subscription: Subscription, words: str) -> None:
-        """A client that asked for nothing would not know what to make of an error: let it come back."""
+        """Close with 1013: the client has no request open that an error frame could answer."""
         self._note("load_failed", subscription.session_id, code=str(TRY_AGAIN.code), error=words)
         self._close(Close(TRY_AGAIN, "a snapshot could not be loaded"))
 
@@ -416,10 +417,10 @@ class Conversation:
         Action.PASS_ON: _pass_on,
     }
 
-    # -- how it is done ----------------------------------------------------------------------------------------
+    # -- helpers -----------------------------------------------------------------------------------------------
 
     def _told(self, session_id: str, token: int, what: Input, value: object = None) -> Effects:
-        """Pass on an answer, unless the question is void by now."""
+        """Apply a result, unless its token is no longer current."""
         subscription = self._subscriptions.get(session_id)
         if subscription is not None and subscription.token == token:
             self._enter(subscription, what, value)

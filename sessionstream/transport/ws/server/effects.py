@@ -1,4 +1,4 @@
-"""What a conversation wants done: frozen values, for whoever has the socket, the loader and the application's hooks."""
+"""The effects that Conversation returns and Connection performs, and the values they carry."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Authorize:
-    """Ask whether this client may see the session; answer with ``authorized``. An older question is void."""
+    """Call ``authorize``, and report the answer with ``authorized``. Cancels an earlier call for the same session."""
 
     session_id: str
     token: int
@@ -28,23 +28,23 @@ class Authorize:
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """From this moment on, tell the conversation of the session's UI events."""
+    """From now on, pass the session's UI events to ``events``."""
 
     session_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class Leave:
-    """Tell it no more, and forget what it asked for about the session."""
+    """Stop passing the session's UI events, and cancel its pending authorization and load."""
 
     session_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """A timeline that a client holds: as of this ordinal, of this epoch.
+    """The timeline state that a client holds, from which a delta may start.
 
-    One at ordinal 0 is none: what changed since then is everything, deletions included.
+    Ordinal 0 is not allowed: a delta from there would be a full snapshot with tombstones.
 
     Raises:
         ValueError: the ordinal is 0.
@@ -55,16 +55,16 @@ class Basis:
 
     def __post_init__(self) -> None:
         if not self.ordinal:
-            raise ValueError("a delta from ordinal 0 is no delta: ask for a full snapshot")
+            raise ValueError("a delta cannot start at ordinal 0: request a full snapshot")
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Load a snapshot that is taken after this moment; tell of it with ``load_began``, ``loaded`` or ``load_failed``.
+    """Load a snapshot that begins after now; report it with ``load_began``, then ``loaded`` or ``load_failed``.
 
     Attributes:
-        basis: what the client holds; a delta from there is welcome, if it is of the same epoch.
-        epochs: whether the snapshot is to say its epoch.
+        basis: what the client holds; a delta from there may be sent if the epoch is the same. None: full only.
+        epochs: whether the snapshot frame contains its epoch.
     """
 
     session_id: str
@@ -75,7 +75,7 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """Close the connection. What waits to be sent is dropped; the client gets a snapshot when it returns."""
+    """Close the connection. Frames that wait to be sent are dropped."""
 
     code: CloseCode
     reason: str
@@ -83,7 +83,7 @@ class Close:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Tell the observer."""
+    """Pass a record to the observer."""
 
     record: ConnectionRecord
 
@@ -99,10 +99,10 @@ class Hydration:
     """A loaded snapshot, ready to be sent.
 
     Attributes:
-        ordinal: what the timeline is at after it.
-        epoch: of that timeline.
-        entities: how many the frame holds.
-        delta: whether it holds only what changed since the client's basis.
+        ordinal: the ordinal of the snapshot.
+        epoch: its epoch.
+        entities: number of entities in the frame.
+        delta: whether it contains only the changes since the client's basis.
     """
 
     frame: Frame

@@ -1,4 +1,4 @@
-"""Who may connect: the origin, the principal, and how a handshake is refused."""
+"""The handshake: checks the origin, authenticates the principal, selects a sub-protocol, refuses with a status."""
 
 from __future__ import annotations
 
@@ -23,8 +23,7 @@ Scope: TypeAlias = MutableMapping[str, Any]
 """An ASGI connection scope."""
 
 Authenticate: TypeAlias = Callable[[Any], object | Awaitable[object]]
-"""Returns a principal, anything hashable that tells one from another, or an ``Admitted`` with one; None, False, or an
-exception, refuses."""
+"""Returns a principal, any hashable value, or an ``Admitted`` with one. None, False or an exception refuses."""
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 _PAGE_SCHEMES: Final = {"ws": "http", "wss": "https", "http": "http", "https": "https"}
@@ -35,17 +34,17 @@ Place: TypeAlias = tuple[str, str, int | None]
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """What ``authenticate`` may return: who it is, and until when. (Reference: WebSocket transport.)
+    """What ``authenticate`` may return: a principal and when its admission ends. (Reference: WebSocket transport.)
 
-    At that moment the connection is closed with 1012, and the client comes back, with new credentials.
+    At that time the connection is closed with 1012, and the client reconnects with new credentials.
 
     Args:
-        principal: as ``authenticate`` would return it by itself.
-        until: the end, with a time zone; None for none.
+        principal: any hashable value.
+        until: the end, with a time zone; None: no end.
 
     Raises:
-        TypeError: ``until`` is no datetime.
-        ValueError: it has no time zone.
+        TypeError: ``until`` is not a datetime.
+        ValueError: ``until`` has no time zone.
     """
 
     principal: object
@@ -55,16 +54,19 @@ class Admitted:
         if self.until is None:
             return
         if not isinstance(self.until, datetime):
-            raise TypeError(f"until is a datetime, not {self.until!r}")
+            raise TypeError(f"until must be a datetime, not {self.until!r}")
         if self.until.utcoffset() is None:
-            raise ValueError(f"until has a time zone, as datetime.fromtimestamp(exp, UTC) has; {self.until} has none")
+            raise ValueError(f"until needs a time zone, as in datetime.fromtimestamp(exp, UTC); {self.until} has none")
 
 
 class Refused(Exception):
-    """A handshake is refused, with this HTTP status.
+    """A handshake is refused.
 
     Attributes:
-        close: how it is told to a client that offers our sub-protocol: browsers hide the status. None: as to any other.
+        status: the HTTP status.
+        why: the reason, for the log.
+        close: the close code for a client that offers our sub-protocol, because browsers hide the status. None: such a
+            client gets the status too.
     """
 
     def __init__(self, status: int, why: str, close: CloseCode | None = None) -> None:
@@ -75,79 +77,79 @@ class Refused(Exception):
 
 
 class Subprotocols:
-    """Which sub-protocols are known, the preferred ones first.
+    """The supported sub-protocols, preferred ones first.
 
     Raises:
-        ValueError: a name is none that a handshake can carry.
-        TypeError: it is one string instead of a collection of them, or holds what is no string.
+        ValueError: a name is not an HTTP token.
+        TypeError: the argument is a string instead of a collection of strings, or contains another type.
     """
 
     def __init__(self, known: Collection[str]) -> None:
         if isinstance(known, str):
-            raise TypeError(f"subprotocols is a collection of names: write [{known!r}]")
+            raise TypeError(f"subprotocols must be a collection of names: write [{known!r}]")
         for name in known:
             if not isinstance(name, str):
-                raise TypeError(f"a sub-protocol is a text, such as {SUBPROTOCOL!r}, not {name!r}")
+                raise TypeError(f"a sub-protocol must be a string, such as {SUBPROTOCOL!r}, not {name!r}")
             if not HTTP_TOKEN.fullmatch(name):
-                raise ValueError(f"{name!r} is no name of a sub-protocol: write letters, digits, '.', '-' or '_'")
+                raise ValueError(f"{name!r} is not a valid sub-protocol name: write letters, digits, '.', '-' or '_'")
         self._known = tuple(known)
 
     def chosen(self, scope: Scope) -> str:
-        """Return the one that is selected of those that a client offers; empty, if none of them is known."""
+        """Return the first supported sub-protocol that the client offers; empty if there is none."""
         offered = scope.get("subprotocols") or ()
         return next((name for name in self._known if name in offered), "")
 
     def hears_closes(self, scope: Scope) -> bool:
-        """Whether a client offers our own, and so understands a close in place of a refused handshake."""
+        """Whether the client offers ``sessionstream.v1``, and so understands a close code instead of an HTTP status."""
         return SUBPROTOCOL in self._known and SUBPROTOCOL in (scope.get("subprotocols") or ())
 
 
 class Origins:
-    """Which pages may connect.
+    """The origins whose pages may connect.
 
     Args:
-        allowed: origins as browsers write them, ``"https://app.example"``; ``"*"`` for any; None for pages that come
-            from the host they connect to.
+        allowed: origins as browsers write them, ``"https://app.example"``; ``"*"`` for any; None for pages that
+            come from the host they connect to.
 
     Raises:
-        ValueError: an origin is not one.
-        TypeError: it is one string instead of a collection of them, or holds what is no string.
+        ValueError: an entry is not a valid origin.
+        TypeError: the argument is a string instead of a collection of strings, or contains another type.
     """
 
     def __init__(self, allowed: Collection[str] | None) -> None:
         if isinstance(allowed, str):
-            raise TypeError(f"allowed_origins is a collection of origins: write [{allowed!r}]")
+            raise TypeError(f"allowed_origins must be a collection of origins: write [{allowed!r}]")
         self._any = allowed is not None and "*" in allowed
         self._allowed = None if allowed is None else frozenset(_place(origin) for origin in allowed if origin != "*")
 
     def check(self, scope: Scope) -> None:
-        """Check the ``Origin`` header, which browsers always send and no page can forge.
+        """Check the ``Origin`` header, which browsers always send and pages cannot forge.
 
         Raises:
             Refused: the page may not connect.
         """
         origins = header(scope, b"origin")
         if not origins or self._any:
-            return  # no browser
+            return  # without the header, the client is not a browser
         try:
             (origin,) = origins
             place = _place(origin)
         except ValueError:
-            raise Refused(403, f"the origin {origins} is none") from None
+            raise Refused(403, f"the Origin header {origins} is not a valid origin") from None
         if self._allowed is not None:
             if place in self._allowed:
                 return
-            raise Refused(403, f"the origin {origin} is not among the allowed ones")
+            raise Refused(403, f"the origin {origin} is not in allowed_origins")
         own = _own_place(scope)
         if place != own:
             raise Refused(403, f"the origin {origin} is not this server's own, {own}: see allowed_origins")
 
 
 async def authenticate(hook: Authenticate | None, scope: Scope, timeout_seconds: float) -> Admitted:
-    """Return who a handshake is from; the principal is None where nobody asks.
+    """Call the hook; without one, the principal is None.
 
     Raises:
-        Refused: the hook said no, raised, or took too long; or what it said has expired already.
+        Refused: the hook refused, raised or timed out, or the admission has expired already.
         TypeError: the principal is not hashable.
     """
     if hook is None:
@@ -171,10 +173,10 @@ async def authenticate(hook: Authenticate | None, scope: Scope, timeout_seconds:
 
 
 async def call_hook(name: str, hook: Callable[..., object], *asked: object) -> object:
-    """Return what a hook answers, plain or async.
+    """Call a hook, plain or async, and return its result.
 
     Raises:
-        RuntimeError: it ended in a CancelledError that nobody asked for.
+        RuntimeError: the hook raised CancelledError although this task was not cancelled.
     """
     try:
         result = hook(*asked)
@@ -193,8 +195,8 @@ def accept(subprotocol: str) -> Message:
 
 
 async def refuse(scope: Scope, send: Callable[[Any], Awaitable[None]], refused: Refused, retry_after: float) -> None:
-    """Refuse a handshake: with the server's own 403, or with another status where the server can say one."""
-    # Every server knows how to refuse by closing; some log an error when a response of ours is all they get.
+    """Refuse a handshake with its status; with 403 if the ASGI server supports no other."""
+    # Every server answers a close with 403; some log an error if they get a response instead.
     if refused.status == 403 or "websocket.http.response" not in (scope.get("extensions") or {}):
         await send({"type": "websocket.close", "code": 1008, "reason": ""})
         return
@@ -208,7 +210,7 @@ async def refuse(scope: Scope, send: Callable[[Any], Awaitable[None]], refused: 
 
 
 async def ask_to_upgrade(send: Callable[[Any], Awaitable[None]]) -> None:
-    """Answer an HTTP request: this is not the way to speak to us."""
+    """Answer an HTTP request with 426 Upgrade Required."""
     body = b"this is a WebSocket endpoint\n"
     headers = [
         (b"content-type", b"text/plain; charset=utf-8"),
@@ -220,19 +222,19 @@ async def ask_to_upgrade(send: Callable[[Any], Awaitable[None]]) -> None:
 
 
 def header(scope: Scope, name: bytes) -> list[str]:
-    """Return the values of a header, in order."""
+    """Return all values of a header, in order."""
     pairs: Iterable[tuple[bytes, bytes]] = scope.get("headers", ())
     return [value.decode("latin-1") for key, value in pairs if key.lower() == name]
 
 
 def _place(origin: str) -> Place:
     if not isinstance(origin, str):
-        raise TypeError(f"an allowed origin is a text, such as 'https://app.example', not {origin!r}")
+        raise TypeError(f"an entry of allowed_origins must be a string, such as 'https://app.example', not {origin!r}")
     if "*" in origin:
-        raise ValueError(f"{origin!r} is no origin: '*' stands for any of them, and only by itself")
+        raise ValueError(f"{origin!r} is not a valid origin: '*' allows any origin, and stands only by itself")
     parts = urlsplit(origin)
     if parts.scheme not in ("http", "https") or parts.path or parts.query or parts.fragment or parts.username:
-        raise ValueError(f"{origin!r} is no origin: write scheme and host, as 'https://app.example'")
+        raise ValueError(f"{origin!r} is not a valid origin: write scheme and host, as 'https://app.example'")
     return _located(parts.scheme, parts)
 
 
@@ -249,5 +251,5 @@ def _own_place(scope: Scope) -> Place | None:
 
 def _located(scheme: str, parts: SplitResult) -> Place:
     if not parts.hostname:
-        raise ValueError("there is no host")
+        raise ValueError("an origin needs a host")
     return scheme, parts.hostname, parts.port or _DEFAULT_PORTS[scheme]

@@ -1,4 +1,4 @@
-"""What one client, and all of them together, may cost the server."""
+"""Limits on what one client, and all clients together, may use."""
 
 from __future__ import annotations
 
@@ -8,47 +8,47 @@ from typing import Final
 from sessionstream.transport.ws.wire.checks import check_above_zero
 
 BESIDE_SUBSCRIBES: Final = 100
-"""How many frames a client may send at once beside a subscribe for each session that it may watch."""
+"""Frames that a client may send at once, in addition to one subscribe for each session it may watch."""
 
 
 class _Default(int):
-    """A number that nobody gave. It says so also in a copy that ``dataclasses.replace`` makes."""
+    """An int that is a default, not given by the user; ``dataclasses.replace`` keeps that apart too."""
 
     __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The bounds of a WebSocket server; every one has a safe default. (Reference: WebSocket transport.)
+    """The limits of a WebSocket server; each has a safe default. (Reference: WebSocket transport.)
 
     Attributes:
-        frame_bytes: longest message a client may send, in UTF-8 bytes; beyond it, 1009. The server library reads the
-            whole message first, so give that library a limit too.
-        frames_per_second: how many messages a client may send in the long run; beyond it, ``rate_limited``.
-            Unsubscribing from a session that is watched is always allowed, and does not count.
-        frames_burst: how many it may send at once. As many refused ones in a row, at least 8, close the connection,
-            1008. The default is ``subscriptions_per_connection`` + 100, at least 200.
-        subscriptions_per_connection: sessions that one connection may watch; beyond it, ``too_many_subscriptions``.
-        connections: connections in all; beyond it a handshake is refused.
-        connections_per_principal: connections of one principal, where ``authenticate`` tells them apart.
+        frame_bytes: longest message from a client, in UTF-8 bytes; a longer one closes with 1009. The server library
+            reads the whole message first, so set its limit too.
+        frames_per_second: messages per second from a client in the long run; others get ``rate_limited``. An
+            unsubscribe from a session that is watched is always allowed and does not count.
+        frames_burst: messages that a client may send at once. More refused ones in a row than that, and than 8, close
+            the connection with 1008. The default is ``subscriptions_per_connection`` + 100, at least 200.
+        subscriptions_per_connection: sessions that one connection may watch; others get ``too_many_subscriptions``.
+        connections: connections in total; further handshakes are refused.
+        connections_per_principal: connections of one principal, if ``authenticate`` returns principals.
         outbox_frames: UI and control frames that may wait for one connection.
-        outbox_bytes: their UTF-8 bytes. Four times as many of either may wait while the event loop had no turn to
-            send them. Snapshots do not count; another one is loaded only while half of either
-            limit is free, snapshots counted, and then at most four at a time.
-        buffered_frames: UI frames kept per subscription while its snapshot loads; beyond it they are dropped, and
-            a snapshot that holds them is waited for.
+        outbox_bytes: their UTF-8 bytes. Up to four times either limit may wait until the event loop had a chance to
+            send them. Snapshots do not count against the limits, but are loaded only while half of both is free, them
+            included, and at most four at a time.
+        buffered_frames: UI frames buffered per subscription while its snapshot loads; above it they are dropped, and
+            a snapshot that contains them is loaded.
         buffered_bytes: their UTF-8 bytes.
         concurrent_loads: snapshots that load at the same time, over all sessions.
-        load_timeout_seconds: time for one load.
-        handshake_timeout_seconds: time for ``authenticate``, and for each ``authorize``.
-        send_timeout_seconds: time in which a connection has to take one frame.
-        heartbeat_seconds: a client silent for so long is sent a ping; None sends none.
-        pong_timeout_seconds: a client silent for so long after a ping is closed, 1013.
+        load_timeout_seconds: time limit of one load.
+        handshake_timeout_seconds: time limit of ``authenticate``, and of each ``authorize``.
+        send_timeout_seconds: time limit of sending one frame.
+        heartbeat_seconds: a client that was silent for this long gets a ping; None: no pings.
+        pong_timeout_seconds: a client that is silent for this long after a ping is closed with 1013.
 
     Raises:
-        ValueError: one of them is not above zero; or ``frames_burst`` and ``subscriptions_per_connection`` are both
-            given, and a client that comes back could not subscribe again to all it may watch.
-        TypeError: one of them is no number.
+        ValueError: a value is not above 0; or ``frames_burst`` and ``subscriptions_per_connection`` are both given,
+            and a client that reconnects could not subscribe to all its sessions at once.
+        TypeError: a value is not a number, or not an int where one is needed.
     """
 
     frame_bytes: int = 16_384
@@ -82,5 +82,5 @@ class Limits:
         elif burst < subscriptions and not isinstance(subscriptions, _Default):
             raise ValueError(
                 f"a client with {subscriptions} subscriptions (subscriptions_per_connection) could not come back with "
-                f"{burst} frames at once (frames_burst): give at least {subscriptions}, or leave frames_burst out"
+                f"{burst} frames at once (frames_burst): set at least {subscriptions}, or leave frames_burst out"
             )

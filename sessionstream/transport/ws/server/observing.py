@@ -1,4 +1,4 @@
-"""Reporter a connection's observer, in a way that nothing it does can reach the transport."""
+"""Calls the connection observer; exceptions that it raises are logged and do not reach the transport."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from sessionstream.transport.ws.server.records import ConnectionObserver, Connec
 
 
 class Reporter:
-    """Passes records on; without an observer there is nobody to make them for.
+    """Passes records to the observer, if there is one.
 
     Attributes:
-        enabled: whether there is an observer.
+        enabled: whether there is an observer; callers may skip making a record if not.
 
     Raises:
-        TypeError: the observer is no plain function.
+        TypeError: the observer is not a plain (not async) function.
     """
 
     __slots__ = ("_log", "_observer", "enabled")
@@ -29,15 +29,15 @@ class Reporter:
         self._log = BoundedLog()
 
     def report(self, stage: Stage, connection_id: str = "", session_id: str = "", **facts: Any) -> None:
-        """Make a record and pass it on."""
+        """Make a record and pass it to the observer."""
         if self.enabled:
             self.record(ConnectionRecord(stage, connection_id, session_id, **facts))
 
     def record(self, record: ConnectionRecord) -> None:
-        """Pass a record on."""
+        """Pass a record to the observer."""
         if self._observer is not None:
             try:
                 self._observer(record)
             except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - observers cannot break anything
                 line = f"the connection observer failed on {record.stage!r}"
-                self._log.say("failures of the connection observer", line, error=error, level=logging.ERROR)
+                self._log.log("failures of the connection observer", line, error=error, level=logging.ERROR)

@@ -1,7 +1,7 @@
-"""The frames that wait to be sent to one connection, and the writer that sends them.
+"""The queue of frames of one connection, and the writer that sends them.
 
-An outbox is bounded and filled without waiting. Its writer sends a frame at once where the server takes it at once, and
-leaves a send that waits to a task.
+An outbox is bounded, and putting a frame into it never waits. The writer sends a frame without a task switch if
+``send`` does not suspend; otherwise the writer's task finishes it.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from sessionstream.transport.ws.server.slow_consumers import Overflow
 SendMessage: TypeAlias = Callable[[Any], Awaitable[None]]
 
 Rest: TypeAlias = Callable[..., Awaitable[None]]
-"""What is left of a send. Its argument, if any, is the cancellation that came before the task could carry it on."""
+"""The rest of a send that was begun. Its argument, if any, is a cancellation that came before the task continued it."""
 
 BURST: Final = 4
-"""How many times its limits an outbox takes while its client had no chance to read."""
+"""Factor on the limits of an outbox while its client had no chance to read."""
 
 
 class Outbox:
-    """Frames in order, with a limit on their number and on their bytes together.
+    """A queue of frames, with a limit on their number and on their total bytes.
 
-    Snapshots are always taken and do not count towards the limit, because what a client asked for has to come, however
-    large. They are kept few in another way: who fills the outbox asks ``has_room`` before it lets one load.
+    Snapshots are always accepted and do not count, because a client must get what it requested, however large. Their
+    number is limited by the connection, which loads one only if ``has_room``.
 
     Attributes:
-        size: UTF-8 bytes of the frames that wait, snapshots included.
-        close_message: the close message that comes after them; None while there is none.
+        size: UTF-8 bytes of all frames in the queue, including snapshots.
+        close_message: the close message to send after them; None until ``close``.
     """
 
     __slots__ = ("_frames", "_max_bytes", "_max_frames", "_snapshots", "_snapshots_size", "close_message", "size")
@@ -55,13 +55,13 @@ class Outbox:
 
     @property
     def has_room(self) -> bool:
-        """Whether at least half of it is free."""
+        """Whether at least half of both limits is free, snapshots included."""
         return len(self._frames) * 2 <= self._max_frames and self.size * 2 <= self._max_bytes
 
     def offer(self, frame: Frame, *, burst: bool = False) -> bool:
-        """Take a frame; return whether it was taken. In a ``burst`` there is room for ``BURST`` times as much."""
+        """Append a frame if the limits allow; return whether they did. ``burst`` multiplies the limits by ``BURST``."""
         if self.close_message is not None:
-            return True  # nobody will read it, and that is nobody's fault any more
+            return True  # it is closing: the frame is ignored
         if frame.kind == "snapshot":
             self._snapshots += 1
             self._snapshots_size += frame.size
@@ -75,7 +75,7 @@ class Outbox:
         return True
 
     def take(self) -> Frame | None:
-        """Take the next frame out; None, if nothing waits."""
+        """Remove and return the next frame; None if the queue is empty."""
         if not self._frames:
             return None
         frame = self._frames.popleft()
@@ -86,7 +86,7 @@ class Outbox:
         return frame
 
     def overflow(self, by: Frame) -> Overflow:
-        """Return what a policy has to know; ``by`` is the frame that was not taken."""
+        """Return the argument for a policy; ``by`` is the frame that was not accepted."""
         sizes: dict[str, int] = {}
         for frame in (*self._frames, by):
             if frame.kind == "ui":
@@ -98,7 +98,7 @@ class Outbox:
         return self._drop(lambda frame: frame.kind == "ui" and frame.session_id in sessions)
 
     def drop(self, sessions: AbstractSet[str]) -> int:
-        """Drop everything that shows some sessions, or says that it was shown; return how many frames."""
+        """Drop all frames of some sessions; return how many."""
         return self._drop(lambda frame: frame.session_id in sessions)
 
     def _drop(self, goes: Callable[[Frame], bool]) -> int:
@@ -110,7 +110,7 @@ class Outbox:
         return before - len(self._frames)
 
     def close(self, code: int, reason: str, *, flush: bool = False) -> None:
-        """End it with a close message, after what waits (``flush``) or instead of it. The first close counts."""
+        """Add the close message, after the queue (``flush``) or instead of it. Only the first call has an effect."""
         if self.close_message is None:
             self.close_message = {"type": "websocket.close", "code": code, "reason": reason}
             if not flush:
@@ -119,9 +119,9 @@ class Outbox:
 
 
 class Flusher:
-    """The writers that have something to send, each once: they come to it when the loop has done what it is at.
+    """Flushes the writers that have something to send, in the next iteration of the event loop.
 
-    So publishing only enqueues, and events that are published together leave together. One turn serves all the
+    So publishing only enqueues, and events that are published together are sent together. One flusher serves all
     connections of a server.
     """
 
@@ -133,18 +133,18 @@ class Flusher:
         self._due = False
 
     def schedule(self, writer: Writer) -> None:
-        """Have a writer called."""
+        """Have a writer flushed in the next iteration."""
         self._writers.append(writer)
         self.iteration()
 
     def iteration(self) -> int:
-        """Return the number of this turn. It is another when the loop has gone on and the writers were called."""
+        """Return the number of this iteration; it increases when the loop goes on and the writers were flushed."""
         if not self._due:
             self._due = True
-            asyncio.get_running_loop().call_soon(self._come)
+            asyncio.get_running_loop().call_soon(self._flush)
         return self._iteration
 
-    def _come(self) -> None:
+    def _flush(self) -> None:
         self._due = False
         self._iteration += 1
         writers, self._writers = self._writers, []
@@ -153,20 +153,19 @@ class Flusher:
 
 
 class Writer:
-    """Sends the frames of one outbox, in order, one after the other, and then the close message.
+    """Sends the frames of one outbox, one after the other, and then the close message.
 
-    Waking a task for a frame costs more than handing the frame to the server, and nearly always the server takes it
-    without making anybody wait. So frames are sent in the turn of all writers, in the name of this writer's task: in
-    its context, and as the current task. It is the task itself that carries on a send that waits, sends what comes
-    behind it, and raises what a send raised.
+    Waking a task costs more than handing a frame to the server, whose ``send`` rarely suspends. So the flusher calls
+    ``send`` directly, as if in this writer's task: in its context, and with it as the current task. If a ``send``
+    suspends, the task finishes it and sends the frames behind it. The task also raises what a ``send`` raised.
 
     Args:
-        on_empty: called when everything was sent.
-        on_written: called after each frame that was sent.
+        on_empty: called when all frames were sent.
+        on_written: called after each frame.
 
     Attributes:
-        sent: how many frames were sent so far.
-        sending: whether a send is under way at this moment.
+        sent: number of frames sent so far.
+        sending: whether a send is in progress.
     """
 
     __slots__ = (
@@ -186,18 +185,18 @@ class Writer:
         self._flusher = flusher
         self._on_empty = on_empty
         self._on_written = on_written
-        self._send: SendMessage  # once it runs
+        self._send: SendMessage  # set by start
         self._loop: asyncio.AbstractEventLoop
         self._task: asyncio.Task[None]
         self._context: Context
-        self._wake: asyncio.Future[None] | None = None  # while the task waits for something to do
+        self._wake: asyncio.Future[None] | None = None  # set while the task is idle
         self._scheduled = False
-        self._begun: tuple[Frame, Rest] | None = None  # a send, and how the task goes on
+        self._begun: tuple[Frame, Rest] | None = None  # a send that the task has to finish
         self.sent = 0
         self.sending = False
 
     def start(self, send: SendMessage, name: str) -> asyncio.Task[None]:
-        """Return the task. It ends when the close message is sent, and raises what ``send`` raises."""
+        """Start and return the task. It ends when the close message was sent, and raises what ``send`` raises."""
         self._send = send
         self._loop = asyncio.get_running_loop()
         self._context = copy_context()
@@ -205,19 +204,19 @@ class Writer:
         return self._task
 
     def wake(self) -> None:
-        """Something is in the outbox."""
+        """Call this after putting something into the outbox."""
         if self._wake is not None and not self._scheduled:
             self._scheduled = True
             self._flusher.schedule(self)
 
     def flush(self) -> None:
-        """Send what there is, as far as nothing makes it wait; leave the rest to the task. Raises nothing."""
+        """Send frames until a send suspends; leave the rest to the task. Raises nothing."""
         self._scheduled = False
-        wake, self._wake = self._wake, None  # what a send itself has to say is taken behind it, without another turn
+        wake, self._wake = self._wake, None  # frames that a send itself puts in are sent by the loop below
         if wake is None or wake.done():
-            return  # the task is at it, or cancelled
+            return  # the task is sending, or was cancelled
         self.sending = True
-        # As "Extending asyncio" says, of whoever runs the code of a task: timeouts in it look for the current task.
+        # As "Extending asyncio" says for code that runs a task's code: asyncio.timeout looks for the current task.
         tasks._enter_task(self._loop, self._task)  # noqa: SLF001
         try:
             self._context.run(self._send_at_once)
@@ -227,7 +226,7 @@ class Writer:
             self.sending = False
             self._wake = wake
             self._on_empty()
-        elif not wake.done():  # it is, if the send has cancelled the task
+        elif not wake.done():  # it is done if the send cancelled the task
             wake.set_result(None)
 
     def _send_at_once(self) -> None:
@@ -265,10 +264,10 @@ class Writer:
             self._begun = self._wake = None
 
     async def _carry_on(self, begun: tuple[Frame, Rest]) -> None:
-        """Finish a send. Neither this frame nor a traceback may keep what the send returned.
+        """Finish a send. Neither this frame nor a traceback may keep a reference to what ``send`` returned.
 
-        A server in Rust (granian) has objects there that the garbage collector cannot see into. One that is held
-        here holds its whole connection, and nobody ever frees either.
+        In a server written in Rust (granian) the garbage collector cannot look into that object. A reference from here
+        would leak it and its whole connection.
         """
         frame, rest = begun
         self._begun = None
@@ -278,7 +277,7 @@ class Writer:
         self._count(frame)
 
     async def _woken(self, wake: asyncio.Future[None]) -> None:
-        """Wait. A cancellation may be meant for a send under way, as that of a timeout in there: the send gets it."""
+        """Wait. A cancellation during a begun send, such as that of a timeout inside it, is passed to the send."""
         try:
             await wake
         except asyncio.CancelledError as error:
@@ -297,7 +296,7 @@ class Writer:
 def _carried_on(
     begun: CoroutineType[Any, Any, None], waits_for: object, cancelled: asyncio.CancelledError | None = None
 ) -> Generator[Any, Any, None]:
-    """Await what is left of a coroutine that was begun and waits for something."""
+    """Await the rest of a coroutine that was begun and has suspended."""
     try:
         while True:
             try:
@@ -311,7 +310,7 @@ def _carried_on(
             except StopIteration:
                 return
     finally:
-        del waits_for  # it may be the server's, and a traceback would keep it
+        del waits_for  # it may belong to the server; a traceback would keep it
 
 
 async def _awaited(sending: Awaitable[None], cancelled: asyncio.CancelledError | None = None) -> None:

@@ -1,13 +1,13 @@
-"""How many messages a client may send in the long run, and at once. Pure: the caller tells the time."""
+"""A token bucket for the messages of a client. Pure: callers pass the time."""
 
 from __future__ import annotations
 
 
 class TokenBucket:
-    """A token bucket: ``rate`` messages a second in the long run, ``burst`` at once.
+    """Allows ``rate`` messages per second in the long run, and ``burst`` at once.
 
     Attributes:
-        refused: messages in a row that were beyond it.
+        refused: messages refused in a row.
     """
 
     __slots__ = ("_burst", "_filled_at", "_left", "_rate", "refused")
@@ -20,7 +20,7 @@ class TokenBucket:
         self.refused = 0
 
     def take(self, now: float) -> bool:
-        """Take one message's share; return whether there was one."""
+        """Take one token; return whether there was one."""
         self._left = min(self._burst, self._left + max(0.0, now - self._filled_at) * self._rate)
         self._filled_at = now
         if self._left < 1.0:

@@ -1,4 +1,4 @@
-"""What a connection's observer is told: one typed record for each stage of its life."""
+"""The records that a connection observer receives: one for each stage of a connection."""
 
 from __future__ import annotations
 
@@ -39,26 +39,26 @@ Stage: TypeAlias = Literal[
     "closing",
     "disconnected",
 ]
-"""The stages of a connection; the reference says what each means and which fields it fills."""
+"""The stages of a connection; the reference says what each means and which fields it sets."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionRecord:
     """One stage of one connection, or of one fan-out. (Reference: Observing connections.)
 
-    A field that says nothing about its stage is empty.
+    Fields that do not apply to a stage are empty.
 
     Attributes:
         stage: what happened.
         connection_id: empty for the three fan-out stages and for ``refused``.
-        session_id: the session concerned.
+        session_id: the session, if the stage concerns one.
         ordinal: of the event, or of the snapshot.
-        frames: how many frames it is about: sent, buffered, flushed, dropped; of a fan-out, how many connections.
+        frames: number of frames sent, buffered, flushed or dropped; for a completed fan-out, of connections.
         size: UTF-8 bytes of the frame, or of those frames.
-        queue_depth: frames that wait for the connection, this one included.
-        code: error or close code, as text.
+        queue_depth: frames that wait to be sent, including this one.
+        code: error code or close code, as a string.
         delta: whether the snapshot is a delta.
-        error: what went wrong, in words.
+        error: a description of the error.
     """
 
     stage: Stage

@@ -1,4 +1,4 @@
-"""Reading what clients send: strict protobuf JSON of a ClientFrame. Pure; raises FrameError, nothing else."""
+"""Decodes frames from clients: strict protobuf JSON of a ClientFrame. Pure; raises only FrameError."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from sessionstream.transport.ws.wire.fields import Fields, read_fields
 from sessionstream.v1.transport_pb2 import ClientFrame
 
 _SHOWN: Final = 200
-"""How many characters of a client's own words an error repeats."""
+"""Longest error message in characters; it may quote the client's text."""
 
 
 class FrameError(TransportError):
-    """What a client sent cannot be acted upon.
+    """A frame from a client is invalid.
 
     Attributes:
         code: ``bad_client_frame`` or ``protocol_error``.
-        message: what is wrong, fit to be sent to the client.
-        session_id: the session it was about, where that could be read.
+        message: what is wrong; may be sent to the client.
+        session_id: its session, if that could be read.
     """
 
     def __init__(self, code: ErrorCode, message: str, session_id: str = "") -> None:
@@ -34,7 +34,7 @@ class FrameError(TransportError):
 
 @dataclass(frozen=True, slots=True)
 class Subscribe:
-    """Watch a session. ``since`` and ``epoch`` are what the client holds; only with ``delta`` do they count."""
+    """Watch a session. ``since`` and ``epoch`` say what the client holds; they are used only with ``delta``."""
 
     session_id: str
     since: int = 0
@@ -51,14 +51,14 @@ class Unsubscribe:
 
 @dataclass(frozen=True, slots=True)
 class Ping:
-    """To be answered with a pong of the same nonce."""
+    """Ask for a pong with the same nonce."""
 
     nonce: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Pong:
-    """The answer to a ping of ours."""
+    """The answer to a ping of the server."""
 
     nonce: str = ""
 
@@ -67,13 +67,13 @@ Request: TypeAlias = Subscribe | Unsubscribe | Ping | Pong
 
 
 def decode(text: str) -> Request:
-    """Read one client frame.
+    """Decode one client frame.
 
-    camelCase and snake_case names are accepted, ordinals as numbers or as strings of digits, null for what is not
-    set. Whatever else is not exactly protobuf JSON of a ClientFrame is refused, duplicate keys and NaN included.
+    Names may be camelCase or snake_case, ordinals may be strings of digits, and null means not set. Anything else that
+    is not exactly protobuf JSON of a ClientFrame is refused, including duplicate keys and NaN.
 
     Raises:
-        FrameError: the text is not such a frame, or it asks for nothing, or for an impossible session id.
+        FrameError: the text is not such a frame, has no member, or has an invalid session id.
     """
     try:
         members = read_fields(text, ClientFrame.DESCRIPTOR, "the frame")

@@ -10,12 +10,12 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Overflow:
-    """An outbox that cannot take another frame.
+    """A full outbox, as a policy sees it.
 
     Attributes:
-        frames: how many wait.
+        frames: number of frames in it.
         size: their UTF-8 bytes.
-        ui_sizes: by session, the bytes of its UI events among them, that of the new frame included.
+        ui_sizes: for each session, the bytes of its UI events in it, including the frame that did not fit.
     """
 
     frames: int
@@ -24,26 +24,26 @@ class Overflow:
 
 
 class SlowConsumerPolicy(Protocol):
-    """Decides about a client that reads more slowly than its sessions' events come; a plain function serves as well.
+    """Decides about a client that reads more slowly than its events arrive; may be a plain function.
 
-    It is not asked about one that had no chance to read: see ``Limits.outbox_bytes``.
+    It is not called for a client that had no chance to read: see ``Limits.outbox_bytes``.
     """
 
     def __call__(self, overflow: Overflow, /) -> AbstractSet[str]:
-        """Return the sessions whose waiting UI events are dropped, and made good by a snapshot once the rest is sent.
+        """Return the sessions whose waiting UI events are dropped; each gets a snapshot once all frames were sent.
 
-        None at all: the client is sent away (1013), to come back. So it is when what is dropped does not suffice.
+        An empty set disconnects the client with 1013, and so does one that does not make enough room.
         """
         ...
 
 
 def disconnect(overflow: Overflow, /) -> AbstractSet[str]:
-    """Send a slow client away with 1013: it reconnects, and gets what it missed as a snapshot."""
+    """Disconnect a slow client with 1013; it reconnects and gets a snapshot."""
     return frozenset()
 
 
 def conflate(overflow: Overflow, /) -> AbstractSet[str]:
-    """Keep a slow client: drop the UI events of the sessions that have most of them waiting, until half is free."""
+    """Drop the UI events of the sessions with the most waiting bytes, until half of the bytes are free."""
     dropped: set[str] = set()
     left = overflow.size
     for session_id, size in sorted(overflow.ui_sizes.items(), key=lambda item: (-item[1], item[0])):

@@ -1,4 +1,4 @@
-"""The states of a subscription as a table: what may happen in each, what is done about it, where it leads."""
+"""The state machine of a subscription as a table: state and input to action and next state."""
 
 from __future__ import annotations
 
@@ -8,38 +8,38 @@ from typing import Final
 
 
 class State(Enum):
-    """Where a subscription stands."""
+    """The states of a subscription."""
 
     ABSENT = auto()
     AUTHORIZING = auto()
-    """The application is asked whether the client may see the session."""
+    """``authorize`` was called and has not answered."""
     LOADING = auto()
-    """It is told of events; the snapshot that the client asked for is being loaded."""
+    """It receives events; the snapshot that the client requested is loading."""
     LIVE = auto()
     """The client has a snapshot and every event after it."""
     RESYNCING = auto()
-    """As LOADING, but it was the server that wants the client to have a new snapshot."""
+    """Like LOADING, but the snapshot was requested by the server."""
 
 
 class Input(Enum):
-    """What can happen to a subscription."""
+    """The inputs of a subscription."""
 
     SUBSCRIBE = auto()
     UNSUBSCRIBE = auto()
     ALLOWED = auto()
     REFUSED = auto()
     REVOKED = auto()
-    """The application has taken the client's right to see the session away."""
+    """The application has revoked the client's right to watch the session."""
     LOADED = auto()
     TOO_OLD = auto()
-    """A snapshot was loaded that is older than what was sent or dropped already."""
+    """A snapshot was loaded that is below the floor."""
     LOAD_FAILED = auto()
     EVENTS = auto()
     RESYNC = auto()
 
 
 class Action(Enum):
-    """What is done about it."""
+    """What the conversation does on an input."""
 
     AUTHORIZE = auto()
     UNSUBSCRIBE = auto()
@@ -67,7 +67,7 @@ TABLE: Final[Mapping[State, Mapping[Input, tuple[Action, State]]]] = {
         Input.ALLOWED: (Action.LOAD, State.LOADING),
         Input.REFUSED: (Action.DENY, State.ABSENT),
         Input.REVOKED: (Action.DENY, State.ABSENT),
-        Input.LOAD_FAILED: (Action.REPORT_FAILURE, State.ABSENT),  # the application has no answer
+        Input.LOAD_FAILED: (Action.REPORT_FAILURE, State.ABSENT),  # authorize timed out
         Input.EVENTS: (Action.SKIP, State.AUTHORIZING),
     },
     State.LOADING: {
@@ -98,4 +98,4 @@ TABLE: Final[Mapping[State, Mapping[Input, tuple[Action, State]]]] = {
         Input.RESYNC: (Action.RELOAD, State.RESYNCING),
     },
 }
-"""By state and input: the action, and the state afterwards. What is not listed changes nothing."""
+"""By state and input: the action and the next state. Inputs that are not listed are ignored."""

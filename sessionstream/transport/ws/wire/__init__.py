@@ -1,1 +1,1 @@
-"""What server and client both know: codes, fields, the budget, the sub-protocol, heartbeats and time."""
+"""What the server and the client share: codes, frame fields, budget, sub-protocol, heartbeat and clock."""

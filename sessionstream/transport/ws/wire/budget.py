@@ -1,4 +1,4 @@
-"""How many frames a client may send: the budget that a server tells, and what holds before it is known."""
+"""How many frames a client may send: the budget that a server announces, and the rule before it is known."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from typing import Final
 
 WINDOW: Final = 8
-"""Requests that may wait for an answer while the server's budget is not known; frames at once after it said stop."""
+"""Requests that may be unanswered while the budget is unknown; frames a client sends at once after ``rate_limited``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What a connection may send and watch.
+    """How much one connection may send and watch.
 
     Attributes:
-        frames_burst: frames at once, above 0.
-        frames_per_second: frames in the long run, above 0.
-        subscriptions: sessions at the same time; None if that is not known.
+        frames_burst: frames that may be sent at once, above 0.
+        frames_per_second: frames per second in the long run, above 0.
+        subscriptions: sessions that may be watched at the same time; None if unknown.
     """
 
     frames_burst: int

@@ -1,4 +1,4 @@
-"""Time as the server uses it, so that a test can bring its own."""
+"""The clock of a server or a client; tests pass their own."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Tells the time and waits."""
+    """Returns the current time, and sleeps."""
 
     def now(self) -> float:
-        """Return seconds that only go forward."""
+        """Return monotonic seconds."""
         ...
 
     async def sleep(self, seconds: float) -> None:
-        """Return after so many of them."""
+        """Return after this many seconds."""
         ...
 
 
 class MonotonicClock:
-    """The clock of this machine."""
+    """The monotonic clock of this machine."""
 
     def now(self) -> float:
         """Return ``time.monotonic()``."""

@@ -1,4 +1,4 @@
-"""The codes a client meets, and what it should do about each: the one table that code and reference share."""
+"""Close codes and error codes, with what a client should do about each. The reference shows the same tables."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Final, Literal, TypeAlias
 Reconnect: TypeAlias = Literal["no", "at once", "with back-off", "when told", "with new credentials"]
 """Whether and how a client should connect again after a close.
 
-``"when told"``: the reason holds ``retry-after=SECONDS``; without it, as ``"with back-off"``. ``"with new
-credentials"``: with back-off too, if it may have others the next time. All but ``"no"`` start with a random wait, so
-that many clients do not come back in one moment.
+``"when told"``: after the seconds of ``retry-after=SECONDS`` in the reason; without it, like ``"with back-off"``.
+``"with new credentials"``: with back-off, if the credentials may differ next time. All but ``"no"`` start with a random
+wait, so that many clients do not return at the same moment.
 """
 
 
@@ -19,9 +19,9 @@ class CloseCode:
     """One WebSocket close code.
 
     Attributes:
-        code: the number on the wire.
-        name: its name in RFC 6455's registry, shortened.
-        meaning: when a server closes with it.
+        code: the number.
+        name: the short form of its name in the registry of RFC 6455.
+        meaning: when the server closes with it.
         reconnect: what a client should do.
     """
 
@@ -36,8 +36,8 @@ class ErrorCode:
     """One ``code`` of an error frame. The connection stays open.
 
     Attributes:
-        code: the word on the wire.
-        meaning: when a server sends it.
+        code: the value of the field.
+        meaning: when the server sends it.
         advice: what a client should do.
     """
 
@@ -49,14 +49,14 @@ class ErrorCode:
 NORMAL: Final = CloseCode(1000, "normal", "the client closed", "no")
 GOING_AWAY: Final = CloseCode(1001, "going away", "the server shuts down", "when told")
 POLICY: Final = CloseCode(
-    1008, "policy", "the client went on sending what was refused, or whoever it is may be connected no more", "no"
+    1008, "policy", "the client kept sending refused frames, or its principal may no longer connect", "no"
 )
 TOO_BIG: Final = CloseCode(1009, "too big", "a frame was longer than the limit", "no")
-INTERNAL: Final = CloseCode(1011, "internal error", "the server met a fault of its own", "with back-off")
+INTERNAL: Final = CloseCode(1011, "internal error", "the server had an internal error", "with back-off")
 RESTART: Final = CloseCode(
     1012,
     "service restart",
-    "the server restarts, or the credentials have expired with which the client came; the reason says when to return",
+    "the server restarts, or the client's credentials have expired; the reason says when to return",
     "when told",
 )
 TRY_AGAIN: Final = CloseCode(
@@ -69,13 +69,13 @@ TRY_AGAIN: Final = CloseCode(
 NOT_SIGNED_IN: Final = CloseCode(
     4401,
     "not signed in",
-    "nobody is known by these credentials, or they have expired; only clients that offer `sessionstream.v1` see it",
+    "the credentials are unknown or have expired; only clients that offer `sessionstream.v1` see it",
     "with new credentials",
 )
 FORBIDDEN: Final = CloseCode(
     4403,
     "forbidden",
-    "whoever it is may not connect; only clients that offer `sessionstream.v1` see it",
+    "this principal may not connect; only clients that offer `sessionstream.v1` see it",
     "with new credentials",
 )
 
@@ -90,13 +90,13 @@ BAD_CLIENT_FRAME: Final = ErrorCode(
 )
 PROTOCOL_ERROR: Final = ErrorCode(
     "protocol_error",
-    "a well-formed frame that asks for nothing, or for a session id no store can hold",
+    "a well-formed frame without a request, or with a session id that no store can hold",
     "a fault of the client: do not send it again",
 )
 UNAUTHORIZED: Final = ErrorCode(
     "unauthorized",
-    "this client may not see this session, or no longer; a subscription it had has ended",
-    "subscribe again only as somebody else",
+    "this client may not, or may no longer, see this session; its subscription has ended",
+    "subscribe again only with another principal",
 )
 RATE_LIMITED: Final = ErrorCode(
     "rate_limited",

@@ -1,7 +1,7 @@
-"""Reading the protobuf JSON of frames strictly, along their descriptors, without making messages. Pure.
+"""Reads the protobuf JSON of frames strictly, by their descriptors, without building messages. Pure.
 
-``json_format`` is too kind for text of strangers: it takes ``[]`` for an empty message, one field under both of its
-names, and ``"1_0"`` for ten.
+``json_format`` is too lenient for untrusted text: it accepts ``[]`` as an empty message, a field under both of its
+names, and ``"1_0"`` as ten.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from sessionstream.schema import load_json
 from sessionstream.v1 import transport_pb2
 
 Fields: TypeAlias = dict[str, Any]
-"""The fields that are set, by their names in the schema; messages as Fields, an Any as the JSON that it is."""
+"""The fields that are set, by their names in the schema. Nested messages are Fields; an Any is its JSON."""
 
 _FIELDS: Final[dict[str, dict[str, Any]]] = {
     message.full_name: {name: field for field in message.fields for name in (field.name, field.json_name)}
     for message in transport_pb2.DESCRIPTOR.message_types_by_name.values()
 }
-"""The fields of each message by both of their names. (Protobuf's own maps raise SystemError on a lone surrogate.)"""
+"""The fields of each message, by both of their names. (Protobuf's own maps raise SystemError on a lone surrogate.)"""
 
 _DIGITS: Final = re.compile(r"[0-9]{1,20}")
 _MAX_UINT32: Final = 2**32 - 1
@@ -32,17 +32,17 @@ _ANY: Final = "google.protobuf.Any"
 
 
 def read_fields(text: str, descriptor: Any, where: str, *, skip_unknown: bool = False) -> Fields:
-    """Read a text as the protobuf JSON of a message.
+    """Parse a text as the protobuf JSON of a message.
 
-    camelCase and snake_case names are accepted, numbers as numbers or as strings of digits, null for what is not set.
+    Names may be camelCase or snake_case, numbers may be strings of digits, and null means not set.
 
     Args:
-        descriptor: of a message of transport.proto.
-        where: what to call it in an error.
-        skip_unknown: whether fields that the descriptor does not have are passed over.
+        descriptor: the descriptor of a message of transport.proto.
+        where: the name of the text in error messages.
+        skip_unknown: whether to ignore fields that the descriptor does not have.
 
     Raises:
-        ValueError: the text is not such a JSON, duplicate keys and NaN included.
+        ValueError: the text is not valid; duplicate keys and NaN are errors too.
     """
     return _message(load_json(text), descriptor, where, skip_unknown)
 
@@ -68,7 +68,7 @@ def _message(value: object, descriptor: Any, where: str, skip_unknown: bool) -> 
 
 def _field(value: object, field: Any, skip_unknown: bool) -> object:
     where = f"{field.json_name!r}"
-    if not isinstance(field.default_value, list):  # that of a repeated field, in every runtime
+    if not isinstance(field.default_value, list):  # only repeated fields have a list here, in every protobuf runtime
         return _one(value, field, where, skip_unknown)
     if not isinstance(value, list):
         raise ValueError(f"{where} has to be a list, not {_kind(value)}")
@@ -84,7 +84,7 @@ def _one(value: object, field: Any, where: str, skip_unknown: bool) -> object:
 def _string(value: object, where: str) -> str:
     if not isinstance(value, str):
         raise ValueError(f"{where} has to be a string, not {_kind(value)}")
-    value.encode()  # UnicodeEncodeError, which is a ValueError, for a lone surrogate
+    value.encode()  # a lone surrogate raises UnicodeEncodeError, a ValueError
     return value
 
 

@@ -1,4 +1,4 @@
-"""The WebSocket sub-protocol, and how its name may be written."""
+"""The name of the WebSocket sub-protocol, and the syntax of such names."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 SUBPROTOCOL: Final = "sessionstream.v1"
-"""The name of what is spoken here. A token may travel as a second name beside it; see the reference."""
+"""The sub-protocol of this transport. A client may offer a token as a second name; see the reference."""
 
 HTTP_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-"""What HTTP calls a token: how the name of a sub-protocol, or of a header, may be written."""
+"""A token of HTTP: the syntax of the names of sub-protocols and headers."""
