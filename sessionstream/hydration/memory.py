@@ -44,7 +44,7 @@ from sessionstream.hydration.rules import (
     new_epoch,
     time_of_day,
 )
-from sessionstream.hydration.slices import each_in_order, each_of
+from sessionstream.hydration.slices import all_in_order, each_of
 from sessionstream.ordinals import MAX_ORDINAL
 from sessionstream.schema import Family, SchemaRegistry
 from sessionstream.store import (
@@ -230,7 +230,8 @@ class MemoryStore:
         ordinal = session.timeline if as_of is None else min(as_of, session.timeline)
         found = session.timeline_at(ordinal) if since is None else session.changes(since)
         epoch = session.epoch
-        return Snapshot(session_id, ordinal, tuple(await each_in_order(found, self._copy_entity)), epoch)
+        entities = await each_of(await all_in_order(found), self._copy_entity)
+        return Snapshot(session_id, ordinal, tuple(entities), epoch)
 
     async def events(self, session_id: str, *, after: int = 0, limit: int | None = None) -> list[Event]:
         """Return logged events above ``after``, in order."""
