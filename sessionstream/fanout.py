@@ -33,10 +33,14 @@ FanoutFunction: TypeAlias = Callable[[str, int, Sequence[UIEvent]], None]
 class SnapshotSource(Protocol):
     """Where a transport gets snapshots from. A hub is one.
 
-    It may also have ``readable_snapshot``, which is asked then in place of ``snapshot`` and has the same arguments. It
-    returns entities that cannot be read with a ``sessionstream.v1.transport_pb2.UnreadablePayload`` as their payload,
-    where ``snapshot`` fails. And it may have ``async report_unreadable(session_id, entities)``: a transport calls it
-    with the entities that clients were shown with an UnreadablePayload, after each snapshot that holds any.
+    It may also have ``async states(session_id, *, since=None)``, which a transport then calls in place of ``snapshot``.
+    It returns the same, in the same order, except that the entities and their payloads never change: the source may
+    return the same objects again, and the receiver must not change them. A transport keeps the JSON of each object.
+    Entities that cannot be read, because of which ``snapshot`` fails, have a
+    ``sessionstream.v1.transport_pb2.UnreadablePayload`` as their payload.
+
+    And it may have ``async report_unreadable(session_id, entities)``: a transport calls it with the entities that
+    clients were shown with an UnreadablePayload, after each snapshot that holds any.
     """
 
     async def snapshot(self, session_id: str, *, since: int | None = None) -> Snapshot:

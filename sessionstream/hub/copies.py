@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from sessionstream.codec import copy_entity
-from sessionstream.hydration.slices import each_in_order
+from sessionstream.hydration.slices import each_of
 from sessionstream.types import Snapshot
 
 
 async def copy_snapshot(snapshot: Snapshot) -> Snapshot:
-    """Return a snapshot of copies, in snapshot order, whatever the order was; others run in between."""
-    entities = tuple(await each_in_order(snapshot.entities, copy_entity))
+    """Return a snapshot of copies; others run meanwhile."""
+    entities = tuple(await each_of(snapshot.entities, copy_entity))
     return Snapshot(snapshot.session_id, snapshot.snapshot_ordinal, entities, snapshot.epoch)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from sessionstream.callables import told_of
-from sessionstream.errors import PayloadDecodeError, UnknownSchemaError
 from sessionstream.hub import replay
 from sessionstream.hub.arguments import check_arguments
 from sessionstream.hub.commands import CommandHandler, Commands
@@ -18,7 +17,7 @@ from sessionstream.hub.pipeline import Pipeline
 from sessionstream.hub.projecting import Projections
 from sessionstream.hub.reporting import Reporter
 from sessionstream.hub.sessions import SessionCache, SessionMetadata
-from sessionstream.hub.unreadable import UnreadableEntities, readable_snapshot
+from sessionstream.hub.unreadable import UnreadableEntities, stored_states
 from sessionstream.hydration.memory import MemoryStore
 from sessionstream.hydration.rules import check_snapshot
 from sessionstream.ids import check_id
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
     from sessionstream.bus import EventBus
     from sessionstream.fanout import FanoutFunction, UIFanout
     from sessionstream.hub.replay import ReplayReport
+    from sessionstream.hub.timeline import Timeline
     from sessionstream.observe import ConsumerStatus, ErrorObserver, PipelineObserver
     from sessionstream.store import HydrationStore
 
@@ -318,28 +318,38 @@ class Hub:
         check_id("session id", session_id)
         check_snapshot(session_id, as_of, since)
         self._pipeline.check_open()
-        if as_of is None and since is None and session_id in self._sessions:
-            cursors = await self._store.cursors(session_id)
-            timeline = self._sessions.timeline(session_id)
-            if timeline is not None and timeline.reflects(cursors):
-                return await copy_snapshot(timeline.snapshot(session_id))
+        timeline = await self._cached(session_id) if as_of is None and since is None else None
+        if timeline is not None and timeline.is_readable:
+            return await copy_snapshot(await timeline.states(session_id))
         return await self._store.snapshot(session_id, as_of=as_of, since=since)
 
-    async def readable_snapshot(self, session_id: str, *, since: int | None = None) -> Snapshot:
-        """Return a session's timeline as ``snapshot`` does, whatever can be read of it.
+    async def states(self, session_id: str, *, since: int | None = None) -> Snapshot:
+        """Return a session's timeline for a transport: shared entities, which the caller must not change.
 
-        An entity whose message is registered no more, or has changed so that it would be misread, has a
-        ``sessionstream.v1.transport_pb2.UnreadablePayload`` as its payload. It is for transports, which show what there
-        is, and tell ``report_unreadable`` of it.
+        Served without a copy where the cached timeline is current, and from the store otherwise, as what changed
+        ``since``. An entity whose message is no longer registered, or has changed so that it would be misread, has a
+        ``sessionstream.v1.transport_pb2.UnreadablePayload`` as its payload: call ``report_unreadable`` with it once it
+        is shown.
 
         Raises:
             Everything that ``snapshot`` raises, but for UnknownSchemaError and PayloadDecodeError; OrdinalConflict: the
                 timeline was rebuilt meanwhile, so that nobody can say what changed ``since``.
         """
-        try:
-            return await self.snapshot(session_id, since=since)
-        except (UnknownSchemaError, PayloadDecodeError):
-            return await readable_snapshot(self._store, session_id, since)
+        check_id("session id", session_id)
+        check_snapshot(session_id, None, since)
+        self._pipeline.check_open()
+        timeline = await self._cached(session_id) if since is None else None
+        if timeline is not None:
+            return await timeline.states(session_id)
+        return await stored_states(self._store, session_id, since)
+
+    async def _cached(self, session_id: str) -> Timeline | None:
+        """Return the session's timeline from memory if it is up to date, and None otherwise."""
+        if session_id not in self._sessions:
+            return None
+        cursors = await self._store.cursors(session_id)
+        timeline = self._sessions.timeline(session_id)
+        return timeline if timeline is not None and timeline.reflects(cursors) else None
 
     async def report_unreadable(self, session_id: str, entities: Iterable[TimelineEntity]) -> None:
         """Record entities that clients were shown with an ``UnreadablePayload``, as a ``fanout`` error.

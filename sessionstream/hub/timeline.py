@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from sessionstream.codec import copy_entity
 from sessionstream.errors import UnknownSchemaError
 from sessionstream.hub.lane import CallbackScope
+from sessionstream.hydration.slices import all_in_order
 from sessionstream.types import Snapshot, TimelineEntity, in_snapshot_order
+from sessionstream.v1.transport_pb2 import UnreadablePayload
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator
@@ -25,7 +27,7 @@ class Timeline:
         size: how many entities it has.
     """
 
-    __slots__ = ("_kinds", "_unreadable", "epoch", "ordinal", "size")
+    __slots__ = ("_kinds", "_states", "_unreadable", "epoch", "ordinal", "size")
 
     def __init__(self, ordinal: int = 0, epoch: int = 0) -> None:
         self.ordinal = ordinal
@@ -33,6 +35,8 @@ class Timeline:
         self._kinds: dict[str, dict[str, TimelineEntity]] = {}
         self._unreadable: dict[tuple[str, str], UnreadableEntity] = {}
         self.size = 0
+        self._states: tuple[TimelineEntity, ...] | None = None
+        """What ``states`` returned last, unless an entity has changed since."""
 
     def take_over(self, stored: StoredTimeline) -> None:
         """Become what a store returned, which is the whole timeline or what changed after this one."""
@@ -43,11 +47,17 @@ class Timeline:
             self._remove(unreadable.kind, unreadable.id)
             self.size += (unreadable.kind, unreadable.id) not in self._unreadable
             self._unreadable[unreadable.kind, unreadable.id] = unreadable
+        self._states = None
         self.epoch = stored.cursors.epoch
 
+    @property
+    def is_readable(self) -> bool:
+        """Whether no entity is unreadable."""
+        return not self._unreadable
+
     def reflects(self, cursors: Cursors) -> bool:
-        """Whether this may stand for a timeline that the store shows at ``cursors``, with nothing unreadable."""
-        return self.epoch == cursors.epoch and self.ordinal >= cursors.timeline and not self._unreadable
+        """Whether this may stand for a timeline that the store shows at ``cursors``."""
+        return self.epoch == cursors.epoch and self.ordinal >= cursors.timeline
 
     def created_ordinal(self, kind: str, entity_id: str) -> int | None:
         """Return the ordinal that created a live entity, or None where there is none."""
@@ -60,6 +70,7 @@ class Timeline:
     def apply(self, entities: Iterable[TimelineEntity], ordinal: int) -> None:
         """Move to ``ordinal`` with the changes of its event."""
         for entity in entities:
+            self._states = None
             if self._unreadable and self._unreadable.pop((entity.kind, entity.id), None) is not None:
                 self.size -= 1
             if entity.tombstone:
@@ -94,14 +105,18 @@ class Timeline:
         self.check_readable(kind)
         return [copy_entity(entity) for entity in in_snapshot_order(self.select(kind))]
 
-    def snapshot(self, session_id: str) -> Snapshot:
-        """Return the whole timeline as it is now: its own entities, in any order. See ``copy_snapshot``.
+    async def states(self, session_id: str) -> Snapshot:
+        """Return the timeline as it is at the call, uncopied; see ``SnapshotSource.states``. Others run meanwhile.
 
-        Raises:
-            UnknownSchemaError: the message of an entity is no longer registered.
+        The tuple of entities is the same object again until an entity changes.
         """
-        self.check_readable("")
-        return Snapshot(session_id, self.ordinal, tuple(self.select("")), self.epoch)
+        ordinal, epoch, states = self.ordinal, self.epoch, self._states
+        if states is None:
+            entities = [*self.select(""), *map(shown, self._unreadable.values())]
+            states = tuple(await all_in_order(entities))
+            if (ordinal, epoch) == (self.ordinal, self.epoch):
+                self._states = states
+        return Snapshot(session_id, ordinal, states, epoch)
 
     def check_readable(self, kind: str, without: Container[tuple[str, str]] = ()) -> None:
         """Check that every entity of one kind, or of all, can be read, apart from some.
@@ -206,6 +221,13 @@ class View(CallbackScope):
     def _check_active(self) -> None:
         if not self.active:
             raise RuntimeError("this view was of the time before its event: keep what it returned, not the view")
+
+
+def shown(of: UnreadableEntity) -> TimelineEntity:
+    """Return what clients are shown of an entity that cannot be read."""
+    reason = f"its message has changed: {of.clash}" if of.clash else "its message is not registered"
+    payload = UnreadablePayload(type=of.payload_type, reason=reason)
+    return TimelineEntity(of.kind, of.id, payload, of.created_ordinal, of.last_event_ordinal)
 
 
 def _vanished(entity: UnreadableEntity) -> UnknownSchemaError:

@@ -8,44 +8,40 @@ from typing import TYPE_CHECKING, Any, Final
 from sessionstream.errors import OrdinalConflict, TransportError
 from sessionstream.hub.completion import Completion
 from sessionstream.hub.reporting import record_of
-from sessionstream.hydration.slices import each_in_order
-from sessionstream.types import Snapshot, TimelineEntity
-from sessionstream.v1.transport_pb2 import UnreadablePayload
+from sessionstream.hub.timeline import shown
+from sessionstream.hydration.rules import check_floor
+from sessionstream.hydration.slices import all_in_order
+from sessionstream.types import Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from sessionstream.hub.reporting import Reporter
-    from sessionstream.store import HydrationStore, UnreadableEntity
+    from sessionstream.store import HydrationStore
+    from sessionstream.types import TimelineEntity
 
 REMEMBERED: Final = 10_000
 """Of how many entities it is remembered that they were recorded; beyond that, the oldest may be recorded again."""
 
 
-async def readable_snapshot(store: HydrationStore, session_id: str, since: int | None) -> Snapshot:
-    """Return a snapshot in which an UnreadablePayload stands for each payload whose message is registered no more.
+async def stored_states(store: HydrationStore, session_id: str, since: int | None) -> Snapshot:
+    """Return a snapshot from the store, with an UnreadablePayload in the place of each payload that cannot be read.
 
     Raises:
+        HistoryPruned: what changed ``since`` is pruned.
         OrdinalConflict: the timeline was rebuilt or pruned meanwhile, so that nobody can say what changed ``since``.
         StoreError: as the store's.
     """
-    known = None if since is None else replace(await store.cursors(session_id), timeline=since)
+    known = None
+    if since is not None:
+        cursors = await store.cursors(session_id)
+        check_floor(session_id, cursors.floor, since)
+        known = replace(cursors, timeline=min(since, cursors.timeline))
     stored = await store.timeline(session_id, known=known)
-    if stored.since != since:
+    if known is not None and stored.since != known.timeline:
         raise OrdinalConflict(session_id, expected=known, actual=stored.cursors)
-    entities = [*stored.entities, *map(_shown, stored.unreadable)]
-    shown = await each_in_order(entities, _same)
-    return Snapshot(session_id, stored.cursors.timeline, tuple(shown), stored.cursors.epoch)
-
-
-def _same(entity: TimelineEntity) -> TimelineEntity:
-    return entity
-
-
-def _shown(of: UnreadableEntity) -> TimelineEntity:
-    reason = f"its message has changed: {of.clash}" if of.clash else "its message is not registered"
-    payload = UnreadablePayload(type=of.payload_type, reason=reason)
-    return TimelineEntity(of.kind, of.id, payload, of.created_ordinal, of.last_event_ordinal)
+    entities = await all_in_order([*stored.entities, *map(shown, stored.unreadable)])
+    return Snapshot(session_id, stored.cursors.timeline, tuple(entities), stored.cursors.epoch)
 
 
 class UnreadableEntities:

@@ -29,7 +29,7 @@ from sessionstream.hydration.rules import (
     new_epoch,
     time_of_day,
 )
-from sessionstream.hydration.slices import each_in_order, each_of
+from sessionstream.hydration.slices import all_in_order, each_of
 from sessionstream.ordinals import MAX_ORDINAL
 from sessionstream.schema import Family, SchemaRegistry
 from sessionstream.store import (
@@ -211,7 +211,8 @@ class MemoryStore(CheckedStore):
         ordinal = session.timeline if as_of is None else min(as_of, session.timeline)
         found = session.timeline_at(ordinal) if since is None else session.changes(since)
         epoch = session.epoch
-        return Snapshot(session_id, ordinal, tuple(await each_in_order(found, self._copy_entity)), epoch)
+        entities = await each_of(await all_in_order(found), self._copy_entity)
+        return Snapshot(session_id, ordinal, tuple(entities), epoch)
 
     async def _events(self, session_id: str, after: int, limit: int | None) -> list[Event]:
         log = self._look(session_id).log

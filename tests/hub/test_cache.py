@@ -249,7 +249,7 @@ async def test_what_vanished_and_what_came_back_is_taken_over() -> None:
     store.inner._registry = app.schemas
     known.take_over(await store.timeline("s", known=known_cursors))
     assert (known.size, text(known.copy_of("Text", "2"))) == (2, "bc")
-    assert known.snapshot("s") == await store.snapshot("s")
+    assert await known.states("s") == await store.snapshot("s")
 
 
 async def test_many_hubs_at_once() -> None:

@@ -151,7 +151,7 @@ async def test_every_size_is_in_order(count: int) -> None:
     Random(count).shuffle(made)
     wanted = in_snapshot_order(made)
     assert slices.in_order(made) == wanted
-    assert await slices.each_in_order(made, lambda entity: entity) == wanted
+    assert await slices.all_in_order(made) == wanted
     (_, turns) = await turns_while(slices.each_of(made, lambda entity: entity))
     assert turns == max(count - 1, 0) // slices.SLICE
 

@@ -95,7 +95,7 @@ async def test_the_rest_of_a_timeline_is_there_and_what_vanished_says_so(store: 
     hub = Hub(without(), store=store)
     with pytest.raises(UnknownSchemaError):
         await hub.snapshot("s")
-    snapshot = await hub.readable_snapshot("s")
+    snapshot = await hub.states("s")
     assert (snapshot.session_id, snapshot.snapshot_ordinal) == ("s", 4)
     assert snapshot.epoch == (await store.cursors("s")).epoch
     assert shown(snapshot) == [
@@ -107,7 +107,7 @@ async def test_the_rest_of_a_timeline_is_there_and_what_vanished_says_so(store: 
 
 async def test_so_it_is_with_what_changed_since(store: HydrationStore) -> None:
     hub = Hub(without(), store=store)
-    changes = await hub.readable_snapshot("s", since=2)
+    changes = await hub.states("s", since=2)
     assert shown(changes) == [
         ("Kept", "1", 1, 3, StringValue(value="c")),
         ("Text", "1", 1, 3, VANISHED),
@@ -115,26 +115,36 @@ async def test_so_it_is_with_what_changed_since(store: HydrationStore) -> None:
         ("Text", "2", 2, 4, None),
     ]
     assert [entity.tombstone for entity in changes.entities] == [False, False, False, True]
-    assert await hub.readable_snapshot("s", since=3) == await hub.snapshot("s", since=3)  # nothing unreadable in there
+    assert await hub.states("s", since=3) == await hub.snapshot("s", since=3)  # nothing unreadable in there
 
 
 async def test_a_hub_whose_cache_knows_what_vanished_shows_it_too(store: HydrationStore) -> None:
     hub = Hub(without(), store=store)
     hub.register_timeline_projection(keep)
     await hub.publish(said("d", entity="3"))
-    snapshot = await hub.readable_snapshot("s")
+    snapshot = await hub.states("s")
     assert [entity.payload for entity in snapshot.entities if entity.kind == "Text"] == [VANISHED]
     assert snapshot.snapshot_ordinal == 5
+
+
+async def test_the_store_is_read_once_whatever_is_unreadable(store: HydrationStore) -> None:
+    counted = Store(store)
+    hub = Hub(without(), store=counted)
+    await hub.states("s")
+    assert counted.calls == ["timeline"]
+    await hub.states("s", since=2)
+    assert counted.calls == ["timeline", "cursors", "timeline"]
 
 
 async def test_where_all_can_be_read_it_is_the_snapshot() -> None:
     app = App()
     await app.publish("a", "b")
     for since in (None, 1):
-        assert await app.hub.readable_snapshot("s", since=since) == await app.hub.snapshot("s", since=since)
+        assert await app.hub.states("s", since=since) == await app.hub.snapshot("s", since=since)
+    assert (await app.hub.states("s", since=9)).snapshot_ordinal == 2
     await app.store.prune("s", before=2)
     with pytest.raises(HistoryPruned):
-        await app.hub.readable_snapshot("s", since=1)
+        await app.hub.states("s", since=1)
 
 
 async def test_what_changed_its_shape_says_how(tmp_path: Path) -> None:
@@ -150,7 +160,7 @@ async def test_what_changed_its_shape_says_how(tmp_path: Path) -> None:
         hub.register_timeline_projection(lambda event, session, view: [TimelineEntity("Place", "1", payload)])
         await hub.publish(said())
     async with SQLiteStore.open(tmp_path / "x.db", schemas(new)) as store, Hub(schemas(new), store=store) as hub:
-        (place,) = (await hub.readable_snapshot("s")).entities
+        (place,) = (await hub.states("s")).entities
     shape = "field 1 of test.Shape was string 'x' and is int32 'x'"
     clash = f"its message has changed: {shape}: they are written differently"
     assert place.payload == UnreadablePayload(type="test.Shape", reason=clash)
@@ -169,7 +179,7 @@ async def test_bytes_that_are_no_such_message_are_an_error_only_for_whoever_touc
         async with SQLiteStore.open(path, schemas) as store, Hub(schemas, store=store) as hub:
             hub.register_timeline_projection(move)
             await hub.publish(Event("Moved", StringValue(value=text), "s"))
-            return await hub.readable_snapshot("s")
+            return await hub.states("s")
 
     await write("first")
     with sqlite3.connect(path) as file:
@@ -196,8 +206,8 @@ async def test_a_rebuild_meanwhile_is_a_conflict_and_no_half_truth() -> None:
 
     store.first("timeline", rebuild)
     with pytest.raises(OrdinalConflict):
-        await hub.readable_snapshot("s", since=1)
-    (entity,) = (await hub.readable_snapshot("s", since=1)).entities
+        await hub.states("s", since=1)
+    (entity,) = (await hub.states("s", since=1)).entities
     assert entity.payload == VANISHED
 
 

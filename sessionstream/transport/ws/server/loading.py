@@ -65,7 +65,7 @@ class SnapshotLoader:
     """
 
     def __init__(self, source: SnapshotSource, *, concurrency: int, timeout_seconds: float) -> None:
-        self._snapshot: Callable[..., Awaitable[Snapshot]] = getattr(source, "readable_snapshot", source.snapshot)
+        self._snapshot: Callable[..., Awaitable[Snapshot]] = getattr(source, "states", source.snapshot)
         self._report: _Report = getattr(source, "report_unreadable", _log_unreadable)
         self._concurrency = concurrency
         self._timeout = timeout_seconds
