@@ -86,7 +86,7 @@ schema-vet: $(STAMP) ## our flake8 plugin over our own code
 	@$(BIN)/flake8 --select SST sessionstream sessionstream_lint tests benchmarks proto
 	@echo "schema-vet: no finding"
 
-boundary-check: $(STAMP) ## the layers of docs/architecture
+boundary-check: $(STAMP) ## the layers of pyproject.toml; ARCHITECTURE.md describes them
 	@$(BIN)/lint-imports
 
 proto: $(STAMP) ## regenerate the protobuf modules and stubs
