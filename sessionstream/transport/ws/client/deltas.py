@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from sessionstream.transport.ws.client.frames import SnapshotFrame
 from sessionstream.transport.ws.client.updates import JsonSnapshot
 from sessionstream.types import in_snapshot_order
-
-if TYPE_CHECKING:
-    from sessionstream.transport.ws.client.frames import SnapshotFrame
 
 
 class DeltaGap(Exception):

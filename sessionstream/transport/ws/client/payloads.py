@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from google.protobuf import any_pb2, json_format
 
 from sessionstream.errors import words
+from sessionstream.schema import SchemaRegistry
 from sessionstream.transport.ws.client.errors import UnexpectedPayload
+from sessionstream.transport.ws.client.frames import UIEventFrame
 from sessionstream.transport.ws.client.updates import JsonEntity, JsonSnapshot, LiveEvent
 from sessionstream.types import Snapshot, TimelineEntity
 from sessionstream.v1 import transport_pb2
@@ -16,8 +18,6 @@ from sessionstream.v1 import transport_pb2
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-    from sessionstream.schema import SchemaRegistry
-    from sessionstream.transport.ws.client.frames import UIEventFrame
 
 _UNREADABLE: Final = transport_pb2.UnreadablePayload.DESCRIPTOR.full_name
 

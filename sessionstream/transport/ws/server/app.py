@@ -117,23 +117,15 @@ class WebSocketServer:
         self._subprotocols = Subprotocols(subprotocols)
         self._authenticate = authenticate
         self._limits = limits
-        self._clock = clock or MonotonicClock()
+        self._clock = clock = clock or MonotonicClock()
         self._reporter = Reporter(observer)
-        self._log = BoundedLog(self._clock.now)
+        self._log = BoundedLog(clock.now)
         self._routes = Routes()
         self._loader = SnapshotLoader(
             source, concurrency=limits.concurrent_loads, timeout_seconds=limits.load_timeout_seconds
         )
         self._shared = ServerContext(
-            limits,
-            self._routes,
-            Flusher(),
-            self._loader,
-            self._clock,
-            self._reporter,
-            self._log,
-            authorize,
-            slow_consumers,
+            limits, self._routes, Flusher(), self._loader, clock, self._reporter, self._log, authorize, slow_consumers
         )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = 0

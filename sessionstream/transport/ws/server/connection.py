@@ -261,7 +261,11 @@ class Connection:
 
     def events(self, batch: Batch) -> None:
         """Send the UI events of a session, if its subscription is live."""
-        self._perform(self._conversation.events(batch))
+        effects = self._conversation.events(batch)
+        if batch in effects and not self._closed:  # the common case, without the overhead of _perform
+            self._send(batch.frames)
+        else:
+            self._perform(effects)
 
     def resync(self, session_id: str, ordinal: int | None, epoch: int | None) -> None:
         """Send a new snapshot of a session, if the client has less than this ordinal of this epoch."""
