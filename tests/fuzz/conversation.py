@@ -185,7 +185,7 @@ class Story:
             self.happened["loaded"] += 1
             delta = load.basis is not None and load.basis.ordinal <= ordinal and load.basis.epoch == 1
             since = load.basis.ordinal if load.basis is not None and delta else 0
-            frame = frames.snapshot(load.session_id, ordinal, (), epoch=1 if load.epochs else 0, since=since)
+            frame = frames.snapshot(load.session_id, ordinal, (), 0, epoch=1 if load.epochs else 0, since=since)
             self._take(self._conversation.loaded(load.session_id, load.token, Hydration(frame, ordinal, 1, 0, delta)))
 
     def _events(self) -> None:

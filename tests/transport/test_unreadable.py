@@ -277,7 +277,7 @@ async def is_shown(payloads: list[Any], store: HydrationStore) -> None:
     schemas = registry()
     hub = Hub(schemas, store=store)
     hub.register_timeline_projection(keep)
-    loader = SnapshotLoader(hub, concurrency=1, timeout_seconds=PATIENCE)
+    loader = SnapshotLoader(hub, concurrency=1, timeout_seconds=PATIENCE, cache_bytes=1_000_000)
     early, late = Asking(schemas), Asking(schemas)
     stored: list[Any] = []
     for payload in payloads:
@@ -326,7 +326,7 @@ async def test_a_source_that_cannot_report_has_it_in_the_log(caplog: pytest.LogC
         async def snapshot(self, session_id: str, *, since: int | None = None) -> Snapshot:
             return Snapshot(session_id, 1, (TimelineEntity("Wild", "1", Wild(any=UNKNOWN), 1, 1),), 7)
 
-    loader = SnapshotLoader(Opaque(), concurrency=1, timeout_seconds=PATIENCE)
+    loader = SnapshotLoader(Opaque(), concurrency=1, timeout_seconds=PATIENCE, cache_bytes=1_000_000)
     asking = Asking(registry())
     await asking.ask(loader)
     assert asking.timeline() == {("Wild", "1"): NOT_KNOWN}
@@ -343,7 +343,7 @@ async def test_a_report_that_fails_costs_nobody_the_snapshot(caplog: pytest.LogC
         raise RuntimeError("no")
 
     hub.report_unreadable = fail  # type: ignore[method-assign]
-    loader = SnapshotLoader(hub, concurrency=1, timeout_seconds=PATIENCE)
+    loader = SnapshotLoader(hub, concurrency=1, timeout_seconds=PATIENCE, cache_bytes=1_000_000)
     for _ in range(2):
         asking = Asking(registry())
         await asking.ask(loader)

@@ -78,7 +78,9 @@ class SessionModel:
         keys = sorted(key for key, at in self.changed.items() if at > since and (since or key in self.state))
         entities = [frames.entity(self._entity(key)) for key in keys]
         epoch = self.epoch if load.epochs else 0
-        frame = frames.snapshot(self.id, self.ordinal, entities, epoch=epoch, since=since)
+        frame = frames.snapshot(
+            self.id, self.ordinal, entities, len(",".join(entities).encode()), epoch=epoch, since=since
+        )
         return Hydration(frame, self.ordinal, self.epoch, len(entities), delta=since > 0)
 
     def _entity(self, key: str) -> TimelineEntity:

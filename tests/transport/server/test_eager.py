@@ -70,7 +70,7 @@ class AtOnce:
 
 
 async def test_who_asks_for_a_snapshot_while_one_is_handed_over_gets_the_next(eager: list[Any]) -> None:
-    loader = SnapshotLoader(AtOnce(), concurrency=1, timeout_seconds=5)
+    loader = SnapshotLoader(AtOnce(), concurrency=1, timeout_seconds=5, cache_bytes=1_000_000)
     told: list[str] = []
     done = asyncio.Event()
 

@@ -124,7 +124,7 @@ def test_snapshots(
             tombstone=payload is None,
             payload=None if payload is None else packed(payload),
         )
-    frame = frames.snapshot(session_id, ordinal, written, epoch=epoch, since=since)
+    frame = frames.snapshot(session_id, ordinal, written, len(",".join(written).encode()), epoch=epoch, since=since)
     assert same(sent(frame), printed(wire.ServerFrame(snapshot=expected)))
 
 

@@ -67,7 +67,7 @@ def test_the_protocol_takes_everything(said: list[str | bytes]) -> None:
             if isinstance(effect, Authorize):
                 effects += conversation.authorized(effect.session_id, effect.token, True)
             elif isinstance(effect, Load):
-                hydration = Hydration(snapshot(effect.session_id, 0, ()), 0, 0, 0)
+                hydration = Hydration(snapshot(effect.session_id, 0, (), 0), 0, 0, 0)
                 effects += conversation.loaded(effect.session_id, effect.token, hydration)
         for answer in answers(effects):
             assert set(answer) <= {"error", "pong", "snapshot", "subscribed", "unsubscribed"}

@@ -42,7 +42,7 @@ class Waiting:
 
 
 def loader_on(source: Source, *, concurrency: int = 8, timeout_seconds: float = 30.0) -> SnapshotLoader:
-    return SnapshotLoader(source, concurrency=concurrency, timeout_seconds=timeout_seconds)
+    return SnapshotLoader(source, concurrency=concurrency, timeout_seconds=timeout_seconds, cache_bytes=1_000_000)
 
 
 async def test_those_who_wait_share_the_next_load_and_never_the_running_one() -> None:

@@ -122,7 +122,10 @@ class WebSocketServer:
         self._log = BoundedLog(clock.now)
         self._routes = Routes()
         self._loader = SnapshotLoader(
-            source, concurrency=limits.concurrent_loads, timeout_seconds=limits.load_timeout_seconds
+            source,
+            concurrency=limits.concurrent_loads,
+            timeout_seconds=limits.load_timeout_seconds,
+            cache_bytes=limits.snapshot_cache_bytes,
         )
         self._shared = ServerContext(
             limits, self._routes, Flusher(), self._loader, clock, self._reporter, self._log, authorize, slow_consumers

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
@@ -135,13 +135,23 @@ def entity(of: TimelineEntity) -> str:
     return _dumps(body)
 
 
-def snapshot(session_id: str, ordinal: int, entities: Iterable[str], *, epoch: int = 0, since: int = 0) -> Frame:
-    """Return a snapshot frame, put together from the JSON of its entities."""
-    head = _set_fields(sessionId=session_id, snapshotOrdinal=_uint64(ordinal))
-    tail = _set_fields(epoch=_uint64(epoch), since=_uint64(since))
-    joined = ",".join(entities)
-    parts = [_dumps(head)[1:-1], f'"entities":[{joined}]' if joined else "", _dumps(tail)[1:-1]]
-    return _frame(f'{{"snapshot":{{{",".join(filter(None, parts))}}}}}', "snapshot", session_id)
+def snapshot(
+    session_id: str, ordinal: int, entities: Sequence[str], size: int, *, epoch: int = 0, since: int = 0
+) -> Frame:
+    """Return a snapshot frame.
+
+    Args:
+        entities: the JSON of one or more entities each.
+        size: UTF-8 bytes of these, joined by commas. It is given because a large frame takes long to encode.
+    """
+    head = _dumps(_set_fields(sessionId=session_id, snapshotOrdinal=_uint64(ordinal)))[1:-1]
+    tail = _dumps(_set_fields(epoch=_uint64(epoch), since=_uint64(since)))[1:-1]
+    fields = ",".join(filter(None, [head, '"entities":[\0]' if entities else "", tail]))
+    before, _, after = f'{{"snapshot":{{{fields}}}}}'.partition("\0")  # JSON escapes a NUL: there is no other
+    pieces = [before + "".join(entities[:1]), *entities[1:]]
+    pieces[-1] += after
+    text = ",".join(pieces)  # the only copy of all of it
+    return Frame(text, len(before.encode()) + size + len(after.encode()), "snapshot", session_id)
 
 
 def _budget(budget: Budget) -> dict[str, object]:

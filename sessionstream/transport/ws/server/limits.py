@@ -40,6 +40,8 @@ class Limits:
         buffered_bytes: their UTF-8 bytes.
         concurrent_loads: snapshots that load at the same time, over all sessions.
         load_timeout_seconds: time limit of one load.
+        snapshot_cache_bytes: memory for the JSON of the sessions' last snapshots, which later ones are made of: about
+            twice their size, and 256 bytes for each entity. Beyond it, the least recently used ones are dropped.
         handshake_timeout_seconds: time limit of ``authenticate``, and of each ``authorize``.
         send_timeout_seconds: time limit of sending one frame.
         heartbeat_seconds: a client that was silent for this long gets a ping; None: no pings.
@@ -63,6 +65,7 @@ class Limits:
     buffered_bytes: int = 1_048_576
     concurrent_loads: int = 8
     load_timeout_seconds: float = 30.0
+    snapshot_cache_bytes: int = 67_108_864
     handshake_timeout_seconds: float = 10.0
     send_timeout_seconds: float = 20.0
     heartbeat_seconds: float | None = 20.0

@@ -6,20 +6,16 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 from functools import partial
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from sessionstream.callables import refuse_unasked
 from sessionstream.errors import words
 from sessionstream.fanout import SnapshotSource
 from sessionstream.transport.ws.server import frames
 from sessionstream.transport.ws.server.effects import Basis, Hydration
+from sessionstream.transport.ws.server.snapshot_json import SnapshotJson, SnapshotJsonCache
 from sessionstream.types import Snapshot, TimelineEntity
-from sessionstream.v1.transport_pb2 import UnreadablePayload
-
-_SLICE: Final = 64
-"""After so many entities others get to run."""
 
 _Report: TypeAlias = Callable[[str, Sequence[TimelineEntity]], Awaitable[None]]
 
@@ -62,10 +58,14 @@ class SnapshotLoader:
 
     A ticket is served by a load that begins after it was handed in. One that is running may have read the timeline
     already, before events of which the subscriber was not told.
+
+    Args:
+        cache_bytes: for the JSON of entities that a source with ``states`` returns. Those of another source may change.
     """
 
-    def __init__(self, source: SnapshotSource, *, concurrency: int, timeout_seconds: float) -> None:
+    def __init__(self, source: SnapshotSource, *, concurrency: int, timeout_seconds: float, cache_bytes: int) -> None:
         self._snapshot: Callable[..., Awaitable[Snapshot]] = getattr(source, "states", source.snapshot)
+        self._cache = SnapshotJsonCache(cache_bytes if hasattr(source, "states") else 0)
         self._report: _Report = getattr(source, "report_unreadable", _log_unreadable)
         self._concurrency = concurrency
         self._timeout = timeout_seconds
@@ -130,36 +130,37 @@ class SnapshotLoader:
         delta = await self._delta(session_id, holders) if holders else None
         full = None if delta is not None and delta.suffices(tickets) else await self._full(session_id, tickets)
         for ticket in tickets:
-            candidates = [written.hydration(ticket) for written in (full, delta) if written and written.fits(ticket)]
+            candidates = [
+                found.hydration(ticket) for found in (full, delta) if found is not None and found.fits(ticket)
+            ]
             if candidates:
                 ticket.settle(min(candidates, key=lambda hydration: hydration.frame.size))
-        return [entity for written in (full, delta) if written for entity in written.unreadable]
+        return [entity for found in (full, delta) if found is not None for entity in found.json.unreadable]
 
-    async def _delta(self, session_id: str, holders: list[Ticket]) -> _Written | None:
+    async def _delta(self, session_id: str, holders: list[Ticket]) -> _Loaded | None:
         """Load what changed since the oldest basis. Put over a timeline that is newer than that, it is as right."""
         since = min(ticket.basis.ordinal for ticket in holders if ticket.basis is not None)
         try:
-            return await _write(await _given(self._snapshot(session_id, since=since)), since)
+            return await self._write(self._snapshot(session_id, since=since), since)
         except Exception as error:  # noqa: BLE001 - pruned, or no such ordinal: a full snapshot is always right
             _log.info("no delta of session %r since %d: %s", session_id, since, words(error))
             return None
 
-    async def _full(self, session_id: str, tickets: list[Ticket]) -> _Written | None:
-        return await _write(await _given(self._snapshot(session_id)), 0) if tickets else None
+    async def _full(self, session_id: str, tickets: list[Ticket]) -> _Loaded | None:
+        return await self._write(self._snapshot(session_id), 0) if tickets else None
+
+    async def _write(self, loading: Awaitable[Snapshot], since: int) -> _Loaded:
+        snapshot = await _given(loading)
+        return _Loaded(snapshot, since, await self._cache.write(snapshot.session_id, snapshot.entities, full=not since))
 
 
-class _Written:
-    """A snapshot whose entities are JSON by now; makes the frames that its tickets want, each once.
+class _Loaded:
+    """A snapshot and the JSON of its entities; makes the frames that its tickets want, each once."""
 
-    Attributes:
-        unreadable: the entities in it that have an UnreadablePayload.
-    """
-
-    def __init__(self, snapshot: Snapshot, since: int, entities: list[str], unreadable: list[TimelineEntity]) -> None:
+    def __init__(self, snapshot: Snapshot, since: int, json: SnapshotJson) -> None:
         self._snapshot = snapshot
         self._since = since
-        self._entities = entities
-        self.unreadable = unreadable
+        self.json = json
         self._made: dict[bool, Hydration] = {}
 
     def fits(self, ticket: Ticket) -> bool:
@@ -184,10 +185,15 @@ class _Written:
             snapshot = self._snapshot
             epoch = snapshot.epoch if ticket.epochs else 0
             frame = frames.snapshot(
-                snapshot.session_id, snapshot.snapshot_ordinal, self._entities, epoch=epoch, since=self._since
+                snapshot.session_id,
+                snapshot.snapshot_ordinal,
+                self.json.pieces,
+                self.json.size,
+                epoch=epoch,
+                since=self._since,
             )
             made = self._made[ticket.epochs] = Hydration(
-                frame, snapshot.snapshot_ordinal, snapshot.epoch, len(self._entities), delta=self._since > 0
+                frame, snapshot.snapshot_ordinal, snapshot.epoch, len(self.json.entities), delta=self._since > 0
             )
         return made
 
@@ -198,23 +204,6 @@ async def _given(snapshot: Awaitable[Snapshot]) -> Snapshot:
     except asyncio.CancelledError as error:
         refuse_unasked(error, "the source of snapshots waited for something that was cancelled")
         raise
-
-
-async def _write(snapshot: Snapshot, since: int) -> _Written:
-    entities, unreadable = [], []
-    for number, entity in enumerate(snapshot.entities, start=1):
-        shown = entity
-        try:
-            written = frames.entity(entity)
-        except frames.Unwritable as failure:
-            shown = replace(entity, payload=failure.shown)
-            written = frames.entity(shown)
-        entities.append(written)
-        if isinstance(shown.payload, UnreadablePayload):
-            unreadable.append(shown)
-        if number % _SLICE == 0:
-            await asyncio.sleep(0)
-    return _Written(snapshot, since, entities, unreadable)
 
 
 async def _log_unreadable(session_id: str, entities: Sequence[TimelineEntity]) -> None:
