@@ -1,7 +1,15 @@
-"""The command ``sessionstream``: what an operator asks of a SQLite file, and does to one.
+"""The command ``sessionstream``: inspects a SQLite file, and repairs, prunes or copies it.
 
-``cli`` is what people type; ``file`` looks into a file without changing anything, by ``SQLiteStore.look``, and
-``payloads`` makes payloads readable with the schemas that the file itself keeps. ``repair`` retries, rebuilds, prunes
-and backs up, with the projections that ``app`` loads; ``rehearsal`` finds out what that would do. ``answers`` puts what
-was found into both of its forms, with ``documents`` and ``tables``. Nothing else of the library knows this package.
+============================  ===============================================================
+module                        what is in it
+============================  ===============================================================
+``cli``                       the command line
+``file``                      reads a file with ``SQLiteStore.look``; changes nothing
+``app``                       loads the application's schemas and projections
+``repair``, ``rehearsal``     retries, rebuilds, prunes, copies; tells what a retry would change
+``answers``                   each answer as a JSON document and as text
+``tables``, ``outcome``       aligned columns; answers and failures as values
+============================  ===============================================================
+
+Nothing else of the library imports this package.
 """

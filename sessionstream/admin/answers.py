@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sessionstream.admin import documents
+from sessionstream import documents
 from sessionstream.admin.app import Replay
 from sessionstream.admin.outcome import Answer
 from sessionstream.admin.rehearsal import Difference, Rehearsal, Side
@@ -53,7 +54,7 @@ def listed(file: str, states: Sequence[StoredSession]) -> Answer:
         for state in states
     ]
     heading = ("SESSION", "#EVENT", "#TIMELINE", "HELD", "#ENTITIES", "#FLOOR", "#EPOCH", "LAST ERROR")
-    document = {"file": file, "sessions": [documents.session(state) for state in states]}
+    document = {"file": file, "sessions": [_session_document(state) for state in states]}
     return Answer(document, (Table(heading, rows, f"no sessions in {file}"),))
 
 
@@ -71,19 +72,21 @@ def inspected(
     document: dict[str, Any] = {"file": file}
     blocks: list[str | Table] = []
     if state is not None:
-        document["session"] = documents.session(state)
+        document["session"] = _session_document(state)
         blocks.append(_headline(state))
     if timeline is not None:
-        document["timeline"] = documents.timeline(timeline, payloads)
+        document["timeline"] = _timeline_document(timeline, payloads)
         blocks.append(_timeline(timeline, payloads))
     if events is not None:
-        document["events"] = [documents.event(each, events.applies(each), payloads) for each in events.events]
+        document["events"] = [
+            documents.event(each, payloads.read(each.payload), cursor=events.cursor) for each in events.events
+        ]
         document["moreEvents"] = events.more
         blocks.append(_events(events, payloads))
         if events.more:
             blocks.append(f"there are more: --after {events.events[-1].ordinal}, or a higher --limit")
     if errors is not None:
-        document["errors"] = [documents.error(each, with_traceback=tracebacks) for each in errors]
+        document["errors"] = [_error_document(each, tracebacks=tracebacks) for each in errors]
         blocks.append(_errors(errors))
         if tracebacks:
             blocks += [_traceback(each) for each in errors]
@@ -102,7 +105,7 @@ def rehearsed(file: str, which: Replay, found: Rehearsal) -> Answer:
     """Answer what a retry or a rebuild would do."""
     report, differences = found.report, found.differences
     document = _replay(file, which, report, dry_run=True)
-    document["differences"] = [documents.difference(each) for each in differences]
+    document["differences"] = [_difference_document(each) for each in differences]
     text = (
         f"{which} {report.session_id}, dry run: {_count(report.events, 'event')} would be applied, the timeline would "
         f"be at {report.cursor}; {_count(len(differences), 'entity', 'entities')} would differ"
@@ -142,6 +145,35 @@ def backed_up(made: Backup) -> Answer:
     }
     what = f"{_count(made.sessions, 'session')}, {made.size:,} bytes"
     return Answer(document, (f"copied {made.file} to {made.copy}: {what}, checked",))
+
+
+def _session_document(state: StoredSession) -> dict[str, Any]:
+    last = None if state.last_error is None else _error_document(state.last_error)
+    more = {"waiting": state.waiting, "entities": state.entities, "lastError": last}
+    return documents.session(state.id, state.cursors) | more
+
+
+def _timeline_document(found: StoredSnapshot, payloads: Payloads) -> dict[str, Any]:
+    entities = [documents.entity(each, payloads.read(each.payload)) for each in found.entities]
+    return {"snapshotOrdinal": str(found.ordinal), "epoch": str(found.epoch), "entities": entities}
+
+
+def _error_document(record: ErrorRecord, *, tracebacks: bool = False) -> dict[str, Any]:
+    """Return an error record; the raw message is in base64, as bytes are in protobuf JSON."""
+    found = documents.error(record) | {"rawMessage": base64.b64encode(record.raw_message).decode()}
+    return found | {"traceback": record.traceback} if tracebacks else found
+
+
+def _difference_document(found: Difference) -> dict[str, Any]:
+    sides = {"before": _side_document(found.before), "after": _side_document(found.after)}
+    return {"change": found.change, "kind": found.kind, "id": found.id, **sides}
+
+
+def _side_document(side: Side | None) -> dict[str, Any] | None:
+    if side is None:
+        return None
+    ordinals = {"createdOrdinal": str(side.created), "lastEventOrdinal": str(side.changed)}
+    return ordinals | documents.payload(side.payload)
 
 
 def _replay(file: str, which: Replay, report: ReplayReport, *, dry_run: bool) -> dict[str, Any]:

@@ -10,10 +10,19 @@ from urllib.parse import urlencode
 
 import pytest
 
-from sessionstream import ErrorRecord, Event, Hub, ProjectionError, Session, SQLiteStore, TimelineEntity, TimelineView
+from sessionstream import (
+    ErrorRecord,
+    Event,
+    Hub,
+    ProjectionError,
+    Session,
+    SQLiteStore,
+    TimelineEntity,
+    TimelineView,
+    documents,
+)
 from sessionstream.hydration.sqlite import Payload
 from sessionstream.systemlab.app import lab_app
-from sessionstream.systemlab.inspector import documents
 from sessionstream.systemlab.inspector.diff import diff
 from sessionstream.systemlab.inspector.seen import SeenEntity, SeenTimeline
 from sessionstream.systemlab.lab import Lab

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from sessionstream import HistoryPruned
+from sessionstream import HistoryPruned, documents
 from sessionstream.serving.bodies import json_object
 from sessionstream.serving.files import HEADERS
 from sessionstream.systemlab.actions import BadRequest
-from sessionstream.systemlab.inspector import documents
+from sessionstream.systemlab.inspector import answers
 from sessionstream.systemlab.inspector.diff import diff
 from sessionstream.systemlab.inspector.file import FileSource
 from sessionstream.systemlab.inspector.questions import Question
@@ -60,14 +60,19 @@ class _Inspector:
     async def sources(self, request: Request) -> Response:
         """``GET sources``: where there are sessions."""
         self._question(request)
-        return _answer({"sources": [documents.source(each) for each in self._sources()]})
+        return _answer({"sources": [answers.source(each) for each in self._sources()]})
 
     async def sessions(self, request: Request) -> Response:
         """``GET sessions?source=&after=&limit=``: which sessions there are, by id, and where they stand."""
         asked = self._question(request, "source", "after", "limit")
         limit = asked.limit()
         found = await asked.source().sessions(asked.text("after"), limit + 1)
-        return _answer({"sessions": [documents.session(each) for each in found[:limit]], "more": len(found) > limit})
+        return _answer(
+            {
+                "sessions": [documents.session(each.id, each.cursors) for each in found[:limit]],
+                "more": len(found) > limit,
+            }
+        )
 
     async def session(self, request: Request) -> Response:
         """``GET session?source=&session=&as_of=``: where a session stands, and its timeline, now or at an ordinal."""
@@ -75,7 +80,7 @@ class _Inspector:
         source = asked.source()
         found = await asked.session(source)
         timeline = await _timeline(source, found.id, "as_of", asked.ordinal("as_of"))
-        return _answer({**documents.session(found), **documents.timeline(timeline)})
+        return _answer({**documents.session(found.id, found.cursors), **answers.timeline(timeline)})
 
     async def diff(self, request: Request) -> Response:
         """``GET diff?source=&session=&from=&to=``: what became of the entities; from the floor on, up to now."""
@@ -85,7 +90,7 @@ class _Inspector:
         first = asked.ordinal("from")
         before = await _timeline(source, found.id, "from", found.cursors.floor if first is None else first)
         after = await _timeline(source, found.id, "to", asked.ordinal("to"))
-        return _answer({"from": str(before.ordinal), "to": str(after.ordinal), **documents.diff(diff(before, after))})
+        return _answer({"from": str(before.ordinal), "to": str(after.ordinal), **answers.diff(diff(before, after))})
 
     async def events(self, request: Request) -> Response:
         """``GET events?source=&session=&after=&limit=``: logged events, in order."""
@@ -93,9 +98,9 @@ class _Inspector:
         source, limit = asked.source(), asked.limit()
         found = await asked.session(source)
         events = await source.events(found.id, asked.ordinal("after") or 0, limit + 1)
-        return _answer(
-            {"events": [documents.event(each, found) for each in events[:limit]], "more": len(events) > limit}
-        )
+        cursor = found.cursors.timeline
+        shown = [documents.event(each, each.payload, cursor=cursor) for each in events[:limit]]
+        return _answer({"events": shown, "more": len(events) > limit})
 
     async def errors(self, request: Request) -> Response:
         """``GET errors?source=&session=&limit=``: the last error records, of one session or of all."""
@@ -109,7 +114,7 @@ class _Inspector:
         """``GET connections?source=``: who is connected to one source, or to all, and what waits for them."""
         asked = self._question(request, "source")
         sources = [asked.source()] if asked.has("source") else self._sources()
-        found = [documents.connection(each, source) for source in sources for each in source.connections()]
+        found = [answers.connection(each, source) for source in sources for each in source.connections()]
         return _answer({"connections": found})
 
     async def retry(self, request: Request) -> Response:
@@ -119,7 +124,7 @@ class _Inspector:
         try:
             if source.kind == "hub":
                 await asked.session(source)
-            return _answer(documents.replay(await source.retry(asked.session_id())))
+            return _answer(answers.replay(await source.retry(asked.session_id())))
         except ReadOnly as error:
             raise BadRequest(str(error)) from error
 
