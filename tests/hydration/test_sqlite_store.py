@@ -20,6 +20,7 @@ from sessionstream.errors import EventConflict, OrdinalConflict, StoreClosed, St
 from sessionstream.hydration.sqlite import SQLiteStore
 from sessionstream.hydration.sqlite.database import Database
 from sessionstream.hydration.sqlite.store import Opening
+from sessionstream.hydration.sqlite.writer import GROUP_LIMIT
 from sessionstream.schema import SchemaRegistry
 from sessionstream.store import Commit
 from sessionstream.testing import SessionWriter, drop, put, sample_registry
@@ -39,21 +40,21 @@ class Gate:
     """Keeps a store's writer busy, so that what is handed over meanwhile waits together."""
 
     def __init__(self, store: SQLiteStore) -> None:
-        self._entered = threading.Event()
+        self.entered = threading.Event()
         self._open = threading.Event()
         self.passed = store._writer.submit(self._wait)
 
     @classmethod
     async def shut(cls, store: SQLiteStore) -> Gate:
         gate = cls(store)
-        await asyncio.to_thread(gate._entered.wait, 30)
+        await asyncio.to_thread(gate.entered.wait, 30)
         return gate
 
     def open(self) -> None:
         self._open.set()
 
     def _wait(self, _: object) -> None:
-        self._entered.set()
+        self.entered.set()
         self._open.wait(30)
 
 
@@ -62,9 +63,9 @@ def groups(store: SQLiteStore) -> list[int]:
     sizes: list[int] = []
     transact = store._writer._transact
 
-    def noted(writing: Any, group: Any) -> None:
+    def noted(writing: Any, group: Any, together: bool) -> None:
         sizes.append(len(group))
-        transact(writing, group)
+        transact(writing, group, together)
 
     store._writer._transact = noted  # type: ignore[method-assign]
     return sizes
@@ -84,6 +85,36 @@ async def test_what_waits_goes_into_one_transaction(path: Path) -> None:
         gate.open()
         await asyncio.gather(*outcomes, gate.passed)
         assert sizes == [1, 30]
+
+
+async def test_a_round_of_the_loop_goes_into_one_transaction(path: Path) -> None:
+    async with SQLiteStore.open(path, REGISTRY) as store:
+        sizes, writers = groups(store), [SessionWriter(store, f"s{number}") for number in range(30)]
+        for _ in range(4):
+            await asyncio.sleep(0.01)  # the thread is idle by then
+            await asyncio.gather(*(writer.log(put("a")) for writer in writers))
+        assert sizes[-3:] == [30, 30, 30]  # before them, the first change may have been alone
+
+
+async def test_a_change_that_is_alone_goes_to_the_thread_within_the_round(path: Path) -> None:
+    async with SQLiteStore.open(path, REGISTRY) as store:
+        for _ in range(3):
+            gate = Gate(store)
+            assert gate.entered.wait(30)
+            gate.open()
+            await gate.passed
+
+
+async def test_a_round_may_be_more_than_a_transaction(path: Path) -> None:
+    async with SQLiteStore.open(path, REGISTRY) as store:
+        sizes, gate = groups(store), await Gate.shut(store)
+        outcomes = [store._writer.submit(id) for _ in range(2 * GROUP_LIMIT + 1)]
+        await asyncio.sleep(0)
+        gate.open()
+        closed = asyncio.ensure_future(store.close())
+        await asyncio.gather(*outcomes)
+        await closed
+        assert sizes == [1, GROUP_LIMIT, GROUP_LIMIT, 1]
 
 
 async def test_commits_of_one_session_may_be_handed_over_ahead(path: Path) -> None:
@@ -263,10 +294,9 @@ async def test_what_one_round_of_the_loop_has_gathered_is_finished_before_closin
         assert [(await store.cursors(name)).event for name in ("one", "two")] == [1, 1]
 
 
-def wait_until_idle(store: SQLiteStore) -> None:
-    """Return, within the same round of the event loop, when the writer has nothing to do."""
-    while not store._writer._idle:
-        time.sleep(0.001)
+def let_it_idle() -> None:
+    """Return, within the same round of the event loop, when the writer thread most likely has nothing to do."""
+    time.sleep(0.05)
 
 
 async def test_what_is_handed_over_later_never_overtakes(path: Path) -> None:
@@ -278,7 +308,7 @@ async def test_what_is_handed_over_later_never_overtakes(path: Path) -> None:
         steps.append(writer.step(put("a", "2")))
         first = store.commit(steps[0])
         gate.open()
-        wait_until_idle(store)
+        let_it_idle()  # the loop has not passed on the first commit yet
         await asyncio.gather(first, store.commit(steps[1]), gate.passed)
         assert (await store.cursors("session")).event == 2
 

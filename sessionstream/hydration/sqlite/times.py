@@ -9,6 +9,7 @@ from typing import Final
 
 from sessionstream.hydration.sqlite.columns import MAX_MOMENT, Query
 from sessionstream.hydration.sqlite.rows import microseconds
+from sessionstream.hydration.sqlite.sessions import Stored
 
 # A time that something else has damaged is none for later ones to follow.
 _LAST_EVENT: Final = Query(
@@ -44,9 +45,11 @@ class Times:
         self._clock = clock
         self._highest = 0  # that the clock has shown
 
-    def of_event(self, db: sqlite3.Connection, sid: int) -> int:
+    def of_event(self, db: sqlite3.Connection, session: Stored) -> int:
         """Return the time of a session's next event."""
-        return _later(self._now(), _LAST_EVENT, db, sid)
+        if session.last_time is None:
+            return _later(self._now(), _LAST_EVENT, db, session.sid)
+        return max(self._now(), session.last_time)
 
     def of_error(self, db: sqlite3.Connection, session_id: str) -> int:
         """Return the time of a session's next error record."""

@@ -1,6 +1,8 @@
 """The writer thread: whatever waits at a moment goes into one transaction, and each change is all or nothing.
 
-Calling ``submit`` hands a change over; it is carried out whether or not anybody still waits for it. Outcomes
+Calling ``submit`` hands a change over; it is carried out whether or not anybody still waits for it. A change that is
+alone goes to the thread at once. Those of one round of an event loop go as one list, at the end of the round: the
+thread would otherwise begin with the first of them, and compete with the loop for the interpreter's lock. Outcomes
 return with one ``call_soon_threadsafe`` per transaction and event loop.
 """
 
@@ -8,8 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future as ThreadFuture
+from itertools import groupby
 from queue import SimpleQueue
 from threading import Lock, Thread
 from typing import Any, Final
@@ -18,9 +21,11 @@ from sessionstream.errors import StoreClosed, StoreError, StoreLost
 from sessionstream.hydration.sqlite import failures, schema
 from sessionstream.hydration.sqlite.database import Database
 from sessionstream.hydration.sqlite.payload_types import WrittenTypes
+from sessionstream.hydration.sqlite.rows import CommitRows
+from sessionstream.hydration.sqlite.sessions import KnownSessions
 from sessionstream.hydration.sqlite.times import Times
 from sessionstream.hydration.sqlite.watch import Watch
-from sessionstream.hydration.sqlite.writes import Writing
+from sessionstream.hydration.sqlite.writes import Writing, commit
 
 GROUP_LIMIT: Final = 500
 """Changes in one transaction: more would only make the first of them wait for the last."""
@@ -37,19 +42,12 @@ class _Torn(Exception):  # internal: never leaves the thread
 class _Change:
     """A change that was handed over, and later its outcome."""
 
-    __slots__ = ("error", "future", "loop", "patient", "result", "run")
+    __slots__ = ("error", "future", "patient", "result", "run")
 
-    def __init__(
-        self,
-        run: Callable[[Writing], Any],
-        future: asyncio.Future[Any],
-        loop: asyncio.AbstractEventLoop,
-        patient: bool,
-    ) -> None:
+    def __init__(self, run: CommitRows | Callable[[Writing], Any], future: asyncio.Future[Any], patient: bool) -> None:
         self.run = run
         self.patient = patient
         self.future = future
-        self.loop = loop
         self.result: Any = None
         self.error: Exception | None = None
 
@@ -79,10 +77,12 @@ class Writer:
         self._watch = watch
         self._at_end = at_end
         self._times = times
-        self._queue: SimpleQueue[_Change | None] = SimpleQueue()
+        self._queue: SimpleQueue[list[_Change] | None] = SimpleQueue()
+        self._left: list[_Change] = []  # was taken from the queue, and is more than a group; of the thread alone
         self._lock = Lock()
         self._stopped = False
-        self._idle = False  # whether the thread waits for something to do
+        self._under_way = 0  # changes whose outcomes are not delivered yet
+        self._crowded = False  # whether any joined another under way, since one last was alone
         self._locked: sqlite3.Error | None = None  # what SQLite said when it last waited for another process in vain
         self._waits = False  # whether it waits for one now
         self._gathered: dict[asyncio.AbstractEventLoop, list[_Change]] = {}
@@ -90,7 +90,7 @@ class Writer:
         self._thread = Thread(target=self._main, name=f"sessionstream writer {database.path}", daemon=True)
         self._thread.start()
 
-    def submit(self, run: Callable[[Writing], Any], *, patient: bool = True) -> asyncio.Future[Any]:
+    def submit(self, run: CommitRows | Callable[[Writing], Any], *, patient: bool = True) -> asyncio.Future[Any]:
         """Hand a change over and return the future of its outcome.
 
         Args:
@@ -102,19 +102,22 @@ class Writer:
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
-        change = _Change(run, future, loop, patient)
+        change = _Change(run, future, patient)
         with self._lock:
             if self._stopped:
                 raise StoreClosed(self._database.path)
             locked = self._locked
             if locked is not None and self._waits and not patient:
                 raise self._explain(locked)
+            alone = not self._under_way
+            self._under_way += 1
             if loop in self._gathered:  # first of all: nothing overtakes what was handed over before it
                 self._gathered[loop].append(change)
-            elif self._idle:
-                self._idle = False
-                self._queue.put(change)
+                self._crowded = True
+            elif alone and not self._crowded:
+                self._queue.put([change])
             else:
+                self._crowded = not alone
                 self._gathered[loop] = [change]
                 loop.call_soon(self._pass_on, loop)
         return future
@@ -133,17 +136,13 @@ class Writer:
         self._thread.join()
 
     def _pass_on(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Give the thread what one round of an event loop has gathered.
-
-        While the loop is busy the two would only fight for the interpreter's lock, and every small group would be a
-        transaction: so the thread, unless it is idle, gets the whole round at once.
-        """
+        """Give the thread what one round of an event loop has gathered."""
         with self._lock:
             self._enqueue(loop)
 
     def _enqueue(self, loop: asyncio.AbstractEventLoop) -> None:
-        for change in self._gathered.pop(loop, ()):
-            self._queue.put(change)
+        if gathered := self._gathered.pop(loop, None):
+            self._queue.put(gathered)
 
     def _main(self) -> None:
         try:
@@ -173,22 +172,20 @@ class Writer:
         except (sqlite3.Error, OSError, StoreError):
             db.close()
             raise
-        return Writing(db, WrittenTypes(), first_epoch, self._times)
+        return Writing(db, WrittenTypes(), first_epoch, self._times, KnownSessions())
 
     def _run_group(self) -> bool:
         """Carry out what waits; return whether more may come."""
-        self._idle = self._queue.empty()  # a guess, at worst of a moment ago: it only decides how a change comes here
-        first = self._queue.get()
-        self._idle = False
-        if first is None:
+        group = self._left or self._queue.get()
+        if group is None:
             return False
-        group, ending = [first], False
         while len(group) < GROUP_LIMIT and not self._queue.empty():
-            change = self._queue.get()
-            if change is None:
-                ending = True
+            more = self._queue.get()
+            if more is None:
+                self._queue.put(None)  # for the next call; nothing is put behind it
                 break
-            group.append(change)
+            group += more
+        group, self._left = group[:GROUP_LIMIT], group[GROUP_LIMIT:]
         try:
             self._carry_out(group)
         except BaseException as error:
@@ -196,8 +193,8 @@ class Writer:
                 change.error = change.error or StoreError(f"the writer of {self._database.path} died: {error!r}")
             raise
         finally:
-            _deliver(group)
-        return not ending
+            self._deliver(group)
+        return True
 
     def _refuse_the_rest(self) -> None:
         """Take nothing more, and leave nobody waiting; there is a rest only if the thread dies of a bug."""
@@ -206,21 +203,21 @@ class Writer:
             rest = [change for gathered in self._gathered.values() for change in gathered]
             self._gathered.clear()
             while not self._queue.empty():
-                change = self._queue.get()
-                if change is not None:
-                    rest.append(change)
-            for change in rest:
+                rest += self._queue.get() or ()
+            for change in rest + self._left:
                 change.error = StoreClosed(self._database.path)
-        _deliver(rest)
+        self._deliver(rest + self._left)
 
-    def _carry_out(self, group: Sequence[_Change]) -> None:
+    def _carry_out(self, group: list[_Change], together: bool = True) -> None:
+        """Carry out a group in a transaction; ``together``: its commits table by table, instead of one by one."""
         try:
             self._watch.refuse()
             if self._writing is None:
                 self._watch.check()  # opening would create a file that is not there
                 self._writing = self._open()  # the last one was given up
-            group = self._begin(self._writing.db, group)
-            schema.check_version(self._writing.db, self._database.path)
+            self._begin(self._writing.db, group)
+            if not self._writing.sessions.begin(self._writing.db):
+                schema.check_version(self._writing.db, self._database.path)
             self._watch.begin_writing()
         except (sqlite3.Error, StoreError) as error:  # locked, or gone: it would be for each of them
             self._roll_back()
@@ -228,7 +225,7 @@ class Writer:
                 change.error = self._explain(error)
             return
         try:
-            self._transact(self._writing, group)
+            self._transact(self._writing, group, together)
             self._watch.check_written()  # before anything is acknowledged
         except StoreLost as error:
             for change in group:
@@ -238,30 +235,30 @@ class Writer:
             if len(group) == 1:
                 group[0].result, group[0].error = None, self._explain(error)
                 return
-            # Nothing of the group is true. Each change alone finds out which of them it was.
+            # Nothing of the group is true. One by one, and at last each alone, finds out which of them it was.
             for change in group:
                 change.result, change.error = None, None
-                self._carry_out([change])
+            for again in [group] if together else [[change] for change in group]:
+                self._carry_out(again, together=False)
 
-    def _begin(self, db: sqlite3.Connection, group: Sequence[_Change]) -> Sequence[_Change]:
-        """Begin a transaction, and return those of the group that are in it: the others have their error.
+    def _begin(self, db: sqlite3.Connection, group: list[_Change]) -> None:
+        """Begin a transaction. Changes that would have to wait for it in vain get their error and leave the group.
 
         Raises:
             sqlite3.Error: it cannot begin.
         """
-        patient = group
         if self._locked is not None and not all(change.patient for change in group):
             db.execute("PRAGMA busy_timeout = 0")
             try:
                 db.execute("BEGIN IMMEDIATE")
             except sqlite3.OperationalError as error:
-                patient = [change for change in group if change.patient]
-                if not failures.is_busy(error) or not patient:
-                    raise
                 hasty = [change for change in group if not change.patient]
+                if not failures.is_busy(error) or len(hasty) == len(group):
+                    raise
                 for change in hasty:
                     change.error = self._explain(error)
-                _deliver(hasty)
+                    group.remove(change)
+                self._deliver(hasty)
             finally:
                 db.execute(f"PRAGMA busy_timeout = {int(self._database.busy_seconds * 1000)}")
         if not db.in_transaction:
@@ -274,25 +271,25 @@ class Writer:
             finally:
                 self._waits = False
         self._locked = None
-        return patient
 
-    def _transact(self, writing: Writing, group: Sequence[_Change]) -> None:
+    def _transact(self, writing: Writing, group: Sequence[_Change], together: bool) -> None:
         """Carry out a group in the transaction that has begun; a change that is refused has its error and no effect.
 
         A change refuses before it writes anything, as a rule, and then the others go on.
 
         Raises:
-            sqlite3.Error, _Torn: nothing of the group may become true, because of half a change, or of the commit.
+            sqlite3.Error, _Torn: nothing of the group may become true, because of half a change, or of the commit; or
+                because one of several commits that went together was refused or failed.
         """
         db = writing.db
-        for change in group:
+        for changes in _portions(group, together):
             before = db.total_changes
             try:
-                change.result = change.run(writing)
+                _run(writing, changes)
             except Exception as error:
-                if not db.in_transaction or db.total_changes != before:
+                if len(changes) > 1 or not db.in_transaction or db.total_changes != before:
                     raise _Torn(error) from error
-                change.error = self._explain(error)
+                changes[0].error = self._explain(error)
         db.execute("COMMIT")
         writing.types.committed()
 
@@ -300,6 +297,7 @@ class Writer:
         if self._writing is None:
             return
         self._writing.types.rolled_back()
+        self._writing.sessions.rolled_back()
         try:
             if self._writing.db.in_transaction:
                 self._writing.db.execute("ROLLBACK")
@@ -318,18 +316,39 @@ class Writer:
             return failure
         return error
 
+    def _deliver(self, group: Sequence[_Change]) -> None:
+        by_loop: dict[asyncio.AbstractEventLoop, list[_Change]] = {}
+        for change in group:
+            by_loop.setdefault(change.future.get_loop(), []).append(change)
+        for loop, changes in by_loop.items():
+            try:
+                loop.call_soon_threadsafe(self._deliver_here, changes)
+            except RuntimeError:  # that loop is closed, so nobody waits there
+                self._count_off(changes)
 
-def _deliver(group: Sequence[_Change]) -> None:
-    by_loop: dict[asyncio.AbstractEventLoop, list[_Change]] = {}
-    for change in group:
-        by_loop.setdefault(change.loop, []).append(change)
-    for loop, changes in by_loop.items():
-        try:
-            loop.call_soon_threadsafe(_deliver_here, changes)
-        except RuntimeError:  # that loop is closed, so nobody waits there
-            continue
+    def _count_off(self, changes: Sequence[_Change]) -> None:
+        with self._lock:
+            self._under_way -= len(changes)
+
+    def _deliver_here(self, changes: Sequence[_Change]) -> None:
+        self._count_off(changes)
+        for change in changes:
+            change.deliver()
 
 
-def _deliver_here(changes: Sequence[_Change]) -> None:
-    for change in changes:
-        change.deliver()
+def _portions(group: Sequence[_Change], together: bool) -> Iterator[list[_Change]]:
+    """Divide a group into what is carried out at once: commits in a row, if they go together, or one change."""
+    for are_commits, run in groupby(group, lambda change: isinstance(change.run, CommitRows)):
+        changes = list(run)
+        yield from [changes] if together and are_commits else [[change] for change in changes]
+
+
+def _run(writing: Writing, changes: Sequence[_Change]) -> None:
+    """Carry out one change, or several commits."""
+    run = changes[0].run
+    if not isinstance(run, CommitRows):
+        changes[0].result = run(writing)
+        return
+    commits = [change.run for change in changes if isinstance(change.run, CommitRows)]
+    for change, refused in zip(changes, commit(writing, commits), strict=True):
+        change.error = refused
