@@ -82,7 +82,7 @@ class Connection:
         """Read until the connection is closed; return the close code and reason."""
         while True:
             try:
-                self._hear(await self._socket.recv())  # no reference to it is kept while waiting for the next
+                self._receive(await self._socket.recv())  # no reference to it is kept while waiting for the next
             except ConnectionClosed as gone:
                 return _close_of(gone)
             self.blocked = True
@@ -92,7 +92,7 @@ class Connection:
             self.blocked = False
             self._conversation.occupied(self._clock.now())
 
-    def _hear(self, message: str | bytes) -> None:
+    def _receive(self, message: str | bytes) -> None:
         now = self._clock.now()
         if isinstance(message, str):
             self._perform(self._conversation.text(message, now))

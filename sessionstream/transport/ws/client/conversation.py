@@ -243,7 +243,7 @@ class Conversation:
             except ValueError as error:
                 self._hang_up(f"the server sent what is no frame: {error}")
             else:
-                self._hear(said, text)
+                self._handle(said, text)
         return self._done()
 
     def binary(self, now: float) -> Effects:
@@ -269,7 +269,7 @@ class Conversation:
                 self._ping = self._heartbeat.due(now) or self._ping
         if now >= self._repeat_at:
             self._repeat_at = math.inf
-            self._subscriptions.say_again()
+            self._subscriptions.repeat()
         self._subscriptions.retry(now)
         return self._done()
 
@@ -279,7 +279,7 @@ class Conversation:
 
     # -- frames ------------------------------------------------------------------------------------------------
 
-    def _hear(self, said: ServerMessage | None, text: str) -> None:
+    def _handle(self, said: ServerMessage | None, text: str) -> None:
         match said:
             case Hello() if self._link is Link.OPEN:
                 self._link = Link.READY
@@ -292,16 +292,16 @@ class Conversation:
             case Subscribed(budget):
                 self._pacer.tell(budget, self._now)
             case UIEventFrame(session_id):
-                self._subscriptions.hear(session_id, Input.EVENT, (said, text))
+                self._subscriptions.receive(session_id, Input.EVENT, (said, text))
             case Unsubscribed(session_id):
                 why = partial(SubscriptionEnded, session_id, "unsubscribed", "the server ended it")
-                self._subscriptions.hear(session_id, Input.UNSUBSCRIBED, why)
+                self._subscriptions.receive(session_id, Input.UNSUBSCRIBED, why)
             case ErrorFrame():
                 self._failed(said)
 
     def _hydrate(self, came: SnapshotFrame) -> None:
         try:
-            if self._subscriptions.hear(came.session_id, Input.SNAPSHOT, came):
+            if self._subscriptions.receive(came.session_id, Input.SNAPSHOT, came):
                 self._attempt = 0
         except DeltaGap as error:
             self._hang_up(str(error))
@@ -313,11 +313,11 @@ class Conversation:
             case BAD_CLIENT_FRAME.code:
                 self._subscriptions.misunderstood(partial(_ended, failed))
             case SNAPSHOT_FAILED.code:
-                self._subscriptions.hear(failed.session_id, Input.SNAPSHOT_FAILED, self._now)
+                self._subscriptions.receive(failed.session_id, Input.SNAPSHOT_FAILED, self._now)
             case TOO_MANY_SUBSCRIPTIONS.code if self._subscriptions.leaving:
-                self._subscriptions.hear(failed.session_id, Input.TOO_MANY)
+                self._subscriptions.receive(failed.session_id, Input.TOO_MANY)
             case _:  # without a session id it concerns no subscription
-                self._subscriptions.hear(failed.session_id, Input.ENDED, _ended(failed, failed.session_id))
+                self._subscriptions.receive(failed.session_id, Input.ENDED, _ended(failed, failed.session_id))
 
     def _slow_down(self) -> None:
         """The server refused one of our frames without saying which. Wait, then repeat all unanswered requests."""
@@ -330,30 +330,27 @@ class Conversation:
     def _send(self) -> None:
         """Send what is due, as far as the pacer allows."""
         self._send_at = math.inf
-        while self._link in CONNECTED and (say := self._next()) is not None:
+        while self._link in CONNECTED and (send := self._next()) is not None:
             if not self._pacer.take(self._now):
                 self._send_at = self._pacer.ready_at
                 return
-            say()
+            send()
 
     def _next(self) -> Callable[[], object] | None:
         """Return a function that sends the most urgent frame; None if there is none."""
         if self._pong is not None:
-            return self._say_pong
+            return self._send_pong
         if self._ping:
-            return self._say_ping
+            return self._send_ping
         return self._subscriptions.next(self._pacer) if self._link is Link.READY else None
 
-    def _say_pong(self) -> None:
-        self._say(frames.pong(self._pong or ""))
+    def _send_pong(self) -> None:
+        self._out.append(Send(frames.pong(self._pong or "")))
         self._pong = None
 
-    def _say_ping(self) -> None:
-        self._say(frames.ping(self._ping))
+    def _send_ping(self) -> None:
+        self._out.append(Send(frames.ping(self._ping)))
         self._ping = ""
-
-    def _say(self, text: str) -> None:
-        self._out.append(Send(text))
 
     # -- helpers -----------------------------------------------------------------------------------------------
 

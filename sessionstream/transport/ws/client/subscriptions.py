@@ -81,7 +81,7 @@ class Subscriptions:
         turn = self._outstanding.next(pacer)
         return partial(self._enter, *turn) if turn is not None else None
 
-    def say_again(self, states: frozenset[State] = UNANSWERED) -> None:
+    def repeat(self, states: frozenset[State] = UNANSWERED) -> None:
         """Repeat the unanswered requests of subscriptions in these states."""
         for subscription in self._told(states):
             subscription.again = True
@@ -101,7 +101,7 @@ class Subscriptions:
 
     # -- frames of the server ----------------------------------------------------------------------------------
 
-    def hear(self, session_id: str, what: Input, value: object = None) -> bool:
+    def receive(self, session_id: str, what: Input, value: object = None) -> bool:
         """Apply an input to a session; return whether its state accepts it.
 
         Raises:
@@ -123,7 +123,7 @@ class Subscriptions:
         if self._delta:
             self._delta = False
             self._delta_asks -= 1
-            self.say_again(ASKING)
+            self.repeat(ASKING)
         elif self._delta_asks > 0:
             self._delta_asks -= 1
         else:

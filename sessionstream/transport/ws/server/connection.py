@@ -187,10 +187,10 @@ class Connection:
     async def _read(self, receive: Receive) -> None:
         """Read until the client is gone. No reference to a message is kept while waiting for the next."""
         while not self._closed:
-            if not self._hear(await receive()):
+            if not self._receive(await receive()):
                 return
 
-    def _hear(self, message: Message) -> bool:
+    def _receive(self, message: Message) -> bool:
         """Handle one ASGI message; return whether the client is still connected.
 
         An internal error closes this connection with 1011, and no other.

@@ -159,7 +159,7 @@ class Conversation:
     def text(self, text: str, now: float) -> Effects:
         """A text message was received."""
         size = len(text) if text.isascii() else len(text.encode(errors="replace"))
-        if self._hear(size, now):
+        if self._accept(size, now):
             try:
                 request = decode(text)
             except FrameError as error:
@@ -175,7 +175,7 @@ class Conversation:
 
     def binary(self, size: int, now: float) -> Effects:
         """A binary message of ``size`` bytes was received; it is refused."""
-        if self._hear(size, now):
+        if self._accept(size, now):
             message = "frames are JSON in text messages; this one was binary"
             self._refuse_frame(FrameError(BAD_CLIENT_FRAME, message), size, now)
         return self._done()
@@ -241,7 +241,7 @@ class Conversation:
 
     # -- frames from the client --------------------------------------------------------------------------------
 
-    def _hear(self, size: int, now: float) -> bool:
+    def _accept(self, size: int, now: float) -> bool:
         """Record a message; return whether its size is within the limit, else close."""
         self._note("frame_read", size=size)
         self._heartbeat.heard(now)
