@@ -195,9 +195,7 @@ async def run_schedule(seed: int, steps: int = 150) -> list[Listener]:
 
 def is_idle(server: WebSocketServer) -> bool:
     """Nothing loads, nothing waits to be sent, nobody is being asked."""
-    busy = any(
-        connection._idle_loads or connection._tickets or connection._asking for connection in server._connections
-    )
+    busy = any(connection._idle_loads or connection._loads or connection._asking for connection in server._connections)
     return not busy and all(info.queue_depth == 0 for info in server.connections())
 
 

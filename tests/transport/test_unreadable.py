@@ -39,7 +39,7 @@ from sessionstream.transport.ws.client.frames import SnapshotFrame, UIEventFrame
 from sessionstream.transport.ws.client.payloads import PayloadDecoder
 from sessionstream.transport.ws.client.updates import JsonSnapshot
 from sessionstream.transport.ws.server.effects import Basis, Hydration
-from sessionstream.transport.ws.server.loading import SnapshotLoader, Ticket
+from sessionstream.transport.ws.server.loading import SnapshotLoader, SnapshotRequest
 from sessionstream.v1.transport_pb2 import UnreadablePayload
 from tests.core.wild import Wild, packed, wild
 
@@ -248,7 +248,7 @@ class Asking:
     async def ask(self, loader: SnapshotLoader) -> None:
         given: asyncio.Future[Hydration | Exception] = asyncio.get_running_loop().create_future()
         basis = Basis(self.held.snapshot_ordinal, self.held.epoch) if self.held is not None else None
-        loader.request(Ticket("s", basis, True, given.set_result))
+        loader.request(SnapshotRequest("s", basis, True, given.set_result))
         result = await asyncio.wait_for(given, PATIENCE)
         assert isinstance(result, Hydration), result
         came = read(result.frame.text)

@@ -12,7 +12,7 @@ import pytest
 from sessionstream import Snapshot
 from sessionstream.transport.ws import Limits, WebSocketServer
 from sessionstream.transport.ws.server.effects import Hydration
-from sessionstream.transport.ws.server.loading import SnapshotLoader, Ticket
+from sessionstream.transport.ws.server.loading import SnapshotLoader, SnapshotRequest
 
 from ..asgi import Peer
 from ..source import Source
@@ -75,14 +75,14 @@ async def test_who_asks_for_a_snapshot_while_one_is_handed_over_gets_the_next(ea
     done = asyncio.Event()
 
     def again(result: Hydration | Exception) -> None:
-        loader.request(Ticket("s", None, False, last))
+        loader.request(SnapshotRequest("s", None, False, last))
         told.append("first")
 
     def last(result: Hydration | Exception) -> None:
         told.append("second")
         done.set()
 
-    loader.request(Ticket("s", None, False, again))
+    loader.request(SnapshotRequest("s", None, False, again))
     async with asyncio.timeout(5):
         await done.wait()
         await loader.close()

@@ -10,19 +10,19 @@ import pytest
 
 from sessionstream import HistoryPruned, Snapshot
 from sessionstream.transport.ws.server.effects import Basis, Hydration
-from sessionstream.transport.ws.server.loading import SnapshotLoader, Ticket
+from sessionstream.transport.ws.server.loading import SnapshotLoader, SnapshotRequest
 
 from ..source import Source
 
 
 class Waiting:
-    """A ticket and its result."""
+    """A request and its result."""
 
     def __init__(self, loader: SnapshotLoader, session_id: str = "s", basis: Basis | None = None) -> None:
         self.results: list[Hydration | Exception] = []
         self.done = asyncio.Event()
-        self.ticket = Ticket(session_id, basis, basis is not None, self._deliver)
-        loader.request(self.ticket)
+        self.request = SnapshotRequest(session_id, basis, basis is not None, self._deliver)
+        loader.request(self.request)
 
     def _deliver(self, result: Hydration | Exception) -> None:
         self.results.append(result)
@@ -105,14 +105,14 @@ async def test_a_load_that_hangs_is_given_up() -> None:
     await loader.close()
 
 
-async def test_a_void_ticket_is_not_served_and_loads_nothing() -> None:
+async def test_a_cancelled_request_is_not_answered_and_loads_nothing() -> None:
     source = Source()
     loader = loader_on(source, concurrency=1)
     source.stop()
     running = Waiting(loader, "a")
     await source.calls(1)
     void, wanted = Waiting(loader, "b"), Waiting(loader, "c")
-    void.ticket.void = True
+    void.request.done = True
     source.go()
     await running.result()
     await wanted.result()
@@ -225,11 +225,11 @@ def test_there_is_no_delta_from_nothing() -> None:
         Basis(0, 7)
 
 
-async def test_a_ticket_is_settled_once() -> None:
+async def test_a_request_is_settled_once() -> None:
     source = Source()
     waiting = Waiting(loader_on(source))
     await waiting.result()
-    waiting.ticket.settle(RuntimeError("too late"))
+    waiting.request.settle(RuntimeError("too late"))
     assert len(waiting.results) == 1
 
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from sessionstream import Event, Hub, SchemaRegistry, Session, Snapshot, TimelineEntity, TimelineView
 from sessionstream.transport.ws.server import frames, snapshot_json
 from sessionstream.transport.ws.server.effects import Basis, Hydration
-from sessionstream.transport.ws.server.loading import SnapshotLoader, Ticket
+from sessionstream.transport.ws.server.loading import SnapshotLoader, SnapshotRequest
 from sessionstream.transport.ws.server.snapshot_json import SnapshotJsonCache
 from sessionstream.v1.transport_pb2 import UnreadablePayload
 from tests.core.wild import Wild
@@ -64,7 +64,7 @@ def project(event: Event, session: Session, view: TimelineView) -> list[Timeline
 
 async def load(loader: SnapshotLoader, session_id: str, basis: Basis | None, *, epochs: bool) -> Hydration:
     results: asyncio.Queue[Hydration | Exception] = asyncio.Queue()
-    loader.request(Ticket(session_id, basis, epochs, results.put_nowait))
+    loader.request(SnapshotRequest(session_id, basis, epochs, results.put_nowait))
     async with asyncio.timeout(10):
         result = await results.get()
     assert isinstance(result, Hydration)

@@ -26,7 +26,7 @@ from sessionstream.transport.ws.server.effects import (
 from sessionstream.transport.ws.server.frames import Batch, Frame
 from sessionstream.transport.ws.server.handshake import Message, call_hook
 from sessionstream.transport.ws.server.limits import Limits
-from sessionstream.transport.ws.server.loading import SnapshotLoader, Ticket
+from sessionstream.transport.ws.server.loading import SnapshotLoader, SnapshotRequest
 from sessionstream.transport.ws.server.observing import Reporter
 from sessionstream.transport.ws.server.outbox import Flusher, Outbox, SendMessage, Writer
 from sessionstream.transport.ws.server.slow_consumers import SlowConsumerPolicy, conflate
@@ -117,7 +117,7 @@ class Connection:
 
     __slots__ = (
         "_aborted", "_asking", "_closed", "_congested", "_conversation", "_ends_at", "_full_in", "_idle_loads",
-        "_joined", "_outbox", "_reader", "_sent", "_sent_at", "_shared", "_tickets", "_writer", "principal",
+        "_joined", "_loads", "_outbox", "_reader", "_sent", "_sent_at", "_shared", "_writer", "principal",
     )  # fmt: skip
 
     def __init__(
@@ -139,7 +139,7 @@ class Connection:
         self._joined: set[str] = set()
         self._asking: dict[str, asyncio.Task[None]] = {}
         self._idle_loads: dict[str, Load] = {}
-        self._tickets: dict[str, Ticket] = {}
+        self._loads: dict[str, SnapshotRequest] = {}
         self._reader: asyncio.Task[None] | None = None  # an eager task reads before this is set
         self._congested = False
         self._full_in: int | None = None  # iteration of the loop in which half of the outbox was first full
@@ -253,9 +253,9 @@ class Connection:
             self._shared.routes.leave(session_id, self)
         self._joined.clear()
         self._idle_loads.clear()
-        for ticket in self._tickets.values():
-            ticket.void = True
-        self._tickets.clear()
+        for request in self._loads.values():
+            request.done = True
+        self._loads.clear()
 
     # -- events and time ---------------------------------------------------------------------------------------
 
@@ -402,9 +402,9 @@ class Connection:
 
     def _withdraw(self, session_id: str) -> None:
         self._idle_loads.pop(session_id, None)
-        ticket = self._tickets.pop(session_id, None)
-        if ticket is not None:
-            ticket.void = True
+        request = self._loads.pop(session_id, None)
+        if request is not None:
+            request.done = True
 
     def _caught_up(self) -> None:
         """All frames were sent."""
@@ -417,16 +417,16 @@ class Connection:
 
         After an overflow, nothing is loaded until all frames were sent, so that a stuck client causes no work.
         """
-        while self._idle_loads and len(self._tickets) < LOADS_AT_ONCE and not self._congested and self._outbox.has_room:
+        while self._idle_loads and len(self._loads) < LOADS_AT_ONCE and not self._congested and self._outbox.has_room:
             session_id, load = next(iter(self._idle_loads.items()))
             del self._idle_loads[session_id]
-            ticket = Ticket(session_id, load.basis, load.epochs, partial(self._loaded, load))
-            self._tickets[session_id] = ticket
+            request = SnapshotRequest(session_id, load.basis, load.epochs, partial(self._loaded, load))
+            self._loads[session_id] = request
             self._conversation.load_began(session_id, load.token)
-            self._shared.loader.request(ticket)
+            self._shared.loader.request(request)
 
     def _loaded(self, load: Load, result: Hydration | Exception) -> None:
-        del self._tickets[load.session_id]
+        del self._loads[load.session_id]
         if isinstance(result, Hydration):
             self._perform(self._conversation.loaded(load.session_id, load.token, result))
         else:

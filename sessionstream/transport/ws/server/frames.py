@@ -1,4 +1,4 @@
-"""Writing what servers send: protobuf JSON of ServerFrames, once for each event, whoever gets it. Pure."""
+"""Encodes server frames as protobuf JSON. An event is encoded once, for all its subscribers. Pure."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ _VALUE_IN_ANY: Final = frozenset(
         "UInt32Value", "UInt64Value",
     )
 )  # fmt: skip
-"""Messages that have a JSON form of their own, which within an Any stands under the key ``value``."""
+"""Messages with a special JSON form, which stands under the key ``value`` within an Any."""
 
 
 class Unwritable(TransportError):
     """A payload has no JSON form.
 
     Attributes:
-        shown: what clients are shown in its place.
+        shown: the payload to send in its place.
     """
 
     def __init__(self, what: str, shown: UnreadablePayload) -> None:
@@ -49,9 +49,9 @@ class Frame:
 
     Attributes:
         text: the protobuf JSON.
-        size: its length in UTF-8 bytes.
-        kind: what it is to a queue.
-        session_id: whose it is, for snapshots, UI events and the end of a hydration; else empty.
+        size: length of ``text`` in UTF-8 bytes.
+        kind: how an outbox counts and drops it.
+        session_id: the session of a snapshot, a UI event or ``subscribed``; empty for other frames.
     """
 
     text: str
@@ -80,7 +80,7 @@ def hello(connection_id: str) -> Frame:
 
 
 def subscribed(session_id: str, since: int, budget: Budget | None = None) -> Frame:
-    """Return the frame that ends a hydration; it echoes the client's ordinal."""
+    """Return the frame that ends the answer to a subscribe; ``since`` is the ordinal of that subscribe."""
     told = None if budget is None else _budget(budget)
     body = _set_fields(sessionId=session_id, sinceSnapshotOrdinal=_uint64(since), budget=told)
     return _frame(_dumps({"subscribed": body}), "control", session_id)
@@ -118,7 +118,7 @@ def ui_event(session_id: str, ordinal: int, event: UIEvent) -> Frame:
 
 
 def entity(of: TimelineEntity) -> str:
-    """Return the JSON of one entity, as it stands in a snapshot.
+    """Return the JSON of one entity of a snapshot.
 
     Raises:
         Unwritable: the payload has no JSON form.
@@ -142,7 +142,7 @@ def snapshot(
 
     Args:
         entities: the JSON of one or more entities each.
-        size: UTF-8 bytes of these, joined by commas. It is given because a large frame takes long to encode.
+        size: UTF-8 bytes of these, joined by commas. The caller passes it because encoding a large frame is slow.
     """
     head = _dumps(_set_fields(sessionId=session_id, snapshotOrdinal=_uint64(ordinal)))[1:-1]
     tail = _dumps(_set_fields(epoch=_uint64(epoch), since=_uint64(since)))[1:-1]
@@ -155,7 +155,7 @@ def snapshot(
 
 
 def _budget(budget: Budget) -> dict[str, object]:
-    """Return its JSON; numbers beyond those of the schema are as good as none."""
+    """Return the JSON of a budget, with numbers limited to the range of their fields."""
     return {
         "framesBurst": min(budget.frames_burst, _UINT32),
         "framesPerSecond": min(float(budget.frames_per_second), float(_UINT32)),
@@ -180,11 +180,11 @@ def _uint64(number: int) -> str:
 
 
 def _any(what: str, payload: Any) -> dict[str, object]:
-    """Return the JSON of an Any that holds ``payload``, without packing it into one."""
+    """Return the JSON of an Any with ``payload``, without packing it."""
     full_name = payload.DESCRIPTOR.full_name
     try:
         value = json_format.MessageToDict(payload)
-    except Exception as failure:  # an Any of an unknown type, or what an older version let in
+    except Exception as failure:  # an Any of an unknown type, or a payload stored by an older version
         shown = UnreadablePayload(type=full_name, reason=str(why_unwritable(payload, failure)))
         raise Unwritable(what, shown) from failure
     type_url = f"type.googleapis.com/{full_name}"

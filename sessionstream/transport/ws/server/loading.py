@@ -1,4 +1,4 @@
-"""Loading snapshots: shared by those who wait for the same session, bounded, and written as frames once for all."""
+"""Loads snapshots. Subscribers that wait for the same session share a load and its frames."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ _Report: TypeAlias = Callable[[str, Sequence[TimelineEntity]], Awaitable[None]]
 _log = logging.getLogger("sessionstream")
 
 
-class Ticket:
-    """One subscriber that waits for a snapshot.
+class SnapshotRequest:
+    """The request of one subscriber for a snapshot.
 
     Args:
-        basis: what it holds, if a delta is welcome.
-        epochs: whether its snapshot is to say its epoch.
-        deliver: is called once, with the snapshot or with what went wrong.
+        basis: what the subscriber holds; None if it wants no delta.
+        epochs: whether the snapshot frame contains its epoch.
+        deliver: called once, with the snapshot or the error.
     """
 
-    __slots__ = ("basis", "deliver", "epochs", "session_id", "void")
+    __slots__ = ("basis", "deliver", "done", "epochs", "session_id")
 
     def __init__(
         self,
@@ -44,23 +44,24 @@ class Ticket:
         self.basis = basis
         self.epochs = epochs
         self.deliver = deliver
-        self.void = False
+        self.done = False
 
     def settle(self, result: Hydration | Exception) -> None:
-        """Hand over the result, unless nobody waits for it any more."""
-        if not self.void:
-            self.void = True
+        """Deliver the result, unless the request was cancelled or answered before."""
+        if not self.done:
+            self.done = True
             self.deliver(result)
 
 
 class SnapshotLoader:
-    """Loads snapshots for tickets, at most ``concurrency`` sessions at a time.
+    """Loads snapshots, at most ``concurrency`` sessions at a time.
 
-    A ticket is served by a load that begins after it was handed in. One that is running may have read the timeline
-    already, before events of which the subscriber was not told.
+    A request is answered by a load that begins after it. A load that is running may have read the timeline before
+    events that the subscriber did not receive.
 
     Args:
-        cache_bytes: for the JSON of entities that a source with ``states`` returns. Those of another source may change.
+        cache_bytes: limit of the cache of JSON. Only entities of a source with ``states`` are cached; others may
+            change.
     """
 
     def __init__(self, source: SnapshotSource, *, concurrency: int, timeout_seconds: float, cache_bytes: int) -> None:
@@ -69,20 +70,20 @@ class SnapshotLoader:
         self._report: _Report = getattr(source, "report_unreadable", _log_unreadable)
         self._concurrency = concurrency
         self._timeout = timeout_seconds
-        self._waiting: dict[str, list[Ticket]] = {}
-        self._next: deque[str] = deque()  # sessions that have tickets and no load running
-        self._running: dict[str, asyncio.Task[None] | None] = {}  # None: an eager task, in its first step
+        self._waiting: dict[str, list[SnapshotRequest]] = {}
+        self._next: deque[str] = deque()  # sessions with requests and without a running load
+        self._running: dict[str, asyncio.Task[None] | None] = {}  # None: an eager task in its first step
 
-    def request(self, ticket: Ticket) -> None:
-        """Have a ticket served."""
-        tickets = self._waiting.setdefault(ticket.session_id, [])
-        tickets.append(ticket)
-        if len(tickets) == 1 and ticket.session_id not in self._running:
-            self._next.append(ticket.session_id)
+    def request(self, request: SnapshotRequest) -> None:
+        """Enqueue a request."""
+        requests = self._waiting.setdefault(request.session_id, [])
+        requests.append(request)
+        if len(requests) == 1 and request.session_id not in self._running:
+            self._next.append(request.session_id)
             self._start()
 
     async def close(self) -> None:
-        """Stop what is running. Tickets that are left are never served."""
+        """Cancel the running loads. Open requests are never answered."""
         self._waiting.clear()
         self._next.clear()
         tasks = [task for task in self._running.values() if task is not None]
@@ -106,14 +107,14 @@ class SnapshotLoader:
         self._start()
 
     async def _load(self, session_id: str) -> None:
-        tickets = [ticket for ticket in self._waiting.pop(session_id, ()) if not ticket.void]
+        requests = [request for request in self._waiting.pop(session_id, ()) if not request.done]
         try:
             async with asyncio.timeout(self._timeout):
-                unreadable = await self._serve(session_id, tickets)
-        except Exception as error:  # noqa: BLE001 - whatever a source raises, those who wait are told
+                unreadable = await self._serve(session_id, requests)
+        except Exception as error:  # noqa: BLE001 - delivered to every request
             _log.warning("the snapshot of session %r could not be loaded: %s", session_id, words(error), exc_info=error)
-            for ticket in tickets:
-                ticket.settle(error)
+            for request in requests:
+                request.settle(error)
         else:
             if unreadable:
                 await self._report_unreadable(session_id, unreadable)
@@ -121,33 +122,33 @@ class SnapshotLoader:
     async def _report_unreadable(self, session_id: str, entities: Sequence[TimelineEntity]) -> None:
         try:
             await self._report(session_id, entities)
-        except Exception:  # noqa: BLE001 - logged; those who waited have their snapshot
+        except Exception:  # noqa: BLE001 - logged; the snapshot was delivered
             _log.exception("the source of snapshots failed to report what of session %r is unreadable", session_id)
 
-    async def _serve(self, session_id: str, tickets: list[Ticket]) -> list[TimelineEntity]:
-        """Settle the tickets; return the entities that were shown with an UnreadablePayload."""
-        holders = [ticket for ticket in tickets if ticket.basis is not None]
+    async def _serve(self, session_id: str, requests: list[SnapshotRequest]) -> list[TimelineEntity]:
+        """Answer the requests; return the entities that were sent with an UnreadablePayload."""
+        holders = [request for request in requests if request.basis is not None]
         delta = await self._delta(session_id, holders) if holders else None
-        full = None if delta is not None and delta.suffices(tickets) else await self._full(session_id, tickets)
-        for ticket in tickets:
+        full = None if delta is not None and delta.suffices(requests) else await self._full(session_id, requests)
+        for request in requests:
             candidates = [
-                found.hydration(ticket) for found in (full, delta) if found is not None and found.fits(ticket)
+                found.hydration(request) for found in (full, delta) if found is not None and found.fits(request)
             ]
             if candidates:
-                ticket.settle(min(candidates, key=lambda hydration: hydration.frame.size))
+                request.settle(min(candidates, key=lambda hydration: hydration.frame.size))
         return [entity for found in (full, delta) if found is not None for entity in found.json.unreadable]
 
-    async def _delta(self, session_id: str, holders: list[Ticket]) -> _Loaded | None:
-        """Load what changed since the oldest basis. Put over a timeline that is newer than that, it is as right."""
-        since = min(ticket.basis.ordinal for ticket in holders if ticket.basis is not None)
+    async def _delta(self, session_id: str, holders: list[SnapshotRequest]) -> _Loaded | None:
+        """Load the changes since the oldest basis; they are also correct for a newer basis. None if that fails."""
+        since = min(request.basis.ordinal for request in holders if request.basis is not None)
         try:
             return await self._write(self._snapshot(session_id, since=since), since)
-        except Exception as error:  # noqa: BLE001 - pruned, or no such ordinal: a full snapshot is always right
+        except Exception as error:  # noqa: BLE001 - pruned, or no such ordinal; load a full snapshot instead
             _log.info("no delta of session %r since %d: %s", session_id, since, words(error))
             return None
 
-    async def _full(self, session_id: str, tickets: list[Ticket]) -> _Loaded | None:
-        return await self._write(self._snapshot(session_id), 0) if tickets else None
+    async def _full(self, session_id: str, requests: list[SnapshotRequest]) -> _Loaded | None:
+        return await self._write(self._snapshot(session_id), 0) if requests else None
 
     async def _write(self, loading: Awaitable[Snapshot], since: int) -> _Loaded:
         snapshot = await _given(loading)
@@ -155,7 +156,7 @@ class SnapshotLoader:
 
 
 class _Loaded:
-    """A snapshot and the JSON of its entities; makes the frames that its tickets want, each once."""
+    """A snapshot and the JSON of its entities; makes each frame that the requests need once."""
 
     def __init__(self, snapshot: Snapshot, since: int, json: SnapshotJson) -> None:
         self._snapshot = snapshot
@@ -163,27 +164,27 @@ class _Loaded:
         self.json = json
         self._made: dict[bool, Hydration] = {}
 
-    def fits(self, ticket: Ticket) -> bool:
-        """Whether this is right for what the ticket's subscriber holds."""
+    def fits(self, request: SnapshotRequest) -> bool:
+        """Whether this snapshot or delta can answer a request."""
         if not self._since:
             return True
-        basis, snapshot = ticket.basis, self._snapshot
+        basis, snapshot = request.basis, self._snapshot
         return (
             basis is not None
             and basis.epoch == snapshot.epoch
             and self._since <= basis.ordinal <= snapshot.snapshot_ordinal
         )
 
-    def suffices(self, tickets: list[Ticket]) -> bool:
-        """Whether no ticket needs anything else."""
-        return all(map(self.fits, tickets))
+    def suffices(self, requests: list[SnapshotRequest]) -> bool:
+        """Whether it can answer all requests."""
+        return all(map(self.fits, requests))
 
-    def hydration(self, ticket: Ticket) -> Hydration:
-        """Return the snapshot as the ticket's subscriber understands it."""
-        made = self._made.get(ticket.epochs)
+    def hydration(self, request: SnapshotRequest) -> Hydration:
+        """Return the snapshot in the form that a request asks for."""
+        made = self._made.get(request.epochs)
         if made is None:
             snapshot = self._snapshot
-            epoch = snapshot.epoch if ticket.epochs else 0
+            epoch = snapshot.epoch if request.epochs else 0
             frame = frames.snapshot(
                 snapshot.session_id,
                 snapshot.snapshot_ordinal,
@@ -192,7 +193,7 @@ class _Loaded:
                 epoch=epoch,
                 since=self._since,
             )
-            made = self._made[ticket.epochs] = Hydration(
+            made = self._made[request.epochs] = Hydration(
                 frame, snapshot.snapshot_ordinal, snapshot.epoch, len(self.json.entities), delta=self._since > 0
             )
         return made
