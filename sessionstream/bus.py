@@ -1,8 +1,8 @@
-"""The EventBus port: how events travel between processes, and what they look like on the way.
+"""The EventBus port: how events travel between processes, and the messages that carry them.
 
-With a bus, ``Hub.publish`` hands an event over without an ordinal. Whichever hub consumes it gives it one, logs it
-and projects it. A bus delivers at least once and keeps the order of each session; the event id, which travels with
-the event, makes what arrives twice count once. ``sessionstream.testing.BusContract`` is this page as a test suite.
+With a bus, ``Hub.publish`` hands an event over without an ordinal. The hub that consumes it assigns the ordinal, logs
+the event and projects it. A bus delivers at least once and keeps the order of each session; the event id travels with
+the event, so that a repeated delivery changes nothing. ``sessionstream.testing.BusContract`` is this port as tests.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ class BusMessage:
 
     Attributes:
         body: the envelope: JSON with ``name``, ``sessionId`` and ``payload``.
-        metadata: names the event, its session and its id without a look into the body. A bus adds the stream id
-            where its broker has one.
-        key: messages of one key stay in order. It is the session id.
-        message_id: what the bus knows the message by: the same at every delivery, another for every message.
+        metadata: name, session and id of the event, readable without parsing the body. A bus adds the stream id where
+            its broker has one.
+        key: the session id. Messages of one key stay in order.
+        message_id: identifies the message on the bus: the same at every delivery, different for every message.
     """
 
     body: bytes
@@ -72,35 +72,35 @@ MessageHandler: TypeAlias = Callable[[BusMessage], Awaitable[None]]
 
 
 class Subscription(Protocol):
-    """A handler that is being given messages."""
+    """A handler that receives messages."""
 
     async def wait(self) -> None:
         """Return when the subscription is closed.
 
         Raises:
-            BusError: it ended by itself: the handler raised, the bus was closed, or the broker is gone for good.
+            BusError: it ended by itself: the handler raised, the bus was closed, or the broker is lost for good.
         """
         ...
 
     async def close(self) -> None:
-        """Start no more messages, and return when those that were started are finished. Twice is allowed."""
+        """Start no further messages, and return when the started ones are finished. Closing twice is allowed."""
         ...
 
 
 class EventBus(Protocol):
     """Carries messages from publishers to subscribers, at least once, each key in order.
 
-    A message belongs to one subscriber at a time and is done when the handler returns. Until then it is the bus's:
-    when the handler raises, the subscription ends, and the message goes to another subscriber or to the next one,
-    before all later ones of its key. Messages of one key never overlap; those of different keys do not wait for
-    each other, up to a limit of the bus. What is published while nobody subscribes is kept.
+    A message is given to one subscriber at a time and is done when the handler returns. If the handler raises, the
+    subscription ends, and the bus delivers the message to another subscriber, before all later ones of its key.
+    Messages of one key never overlap; those of different keys do not wait for each other, up to a limit of the bus.
+    Messages that are published without a subscriber are kept.
     """
 
     async def publish(self, message: BusMessage, /) -> None:
         """Return when the bus has the message.
 
         Raises:
-            BusError: it may or may not have it.
+            BusError: the bus may or may not have it.
         """
         ...
 
@@ -114,11 +114,11 @@ class EventBus(Protocol):
 
 
 class EnvelopeError(BusError):
-    """A message that is no envelope: nothing of it can be published.
+    """A message that does not carry an event of this registry.
 
     Attributes:
         session_id, event_name: as far as they are known, else empty.
-        refused_id: what the message has as its session id and can be none, readable; else empty.
+        refused_id: ``ascii()`` of the message's session id if that is not a valid one; else empty.
     """
 
     def __init__(self, reason: str, *, session_id: str = "", event_name: str = "", refused_id: str = "") -> None:
@@ -136,7 +136,7 @@ def envelope(event: Event, *, partition_key: str = "") -> BusMessage:
     """
     try:
         payload = json_format.MessageToDict(event.payload)
-    except Exception as error:  # json_format lets out whatever it stumbles over
+    except Exception as error:  # json_format raises errors of many classes
         flaw = why_unwritable(event.payload, error)
         full_name = event.payload.DESCRIPTOR.full_name
         raise PayloadValueError("event", event.name, expected=full_name, path=flaw.path, reason=flaw.reason) from error
@@ -155,11 +155,11 @@ def envelope(event: Event, *, partition_key: str = "") -> BusMessage:
 def read_envelope(message: BusMessage, schemas: SchemaRegistry) -> Event:
     """Return the event that a message carries: with an id, without an ordinal.
 
-    The id is that of the metadata. A message of foreign origin has none there: it is known by its place in the
-    stream, or by what the bus calls it.
+    The id is that of the metadata. A message that no hub has published has none there: then its id is made of the
+    stream id, or is the message id.
 
     Raises:
-        EnvelopeError: the message is no event of this registry; the cause says more where there is one.
+        EnvelopeError: the message does not carry an event of this registry; the cause has the details, if there is one.
     """
     try:
         body = load_json(message.body)
@@ -184,7 +184,7 @@ def _event_id(message: BusMessage) -> str:
 
 
 def _session(value: object) -> tuple[str, str]:
-    """Return a session id, or what is none in a form that can be read; the other is empty."""
+    """Return the session id and "" if it is valid, else "" and its ``ascii()``."""
     try:
         return check_id("session id", value), ""
     except InvalidIdError:

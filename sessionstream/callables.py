@@ -24,7 +24,7 @@ def handler_of(what: str, candidate: object) -> Callable[..., Any]:
     """Return a command handler, plain or async.
 
     Raises:
-        TypeError: it is no function, or a class, or a generator function, which a call would not run.
+        TypeError: it is not a function, or a class, or a generator function, which a call would not run.
     """
     function = _function(what, "(command, session, publisher)", candidate)
     _refuse_generators(what, function)

@@ -1,4 +1,4 @@
-"""How long history is kept: a policy that an application applies as often as it likes."""
+"""RetentionPolicy: how long the history of sessions is kept. An application applies it as often as it likes."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class RetentionStep:
 
     Attributes:
         floor: the floor of its history, pruned or not; None if the session was deleted.
-        errors: how many error records were forgotten, the session apart.
-        keys: how many idempotency keys were.
+        errors: number of error records that were forgotten; 0 if the session was deleted.
+        keys: number of idempotency keys that were forgotten; 0 if the session was deleted.
     """
 
     session_id: str
@@ -37,19 +37,19 @@ class RetentionStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetentionPolicy:
-    """What is kept of each session. What none of the rules keeps is forgotten when the policy is applied.
+    """What is kept of each session. Applying the policy forgets what none of its rules keeps.
 
-    The present timeline stays in any case, with the last event that it reflects and those that wait; so do event
+    The present timeline is always kept, with the last event that it reflects and the events that wait; so are event
     ids. Only ``delete_idle`` deletes sessions.
 
     Attributes:
-        keep_events: keep the last so many events of each session.
-        keep_for: keep what was logged so long ago or later. With ``keep_events``, what either of them keeps.
-        delete_idle: delete a session as a whole when nothing was logged in it for longer than this. One without
-            events, that of no session (``""``) included, when its last error record is older; its idempotency keys go
-            with it. One that has nothing but keys stays, as long as ``keep_keys`` leaves it any.
-        keep_errors: keep error records, also those of no session (``""``), for so long.
-        keep_keys: keep idempotency keys for so long. A command whose key is forgotten runs when it comes again.
+        keep_events: number of events to keep, the last ones of each session.
+        keep_for: age up to which events are kept. With ``keep_events``, an event is kept if either rule keeps it.
+        delete_idle: age of the last event after which the whole session is deleted. A session without events, and the
+            records without a session (``""``), are deleted when their last error record is that old; idempotency keys
+            go with them. A session that has only keys stays until ``keep_keys`` has forgotten them.
+        keep_errors: age up to which error records are kept, also those without a session (``""``).
+        keep_keys: age up to which idempotency keys are kept. A command whose key is forgotten runs again if repeated.
 
     Raises:
         ValueError: nothing is given, or something negative.
@@ -75,13 +75,13 @@ class RetentionPolicy:
     ) -> AsyncIterator[RetentionStep]:
         """Apply the policy to these sessions, or to all, and yield each one that something was done to.
 
-        It goes on when the next step is asked for, so the caller sets the pace, and may stop anywhere. A session
-        that is used while it is to be deleted stays.
+        Work goes on when the next step is requested, so the caller sets the pace and may stop anywhere. A session that
+        is used while it is about to be deleted stays.
 
         Raises:
-            TypeError: a session id is no string, ``store`` no store, or ``now`` no datetime.
-            ValueError: ``now`` says no time zone.
-            StoreError: the store failed; what was yielded before is done.
+            TypeError: a session id is not a string, ``store`` is not a store, or ``now`` is not a datetime.
+            ValueError: ``now`` has no time zone.
+            StoreError: the store failed; the steps that were yielded are done.
         """
         if not callable(getattr(store, "prune", None)):
             raise TypeError(f"store is an open store, not {store!r}")
@@ -151,7 +151,7 @@ async def _given(session_ids: Iterable[str]) -> AsyncIterator[str]:
 
 
 async def _all(store: HydrationStore) -> AsyncIterator[str]:
-    yield ""  # what belongs to no session is not listed
+    yield ""  # records without a session are not listed
     page = await store.sessions(limit=_PAGE)
     while page:
         for session_id in page:
@@ -171,6 +171,6 @@ async def _idle(store: HydrationStore, session_id: str, cursors: Cursors, moment
 async def _deleted(store: HydrationStore, session_id: str, cursors: Cursors) -> bool:
     try:
         await store.delete_session(session_id, expected=cursors)
-    except OrdinalConflict:  # it is idle no more
+    except OrdinalConflict:  # it is no longer idle
         return False
     return True

@@ -1,4 +1,4 @@
-"""The HydrationStore port: one write that moves a session, and the reads that follow from it.
+"""The HydrationStore port: one write that moves a session, and the reads.
 
 A store keeps, per session: the event log, the timeline with its earlier versions, the cursors, the ids and keys
 that make things happen once, and error records. Everything a commit says becomes true together or not at all.
@@ -28,8 +28,8 @@ class Cursors:
     Attributes:
         event: highest ordinal in the event log.
         timeline: highest ordinal the timeline reflects. Lower than ``event`` while the session is held.
-        epoch: identifies the timeline; never 0 in a store; one and the same for all sessions that nobody has used yet
-            and for the first events of each, another after a rebuild or a deletion.
+        epoch: identifies the timeline; never 0 in a store. All unused sessions of a store have the same epoch, and keep
+            it for their first events; a rebuild or a deletion begins another.
         floor: lowest ordinal that ``as_of`` and ``since`` may ask for; 0 while the history is complete.
     """
 
@@ -46,7 +46,7 @@ class Cursors:
 
 @dataclass(frozen=True, slots=True)
 class UnreadableEntity:
-    """A live entity whose payload's message is registered no more, so that only its outside is known.
+    """A live entity whose payload cannot be read, because its message is no longer registered.
 
     Attributes:
         clash: how a registered message of that name differs from the stored one, which it cannot read; empty where
@@ -67,7 +67,7 @@ class StoredTimeline:
 
     Attributes:
         entities: live entities, and with ``since`` also tombstones; in any order.
-        unreadable: live entities of vanished types; they are an error only for whoever asks for them.
+        unreadable: live entities whose message is no longer registered; an error only for a caller who reads one.
         since: None for the whole timeline; else only the entities that changed after this ordinal are here.
     """
 
@@ -80,7 +80,7 @@ class StoredTimeline:
 @fast_init()
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """One step of one session. Nobody changes its payloads any more, so a store may keep them as they are.
+    """One step of one session. Its payloads are no longer changed, so a store may keep them as they are.
 
     ===================================  ==================  =========================================
     step                                 ``event``           ``timeline_cursor``
@@ -155,7 +155,7 @@ class TimelineReplacement:
 
     Attributes:
         versions: every state every entity went through, in ordinal order, deletions as tombstones: at most
-            one state for each ``(kind, id)`` and ordinal. Nobody changes their payloads any more.
+            one state for each ``(kind, id)`` and ordinal. Their payloads are no longer changed.
         timeline_cursor: ordinal of the last event it reflects; not above ``expected.event``.
         expected: the cursors the rebuild is based on.
     """
@@ -188,11 +188,11 @@ class HydrationStore(Protocol):
     A store that decodes with a schema registry has it as its attribute ``registry``: a hub refuses a store whose
     registry cannot read what the hub's own registry has.
 
-    Payloads that come out are the caller's own copies. Reads see whole commits only, and every commit that was
-    acknowledged before. Ids of sessions nobody has used are answered like empty sessions and leave no trace.
-    Every method raises StoreClosed once the store is closed, and another StoreError where the medium fails; but wrong
-    arguments come first: a TypeError or a ValueError whose words begin with the argument's name, or an InvalidIdError
-    for an id that is not valid Unicode or holds a NUL character.
+    Returned payloads are the caller's own copies. Reads see whole commits only, and every commit that was
+    acknowledged before. Reading an unused session returns an empty one and stores nothing.
+    Every method raises StoreClosed once the store is closed, and another StoreError where the medium fails. Wrong
+    arguments are refused first: a TypeError or a ValueError whose message begins with the argument's name, or an
+    InvalidIdError for an id that is not valid Unicode or holds a NUL character.
     """
 
     @property
@@ -222,9 +222,9 @@ class HydrationStore(Protocol):
 
         Raises:
             ValueError: both are given, or one is negative.
-            TypeError: one is no int, or the session id no string.
+            TypeError: one is not an int, or the session id is not a string.
             HistoryPruned: one is below the session's floor.
-            UnknownSchemaError: a payload's message is registered no more.
+            UnknownSchemaError: a payload's message is no longer registered.
         """
         ...
 
@@ -233,8 +233,8 @@ class HydrationStore(Protocol):
 
         Raises:
             ValueError: a number is negative.
-            TypeError: one is no int, or the session id no string.
-            UnknownSchemaError: a payload's message is registered no more; its ``ordinal`` says of which event.
+            TypeError: one is not an int, or the session id is not a string.
+            UnknownSchemaError: a payload's message is no longer registered; its ``ordinal`` says of which event.
         """
         ...
 
@@ -243,10 +243,10 @@ class HydrationStore(Protocol):
         ...
 
     async def timeline(self, session_id: str, /, *, known: Cursors | None = None) -> StoredTimeline:
-        """Return the cursors and the timeline as one commit left them; vanished types raise nothing here.
+        """Return the cursors and the timeline as one commit left them; unregistered types raise nothing here.
 
-        For a caller who has the timeline as it was at the ``known`` cursors, only what changed after them: but the
-        whole if that is of another epoch, above the present cursor, or below the floor.
+        With ``known``, the cursors of a timeline that the caller has, return only what changed after them; return the
+        whole timeline if they are of another epoch, above the present cursor, or below the floor.
         """
         ...
 
@@ -268,7 +268,7 @@ class HydrationStore(Protocol):
         It is claimed at the present time, not earlier than the session's other keys and its last event.
 
         Raises:
-            TypeError: the session id or the key is no string, or the digest no bytes.
+            TypeError: the session id or the key is not a string, or the digest is not bytes.
         """
         ...
 
@@ -276,15 +276,15 @@ class HydrationStore(Protocol):
         """Give a claim back, so that the key can be claimed again.
 
         Raises:
-            TypeError: the session id or the key is no string.
+            TypeError: the session id or the key is not a string.
         """
         ...
 
     async def record_error(self, record: ErrorRecord, /) -> None:
-        """Keep an error record, with the present time: not earlier than the session's last record and last event.
+        """Keep an error record with the present time, which is not earlier than the session's last record and event.
 
         Raises:
-            TypeError: it is no ErrorRecord, or a text in it is no string.
+            TypeError: it is not an ErrorRecord, or a text in it is not a string.
         """
         ...
 
@@ -293,7 +293,7 @@ class HydrationStore(Protocol):
 
         Raises:
             ValueError: ``limit`` is negative.
-            TypeError: ``limit`` is no int, or the session id no string.
+            TypeError: ``limit`` is not an int, or the session id is not a string.
         """
         ...
 
@@ -302,31 +302,31 @@ class HydrationStore(Protocol):
 
         Raises:
             ValueError: ``limit`` is negative.
-            TypeError: ``limit`` is no int, or ``after`` no string.
+            TypeError: ``limit`` is not an int, or ``after`` is not a string.
         """
         ...
 
     async def prune(self, session_id: str, *, before: int) -> None:
-        """Forget what only questions below ordinal ``before`` need: event payloads, versions, tombstones.
+        """Forget event payloads, versions and tombstones that only questions below ordinal ``before`` need.
 
         The floor rises to ``before``, at most to the timeline cursor, so that held events stay. Every snapshot
         at or above the floor stays what it was; event ids stay known.
 
         Raises:
             ValueError: ``before`` is negative.
-            TypeError: ``before`` is no int, or the session id no string.
+            TypeError: ``before`` is not an int, or the session id is not a string.
         """
         ...
 
     async def ordinal_before(self, session_id: str, moment: datetime, /) -> int:
         """Return the highest ordinal that was logged before a moment, by the clock of this store; else 0.
 
-        Only of events that are not pruned. None up to it was logged at the moment or later: the time of an event is
-        never earlier than that of the one before it, whatever the clock says.
+        Pruned events do not count. Every event up to that ordinal was logged before the moment: the time of an event is
+        never earlier than that of the event before it, whatever the clock says.
 
         Raises:
-            TypeError: ``moment`` is no datetime, or the session id no string.
-            ValueError: ``moment`` says no time zone.
+            TypeError: ``moment`` is not a datetime, or the session id is not a string.
+            ValueError: ``moment`` has no time zone.
         """
         ...
 
@@ -334,17 +334,19 @@ class HydrationStore(Protocol):
         """Return the ordinal of the ``count``-th last event, 0 where there are fewer; pruned ones do not count.
 
         Raises:
-            TypeError: the count is no integer, or the session id no string.
-            ValueError: the count is negative. (The 0-th last is the one that comes next: the cursor + 1.)
+            TypeError: the count is not an integer, or the session id is not a string.
+            ValueError: the count is negative. (The 0-th last is the next event: the cursor + 1.)
         """
         ...
 
     async def forget_errors(self, session_id: str, moment: datetime, /) -> int:
-        """Forget the error records of a session, or of none (``""``), that are older than a moment; return how many.
+        """Forget the error records of a session that are older than a moment; return how many.
+
+        The session id ``""`` stands for the records without a session.
 
         Raises:
-            TypeError: ``moment`` is no datetime, or the session id no string.
-            ValueError: ``moment`` says no time zone.
+            TypeError: ``moment`` is not a datetime, or the session id is not a string.
+            ValueError: ``moment`` has no time zone.
         """
         ...
 
@@ -354,24 +356,24 @@ class HydrationStore(Protocol):
         A command whose key is forgotten runs when it comes again.
 
         Raises:
-            TypeError: ``moment`` is no datetime, or the session id no string.
-            ValueError: ``moment`` says no time zone.
+            TypeError: ``moment`` is not a datetime, or the session id is not a string.
+            ValueError: ``moment`` has no time zone.
         """
         ...
 
     async def delete_session(self, session_id: str, /, *, expected: Cursors | None = None) -> None:
         """Forget a session's events, timeline, ids, keys and errors. Its ordinals are not given out again.
 
-        The id, used again, continues above its old ordinals in a new epoch, whose history is complete (floor 0)
-        and empty up to them. A session to which nothing was ever committed, and whose timeline was never replaced,
-        has no history to end: its keys and errors go, and its epoch stays that of unused sessions.
+        If the id is used again, it continues above its old ordinals, in a new epoch with a complete history (floor 0)
+        that is empty up to them. A session without a commit or a replaced timeline loses its keys and errors, and keeps
+        the epoch of unused sessions.
 
         Raises:
-            TypeError: the session id is no string.
+            TypeError: the session id is not a string.
             OrdinalConflict: the session is not where it is ``expected``; nothing is forgotten.
         """
         ...
 
     async def close(self) -> None:
-        """Finish what was handed over and let go of the medium. Closing twice is allowed."""
+        """Finish what was handed over and release the medium. Closing twice is allowed."""
         ...

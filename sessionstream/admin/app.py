@@ -1,6 +1,6 @@
 """The application's projections: ``--app module:function``, where ``function(store)`` returns its hub.
 
-It is a function and no hub, because a hub is built on one store and cannot be moved to another.
+It names a function, not a hub, because a hub belongs to one store.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Replay: TypeAlias = Literal["retry", "rebuild"]
 
 
 class AppSchemas(SchemaRegistry):
-    """What a store decodes with that was opened before there is a hub: the hub's own schemas, from then on."""
+    """Registry of a store that is opened before its hub is made; it delegates to the hub's registry."""
 
     __slots__ = ("_app",)
 
@@ -43,7 +43,7 @@ class AppSchemas(SchemaRegistry):
         self._app = schemas
 
     def decode(self, family: Family, name: str, payload_type: str, data: bytes) -> Message:
-        """Read a stored payload back, with the schemas of the hub.
+        """Decode a stored payload with the schemas of the hub.
 
         Raises:
             StoreError: there is no hub yet.
@@ -58,7 +58,7 @@ class AppSchemas(SchemaRegistry):
         return None if self._app is None else self._app.stored_as(payload_type)
 
     def unread(self, other: SchemaRegistry) -> tuple[Family, str] | None:
-        """Return None: the schemas of whatever hub is being made are about to be these."""
+        """Return None: the hub that is being made brings its own schemas."""
         return None
 
 
@@ -66,7 +66,7 @@ def load(place: str) -> Factory:
     """Import what ``module:function`` names; modules are also looked for in the working directory.
 
     Raises:
-        Refused: it cannot be imported, or is no such function.
+        Refused: it cannot be imported, or is not a function.
     """
     module_name, _, attribute = place.partition(":")
     if not module_name or not attribute:
@@ -93,7 +93,7 @@ def load(place: str) -> Factory:
 
 
 async def hub_on(store: HydrationStore, schemas: AppSchemas, factory: Factory) -> Hub:
-    """Let the app make its hub on a store that decodes with ``schemas``, which become those of the hub.
+    """Let the app make its hub on a store that decodes with ``schemas``, and have them delegate to the hub's.
 
     Raises:
         Refused: the function failed, or returned something else.
@@ -116,11 +116,11 @@ async def hub_on(store: HydrationStore, schemas: AppSchemas, factory: Factory) -
 
 
 async def carry_out(hub: Hub, session_id: str, replay: Replay, event_cursor: int) -> ReplayReport:
-    """Retry or rebuild a session whose event cursor is known to be this, or higher by now.
+    """Retry or rebuild a session whose event cursor is at least ``event_cursor``.
 
     Raises:
-        Refused: the hub says otherwise, so that it is on some other store.
-        Failed: something of the app failed that is no projection: its ``session_metadata``, say.
+        Refused: the hub has a lower cursor, so it is on another store.
+        Failed: another part of the app than a projection failed, for example its ``session_metadata``.
         SessionstreamError: as ``Hub.retry_timeline`` and ``Hub.rebuild_timeline``.
     """
     if await hub.event_cursor(session_id) < event_cursor:
@@ -134,6 +134,6 @@ async def carry_out(hub: Hub, session_id: str, replay: Replay, event_cursor: int
 
 
 def _at(error: BaseException) -> str:
-    """Return in which frame of the app an error was raised; empty where it was not the app's own code."""
+    """Return " at" and the frame of the app in which an error was raised; empty if it was not the app's code."""
     place = app_frame(error)
     return f" at {place}" if place else ""

@@ -1,4 +1,4 @@
-"""``sessionstream``: look into a SQLite file, back it up, and mend or prune what is in it. (Reference: Commands.)
+"""``sessionstream``: inspect a SQLite file, back it up, repair and prune its sessions. (Reference: Commands.)
 
 Exit status: 0 done; 1 the file has no such session, or what was asked for failed; 2 wrong usage, or a file or an app
 that cannot be used; 130 interrupted.
@@ -30,7 +30,7 @@ from sessionstream.hydration.sqlite import SQLiteFile
 from sessionstream.tracebacks import formatted
 
 LIMIT: Final = 100
-"""Events or errors that are shown unless somebody asks for more."""
+"""Events or errors that are shown by default."""
 
 _PIECE: Final = 8192
 
@@ -40,19 +40,19 @@ _log = logging.getLogger("sessionstream")
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command, print its answer, and return the exit status."""
     options = argparse.Namespace()
-    if not _log.handlers:  # else Python itself prints what the library logs: the failure that is told below
+    if not _log.handlers:  # else Python prints what the library logs, which is the failure printed below
         _log.addHandler(logging.NullHandler())
     try:
         _parser().parse_args(argv, options)
         answer = _answer(options)
         _print(answer, as_json=options.json)
     except Refused as refusal:
-        return _complain(_told(refusal, options), USAGE)
+        return _complain(_message(refusal, options), USAGE)
     except (Failed, SessionstreamError) as failure:
-        return _complain(_told(failure, options), FAILED)
-    except OSError as failure:  # of standard output: everything else is one of the above
+        return _complain(_message(failure, options), FAILED)
+    except OSError as failure:  # of standard output: all others are handled above
         output.give_up()
-        if isinstance(failure, BrokenPipeError):  # whoever read the answer has gone
+        if isinstance(failure, BrokenPipeError):  # the reader of the pipe has gone
             return FAILED
         return _complain(f"cannot write the answer: {failure.strerror}", FAILED)
     except KeyboardInterrupt:
@@ -128,28 +128,28 @@ def _print(answer: Answer, *, as_json: bool) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     text = json.dumps(answer.document, indent=2) + "\n" if as_json else rendered(answer.blocks, _width())
-    for start in range(0, len(text), _PIECE):  # of one large piece an unbuffered stdout may lose the end in silence
+    for start in range(0, len(text), _PIECE):  # an unbuffered stdout may lose the end of a large write
         sys.stdout.write(text[start : start + _PIECE])
     sys.stdout.flush()
 
 
 def _width() -> int | None:
-    """Return the columns of the terminal; what goes into a file or a pipe is not cut, unless COLUMNS says so."""
+    """Return the columns of the terminal; None for a file or a pipe, unless COLUMNS is set."""
     if sys.stdout.isatty() or "COLUMNS" in os.environ:
         return shutil.get_terminal_size().columns
     return None
 
 
-def _told(failure: Exception, options: argparse.Namespace) -> str:
-    """Return what is said of a failure: its words, and its cause's traceback where that is asked for."""
+def _message(failure: Exception, options: argparse.Namespace) -> str:
+    """Return the message of a failure, with the traceback of its cause if --traceback is given."""
     cause = failure.__cause__
     if cause is None or not getattr(options, "traceback", False):
         return str(failure)
     return f"{failure}\n{formatted(cause).rstrip()}"
 
 
-def _complain(words: str, status: int) -> int:
-    sys.stderr.write("".join(f"{shown(line)}\n" for line in f"sessionstream: {words}".split("\n")))
+def _complain(message: str, status: int) -> int:
+    sys.stderr.write("".join(f"{shown(line)}\n" for line in f"sessionstream: {message}".split("\n")))
     return status
 
 
@@ -234,7 +234,7 @@ def _add_json(parser: argparse.ArgumentParser) -> None:
 
 def _ordinal(text: str) -> int:
     if not (text.isascii() and text.isdecimal()) or len(text) > 20:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to 2**64 - 1")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 2**64 - 1")
     return int(text)
 
 

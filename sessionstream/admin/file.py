@@ -16,7 +16,7 @@ def look(path: str, question: Callable[[SQLiteFile], T]) -> T:
     """Answer a question from one state of the file; see ``SQLiteStore.look``.
 
     Raises:
-        Refused: there is no such file, or it cannot be read, is damaged, is no store's, or from a newer version.
+        Refused: there is no such file, or it cannot be read, is damaged, not a store's, or of a newer version.
     """
     try:
         return SQLiteStore.look(path, question)

@@ -1,4 +1,4 @@
-"""How a command ends: with an answer, or with words for standard error and an exit status."""
+"""How a command ends: with an answer, or with a message on standard error and an exit status."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ INTERRUPTED: Final = 130
 
 
 class Refused(Exception):
-    """Nothing was begun: the arguments make no sense, or the file or the app cannot be used. Status 2."""
+    """Nothing was done: the arguments are wrong, or the file or the app cannot be used. Status 2."""
 
 
 class Failed(Exception):
@@ -26,8 +26,8 @@ class Answer:
     """What a command found or did, in both forms.
 
     Attributes:
-        document: for ``--json``; only what JSON knows.
-        blocks: for people: paragraphs and tables, with an empty line between any two.
+        document: for ``--json``.
+        blocks: for people: paragraphs and tables, separated by an empty line.
     """
 
     document: dict[str, Any]

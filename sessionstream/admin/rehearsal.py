@@ -1,4 +1,4 @@
-"""What a retry or a rebuild would do: the same, by the app's own hub, on a copy of the session in memory."""
+"""Dry run of a retry or a rebuild: the app's hub does it on a copy of the session in memory."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ class Rehearsal:
 async def rehearse(path: str, session_id: str, factory: Factory, replay: Replay) -> Rehearsal:
     """Retry or rebuild a copy of the session, which fans nothing out, and compare the timelines.
 
-    The copy is held in memory, the file is only read. Its payloads are made with the file's own schemas, so that the
-    app meets what it cannot read where it would meet it in the file.
+    The copy is held in memory, the file is only read. Its payloads are decoded with the file's own schemas, so that the
+    app fails to read what it would fail to read in the file.
 
     Raises:
         Refused: the file or the app cannot be used.
-        Failed: the file has no such session, or holds a payload that not even its own schemas make readable.
-        HistoryPruned: it cannot be rebuilt, because its first events are gone.
+        Failed: the file has no such session, or holds a payload that its own schemas cannot decode.
+        HistoryPruned: it cannot be rebuilt, because its first events were pruned.
         SessionstreamError: what the retry or the rebuild would raise.
     """
     schemas = AppSchemas()
@@ -95,7 +95,7 @@ class _Copy:
     events: Sequence[Event]
 
     async def put_into(self, memory: MemoryStore) -> None:
-        """Log the events as such that wait, and put the timeline beside them."""
+        """Log the events as waiting ones, and put the timeline beside them."""
         ordinal = 0
         for event in self.events:
             await memory.commit(Commit(self.session_id, event, (), ordinal, timeline_cursor=0, expected_timeline=0))

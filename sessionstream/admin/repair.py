@@ -25,8 +25,8 @@ class Pruning:
 
     Attributes:
         floor: the session's floor before it.
-        new_floor: and after it; the same where there is nothing to forget.
-        events: how many events are forgotten.
+        new_floor: the floor after it; the same if there is nothing to forget.
+        events: number of events that are forgotten.
     """
 
     session_id: str
@@ -40,7 +40,7 @@ class Backup:
     """A copy that was made.
 
     Attributes:
-        sessions: how many are in it.
+        sessions: number of sessions in it.
         size: of the file, in bytes.
     """
 
@@ -63,11 +63,11 @@ def back_up(path: str, copy: str) -> Backup:
 
 
 async def replay(path: str, session_id: str, factory: Factory, which: Replay) -> ReplayReport:
-    """Retry or rebuild a session of the file with the app's hub, and say what that did.
+    """Retry or rebuild a session of the file with the app's hub, and return the report.
 
     Raises:
         Refused: the file or the app cannot be used, or the app's hub is on another store.
-        Failed: the file has no such session, or something of the app failed that is no projection.
+        Failed: the file has no such session, or another part of the app than a projection failed.
         SessionstreamError: as ``Hub.retry_timeline`` and ``Hub.rebuild_timeline``.
     """
     seen = look(path, lambda file: one_session(file, session_id)).cursors
@@ -102,11 +102,11 @@ def plan_pruning(path: str, session_id: str, before: int | None, keep_events: in
 
 
 async def prune(path: str, plan: Pruning) -> None:
-    """Carry a plan out.
+    """Carry out a plan.
 
     Raises:
         Refused: the file cannot be opened for writing.
-        StoreError: the store failed; the plan may be true already.
+        StoreError: the store failed; the plan may have been carried out.
     """
 
     async def work(store: SQLiteStore, _schemas: AppSchemas) -> None:

@@ -1,4 +1,4 @@
-"""Answers as aligned text, in which nothing that was stored can move the cursor of a terminal."""
+"""Answers as aligned text. Control characters in stored text are escaped, so that they cannot affect the terminal."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Final
 
 _GAP: Final = "  "
 _LEAST: Final = 8
-"""Columns to which a cell is cut before anything is lost altogether."""
+"""Columns to which a column may be narrowed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows under a heading. Columns whose heading begins with ``#`` hold numbers, which end below each other.
+    """Rows under a heading. Columns whose heading begins with ``#`` hold numbers, and are aligned to the right.
 
     Attributes:
-        empty: what to say where there are no rows.
-        title: a line above it all.
+        empty: text if there are no rows.
+        title: a line above the table.
     """
 
     heading: tuple[str, ...]
@@ -28,7 +28,7 @@ class Table:
 
 
 def shown(text: str) -> str:
-    """Return the text on one line, with everything that is not to be printed spelled out."""
+    """Return the text on one line, with characters that are not printable escaped."""
     return "".join(
         each if each.isprintable() else each.encode("unicode_escape", "surrogatepass").decode() for each in text
     )
@@ -57,7 +57,7 @@ def _lines(block: str | Table, width: int | None) -> str:
 
 
 def _fitted(widths: list[int], width: int | None) -> list[int]:
-    """Take from the widest columns until all fit, or none can give any more."""
+    """Narrow the widest columns until all fit, or none can be narrowed further."""
     widths = list(widths)
     while width is not None and sum(widths) + len(_GAP) * (len(widths) - 1) > width and max(widths) > _LEAST:
         excess = sum(widths) + len(_GAP) * (len(widths) - 1) - width

@@ -1,4 +1,4 @@
-"""A bus within one process: for tests, for the lab, and to have a consumer before there is a broker."""
+"""MemoryBus: an event bus within one process, for tests, for the lab, and for applications without a broker."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from sessionstream.bus import STREAM_ID, BusMessage, MessageHandler
 from sessionstream.errors import BusError, words
 
 CAPACITY: Final = 10_000
-"""How many messages wait at most."""
+"""Messages that the bus holds at most."""
 
 AT_ONCE: Final = 256
-"""How many messages, each of another key, a subscriber is given at the same time."""
+"""Messages, each of another key, that a subscriber handles at the same time."""
 
 
 class MemoryBus:
-    """An EventBus of one event loop. Messages that nobody has taken are gone with the process.
+    """An EventBus of one event loop. Messages that are not handled are lost with the process.
 
-    Several subscribers share the messages. A full bus lets publishers wait for the subscribers, and refuses them if
-    there are none.
+    Several subscribers share the messages. While the bus is full, publishers wait; without a subscriber they are
+    refused.
     """
 
     def __init__(
@@ -33,13 +33,13 @@ class MemoryBus:
 
         Args:
             capacity: how many messages it holds.
-            at_once: how many messages a subscriber is given at the same time.
+            at_once: how many messages a subscriber handles at the same time.
             stream_ids: returns the stream id of each message that is published without one; without this function
                 messages have none.
 
         Raises:
             ValueError: a number is not positive.
-            TypeError: a number is none, or ``stream_ids`` no function.
+            TypeError: a number is not an int, or ``stream_ids`` is not a function.
         """
         for name, number in (("capacity", capacity), ("at_once", at_once)):
             if type(number) is bool or not isinstance(number, int):
@@ -60,7 +60,7 @@ class MemoryBus:
         self._publishers: list[asyncio.Future[None]] = []
 
     def __len__(self) -> int:
-        """How many messages are not finished."""
+        """Return how many messages are not finished."""
         return self._size
 
     async def publish(self, message: BusMessage, /) -> None:
@@ -68,7 +68,7 @@ class MemoryBus:
 
         Raises:
             BusError: the bus is closed, or full while nobody subscribes. It does not have the message.
-            TypeError: it is no BusMessage.
+            TypeError: it is not a BusMessage.
         """
         if not isinstance(message, BusMessage):
             raise TypeError(f"publish takes a BusMessage, not {message!r}")
@@ -105,7 +105,7 @@ class MemoryBus:
             subscription.end(BusError("the memory bus was closed"))
         for subscription in ended:
             await subscription.close()
-        self._tell_publishers()
+        self._wake_publishers()
 
     async def _wait_for_room(self) -> None:
         while self._size >= self._capacity:
@@ -114,9 +114,9 @@ class MemoryBus:
                     f"the memory bus is full ({self._size} messages) and nobody subscribes: "
                     f"run a hub on it (async with hub), or give it a larger capacity"
                 )
-            told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._publishers.append(told)
-            await told
+            room: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._publishers.append(room)
+            await room
             self._check_open()
 
     def _check_open(self) -> None:
@@ -124,7 +124,7 @@ class MemoryBus:
             raise BusError("the memory bus is closed")
 
     def _work(self, key: str) -> None:
-        """See to it that somebody works on the messages of a key."""
+        """Start a task for the messages of a key, unless one runs or nobody subscribes."""
         if key in self._working or not self._subscriptions:
             return
         self._turn += 1
@@ -136,7 +136,7 @@ class MemoryBus:
         subscription.tasks.add(task)
 
     async def _drain(self, key: str, subscription: _Subscription) -> None:
-        """Give a subscriber the messages of a key, as long as it takes them."""
+        """Give a subscriber the messages of a key until there are none, or its subscription ends."""
         waiting = self._waiting[key]
         cancelled = False
         try:
@@ -145,7 +145,7 @@ class MemoryBus:
                     await subscription.handler(waiting[0])
                     waiting.popleft()
                     self._size -= 1
-                    self._tell_publishers()
+                    self._wake_publishers()
         except (Exception, asyncio.CancelledError) as error:
             task = asyncio.current_task()
             cancelled = task is not None and task.cancelling() > 0
@@ -156,20 +156,20 @@ class MemoryBus:
             subscription.tasks.discard(self._working.pop(key))
             if not waiting:
                 del self._waiting[key]
-            elif not cancelled:  # cancelled it is only by the end of the event loop: begin nothing more in that
+            elif not cancelled:  # only the end of the event loop cancels the task: start nothing new then
                 self._work(key)
 
-    def _tell_publishers(self) -> None:
-        for told in self._publishers:
-            if not told.done():
-                told.set_result(None)
+    def _wake_publishers(self) -> None:
+        for room in self._publishers:
+            if not room.done():
+                room.set_result(None)
         self._publishers.clear()
 
     def forget(self, subscription: _Subscription) -> None:
-        """Give it no more messages."""
+        """Give a subscription no further messages."""
         if subscription in self._subscriptions:
             self._subscriptions.remove(subscription)
-            self._tell_publishers()  # whoever waits for room may wait in vain now
+            self._wake_publishers()  # without a subscriber there will be no room
 
 
 class _Subscription:
@@ -181,7 +181,7 @@ class _Subscription:
         self.handler = handler
         self.slots = asyncio.Semaphore(at_once)
         self.tasks: set[asyncio.Task[None]] = set()
-        self.context = copy_context()  # of the subscriber: what publishers have in theirs is not its business
+        self.context = copy_context()  # of the subscriber: handlers do not see the publishers' context variables
 
     @property
     def open(self) -> bool:
@@ -189,18 +189,18 @@ class _Subscription:
         return not self._ended.done()
 
     def end(self, error: BaseException | None) -> None:
-        """Take no more messages; an error is raised from ``wait``."""
+        """Take no further messages; an error is raised from ``wait``."""
         self._bus.forget(self)
         if self.open:
             self._ended.set_result(None) if error is None else self._ended.set_exception(_ended(error))
-            self._ended.exception()  # it need not be waited for
+            self._ended.exception()  # marks the error as seen, in case nobody waits
 
     async def wait(self) -> None:
         """Return when it is closed; raise BusError when the handler raised."""
         await asyncio.shield(self._ended)
 
     async def close(self) -> None:
-        """Take no more messages, and finish those that were begun."""
+        """Take no further messages, and finish those that were started."""
         self.end(None)
         if self.tasks:
             await asyncio.wait(self.tasks)

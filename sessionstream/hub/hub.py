@@ -277,7 +277,7 @@ class Hub:
 
         Raises:
             ProjectionError: a projection still fails; the events before that one are applied.
-            UnknownSchemaError: the message of a waiting event is registered no more.
+            UnknownSchemaError: the message of a waiting event is no longer registered.
             InvalidIdError, LaneReentryError, HubClosed, StoreError: as ``publish``.
         """
         self._pipeline.check_call("retry_timeline", session_id)
@@ -293,7 +293,7 @@ class Hub:
         Raises:
             HistoryPruned: the first events are gone.
             ProjectionError: a timeline projection failed under the ``fail`` policy.
-            UnknownSchemaError: the message of an event is registered no more.
+            UnknownSchemaError: the message of an event is no longer registered.
             InvalidIdError, LaneReentryError, HubClosed, StoreError: as ``publish``.
         """
         self._pipeline.check_call("rebuild_timeline", session_id)
@@ -311,7 +311,7 @@ class Hub:
             ValueError: both are given, or one is negative.
             TypeError: one is no int.
             HistoryPruned: that part of the history is gone.
-            UnknownSchemaError: the message of an entity is registered no more.
+            UnknownSchemaError: the message of an entity is no longer registered.
             PayloadDecodeError: it has changed, so that it cannot be read from the stored bytes.
             InvalidIdError, HubClosed, StoreError: as ``publish``.
         """

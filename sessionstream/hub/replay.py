@@ -97,7 +97,7 @@ class _Rebuild:
             OrdinalConflict: the timeline was replaced; the next call begins anew.
             HistoryPruned: the first events are gone.
             ProjectionError: a projection failed, and the policy is to fail.
-            UnknownSchemaError: an event's message is registered no more.
+            UnknownSchemaError: an event's message is no longer registered.
         """
         cursors = await self._pipeline.store.cursors(self._session.id)
         expected = self._epoch

@@ -1,14 +1,13 @@
-"""States of an entity expressed against the ones that superseded them: pure functions from bytes to bytes.
+"""Deltas between encoded payloads: pure functions from bytes to bytes.
 
-A delta builds one encoded payload, the ``target``, out of another, the ``base``. It is a sequence of steps, each::
+A delta builds one encoded payload, the ``target``, from another, the ``base``. It is a sequence of steps, each::
 
     varint n, n bytes        put these bytes into the target
     varint skip, varint run  leave out ``skip`` bytes of the base, copy the next ``run`` into the target
 
-Encoded protobuf says the length of a text before the text, and that of
-a message before the message, so appending to a text changes a few bytes in front of it as well; a common prefix and
-a common suffix alone would find nothing in common. Here a run that ends is taken up again behind what changed, as
-long as that is near.
+Encoded protobuf puts the length of a text or a message before it, so appending to a text also changes a few bytes in
+front of it, and the two payloads have hardly a common prefix or suffix. So after a run of equal bytes ends, the search
+goes on behind the change, within a short distance.
 """
 
 from __future__ import annotations
@@ -16,19 +15,19 @@ from __future__ import annotations
 from typing import Final
 
 MIN_SIZE: Final = 512
-"""For a smaller target, or out of a smaller base, a delta is not worth the search."""
+"""Bytes of target and base below which no delta is made."""
 
-_ANCHOR: Final = 12  # bytes that have to agree for a run to be taken up again
+_ANCHOR: Final = 12  # bytes that have to agree for a run to begin again
 _LOST: Final = 16  # bytes of the target that may have no counterpart in between
 _SKIPPED: Final = 1024  # bytes of the base that may be left out in between
 _PIECE: Final = 128  # bytes that are compared bit by bit
-_STEPS: Final = 16  # payloads that have less in common than this are not worth more time
+_STEPS: Final = 16  # payloads with more changes than this are kept in full
 
 
 def delta(target: bytes, base: bytes) -> bytes | None:
-    """Return what builds ``target`` out of ``base``, or None where that takes more than half of its bytes.
+    """Return the delta that builds ``target`` from ``base``, or None if it would be longer than half of ``target``.
 
-    Takes time in proportion to the bytes that both have in common, and a bounded time to find that there are none.
+    Takes time in proportion to the bytes that both have in common, and bounded time if they have none.
     """
     if len(target) < MIN_SIZE or len(base) < MIN_SIZE:
         return None
@@ -50,10 +49,10 @@ def delta(target: bytes, base: bytes) -> bytes | None:
 
 
 def patched(base: bytes, steps: bytes) -> bytes:
-    """Return the target that ``delta`` was given.
+    """Return the target of a delta.
 
     Raises:
-        ValueError: the delta is damaged, or of another base.
+        ValueError: the delta is damaged, or belongs to another base.
     """
     parts = []
     at = here = 0
@@ -112,7 +111,7 @@ def _common(one: bytes, other: bytes, *, backwards: bool = False) -> int:
 
 
 def _resume(target: bytes, at: int, end: int, base: bytes, here: int, base_end: int) -> tuple[int, int] | None:
-    """Return where in both, not far from there, the next run begins."""
+    """Return where in target and base the next run begins, or None if it does not begin nearby."""
     for start in range(at, min(at + _LOST, end - _ANCHOR + 1)):
         found = base.find(target[start : start + _ANCHOR], here, min(here + _SKIPPED, base_end))
         if found >= 0:

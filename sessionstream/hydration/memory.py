@@ -1,4 +1,4 @@
-"""A store that lives as long as its process: the default, and the model for the durable ones."""
+"""MemoryStore: keeps sessions in memory. The default store, and the reference model for durable ones."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from sessionstream.observe import ErrorRecord
 
 _History: TypeAlias = dict[tuple[str, str], list[TimelineEntity]]
-"""Every state of every entity, the present one last."""
+"""All states of each entity, the present one last."""
 
 _event_ordinal: Final = attrgetter("ordinal")
 _changed_at: Final = attrgetter("last_event_ordinal")
@@ -62,7 +62,7 @@ class Claim(NamedTuple):
 
 
 class _Session:
-    """All that is kept of one session, apart from its keys and errors."""
+    """What is kept of one session, except its keys and errors."""
 
     __slots__ = ("epoch", "event", "floor", "history", "ids", "log", "timeline", "times")
 
@@ -126,7 +126,7 @@ class _Session:
             self.ids[event.event_id] = _logged(event)
         del self.log[:kept], self.times[:kept]
         for key, states in list(self.history.items()):
-            # The state at the floor is still asked for, unless it is that there is none.
+            # The state at the floor is still needed, unless it is a tombstone.
             first = max(bisect_right(states, floor, key=_changed_at) - 1, 0)
             if states[first].tombstone and states[first].last_event_ordinal <= floor:
                 first += 1
@@ -150,13 +150,12 @@ def _logged(event: Event | LoggedEvent) -> LoggedEvent:
 
 
 class MemoryStore(CheckedStore):
-    """The HydrationStore that a hub uses when it is given none. Nothing survives the process.
+    """The default store of a hub. Nothing survives the process.
 
-    Every state of every entity stays in memory as a message until it is pruned: an answer that is streamed in many
-    pieces takes the square of its length. SQLiteStore takes a small part of that.
+    Every state of every entity stays in memory as a message until it is pruned, so a text that is streamed in many
+    pieces takes memory in proportion to the square of its length. SQLiteStore needs a small part of that.
 
-    It belongs to one event loop at a time, and may be created before there is one. A commit takes effect
-    within the call.
+    Use it in one event loop at a time; it may be created before the loop. A commit takes effect within the call.
     """
 
     def __init__(self, registry: SchemaRegistry, *, clock: Callable[[], datetime] = time_of_day) -> None:
@@ -166,7 +165,7 @@ class MemoryStore(CheckedStore):
             clock: returns the time of day with a time zone; for tests. By default it is the machine's.
 
         Raises:
-            TypeError: ``registry`` is no SchemaRegistry, or ``clock`` no function.
+            TypeError: ``registry`` is not a SchemaRegistry, or ``clock`` is not a function.
         """
         check_instance("registry", SchemaRegistry, registry)
         check_clock(clock)
@@ -179,7 +178,7 @@ class MemoryStore(CheckedStore):
         self._claims: dict[str, dict[str, Claim]] = {}
         self._errors: list[ErrorRecord] = []
         self._recorded: dict[str, datetime] = {}
-        """When the last of each session's error records was."""
+        """Time of the last error record of each session."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._done: asyncio.Future[None]
         """The outcome of every commit that succeeds in this event loop."""
@@ -343,13 +342,13 @@ class MemoryStore(CheckedStore):
         self._by_id, self._claims, self._errors, self._recorded = {}, {}, [], {}
 
     def _time(self, session_id: str, latest: datetime | None) -> datetime:
-        """Return when something of a session is: now, or with the latest of its kind or the last event, if later."""
+        """Return the present time, or that of the ``latest`` of its kind or of the session's last event, if later."""
         session = self._by_id.get(session_id)
         known = [self._clock()] if session is None else [self._clock(), *session.times[-1:]]
         return max(known if latest is None else [*known, latest])
 
     def _look(self, session_id: str) -> _Session:
-        """Return the session, or a blank one that leaves no trace."""
+        """Return the session, or a new one that is not kept."""
         return self._by_id.get(session_id) or _Session(self._first_epoch)
 
     def _copy_entity(self, entity: TimelineEntity) -> TimelineEntity:
@@ -366,7 +365,7 @@ class MemoryStore(CheckedStore):
         )
 
     def _copy(self, family: Family, name: str, payload: Message) -> Message:
-        """Copy a payload; like a durable store, fail for a message that the registry does not know."""
+        """Copy a payload; as in a durable store, a message that is not registered is an error."""
         cls = payload.__class__
         if cls in self._readable:
             return copy_message(payload)

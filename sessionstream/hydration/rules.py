@@ -1,4 +1,4 @@
-"""What every store decides alike, apart from how it keeps things: arguments, epochs, conflicts."""
+"""Rules that all stores share: checks of arguments, epochs, conflicts."""
 
 from __future__ import annotations
 
@@ -17,9 +17,8 @@ EPOCH_LIMIT: Final = 2**53
 def new_epoch(previous: int = 0) -> int:
     """Return an epoch other than 0 and ``previous``.
 
-    Epochs are random, not counted, so that a client's position of an earlier process or an earlier file is never
-    mistaken for one in the present history. (A file that was copied by other means than ``SQLiteStore.back_up``
-    carries the epochs it had.)
+    Epochs are random, so that the position of a client in an earlier process or file is never taken for one in the
+    present history. (A file that was copied by other means than ``SQLiteStore.back_up`` keeps its epochs.)
     """
     while True:
         epoch = randbelow(EPOCH_LIMIT)
@@ -28,10 +27,10 @@ def new_epoch(previous: int = 0) -> int:
 
 
 def check_number(name: str, value: object, *, optional: bool = False) -> None:
-    """Check an ordinal, or a number of things, that somebody asks with.
+    """Check an ordinal or a count.
 
     Raises:
-        TypeError: it is no int; None is fine where it is ``optional``.
+        TypeError: it is not an int; None is fine where it is ``optional``.
         ValueError: it is negative.
     """
     if value is None and optional:
@@ -43,10 +42,10 @@ def check_number(name: str, value: object, *, optional: bool = False) -> None:
 
 
 def check_text(name: str, value: object) -> None:
-    """Check an id that somebody asks with. It may be one that nobody could use, such as an empty one.
+    """Check an id in a question. It may be one that no session can have, such as an empty one.
 
     Raises:
-        TypeError: it is no string.
+        TypeError: it is not a string.
         InvalidIdError: it is not valid Unicode, or holds a NUL character.
     """
     if value.__class__ is str and value.isascii() and "\0" not in value:
@@ -87,8 +86,8 @@ def check_time(name: str, value: object) -> None:
     """Check a point in time.
 
     Raises:
-        TypeError: it is no datetime.
-        ValueError: it says no time zone.
+        TypeError: it is not a datetime.
+        ValueError: it has no time zone.
     """
     check_instance(name, datetime, value)
     if isinstance(value, datetime) and value.utcoffset() is None:
@@ -96,35 +95,35 @@ def check_time(name: str, value: object) -> None:
 
 
 def check_clock(clock: object) -> None:
-    """Check what a store is to take for the time of day.
+    """Check the clock of a store.
 
     Raises:
-        TypeError: it is no function.
+        TypeError: it is not a function.
     """
     if not callable(clock):
         raise TypeError(f"clock is a function that returns a datetime, not {clock!r}")
 
 
 def time_of_day() -> datetime:
-    """Return what this machine takes for the time of day, in UTC."""
+    """Return the time of this machine's clock, in UTC."""
     return datetime.now(UTC)
 
 
 def check_expected(session_id: str, expected: Cursors | None, actual: Cursors) -> None:
-    """Refuse to change a session that is not where it was seen.
+    """Check that a session is where the caller expects it; None expects nothing.
 
     Raises:
-        OrdinalConflict: it is not.
+        OrdinalConflict: it is elsewhere.
     """
     if expected not in (None, actual):
         raise OrdinalConflict(session_id, expected=expected, actual=actual)
 
 
 def check_floor(session_id: str, floor: int, *ordinals: int | None) -> None:
-    """Refuse a question that reaches below the pruned floor.
+    """Check that the ordinals of a question are not below the pruned floor.
 
     Raises:
-        HistoryPruned: it does.
+        HistoryPruned: one is.
     """
     for ordinal in ordinals:
         if ordinal is not None and ordinal < floor:
@@ -132,7 +131,7 @@ def check_floor(session_id: str, floor: int, *ordinals: int | None) -> None:
 
 
 def known_since(known: Cursors | None, actual: Cursors) -> int | None:
-    """Return the ordinal since which a timeline has to be told to whoever knows it as of ``known``; None is all."""
+    """Return the ordinal since which a caller who knows the timeline at ``known`` needs changes; None for all of it."""
     if known is None or known.epoch != actual.epoch or not actual.floor <= known.timeline <= actual.timeline:
         return None
     return known.timeline

@@ -1,8 +1,7 @@
-"""Whether what was written with one shape of a message reads the same with another, by what protobuf puts on the wire.
+"""Compares two shapes of a message: whether bytes that were written with one are read correctly with the other.
 
-Messages change. A field may be added, removed, renamed, become repeated, and take more values than before; unknown
-fields are kept. What else may happen to a field is a clash: some of what was written would be read as something else,
-or as nothing, and no parser says so.
+A field may be added, removed, renamed, become repeated, and take more values than before; unknown fields are kept. Any
+other change is a clash: some stored bytes would be read as another value, or as none, without an error.
 
 ==============================================  =======================================================
 was                                             may become
@@ -18,8 +17,8 @@ map                                             a map, or repeated messages of a
 ==============================================  =======================================================
 
 The values of an open enum are those of int32; a closed one has those that it names, and any other is an unknown field.
-Whether numbers are packed, whether a field tells its default from nothing, and which default that is does not matter:
-what was set is read as it was set, and what was not is not set.
+Packing, presence and default values do not matter: a field that was set is read as it was set, and one that was not set
+is read as not set.
 """
 
 from __future__ import annotations
@@ -39,20 +38,20 @@ _RANGES: Final = {
     "sint32": ("zigzag", -(2**31), 2**31 - 1),
     "sint64": ("zigzag", -(2**63), 2**63 - 1),
 }
-"""Kinds of numbers that are written alike, and what values they have."""
+"""Encoding of each kind of number, and its lowest and highest value."""
 
 _Shapes: TypeAlias = Mapping[str, Shape]
 
 
 def clash(name: str, stored: bytes, present: bytes) -> str:
-    """Return what of a stored message its present shape would misread, in words; empty if nothing.
+    """Return a description of what the present shape would misread in a stored message; empty if nothing.
 
     Args:
         name: full name of the message.
         stored, present: serialized FileDescriptorSets with the message and all it refers to.
 
     Raises:
-        DecodeError: one of them is no FileDescriptorSet.
+        DecodeError: one of them is not a FileDescriptorSet.
     """
     if stored == present:
         return ""
@@ -71,7 +70,7 @@ def clash(name: str, stored: bytes, present: bytes) -> str:
                 continue
             reason = _misread(old, new, then, now)
             if reason:
-                return f"field {number} of {pair[0]} was {_words(old)} and is {_words(new)}: {reason}"
+                return f"field {number} of {pair[0]} was {_described(old)} and is {_described(new)}: {reason}"
             left.append((old.message, new.message))
         found = _together(was, is_now) or _required(was, is_now)
         if found:
@@ -80,7 +79,7 @@ def clash(name: str, stored: bytes, present: bytes) -> str:
 
 
 def _misread(old: Field, new: Field, then: _Shapes, now: _Shapes) -> str:
-    """Return why a field would be read as what it was not, or ``""``."""
+    """Return why a field would be misread, or ``""``."""
     kinds = {old.kind, new.kind}
     if old.kind in _RANGES and new.kind in _RANGES and _RANGES[old.kind][0] == _RANGES[new.kind][0]:
         reason = _lost(old, new)
@@ -104,7 +103,7 @@ def _misread(old: Field, new: Field, then: _Shapes, now: _Shapes) -> str:
 
 
 def _lost(old: Field, new: Field) -> str:
-    """Return which numbers of a field its new kind would read as others, or not at all."""
+    """Return which values of a field its new kind would misread or lose, or ``""``."""
     _, low, high = _RANGES[old.kind]
     _, lowest, highest = _RANGES[new.kind]
     numbers = old.values if old.values is not None else range(low, high + 1) if old.kind == "bool" else None
@@ -119,7 +118,7 @@ def _lost(old: Field, new: Field) -> str:
 
 
 def _together(was: Shape, now: Shape) -> str:
-    """Return which fields are in one oneof that could both be set before, in words, or ``""``."""
+    """Return which fields of one oneof could both be set before, or ``""``."""
     members: dict[str, list[Field]] = {}
     for number, field in sorted(now.fields.items()):
         old = was.fields.get(number)
@@ -134,7 +133,7 @@ def _together(was: Shape, now: Shape) -> str:
 
 
 def _required(was: Shape, now: Shape) -> str:
-    """Return which field is required that may be missing, in words, or ``""``."""
+    """Return which required field may be missing, or ``""``."""
     for number, field in sorted(now.fields.items()):
         old = was.fields.get(number)
         if field.required and (old is None or not old.required):
@@ -150,5 +149,5 @@ def _is_map(field: Field, known: _Shapes) -> bool:
     return field.message in known and known[field.message].entry
 
 
-def _words(field: Field) -> str:
+def _described(field: Field) -> str:
     return f"{'repeated ' if field.repeated else ''}{field.kind} {field.name!r}"

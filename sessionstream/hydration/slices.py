@@ -1,6 +1,6 @@
-"""Large timelines, put in order and copied in slices, so that nobody has the event loop, or the interpreter, for long.
+"""Sorts and copies large timelines in slices, so that the event loop and other threads run in between.
 
-Sorting is one call into C, which lets no other thread run either: 50,000 entities take it 20 to 90 ms.
+Sorting is one call into C, during which no other thread runs: for 50,000 entities it takes 20 to 90 ms.
 """
 
 from __future__ import annotations

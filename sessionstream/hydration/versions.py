@@ -1,4 +1,4 @@
-"""Superseded states of entities, for durable stores: how each is kept, and how it is restored.
+"""Superseded states of entities in durable stores: how each is kept, and how it is restored.
 
 A state is kept as a delta against the one that superseded it, except that every so often one is kept in full: at
 most ``KEYFRAME`` deltas lead from any state to one that is kept in full.
@@ -37,7 +37,7 @@ class EntityRow(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """How a superseded payload is kept: its encoding, its bytes, and the deltas since the last one in full."""
+    """How a superseded payload is kept: encoding, bytes, and the number of deltas since the last state in full."""
 
     encoding: int
     data: bytes | None
@@ -45,7 +45,7 @@ class Kept(NamedTuple):
 
 
 def kept(payload: bytes | None, successor: bytes | None, depth: int) -> Kept:
-    """Return how a payload is kept that ``successor`` supersedes, after ``depth`` deltas in a row."""
+    """Return how to keep a payload that ``successor`` supersedes, after ``depth`` deltas in a row."""
     steps = None
     if payload is not None and successor is not None and depth < KEYFRAME:
         steps = delta(payload, successor)
@@ -78,7 +78,7 @@ def restored(steps: bytes | None, later: Iterable[tuple[int, bytes | None]]) -> 
 
 @dataclass(frozen=True, slots=True)
 class HistoryRow:
-    """A state of a rebuilt timeline as it will be kept; ``superseded`` is None for a present one."""
+    """A state of a rebuilt timeline as it is kept; ``superseded`` is None for the present state."""
 
     state: EntityRow
     superseded: int | None
@@ -86,7 +86,7 @@ class HistoryRow:
 
 
 def history_rows(versions: Sequence[EntityRow]) -> list[HistoryRow]:
-    """Return the rows of all states that all entities went through."""
+    """Return one row for each state of each entity."""
     rows = []
     for _, group in groupby(sorted(versions, key=_version_key), _entity_key):
         states, depth = list(group), 0

@@ -1,4 +1,4 @@
-"""A copy of a file that may be in use: whole, checked, and with epochs of its own."""
+"""Copies a file that may be in use: completely, checked, and with new epochs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sessionstream.hydration.sqlite.database import Database, check_length
 from sessionstream.hydration.sqlite.inspection import check_readable
 
 _BESIDE: Final = ("", "-wal", "-shm", "-journal")
-"""What the names of a database's files end in."""
+"""Suffixes of the files of a database."""
 
 
 def back_up(path: str | os.PathLike[str], copy: str | os.PathLike[str]) -> None:
@@ -41,10 +41,10 @@ def back_up(path: str | os.PathLike[str], copy: str | os.PathLike[str]) -> None:
 
 
 def _claim(path: str, mode: int) -> None:
-    """Create an empty file that is nobody else's.
+    """Create an empty file.
 
     Raises:
-        StoreError: there is one, or what SQLite would take for a part of it, or SQLite does not open such a path.
+        StoreError: the file exists, or one that SQLite would take for a part of it, or the path is too long.
     """
     check_length(path, "copy to")
     for ending in _BESIDE:
@@ -60,12 +60,12 @@ def _claim(path: str, mode: int) -> None:
 def _copy(live: sqlite3.Connection, path: str, copy: sqlite3.Connection) -> None:
     if schema.check_identity(live, path) == 0:
         raise StoreError(f"{path} is an empty database: no store has written to it yet")
-    live.backup(copy)  # in one step: with several it would begin again at each commit of another process
+    live.backup(copy)  # in one step: in several it would start over at each commit of another process
 
 
 def _finish(copy: sqlite3.Connection, path: str) -> None:
-    """Check what was copied, and give it new epochs: a client may have seen what happened after it was made."""
-    copy.execute("PRAGMA journal_mode = DELETE")  # one file, with nothing beside it
+    """Check the copy, and give it new epochs: clients may have seen what happened after it was made."""
+    copy.execute("PRAGMA journal_mode = DELETE")  # one file, without a log beside it
     found = copy.execute("PRAGMA integrity_check(1)").fetchone()[0]
     if found != "ok":
         raise StoreError(

@@ -1,7 +1,8 @@
-"""The one place where rows of the file become values: each value is checked for what its column holds.
+"""Reads rows of the file and checks each value against its column.
 
-SQLite keeps in a column whatever something else has put there. So everything is read by a ``Query``, whose rows have
-values of the right types, within their bounds, or which raises ``Damage`` with the table, the row and the column.
+SQLite stores any value in any column, so another program could have written anything. Every read goes through a
+``Query``: its rows have values of the right types, within their bounds; else it raises ``Damage`` with the table, the
+row and the column.
 """
 
 from __future__ import annotations
@@ -22,19 +23,19 @@ class Kind:
     """What a column holds.
 
     Attributes:
-        words: for people.
+        description: for error messages.
         cls: class of its values in Python.
         nullable: whether it may hold NULL instead.
         bounds: lowest and highest value of a number; None for any.
     """
 
-    words: str
+    description: str
     cls: type
     nullable: bool = False
     bounds: tuple[int, int] | None = None
 
     def holds(self, value: object) -> bool:
-        """Whether this is such a value."""
+        """Whether the column may hold this value."""
         if value is None:
             return self.nullable
         if value.__class__ is not self.cls:
@@ -46,7 +47,7 @@ MAX_STORED: Final = 2**63 - 1
 """SQLite's integers are signed."""
 
 MAX_MOMENT: Final = 253_402_300_799_999_999
-"""The last microsecond of the year 9999, the last that a datetime knows."""
+"""The last microsecond of the year 9999, the highest that a datetime can hold."""
 
 _TEXT: Final = Kind("a text", str)
 _BLOB: Final = Kind("bytes", bytes)
@@ -58,7 +59,7 @@ _MOMENT: Final = Kind("microseconds since 1970", int, bounds=(-62_135_596_800_00
 
 
 def _or_null(kind: Kind) -> Kind:
-    return Kind(kind.words, kind.cls, nullable=True, bounds=kind.bounds)
+    return Kind(kind.description, kind.cls, nullable=True, bounds=kind.bounds)
 
 
 COLUMNS: Final[dict[str, dict[str, Kind]]] = {
@@ -141,19 +142,19 @@ KEYS: Final = {
     "errors": ("seq",),
     "discarded": ("what", "number"),
 }
-"""The columns that name a row of a table."""
+"""The columns that identify a row of a table."""
 
 _repr: Final = Repr()
 _repr.maxstring = _repr.maxother = 60
 
 
 def shortly(value: object) -> str:
-    """Return a value as Python shows it, without its middle where it is long."""
+    """Return the repr of a value, shortened in the middle if it is long."""
     return _repr.repr(value)
 
 
 class Query:
-    """A SELECT whose rows have the values that the columns of a table promise."""
+    """A SELECT whose rows are checked against the columns of a table."""
 
     __slots__ = ("_bounded", "_classes", "_kinds", "_names", "_sql", "table")
 
@@ -161,14 +162,14 @@ class Query:
         """Select columns, by their names and commas.
 
         Args:
-            rest: of the SQL, behind the name of the table; or all of the SQL, where that begins with SELECT.
+            rest: the SQL behind the name of the table; or the whole statement, if it begins with SELECT.
             required: columns that may not be NULL in these rows.
         """
         self.table = table
         self._names = tuple(columns.split(", "))
         kinds = COLUMNS[table]
         self._kinds = [
-            Kind(kind.words, kind.cls, kind.nullable and name not in required, kind.bounds)
+            Kind(kind.description, kind.cls, kind.nullable and name not in required, kind.bounds)
             for name, kind in ((name, kinds[name]) for name in self._names)
         ]
         self._bounded = [(index, kind.bounds) for index, kind in enumerate(self._kinds) if kind.bounds is not None]
@@ -179,7 +180,7 @@ class Query:
         """Return every row.
 
         Raises:
-            Damage: a value in one of them is none of ours.
+            Damage: a value in one of them is not valid in its column.
         """
         rows = self._fetch(db, parameters)
         classes, bounded = self._classes, self._bounded
@@ -195,13 +196,13 @@ class Query:
         """Return the first row, or None where there is none.
 
         Raises:
-            Damage: a value in it is none of ours.
+            Damage: a value in it is not valid in its column.
         """
         rows = self.all(db, parameters)
         return rows[0] if rows else None
 
     def damaged(self, row: Row, column: str, wrong: str) -> NoReturn:
-        """Refuse a value in a row, for a reason that follows from others.
+        """Report a value that contradicts others.
 
         Raises:
             Damage: always.
@@ -214,7 +215,7 @@ class Query:
         except sqlite3.OperationalError as error:
             if "decode to UTF-8" not in str(error):
                 raise
-        # A text is none. Once more, with that one as bytes, which no column for texts holds.
+        # A text is not valid UTF-8. Read again, with that one as bytes, which the check then reports.
         before = db.text_factory
         db.text_factory = _text_or_bytes
         try:
@@ -225,7 +226,7 @@ class Query:
     def _check(self, row: Row) -> None:
         for name, kind, value in zip(self._names, self._kinds, row, strict=True):
             if not kind.holds(value):
-                self.damaged(row, name, f"{shortly(value)}, not {kind.words}")
+                self.damaged(row, name, f"{shortly(value)}, not {kind.description}")
         self._classes.add(tuple(map(type, row)))
 
     def _row(self, row: Row) -> str:

@@ -1,4 +1,4 @@
-"""Where the file is, and how it is opened: paths that cannot work are refused before anything is touched."""
+"""Opens the file. Paths that cannot work are refused before anything is created or changed."""
 
 from __future__ import annotations
 
@@ -22,28 +22,29 @@ T = TypeVar("T")
 Synchronous: TypeAlias = Literal["normal", "full"]
 
 BUSY_SECONDS: Final = 5.0
-"""How long the writer waits for another process's transaction before it gives up."""
+"""How long the writer waits for another process's transaction."""
 
 _MINIMUM: Final = (3, 24)
 _BUSY: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _CHECKPOINT_PAGES: Final = 4000  # 16 MiB of log: the busy pages are copied to the file once for many commits
 _LOG_BYTES: Final = 64 * 2**20
-"""What the log is cut to once it is in the file, if it grew beyond that because somebody was reading all the while.
-Four times what it is in ordinary use, so that it is not cut and grown again all the time."""
+"""Size to which a log that has grown larger, because of a long read, is cut after a checkpoint.
+
+It is four times the size in ordinary use, so that the log is not cut and grown again all the time."""
 
 _CACHE_KIB: Final = 16_000
 _LOOKS: Final = 10
 
 
 _LONGEST: Final = 504
-"""Bytes of a path, links followed, that SQLite opens: 512, less the ending of a journal."""
+"""Bytes of a path, links resolved, that SQLite opens: 512, less the suffix of a journal."""
 
 _PAGE: Final = 4096
 """Bytes of a database without a table."""
 
 
 def check_length(path: str, what: str) -> None:
-    """Refuse a path that SQLite does not open; ``what`` cannot be done then, in a word.
+    """Check that a path is not too long for SQLite; ``what`` is the verb of the error, for example "open".
 
     Raises:
         StoreError: it is too long.
@@ -58,9 +59,9 @@ def check_length(path: str, what: str) -> None:
 
 
 def remove_empty(path: str) -> None:
-    """Remove a file that was created and never written to, with what SQLite has put beside it.
+    """Remove a file that was created and never written to, and the files that SQLite has put beside it.
 
-    Not if it has a log with something in it: then another process has it open.
+    A file with a log that is not empty stays: another process has it open.
     """
     place = os.path.realpath(path)
     with suppress(OSError):
@@ -86,12 +87,12 @@ class Database:
 
     @classmethod
     def at(cls, path: str | os.PathLike[str], synchronous: Synchronous = "normal") -> Database:
-        """Return the database at ``path``, which is not touched yet.
+        """Return the database at ``path`` without opening it.
 
         Raises:
-            StoreError: the path stands for no file, or SQLite is too old.
+            StoreError: the path does not name a file, or SQLite is too old.
             ValueError: ``synchronous`` is neither ``"normal"`` nor ``"full"``.
-            TypeError: ``path`` is no path.
+            TypeError: ``path`` is not a path.
         """
         if synchronous not in get_args(Synchronous):
             raise ValueError(f"synchronous is 'normal' or 'full', not {synchronous!r}")
@@ -113,13 +114,13 @@ class Database:
         """Open the file for writing, create or migrate it, and return the connection.
 
         Raises:
-            StoreError: the file cannot be opened, is no database, is not ours, or is newer than we are.
+            StoreError: the file cannot be opened, is not a database, not one of this library, or of a newer version.
         """
         try:
             self._check_place()
             if not Path(self.path).exists():
                 return self._created()
-            # One that is not ours, or is newer than we are, is refused before anything is done to it.
+            # A file of another application or a newer version is refused before anything is done to it.
             self.look(lambda db: schema.check_identity(db, self.path), settled=False)
             return self._opened()
         except (sqlite3.Error, OSError, UnicodeError) as error:
@@ -143,13 +144,13 @@ class Database:
             raise
 
     def connect_reader(self) -> sqlite3.Connection:
-        """Open the existing file for questions only."""
+        """Open the existing file for reading only."""
         db = self._connect("rw")
         db.execute("PRAGMA query_only = ON")
         return db
 
     def failure(self, error: Exception, what: str = "SQLite failed on") -> StoreError:
-        """Return the StoreError for what SQLite, or the file system, said, with the way out."""
+        """Return the StoreError for an error of SQLite or the file system; it says what to do."""
         return failures.failure(self.path, error, what, self.busy_seconds)
 
     def _check_place(self) -> None:
@@ -163,7 +164,7 @@ class Database:
         try:
             mode = place.stat().st_mode
         except (FileNotFoundError, NotADirectoryError):
-            mode = stat.S_IFREG  # it will be one, if there is a directory for it
+            mode = stat.S_IFREG  # it will be a regular file, if its directory exists
         if stat.S_ISDIR(mode):
             raise StoreError(f"cannot open {self.path}: {via}it is a directory, the store needs a file")
         if not stat.S_ISREG(mode):  # opening a pipe would wait for its other end
@@ -176,28 +177,28 @@ class Database:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
     def look(self, question: Callable[[sqlite3.Connection], T], *, settled: bool) -> T:
-        """Answer a question from one state of the file, and leave it and its directory as they are.
+        """Answer a question from one state of the file, and change neither the file nor its directory.
 
-        A file that nobody has open is read as it lies there. One with a write-ahead log beside it is read through that
-        log, as every reader does, so that a writer and this do not wait for each other. The question may be asked
-        again where the file was changed meanwhile, so it must have no effects.
+        A file that is not open anywhere is read as it is. One with a write-ahead log beside it is read through that
+        log, so that a writer and this reader do not wait for each other. The question may be asked again if the file
+        was changed meanwhile, so it must have no side effects.
 
         Args:
-            question: what it raises comes out.
+            question: its exceptions are passed on.
             settled: whether an answer counts only if the file was not changed meanwhile.
 
         Raises:
             StoreError: the file was changed during every attempt.
         """
         for last in (False,) * (_LOOKS - 1) + (True,):
-            # Without a log beside it nobody has the file open, and SQLite need not create one to read it.
+            # Without a log beside it the file is not open anywhere, and SQLite need not create a log to read it.
             quiet = not Path(log_of(self.path)).exists()
             before = self._trace()
             try:
                 with closing(self._connect("ro&immutable=1" if quiet else "ro")) as db, schema.one_state(db):
                     answer = question(db)
             except Exception:
-                # Another process may just have begun to change it, and this have read the pages of several states.
+                # Another process may have begun to change the file, so that pages of several states were read.
                 if last or not quiet or self._trace() == before:
                     raise
             else:
@@ -206,7 +207,7 @@ class Database:
         raise StoreError(f"cannot read {self.path}: it is opened and closed all the time: try again")
 
     def _trace(self) -> tuple[object, ...]:
-        """Return what shows that the file changed, or is open elsewhere."""
+        """Return values that differ when the file was changed or opened elsewhere."""
         status = Path(self.path).stat()
         return status.st_ino, status.st_size, status.st_mtime_ns, Path(log_of(self.path)).exists()
 

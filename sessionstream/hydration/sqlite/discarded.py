@@ -1,11 +1,11 @@
-"""What was discarded, removed piece by piece, each in a transaction that other commits hardly wait for.
+"""The table ``discarded``: rows of other tables that are to be removed, and their removal in small transactions.
 
-Pruning, deleting and rebuilding make things invisible at once, by changing one row of ``sessions``, and write down in
-``discarded`` what is to be removed, which is then a job for whoever sweeps next (see sweeper.py). Nothing here changes
-an answer, so it can stop anywhere, go on in another process, or after a crash.
+Pruning, deleting and rebuilding change one row of ``sessions``, which hides the old rows at once, and add a job to
+``discarded`` for their removal. Any store that has the file open may carry it out (see sweeper.py). Removal changes no
+answer, so it can stop anywhere, and go on in another process or after a crash.
 
 =============  ===============  ========================================================================
-``what``       ``number``       what nobody can see any more
+``what``       ``number``       what is no longer visible
 =============  ===============  ========================================================================
 ``session``    former sid       the events of a deleted session
 ``timeline``   timeline         a timeline that was replaced
@@ -32,13 +32,13 @@ PIECE: Final = 250
 """Rows that one step removes."""
 
 DIGESTING: Final = 0.01
-"""Seconds after which a step makes no more digests; that of a large ``Struct`` takes a millisecond."""
+"""Seconds after which a step computes no further digests; one of a large ``Struct`` takes a millisecond."""
 
 ABANDONED: Final = 600_000_000
-"""Microseconds after which a timeline that is still being built is taken for one that nobody builds any more."""
+"""Microseconds after which a timeline that is still being built counts as abandoned."""
 
 Key: TypeAlias = tuple[str, int | None]
-"""What a job is known by: ``what`` and ``number``, None where something else has put no number there."""
+"""Identifies a job: ``what`` and ``number``; None if the file holds something else than a number."""
 
 _JOBS: Final = """SELECT CAST(what AS BLOB), CASE typeof(number) WHEN 'integer' THEN number END
     FROM discarded WHERE what <> 'building' OR after < ?"""
@@ -71,10 +71,7 @@ class _Job:
 
 
 def discard(db: sqlite3.Connection, what: str, number: int, *, below: int = 0, after: int = 0) -> None:
-    """Write down that something is to be removed.
-
-    Of what is to be removed up to a higher ordinal than before, nothing is forgotten that was not done yet.
-    """
+    """Add a job. If it is there already, raise the ordinal up to which it removes, and go through its entities again."""
     db.execute(
         "INSERT INTO discarded (what, number, below, after) VALUES (?, ?, ?, ?) "
         "ON CONFLICT (what, number) DO UPDATE SET below = excluded.below, kind = '', id = ''",
@@ -83,21 +80,21 @@ def discard(db: sqlite3.Connection, what: str, number: int, *, below: int = 0, a
 
 
 def keep(db: sqlite3.Connection, what: str, number: int) -> bool:
-    """Take back that something is to be removed; return whether it was still written down."""
+    """Remove a job, so that its rows stay; return whether there was one."""
     return db.execute("DELETE FROM discarded WHERE what = ? AND number = ?", (what, number)).rowcount > 0
 
 
 def jobs(db: sqlite3.Connection) -> list[Key]:
-    """Return what there is to remove, whatever it says: one row that is damaged must not hide the others."""
+    """Return all jobs, also damaged ones: a damaged row must not hide the others."""
     rows = db.execute(_JOBS, (_abandoned_before(),)).fetchall()
     return [((what or b"").decode(errors="backslashreplace"), number) for what, number in rows]
 
 
 def step(db: sqlite3.Connection, key: Key) -> bool:
-    """Do a piece of a job; return whether there may be more of it.
+    """Do a part of a job; return whether there may be more to do.
 
     Raises:
-        Damage: it is no job of ours, or some of what is to be removed is no value of ours.
+        Damage: the job, or a row that it removes, holds a value that the store did not write.
     """
     what, number = key
     if what not in _SWEEP or number is None:
@@ -140,7 +137,7 @@ def _removed(db: sqlite3.Connection, table: str, column: str, number: int) -> in
 
 
 def _events(db: sqlite3.Connection, job: _Job) -> bool:
-    """Replace what was pruned of events by its digest, so that a repeated event is still recognised."""
+    """Replace name and payload of pruned events by a digest, so that a repeated event is still recognised."""
     pruned: list[tuple[bytes, int, int]] = []
     types, late = ReadTypes(), time.monotonic() + DIGESTING
     for sid, ordinal, name, number, data in _EVENTS.all(db, (job.number, job.after, job.below, PIECE)):
@@ -148,7 +145,7 @@ def _events(db: sqlite3.Connection, job: _Job) -> bool:
         pruned.append((stored_digest(name, payload_type, data, descriptors), sid, ordinal))
         if time.monotonic() >= late:
             break
-    # The type stays: with its descriptors an event that comes again is looked at as this one was.
+    # The type stays: a repeated event is compared with the descriptors that this one was written with.
     db.executemany("UPDATE events SET digest = ?, name = NULL, payload = NULL WHERE sid = ? AND ordinal = ?", pruned)
     if not pruned:
         return True

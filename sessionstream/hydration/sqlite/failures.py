@@ -1,4 +1,4 @@
-"""What SQLite and the file system say when they fail, and the way out of each."""
+"""Turns errors of SQLite and of the file system into StoreErrors that say what to do."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ _WAYS_OUT: Final = {
     sqlite3.SQLITE_NOTICE: _OURS,
     sqlite3.SQLITE_WARNING: _OURS,
 }
-"""By SQLite's codes: of an extended one that is not here, what its primary one says."""
+"""What to do, by SQLite's error codes; an extended code that is not listed has the text of its primary one."""
 
 _SYSTEM: Final = {
     errno.EACCES: _NOT_WRITABLE,
@@ -118,7 +118,7 @@ _SYSTEM: Final = {
     errno.ENOLCK: _NOT_LOCAL,
     errno.ESTALE: _NOT_LOCAL,
 }
-"""By the errors of the operating system; of any other, that the disk or the file system failed."""
+"""What to do, by the error numbers of the operating system; any other counts as a failure of the disk."""
 
 _OF_ALL_ROWS: Final = frozenset(
     (
@@ -140,12 +140,12 @@ _OPENED: Final = 4
 """Files that SQLite opens for a connection: the database, its log, the log's index, and a directory."""
 
 
-class Damage(sqlite3.DatabaseError):  # internal: it leaves as a StoreDamaged
-    """A row of the file holds what is no value of ours.
+class Damage(sqlite3.DatabaseError):  # internal: callers get a StoreDamaged
+    """A row of the file holds a value that the store did not write.
 
     Attributes:
-        table, row, column: where; for the row, what names it; empty column if all of the row is wrong.
-        wrong: what is there, or what is wrong with it.
+        table, row, column: where; the row by its key; an empty column if the whole row is wrong.
+        wrong: the value, or what is wrong with it.
     """
 
     def __init__(self, table: str, row: str, column: str, wrong: str) -> None:
@@ -158,7 +158,7 @@ class Damage(sqlite3.DatabaseError):  # internal: it leaves as a StoreDamaged
 
 
 def failure(path: str, error: Exception, what: str, busy_seconds: float) -> StoreError:
-    """Return the StoreError for what SQLite, or the file system, said while ``what`` was done to the file."""
+    """Return the StoreError for an error of SQLite or the file system; ``what`` says what was done to the file."""
     if isinstance(error, Damage):
         damage = f"{path} is damaged: {error}: {CHANGED}"
         return StoreDamaged(path, damage, table=error.table, row=error.row, column=error.column)
@@ -184,14 +184,14 @@ def is_busy(error: sqlite3.Error) -> bool:
 
 
 def code_of(error: sqlite3.Error) -> int:
-    """Return SQLite's extended code of an error, SQLITE_ERROR where Python itself refused something."""
+    """Return SQLite's extended code of an error; SQLITE_ERROR if Python's module raised it."""
     return getattr(error, "sqlite_errorcode", None) or sqlite3.SQLITE_ERROR
 
 
 def _why_not_opened(path: str) -> str:
-    """Return the way out where SQLite could not open a file: it does not say why, so the system is asked again.
+    """Return what to do if SQLite could not open a file: it does not say why, so the system is asked.
 
-    The file itself must not be opened: closing it would take SQLite's locks away.
+    The file itself must not be opened: closing it would release SQLite's locks.
     """
     place = os.path.realpath(path)
     try:
@@ -207,9 +207,9 @@ def _why_not_opened(path: str) -> str:
 
 
 def is_of_rows(error: StoreError) -> bool:
-    """Whether SQLite failed of something in some rows, so that it may do better with others.
+    """Whether SQLite failed because of some rows, so that other rows may work.
 
-    Not where the file or the disk as a whole cannot be used: full, locked, lost, closed.
+    False if the file or the disk as a whole cannot be used: full, locked, lost, closed.
     """
     cause = error.__cause__
     return isinstance(cause, sqlite3.Error) and code_of(cause) & 0xFF not in _OF_ALL_ROWS

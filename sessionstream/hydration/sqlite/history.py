@@ -38,7 +38,7 @@ def as_of(db: sqlite3.Connection, timeline: int, ordinal: int) -> list[Row]:
     Costs a look-up for each entity that has changed since, however often it has, and at most KEYFRAME deltas.
 
     Raises:
-        Damage: something in them is none of our values.
+        Damage: a value in them is not valid.
     """
     place = {"timeline": timeline, "ordinal": ordinal}
     unchanged, superseded = _UNCHANGED.all(db, place), _SUPERSEDED.all(db, place)
@@ -48,7 +48,7 @@ def as_of(db: sqlite3.Connection, timeline: int, ordinal: int) -> list[Row]:
 
 
 def check_states(query: Query, rows: Iterable[Row], ordinal: int) -> None:
-    """Check states of entities in a timeline at an ordinal, for what one column says of another.
+    """Check that the columns of each state agree with each other and with the ordinal of the timeline.
 
     Raises:
         Damage: one has changed before it was created, or after the ordinal, or is live without a payload.

@@ -1,6 +1,6 @@
-"""One state of a SQLite file, asked without the app's schemas: for operators' tools.
+"""SQLiteFile: reads one state of a SQLite file without the app's schemas, for operators' tools.
 
-Payloads come out as the bytes that are stored, each with the schema it was written with.
+Payloads are returned as the stored bytes, each with the schema it was written with.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from sessionstream.types import snapshot_order
 T = TypeVar("T")
 
 _TIMED: Final = 2
-"""The first schema version that knows when an event was logged."""
+"""The first schema version that keeps the time of an event."""
 
 _EVENTS: Final = Query("events", f"{reads.EVENT}, recorded_at", reads.LOG, required=reads.LOGGED)
 _UNTIMED: Final = Query("events", reads.EVENT, reads.LOG, required=reads.LOGGED)
@@ -42,8 +42,8 @@ class PayloadType:
     """A message schema that something was written with.
 
     Attributes:
-        number: what the file knows it by. The same message, before and after it got another field, has two.
-        name: full name of the message; empty where the file has lost it.
+        number: its key in the file. A message that got another field has two, one for each schema.
+        name: full name of the message; empty if its row is missing.
         descriptors: a serialized FileDescriptorSet: the message's file and all it imports, dependencies first.
     """
 
@@ -54,7 +54,7 @@ class PayloadType:
 
 @dataclass(frozen=True, slots=True)
 class StoredPayload:
-    """A payload as it is stored: protobuf binary, and what it is."""
+    """A payload as it is stored: protobuf binary, and its type."""
 
     type: PayloadType
     data: bytes
@@ -82,7 +82,7 @@ class StoredSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
-    """An event; ``recorded_at`` is None in a file of schema 1, which does not know."""
+    """An event; ``recorded_at`` is None in a file of schema 1, which does not keep it."""
 
     ordinal: int
     event_id: str
@@ -96,8 +96,8 @@ class StoredSession:
     """Where a session stands.
 
     Attributes:
-        waiting: events in the log that the timeline does not reflect.
-        entities: live ones in the timeline.
+        waiting: number of events in the log that the timeline does not reflect.
+        entities: number of live entities in the timeline.
     """
 
     id: str
@@ -108,9 +108,9 @@ class StoredSession:
 
 
 class SQLiteFile:
-    """One state of a file; it can be asked only within the question that ``SQLiteStore.look`` was given.
+    """One state of a file. It can be used only within the function that ``SQLiteStore.look`` was given.
 
-    The arguments of its methods are checked as those of a store are.
+    The arguments of its methods are checked like those of a store.
     """
 
     def __init__(self, db: sqlite3.Connection, version: int, path: str) -> None:
@@ -241,10 +241,10 @@ def look(path: str | os.PathLike[str], question: Callable[[SQLiteFile], T]) -> T
 
 
 def check_readable(path: str) -> None:
-    """Refuse a path at which there is no file that can be read.
+    """Check that there is a regular file at a path, which may be read.
 
     Raises:
-        StoreError: there is none.
+        StoreError: there is not.
     """
     try:
         mode = Path(path).stat().st_mode

@@ -1,7 +1,7 @@
-"""Payloads made readable with the schemas that the file keeps, without the app's code.
+"""Decodes payloads with the schemas that the file keeps, without the app's code, and shows them as JSON.
 
-Each payload type of the file gets a descriptor pool of its own: the same message may be there more than once, as it
-was before and after it got another field, and a pool holds a file but once.
+Each payload type of the file has its own descriptor pool: the file may hold several schemas of one message, from before
+and after it got another field, and a pool holds only one.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """A payload for people.
+    """A payload as JSON.
 
     Attributes:
         type: full name of its message.
         size: bytes in binary form.
-        json: its protobuf JSON, parsed; meaningless where it is unreadable.
-        unreadable: why there is no JSON; empty where there is.
+        json: its protobuf JSON, parsed; None if it is unreadable.
+        unreadable: why there is no JSON; empty if there is.
     """
 
     type: str
@@ -38,7 +38,7 @@ class Payload:
 
 
 class UndecodablePayload(Exception):
-    """The file's own schema does not make a message of a payload."""
+    """A payload cannot be decoded with the schema that the file keeps for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +49,16 @@ class _Type:
 
 
 class Payloads:
-    """The payload types of one file, each made into a class when it is first met."""
+    """Decodes the payloads of one file; the class of each payload type is made when it is first needed."""
 
     def __init__(self) -> None:
         self._types: dict[PayloadType, _Type] = {}
 
     def message(self, payload: StoredPayload) -> Message:
-        """Return a payload as a message of the very schema it was written with.
+        """Return a payload as a message of the schema it was written with.
 
         Raises:
-            UndecodablePayload: the schema is missing or damaged, or the bytes are no such message.
+            UndecodablePayload: the schema is missing or damaged, or the bytes are not such a message.
         """
         known = self._type(payload.type)
         if known.message is None:
@@ -69,7 +69,7 @@ class Payloads:
             raise UndecodablePayload(words(error)) from error
 
     def read(self, payload: StoredPayload) -> Payload:
-        """Return a payload for people; whatever is wrong with it is in there."""
+        """Return a payload as JSON, or why it has none."""
         name, size = payload.type.name or f"type {payload.type.number}", len(payload.data)
         try:
             message = self.message(payload)
@@ -85,12 +85,12 @@ class Payloads:
 
 
 def readable(message: Message) -> Payload:
-    """Return a message of the app for people."""
+    """Return a message of the app as JSON."""
     return _readable(message, message.ByteSize(), None)
 
 
 def _readable(message: Message, size: int, pool: descriptor_pool.DescriptorPool | None) -> Payload:
-    """Return a message for people; the types of its ``Any`` fields are looked up in the pool."""
+    """Return a message as JSON; the types of its ``Any`` fields are looked up in the pool."""
     name = message.DESCRIPTOR.full_name
     try:
         return Payload(name, size, json_format.MessageToDict(message, descriptor_pool=pool))

@@ -1,7 +1,7 @@
 """Payload types in the file: each message schema that was ever written, once, as a FileDescriptorSet.
 
-A schema is known by its message's full name and its descriptors, so a row names the very schema it was written
-with, also after the message has got another field.
+A schema is identified by the full name of its message and its descriptors. So each row refers to the schema it was
+written with, even after the message got another field.
 """
 
 from __future__ import annotations
@@ -46,18 +46,18 @@ class WrittenTypes:
         return number
 
     def committed(self) -> None:
-        """Remember the numbers of the transaction, which are true from now on."""
+        """Keep the numbers of the transaction, which was committed."""
         if self._pending:
             self._known.update(self._pending)
             self._pending.clear()
 
     def rolled_back(self) -> None:
-        """Forget the numbers of the transaction; those that were kept after all are found in the file."""
+        """Forget the numbers of the transaction; a number that is in the file is found again."""
         self._pending.clear()
 
 
 class ReadTypes:
-    """Payload types by number, for readers; a number never changes its meaning."""
+    """Payload types by number, for readers; the type of a number never changes."""
 
     def __init__(self) -> None:
         self._rows: dict[int, tuple[str, bytes]] = {}
@@ -71,7 +71,7 @@ class ReadTypes:
         return row
 
     def compared(self, db: sqlite3.Connection, number: int, registry: SchemaRegistry) -> tuple[str, str]:
-        """Return the full name of the message, and what of it the registered one of that name would misread."""
+        """Return the full name of the message, and what the registered message of that name would misread in it."""
         found = self._compared.get(number)
         if found is None:
             name, descriptors = self.described(db, number)

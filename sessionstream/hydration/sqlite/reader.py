@@ -1,4 +1,4 @@
-"""Reader threads, each question in one read transaction on a connection that never waits for the writer."""
+"""Reader threads: each question runs in one read transaction, on a connection that never waits for the writer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sessionstream.hydration.sqlite.watch import Watch
 T = TypeVar("T")
 
 READERS: Final = 4
-"""Questions answered at once."""
+"""Questions that are answered at the same time."""
 
 
 class Reader:
@@ -29,7 +29,7 @@ class Reader:
         self._idle: SimpleQueue[sqlite3.Connection] = SimpleQueue()
 
     async def ask(self, question: Callable[[sqlite3.Connection], T]) -> T:
-        """Answer a question from one instant of the file, with every commit that was acknowledged before.
+        """Answer a question from one state of the file, which has every commit that was acknowledged before.
 
         Raises:
             StoreLost: the file is not the one that was opened.
@@ -39,11 +39,11 @@ class Reader:
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._answer, question)
 
     async def run(self, work: Callable[[], T]) -> T:
-        """Do work that needs no file, but would keep the event loop waiting."""
+        """Run work that does not use the file in a thread, so that it does not block the event loop."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     def close(self) -> None:
-        """Finish the questions that were asked and let go of the file. Waits: for the writer thread."""
+        """Finish the questions that were asked and close the connections. It blocks: the writer thread calls it."""
         self._threads.shutdown()
         while not self._idle.empty():
             self._idle.get().close()
@@ -58,7 +58,7 @@ class Reader:
                 answer = question(db)
                 db.execute("COMMIT")
             except BaseException:
-                db.close()  # whatever state it is in
+                db.close()  # its state is unknown
                 raise
         except (sqlite3.Error, OverflowError, UnicodeError) as error:
             raise self._database.failure(error) from error
@@ -69,5 +69,5 @@ class Reader:
         try:
             return self._idle.get_nowait()
         except Empty:
-            self._watch.check()  # a connection that is opened from now on would be to another file, or another log
+            self._watch.check()  # a new connection could be to another file or log
             return self._database.connect_reader()

@@ -1,7 +1,7 @@
 """The questions a store answers, as functions that run inside a reader's transaction.
 
-Rows are fetched before any of them is decoded: the frames of an error that somebody keeps would keep a statement that
-was not read to its end, and that its connection, its read transaction, and all of the log from there on.
+All rows are fetched before any is decoded: otherwise the traceback of a decoding error would keep an unfinished
+statement alive, and with it a read transaction and all of the log since.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ class Reading:
 
         Raises:
             HistoryPruned: the ordinal is below the floor.
-            UnknownSchemaError: a payload's message is registered no more.
+            UnknownSchemaError: a payload's message is no longer registered.
         """
         session = self.session(db, session_id)
         check_floor(session_id, session.cursors.floor, as_of, since)
@@ -145,7 +145,7 @@ class Reading:
         """Return logged events above ``after``, in order.
 
         Raises:
-            UnknownSchemaError: a payload's message is registered no more.
+            UnknownSchemaError: a payload's message is no longer registered.
         """
         session = self.session(db, session_id)
         events = []
@@ -225,7 +225,7 @@ def log(db: sqlite3.Connection, query: Query, session: Stored, after: int, limit
     """Return the rows of logged events above ``after`` that were not pruned; the query selects sid and ordinal first.
 
     Raises:
-        Damage: something in them is no value of ours, or the last of the log is not where the cursor says.
+        Damage: a value in them is not valid, or the last event is not where the cursor says.
     """
     cursors = session.cursors
     rows = query.all(db, (session.sid, bounded(max(after, cursors.floor - 1)), row_limit(limit)))

@@ -24,12 +24,12 @@ from sessionstream.types import TimelineEntity
 T = TypeVar("T")
 
 PIECE_BYTES: Final = 250_000
-"""Of a rebuilt timeline in one transaction."""
+"""Bytes of a rebuilt timeline that are written in one transaction."""
 
 LAST_STATES: Final = 100
-"""States that are written together with swapping in, at most."""
+"""States at most that are written in the transaction that swaps the timeline in."""
 
-_ROW_BYTES: Final = 1_000  # what a row costs beside its payload, in the time that as many bytes take
+_ROW_BYTES: Final = 1_000  # a row takes as long as this many bytes of payload, in addition to its own
 
 
 class _Write(Protocol):
@@ -45,14 +45,14 @@ class _Rebuild:
     """A timeline that is being written.
 
     Attributes:
-        states: those of its states that are there.
+        states: the states that are written.
     """
 
     timeline: int
     states: Sequence[TimelineEntity] = ()
 
     def begins(self, versions: Sequence[TimelineEntity]) -> bool:
-        """Whether these are the very same states, and perhaps some more."""
+        """Whether ``versions`` begins with the states that are written."""
         return len(self.states) <= len(versions) and all(map(is_, self.states, versions))
 
 
@@ -64,13 +64,13 @@ class Rebuilds:
         self._by_session: dict[str, _Rebuild] = {}
 
     async def swap_in(self, replacement: TimelineReplacement, write: _Write) -> Cursors:
-        """Write a rebuilt timeline, as far as it is not there yet, and make it the session's own.
+        """Write what is missing of a rebuilt timeline, and make it the session's timeline.
 
         Raises:
             OrdinalConflict: the session is not where the rebuild was based. What is written stays for the next
-                attempt, unless the session has got another timeline, in which case it is abandoned.
+                attempt, unless the session has another timeline by now: then it is abandoned.
         """
-        versions = tuple(replacement.versions)  # a list may grow meanwhile
+        versions = tuple(replacement.versions)  # a list could grow meanwhile
         rebuild = await self._all_but_the_last(replacement.session_id, versions, write)
         last = rows.entity_rows(versions[len(rebuild.states) :])
         swap = partial(writes.replace_timeline, replacement=replacement, timeline=rebuild.timeline, last=last)
@@ -103,13 +103,13 @@ class Rebuilds:
 
 
 async def _abandon(rebuild: _Rebuild, write: _Write) -> None:
-    """Have a timeline removed at once; where that cannot be written down, it is taken for abandoned after a while."""
+    """Schedule a timeline for removal at once; where that fails, it counts as abandoned after a while."""
     with suppress(StoreError):
         await write(partial(writes.abandon_timeline, timeline=rebuild.timeline))
 
 
 def _history_pieces(versions: Sequence[TimelineEntity]) -> list[list[HistoryRow]]:
-    """Return the rows of a rebuilt timeline, as many together as may keep other commits waiting."""
+    """Return the rows of a rebuilt timeline in pieces, one for each transaction, so that other commits pass."""
     pieces: list[list[HistoryRow]] = []
     room = 0
     for row in history_rows(rows.entity_rows(versions)):

@@ -1,4 +1,4 @@
-"""The tables of the file, and how an older file becomes a present one."""
+"""The tables of the file, and the migrations from older versions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sessionstream.hydration.sqlite.columns import Query
 from sessionstream.hydration.sqlite.failures import CHANGED, Damage
 
 APPLICATION_ID: Final = 0x53535452
-"""Marks a file as ours: "SSTR"."""
+"""Marks a file of this library: "SSTR"."""
 
 # An entity's present state is in `entities`; a state that was superseded is in `entity_versions`, with the
 # ordinal at which that happened. So the timeline as of n is the present states not younger than n, and of the
@@ -134,7 +134,7 @@ _TABLES: Final = [
 
 @contextmanager
 def one_state(db: sqlite3.Connection) -> Iterator[None]:
-    """Show one state of the file to several questions, whatever another process is doing to it."""
+    """Run several queries on one state of the file, whatever another process does to it."""
     db.execute("BEGIN")
     try:
         yield
@@ -146,8 +146,7 @@ def check_identity(db: sqlite3.Connection, path: str) -> int:
     """Return the file's version, 0 for an empty file, without changing anything.
 
     Raises:
-        StoreError: the file is another application's, or from a newer version of this one, or says a version
-            that never was.
+        StoreError: the file is another application's, or of a newer version, or of a version that does not exist.
     """
     application = db.execute("PRAGMA application_id").fetchone()[0]
     version = int(db.execute("PRAGMA user_version").fetchone()[0])
@@ -170,10 +169,10 @@ def check_identity(db: sqlite3.Connection, path: str) -> int:
 
 
 def check_version(db: sqlite3.Connection, path: str) -> None:
-    """Refuse a file that another process brought to another version; within a transaction, for all of it.
+    """Check the version of the file; within a transaction it stays the same.
 
     Raises:
-        StoreUpgraded: it did.
+        StoreUpgraded: another process has migrated the file.
     """
     version = db.execute("PRAGMA user_version").fetchone()[0]
     if version != VERSION:
@@ -181,10 +180,10 @@ def check_version(db: sqlite3.Connection, path: str) -> None:
 
 
 def first_epoch(db: sqlite3.Connection, path: str) -> int:
-    """Return the epoch of sessions that nobody has used.
+    """Return the epoch of unused sessions.
 
     Raises:
-        StoreDamaged: the file has lost it.
+        StoreDamaged: the file does not have it.
     """
     try:
         row = _FIRST_EPOCH.first(db)
@@ -210,10 +209,10 @@ def _check_tables(db: sqlite3.Connection, path: str) -> None:
 
 
 def migrate(db: sqlite3.Connection, path: str) -> None:
-    """Bring the file to the present version, in one transaction.
+    """Migrate the file to the present version, in one transaction.
 
     Raises:
-        StoreError: the file turned out to be another's, or newer, or it lacks a table.
+        StoreError: the file is another application's, or newer, or lacks a table.
     """
     with one_state(db):
         if check_identity(db, path) == VERSION:
@@ -236,6 +235,6 @@ def migrate(db: sqlite3.Connection, path: str) -> None:
 
 
 def _roll_back(db: sqlite3.Connection) -> None:
-    """End a transaction, which SQLite may have ended itself: what it failed of is what the caller wants to hear."""
+    """Roll back, unless SQLite has done so itself: a second error would hide the first."""
     if db.in_transaction:
         db.execute("ROLLBACK")

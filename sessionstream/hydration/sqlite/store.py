@@ -1,4 +1,4 @@
-"""SQLiteStore: the asyncio face of one SQLite file."""
+"""SQLiteStore: a store in one SQLite file, for asyncio."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ T = TypeVar("T")
 
 
 class Opening:
-    """A store about to be opened: await it for the store, or enter it for one that is closed at the end."""
+    """A store that is about to be opened: await it, or use it with ``async with``, which closes the store."""
 
     def __init__(
         self, database: Database, registry: SchemaRegistry, clock: Callable[[], datetime] = time_of_day
@@ -81,15 +81,15 @@ class Opening:
 class SQLiteStore(CheckedStore):
     """A HydrationStore in one SQLite file, which several processes may share.
 
-    All writing happens in one thread, which puts whatever waits into one transaction; questions are answered by
-    other threads, which never wait for it. The event loop waits for neither disk nor lock nor thread.
-    Everything is decoded and encoded with the registry given, and only what a question touches.
+    One thread writes, and commits all waiting changes in one transaction; other threads read, and never wait for it.
+    The event loop waits for neither disk nor lock nor thread. Payloads are decoded with the registry, and only those
+    that a question needs.
 
-    A store may be used from several event loops. Close it: the file stays good even if nobody does, but that is a
-    ResourceWarning. If the file is deleted, moved or replaced meanwhile, every call raises StoreLost.
+    A store may be used from several event loops. Close it: a store that is not closed causes a ResourceWarning, but the
+    file is not harmed. If the file is deleted, moved or replaced meanwhile, every call raises StoreLost.
     """
 
-    _closed = True  # until it is made
+    _closed = True  # until __init__ is done
 
     def __init__(
         self,
@@ -98,7 +98,7 @@ class SQLiteStore(CheckedStore):
         reader: Reader | None = None,
         reading: Reading | None = None,
     ) -> None:
-        """Not for callers: use ``SQLiteStore.open``."""
+        """Use ``SQLiteStore.open`` instead."""
         if writer is None or reader is None or reading is None:
             raise TypeError("a SQLiteStore is not made but opened: write await SQLiteStore.open(path, registry)")
         super().__init__(database.path)
@@ -120,12 +120,12 @@ class SQLiteStore(CheckedStore):
     ) -> Opening:
         """Open the file, creating it where there is none.
 
-        ``async with SQLiteStore.open(…) as store`` closes it at the end, ``await SQLiteStore.open(…)`` leaves
-        that to the caller. Older files are brought to the present version.
+        ``async with SQLiteStore.open(…) as store`` closes it at the end; after ``await SQLiteStore.open(…)`` the caller
+        closes it. Older files are migrated to the present version.
 
-        With ``synchronous="full"`` a commit is acknowledged when the disk has it. With ``"normal"`` it survives
-        the end of the process at any instant; a power failure or a crash of the operating system may take the
-        last commits, as a whole each, never a part of one and never an earlier one before a later one.
+        With ``synchronous="full"`` a commit is acknowledged when the disk has it. With ``"normal"`` it survives the end
+        of the process at any instant; a power failure or a crash of the operating system may lose the last commits:
+        each completely, and never an earlier one without the later ones.
 
         Args:
             path: of the file.
@@ -135,11 +135,11 @@ class SQLiteStore(CheckedStore):
                 machine's.
 
         Raises:
-            StoreError: the path stands for no file (``":memory:"`` does not: use MemoryStore), or, when
-                awaited, cannot be opened or may not be written, is no database or a damaged one, another
-                application's, or from a newer version. Whatever was refused is left as it was.
-            ValueError: ``synchronous`` is neither.
-            TypeError: ``path`` is no path, ``registry`` no SchemaRegistry, or ``clock`` no function.
+            StoreError: the path does not name a file (nor does ``":memory:"``: use MemoryStore); or, when awaited, the
+                file cannot be opened or may not be written, is not a database, is damaged, another application's, or
+                of a newer version. A file that is refused is not changed.
+            ValueError: ``synchronous`` is neither "normal" nor "full".
+            TypeError: ``path`` is not a path, ``registry`` is not a SchemaRegistry, or ``clock`` is not a function.
         """
         check_instance("registry", SchemaRegistry, registry)
         check_clock(clock)
@@ -149,29 +149,28 @@ class SQLiteStore(CheckedStore):
     def look(path: str | os.PathLike[str], question: Callable[[SQLiteFile], T]) -> T:
         """Answer a question from one state of a file, without opening it as a store: for operators' tools.
 
-        Nothing of the file and nothing beside it is created, changed or migrated, and no schemas are needed. Whoever
-        has the file open is not waited for. It is a plain function that reads a disk: call it from a thread where an
-        event loop runs.
+        It creates, changes and migrates nothing, and needs no schemas. It does not wait for processes that have the
+        file open. It is a plain function that reads a disk: where an event loop runs, call it in a thread.
 
         Args:
             path: of the file.
-            question: gets a ``SQLiteFile``, and returns the answer. What it raises comes out. It may be asked again
-                where the file was changed meanwhile, so it must have no effects.
+            question: takes a ``SQLiteFile``, and returns the answer. Its exceptions are passed on. It may be called
+                again if the file was changed meanwhile, so it must have no side effects.
 
         Raises:
-            StoreError: there is no such file, or it cannot be read, is damaged, is no store's, or from a newer version.
-            TypeError: ``path`` is no path, or ``question`` cannot be called.
+            StoreError: there is no such file, or it cannot be read, is damaged, not a store's, or of a newer version.
+            TypeError: ``path`` is not a path, or ``question`` cannot be called.
         """
         return look(path, question)
 
     @staticmethod
     def back_up(path: str | os.PathLike[str], copy: str | os.PathLike[str]) -> None:
-        """Copy a file to a new one, also while it is in use: to keep it, and to restore what was kept.
+        """Copy a file to a new one, also while it is in use: to make a backup, and to restore one.
 
-        The copy is one state of the file, with every commit that was acknowledged before. It is checked, of the same
-        schema version, and complete without a file beside it. Its sessions are in a new epoch, so that a client which
-        has seen what happened after the copy was made takes a full snapshot of it. Writers are not held up. It is a
-        plain function that reads and writes a disk: call it from another process, or a thread.
+        The copy is one state of the file, with every commit that was acknowledged before. It is checked, has the same
+        schema version, and is complete without a file beside it. Its sessions are in a new epoch, so that a client
+        which has seen later events takes a full snapshot. Writers do not wait. It is a plain function that reads and
+        writes a disk: call it in another process, or in a thread.
 
         Args:
             path: of the file.
@@ -179,8 +178,8 @@ class SQLiteStore(CheckedStore):
 
         Raises:
             StoreError: there is something at ``copy``, or it cannot be written; or ``path`` cannot be read, is
-                damaged, is no store's, or from a newer version. Nothing is left at ``copy`` then.
-            TypeError: an argument is no path.
+                damaged, not a store's, or of a newer version. Then nothing is left at ``copy``.
+            TypeError: an argument is not a path.
         """
         back_up(path, copy)
 
@@ -276,7 +275,7 @@ class SQLiteStore(CheckedStore):
         self._writer.join()
 
     def __del__(self, warn: Callable[..., None] = warnings.warn) -> None:
-        """Warn of a store that nobody has closed, and let its threads end."""
+        """Warn of a store that was not closed, and stop its threads."""
         if not self._closed and not self._is_inherited():
             warn(f"unclosed {type(self).__name__} of {self._database.path}", ResourceWarning, source=self, stacklevel=2)
             self._writer.stop()
@@ -289,7 +288,7 @@ class SQLiteStore(CheckedStore):
         return await outcome
 
     async def _forget(self, old: Callable[..., list[T]], forget: Callable[..., int], first: T) -> int:
-        """Forget what a question finds from ``first`` on, a page at a time; return how much it was."""
+        """Forget what a question finds from ``first`` on, page by page; return how many it were."""
         forgotten, page = 0, [first]
         while page := await self._ask(partial(old, after=page[-1])):
             forgotten += await self._write(partial(forget, old=page))

@@ -1,4 +1,4 @@
-"""Removes what was discarded. A failure is recorded and tried again later: what discarded it is done all the same."""
+"""Removes what was discarded. A removal that fails is recorded, and tried again later."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class _Rest:
     Attributes:
         until: on the monotonic clock.
         length: in seconds.
-        recorded: the last error of it that is in an error record.
+        recorded: message of its last error that is in an error record.
     """
 
     until: float
@@ -46,7 +46,7 @@ _NO_REST: Final = _Rest(0.0, 0.0)
 
 
 class Sweeper:
-    """Removes what this store or another has discarded: in small steps, so that commits pass in between."""
+    """Removes what this store or another has discarded, in small steps, between which commits pass."""
 
     def __init__(self, path: str, writer: Writer) -> None:
         self._path = path
@@ -54,10 +54,10 @@ class Sweeper:
         self._rests: dict[_Job, _Rest] = {}
 
     async def sweep(self) -> None:
-        """Do every job that is due. One that fails is passed over and tried again later, by a later call.
+        """Do every job that is due. A job that fails is skipped, and tried again by a later call.
 
-        What would fail every job, such as a full disk, ends the round. Raises no StoreError: each is logged, and
-        recorded if the store can.
+        A failure that concerns every job, such as a full disk, ends the round. Raises no StoreError: each is logged,
+        and recorded if the store can.
         """
         if self._rests_still(None):
             return

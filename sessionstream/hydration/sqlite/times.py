@@ -1,4 +1,4 @@
-"""What time things are kept with. Within a session times never fall, whatever the clock does."""
+"""The times that events, error records and keys are stored with. Within a session they never decrease."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sessionstream.hydration.sqlite.columns import MAX_MOMENT, Query
 from sessionstream.hydration.sqlite.rows import microseconds
 from sessionstream.hydration.sqlite.sessions import Stored
 
-# A time that something else has damaged is none for later ones to follow.
+# Times that are damaged are ignored.
 _LAST_EVENT: Final = Query(
     "events",
     "sid, ordinal, recorded_at",
@@ -36,14 +36,15 @@ _LATEST_CLAIM: Final = Query(
 
 
 class Times:
-    """The clock's time in microseconds, or that of what a session has already, where that is later.
+    """The clock's time in microseconds, or the latest time that the session has already, if that is later.
 
-    Events follow the session's last event; error records and idempotency keys also the last one of their own.
+    An event is not earlier than the session's last event; an error record or an idempotency key is not earlier than
+    that, nor than the last one of its own kind.
     """
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock
-        self._highest = 0  # that the clock has shown
+        self._highest = 0  # time that the clock has returned
 
     def of_event(self, db: sqlite3.Connection, session: Stored) -> int:
         """Return the time of a session's next event."""
@@ -58,7 +59,7 @@ class Times:
     def of_claim(self, db: sqlite3.Connection, session_id: str) -> int:
         """Return the time of a session's next idempotency key.
 
-        Keys are in no order, so all of a session's are looked at: only where the clock was seen to go back.
+        Keys have no order, so all of a session's have to be read: only if the clock has gone back.
         """
         now = self._now()
         time = _later(now, _LAST_EVENT_OF, db, session_id)

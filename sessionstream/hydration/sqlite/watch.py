@@ -1,13 +1,13 @@
 """Notices that the file, or the write-ahead log beside it, was deleted, moved, replaced or emptied while it is open.
 
-The operating system lets SQLite go on writing to a file that has no name any more, and what is committed there is gone
-when the store is closed, or when the process dies. So the names are looked at once for every transaction, before
-anything in it is acknowledged, that of the file also for every question, and that of the log for every new connection.
+The operating system lets SQLite go on writing to a file that was deleted, and what is committed there is lost when the
+store is closed or the process ends. So both paths are checked once for every transaction, before it is acknowledged;
+the path of the file also for every question, and that of the log for every new connection.
 
-A log that was emptied (``: > x.db-wal``) has its name still, and what is written behind what was lost makes it as long
-as before. SQLite empties a log as well, on request of another process, once all of it is in the file. The two differ
-in what the next transaction writes: after SQLite's own doing it begins the log anew, after the other there is a hole in
-front of it. A log that is cut somewhere in the middle is not noticed.
+A log that was emptied (``: > x.db-wal``) still has its path, and later writes make it as long as before. SQLite empties
+a log as well, at the request of another process, after copying it to the file. The two differ in the next transaction:
+after SQLite's own truncation it starts at the beginning of the log; after another's, the log begins with a hole. A log
+that is cut in the middle is not noticed.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from typing import Final
 from sessionstream.errors import StoreLost
 
 _MAGIC: Final = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
-"""What a log begins with."""
+"""First bytes of a log."""
 
 
 class Watch:
-    """Whether a path still leads to the file that it led to when the store was opened. Any thread may ask."""
+    """Checks that a path still leads to the file that was opened. Any thread may use it."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -35,36 +35,36 @@ class Watch:
         self._lost: StoreLost | None = None
 
     def begin(self) -> None:
-        """Remember which file it is; the first time only, so that a file is not reopened as another.
+        """Remember which file it is, the first time only, and which log is beside it, each time.
 
-        And which log is beside it, each time: it is another where nobody had the file open meanwhile.
+        The log is a new one if the file was not open anywhere meanwhile.
 
         Raises:
-            StoreLost: it has become another file meanwhile.
+            StoreLost: there is another file at the path by now.
         """
         if self._opened is None:
             self._opened = _identity(self._path)
         self._log_path = log_of(self._path)
-        with suppress(OSError):  # if it is not to be seen, it cannot be missed
+        with suppress(OSError):  # a log that cannot be seen is not checked later
             self._log = _identity(self._log_path)
         self.check()
 
     def pause(self) -> None:
-        """Look for no log until the next beginning: the writer lets go of the file, and SQLite may remove it."""
+        """Check no log until ``begin``: the writer closes its connection, and SQLite may remove the log."""
         self._log = None
         self._size = 0
 
     def begin_writing(self) -> None:
-        """Look how long the log is, before a transaction writes to it. Costs a question to the operating system."""
+        """Note the length of the log before a transaction writes to it. Costs a system call."""
         try:
             size = os.stat(self._log_path).st_size  # noqa: PTH116 - as below
-        except OSError:  # which is seen afterwards
+        except OSError:  # check_written reports it
             return
         self._shrank = size < self._size
         self._size = size or 1  # it will not be empty the next time
 
     def check_written(self) -> None:
-        """Look whether what a transaction wrote is there to stay.
+        """Check that a transaction was written to the file and its log.
 
         Raises:
             StoreLost: as ``check``; or the log was emptied before.
@@ -74,12 +74,12 @@ class Watch:
         self.check()
 
     def check(self, *, log_too: bool = True) -> None:
-        """Look whether they are still those. Costs a question to the operating system for each.
+        """Check that file and log are still the same. Costs a system call for each.
 
-        A connection that is open goes on with the log that it has: questions on one need not look for it.
+        An open connection keeps its log, so questions on one need not check it.
 
         Raises:
-            StoreLost: one of them is another, or is not there, or has been.
+            StoreLost: one of them was replaced or is missing, now or at an earlier check.
         """
         self.refuse()
         log = self._log if log_too else None
@@ -90,10 +90,10 @@ class Watch:
         self.refuse()
 
     def refuse(self) -> None:
-        """Raise what was found before, without looking again.
+        """Raise what an earlier check has found.
 
         Raises:
-            StoreLost: something was another, or not there.
+            StoreLost: it found that file or log was replaced or missing.
         """
         if self._lost is not None:
             lost = self._lost  # each caller gets an error of its own, with its traceback
@@ -106,11 +106,11 @@ def log_of(path: str) -> str:
 
 
 def _is_hollow(path: str) -> bool:
-    """Whether a log begins with a hole. (Unlike the file, it may be opened: SQLite has no locks on it.)"""
+    """Whether a log begins with a hole. (Unlike the file, it may be opened: SQLite does not lock it.)"""
     try:
         with open(path, "rb") as log:  # noqa: PTH123 - a str
             magic = log.read(4)
-    except OSError:  # that we may not look says nothing about the log
+    except OSError:  # no permission to read says nothing about the log
         return False
     return len(magic) == 4 and magic not in _MAGIC
 
@@ -120,10 +120,10 @@ def _has_gone(path: str, opened: tuple[int, int]) -> bool:
         return _identity(path) != opened
     except (FileNotFoundError, NotADirectoryError):
         return True
-    except OSError:  # that we may not look says nothing about the file
+    except OSError:  # no permission to read says nothing about the file
         return False
 
 
 def _identity(path: str) -> tuple[int, int]:
-    found = os.stat(path)  # noqa: PTH116 - the cheapest that there is, and this is done for every commit
+    found = os.stat(path)  # noqa: PTH116 - faster than Path, and called for every commit
     return found.st_dev, found.st_ino

@@ -1,7 +1,7 @@
 """What each change of a session does to the file, as functions that run inside the writer's transaction.
 
-None begins or ends a transaction: the writer does, and it undoes the transaction of a change that fails half-way. One
-that refuses does so before it writes anything, so that the changes beside it can go on.
+None begins or ends a transaction: the writer does, and rolls it back if a change fails half-way. A change is refused
+before it has written anything, so that the other changes of the transaction can go on.
 """
 
 from __future__ import annotations
