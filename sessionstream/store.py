@@ -246,7 +246,8 @@ class HydrationStore(Protocol):
         """Return the cursors and the timeline as one commit left them; vanished types raise nothing here.
 
         For a caller who has the timeline as it was at the ``known`` cursors, only what changed after them: but the
-        whole if that is of another epoch, above the present cursor, or below the floor.
+        whole if that is of another epoch, above the present cursor, or below the floor. The entities may be those that
+        the store itself keeps: the caller must not change them.
         """
         ...
 
