@@ -247,6 +247,7 @@ class HydrationStore(Protocol):
 
         With ``known``, the cursors of a timeline that the caller has, return only what changed after them; return the
         whole timeline if they are of another epoch, above the present cursor, or below the floor.
+        The entities may be those that the store itself keeps: the caller must not change them.
         """
         ...
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sessionstream.codec import copy_entity
 from sessionstream.errors import UnknownSchemaError
 from sessionstream.hub.lane import CallbackScope
-from sessionstream.hydration.slices import all_in_order
+from sessionstream.hydration.slices import SORTED, all_in_order, each_of
 from sessionstream.types import Snapshot, TimelineEntity, in_snapshot_order
 from sessionstream.v1.transport_pb2 import UnreadablePayload
 
@@ -38,11 +38,22 @@ class Timeline:
         self._states: tuple[TimelineEntity, ...] | None = None
         """What ``states`` returned last, unless an entity has changed since."""
 
-    def take_over(self, stored: StoredTimeline) -> None:
-        """Become what a store returned, which is the whole timeline or what changed after this one."""
+    async def take_over(self, stored: StoredTimeline) -> None:
+        """Become what a store returned, which is the whole timeline or what changed after this one.
+
+        Others run meanwhile, and see this timeline as it was. Nobody else may change it.
+        """
         if stored.since is None:
-            self._kinds, self._unreadable, self.size = {}, {}, 0
-        self.apply(stored.entities, stored.cursors.timeline)
+            kinds: dict[str, dict[str, TimelineEntity]] = {}
+
+            def put(entity: TimelineEntity) -> None:
+                kinds.setdefault(entity.kind, {})[entity.id] = entity
+
+            await each_of(stored.entities, put, at_once=SORTED)
+            self._kinds, self._unreadable, self.size = kinds, {}, sum(map(len, kinds.values()))
+            self.ordinal = stored.cursors.timeline
+        else:
+            self.apply(stored.entities, stored.cursors.timeline)
         for unreadable in stored.unreadable:
             self._remove(unreadable.kind, unreadable.id)
             self.size += (unreadable.kind, unreadable.id) not in self._unreadable

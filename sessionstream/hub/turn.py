@@ -119,7 +119,7 @@ class Turn:
             known = Cursors(state.event_cursor, timeline.ordinal, timeline.epoch)
         stored = await self._context.store.timeline(state.id, known=known)
         timeline = timeline or Timeline()
-        timeline.take_over(stored)
+        await timeline.take_over(stored)
         state.timeline, state.event_cursor, state.current = timeline, stored.cursors.event, True
         if timeline.ordinal and (known is None or (known.timeline, known.epoch) != (timeline.ordinal, timeline.epoch)):
             await self.resync()  # nobody here was told of what others did

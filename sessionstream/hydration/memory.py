@@ -237,7 +237,10 @@ class MemoryStore(CheckedStore):
         found = session.timeline_at(session.timeline) if since is None else session.changes(since)
         unreadable: list[UnreadableEntity] = []
 
-        def copied(entity: TimelineEntity) -> TimelineEntity | None:
+        def shared(entity: TimelineEntity) -> TimelineEntity | None:
+            payload = entity.payload
+            if payload is None or (payload.__class__ in self._readable and not entity.tombstone):
+                return entity
             try:
                 return self._copy_entity(entity)
             except UnknownSchemaError as error:
@@ -245,7 +248,7 @@ class MemoryStore(CheckedStore):
                 unreadable.append(UnreadableEntity(*outside, error.payload_type))
                 return None
 
-        entities = [entity for entity in await each_of(found, copied) if entity is not None]
+        entities = [entity for entity in await each_of(found, shared) if entity is not None]
         return StoredTimeline(cursors, entities, unreadable, since)
 
     async def _cursors(self, session_id: str) -> Cursors:

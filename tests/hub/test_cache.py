@@ -235,19 +235,19 @@ async def test_what_vanished_and_what_came_back_is_taken_over() -> None:
     await app.publish("a")
     await app.hub.publish(said("b", entity="2"))
     known = Timeline()
-    known.take_over(await store.timeline("s"))
+    await known.take_over(await store.timeline("s"))
     assert isinstance(store.inner, MemoryStore)
     await other.hub.publish(said("c", entity="2"))
     known_cursors = Cursors(2, 2, known.epoch)
     store.inner._registry = SchemaRegistry()
     store.inner._readable.clear()
-    known.take_over(await store.timeline("s", known=known_cursors))
+    await known.take_over(await store.timeline("s", known=known_cursors))
     assert (known.size, known.ordinal, known.created_ordinal("Text", "2")) == (2, 3, 2)
     assert text(known.copy_of("Text", "1")) == "a"
     with pytest.raises(UnknownSchemaError, match="ChatMessageEntity"):
         known.copy_of("Text", "2")
     store.inner._registry = app.schemas
-    known.take_over(await store.timeline("s", known=known_cursors))
+    await known.take_over(await store.timeline("s", known=known_cursors))
     assert (known.size, text(known.copy_of("Text", "2"))) == (2, "bc")
     assert await known.states("s") == await store.snapshot("s")
 

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-from sessionstream import Hub, MemoryStore
+from google.protobuf.wrappers_pb2 import StringValue
+
+from sessionstream import Cursors, Hub, MemoryStore, StoredTimeline, TimelineEntity
+from sessionstream.hub.timeline import Timeline
+from sessionstream.hydration.slices import SORTED
 
 from .support import App, registry, said
 
@@ -67,3 +71,38 @@ async def test_an_event_while_they_are_put_in_order_is_not_missed() -> None:
     assert early == await app.store.snapshot("s", as_of=early.snapshot_ordinal)
     assert (early.snapshot_ordinal, late.snapshot_ordinal) == (300, 301)
     assert late == await app.store.snapshot("s")
+
+
+async def test_a_timeline_that_is_loaded_in_slices_is_never_seen_half() -> None:
+    def stored(epoch: int, count: int) -> StoredTimeline:
+        entities = [TimelineEntity("Text", str(number), StringValue(), 1, 1) for number in range(count)]
+        return StoredTimeline(Cursors(epoch, epoch, epoch), entities)
+
+    timeline = Timeline()
+    await timeline.take_over(stored(1, 10))
+    loading = asyncio.create_task(timeline.take_over(stored(2, 3 * SORTED)))
+    sizes = []
+    while not loading.done():
+        assert len(list(timeline.select(""))) == {1: 10, 2: 3 * SORTED}[timeline.epoch]
+        sizes.append((timeline.epoch, timeline.size))
+        await asyncio.sleep(0)
+    assert sizes.count((1, 10)) > 1
+    assert len((await timeline.states("s")).entities) == timeline.size == 3 * SORTED
+
+
+async def test_a_load_that_is_cancelled_changes_nothing() -> None:
+    timeline = Timeline()
+    entities = [TimelineEntity("Text", str(number), StringValue(), 1, 1) for number in range(2 * SORTED)]
+    loading = asyncio.create_task(timeline.take_over(StoredTimeline(Cursors(1, 1, 1), entities)))
+    await asyncio.sleep(0)
+    loading.cancel()
+    await asyncio.wait([loading])
+    assert (timeline.ordinal, timeline.epoch, timeline.size) == (0, 0, 0)
+
+
+async def test_a_memory_store_shares_its_states_with_hubs() -> None:
+    app = await filled()
+    before = {id(entity) for entity in (await app.hub.states("s")).entities}
+    await Hub(registry(), store=app.store).states("s")  # which is the first to look at a payload of this type
+    after = await Hub(registry(), store=app.store).states("s")
+    assert {id(entity) for entity in after.entities} == before

@@ -71,7 +71,7 @@ class _Job:
 
 
 def discard(db: sqlite3.Connection, what: str, number: int, *, below: int = 0, after: int = 0) -> None:
-    """Add a job. If it is there already, raise the ordinal up to which it removes, and go through its entities again."""
+    """Add a job. If it is there already, raise the ordinal up to which it removes, and go through entities again."""
     db.execute(
         "INSERT INTO discarded (what, number, below, after) VALUES (?, ?, ?, ?) "
         "ON CONFLICT (what, number) DO UPDATE SET below = excluded.below, kind = '', id = ''",
