@@ -43,6 +43,12 @@ class Recording:
                         changes[-1].append((sql, parameters))
                 return super().execute(sql, parameters)
 
+            def executemany(self, sql: str, parameters: Any, /) -> sqlite3.Cursor:
+                rows = list(parameters)
+                if "writer" in threading.current_thread().name and changes:
+                    changes[-1] += [(sql, row) for row in rows]
+                return super().executemany(sql, rows)
+
         return Connection
 
 

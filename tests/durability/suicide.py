@@ -13,7 +13,7 @@ import os
 import signal
 import sqlite3
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from itertools import count
 from typing import Any, get_args
 
@@ -69,14 +69,28 @@ THINGS: dict[str, Thing] = {
 
 
 def killing_at(at: int, armed: threading.Event) -> type[sqlite3.Connection]:
-    """Return a class of connections that kill the process before the ``at``-th statement of the writer."""
+    """Return a class of connections that kill the process before the ``at``-th statement of the writer.
+
+    A statement for many rows counts once for each.
+    """
     number = count(1)
+
+    def die() -> None:
+        if armed.is_set() and "writer" in threading.current_thread().name and next(number) == at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def dying(rows: Iterable[Any]) -> Iterator[Any]:
+        for row in rows:
+            die()
+            yield row
 
     class Connection(sqlite3.Connection):
         def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
-            if armed.is_set() and "writer" in threading.current_thread().name and next(number) == at:
-                os.kill(os.getpid(), signal.SIGKILL)
+            die()
             return super().execute(sql, *parameters)
+
+        def executemany(self, sql: str, rows: Any, /) -> sqlite3.Cursor:
+            return super().executemany(sql, dying(rows))
 
     return Connection
 

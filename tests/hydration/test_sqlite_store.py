@@ -63,9 +63,9 @@ def groups(store: SQLiteStore) -> list[int]:
     sizes: list[int] = []
     transact = store._writer._transact
 
-    def noted(writing: Any, group: Any) -> None:
+    def noted(writing: Any, group: Any, together: bool) -> None:
         sizes.append(len(group))
-        transact(writing, group)
+        transact(writing, group, together)
 
     store._writer._transact = noted  # type: ignore[method-assign]
     return sizes

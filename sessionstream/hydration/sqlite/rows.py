@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
@@ -85,8 +85,25 @@ def encode(payload: Message) -> bytes:
     return payload.SerializePartialToString(deterministic=True)
 
 
-def event_row(commit: Commit) -> EventRow | None:
-    """Return the row of the commit's event, if it has one."""
+class CommitRows(NamedTuple):
+    """A commit with its event and its entities encoded."""
+
+    step: Commit
+    event: EventRow | None
+    entities: Sequence[EntityRow]
+
+
+def commit_rows(commit: Commit) -> CommitRows:
+    """Return what a commit writes.
+
+    Raises:
+        StoreError: SQLite cannot hold its ordinal, or a payload.
+    """
+    check_ordinal(commit.session_id, commit.event_cursor)
+    return CommitRows(commit, _event_row(commit), entity_rows(commit.entities))
+
+
+def _event_row(commit: Commit) -> EventRow | None:
     event = commit.event
     if event is None:
         return None

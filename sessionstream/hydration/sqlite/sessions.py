@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,11 +13,22 @@ from sessionstream.store import Cursors
 
 @dataclass(slots=True)
 class Stored:
-    """What the sessions table says of a session."""
+    """What the sessions table says of a session.
+
+    Attributes:
+        last_id: id of its last event, empty if that was not read.
+        last_time: when that was recorded, in microseconds; None if that was not read.
+    """
 
     sid: int
     cursors: Cursors
     timeline: int
+    last_id: str = ""
+    last_time: int | None = None
+
+
+REMEMBERED: Final = 4096
+"""Sessions that the writer remembers at most; each takes about 600 bytes."""
 
 
 _SESSION: Final = Query(
@@ -37,3 +49,45 @@ def stored(db: sqlite3.Connection, session_id: str) -> Stored | None:
     if floor > timeline_cursor:
         _SESSION.damaged(row, "floor", f"{floor}, above its timeline_cursor {timeline_cursor}")
     return Stored(sid, Cursors(event, timeline_cursor, epoch, floor), timeline)
+
+
+class KnownSessions:
+    """Sessions as the writer's connection last read or wrote them, so that it need not read them for each commit.
+
+    They are valid while no other connection commits to the file, which ``PRAGMA data_version`` shows, and while the
+    writer's own transactions succeed. Of the writer thread alone; the session used longest ago is forgotten first.
+    """
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[str, Stored] = OrderedDict()
+        self._version: int | None = None
+
+    def begin(self, db: sqlite3.Connection) -> bool:
+        """Return whether the file is the one known, in a transaction that writes; if not, forget every session."""
+        version: int = db.execute("PRAGMA data_version").fetchone()[0]
+        if version == self._version:
+            return True
+        self._known.clear()
+        self._version = version
+        return False
+
+    def rolled_back(self) -> None:
+        """Have the next transaction forget every session: what was written is not true."""
+        self._version = None
+
+    def find(self, db: sqlite3.Connection, session_id: str) -> Stored | None:
+        """Return a session, from the file if it is not known; None where nobody has used it yet."""
+        return self._known.get(session_id) or stored(db, session_id)
+
+    def take(self, db: sqlite3.Connection, session_id: str) -> Stored | None:
+        """Return a session and forget it, for a change of its row."""
+        return self._known.pop(session_id, None) or stored(db, session_id)
+
+    def remember(self, sessions: dict[str, Stored]) -> None:
+        """Remember what the transaction has made of some sessions."""
+        known = self._known
+        for session_id, session in sessions.items():
+            known[session_id] = session
+            known.move_to_end(session_id)
+        while len(known) > REMEMBERED:
+            known.popitem(last=False)

@@ -195,14 +195,13 @@ class SQLiteStore(CheckedStore):
         return MAX_STORED
 
     def _commit(self, commit: Commit) -> asyncio.Future[None]:
-        rows.check_ordinal(commit.session_id, commit.event_cursor)
         try:
-            event, entities = rows.event_row(commit), rows.entity_rows(commit.entities)
+            encoded = rows.commit_rows(commit)
         except StoreError:
             raise
         except Exception as error:
             raise StoreError(f"the commit cannot be encoded: {error}") from error
-        return self._writer.submit(partial(writes.commit, step=commit, event=event, entities=entities))
+        return self._writer.submit(encoded)
 
     async def _snapshot(self, session_id: str, as_of: int | None, since: int | None) -> Snapshot:
         return await self._ask(partial(self._reading.snapshot, session_id=session_id, as_of=as_of, since=since))

@@ -44,9 +44,9 @@ class Times:
         self._clock = clock
         self._highest = 0  # that the clock has shown
 
-    def of_event(self, db: sqlite3.Connection, sid: int) -> int:
-        """Return the time of a session's next event."""
-        return _later(self._now(), _LAST_EVENT, db, sid)
+    def of_event(self, db: sqlite3.Connection, sid: int, last: int | None) -> int:
+        """Return the time of a session's next event; ``last`` is that of the last one, None if it was not read."""
+        return _later(self._now(), _LAST_EVENT, db, sid) if last is None else max(self._now(), last)
 
     def of_error(self, db: sqlite3.Connection, session_id: str) -> int:
         """Return the time of a session's next error record."""

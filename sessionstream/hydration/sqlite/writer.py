@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future as ThreadFuture
+from itertools import groupby
 from queue import SimpleQueue
 from threading import Lock, Thread
 from typing import Any, Final
@@ -20,9 +21,11 @@ from sessionstream.errors import StoreClosed, StoreError, StoreLost
 from sessionstream.hydration.sqlite import failures, schema
 from sessionstream.hydration.sqlite.database import Database
 from sessionstream.hydration.sqlite.payload_types import WrittenTypes
+from sessionstream.hydration.sqlite.rows import CommitRows
+from sessionstream.hydration.sqlite.sessions import KnownSessions
 from sessionstream.hydration.sqlite.times import Times
 from sessionstream.hydration.sqlite.watch import Watch
-from sessionstream.hydration.sqlite.writes import Writing
+from sessionstream.hydration.sqlite.writes import Writing, commit
 
 GROUP_LIMIT: Final = 500
 """Changes in one transaction: more would only make the first of them wait for the last."""
@@ -41,7 +44,7 @@ class _Change:
 
     __slots__ = ("error", "future", "patient", "result", "run")
 
-    def __init__(self, run: Callable[[Writing], Any], future: asyncio.Future[Any], patient: bool) -> None:
+    def __init__(self, run: CommitRows | Callable[[Writing], Any], future: asyncio.Future[Any], patient: bool) -> None:
         self.run = run
         self.patient = patient
         self.future = future
@@ -87,7 +90,7 @@ class Writer:
         self._thread = Thread(target=self._main, name=f"sessionstream writer {database.path}", daemon=True)
         self._thread.start()
 
-    def submit(self, run: Callable[[Writing], Any], *, patient: bool = True) -> asyncio.Future[Any]:
+    def submit(self, run: CommitRows | Callable[[Writing], Any], *, patient: bool = True) -> asyncio.Future[Any]:
         """Hand a change over and return the future of its outcome.
 
         Args:
@@ -169,7 +172,7 @@ class Writer:
         except (sqlite3.Error, OSError, StoreError):
             db.close()
             raise
-        return Writing(db, WrittenTypes(), first_epoch, self._times)
+        return Writing(db, WrittenTypes(), first_epoch, self._times, KnownSessions())
 
     def _run_group(self) -> bool:
         """Carry out what waits; return whether more may come."""
@@ -205,14 +208,16 @@ class Writer:
                 change.error = StoreClosed(self._database.path)
         self._deliver(rest + self._left)
 
-    def _carry_out(self, group: list[_Change]) -> None:
+    def _carry_out(self, group: list[_Change], together: bool = True) -> None:
+        """Carry out a group in a transaction; ``together``: its commits table by table, instead of one by one."""
         try:
             self._watch.refuse()
             if self._writing is None:
                 self._watch.check()  # opening would create a file that is not there
                 self._writing = self._open()  # the last one was given up
             self._begin(self._writing.db, group)
-            schema.check_version(self._writing.db, self._database.path)
+            if not self._writing.sessions.begin(self._writing.db):
+                schema.check_version(self._writing.db, self._database.path)
             self._watch.begin_writing()
         except (sqlite3.Error, StoreError) as error:  # locked, or gone: it would be for each of them
             self._roll_back()
@@ -220,7 +225,7 @@ class Writer:
                 change.error = self._explain(error)
             return
         try:
-            self._transact(self._writing, group)
+            self._transact(self._writing, group, together)
             self._watch.check_written()  # before anything is acknowledged
         except StoreLost as error:
             for change in group:
@@ -230,10 +235,11 @@ class Writer:
             if len(group) == 1:
                 group[0].result, group[0].error = None, self._explain(error)
                 return
-            # Nothing of the group is true. Each change alone finds out which of them it was.
+            # Nothing of the group is true. One by one, and at last each alone, finds out which of them it was.
             for change in group:
                 change.result, change.error = None, None
-                self._carry_out([change])
+            for again in [group] if together else [[change] for change in group]:
+                self._carry_out(again, together=False)
 
     def _begin(self, db: sqlite3.Connection, group: list[_Change]) -> None:
         """Begin a transaction. Changes that would have to wait for it in vain get their error and leave the group.
@@ -266,23 +272,24 @@ class Writer:
                 self._waits = False
         self._locked = None
 
-    def _transact(self, writing: Writing, group: Sequence[_Change]) -> None:
+    def _transact(self, writing: Writing, group: Sequence[_Change], together: bool) -> None:
         """Carry out a group in the transaction that has begun; a change that is refused has its error and no effect.
 
         A change refuses before it writes anything, as a rule, and then the others go on.
 
         Raises:
-            sqlite3.Error, _Torn: nothing of the group may become true, because of half a change, or of the commit.
+            sqlite3.Error, _Torn: nothing of the group may become true, because of half a change, or of the commit; or
+                because one of several commits that went together was refused or failed.
         """
         db = writing.db
-        for change in group:
+        for changes in _portions(group, together):
             before = db.total_changes
             try:
-                change.result = change.run(writing)
+                _run(writing, changes)
             except Exception as error:
-                if not db.in_transaction or db.total_changes != before:
+                if len(changes) > 1 or not db.in_transaction or db.total_changes != before:
                     raise _Torn(error) from error
-                change.error = self._explain(error)
+                changes[0].error = self._explain(error)
         db.execute("COMMIT")
         writing.types.committed()
 
@@ -290,6 +297,7 @@ class Writer:
         if self._writing is None:
             return
         self._writing.types.rolled_back()
+        self._writing.sessions.rolled_back()
         try:
             if self._writing.db.in_transaction:
                 self._writing.db.execute("ROLLBACK")
@@ -326,3 +334,21 @@ class Writer:
         self._count_off(changes)
         for change in changes:
             change.deliver()
+
+
+def _portions(group: Sequence[_Change], together: bool) -> Iterator[list[_Change]]:
+    """Divide a group into what is carried out at once: commits in a row, if they go together, or one change."""
+    for are_commits, run in groupby(group, lambda change: isinstance(change.run, CommitRows)):
+        changes = list(run)
+        yield from [changes] if together and are_commits else [[change] for change in changes]
+
+
+def _run(writing: Writing, changes: Sequence[_Change]) -> None:
+    """Carry out one change, or several commits."""
+    run = changes[0].run
+    if not isinstance(run, CommitRows):
+        changes[0].result = run(writing)
+        return
+    commits = [change.run for change in changes if isinstance(change.run, CommitRows)]
+    for change, refused in zip(changes, commit(writing, commits), strict=True):
+        change.error = refused

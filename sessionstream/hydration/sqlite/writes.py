@@ -12,14 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from sessionstream.errors import EventConflict, StoreError
+from sessionstream.errors import EventConflict, OrdinalConflict, StoreError
 from sessionstream.hydration.delta import MIN_SIZE
 from sessionstream.hydration.rules import check_expected, conflict, new_epoch
-from sessionstream.hydration.sqlite.columns import Query
+from sessionstream.hydration.sqlite.columns import Query, Row
 from sessionstream.hydration.sqlite.discarded import discard, keep
 from sessionstream.hydration.sqlite.payload_types import WrittenTypes
-from sessionstream.hydration.sqlite.rows import ErrorRow, EventRow
-from sessionstream.hydration.sqlite.sessions import Stored, stored
+from sessionstream.hydration.sqlite.rows import CommitRows, ErrorRow
+from sessionstream.hydration.sqlite.sessions import KnownSessions, Stored
 from sessionstream.hydration.sqlite.times import Times
 from sessionstream.hydration.versions import EntityRow, HistoryRow, kept
 from sessionstream.store import Commit, Cursors, TimelineReplacement
@@ -36,8 +36,11 @@ class Writing:
     types: WrittenTypes
     first_epoch: int
     times: Times
+    sessions: KnownSessions
 
 
+_LOG: Final = """INSERT INTO events (sid, ordinal, event_id, name, type, payload, recorded_at)
+    VALUES (?, ?, ?, ?, ?, ?, ?)"""
 _EVENT: Final = Query("events", "sid, ordinal", "WHERE sid = ? AND event_id = ?")
 _CLAIM: Final = Query("command_claims", "session_id, key, digest", "WHERE session_id = ? AND key = ?")
 _SUPERSEDE: Final = """INSERT INTO entity_versions
@@ -80,79 +83,140 @@ def _start(writing: Writing, session_id: str) -> Stored:
     return Stored(sid, Cursors(0, 0, writing.first_epoch), timeline)
 
 
-def commit(writing: Writing, step: Commit, event: EventRow | None, entities: Sequence[EntityRow]) -> None:
-    """Make one step of a session true.
+class _Batch:
+    """Rows of several changes, for the same transaction: each statement is executed once, for all rows of a table.
+
+    Nothing is written before ``execute`` but sessions and payload types that are new.
+    """
+
+    def __init__(self, writing: Writing) -> None:
+        self._writing = writing
+        self._events: list[Row] = []
+        self._superseded: list[Row] = []  # states that SQLite copies from entities to entity_versions as they are
+        self._past: list[Row] = []
+        self._present: dict[Row, Row] = {}
+        self._sessions: dict[str, Stored] = {}
+
+    def commit(self, rows: CommitRows) -> None:
+        """Add one step of a session.
+
+        Raises:
+            OrdinalConflict: cursors or epoch are not what the commit expects. Nothing is added then.
+        """
+        (step, event, entities), writing = rows, self._writing
+        session = self._sessions.get(step.session_id) or writing.sessions.find(writing.db, step.session_id)
+        cursors = _cursors(writing, session)
+        if (
+            step.expected_ordinal != cursors.event
+            or step.timeline_before != cursors.timeline
+            or step.expected_epoch not in (None, cursors.epoch)
+            or (step.expected_event_id and not _is_last(writing.db, session, step))
+        ):
+            raise conflict(step, cursors)
+        if session is None:
+            session = _start(writing, step.session_id)
+        last_id, last_time = session.last_id, session.last_time
+        if event is not None:
+            last_id, last_time = event.event_id, writing.times.of_event(writing.db, session.sid, last_time)
+            number = writing.types.number(writing.db, event.message)
+            self._events.append((session.sid, event.ordinal, last_id, event.name, number, event.payload, last_time))
+        for row in entities:
+            self.state(session.timeline, row)
+        cursors = Cursors(step.event_cursor, step.timeline_cursor, cursors.epoch, cursors.floor)
+        self._sessions[step.session_id] = Stored(session.sid, cursors, session.timeline, last_id, last_time)
+
+    def state(self, timeline: int, row: EntityRow) -> None:
+        """Add a later state of a timeline; the present one of that entity, if there is one, becomes a past one."""
+        key = (timeline, row.kind, row.id)
+        present = self._present.get(key)
+        if present is None:
+            if row.payload is None or len(row.payload) < MIN_SIZE:  # then there is no delta to be made
+                self._superseded.append((row.changed, *key))
+            else:
+                present = _SUPERSEDED.first(self._writing.db, key)
+        depth = 0
+        if present is not None:
+            created, changed, tombstone, number, payload, depth = present[3:]
+            encoding, data, depth = kept(payload, row.payload, depth)
+            self._past.append((*key, created, changed, row.changed, tombstone, number, encoding, data))
+        self._put(timeline, row, depth)
+
+    def history(self, timeline: int, row: HistoryRow) -> None:
+        """Add a state of a timeline that has no other state of the same time."""
+        if row.superseded is None:
+            self._put(timeline, row.state, row.kept.depth)
+            return
+        kind, entity_id, created, changed, message, _ = row.state
+        values = (timeline, kind, entity_id, created, changed, row.superseded, message is None)
+        self._past.append((*values, self._type(message), row.kept.encoding, row.kept.data))
+
+    def execute(self) -> None:
+        """Write everything that was added.
+
+        Raises:
+            EventConflict: the only event there is has an id that its session has already. Nothing was written then.
+        """
+        db, sessions = self._writing.db, self._sessions
+        cursors = [(each.cursors.event, each.cursors.timeline, each.sid) for each in sessions.values()]
+        self._log()
+        for sql, rows in (
+            (_SUPERSEDE, self._superseded),
+            (_PAST, self._past),
+            (_PRESENT, self._present.values()),
+            ("UPDATE sessions SET event_cursor = ?, timeline_cursor = ? WHERE sid = ?", cursors),
+        ):
+            if rows:
+                db.executemany(sql, rows)
+        self._writing.sessions.remember(sessions)
+
+    def _log(self) -> None:
+        if not self._events:
+            return
+        db = self._writing.db
+        try:
+            db.executemany(_LOG, self._events)
+        except sqlite3.IntegrityError:
+            (sid, _, event_id, *_), (session_id, *_) = self._events[0], self._sessions
+            found = _EVENT.first(db, (sid, event_id))
+            if found is None or len(self._events) > 1:
+                raise
+            raise EventConflict(session_id, event_id, found[1]) from None
+
+    def _put(self, timeline: int, row: EntityRow, depth: int) -> None:
+        kind, entity_id, created, changed, message, payload = row
+        values = (timeline, kind, entity_id, created, changed, message is None, self._type(message), payload, depth)
+        self._present[values[:3]] = values
+
+    def _type(self, message: type[Message] | None) -> int | None:
+        return None if message is None else self._writing.types.number(self._writing.db, message)
+
+
+def commit(writing: Writing, commits: Sequence[CommitRows]) -> list[OrdinalConflict | None]:
+    """Make steps of sessions true, in order; return for each why it was refused, None if it was not.
 
     Raises:
-        OrdinalConflict: cursors or epoch are not what the commit expects.
-        EventConflict: the session has an event of that id already.
+        EventConflict: the only commit has an event whose id the session has already.
+        Exception: some commit is refused or fails. Which one, and whether something was written, is not known.
     """
-    session = stored(writing.db, step.session_id)
-    cursors = _cursors(writing, session)
-    if (
-        step.expected_ordinal != cursors.event
-        or step.timeline_before != cursors.timeline
-        or step.expected_epoch not in (None, cursors.epoch)
-        or (step.expected_event_id and not _is_last(writing.db, session, step))
-    ):
-        raise conflict(step, cursors)
-    if session is None:
-        session = _start(writing, step.session_id)
-    if event is not None:
-        _log(writing, session.sid, step.session_id, event)
-    extend_timeline(writing, session.timeline, entities)
-    writing.db.execute(
-        "UPDATE sessions SET event_cursor = ?, timeline_cursor = ? WHERE sid = ?",
-        (step.event_cursor, step.timeline_cursor, session.sid),
-    )
+    batch = _Batch(writing)
+    refused: list[OrdinalConflict | None] = []
+    for rows in commits:
+        try:
+            batch.commit(rows)
+            refused.append(None)
+        except OrdinalConflict as error:
+            refused.append(error)
+    batch.execute()
+    return refused
 
 
 def _is_last(db: sqlite3.Connection, session: Stored | None, step: Commit) -> bool:
     """Return whether the session's last event has the id that a commit expects."""
     if session is None:
         return False
+    if session.last_id:
+        return session.last_id == step.expected_event_id
     return _EVENT.first(db, (session.sid, step.expected_event_id)) == (session.sid, step.expected_ordinal)
-
-
-def _log(writing: Writing, sid: int, session_id: str, event: EventRow) -> None:
-    number, recorded_at = writing.types.number(writing.db, event.message), writing.times.of_event(writing.db, sid)
-    try:
-        writing.db.execute(
-            "INSERT INTO events (sid, ordinal, event_id, name, type, payload, recorded_at) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (sid, event.ordinal, event.event_id, event.name, number, event.payload, recorded_at),
-        )
-    except sqlite3.IntegrityError:
-        found = _EVENT.first(writing.db, (sid, event.event_id))
-        if found is None:
-            raise
-        raise EventConflict(session_id, event.event_id, found[1]) from None
-
-
-def _type(writing: Writing, message: type[Message] | None) -> int | None:
-    return None if message is None else writing.types.number(writing.db, message)
-
-
-def _supersede(db: sqlite3.Connection, timeline: int, row: EntityRow) -> int:
-    """Keep the present state of an entity, if it has one, as superseded by ``row``; return the row's depth."""
-    key = (timeline, row.kind, row.id)
-    if row.payload is None or len(row.payload) < MIN_SIZE:  # then there is no delta, and SQLite needs no help
-        db.execute(_SUPERSEDE, (row.changed, *key))
-        return 0
-    found = _SUPERSEDED.first(db, key)
-    if found is None:
-        return 0
-    _, _, _, created, changed, tombstone, number, payload, depth = found
-    past = kept(payload, row.payload, depth)
-    db.execute(_PAST, (*key, created, changed, row.changed, tombstone, number, past.encoding, past.data))
-    return past.depth
-
-
-def _write_present(writing: Writing, timeline: int, row: EntityRow, depth: int) -> None:
-    kind, entity_id, created, changed, message, payload = row
-    number = _type(writing, message)
-    values = (timeline, kind, entity_id, created, changed, message is None, number, payload, depth)
-    writing.db.execute(_PRESENT, values)
 
 
 def begin_timeline(writing: Writing) -> int:
@@ -164,20 +228,18 @@ def begin_timeline(writing: Writing) -> int:
 
 def write_history(writing: Writing, timeline: int, rows: Sequence[HistoryRow]) -> None:
     """Write some states of a timeline that was begun."""
+    batch = _Batch(writing)
     for row in rows:
-        if row.superseded is None:
-            _write_present(writing, timeline, row.state, row.kept.depth)
-            continue
-        kind, entity_id, created, changed, message, _ = row.state
-        values = (timeline, kind, entity_id, created, changed, row.superseded, message is None)
-        writing.db.execute(_PAST, (*values, _type(writing, message), row.kept.encoding, row.kept.data))
+        batch.history(timeline, row)
+    batch.execute()
 
 
 def extend_timeline(writing: Writing, timeline: int, rows: Sequence[EntityRow]) -> None:
     """Write later states of a timeline, in the order in which entities came to be in them."""
+    batch = _Batch(writing)
     for row in rows:
-        depth = _supersede(writing.db, timeline, row)
-        _write_present(writing, timeline, row, depth)
+        batch.state(timeline, row)
+    batch.execute()
 
 
 def replace_timeline(
@@ -190,7 +252,7 @@ def replace_timeline(
         StoreError: the new timeline was taken for an abandoned one.
     """
     db, expected = writing.db, replacement.expected
-    session = stored(db, replacement.session_id)
+    session = writing.sessions.take(db, replacement.session_id)
     check_expected(replacement.session_id, expected, _cursors(writing, session))
     if not keep(db, "building", timeline):
         raise StoreError(
@@ -222,7 +284,7 @@ def _swap(db: sqlite3.Connection, session: Stored, cursors: Cursors, timeline: i
 
 def prune(writing: Writing, session_id: str, before: int) -> None:
     """Raise the floor, and discard what only questions below it need."""
-    db, session = writing.db, stored(writing.db, session_id)
+    db, session = writing.db, writing.sessions.take(writing.db, session_id)
     if session is None:
         return
     floor = min(before, session.cursors.timeline)
@@ -239,7 +301,7 @@ def delete_session(writing: Writing, session_id: str, expected: Cursors | None) 
     Raises:
         OrdinalConflict: the session is not where it is expected.
     """
-    db, session = writing.db, stored(writing.db, session_id)
+    db, session = writing.db, writing.sessions.take(writing.db, session_id)
     check_expected(session_id, expected, _cursors(writing, session))
     db.execute("DELETE FROM command_claims WHERE session_id = ?", (session_id,))
     db.execute("DELETE FROM errors WHERE session_id = ?", (session_id,))
