@@ -46,11 +46,9 @@ class Times:
         self._clock = clock
         self._highest = 0  # time that the clock has returned
 
-    def of_event(self, db: sqlite3.Connection, session: Stored) -> int:
-        """Return the time of a session's next event."""
-        if session.last_time is None:
-            return _later(self._now(), _LAST_EVENT, db, session.sid)
-        return max(self._now(), session.last_time)
+    def of_event(self, db: sqlite3.Connection, sid: int, last: int | None) -> int:
+        """Return the time of a session's next event; ``last`` is that of the last one, None if it was not read."""
+        return _later(self._now(), _LAST_EVENT, db, sid) if last is None else max(self._now(), last)
 
     def of_error(self, db: sqlite3.Connection, session_id: str) -> int:
         """Return the time of a session's next error record."""

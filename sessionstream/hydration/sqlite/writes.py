@@ -117,7 +117,7 @@ class _Batch:
             session = _start(writing, step.session_id)
         last_id, last_time = session.last_id, session.last_time
         if event is not None:
-            last_id, last_time = event.event_id, writing.times.of_event(writing.db, session)
+            last_id, last_time = event.event_id, writing.times.of_event(writing.db, session.sid, last_time)
             number = writing.types.number(writing.db, event.message)
             self._events.append((session.sid, event.ordinal, last_id, event.name, number, event.payload, last_time))
         for row in entities:
