@@ -9,7 +9,6 @@ from typing import Final
 
 from sessionstream.hydration.sqlite.columns import MAX_MOMENT, Query
 from sessionstream.hydration.sqlite.rows import microseconds
-from sessionstream.hydration.sqlite.sessions import Stored
 
 # Times that are damaged are ignored.
 _LAST_EVENT: Final = Query(
