@@ -45,7 +45,7 @@ test: $(STAMP) ## every test (a few minutes)
 
 torture: $(STAMP) ## the properties, searched for hours instead of seconds
 	@HYPOTHESIS_PROFILE=torture $(BIN)/python -m pytest -m "torture or not torture" --timeout=0 \
-		tests/properties tests/contracts tests/durability tests/lint tests/transport tests/browser
+		tests/properties tests/contracts tests/durability tests/hydration tests/lint tests/transport tests/browser
 
 coverage: $(STAMP) ## the tests with branch coverage
 	@$(BIN)/coverage erase

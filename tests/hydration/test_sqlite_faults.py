@@ -25,10 +25,13 @@ from sessionstream.store import Cursors, TimelineReplacement
 from sessionstream.testing import SessionWriter, drop, put, sample_registry
 from sessionstream.types import TimelineEntity
 
+from ..pairs import pairs
+
 REGISTRY = sample_registry()
 
 Damage = Literal["before", "after", "lost", "interrupted", "full"]
 DAMAGES = get_args(Damage)
+DUMPS = sorted(Path(__file__).parent.glob("version_*.sql"))
 
 
 @dataclass
@@ -106,8 +109,7 @@ def faults(damage: Damage, count: int = 60) -> list[Fault]:
     return [Fault(damage, at) for at in range(count)]
 
 
-@pytest.mark.parametrize("refused", [False, True], ids=["together", "one by one"])
-@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize(("damage", "refused"), pairs(DAMAGES, [False, True]))
 async def test_commits_of_a_group_are_each_all_or_nothing(tmp_path: Path, damage: Damage, refused: bool) -> None:
     hit = 0
     for fault in faults(damage):
@@ -204,8 +206,10 @@ def rows(path: Path, query: str) -> list[tuple[Any, ...]]:
         return db.execute(query).fetchall()
 
 
-@pytest.mark.parametrize("damage", [each for each in DAMAGES if each != "full"])  # little of this needs a page
-@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize(
+    ("change", "damage"),
+    pairs([*CHANGES], [each for each in DAMAGES if each != "full"]),  # little of this needs a page
+)
 async def test_every_other_change_is_all_or_nothing(
     tmp_path: Path, change: str, damage: Damage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -246,9 +250,11 @@ async def test_every_other_change_is_all_or_nothing(
     assert (swept_later > 0) == (change in SWEPT)
 
 
-@pytest.mark.parametrize("damage", ["before", "after", "lost", "interrupted"])
 @pytest.mark.parametrize(
-    "dump", [None, *sorted(Path(__file__).parent.glob("version_*.sql"))], ids=lambda dump: dump and dump.stem
+    ("dump", "damage"),
+    pairs(
+        [None, *DUMPS], ["before", "after", "lost", "interrupted"], ids=lambda each: getattr(each, "stem", str(each))
+    ),
 )
 async def test_creating_or_upgrading_a_file_is_all_or_nothing(
     tmp_path: Path, dump: Path | None, damage: Damage

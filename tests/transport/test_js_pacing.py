@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from itertools import product
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from sessionstream.transport.ws import ConnectionRecord, Limits, WebSocketServer
 
 from ..node import every_node
+from ..pairs import pairs
 from . import notes
 from .following import following
 from .running import PATIENCE, served
@@ -19,6 +19,11 @@ ROWS, VIEW = 600, 31
 SHOWN = {f"row-{row}" for row in range(ROWS - VIEW, ROWS)}
 
 TIGHT = Limits(subscriptions_per_connection=VIEW + 1, frames_burst=60, frames_per_second=40.0)
+
+
+def _named(each: object) -> str:
+    return str(each) if isinstance(each, int) else "tight" if each is TIGHT else "default"
+
 
 pytestmark = pytest.mark.parametrize("node", every_node())
 
@@ -33,12 +38,8 @@ async def subscribed_to(server: WebSocketServer, sessions: set[str]) -> None:
 @pytest.mark.parametrize(
     ("limits", "every"),
     [
-        pytest.param(TIGHT, 10, id="tight, ten at a time"),
-        *[
-            pytest.param(limits, every, marks=pytest.mark.torture)
-            for limits, every in product([Limits(), TIGHT], [0, 1, 10])
-            if (limits, every) != (TIGHT, 10)
-        ],
+        *pairs([Limits(), TIGHT], [0, 10], ids=_named),
+        *[pytest.param(limits, 1, id=f"{_named(limits)}-1", marks=pytest.mark.torture) for limits in (Limits(), TIGHT)],
     ],
 )
 async def test_600_rows_scrolled_past_end_with_those_that_are_shown(node: Path, limits: Limits, every: int) -> None:

@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from google.protobuf.wrappers_pb2 import StringValue
@@ -28,6 +29,7 @@ from sessionstream import (
 )
 from sessionstream.transport.ws import WebSocketServer
 
+from ...pairs import pairs
 from ..running import PATIENCE, Client, client, served
 
 SESSIONS = ("a", "b", "c")
@@ -99,7 +101,16 @@ async def over_a_bus(app: App, sizes: list[int]) -> None:
 
 WAYS = [published, at_once, by_a_handler, to_several_sessions, retried, over_a_bus]
 STORED = [*((way, "memory") for way in WAYS), (published, "sqlite"), (retried, "sqlite")]
-BURSTS = [[1_000_000] * 8, [300_000] * 30, [6_000_000, 10, 6_000_000, 10, 6_000_000], [2_000] * 3_000]
+BURSTS = {
+    "large": [1_000_000] * 8,
+    "middling": [300_000] * 30,
+    "beyond the outbox": [6_000_000, 10, 6_000_000, 10, 6_000_000],
+    "small": [2_000] * 3_000,
+}
+
+
+def _named(each: Any) -> str:
+    return each if isinstance(each, str) else f"{each[0].__name__}-{each[1]}"
 
 
 @asynccontextmanager
@@ -124,11 +135,11 @@ async def heard(watching: Client, count: int) -> dict[str, list[str]]:
     return ordinals
 
 
-@pytest.mark.parametrize("sizes", BURSTS, ids=["large", "middling", "beyond the outbox", "small"])
-@pytest.mark.parametrize(("way", "store"), STORED)
+@pytest.mark.parametrize(("stored_by", "burst"), pairs(STORED, [*BURSTS], ids=_named))
 async def test_everybody_who_reads_hears_a_burst_to_its_end(
-    way: Callable[[App, list[int]], Awaitable[None]], sizes: list[int], store: str, tmp_path: Path
+    stored_by: tuple[Callable[[App, list[int]], Awaitable[None]], str], burst: str, tmp_path: Path
 ) -> None:
+    (way, store), sizes = stored_by, BURSTS[burst]
     async with AsyncExitStack() as stack:
         bus = MemoryBus() if way is over_a_bus else None
         app = App(await stack.enter_async_context(stored(store, tmp_path)), bus)
