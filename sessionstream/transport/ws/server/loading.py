@@ -10,7 +10,7 @@ from functools import partial
 from typing import TypeAlias
 
 from sessionstream.callables import refuse_unasked
-from sessionstream.errors import words
+from sessionstream.errors import error_text
 from sessionstream.fanout import SnapshotSource
 from sessionstream.transport.ws.server import frames
 from sessionstream.transport.ws.server.effects import Basis, Hydration
@@ -111,7 +111,9 @@ class SnapshotLoader:
             async with asyncio.timeout(self._timeout):
                 unreadable = await self._serve(session_id, tickets)
         except Exception as error:  # noqa: BLE001 - whatever a source raises, those who wait are told
-            _log.warning("the snapshot of session %r could not be loaded: %s", session_id, words(error), exc_info=error)
+            _log.warning(
+                "the snapshot of session %r could not be loaded: %s", session_id, error_text(error), exc_info=error
+            )
             for ticket in tickets:
                 ticket.settle(error)
         else:
@@ -143,7 +145,7 @@ class SnapshotLoader:
         try:
             return await self._write(self._snapshot(session_id, since=since), since)
         except Exception as error:  # noqa: BLE001 - pruned, or no such ordinal: a full snapshot is always right
-            _log.info("no delta of session %r since %d: %s", session_id, since, words(error))
+            _log.info("no delta of session %r since %d: %s", session_id, since, error_text(error))
             return None
 
     async def _full(self, session_id: str, tickets: list[Ticket]) -> _Loaded | None:
