@@ -1,4 +1,4 @@
-"""The functions of the application: what is refused at registration, and what comes out of a call that went wrong."""
+"""Checks the functions of the application: at registration, and what a call returns."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from typing import Any, Final, ParamSpec
 
 P = ParamSpec("P")
 
-_ENQUEUE: Final = "hand over what it is told, as with queue.put_nowait, or start a task, and return"
+_ENQUEUE: Final = "hand over its arguments, as with queue.put_nowait, or start a task, and return"
 
 
 def handler_of(what: str, candidate: object) -> Callable[..., Any]:
     """Return a command handler, plain or async.
 
     Raises:
-        TypeError: it is not a function, or a class, or a generator function, which a call would not run.
+        TypeError: it is not a function, or is a class, or a generator function, which a call would not run.
     """
     function = _function(what, "(command, session, publisher)", candidate)
     _refuse_generators(what, function)
@@ -35,7 +35,7 @@ def projection_of(what: str, candidate: object) -> Callable[..., Any]:
     """Return a projection, plain, async, or a plain generator function; or the ``project`` method of an object.
 
     Raises:
-        TypeError: it is neither, or a class, or an async generator function.
+        TypeError: it is neither, or is a class, or an async generator function.
     """
     function = _function(what, "(event, session, view)", candidate, method="project")
     if _is(isasyncgenfunction, function):
@@ -46,32 +46,32 @@ def projection_of(what: str, candidate: object) -> Callable[..., Any]:
     return function
 
 
-def told_of(
+def plain_callback(
     what: str, arguments: str, candidate: object, *, method: str = "", check_result: bool = True
 ) -> Callable[..., Any]:
-    """Return a function that is told and never awaited, or such a method of an object.
+    """Return a plain function whose result is ignored, or such a method of an object.
 
-    When it is called, a coroutine or a generator that comes back, which nobody would run, is closed; that call
-    raises TypeError. Without ``check_result`` it is the caller who hands each result to ``refuse_coroutine``.
+    If a call returns a coroutine or a generator, which would never run, that is closed, and the call raises TypeError.
+    Without ``check_result`` the caller passes each result to ``refuse_coroutine`` itself.
 
     Raises:
-        TypeError: it is neither, or a class, or async, or a generator function.
+        TypeError: it is neither, or is a class, or async, or a generator function.
     """
     function = _plain(what, arguments, candidate, method=method, instead=f": {_ENQUEUE}")
     return _checked(what, function) if check_result else function
 
 
-def asked_of(what: str, arguments: str, candidate: object) -> Callable[..., Any]:
-    """Return a function whose answer is used at once and never awaited.
+def plain_function(what: str, arguments: str, candidate: object) -> Callable[..., Any]:
+    """Return a plain function whose result is used without awaiting it.
 
     Raises:
-        TypeError: it is none, or a class, or async, or a generator function.
+        TypeError: it is not a function, or is a class, or async, or a generator function.
     """
     return _plain(what, arguments, candidate)
 
 
 def refuse_generator(what: str, result: object) -> None:
-    """Refuse a generator that a call returned in place of doing its work.
+    """Check that a call did not return a generator instead of doing its work.
 
     Raises:
         TypeError: ``result`` is one; it is closed.
@@ -83,34 +83,34 @@ def refuse_generator(what: str, result: object) -> None:
     raise TypeError(f"{what} returned {_a(result)}, which nobody runs: write it without yield")
 
 
-def refuse_unasked(error: asyncio.CancelledError, words: str) -> None:
-    """Do nothing if the current task was cancelled, which ``error`` then tells it; else it must not be taken for that.
+def refuse_unasked(error: asyncio.CancelledError, message: str) -> None:
+    """Check that a CancelledError means that the current task was cancelled.
 
     Raises:
-        RuntimeError: nobody cancelled the task: it only waited for something that was cancelled.
+        RuntimeError: the task was not cancelled: it only waited for something that was. It has this ``message``.
     """
     task = asyncio.current_task()
     if task is not None and not task.cancelling():
-        raise RuntimeError(words) from error
+        raise RuntimeError(message) from error
 
 
 def refuse_coroutine(what: str, result: object) -> None:
-    """Refuse a coroutine or a generator that a call returned in place of doing its work; anything else is fine.
+    """Check that a call did not return a coroutine or a generator instead of doing its work.
 
     Raises:
         TypeError: ``result`` is one; it is closed.
     """
     if iscoroutine(result):
-        result.close()  # and spare the program the warning that it was never awaited
+        result.close()  # or there would be a warning that it was never awaited
         raise TypeError(f"{what} returned a coroutine, which nobody awaits: {_ENQUEUE}")
     refuse_generator(what, result)
 
 
 def _checked(what: str, function: Callable[P, object]) -> Callable[P, None]:
-    def tell(*args: P.args, **kwargs: P.kwargs) -> None:
+    def call(*args: P.args, **kwargs: P.kwargs) -> None:
         refuse_coroutine(what, function(*args, **kwargs))
 
-    return tell
+    return call
 
 
 def _plain(what: str, arguments: str, candidate: object, *, method: str = "", instead: str = "") -> Callable[..., Any]:
@@ -149,7 +149,7 @@ def _unwrapped(function: object) -> object:
 
 
 def _is(kind: Callable[[object], bool], function: object) -> bool:
-    """Whether a function, or the ``__call__`` of an object, is of a kind; partial applications are looked into."""
+    """Whether a function, or the ``__call__`` of an object, is of a kind; partials are unwrapped."""
     function = _unwrapped(function)
     return kind(function) or kind(getattr(type(function), "__call__", None))  # noqa: B004 - its function is wanted
 

@@ -1,17 +1,17 @@
-"""Every exception of the core, in one tree; those of other parts hang under its root.
+"""The exceptions of the core. Those of other parts derive from the same root.
 
 .. code-block:: text
 
     SessionstreamError
-    ├── SchemaError                    what was registered, or what was sent, does not fit the registry
-    │   ├── InvalidNameError           a name that is empty or no string
+    ├── SchemaError                    a registration, a name or a payload does not fit the registry
+    │   ├── InvalidNameError           a name is empty or not a string
     │   ├── UnknownSchemaError         nothing is registered under this name
     │   ├── DuplicateSchemaError       something is registered under this name already
-    │   ├── PayloadTypeError           the payload is another message, or none
-    │   │   └── PayloadValueError      it is that message, and holds what JSON cannot say
+    │   ├── PayloadTypeError           the payload is another message, or not a message
+    │   │   └── PayloadValueError      it holds a value that has no JSON form
     │   ├── PayloadDecodeError         the bytes or the JSON are not such a message
     │   └── StructPayloadError         a top-level google.protobuf.Struct
-    ├── InvalidIdError                 a session, event or entity id that no store can hold
+    ├── InvalidIdError                 a session, event or entity id that not every store can keep
     ├── CommandError
     │   ├── UnknownCommandError        no handler is registered
     │   ├── DuplicateCommandError      a handler is registered already
@@ -20,21 +20,21 @@
     ├── SessionHeld                    an earlier event still holds the session; this one waits in the log
     ├── HubError
     │   ├── HubClosed
-    │   ├── LaneReentryError           a call that enters a lane, from inside a projection
+    │   ├── LaneReentryError           a projection made a call that would wait for itself
     │   └── EventLoopError             a call from another event loop than the hub's
     ├── StoreError
-    │   ├── OrdinalConflict            somebody else moved the session first
+    │   ├── OrdinalConflict            another writer moved the session first
     │   ├── OrdinalExhausted           no ordinal is left
     │   ├── EventConflict              an event id was used before for another event
-    │   ├── HistoryPruned              that part of the history is gone
+    │   ├── HistoryPruned              that part of the history was pruned
     │   ├── StoreClosed
-    │   ├── StoreDamaged               its file holds what is none of its values
+    │   ├── StoreDamaged               its file holds values that it did not write
     │   ├── StoreLost                  its file was deleted or replaced while it was open
-    │   └── StoreUpgraded              its file was brought to another version while it was open
+    │   └── StoreUpgraded              its file was migrated to another version while it was open
     ├── BusError
     └── TransportError
 
-The attributes of an error are its contract; the wording of its message is not.
+The attributes of an error are part of its contract; the wording of its message is not.
 """
 
 from __future__ import annotations
@@ -55,23 +55,23 @@ def _revive(cls: type[SessionstreamError], args: tuple[object, ...]) -> Sessions
     return error
 
 
-def words(error: BaseException) -> str:
-    """Return an exception's type and words, as messages and error records show them; never fails itself."""
+def error_text(error: BaseException) -> str:
+    """Return an exception's type and message, as error records show them; never raises."""
     try:
         return f"{type(error).__name__}: {error}"
-    except Exception as failure:  # noqa: BLE001 - somebody else's __str__ must not hide the error it belongs to
+    except Exception as failure:  # noqa: BLE001 - a __str__ that fails must not hide its error
         return f"{type(error).__name__} (whose message raised {type(failure).__name__})"
 
 
 class SessionstreamError(Exception):
-    """The root: catching it catches everything this library raises on purpose."""
+    """The root of all exceptions that this library raises on purpose."""
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[object, ...], dict[str, object]]:
         return _revive, (type(self), self.args), self.__dict__
 
 
 def _first(name: object, register: str) -> str:
-    """Return the way out for a name that is not known: to register it, if it could be."""
+    """Return what to do about an unknown name: register it, if that is possible."""
     usable = isinstance(name, str) and name and not name.isspace()
     return register if usable else "give the name of one that is, a non-empty string"
 
@@ -160,7 +160,7 @@ class PayloadTypeError(SchemaError):
 
     Attributes:
         expected: full name of the wanted message; ``""`` where any concrete message would do.
-        got: full name of the message that came, or the Python type of what is no message. A class is
+        got: full name of the message that was given, or the Python type of what is not a message. A class is
             ``"the class …"``.
     """
 
@@ -178,7 +178,7 @@ class PayloadTypeError(SchemaError):
 
 
 class PayloadValueError(PayloadTypeError):
-    """A payload holds a value without a JSON form, so that no client could be shown it.
+    """A payload holds a value without a JSON form, so it cannot be sent to clients.
 
     Attributes:
         path: of the field, as in ``args.fields["x"].number_value``; ``""`` where it is the message itself.
@@ -203,8 +203,8 @@ class PayloadDecodeError(SchemaError):
 
     Attributes:
         expected: full name of the message that was wanted.
-        reason: the decoder's own words.
-        path: of the field, where the JSON was read and says what JSON cannot say again, as ``1e400``; else ``""``.
+        reason: the decoder's message.
+        path: of the field, if the JSON was read and holds a value without a JSON form, such as ``1e400``; else ``""``.
     """
 
     def __init__(self, family: str, name: str, *, expected: str, reason: str, path: str = "") -> None:
@@ -274,7 +274,7 @@ class DuplicateCommandError(CommandError):
 
 
 class CommandConflict(CommandError):
-    """An idempotency key came back with another command.
+    """An idempotency key was repeated with another command.
 
     Attributes:
         session_id: the session the key belongs to.
@@ -299,8 +299,8 @@ class ProjectionError(SessionstreamError):
     Attributes:
         event: the event, with its ordinal and id.
         projector: what failed, for example ``"timeline projection app.project_chat"``.
-        where: the frame in which it did, for example ``"chat/app.py:42 in project_chat"``; the application's own
-            where there is one.
+        where: the frame in which it failed, for example ``"chat/app.py:42 in project_chat"``; the application's own
+            if there is one.
     """
 
     def __init__(self, event: Event, projector: str, cause: BaseException) -> None:
@@ -308,8 +308,8 @@ class ProjectionError(SessionstreamError):
         at = "" if place in ("", projector) else f" at {place}"
         super().__init__(
             f"{projector} failed{at} on event {event.name!r} (session {event.session_id!r}, ordinal "
-            f"{event.ordinal}): {words(cause)}. The event is stored and holds its "
-            f"session; mend the projection and call retry_timeline; do not publish it again"
+            f"{event.ordinal}): {error_text(cause)}. The event is stored and holds its "
+            f"session; fix the projection and call retry_timeline; do not publish it again"
         )
         self.event = event
         self.projector = projector
@@ -390,12 +390,12 @@ class StoreError(SessionstreamError):
 
 
 class OrdinalConflict(StoreError):
-    """Somebody else moved the session since its cursors were read; reload and try again.
+    """Another writer moved the session since its cursors were read; reload and try again.
 
     Attributes:
         session_id: the session.
-        expected: what the writer believed, for people.
-        actual: what the store holds, for people.
+        expected: what the writer expected.
+        actual: what the store holds.
     """
 
     def __init__(self, session_id: str, *, expected: object, actual: object) -> None:
@@ -513,7 +513,7 @@ class StoreUpgraded(StoreError):
 
 
 class StoreDamaged(StoreError):
-    """What a store reads from its file is none of its values: something else has changed it.
+    """A store read a value from its file that it did not write: something else has changed the file.
 
     Whatever needs none of that row goes on as before.
 

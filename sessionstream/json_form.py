@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 
-from sessionstream.errors import words
+from sessionstream.errors import error_text
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -166,7 +166,7 @@ class JsonForms:
         try:
             inner.ParseFromString(value)
         except DecodeError as error:
-            return Flaw("value", f"it is no {name}: {words(error)}")
+            return Flaw("value", f"it is no {name}: {error_text(error)}")
         if not inner.IsInitialized():
             return Flaw("value", f"it is a {name} without all of its required fields")
         flaw = self._check(descriptor)(inner, level + 1)
@@ -175,7 +175,7 @@ class JsonForms:
 
 def why_unwritable(message: Message, failure: Exception) -> Flaw:
     """Return what of a message has no JSON form, given what ``json_format`` raised when it was to write it."""
-    return JsonForms(unknown_types=True).flaw(message) or Flaw("", words(failure))
+    return JsonForms(unknown_types=True).flaw(message) or Flaw("", error_text(failure))
 
 
 def _text_flaw(message: Any, _: int) -> Flaw | None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from sessionstream.admin.outcome import Failed, Refused
-from sessionstream.errors import SessionstreamError, StoreError, words
+from sessionstream.errors import SessionstreamError, StoreError, error_text
 from sessionstream.hub import Hub, ReplayReport
 from sessionstream.schema import Family, SchemaRegistry
 from sessionstream.tracebacks import app_frame
@@ -79,7 +79,7 @@ def load(place: str) -> Factory:
         for name in attribute.split("."):
             found = getattr(found, name)
     except (Exception, SystemExit) as error:
-        raise Refused(f"cannot load --app {place}{_at(error)}: {words(error)}") from error
+        raise Refused(f"cannot load --app {place}{_at(error)}: {error_text(error)}") from error
     if isinstance(found, Hub):
         raise Refused(
             f"--app {place} is a hub, which has a store already: name a function that takes a store and returns a hub"
@@ -103,7 +103,7 @@ async def hub_on(store: HydrationStore, schemas: AppSchemas, factory: Factory) -
         if inspect.isawaitable(made):
             made = await made
     except Exception as error:
-        raise Refused(f"the function of --app failed{_at(error)}: {words(error)}") from error
+        raise Refused(f"the function of --app failed{_at(error)}: {error_text(error)}") from error
     if not isinstance(made, Hub):
         raise Refused(f"the function of --app returned a {type(made).__name__}: it has to return a sessionstream.Hub")
     if made.schemas is schemas:
@@ -130,7 +130,7 @@ async def carry_out(hub: Hub, session_id: str, replay: Replay, event_cursor: int
     except SessionstreamError:
         raise
     except Exception as error:
-        raise Failed(f"the app failed{_at(error)}: {words(error)}") from error
+        raise Failed(f"the app failed{_at(error)}: {error_text(error)}") from error
 
 
 def _at(error: BaseException) -> str:

@@ -156,7 +156,7 @@ def _complain(message: str, status: int) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="sessionstream",
-        description="Look into a SQLite file of sessions, back it up, and mend or prune what is in it.",
+        description="Look into a SQLite file of sessions, back it up, and repair or prune its sessions.",
         epilog="exit status: 0 done; 1 no such session, or what was asked for failed; 2 wrong usage, or a file or an "
         "app that cannot be used",
     )

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Final
 
 from sessionstream.bus import STREAM_ID, BusMessage, MessageHandler
-from sessionstream.errors import BusError, words
+from sessionstream.errors import BusError, error_text
 
 CAPACITY: Final = 10_000
 """Messages that the bus holds at most."""
@@ -209,6 +209,6 @@ class _Subscription:
 def _ended(error: BaseException) -> BusError:
     if isinstance(error, BusError):
         return error
-    ended = BusError(f"the subscriber failed: {words(error)}")
+    ended = BusError(f"the subscriber failed: {error_text(error)}")
     ended.__cause__ = error
     return ended

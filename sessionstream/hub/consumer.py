@@ -21,7 +21,7 @@ from sessionstream.errors import (
     ProjectionError,
     SessionHeld,
     StoreClosed,
-    words,
+    error_text,
 )
 from sessionstream.hub.completion import Completion
 from sessionstream.hub.drafts import Draft
@@ -64,7 +64,7 @@ class Consumer:
         """What it is doing now."""
         facts = self._consumed, self._refused, tuple(sorted(self._waiting))
         if self.failure is not None:
-            return ConsumerStatus("failed", *facts, words(self.failure))
+            return ConsumerStatus("failed", *facts, error_text(self.failure))
         error = next(iter(self._waiting.values()), "")
         return ConsumerStatus("stopped" if self._subscription is None else "running", *facts, error)
 
@@ -92,7 +92,7 @@ class Consumer:
         except BusError as error:
             self._fail(error)
         except Exception as error:  # noqa: BLE001 - a bus that breaks its word has failed all the same
-            self._fail(BusError(f"the bus failed: {words(error)}"), error)
+            self._fail(BusError(f"the bus failed: {error_text(error)}"), error)
 
     def _fail(self, failure: BusError, cause: Exception | None = None) -> None:
         if cause is not None:
@@ -146,7 +146,7 @@ class Consumer:
 
     async def _say_that_it_waits(self, draft: Draft, error: Exception) -> None:
         """Record why a message is tried again, once as long as the reason is the same."""
-        before, reason = self._waiting.get(draft.session_id), words(error)
+        before, reason = self._waiting.get(draft.session_id), error_text(error)
         self._waiting[draft.session_id] = reason
         if reason != before:
             facts = {"consumer": "tries again"}

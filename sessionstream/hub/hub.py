@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from sessionstream.callables import told_of
+from sessionstream.callables import plain_callback
 from sessionstream.hub import replay
 from sessionstream.hub.arguments import check_arguments
 from sessionstream.hub.commands import CommandHandler, Commands
@@ -192,10 +192,14 @@ class Hub:
         self._pipeline.fan_out = (
             None
             if fanout is None
-            else told_of("a fan-out", "(session_id, ordinal, events)", fanout, method="publish_ui", check_result=False)
+            else plain_callback(
+                "a fan-out", "(session_id, ordinal, events)", fanout, method="publish_ui", check_result=False
+            )
         )
         resync = getattr(fanout, "resync", None)
-        self._pipeline.resync = None if resync is None else told_of("a resync", "(session_id, ordinal, epoch)", resync)
+        self._pipeline.resync = (
+            None if resync is None else plain_callback("a resync", "(session_id, ordinal, epoch)", resync)
+        )
 
     # -- what moves sessions -----------------------------------------------------------------------------------
 

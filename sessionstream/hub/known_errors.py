@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from sessionstream.errors import StoreError, words
+from sessionstream.errors import StoreError, error_text
 from sessionstream.tracebacks import where
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class KnownErrors:
         if known is None:
             known = await self._recorded(kind, ordinal, completion) if tried_before else set()
             self._known[ordinal, kind] = known
-        what = where(error, projector), words(error)
+        what = where(error, projector), error_text(error)
         if what in known or len(known) >= MAX_DIFFERENT:
             return False
         known.add(what)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from sessionstream.bus import envelope
-from sessionstream.errors import BusError, EventLoopError, HubClosed, words
+from sessionstream.errors import BusError, EventLoopError, HubClosed, error_text
 from sessionstream.hub.context import TurnContext
 from sessionstream.hub.drafts import Draft, new_draft
 from sessionstream.hub.lane import current_callback, refuse_reentry
@@ -144,7 +144,7 @@ class Pipeline(TurnContext):
                     except BusError:
                         raise
                     except Exception as error:
-                        raise BusError(f"the bus failed to take event {draft.name!r}: {words(error)}") from error
+                        raise BusError(f"the bus failed to take event {draft.name!r}: {error_text(error)}") from error
         finally:
             self.sessions.unpin(state)
 

@@ -8,8 +8,8 @@ from collections import deque
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from sessionstream.callables import told_of
-from sessionstream.errors import words
+from sessionstream.callables import plain_callback
+from sessionstream.errors import error_text
 from sessionstream.observe import ErrorKind, ErrorObserver, ErrorRecord, PipelineObserver, PipelineRecord
 from sessionstream.tracebacks import formatted, where
 
@@ -47,7 +47,15 @@ def record_of(
     """
     place, text = where(error, projector), formatted(error)
     return ErrorRecord(
-        kind, session_id, ordinal, event_name, words(error), raw_message, dict(metadata), where=place, traceback=text
+        kind,
+        session_id,
+        ordinal,
+        event_name,
+        error_text(error),
+        raw_message,
+        dict(metadata),
+        where=place,
+        traceback=text,
     )
 
 
@@ -119,7 +127,7 @@ class Reporter:
             except Exception as failure:  # noqa: BLE001 - logged; the observer was told before
                 self.unrecorded.appendleft(record)
                 self._again_at = asyncio.get_running_loop().time() + PAUSE_SECONDS
-                _log.warning("%d error records are still not written: %s", len(self.unrecorded), words(failure))
+                _log.warning("%d error records are still not written: %s", len(self.unrecorded), error_text(failure))
                 return
 
     def _tell(self, record: ErrorRecord, cause: BaseException) -> None:
@@ -143,4 +151,4 @@ class Reporter:
 
 
 def _observer(name: str, observer: object) -> Callable[..., None] | None:
-    return None if observer is None else told_of(name, "(record)", observer)
+    return None if observer is None else plain_callback(name, "(record)", observer)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final, ParamSpec, TypeGuard, TypeVar
 
 from sessionstream.callables import refuse_coroutine
 from sessionstream.codec import copy_event, copy_ui_event
-from sessionstream.errors import EventConflict, OrdinalConflict, SchemaError, SessionHeld, words
+from sessionstream.errors import EventConflict, OrdinalConflict, SchemaError, SessionHeld, error_text
 from sessionstream.hub.completion import Completion
 from sessionstream.hub.known_errors import KnownErrors
 from sessionstream.hub.projecting import ProjectorFailed
@@ -424,7 +424,7 @@ class Turn:
             step.fanned_out = True
             context.budget.fanned_out(step.ui_events)
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - the event is true already: record, never raise
-            step.error = error if isinstance(error, Exception) else RuntimeError(words(error))
+            step.error = error if isinstance(error, Exception) else RuntimeError(error_text(error))
             await self._record_of(step, "fanout", error)
 
     async def resync(self) -> None:

@@ -68,7 +68,7 @@ INTERNAL = {
     "in_snapshot_order",
     "check_name",
     "describe",
-    "words",
+    "error_text",
 }
 """Functions that the core's modules share with each other and with adapters, but promise to nobody."""
 

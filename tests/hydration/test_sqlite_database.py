@@ -130,7 +130,7 @@ async def test_what_may_not_be_written_is_refused_with_the_way_out() -> None:
 async def test_what_is_no_regular_file_is_refused_at_once(tmp_path: Path, make: Callable[[Path], object]) -> None:
     make(path := tmp_path / "x.db")
     async with asyncio.timeout(10):
-        assert "it is no regular file: give the store a file of its own" in await refusal(path)
+        assert "it is not a regular file: the store needs a file" in await refusal(path)
 
 
 async def test_links_that_lead_nowhere_are_refused(tmp_path: Path) -> None:

@@ -148,7 +148,7 @@ async def test_an_error_out_of_a_file_that_changed_is_not_believed(tmp_path: Pat
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes with names")
 def test_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(StoreError, match="no regular file"):
+    with pytest.raises(StoreError, match="not a regular file"):
         SQLiteStore.look(tmp_path / "pipe", raising)
 
 

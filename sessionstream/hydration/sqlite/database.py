@@ -103,7 +103,7 @@ class Database:
         except TypeError:
             raise TypeError(f"path is a str or an os.PathLike, not {path!r}") from None
         if not text or "\0" in text:
-            raise StoreError(f"{path!r} is no path of a file; for a store without a file use MemoryStore")
+            raise StoreError(f"{path!r} does not name a file; for a store without a file use MemoryStore")
         if text == ":memory:" or (text.startswith("file:") and "memory" in text):
             raise StoreError(f"{text!r} would not outlive the process: use MemoryStore, which is made for that")
         if text.startswith("file:"):
@@ -159,7 +159,7 @@ class Database:
         if place.is_symlink():
             place = Path(os.path.realpath(place))
             if place.is_symlink():
-                raise StoreError(f"cannot open {self.path}: it is a symbolic link that leads to itself: mend the link")
+                raise StoreError(f"cannot open {self.path}: it is a symbolic link that leads to itself: fix the link")
         via = "" if str(place) == self.path else f"it is a symbolic link to {place}, and "
         try:
             mode = place.stat().st_mode
@@ -168,10 +168,10 @@ class Database:
         if stat.S_ISDIR(mode):
             raise StoreError(f"cannot open {self.path}: {via}it is a directory, the store needs a file")
         if not stat.S_ISREG(mode):  # opening a pipe would wait for its other end
-            raise StoreError(f"cannot open {self.path}: {via}it is no regular file: give the store a file of its own")
+            raise StoreError(f"cannot open {self.path}: {via}it is not a regular file: the store needs a file")
         if not place.parent.is_dir():
             wrong = f"{via}its directory {place.parent} does not exist"
-            raise StoreError(f"cannot open {self.path}: {wrong}: create it, or mend the path")
+            raise StoreError(f"cannot open {self.path}: {wrong}: create it, or correct the path")
         if place.exists() and not os.access(place, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
             # SQLite would open it all the same, for reading, and fail at the first commit.
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))

@@ -71,7 +71,7 @@ class _Job:
 
 
 def discard(db: sqlite3.Connection, what: str, number: int, *, below: int = 0, after: int = 0) -> None:
-    """Add a job. If it is there already, raise the ordinal up to which it removes, and go through entities again."""
+    """Add a job. If it exists, raise the ordinal up to which it removes, and go through its entities again."""
     db.execute(
         "INSERT INTO discarded (what, number, below, after) VALUES (?, ?, ?, ?) "
         "ON CONFLICT (what, number) DO UPDATE SET below = excluded.below, kind = '', id = ''",
@@ -98,7 +98,7 @@ def step(db: sqlite3.Connection, key: Key) -> bool:
     """
     what, number = key
     if what not in _SWEEP or number is None:
-        raise Damage("discarded", f"what {shortly(what)}, number {number}", "", "no job of this store")
+        raise Damage("discarded", f"what {shortly(what)}, number {number}", "", "not a job of this store")
     row = _JOB.first(db, (*key, _abandoned_before()))
     if row is None:  # another process was faster
         return False

@@ -42,7 +42,7 @@ _MEMORY: Final = "nothing of this was written; the process is out of memory: giv
 _AGAIN: Final = "nothing of this was written; it was interrupted: try again"
 _TOO_BIG: Final = "SQLite keeps rows of at most 1,000,000,000 bytes: keep the payload elsewhere, and its place here"
 _FILES: Final = "{whose} has too many files open: close some, or raise the limit (`ulimit -n`), and try again"
-_MISSING: Final = "it, or a directory on the way to it, is not there: create that, or mend the path"
+_MISSING: Final = "it, or a directory on the way to it, is not there: create that, or correct the path"
 _OURS: Final = (
     "something else has changed the file's tables, or this is a fault of the library: restore the file from a backup, "
     "or report what this says"
@@ -109,7 +109,7 @@ _SYSTEM: Final = {
     errno.ENOENT: _MISSING,
     errno.ENOTDIR: _MISSING,
     errno.ENAMETOOLONG: "give the file a shorter path",
-    errno.ELOOP: "a symbolic link on the way to it leads to itself: mend the link",
+    errno.ELOOP: "a symbolic link on the way to it leads to itself: fix the link",
     errno.EISDIR: "it is a directory: the store needs a file",
     errno.ENOMEM: _MEMORY,
     errno.EINTR: _AGAIN,
@@ -166,7 +166,7 @@ def failure(path: str, error: Exception, what: str, busy_seconds: float) -> Stor
         return StoreError(f"{what} {path}: {error.strerror}: {_SYSTEM.get(error.errno or 0, _DISK)}")
     if isinstance(error, sqlite3.Error):
         return StoreError(f"{what} {path}: {error}: {_way_out(path, error).format(busy=busy_seconds)}")
-    return StoreError(f"{what} {path}: {error}: SQLite keeps no such value, so mend the one that the call was given")
+    return StoreError(f"{what} {path}: {error}: SQLite keeps no such value, so correct the value in the call")
 
 
 def _way_out(path: str, error: sqlite3.Error) -> str:

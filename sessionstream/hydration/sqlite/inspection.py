@@ -253,7 +253,7 @@ def check_readable(path: str) -> None:
     if stat.S_ISDIR(mode):
         raise StoreError(f"cannot read {path}: it is a directory, the store is a file")
     if not stat.S_ISREG(mode):  # opening a pipe would wait for its other end
-        raise StoreError(f"cannot read {path}: it is no regular file")
+        raise StoreError(f"cannot read {path}: it is not a regular file")
     if not os.access(path, os.R_OK, effective_ids=os.access in os.supports_effective_ids):
         raise StoreError(f"cannot read {path}: the user of this process may not")
     check_length(path, "read")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf import descriptor_pb2, descriptor_pool, json_format, message_factory
 from google.protobuf.message import DecodeError
 
-from sessionstream.errors import words
+from sessionstream.errors import error_text
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -66,7 +66,7 @@ class Payloads:
         try:
             return known.message.FromString(payload.data)
         except DecodeError as error:
-            raise UndecodablePayload(words(error)) from error
+            raise UndecodablePayload(error_text(error)) from error
 
     def read(self, payload: StoredPayload) -> Payload:
         """Return a payload as JSON, or why it has none."""
@@ -95,7 +95,7 @@ def _readable(message: Message, size: int, pool: descriptor_pool.DescriptorPool 
     try:
         return Payload(name, size, json_format.MessageToDict(message, descriptor_pool=pool))
     except (json_format.Error, ValueError, TypeError, RecursionError) as error:  # no JSON for it: an unknown Any, say
-        return Payload(name, size, None, words(error))
+        return Payload(name, size, None, error_text(error))
 
 
 def _load(kind: PayloadType) -> _Type:
@@ -107,5 +107,5 @@ def _load(kind: PayloadType) -> _Type:
             pool.Add(file)
         message = message_factory.GetMessageClass(pool.FindMessageTypeByName(kind.name))
     except (DecodeError, KeyError, TypeError, ValueError) as error:
-        return _Type(None, None, f"its schema cannot be read: {words(error)}")
+        return _Type(None, None, f"its schema cannot be read: {error_text(error)}")
     return _Type(message, pool)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from sessionstream.errors import StoreError, words
+from sessionstream.errors import StoreError, error_text
 from sessionstream.hydration.sqlite import rows, writes
 from sessionstream.hydration.sqlite.discarded import Key, jobs, step
 from sessionstream.hydration.sqlite.failures import is_of_rows
@@ -90,13 +90,13 @@ class Sweeper:
         rest = self._rests.get(job, _NO_REST)
         length = min(rest.length * 2 or FIRST_REST, LONGEST_REST)
         recorded = rest.recorded
-        if words(error) != recorded and await self._record(job, error):
-            recorded = words(error)
+        if error_text(error) != recorded and await self._record(job, error):
+            recorded = error_text(error)
         self._rests[job] = _Rest(time.monotonic() + length, length, recorded)
 
     async def _record(self, job: _Job, error: StoreError) -> bool:
         metadata = {"discarded": "" if job is None else f"{job[0]} {job[1]!r}"}
-        row = rows.error_row(ErrorRecord("store", "", 0, "", words(error), metadata=metadata))
+        row = rows.error_row(ErrorRecord("store", "", 0, "", error_text(error), metadata=metadata))
         try:
             await self._writer.submit(partial(writes.record_error, row=row), patient=False)
         except StoreError:  # for the same reason, most likely; it was logged

@@ -24,8 +24,8 @@ except ImportError as error:
         name=error.name,
     ) from error
 
-from sessionstream.callables import asked_of, told_of
-from sessionstream.errors import TransportError, words
+from sessionstream.callables import plain_callback, plain_function
+from sessionstream.errors import TransportError, error_text
 from sessionstream.ids import check_id
 from sessionstream.schema import SchemaRegistry
 from sessionstream.transport.ws.client.backoff import Backoff, after_refusal, told_seconds
@@ -149,12 +149,12 @@ def connect(
         refusal=_policy(refusal, asks_anew=dial.asks_anew),
         draw=draw,
     )
-    told = told_of("on_state", "(state)", on_state) if on_state is not None else None
+    told = plain_callback("on_state", "(state)", on_state) if on_state is not None else None
     return Client(conversation, dial, clock or MonotonicClock(), buffered_updates, told)
 
 
 def _policy(given: Callable[[int, int], bool] | None, *, asks_anew: bool) -> Callable[[int, int], bool]:
-    policy = asked_of("refusal", "(status, attempt)", given) if given is not None else None
+    policy = plain_function("refusal", "(status, attempt)", given) if given is not None else None
 
     def decide(status: int, attempt: int) -> bool:
         if policy is not None:
@@ -416,7 +416,7 @@ class Client:
 
     def _fail(self, failure: Exception) -> None:
         _log.error("the WebSocket client cannot go on", exc_info=failure)
-        self._perform(self._conversation.fail(words(failure)))
+        self._perform(self._conversation.fail(error_text(failure)))
 
     async def _connect(self) -> None:
         made = await self._open()
@@ -429,8 +429,8 @@ class Client:
         elif isinstance(made, HandshakeRefused):
             self._refused(made.status, made.reason)
         else:
-            _log.warning("the server cannot be reached: %s", words(made))
-            self._perform(self._conversation.unreachable(words(made), self._clock.now()))
+            _log.warning("the server cannot be reached: %s", error_text(made))
+            self._perform(self._conversation.unreachable(error_text(made), self._clock.now()))
 
     async def _open(self) -> ClientConnection | Exception:
         """Return a socket, or the exception of the failed attempt."""

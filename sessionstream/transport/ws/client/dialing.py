@@ -16,7 +16,7 @@ from websockets.exceptions import WebSocketException
 from websockets.uri import parse_uri
 
 from sessionstream.callables import refuse_unasked
-from sessionstream.errors import words
+from sessionstream.errors import error_text
 from sessionstream.transport.ws.client.errors import HandshakeRefused
 from sessionstream.transport.ws.wire.subprotocol import HTTP_TOKEN
 
@@ -112,7 +112,7 @@ class Dialer:
         except HandshakeRefused:
             raise
         except Exception as failure:  # e.g. the token service is down: temporary, like a server that is down
-            raise ConnectionError(f"address and credentials cannot be had: {words(failure)}") from failure
+            raise ConnectionError(f"address and credentials cannot be had: {error_text(failure)}") from failure
         return url, headers, subprotocols
 
     def _check_url(self, url: object) -> None:

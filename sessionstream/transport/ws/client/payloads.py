@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from google.protobuf import any_pb2, json_format
 
-from sessionstream.errors import words
+from sessionstream.errors import error_text
 from sessionstream.schema import SchemaRegistry
 from sessionstream.transport.ws.client.errors import UnexpectedPayload
 from sessionstream.transport.ws.client.frames import UIEventFrame
@@ -109,6 +109,6 @@ def _message(
             max_recursion_depth=_LEVELS,
         )
     except Exception as failure:  # the parser may raise anything on untrusted JSON
-        raise UnexpectedPayload(session_id, family, name, wanted, words(failure)) from failure
+        raise UnexpectedPayload(session_id, family, name, wanted, error_text(failure)) from failure
     message.MergeFromString(packed.value)
     return message

@@ -12,8 +12,8 @@ from contextvars import Context
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sessionstream.callables import asked_of
-from sessionstream.errors import TransportError, words
+from sessionstream.callables import plain_function
+from sessionstream.errors import TransportError, error_text
 from sessionstream.fanout import SnapshotSource
 from sessionstream.ids import check_id
 from sessionstream.transport.ws.server import frames
@@ -147,7 +147,7 @@ class WebSocketServer:
                 raise TypeError(f"{name} must be a function, not {hook!r}")
         if not isinstance(limits, Limits):
             raise TypeError(f"limits must be a Limits, not {limits!r}")
-        asked_of("slow_consumers", "(overflow)", slow_consumers)
+        plain_function("slow_consumers", "(overflow)", slow_consumers)
 
     # -- for the hub -------------------------------------------------------------------------------------------
 
@@ -313,7 +313,7 @@ class WebSocketServer:
         try:
             await self.shutdown()
         except Exception as error:
-            await send({"type": "lifespan.shutdown.failed", "message": words(error)})
+            await send({"type": "lifespan.shutdown.failed", "message": error_text(error)})
             raise
         await send({"type": "lifespan.shutdown.complete"})
 

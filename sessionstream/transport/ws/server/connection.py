@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeAlias
 
-from sessionstream.errors import words
+from sessionstream.errors import error_text
 from sessionstream.transport.ws.server.bounded_log import BoundedLog
 from sessionstream.transport.ws.server.conversation import Conversation
 from sessionstream.transport.ws.server.effects import (
@@ -180,7 +180,7 @@ class Connection:
             await asyncio.wait(tasks)
         error = None if writer.cancelled() else writer.exception()
         if error is not None:  # the client is gone; each server library raises something else
-            self._shared.reporter.report("write_error", self.id, error=words(error))
+            self._shared.reporter.report("write_error", self.id, error=error_text(error))
         if not reader.cancelled():
             reader.result()  # exceptions of the server library go back to it
 
@@ -430,7 +430,7 @@ class Connection:
         if isinstance(result, Hydration):
             self._perform(self._conversation.loaded(load.session_id, load.token, result))
         else:
-            self._perform(self._conversation.load_failed(load.session_id, load.token, words(result)))
+            self._perform(self._conversation.load_failed(load.session_id, load.token, error_text(result)))
         self._start_loads()
 
     def _note_written(self, frame: Frame) -> None:

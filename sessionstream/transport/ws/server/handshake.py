@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias
 from urllib.parse import SplitResult, urlsplit
 
 from sessionstream.callables import refuse_unasked
-from sessionstream.errors import words
+from sessionstream.errors import error_text
 from sessionstream.transport.ws.wire.codes import FORBIDDEN, NOT_SIGNED_IN, CloseCode
 from sessionstream.transport.ws.wire.subprotocol import HTTP_TOKEN, SUBPROTOCOL
 
@@ -161,7 +161,7 @@ async def authenticate(hook: Authenticate | None, scope: Scope, timeout_seconds:
         raise Refused(503, "authenticate took too long") from None
     except Exception as error:
         close = FORBIDDEN if isinstance(error, PermissionError) else NOT_SIGNED_IN
-        raise Refused(403, f"authenticate raised {words(error)}", close) from error
+        raise Refused(403, f"authenticate raised {error_text(error)}", close) from error
     admitted = answered if isinstance(answered, Admitted) else Admitted(answered)
     principal, until = admitted.principal, admitted.until
     if principal is None or principal is False:

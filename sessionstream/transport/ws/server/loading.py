@@ -10,7 +10,7 @@ from functools import partial
 from typing import TypeAlias
 
 from sessionstream.callables import refuse_unasked
-from sessionstream.errors import words
+from sessionstream.errors import error_text
 from sessionstream.fanout import SnapshotSource
 from sessionstream.transport.ws.server import frames
 from sessionstream.transport.ws.server.effects import Basis, Hydration
@@ -112,7 +112,9 @@ class SnapshotLoader:
             async with asyncio.timeout(self._timeout):
                 unreadable = await self._serve(session_id, requests)
         except Exception as error:  # noqa: BLE001 - delivered to every request
-            _log.warning("the snapshot of session %r could not be loaded: %s", session_id, words(error), exc_info=error)
+            _log.warning(
+                "the snapshot of session %r could not be loaded: %s", session_id, error_text(error), exc_info=error
+            )
             for request in requests:
                 request.settle(error)
         else:
@@ -144,7 +146,7 @@ class SnapshotLoader:
         try:
             return await self._write(self._snapshot(session_id, since=since), since)
         except Exception as error:  # noqa: BLE001 - pruned, or no such ordinal; load a full snapshot instead
-            _log.info("no delta of session %r since %d: %s", session_id, since, words(error))
+            _log.info("no delta of session %r since %d: %s", session_id, since, error_text(error))
             return None
 
     async def _full(self, session_id: str, requests: list[SnapshotRequest]) -> _Loaded | None:

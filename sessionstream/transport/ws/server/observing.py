@@ -6,7 +6,7 @@ import asyncio
 import logging
 from typing import Any
 
-from sessionstream.callables import told_of
+from sessionstream.callables import plain_callback
 from sessionstream.transport.ws.server.bounded_log import BoundedLog
 from sessionstream.transport.ws.server.records import ConnectionObserver, ConnectionRecord, Stage
 
@@ -24,7 +24,7 @@ class Reporter:
     __slots__ = ("_log", "_observer", "enabled")
 
     def __init__(self, observer: ConnectionObserver | None) -> None:
-        self._observer = None if observer is None else told_of("observer", "(record)", observer)
+        self._observer = None if observer is None else plain_callback("observer", "(record)", observer)
         self.enabled = observer is not None
         self._log = BoundedLog()
 
