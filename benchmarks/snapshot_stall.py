@@ -2,16 +2,16 @@
 
     python -m benchmarks.snapshot_stall
 
-A task that sleeps for a millisecond, again and again, notes the longest time between two of its runs: while
+A task that sleeps for a millisecond, again and again, notes how much the loop's thread computes at most, and how much
+time passes at most, between two of its runs: while
 ``hub.snapshot`` is awaited; while a client subscribes over a WebSocketServer, from its frame to the last frame of the
 answer; and while a hub loads the session. Cold is a new hub and a new server on a store that has the session; warm is a
-hub that has the session cached, and a server to which another client has subscribed before. Beside it stands how much
-of that time the loop's thread has computed: on a machine that others use too, and where another thread has the
-interpreter, that is less.
+hub that has the session cached, and a server to which another client has subscribed before. More time passes on a
+machine that others use too, and where another thread has the interpreter.
 
 All of that without Python's garbage collector. A full run of it looks at every object of the process and stops every
-thread meanwhile; when it comes depends on how many objects were made. So the same is measured with the collector, in
-other rounds, and beside it stands what a full run takes then: where the gap is as long, there was one.
+thread meanwhile; when it comes depends on how many objects were made. So the time that passes is measured with the
+collector as well, in other rounds, and beside it stands what a full run takes: where as much passes, there was one.
 
 And the CPU time of the loop's thread that a warm subscription to 5,000 entities takes, beside that of joining their
 JSON, which is there already.
@@ -24,7 +24,7 @@ import gc
 import json
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -51,10 +51,10 @@ async def _fill(store: HydrationStore, entities: int) -> None:
 
 
 async def longest_gap(work: Callable[[], Awaitable[object]], *, collect: bool = False) -> tuple[float, float]:
-    """Return what passes at most between two runs of a task that sleeps for a millisecond, while others work.
+    """Return the most that this thread computes, and the most that passes, between two runs of a sleeping task.
 
-    Milliseconds, and how many of them this thread has computed; with ``collect`` the garbage collector is on, and the
-    second number is what a full run of it takes in the end.
+    Milliseconds. With ``collect`` the garbage collector is on, and they are what passes, and what a full run of the
+    collector takes in the end.
     """
     gaps: list[tuple[float, float]] = []
     working = True
@@ -80,8 +80,8 @@ async def longest_gap(work: Callable[[], Awaitable[object]], *, collect: bool = 
     gc.collect()
     full_run = (time.perf_counter() - start) * 1e3
     del result  # until here, so that freeing it is not measured
-    gap, computed = max(gaps)
-    return gap, full_run if collect else computed
+    passed, computed = map(max, zip(*gaps, strict=True))
+    return (passed, full_run) if collect else (computed, passed)
 
 
 @asynccontextmanager
@@ -124,17 +124,20 @@ async def _stalls(name: str, store: HydrationStore) -> list[Figure]:
         "subscribing, warm": partial(_while_subscribing, store, warm=True),
         "a hub loads it, as the first publish does": partial(_while_loading, store),
     }
-    found = dict.fromkeys([(what, collect) for what in measures for collect in (False, True)], (float("inf"), 0.0))
-    for _ in range(ROUNDS):
-        for what, collect in found:
-            found[what, collect] = min(found[what, collect], await measures[what](collect=collect))
-    title = f"longest gap, {ENTITIES:,} entities, {name}"
+    both = [(what, collect) for what in measures for collect in (False, True)]
+    rounds = [[await measures[what](collect=collect) for what, collect in both] for _ in range(ROUNDS)]
+    title = f"{ENTITIES:,} entities, {name}"
     return [
-        Figure(f"{title}: {what}, with the collector", gap, "a full run of it", other, "ms")
+        Figure(f"{title}: {what}, passed with the collector", *_least(found, "a full run of it"))
         if collect
-        else Figure(f"{title}: {what}", gap, "computed by the loop's thread meanwhile", other, "ms", "≤ 10 ms")
-        for (what, collect), (gap, other) in found.items()
+        else Figure(f"{title}: {what}, computed at once", *_least(found, "passed meanwhile"), "≤ 10 ms")
+        for (what, collect), found in zip(both, zip(*rounds, strict=True), strict=True)
     ]
+
+
+def _least(found: Sequence[tuple[float, float]], against: str) -> tuple[float, str, float, str]:
+    ours, other = map(min, zip(*found, strict=True))
+    return ours, against, other, "ms"
 
 
 async def _warm_subscription() -> Figure:

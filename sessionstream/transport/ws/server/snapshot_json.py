@@ -99,8 +99,6 @@ async def _encode(entities: Sequence[TimelineEntity], known: Mapping[int, str]) 
     unreadable: list[TimelineEntity] = []
     size = encoded = 0
     for start in range(0, len(entities), _PIECE):
-        if start:
-            await asyncio.sleep(0)
         piece = []
         for entity in entities[start : start + _PIECE]:
             shown, text = entity, known.get(id(entity))
@@ -121,4 +119,6 @@ async def _encode(entities: Sequence[TimelineEntity], known: Mapping[int, str]) 
         joined = ",".join(piece)
         size += len(joined) if joined.isascii() else len(joined.encode())
         pieces.append(joined)
+        if len(entities) > _PIECE:
+            await asyncio.sleep(0)  # after the last one as well: the frame is one more copy of them all
     return SnapshotJson(entities, texts, pieces, size + max(len(pieces) - 1, 0), unreadable)
