@@ -25,35 +25,40 @@ _NUMBER: Final = Query("payload_types", "type", "WHERE name = ? AND digest = ?")
 
 
 class WrittenTypes:
-    """Numbers of message classes, for the writer: looked up or inserted within the running transaction."""
+    """Numbers of message classes, for the writer: looked up or inserted within the running transaction.
+
+    Attributes:
+        known: the numbers that are known, those of the running transaction included.
+        pending: the classes whose numbers are of the running transaction.
+    """
 
     def __init__(self) -> None:
-        self._known: dict[type[Message], int] = {}
-        self._pending: dict[type[Message], int] = {}
+        self.known: dict[type[Message], int] = {}
+        self.pending: list[type[Message]] = []
 
     def number(self, db: sqlite3.Connection, message: type[Message]) -> int:
-        """Return the number of ``message``, inserting it where it is new."""
-        number = self._known.get(message) or self._pending.get(message)
-        if number is None:
-            descriptors = descriptor_set(message)
-            key = (message.DESCRIPTOR.full_name, sha256(descriptors).digest())
-            db.execute(
-                "INSERT OR IGNORE INTO payload_types (name, digest, descriptors) VALUES (?, ?, ?)",
-                (*key, descriptors),
-            )
-            (found,) = _NUMBER.all(db, key)
-            number = self._pending[message] = found[0]
+        """Return the number of a message class that is not known, inserting it where it is new."""
+        descriptors = descriptor_set(message)
+        key = (message.DESCRIPTOR.full_name, sha256(descriptors).digest())
+        db.execute(
+            "INSERT OR IGNORE INTO payload_types (name, digest, descriptors) VALUES (?, ?, ?)",
+            (*key, descriptors),
+        )
+        (found,) = _NUMBER.all(db, key)
+        self.pending.append(message)
+        number: int = found[0]
+        self.known[message] = number
         return number
 
     def committed(self) -> None:
-        """Keep the numbers of the transaction, which was committed."""
-        if self._pending:
-            self._known.update(self._pending)
-            self._pending.clear()
+        """Keep the numbers of the transaction."""
+        self.pending.clear()
 
     def rolled_back(self) -> None:
-        """Forget the numbers of the transaction; a number that is in the file is found again."""
-        self._pending.clear()
+        """Forget the numbers of the transaction."""
+        for message in self.pending:
+            del self.known[message]
+        self.pending.clear()
 
 
 class ReadTypes:

@@ -291,7 +291,8 @@ class Writer:
                     raise _Torn(error) from error
                 changes[0].error = self._explain(error)
         db.execute("COMMIT")
-        writing.types.committed()
+        if writing.types.pending:
+            writing.types.committed()
 
     def _roll_back(self) -> None:
         if self._writing is None:

@@ -118,7 +118,7 @@ class _Batch:
         last_id, last_time = session.last_id, session.last_time
         if event is not None:
             last_id, last_time = event.event_id, writing.times.of_event(writing.db, session.sid, last_time)
-            number = writing.types.number(writing.db, event.message)
+            number = self._type(event.message)
             self._events.append((session.sid, event.ordinal, last_id, event.name, number, event.payload, last_time))
         for row in entities:
             self.state(session.timeline, row)
@@ -188,7 +188,10 @@ class _Batch:
         self._present[values[:3]] = values
 
     def _type(self, message: type[Message] | None) -> int | None:
-        return None if message is None else self._writing.types.number(self._writing.db, message)
+        if message is None:
+            return None
+        types = self._writing.types
+        return types.known.get(message) or types.number(self._writing.db, message)
 
 
 def commit(writing: Writing, commits: Sequence[CommitRows]) -> list[OrdinalConflict | None]:
