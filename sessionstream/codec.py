@@ -31,9 +31,10 @@ class Codec:
         is_shallow: no message of this class is too deep to be read again, as it holds itself nowhere.
         may_lack_fields: a message of this class may lack a required field.
         find_flaw: returns what of a message has no JSON form, or None; None where every message has one.
+        encode: returns a message as bytes; equal messages give equal bytes, as far as one protobuf build goes.
     """
 
-    __slots__ = ("_deterministic", "find_flaw", "full_name", "is_shallow", "may_lack_fields", "message")
+    __slots__ = ("encode", "find_flaw", "full_name", "is_shallow", "may_lack_fields", "message")
 
     def __init__(self, message: type[Message], forms: JsonForms) -> None:
         types = list(reachable(message.DESCRIPTOR))
@@ -43,11 +44,17 @@ class Codec:
         self.is_shallow = not open_ended and _depth(message.DESCRIPTOR, {}) <= _SAFE_DEPTH
         self.may_lack_fields = open_ended or any(map(_has_required, types))
         self.find_flaw: Callable[[Message], Flaw | None] | None = forms.finder(message.DESCRIPTOR)
-        self._deterministic = open_ended or any(each.GetOptions().map_entry for each in types)
+        has_order = open_ended or any(each.GetOptions().map_entry for each in types)
+        self.encode: Callable[[Message], bytes] = _encode_sorted if has_order else _encode
 
-    def encode(self, payload: Message) -> bytes:
-        """Encode a message; equal messages give equal bytes, as far as one protobuf build goes."""
-        return payload.SerializePartialToString(deterministic=self._deterministic)
+
+def _encode(message: Message) -> bytes:
+    return message.SerializePartialToString()
+
+
+def _encode_sorted(message: Message) -> bytes:
+    """Encode a message that may have maps, whose keys have no order of their own."""
+    return message.SerializePartialToString(deterministic=True)
 
 
 def copy_message(message: M) -> M:

@@ -114,7 +114,7 @@ class SchemaRegistry:
     'TokensDeltaEvent'
     """
 
-    __slots__ = ("_by_type", "_families", "_forms")
+    __slots__ = ("_by_type", "_codecs", "_families", "_forms")
 
     def __init__(self) -> None:
         self._families: dict[Family, dict[str, Codec]] = {
@@ -124,6 +124,7 @@ class SchemaRegistry:
             "timeline entity": {},
         }
         self._by_type: dict[str, Codec] = {}
+        self._codecs: dict[type[Message], Codec] = {}
         self._forms = JsonForms()
 
     @overload
@@ -315,9 +316,11 @@ class SchemaRegistry:
         return None if codec is None else codec.message
 
     def codec_of(self, message: type[Message]) -> Codec:
-        """Return the codec of a message class; that of one which is not registered is made anew each time."""
-        codec = self._by_type.get(message.DESCRIPTOR.full_name)
-        return codec if codec is not None and codec.message is message else Codec(message, self._forms)
+        """Return the codec of a message class, registered or not."""
+        codec = self._codecs.get(message)
+        if codec is None:
+            codec = self._codecs[message] = Codec(message, self._forms)
+        return codec
 
     def unread(self, other: SchemaRegistry) -> tuple[Family, str] | None:
         """Return an event or entity of another registry whose message this one does not read back as that, or None."""
@@ -357,7 +360,7 @@ class SchemaRegistry:
             raise DuplicateSchemaError(family, name, existing=names[name].full_name, offender=full_name)
         known = self._by_type.get(full_name)
         if known is None:
-            known = self._by_type[full_name] = Codec(cls, self._forms)
+            known = self._by_type[full_name] = self.codec_of(cls)
         elif known.message is not cls:  # what is stored is read by its full name, and would come back as the other
             raise PayloadTypeError(
                 family,

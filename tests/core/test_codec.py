@@ -97,3 +97,4 @@ def test_a_registry_makes_one_codec_of_a_class() -> None:
     assert registry.codec_of(TokensDeltaEvent) is registry.codec_of(TokensDeltaEvent)
     foreign = chain(2)
     assert registry.codec_of(foreign).message is foreign
+    assert registry.codec_of(foreign) is registry.codec_of(foreign)

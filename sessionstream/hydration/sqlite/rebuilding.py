@@ -59,8 +59,9 @@ class _Rebuild:
 class Rebuilds:
     """The timelines that a store has written and not yet swapped in."""
 
-    def __init__(self, run: _Run) -> None:
+    def __init__(self, run: _Run, codec_of: rows.CodecOf) -> None:
         self._run = run
+        self._codec_of = codec_of
         self._by_session: dict[str, _Rebuild] = {}
 
     async def swap_in(self, replacement: TimelineReplacement, write: _Write) -> Cursors:
@@ -72,7 +73,7 @@ class Rebuilds:
         """
         versions = tuple(replacement.versions)  # a list could grow meanwhile
         rebuild = await self._all_but_the_last(replacement.session_id, versions, write)
-        last = rows.entity_rows(versions[len(rebuild.states) :])
+        last = rows.entity_rows(versions[len(rebuild.states) :], self._codec_of)
         swap = partial(writes.replace_timeline, replacement=replacement, timeline=rebuild.timeline, last=last)
         try:
             return await write(swap)
@@ -89,14 +90,14 @@ class Rebuilds:
             await _abandon(rebuild, write)
             rebuild = None
         if rebuild is None:
-            pieces = await self._run(partial(_history_pieces, versions))
+            pieces = await self._run(partial(_history_pieces, versions, self._codec_of))
             rebuild = _Rebuild(await write(writes.begin_timeline))
             for piece in pieces:
                 await write(partial(writes.write_history, timeline=rebuild.timeline, rows=piece))
             rebuild.states = versions
         while len(versions) - len(rebuild.states) > LAST_STATES:
             end = len(rebuild.states) + LAST_STATES
-            more = rows.entity_rows(versions[len(rebuild.states) : end])
+            more = rows.entity_rows(versions[len(rebuild.states) : end], self._codec_of)
             await write(partial(writes.extend_timeline, timeline=rebuild.timeline, rows=more))
             rebuild.states = versions[:end]
         return rebuild
@@ -108,11 +109,11 @@ async def _abandon(rebuild: _Rebuild, write: _Write) -> None:
         await write(partial(writes.abandon_timeline, timeline=rebuild.timeline))
 
 
-def _history_pieces(versions: Sequence[TimelineEntity]) -> list[list[HistoryRow]]:
+def _history_pieces(versions: Sequence[TimelineEntity], codec_of: rows.CodecOf) -> list[list[HistoryRow]]:
     """Return the rows of a rebuilt timeline in pieces, one for each transaction, so that other commits pass."""
     pieces: list[list[HistoryRow]] = []
     room = 0
-    for row in history_rows(rows.entity_rows(versions)):
+    for row in history_rows(rows.entity_rows(versions, codec_of)):
         if not pieces or room <= 0:
             pieces.append([])
             room = PIECE_BYTES

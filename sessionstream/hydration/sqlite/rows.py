@@ -14,8 +14,11 @@ from sessionstream.observe import ErrorRecord
 from sessionstream.store import Commit
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from google.protobuf.message import Message
 
+    from sessionstream.codec import Codec
     from sessionstream.types import TimelineEntity
 
 MAX_PAYLOAD: Final = 999_000_000
@@ -23,6 +26,9 @@ MAX_PAYLOAD: Final = 999_000_000
 
 ERROR: Final = "seq, session_id, kind, ordinal, event_name, error, raw_message, metadata, recorded_at"
 """The columns that ``error_record`` takes."""
+
+CodecOf: TypeAlias = "Callable[[type[Message]], Codec]"
+"""Returns the codec of a message class, as ``SchemaRegistry.codec_of``."""
 
 ErrorRow: TypeAlias = tuple[str, str, str, str, str, bytes, str]
 
@@ -70,19 +76,14 @@ def moment(recorded_at: int) -> datetime:
     return _START + timedelta(microseconds=recorded_at)
 
 
-def _encoded(what: str, name: str, payload: Message) -> bytes:
-    data = encode(payload)
+def _encoded(what: str, name: str, payload: Message, codec_of: CodecOf) -> bytes:
+    data = codec_of(payload.__class__).encode(payload)
     if len(data) > MAX_PAYLOAD:
         raise StoreError(
             f"{what} {name!r} has a payload of {len(data)} bytes, and SQLite holds no more than {MAX_PAYLOAD}: keep it "
             f"elsewhere, and its place in the {what}"
         )
     return data
-
-
-def encode(payload: Message) -> bytes:
-    """Encode a payload; equal messages give equal bytes, as far as one protobuf build goes."""
-    return payload.SerializePartialToString(deterministic=True)
 
 
 class CommitRows(NamedTuple):
@@ -93,26 +94,26 @@ class CommitRows(NamedTuple):
     entities: Sequence[EntityRow]
 
 
-def commit_rows(commit: Commit) -> CommitRows:
+def commit_rows(commit: Commit, codec_of: CodecOf) -> CommitRows:
     """Return what a commit writes.
 
     Raises:
         StoreError: SQLite cannot hold its ordinal, or a payload.
     """
     check_ordinal(commit.session_id, commit.event_cursor)
-    return CommitRows(commit, _event_row(commit), entity_rows(commit.entities))
+    return CommitRows(commit, _event_row(commit, codec_of), entity_rows(commit.entities, codec_of))
 
 
-def _event_row(commit: Commit) -> EventRow | None:
+def _event_row(commit: Commit, codec_of: CodecOf) -> EventRow | None:
     event = commit.event
     if event is None:
         return None
     payload = event.payload
-    data = _encoded("event", event.name, payload)
+    data = _encoded("event", event.name, payload, codec_of)
     return EventRow(event.ordinal, event.event_id, event.name, payload.__class__, data)
 
 
-def entity_rows(entities: Iterable[TimelineEntity]) -> list[EntityRow]:
+def entity_rows(entities: Iterable[TimelineEntity], codec_of: CodecOf) -> list[EntityRow]:
     """Return the rows of entities."""
     rows = []
     for entity in entities:
@@ -124,7 +125,7 @@ def entity_rows(entities: Iterable[TimelineEntity]) -> list[EntityRow]:
                 entity.created_ordinal,
                 entity.last_event_ordinal,
                 None if payload is None else payload.__class__,
-                None if payload is None else _encoded("timeline entity", entity.kind, payload),
+                None if payload is None else _encoded("timeline entity", entity.kind, payload, codec_of),
             )
         )
     return rows

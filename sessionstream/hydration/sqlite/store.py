@@ -107,7 +107,7 @@ class SQLiteStore(CheckedStore):
         self._writer = writer
         self._reader = reader
         self._reading = reading
-        self._rebuilds = Rebuilds(reader.run)
+        self._rebuilds = Rebuilds(reader.run, reading.registry.codec_of)
         self._sweeper = Sweeper(database.path, writer)
 
     @staticmethod
@@ -195,7 +195,7 @@ class SQLiteStore(CheckedStore):
 
     def _commit(self, commit: Commit) -> asyncio.Future[None]:
         try:
-            encoded = rows.commit_rows(commit)
+            encoded = rows.commit_rows(commit, self.registry.codec_of)
         except StoreError:
             raise
         except Exception as error:
