@@ -110,7 +110,7 @@ async def _time(new_publisher: Callable[[list[object]], Hub | BareLoop]) -> floa
 async def main() -> list[Figure]:
     """Measure, and return microseconds per event."""
     hub, bare = await best(ROUNDS, partial(_time, new_hub), partial(_time, BareLoop))
-    return [Figure("publish, memory store", hub, "the same copies and projection calls", bare, "µs", "≤ 3")]
+    return [Figure("publish, memory store", hub, "the same copies and projection calls", bare, "µs", "≤ 2")]
 
 
 if __name__ == "__main__":

@@ -5,8 +5,8 @@
 One session, one event after the other: a bare loop hands each transaction to a writer thread and awaits it, another
 executes it on its own thread, which an event loop cannot afford. A hundred sessions at once: a bare loop executes, on
 its own thread, fifty events in a transaction, with the statements that the store needs for one event alone.
-``synchronous="normal"``, both projections. The same commits handed to the store without a hub show which part of it
-is the store's.
+``publish_many`` to one session is compared with such a loop as well. ``synchronous="normal"``, both projections. The
+same commits handed to the store without a hub show which part of it is the store's.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from sessionstream.hydration.sqlite.store import Opening
 EVENTS = 1_000
 SESSIONS = 100
 GROUP = 50
+IN_A_CALL = 100
 ROUNDS = 12
 
 
@@ -51,8 +52,12 @@ def _hub(schemas: SchemaRegistry, store: SQLiteStore) -> Hub:
     return hub
 
 
+def _event(session: str, number: int) -> Event:
+    return Event("Delta", TokensDeltaEvent(message_id=f"m{number % 100}", chunk=CHUNK), session)
+
+
 async def _publish_to(hub: Hub, session: str, number: int) -> None:
-    await hub.publish(Event("Delta", TokensDeltaEvent(message_id=f"m{number % 100}", chunk=CHUNK), session))
+    await hub.publish(_event(session, number))
 
 
 async def _publish(scratch: Scratch, sessions: int) -> float:
@@ -68,6 +73,19 @@ async def _publish(scratch: Scratch, sessions: int) -> float:
         await store.cursors("s0")  # the file is open, and so is the reader's connection
         start = time.perf_counter()
         await asyncio.gather(*(one(f"s{session}") for session in range(sessions)))
+        return time.perf_counter() - start
+
+
+async def _publish_many(scratch: Scratch) -> float:
+    """Publish the events to one session, so many in a call; return seconds."""
+    schemas = new_schemas()
+    async with SQLiteStore.open(scratch.file(), schemas) as store:
+        hub = _hub(schemas, store)
+        await store.cursors("s0")
+        start = time.perf_counter()
+        for first in range(0, EVENTS, IN_A_CALL):
+            numbers = range(first, first + IN_A_CALL)
+            await hub.publish_many("s0", [_event("s0", number) for number in numbers])
         return time.perf_counter() - start
 
 
@@ -110,11 +128,13 @@ async def main() -> list[Figure]:
     with tempfile.TemporaryDirectory() as directory:
         scratch = Scratch(directory)
         changes = await _record(scratch, 1)
-        ours, thread, direct = await best(
+        ours, in_calls, thread, direct, together = await best(
             ROUNDS,
             partial(_publish, scratch, 1),
+            partial(_publish_many, scratch),
             lambda: by_thread(scratch.file(), changes),
             partial(_directly, scratch, changes, 1),
+            partial(_directly, scratch, changes, GROUP),
         )
         many = await _record(scratch, SESSIONS)
         at_once, committed, grouped = await best(
@@ -124,10 +144,12 @@ async def main() -> list[Figure]:
             partial(_directly, scratch, many, GROUP),
         )
     one, all_ = "publish, SQLite, one session", f"publish, SQLite, {SESSIONS} sessions at once"
+    calls = f"publish_many, SQLite, one session, {IN_A_CALL} events a call"
     return [
-        _figure(one, ours, "the same statements, handed to a thread one by one", thread, "≥ 0.7"),
+        _figure(one, ours, "the same statements, handed to a thread one by one", thread, "≥ 0.62"),
         _figure(one, ours, "the same statements, without a thread", direct),
-        _figure(all_, at_once, f"the same statements, {GROUP} events a transaction", grouped, "≥ 0.5"),
+        _figure(calls, in_calls, f"the same statements, {GROUP} events a transaction", together, "≥ 0.3"),
+        _figure(all_, at_once, f"the same statements, {GROUP} events a transaction", grouped, "≥ 0.3"),
         _figure(f"{all_}, the store's part", committed, f"the same statements, {GROUP} a transaction", grouped),
     ]
 
