@@ -1,7 +1,7 @@
-"""What the web applications that come with the library share: where they listen, for whom, and how they end.
+"""Parts shared by the web applications that come with the library: addresses, host checks, files, requests, shutdown.
 
-``address`` (where to listen, which hosts to answer for), ``hosts`` (refuse requests for others), ``files`` (static
-files of the package and the headers they go out with), ``bodies`` (read what a page sends), ``running`` (uvicorn, and
-a farewell before it goes), ``commands`` (what people type to start them). All but ``address`` and ``commands`` need the
-extra ``lab``. An application of your own has its framework's means for all of this.
+``address`` parses listening addresses, ``hosts`` refuses requests for other hosts, ``files`` serves static files of the
+package with security headers, ``bodies`` reads JSON requests, ``running`` runs uvicorn and calls a function before it
+closes connections, ``commands`` parses arguments of the commands that start the applications. All but ``address`` and
+``commands`` need the extra ``lab``. For an application of your own, use what its framework has for this.
 """

@@ -1,4 +1,4 @@
-"""Where to listen: ``HOST:PORT``, and which names such a server answers to."""
+"""Listening addresses ``HOST:PORT``, and the host names that a server at one accepts."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ _LOCAL = "localhost"
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A host and a port; port 0 is any that is free."""
+    """A host and a port; port 0 means any free port."""
 
     host: str
     port: int
 
     @classmethod
     def parse(cls, text: str) -> Address:
-        """Read ``HOST:PORT``; ``:8092`` means port 8092 of this machine alone.
+        """Parse ``HOST:PORT``; ``:8092`` means port 8092 of the loopback interface.
 
         Raises:
-            ValueError: it is none.
+            ValueError: the text is not an address.
 
         >>> Address.parse(":8092"), Address.parse("[::1]:0")
         (Address(host='127.0.0.1', port=8092), Address(host='::1', port=0))
         """
-        refusal = ValueError(f"{text!r} is no address: write HOST:PORT, with a port up to 65535")
+        refusal = ValueError(f"{text!r} is not an address: write HOST:PORT, with a port up to 65535")
         try:
             parts = urlsplit(f"//{text}")
             host, port = parts.hostname, parts.port
@@ -39,20 +39,20 @@ class Address:
 
     @property
     def local(self) -> bool:
-        """Whether only this machine can connect."""
+        """Whether only clients on this machine can connect."""
         return _is_local(self.host)
 
     @property
     def names(self) -> Collection[str] | None:
-        """The hosts that requests may be for; None: any, because it was asked to listen to others.
+        """The hosts that requests may name. None means any host, for an address that other machines can reach.
 
-        A page of somebody else's whose name was made to point at this machine is same-origin for the browser, so
-        that only the name it uses gives it away.
+        This protects against DNS rebinding: a foreign page whose host name resolves to this machine is same-origin for
+        the browser, and only the Host header of its requests shows that it is foreign.
         """
         return frozenset({_LOCAL, "127.0.0.1", "::1", self.host}) if self.local else None
 
     def url(self, port: int) -> str:
-        """Return where a browser finds it."""
+        """Return the URL of the server, with the port that it listens on."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{port}/"
 

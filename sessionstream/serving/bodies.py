@@ -1,4 +1,4 @@
-"""What a page sends: one JSON object, of a bounded size, as ``application/json``."""
+"""Reads the body of a request: one JSON object of limited size, sent as ``application/json``."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 MAX_BYTES: Final = 65_536
-"""The longest request."""
+"""The maximum size of a request body, in bytes."""
 
 
 class Refused(Exception):
-    """A request is not acted upon, with this HTTP status."""
+    """A request is refused with this HTTP status."""
 
     def __init__(self, status: int, why: str) -> None:
         super().__init__(why)
@@ -23,16 +23,17 @@ class Refused(Exception):
 
 
 async def json_object(request: Request, noun: str) -> dict[str, Any]:
-    """Return the JSON object that a request brings.
+    """Return the JSON object in the body of a request.
 
     Args:
         request: the request; its body is read.
-        noun: what such a request is called in the words of a refusal, with its article.
+        noun: the name of such a request, with its article, for error messages.
 
     Raises:
-        Refused: it is something else: 415 another content type, 413 too long, 400 no JSON object or cut off.
+        Refused: with 415 for another content type, 413 for a body that is too long, 400 for one that is not a JSON
+            object or is incomplete.
     """
-    # A page of another origin cannot send this content type without asking first, and nobody here would answer.
+    # A page of another origin needs a CORS preflight to send this content type, and this server answers none.
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
         raise Refused(415, f"{noun} is application/json")
     body = b""
@@ -53,20 +54,20 @@ async def json_object(request: Request, noun: str) -> dict[str, Any]:
 
 
 def decoded(text: str | bytes) -> Any:
-    """Return what a JSON text says, if it can be said again.
+    """Parse a JSON text whose value can be written as JSON again.
 
-    Python reads more than others write: ``NaN``, numbers beyond all bounds, and half of a surrogate pair, as is left of
-    an emoji that was cut in two. No answer could hold them, and no store.
+    Python's parser also accepts ``NaN``, numbers out of range, and lone surrogates, such as half of an emoji. These
+    are refused, as neither a response nor a store can hold them.
 
     Raises:
-        ValueError: it is no JSON, nested too deeply, or says one of these.
+        ValueError: the text is not JSON, is nested too deeply, or holds one of these.
     """
     try:
         document = json.loads(text)
         json.dumps(document, ensure_ascii=False, allow_nan=False).encode()
     except UnicodeEncodeError as error:
         half = error.object[error.start : error.end]
-        raise ValueError(f"{half!r} is half of a surrogate pair, and no text") from error
+        raise ValueError(f"{half!r} is half of a surrogate pair, which is not valid text") from error
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
     return document

@@ -1,4 +1,4 @@
-"""What the commands that start these applications share: an address as an argument, and words for a missing extra."""
+"""Shared by the commands that start the applications: an address argument, and the message for a missing extra."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from sessionstream.serving.address import Address
 
 
 def address(text: str) -> Address:
-    """Read an address that somebody typed; for the ``type`` of an argument.
+    """Parse an address; for use as the ``type`` of an argparse argument.
 
     Raises:
-        argparse.ArgumentTypeError: it is none.
+        argparse.ArgumentTypeError: the text is not an address.
     """
     try:
         return Address.parse(text)
@@ -27,6 +27,6 @@ def missing(packages: Sequence[str]) -> list[str]:
 
 
 def how_to_install(why: str, packages: Sequence[str], extra: str) -> str:
-    """Return what to tell somebody who lacks packages: why they are needed, and the line that brings them."""
+    """Return the message for missing packages: why they are needed, and the command that installs them."""
     are = "is" if len(packages) == 1 else "are"
     return f"{why}, and {' and '.join(packages)} {are} not installed:\n  pip install 'sessionstream[{extra}]'"

@@ -1,4 +1,4 @@
-"""Files of the installed package that a browser is given, and the headers under which it gets them."""
+"""Serves static files of the installed package, with security headers."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ HEADERS: Final[Mapping[str, str]] = MappingProxyType(
         "x-content-type-options": "nosniff",
     }
 )
-"""Nothing from elsewhere, nothing inline, in nobody's frame."""
+"""Headers of every response: no content of other origins, no inline scripts or styles, no embedding in frames."""
 
 CLIENT: Final = resources.files("sessionstream.transport.ws") / "static"
-"""Where the JavaScript client is."""
+"""The directory of the JavaScript client."""
 
 _TYPES: Final = MappingProxyType(
     {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
@@ -32,10 +32,10 @@ _TYPES: Final = MappingProxyType(
 
 
 class Files:
-    """Files to give away; ``answer`` is the endpoint, of a route with ``{name}`` or of one that stands for ``index``.
+    """Serves files by name; ``answer`` is the endpoint of a route with ``{name}``, or of one that serves ``index``.
 
     Args:
-        folders: a name on the wire to the directory of the package that has it. Nothing else is given away.
+        folders: maps the name of each served file to the directory of the package that holds it.
         index: the file for a route without a name.
     """
 
@@ -44,7 +44,7 @@ class Files:
         self._index = index
 
     async def answer(self, request: Request) -> Response:
-        """Answer one request: the file, or 404."""
+        """Return the file as a response, or 404."""
         name = request.path_params.get("name", self._index)
         if name not in self._folders:
             return PlainTextResponse(f"there is no {name}\n", 404, headers=HEADERS)

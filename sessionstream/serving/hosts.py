@@ -1,7 +1,7 @@
-"""Middleware that answers only for the hosts a server is meant for.
+"""Middleware that refuses requests whose Host header names another host.
 
-A page of somebody else's whose name was made to point at this machine is same-origin for the browser; only the host
-it asks for gives it away.
+This protects against DNS rebinding: a foreign page whose host name resolves to this machine is same-origin for the
+browser, and only the Host header of its requests shows that it is foreign.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 def only_for(hosts: Collection[str] | None) -> list[Middleware]:
-    """Return the middleware that refuses requests for other hosts than these; none of it for None, which is any."""
+    """Return the middleware that refuses requests for other hosts; an empty list if ``hosts`` is None, meaning any."""
     return [] if hosts is None else [Middleware(_OnlyFor, hosts=hosts)]
 
 
 class _OnlyFor:
-    """Refuses requests, WebSockets included, that are for another host."""
+    """Refuses requests, including WebSockets, for hosts that are not in ``hosts``."""
 
     def __init__(self, app: ASGIApp, hosts: Collection[str]) -> None:
         self._app = app

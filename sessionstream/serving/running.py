@@ -1,4 +1,4 @@
-"""A server that starts and ends well: uvicorn around the application, and a farewell before it goes."""
+"""Runs an application in uvicorn, and calls a function before connections are closed."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
 RETURN_AFTER: Final = 0.5
-"""Seconds after which clients are told to come back, when what they watch is going to be there again."""
+"""Seconds after which clients are told to reconnect, if what they watch will be available again."""
 
 PATIENCE: Final = 5
-"""Seconds that a request under way may still take when the server is told to end."""
+"""Seconds that running requests have to finish when the server shuts down."""
 
 
 def listen(address: Address) -> socket.socket:
-    """Return a socket that listens there.
+    """Return a socket that listens at the address.
 
     Raises:
-        TransportError: that cannot be, with the system's reason.
+        TransportError: the system refused; the message has its reason.
     """
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     try:
@@ -40,9 +40,9 @@ def listen(address: Address) -> socket.socket:
 
 @contextmanager
 def sigterm_cancels() -> Iterator[None]:
-    """Within it SIGTERM cancels the present task, as SIGINT cancels that of ``asyncio.run``, so that all is cleaned up.
+    """Make SIGTERM cancel the current task within the block, as SIGINT cancels that of ``asyncio.run``.
 
-    For what has to be done before ``run``, which has its own way with both. Only in the main thread.
+    Use it for work before ``run``, which handles both signals itself. It works only in the main thread.
     """
     task, loop = asyncio.current_task(), asyncio.get_running_loop()
 
@@ -60,12 +60,12 @@ def sigterm_cancels() -> Iterator[None]:
 async def run(
     app: ASGIApp, listening: socket.socket, *, frame_bytes: int, farewell: Callable[[], Awaitable[None]]
 ) -> None:
-    """Serve until SIGINT or SIGTERM; a second SIGINT does not wait for anybody.
+    """Serve until SIGINT or SIGTERM; a second SIGINT ends the server without waiting for requests.
 
     Args:
         app: the application.
         listening: the socket; it is closed at the end.
-        frame_bytes: the longest WebSocket frame that is read.
+        frame_bytes: the maximum size of a WebSocket frame that is read.
         farewell: awaited before connections are closed.
     """
     config = uvicorn.Config(
@@ -75,7 +75,7 @@ async def run(
 
 
 class _Server(uvicorn.Server):
-    """A uvicorn that says farewell before it closes connections, and for which a signal is an end like any other."""
+    """A uvicorn server that awaits ``farewell`` before it closes connections, and does not re-raise signals."""
 
     def __init__(self, config: uvicorn.Config, farewell: Callable[[], Awaitable[None]]) -> None:
         super().__init__(config)

@@ -1,19 +1,19 @@
-"""The kit for testing what you build on sessionstream: stores, projections, whole hubs.
+"""Test tools for stores, buses, projections and hubs that are built on sessionstream.
 
 It needs the extra ``testing`` (Hypothesis and pytest); the library itself never imports it.
 
-- ``StoreContract`` is the HydrationStore port as tests: subclass it, say how your store is opened, and pytest
-  runs every sentence of the port against it. ``StoreMachine`` does whatever Hypothesis thinks of to your store
-  and to MemoryStore, and compares their answers after each step.
+- ``StoreContract`` tests that a store implements the HydrationStore port: subclass it, override ``open``, and pytest
+  runs its tests. ``StoreMachine`` makes the same random calls to your store and to MemoryStore, and compares their
+  results after each step.
+- ``BusContract`` tests that a bus implements the EventBus port.
 - ``StoreProxy`` passes every call on to another store: override what a test is to count, delay, alter or break.
-- ``session_ids``, ``stream_ids``, ``ordinals``, ``payloads`` and ``registered_payloads`` are strategies for
-  what goes through a hub; ``OrdinalMachine`` is the state machine of ordinals.
-- ``RecordingFanout`` and ``RecordingObserver`` are the other ends of a hub, and keep what they are told.
-- ``ManualClock`` is the time of a WebSocketServer or a client, ``WallClock`` the time of day of a store: a test moves
-  them.
+- ``session_ids``, ``stream_ids``, ``ordinals``, ``payloads`` and ``registered_payloads`` are Hypothesis strategies;
+  ``OrdinalMachine`` is a state machine that tests how ordinals are assigned.
+- ``RecordingFanout`` and ``RecordingObserver`` are a fan-out and observers that keep what they receive.
+- ``ManualClock`` is a clock for a WebSocketServer or a client, ``WallClock`` one for a store: a test advances them.
 - ``SessionWriter``, ``sample_registry``, ``put`` and ``drop`` write sessions for tests of your own.
 
-A store of your own under test, complete. It wraps another and keeps a log of who was written::
+A complete test of a store that also records the session of each commit::
 
     from contextlib import asynccontextmanager
 
@@ -57,14 +57,14 @@ clock sets ``clocked = True`` in the first, and gives it ``self.clock`` in ``ope
 """
 
 try:
-    import hypothesis as _hypothesis  # noqa: F401 - looked for here, so that whoever lacks it is told what to install
+    import hypothesis as _hypothesis  # noqa: F401 - imported here, so that a missing package gives the error below
     import pytest
 except ImportError as error:
     raise ImportError(
         f"the testing kit needs Hypothesis and pytest ({error}): pip install 'sessionstream[testing]'", name=error.name
     ) from error
 
-# Before they are imported, so that a failing assertion in them shows its values.
+# Called before the modules are imported, so that a failing assertion in them shows its values.
 pytest.register_assert_rewrite(
     "sessionstream.testing.contract", "sessionstream.testing.ordinal_machine", "sessionstream.testing.store_machine"
 )

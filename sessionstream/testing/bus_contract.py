@@ -1,6 +1,6 @@
 """The EventBus port as a test suite."""
 
-# ruff: noqa: S101, D102 - these are tests, and their names say what they show
+# ruff: noqa: S101, D102 - these are tests, and their names describe them
 from __future__ import annotations
 
 import asyncio
@@ -20,12 +20,12 @@ _numbers: Final = count()
 
 
 def message(body: str = "body", *, key: str = "session", **metadata: str) -> BusMessage:
-    """Return a message that no other is equal to."""
+    """Return a message with an id of its own."""
     return BusMessage(body.encode(), metadata, key, f"message-{next(_numbers)}")
 
 
 class Receiver:
-    """A handler that keeps what it is given, and stops or fails where it is told to."""
+    """A handler that records its messages, and blocks or fails at chosen ones."""
 
     def __init__(self) -> None:
         self.begun: list[BusMessage] = []
@@ -35,7 +35,7 @@ class Receiver:
         self._held: dict[bytes, asyncio.Event] = {}
 
     def hold(self, body: str) -> asyncio.Event:
-        """Stop at messages of this body until the event that is returned is set."""
+        """Block at messages with this body until the returned event is set."""
         self._held[body.encode()] = event = asyncio.Event()
         return event
 
@@ -50,18 +50,18 @@ class Receiver:
         self._changed.set()
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        """Return when a condition on what was received holds."""
+        """Wait until a condition on the received messages holds."""
         while not condition():
             self._changed.clear()
             await self._changed.wait()
 
     def bodies(self, key: str | None = None) -> list[str]:
-        """Return what is finished, as texts."""
+        """Return the bodies of the handled messages, as strings."""
         return [each.body.decode() for each in self.done if key in (None, each.key)]
 
 
 def on_fresh_bus(test: Callable[[Self, Any], Coroutine[Any, Any, None]]) -> Callable[[Self], None]:
-    """Turn ``async def test_…(self, bus)`` into a plain test that opens a bus and runs it."""
+    """Turn ``async def test_…(self, bus)`` into a plain test that opens a bus and runs the coroutine."""
 
     def run(self: Self) -> None:
         async def with_bus() -> None:
@@ -76,17 +76,17 @@ def on_fresh_bus(test: Callable[[Self, Any], Coroutine[Any, Any, None]]) -> Call
 
 
 class BusContract:
-    """Every sentence of ``sessionstream.bus.EventBus``, as tests that pytest collects from a subclass.
+    """Tests of everything that ``sessionstream.bus.EventBus`` promises; pytest collects them from a subclass.
 
     Override ``open``: it returns an async context manager that enters a fresh, empty bus and closes it at the end.
     """
 
     patience: ClassVar[float] = 30.0
-    """Seconds after which a test that does not end has failed."""
+    """Timeout of each test, in seconds."""
 
     def open(self) -> AbstractAsyncContextManager[EventBus]:
         """Return an async context manager that enters a fresh, empty bus and closes it at the end."""
-        raise NotImplementedError(f"{type(self).__name__} has to say how its bus is opened")
+        raise NotImplementedError(f"{type(self).__name__} does not override open, which returns its bus")
 
     @on_fresh_bus
     async def test_a_message_arrives_as_it_was(self, bus: EventBus) -> None:

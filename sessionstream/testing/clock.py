@@ -1,4 +1,4 @@
-"""Time that a test moves."""
+"""Clocks that a test advances."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 
 class ManualClock:
-    """A clock that stands still until a test moves it, for ``WebSocketServer(…, clock=…)`` and ``connect(…, clock=…)``.
+    """A clock that only a test advances, for ``WebSocketServer(…, clock=…)`` and ``connect(…, clock=…)``.
 
-    Heartbeats, patience and the waits between two attempts to connect are then up to the test, and take no time. It
-    belongs to one event loop.
+    The test then decides when heartbeats, timeouts and pauses between connection attempts end, and they take no real
+    time. A clock is used in one event loop.
     """
 
     def __init__(self) -> None:
@@ -19,11 +19,11 @@ class ManualClock:
         self._came = asyncio.Event()
 
     def now(self) -> float:
-        """Return the seconds that the test has let pass."""
+        """Return the seconds by which the test has advanced the clock."""
         return self._now
 
     async def sleep(self, seconds: float) -> None:
-        """Return when the test has let so many seconds pass; at once if there are none."""
+        """Wait until the test has advanced the clock by so many seconds; zero or less only yields to the event loop."""
         if seconds <= 0:
             await asyncio.sleep(0)
             return
@@ -36,13 +36,13 @@ class ManualClock:
             self._sleepers.remove(sleeper)
 
     async def asleep(self, sleepers: int = 1) -> None:
-        """Return when so many are asleep, not counting whoever ``advance`` has woken."""
+        """Wait until so many tasks are in ``sleep``, not counting those that ``advance`` has woken."""
         while sum(not woken.done() for _, woken in self._sleepers) < sleepers:
             self._came.clear()
             await self._came.wait()
 
     def advance(self, seconds: float) -> None:
-        """Let time pass. Who has slept long enough wakes when the test next waits, in the order of their moments."""
+        """Advance the clock. Sleepers that are due wake when the test next awaits, in the order of their times."""
         self._now += seconds
         for until, woken in sorted(self._sleepers, key=lambda sleeper: sleeper[0]):
             if until <= self._now and not woken.done():
@@ -50,20 +50,20 @@ class ManualClock:
 
 
 class WallClock:
-    """The time of day that a test moves, also back: ``MemoryStore(…, clock=…)``, ``SQLiteStore.open(…, clock=…)``.
+    """A time of day that a test sets, for ``MemoryStore(…, clock=…)`` and ``SQLiteStore.open(…, clock=…)``.
 
     Attributes:
-        now: what it shows.
+        now: the current time.
     """
 
     def __init__(self, now: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
         self.now = now
 
     def __call__(self) -> datetime:
-        """Return what it shows."""
+        """Return the current time."""
         return self.now
 
     def advance(self, time: timedelta) -> datetime:
-        """Let time pass, or turn the clock back by a negative one; return what it shows then."""
+        """Advance the clock, or set it back if ``time`` is negative; return the new time."""
         self.now += time
         return self.now

@@ -1,4 +1,4 @@
-"""The ordinal state machine: whatever stream ids arrive, the ordinals of a session only ever rise."""
+"""A state machine that tests that the ordinals of a session only rise, for any sequence of stream ids."""
 
 # ruff: noqa: S101 - these are tests
 from __future__ import annotations
@@ -12,30 +12,30 @@ from sessionstream.testing.strategies import ordinals, stream_ids
 
 
 class OrdinalMachine(RuleBasedStateMachine):
-    """Stream ids in any order, restarts in between.
+    """Assigns ordinals for random stream ids, with restarts in between.
 
-    Run it with ``TestOrdinals = OrdinalMachine.TestCase``. A subclass that overrides ``assign`` and ``restart``
-    puts something larger under the same test, a consumer with its store, say.
+    Run it with ``TestOrdinals = OrdinalMachine.TestCase``. To test something larger, such as a consumer with its
+    store, override ``assign`` and ``restart`` in a subclass.
     """
 
     cursor = 0
 
     def assign(self, cursor: int, stream_id: str) -> int:
-        """Return the ordinal for a message, or raise OrdinalExhausted. Override to test your own."""
+        """Return the ordinal for a message, or raise OrdinalExhausted. Override it to test your own code."""
         return assign_ordinal(cursor, stream_id, session_id="machine")
 
     def restart(self, cursor: int) -> int:
-        """Lose everything but what is durable; return the cursor that comes back. Override to test your own."""
+        """Discard everything that is not durable; return the cursor after it. Override it to test your own code."""
         return cursor
 
     @initialize(cursor=ordinals())
     def start(self, cursor: int) -> None:
-        """Begin with a session that has come some way already."""
+        """Begin with a session at any cursor."""
         self.cursor = cursor
 
     @rule(stream_id=stream_ids())
     def consume(self, stream_id: str) -> None:
-        """A message arrives with a stream id of whatever kind."""
+        """Assign an ordinal to a message with any stream id."""
         before, derived = self.cursor, derive_ordinal(stream_id)
         try:
             ordinal = self.assign(before, stream_id)
@@ -49,10 +49,10 @@ class OrdinalMachine(RuleBasedStateMachine):
 
     @rule()
     def consume_without_stream_id(self) -> None:
-        """A message arrives that was in no stream."""
+        """Assign an ordinal to a message without a stream id."""
         self.consume("")
 
     @rule()
     def start_again(self) -> None:
-        """The process ends and another takes over."""
+        """End the process and start another."""
         assert self.restart(self.cursor) == self.cursor

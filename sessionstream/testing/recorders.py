@@ -1,4 +1,4 @@
-"""Recorders: the other ends of a hub, which keep what they are told."""
+"""A fan-out and observers that keep what they receive."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sessions to test stores with: their messages, and a writer that remembers what a store has to answer."""
+"""Sessions to test stores with: a schema registry, and a writer that keeps the expected contents of the store."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OTHER_KIND: Final = "Label"
 
 
 def sample_registry() -> SchemaRegistry:
-    """Return a registry of two events and two kinds of entities, of four different messages."""
+    """Return a registry of two events and two kinds of entities, with four different messages."""
     registry = SchemaRegistry()
     registry.register_event(EVENT, chat_pb2.TokensDeltaEvent)
     registry.register_event(OTHER_EVENT, wrappers_pb2.BytesValue)
@@ -48,12 +48,12 @@ def drop(entity_id: str, *, kind: str = KIND) -> TimelineEntity:
 
 
 class SessionWriter:
-    """Writes one session, as a hub does, and remembers all of it in the plainest way.
+    """Writes one session, as a hub does, and keeps its expected contents in lists and dicts.
 
     Attributes:
         event, timeline: the cursors.
-        events: what was logged.
-        states: the whole timeline, without deletions, after each ordinal that moved it.
+        events: the logged events.
+        states: the live entities of the timeline after each ordinal that moved it.
     """
 
     def __init__(self, store: HydrationStore, session_id: str = "session") -> None:
@@ -65,7 +65,7 @@ class SessionWriter:
         self.states: dict[int, dict[tuple[str, str], TimelineEntity]] = {0: {}}
 
     def new_event(self, ordinal: int | None = None, event_id: str = "", text: str = "") -> Event:
-        """Return the event that could come next."""
+        """Return an event that may be logged next."""
         ordinal = self.event + 1 if ordinal is None else ordinal
         payload = chat_pb2.TokensDeltaEvent(chunk=text or f"chunk {ordinal}")
         return Event(EVENT, payload, self.session_id, ordinal, event_id or f"event-{ordinal}")
@@ -73,32 +73,32 @@ class SessionWriter:
     def step(
         self, *entities: TimelineEntity, ordinal: int | None = None, event_id: str = "", epoch: int | None = None
     ) -> Commit:
-        """Return the commit of the next event and what it means."""
+        """Return the commit of the next event with the entities that it changes."""
         event = self.new_event(ordinal, event_id)
         placed = self.placed(entities, event.ordinal)
         return Commit(self.session_id, event, placed, self.event, event.ordinal, self.timeline, expected_epoch=epoch)
 
     def waiting(self, *, event_id: str = "") -> Commit:
-        """Return the commit of an event that waits, because the session is held."""
+        """Return the commit of an event that is not applied, because the session is held."""
         return Commit(self.session_id, self.new_event(event_id=event_id), (), self.event, self.timeline, self.timeline)
 
     def resumption(self, *entities: TimelineEntity) -> Commit:
-        """Return the commit that applies the first event that waits."""
+        """Return the commit that applies the first event that is not applied yet."""
         ordinal = next(event.ordinal for event in self.events if event.ordinal > self.timeline)
         placed = self.placed(entities, ordinal)
         return Commit(self.session_id, None, placed, self.event, ordinal, self.timeline)
 
     async def commit(self, commit: Commit) -> None:
-        """Commit it and, where that succeeds, remember it."""
+        """Commit to the store and, if that succeeds, ``remember`` the commit."""
         await self.store.commit(commit)
         self.remember(commit)
 
     async def log(self, *entities: TimelineEntity, ordinal: int | None = None, event_id: str = "") -> None:
-        """Commit the next event and what it means."""
+        """Commit the next event with the entities that it changes."""
         await self.commit(self.step(*entities, ordinal=ordinal, event_id=event_id))
 
     def remember(self, commit: Commit) -> None:
-        """Remember a commit that succeeded."""
+        """Apply a commit that succeeded to the expected contents."""
         if commit.event is not None:
             self.events.append(commit.event)
         self.event, self.timeline = commit.event_cursor, commit.timeline_cursor
@@ -110,11 +110,11 @@ class SessionWriter:
         return tuple(in_snapshot_order(self.states[known].values()))
 
     async def cursors(self) -> Cursors:
-        """Return the cursors as the store has them."""
+        """Return the cursors in the store."""
         return await self.store.cursors(self.session_id)
 
     def placed(self, entities: Iterable[TimelineEntity], ordinal: int) -> tuple[TimelineEntity, ...]:
-        """Return the entities with their ordinals, as the pipeline gives them."""
+        """Return the entities with the ordinals that the pipeline would set."""
         present = self.states[self.timeline]
         placed = []
         for entity in entities:
@@ -134,7 +134,7 @@ class SessionWriter:
 
 
 def applied(old: Iterable[TimelineEntity], changes: Iterable[TimelineEntity]) -> tuple[TimelineEntity, ...]:
-    """Return what a client holds that held ``old`` and applied the answer to ``since``."""
+    """Return the entities of a client that held ``old`` and applied ``changes``, the answer to ``since``."""
     state = {(entity.kind, entity.id): entity for entity in old}
     for entity in changes:
         state.pop((entity.kind, entity.id), None)

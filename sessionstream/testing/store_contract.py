@@ -13,11 +13,11 @@ from sessionstream.testing.contract.timelines import TimelineContract
 class StoreContract(
     CommitContract, TimelineContract, RecordContract, RetentionContract, QuestionContract, DurabilityContract
 ):
-    """Every sentence of ``sessionstream.store.HydrationStore``, as tests that pytest collects from a subclass.
+    """Tests of everything that ``sessionstream.store.HydrationStore`` promises; pytest collects them from a subclass.
 
     Override ``open``: it returns an async context manager that enters a fresh, empty store for a registry and
-    closes it at the end. A durable store sets ``durable = True`` and overrides ``reopen`` as well, which enters
-    the store that ``open`` opened last; the instance is the same, so ``open`` may keep a path in ``self``, and
-    an ``autouse`` fixture may put one there. One that can be given a clock sets ``clocked = True`` and gives it
-    ``self.clock`` in ``open``. The tests are plain functions: no plugin is needed to run them.
+    closes it at the end. For a durable store, set ``durable = True`` and override ``reopen`` as well, which enters
+    the store that ``open`` opened last. Both are called on the same instance, so ``open`` may keep a path in ``self``,
+    and an ``autouse`` fixture may set one. For a store with a clock, set ``clocked = True`` and pass ``self.clock`` to
+    it in ``open``. The tests are plain functions: they need no plugin.
     """

@@ -1,4 +1,4 @@
-"""A store and MemoryStore in lockstep: whatever is done to both, they answer alike."""
+"""A state machine that makes the same random calls to a store and to MemoryStore, and compares their results."""
 
 # ruff: noqa: S101 - these are tests
 from __future__ import annotations
@@ -38,23 +38,24 @@ _bounds = st.integers(0, 40)
 
 
 class StoreMachine(RuleBasedStateMachine):
-    """Does the same to your store and to MemoryStore, and asks both everything after each step.
+    """Makes the same random calls to your store and to MemoryStore, and compares everything they return.
 
-    Override ``open``, and for a durable store ``reopen``, exactly as for ``StoreContract``; run it with
-    ``TestMyStore = MyMachine.TestCase``. Ordinals, snapshots as of and since every ordinal, events, ids, lists
-    and errors have to be equal; epochs are random, so only their changes have to be. With Hypothesis' default of 100
-    examples of up to 50 steps it takes minutes for a store on a disk; ``TestMyStore.settings`` may ask for less.
+    Override ``open``, and for a durable store ``reopen``, as for ``StoreContract``; run it with
+    ``TestMyStore = MyMachine.TestCase``. After each step, ordinals, snapshots as of and since every ordinal, events,
+    ids, lists and errors have to be equal. Epochs are random: they only have to change at the same steps. With
+    Hypothesis' default of 100 examples of up to 50 steps, a store on a disk takes minutes; ``TestMyStore.settings`` can
+    set fewer.
     """
 
     durable: ClassVar[bool] = False
 
     def open(self, registry: SchemaRegistry) -> AbstractAsyncContextManager[HydrationStore]:
         """Return an async context manager that enters a fresh, empty store and closes it at the end."""
-        raise NotImplementedError(f"{type(self).__name__} has to say how its store is opened")
+        raise NotImplementedError(f"{type(self).__name__} does not override open, which returns its store")
 
     def reopen(self, registry: SchemaRegistry) -> AbstractAsyncContextManager[HydrationStore]:
-        """Return the same for the store that ``open`` opened last, after it was closed, with all it holds."""
-        raise NotImplementedError(f"{type(self).__name__} is durable: it has to say how its store is reopened")
+        """Return an async context manager that enters the store that ``open`` opened last, with its contents."""
+        raise NotImplementedError(f"{type(self).__name__} is durable, but does not override reopen")
 
     def __init__(self) -> None:
         super().__init__()
@@ -72,14 +73,14 @@ class StoreMachine(RuleBasedStateMachine):
         self._enter(self.open(self.registry))
 
     def teardown(self) -> None:
-        """Close everything."""
+        """Close the store under test."""
         if self.opened is not None:
             self._run(self.opened.__aexit__(None, None, None))
         self.runner.close()
 
     @rule(session_id=_sessions, gap=_gaps, event_id=_event_ids, data=st.data())
     def commit_event(self, session_id: str, gap: int, event_id: str | None, data: st.DataObject) -> None:
-        """An event and what it means; on a held session, an event that waits."""
+        """Commit an event with entities; on a held session, an event that is not applied."""
         cursors = self._cursors(session_id)
         event = self._event(session_id, cursors.event + gap, event_id, data)
         entities: tuple[TimelineEntity, ...] = ()
@@ -90,14 +91,14 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(session_id=_sessions, data=st.data())
     def hold(self, session_id: str, data: st.DataObject) -> None:
-        """An event that a projection fails on."""
+        """Commit an event that a projection fails on, so that the session is held."""
         cursors = self._cursors(session_id)
         event = self._event(session_id, cursors.event + 1, None, data)
         self._commit(Commit(session_id, event, (), cursors.event, cursors.timeline, cursors.timeline))
 
     @rule(session_id=_sessions, data=st.data())
     def resume(self, session_id: str, data: st.DataObject) -> None:
-        """The first event that waits is applied."""
+        """Apply the first event of a held session."""
         cursors = self._cursors(session_id)
         waiting = self._run(self.model.events(session_id, after=cursors.timeline, limit=1))
         if waiting:
@@ -107,14 +108,14 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(session_id=_sessions, event=st.integers(0, 5), timeline=st.integers(0, 5), data=st.data())
     def commit_on_a_guess(self, session_id: str, event: int, timeline: int, data: st.DataObject) -> None:
-        """A writer that has seen something else, or by chance the same."""
+        """Commit with cursors that are random, and rarely the current ones."""
         seen = min(timeline, event)
         step = self._event(session_id, event + 1, None, data)
         self._commit(Commit(session_id, step, (), event, seen, seen))
 
     @rule(session_id=_sessions, right=st.booleans(), data=st.data())
     def commit_in_an_epoch(self, session_id: str, right: bool, data: st.DataObject) -> None:
-        """A writer that says which epoch it has seen."""
+        """Commit with an expected epoch, the current one or another."""
 
         def step(epoch: int) -> Commit:
             expected = epoch if right else epoch + 1
@@ -127,17 +128,17 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(session_id=_sessions, before=_bounds)
     def prune(self, session_id: str, before: int) -> None:
-        """Old history is forgotten."""
+        """Prune old history."""
         self._both(lambda store, _: store.prune(session_id, before=before), session_id)
 
     @rule(session_id=_sessions)
     def delete(self, session_id: str) -> None:
-        """A session is deleted."""
+        """Delete a session."""
         self._both(lambda store, _: store.delete_session(session_id), session_id)
 
     @rule(session_id=_sessions, stale=st.booleans())
     def delete_where_it_was_seen(self, session_id: str, stale: bool) -> None:
-        """A session is deleted unless it has moved."""
+        """Delete a session if its cursors are the expected ones."""
 
         def deleted(store: HydrationStore, at: Cursors) -> Awaitable[None]:
             return store.delete_session(session_id, expected=replace(at, event=at.event + 1) if stale else at)
@@ -146,7 +147,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(session_id=_sessions, stale=st.booleans(), data=st.data())
     def rebuild(self, session_id: str, stale: bool, data: st.DataObject) -> None:
-        """A timeline is rebuilt, perhaps on cursors that are no longer true."""
+        """Replace a timeline, with current or outdated cursors."""
         cursors = self._cursors(session_id)
         end = data.draw(st.integers(cursors.floor, cursors.event))
         versions = self._versions(end, data) if end else []
@@ -159,37 +160,37 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(session_id=_sessions, key=st.sampled_from("kl"), digest=st.sampled_from([b"1", b"2"]))
     def claim(self, session_id: str, key: str, digest: bytes) -> None:
-        """A command with an idempotency key."""
+        """Claim an idempotency key for a command."""
         self._both(lambda store, _: store.claim_command(session_id, key, digest), session_id)
 
     @rule(session_id=_sessions, key=st.sampled_from("kl"))
     def release(self, session_id: str, key: str) -> None:
-        """A command that failed."""
+        """Release the idempotency key of a command that failed."""
         self._both(lambda store, _: store.release_command(session_id, key), session_id)
 
-    @rule(session_id=st.one_of(_sessions, st.just("")), words=st.text(max_size=5), raw=st.binary(max_size=5))
-    def record_error(self, session_id: str, words: str, raw: bytes) -> None:
-        """Something went wrong."""
-        record = ErrorRecord("store", session_id, 2**64 - 1, "Delta", repr(words), raw, {words: words})
+    @rule(session_id=st.one_of(_sessions, st.just("")), text=st.text(max_size=5), raw=st.binary(max_size=5))
+    def record_error(self, session_id: str, text: str, raw: bytes) -> None:
+        """Record an error."""
+        record = ErrorRecord("store", session_id, 2**64 - 1, "Delta", repr(text), raw, {text: text})
         self._both(lambda store, _: store.record_error(record), self.touched)
 
     @rule(session_id=st.one_of(_sessions, st.just("")), of=st.sampled_from(["errors", "claims"]), all_=st.booleans())
     def forget(self, session_id: str, of: str, all_: bool) -> None:
-        """A policy was applied to what is no history."""
+        """Delete old error records or claims, as a retention policy does."""
         moment = (datetime.max if all_ else datetime.min).replace(tzinfo=UTC)
         self._both(lambda store, _: getattr(store, f"forget_{of}")(session_id, moment), self.touched)
 
     @precondition(lambda self: self.durable)
     @rule()
     def reopen_it(self) -> None:
-        """The store under test is closed and opened again."""
+        """Close the store under test and open it again."""
         assert self.opened is not None
         self._run(self.opened.__aexit__(None, None, None))
         self._enter(self.reopen(self.registry))
 
     @invariant()
     def they_answer_alike(self) -> None:
-        """Both are asked everything about the session that was touched last."""
+        """Compare everything that both stores return about the session that was touched last."""
         if self.opened is None:
             return
         session_id, end = self.touched, self._cursors(self.touched).event
@@ -223,7 +224,7 @@ class StoreMachine(RuleBasedStateMachine):
         self._both(lambda store, _: store.commit(commit), commit.session_id)
 
     def _both(self, act: Callable[..., Awaitable[Any]], session_id: str) -> None:
-        """Do the same to both stores; they have to answer, and to stand, alike."""
+        """Make the same call to both stores; results, errors and cursors have to be equal."""
 
         async def outcome(store: HydrationStore) -> tuple[object, object, Cursors]:
             answers: list[Any] = []
@@ -244,7 +245,7 @@ class StoreMachine(RuleBasedStateMachine):
         pairs = self.epochs[session_id]
         pairs.add((model.epoch, tested.epoch))
         alike = len(pairs) == len({pair[0] for pair in pairs}) == len({pair[1] for pair in pairs})
-        assert alike, "the epoch has to change when, and only when, the model's does"
+        assert alike, "the store's epoch has to change exactly when the model's does"
 
     def _event(self, session_id: str, ordinal: int, event_id: str | None, data: st.DataObject) -> Event:
         name = data.draw(st.sampled_from([EVENT, OTHER_EVENT]))
@@ -274,7 +275,7 @@ class StoreMachine(RuleBasedStateMachine):
 
 
 def _growing(message: type[Message]) -> st.SearchStrategy[Message]:
-    """Payloads with a text of which others have more or less, as streaming leaves them."""
+    """Payloads whose texts are prefixes of each other, as streaming makes them."""
 
     def grown(words: int) -> Message:
         payload = message()
@@ -285,7 +286,7 @@ def _growing(message: type[Message]) -> st.SearchStrategy[Message]:
 
 
 def _known(error: BaseException | None) -> object:
-    """Return what of an error is part of the contract; its wording is not."""
+    """Return the type and the attributes of an error, which are part of the contract, without its message."""
     if error is None:
         return None
     facts = {name: getattr(error, name) for name in _ERROR_ATTRIBUTES if hasattr(error, name)}

@@ -1,4 +1,4 @@
-"""Hypothesis strategies for what goes through a hub: ids, stream ids, ordinals, payloads."""
+"""Hypothesis strategies for session ids, stream ids, ordinals and payloads."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _MAX_MILLISECONDS: Final = MAX_ORDINAL // SEQUENCE_LIMIT
 
 
 def session_ids(*, max_size: int = 40) -> st.SearchStrategy[str]:
-    """Ids that every store has to keep: any Unicode but NUL and lone surrogates, never blank."""
+    """Ids that every store has to accept: any Unicode except NUL and lone surrogates, never blank."""
     letters = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
     return st.text(letters, min_size=1, max_size=max_size).filter(lambda text: not text.isspace())
 
 
 def ordinals(*, min_value: int = 0, max_value: int = MAX_ORDINAL) -> st.SearchStrategy[int]:
-    """Ordinals, small ones and those near the limits of 32, 63 and 64 bits more often than others."""
+    """Ordinals; small ones and those near 2**31, 2**32, 2**53, 2**63 and 2**64 occur more often than others."""
     corners = [
         value
         for middle in (2**31, 2**32, 2**53, 2**63, 2**64)
@@ -73,8 +73,8 @@ def registered_payloads(registry: SchemaRegistry, family: Family) -> st.SearchSt
     """Pairs of a name registered in the family and a random payload for it.
 
     Raises:
-        ValueError: there is no such family; or, when drawn, nothing is registered in it.
-        TypeError: ``registry`` is no SchemaRegistry.
+        ValueError: the family does not exist; or, when drawn, nothing is registered in it.
+        TypeError: ``registry`` is not a SchemaRegistry.
     """
     check_instance("registry", SchemaRegistry, registry)
     names = registry.names(family)
@@ -104,14 +104,14 @@ def payloads(message: type[M], *, max_depth: int = 3) -> st.SearchStrategy[M]:
 
     Numbers are finite, so that equal messages compare equal. ``Any`` holds one of protobuf's well-known
     messages; ``Timestamp`` and ``Duration`` are in their valid ranges. Messages nested deeper than ``max_depth``
-    hold their required fields alone.
+    have only their required fields.
 
     Raises:
-        TypeError: ``message`` is no generated message class.
+        TypeError: ``message`` is not a generated message class.
     """
     known: object = message
     if not isinstance(known, type) or not issubclass(known, Message) or getattr(known, "DESCRIPTOR", None) is None:
-        raise TypeError(f"message is a generated message class, not {known!r}")
+        raise TypeError(f"message has to be a generated message class, not {known!r}")
     return _messages(message, max_depth)
 
 
@@ -239,7 +239,7 @@ def _fill_any(draw: st.DrawFn, message: Message) -> None:
 
 
 def _fill_value(draw: st.DrawFn, message: Any) -> None:
-    """A google.protobuf.Value always has a kind; one without is no JSON."""
+    """A google.protobuf.Value always has a kind, as one without has no JSON form."""
     kind = draw(st.sampled_from(["null", "number", "string", "bool", "list", "struct"]))
     if kind == "null":
         message.null_value = 0

@@ -98,7 +98,7 @@ def test_a_port_that_is_taken_is_said() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["serve", "--addr", "nowhere"], "'nowhere' is no address: write HOST:PORT"),
+        (["serve", "--addr", "nowhere"], "'nowhere' is not an address: write HOST:PORT"),
         (["serve", "--store", "/nonexistent.db"], "sessionstream-systemlab: there is no file /nonexistent.db\n"),
         (["help", "sessionstream-refrence"], "did you mean sessionstream-reference"),
         (["completion", "tcsh"], "invalid choice: 'tcsh'"),

@@ -1,1 +1,1 @@
-"""The store contract, one module for each part of the port; ``StoreContract`` is all of them."""
+"""The store contract, one module for each part of the port; ``StoreContract`` joins them."""

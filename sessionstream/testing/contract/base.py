@@ -1,4 +1,4 @@
-"""How a contract test gets its store."""
+"""The base of the contract tests: it opens a store for each test."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ Self = TypeVar("Self", bound="ContractBase")
 
 
 class ContractBase:
-    """Opens stores. See ``StoreContract``."""
+    """Opens stores; see ``StoreContract``."""
 
     durable: ClassVar[bool] = False
-    """Whether ``reopen`` works, so that the tests of durability apply."""
+    """Whether ``reopen`` works; the tests of durability then apply."""
 
     clocked: ClassVar[bool] = False
-    """Whether ``open`` makes the store take ``self.clock()`` for the time of day, so that the tests of time apply."""
+    """Whether ``open`` passes ``self.clock`` to the store; the tests of time then apply."""
 
     clock: Callable[[], datetime] = staticmethod(time_of_day)
-    """The time of day, with a time zone: the machine's, or one that a test sets."""
+    """Returns the time of day with a time zone: the machine's, or one that a test sets."""
 
     def open(self, registry: SchemaRegistry) -> AbstractAsyncContextManager[HydrationStore]:
         """Return an async context manager that enters a fresh, empty store and closes it at the end."""
-        raise NotImplementedError(f"{type(self).__name__} has to say how its store is opened")
+        raise NotImplementedError(f"{type(self).__name__} does not override open, which returns its store")
 
     def reopen(self, registry: SchemaRegistry) -> AbstractAsyncContextManager[HydrationStore]:
-        """Return the same for the store that ``open`` opened last, after it was closed, with all it holds."""
-        raise NotImplementedError(f"{type(self).__name__} is durable: it has to say how its store is reopened")
+        """Return an async context manager that enters the store that ``open`` opened last, with its contents."""
+        raise NotImplementedError(f"{type(self).__name__} is durable, but does not override reopen")
 
 
 def on_fresh_store(
     test: Callable[[Self, Any], Coroutine[Any, Any, None]],
 ) -> Callable[[Self], None]:
-    """Turn ``async def test_…(self, store)`` into a plain test that opens a store and runs it."""
+    """Turn ``async def test_…(self, store)`` into a plain test that opens a store and runs the coroutine."""
 
     def run(self: Self) -> None:
         async def with_store() -> None:
@@ -58,7 +58,7 @@ def on_fresh_store(
 def on_clocked_store(
     test: Callable[[Self, Any, WallClock], Coroutine[Any, Any, None]],
 ) -> Callable[[Self], None]:
-    """Do the same with ``async def test_…(self, store, clock)``, where the store takes its time from the clock."""
+    """Turn ``async def test_…(self, store, clock)`` into a plain test, with a store that uses the clock."""
 
     def run(self: Self) -> None:
         if not self.clocked:
@@ -75,16 +75,16 @@ def on_clocked_store(
 
 
 def _named(run: Callable[[Self], None], test: Callable[..., object]) -> Callable[[Self], None]:
-    # Not functools.wraps: pytest would follow it, and look for a fixture named `store`.
+    # Not functools.wraps: pytest would then look for a fixture named `store`.
     run.__name__, run.__qualname__, run.__doc__ = test.__name__, test.__qualname__, test.__doc__
     run.__module__ = test.__module__
     return run
 
 
 async def raised_by(outcome: Awaitable[object]) -> BaseException | None:
-    """Return what awaiting raises, or None."""
+    """Return the exception that awaiting raises, or None."""
     try:
         await outcome
-    except Exception as error:  # noqa: BLE001 - that is the question
+    except Exception as error:  # noqa: BLE001 - returned to the test
         return error
     return None

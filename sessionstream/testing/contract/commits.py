@@ -1,6 +1,6 @@
-"""Commits: all or nothing, only on top of what the writer has seen, once for each event id."""
+"""Contract tests of commits: atomic, based on the current cursors, and once for each event id."""
 
-# ruff: noqa: S101, D102 - these are tests, and their names say what they show
+# ruff: noqa: S101, D102 - these are tests, and their names describe them
 from __future__ import annotations
 
 import asyncio
@@ -19,7 +19,7 @@ E = TypeVar("E", bound=Exception)
 
 
 class CommitContract(ContractBase):
-    """What ``commit`` promises."""
+    """Tests of ``commit``."""
 
     @on_fresh_store
     async def test_a_commit_moves_everything_at_once(self, store: HydrationStore) -> None:
@@ -233,16 +233,16 @@ class CommitContract(ContractBase):
             assert (await store.cursors(session_id)).epoch == epoch
 
     async def _refused(self, writer: SessionWriter, commit: Commit, kind: type[E]) -> E:
-        """Check that a commit is refused, and that nothing of it is true; return the error."""
+        """Check that a commit is refused and changes nothing; return the error."""
         before = await _traces(writer, commit)
         error = await raised_by(writer.store.commit(commit))
-        assert isinstance(error, kind), f"{error!r} is no {kind.__name__}"
+        assert isinstance(error, kind), f"{error!r} is not a {kind.__name__}"
         await self._unchanged(writer)
         assert await _traces(writer, commit) == before
         return error
 
     async def _unchanged(self, writer: SessionWriter) -> None:
-        """Check that the store holds what the writer remembers, and nothing else."""
+        """Check that the store holds exactly the contents that the writer expects."""
         store, session_id = writer.store, writer.session_id
         cursors = await store.cursors(session_id)
         assert cursors == Cursors(writer.event, writer.timeline, cursors.epoch)
@@ -257,7 +257,7 @@ class CommitContract(ContractBase):
 
 
 async def _traces(writer: SessionWriter, commit: Commit) -> list[object]:
-    """Return what a commit that is refused could leave behind."""
+    """Return the contents that a refused commit must not change."""
     store, session_id, event = writer.store, writer.session_id, commit.event
     found: list[object] = [await store.sessions(), (await store.cursors(session_id)).epoch]
     found.append(None if event is None else await store.find_event(session_id, event.event_id))

@@ -1,6 +1,6 @@
-"""What is left when a store is closed and opened again. Only for stores that say they are durable."""
+"""Contract tests of durability: the contents of a store after it is closed and reopened. Only for durable stores."""
 
-# ruff: noqa: S101, D102 - these are tests, and their names say what they show
+# ruff: noqa: S101, D102 - these are tests, and their names describe them
 from __future__ import annotations
 
 import asyncio
@@ -34,7 +34,7 @@ def smaller_registry() -> SchemaRegistry:
 
 
 class DurabilityContract(ContractBase):
-    """What survives."""
+    """Tests of stores that are closed and reopened."""
 
     def test_everything_survives_closing(self) -> None:
         async def write(store: HydrationStore) -> tuple[SessionWriter, int]:
@@ -178,7 +178,7 @@ class DurabilityContract(ContractBase):
         read: Callable[[HydrationStore, T], Awaitable[None]],
         registry: SchemaRegistry,
     ) -> None:
-        """Write with one store, close it, read with the next."""
+        """Write to a store, close it, reopen it and read."""
         if not self.durable:
             pytest.skip("this store does not claim to be durable")
 

@@ -1,6 +1,6 @@
-"""Questions that cannot be meant: refused by the name of the argument, whatever the state of the store."""
+"""Contract tests of wrong arguments: the error names the argument, whatever the store holds."""
 
-# ruff: noqa: S101, D102 - these are tests, and their names say what they show
+# ruff: noqa: S101, D102 - these are tests, and their names describe them
 from __future__ import annotations
 
 import asyncio
@@ -36,7 +36,7 @@ TEXTS = [
 
 
 def ask(store: HydrationStore, argument: str, value: Any) -> Awaitable[object]:
-    """Ask with one argument as it is given."""
+    """Call the store with one argument set to a given value."""
     match argument:
         case "as_of" | "since":
             return store.snapshot("session", **{argument: value})
@@ -79,12 +79,12 @@ def ask(store: HydrationStore, argument: str, value: Any) -> Awaitable[object]:
 
 
 def _name(argument: str) -> str:
-    """Return what the words of a refusal begin with."""
+    """Return the beginning of the expected error message."""
     return {"sessions after": "after", "find": "event_id"}.get(argument, "session_id")
 
 
 class QuestionContract(ContractBase):
-    """What a store may not be asked."""
+    """Tests of arguments that a store has to refuse."""
 
     def _check_refused(self, argument: str, value: object, error: type[Exception], name: str) -> None:
         async def check() -> None:

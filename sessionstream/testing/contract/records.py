@@ -1,6 +1,6 @@
-"""Events, ids, keys, error records, the list of sessions: what a store remembers beside the timeline."""
+"""Contract tests of events, ids, keys, error records and the list of sessions."""
 
-# ruff: noqa: S101, D102 - these are tests, and their names say what they show
+# ruff: noqa: S101, D102 - these are tests, and their names describe them
 from __future__ import annotations
 
 import asyncio
@@ -27,7 +27,7 @@ def record(session_id: str, number: int) -> ErrorRecord:
 
 
 class RecordContract(ContractBase):
-    """What the other reads and writes promise."""
+    """Tests of the reads and writes that do not concern the timeline."""
 
     @on_fresh_store
     async def test_events_come_in_order_above_and_limited(self, store: HydrationStore) -> None:

@@ -1,6 +1,6 @@
-"""Pruning and deleting: what is forgotten, and that everything else stays what it was."""
+"""Contract tests of pruning and deleting: which data is removed, and that all other data stays."""
 
-# ruff: noqa: S101, D102 - these are tests, and their names say what they show
+# ruff: noqa: S101, D102 - these are tests, and their names describe them
 from __future__ import annotations
 
 import asyncio
@@ -24,7 +24,7 @@ SECOND, MINUTE, HOUR, YEARS = (timedelta(seconds=seconds) for seconds in (1, 60,
 
 
 async def check_above_floor(writer: SessionWriter, floor: int) -> None:
-    """Check that everything at or above the floor is what it was, and that what is below is refused."""
+    """Check that the history from the floor on is unchanged, and that reads below it are refused."""
     store, session_id = writer.store, writer.session_id
     cursors = await store.cursors(session_id)
     assert (cursors.event, cursors.timeline, cursors.floor) == (writer.event, writer.timeline, floor)
@@ -48,7 +48,7 @@ async def check_above_floor(writer: SessionWriter, floor: int) -> None:
 
 
 async def a_moment() -> datetime:
-    """Return a time after all that was done and before all that will be, on this machine's clock."""
+    """Return a time on this machine's clock, after all earlier calls and before all later ones."""
     moment = later = datetime.now(UTC)
     while later <= moment:
         later = datetime.now(UTC)
@@ -56,7 +56,7 @@ async def a_moment() -> datetime:
 
 
 async def check_known(writer: SessionWriter, ordinal: int) -> None:
-    """Check that a hub that knows the timeline as of ``ordinal`` is told what it needs, and no more."""
+    """Check that a hub that holds the timeline as of ``ordinal`` gets exactly the changes after it."""
     cursors = await writer.cursors()
     known = replace(cursors, timeline=ordinal)
     told = await writer.store.timeline(writer.session_id, known=known)
@@ -71,7 +71,7 @@ async def check_known(writer: SessionWriter, ordinal: int) -> None:
 
 
 class RetentionContract(ContractBase):
-    """What ``prune`` and ``delete_session`` promise."""
+    """Tests of ``prune`` and ``delete_session``."""
 
     @pytest.mark.parametrize("before", [0, 1, 2, 3, 4, 6, 9, 10, 11])
     def test_pruning_keeps_every_remaining_answer(self, before: int) -> None:
@@ -221,7 +221,7 @@ class RetentionContract(ContractBase):
         found = [await store.ordinal_before("session", start + add) for add in (-HOUR, SECOND - SECOND, SECOND, HOUR)]
         assert found == [0, 0, 3, 3]
         assert await store.ordinal_before("session", start + HOUR + SECOND) == 5
-        await SessionWriter(store, "other").log(put("a"))  # of that, nothing is known but what the clock says
+        await SessionWriter(store, "other").log(put("a"))  # a new session, so its times are those of the clock
         assert await store.ordinal_before("other", start - YEARS + SECOND) == 1
 
     @on_clocked_store
@@ -344,7 +344,7 @@ class RetentionContract(ContractBase):
         between = await a_moment()
         for key in ("A", "c", "released"):
             await store.claim_command("session", key, b"young")
-        assert await store.claim_command("session", "a", b"again") == b"old"  # which makes it no younger
+        assert await store.claim_command("session", "a", b"again") == b"old"  # which does not change its time
         assert await store.forget_claims("session", before) == 0
         assert await store.forget_claims("session", between) == 2
         for key in ("A", "c", "released"):

@@ -1,6 +1,6 @@
-"""Timelines: now, as of every ordinal, since every ordinal; rebuilt; private copies of payloads."""
+"""Contract tests of timelines: current, as of and since every ordinal, rebuilt, with copies of payloads."""
 
-# ruff: noqa: S101, D102 - these are tests, and their names say what they show
+# ruff: noqa: S101, D102 - these are tests, and their names describe them
 from __future__ import annotations
 
 from dataclasses import replace
@@ -16,7 +16,7 @@ from sessionstream.types import TimelineEntity
 
 
 async def eventful(store: HydrationStore, session_id: str = "session") -> SessionWriter:
-    """Write a session in which entities come, change, go and come again."""
+    """Write a session in which entities are created, updated, deleted and created again."""
     writer = SessionWriter(store, session_id)
     await writer.log(put("a", "1"), put("b", "1"))
     await writer.log(put("a", "2"))
@@ -29,7 +29,7 @@ async def eventful(store: HydrationStore, session_id: str = "session") -> Sessio
 
 
 class TimelineContract(ContractBase):
-    """What ``snapshot``, ``timeline`` and ``replace_timeline`` promise."""
+    """Tests of ``snapshot``, ``timeline`` and ``replace_timeline``."""
 
     @on_fresh_store
     async def test_an_unknown_session_is_empty_and_leaves_no_trace(self, store: HydrationStore) -> None:
@@ -69,7 +69,7 @@ class TimelineContract(ContractBase):
     @on_fresh_store
     async def test_as_of_is_right_all_along_a_text_that_grows(self, store: HydrationStore) -> None:
         writer, text = SessionWriter(store), ""
-        newer = b"\xfa\x3e\x03new"  # a field that nobody here knows
+        newer = b"\xfa\x3e\x03new"  # a field that no class here knows
         for number in range(1, 151):
             text += f"word {number}, "
             payload = chat_pb2.ChatMessageEntity(
