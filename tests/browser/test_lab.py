@@ -67,7 +67,7 @@ async def settled(page: Page) -> None:
     ("width", "scheme"),
     [
         (360, "dark"),
-        (1600, "light"),
+        pytest.param(1600, "light", marks=pytest.mark.torture),
         pytest.param(360, "light", marks=pytest.mark.torture),
         pytest.param(1600, "dark", marks=pytest.mark.torture),
     ],
@@ -98,7 +98,7 @@ async def test_evidence_has_the_width_of_the_page_and_rows_that_can_be_read(lab_
         assert max(heights) < 160, name
 
 
-@pytest.mark.parametrize("number", NUMBERS)
+@pytest.mark.parametrize("number", [1, 3, *(pytest.param(each, marks=pytest.mark.torture) for each in (0, 2, 4, 5))])
 async def test_every_control_of_a_phase_can_be_pressed(lab_tabs: Tabs, number: int) -> None:
     """With each choice of it that breaks a promise; what is refused is said beside the button."""
     page = await lab_tabs.visit(f"phases/{number}", viewport={"width": 360, "height": 800}, color_scheme="dark")

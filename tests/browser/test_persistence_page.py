@@ -101,6 +101,7 @@ async def test_a_memory_store_loses_everything_and_the_page_says_so(lab_tabs: Ta
     assert faults(lab_tabs) == []
 
 
+@pytest.mark.torture  # half a minute; the other pages' are always run
 async def test_every_check_turns_red_and_a_reset_mends_it(lab_tabs: Tabs) -> None:
     page = await lab_tabs.visit("phases/5")
     for promise, checks in BROKEN_BY.items():

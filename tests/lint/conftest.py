@@ -80,10 +80,24 @@ def _needed(path: Path) -> tuple[int, ...]:
 EXAMPLES = examples()
 
 
+IN_PART = {
+    "test_each_finding_can_be_suppressed",
+    "test_another_code_suppresses_nothing",
+    "test_line_ends_do_not_move_findings",
+    "test_indenting_everything_moves_columns_and_nothing_else",
+}
+"""Tests of which `make test` takes every fourth example, as what they show is the same for all rules."""
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "example" in metafunc.fixturenames:
         ids = [str(example.path.relative_to(FIXTURES)) for example in EXAMPLES]
-        metafunc.parametrize("example", EXAMPLES, ids=ids)
+        few = metafunc.function.__name__ in IN_PART
+        marks = [[pytest.mark.torture] if few and number % 4 else [] for number in range(len(EXAMPLES))]
+        examples = [
+            pytest.param(one, id=name, marks=mark) for one, name, mark in zip(EXAMPLES, ids, marks, strict=True)
+        ]
+        metafunc.parametrize("example", examples)
 
 
 @pytest.fixture

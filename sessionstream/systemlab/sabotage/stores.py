@@ -50,11 +50,14 @@ class StoreThatIsStale(StoreProxy):
         return replace(earlier, snapshot_ordinal=ordinal)
 
     async def timeline(self, session_id: str, /, *, known: Cursors | None = None) -> StoredTimeline:
-        """Return the cursors, and a timeline that is short of the last event where the whole is asked for."""
+        """Return the cursors, and the timeline or what changed in it, short of the last event."""
         found = await super().timeline(session_id, known=known)
-        if known is not None or not found.cursors.timeline:
+        last = found.cursors.timeline
+        if found.since is not None:
+            return replace(found, entities=[entity for entity in found.entities if entity.last_event_ordinal < last])
+        if not last:
             return found
-        earlier = await super().snapshot(session_id, as_of=found.cursors.timeline - 1)
+        earlier = await super().snapshot(session_id, as_of=last - 1)
         return replace(found, entities=earlier.entities)
 
 
