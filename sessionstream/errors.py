@@ -481,7 +481,7 @@ class StoreLost(StoreError):
         if emptied:
             what, way_out = "emptied", "restore the file from a backup, or open it again without the last commits"
         elif log:
-            way_out = "which writes what is in it to its file, and open it again"
+            way_out = "which writes the commits in the log to the file, and open it again"
         super().__init__(
             f"{log or name} was {what} while the store was open, so nothing more can be kept in it: "
             f"close the store, {way_out}"
