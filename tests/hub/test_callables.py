@@ -1,4 +1,4 @@
-"""What is registered with a hub: functions of the right kind, or an error that says which kind is right."""
+"""Functions registered with a hub: the accepted kinds, and the errors for all others."""
 
 from __future__ import annotations
 
