@@ -1,10 +1,10 @@
-"""Commands in, ordered events, durable timelines, live UI events out.
+"""Sessions of ordered events with durable timelines and live UI events.
 
-Handlers describe what happened (backend events). Projections decide what it means (live UI events, durable
-timeline entities). One commit makes it true. Transports only tell people about it.
+Command handlers publish backend events. Projections derive live UI events and durable timeline entities from them. One
+commit stores an event with its entities. Transports send UI events and snapshots to clients.
 
-Everything a program needs is importable from here; ``SQLiteStore`` is loaded when it is first asked for.
-``sessionstream.testing`` is the kit to test stores of your own with, ``sessionstream.doc`` the embedded help.
+Everything a program needs is importable from here; ``SQLiteStore`` is imported at its first use.
+``sessionstream.testing`` has test tools for stores, buses and hubs, ``sessionstream.doc`` the embedded help.
 """
 
 from __future__ import annotations

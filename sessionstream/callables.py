@@ -80,7 +80,7 @@ def refuse_generator(what: str, result: object) -> None:
         result.close()
     elif not isasyncgen(result):
         return
-    raise TypeError(f"{what} returned {_a(result)}, which nobody runs: write it without yield")
+    raise TypeError(f"{what} returned {_a(result)}, which never runs: write it without yield")
 
 
 def refuse_unasked(error: asyncio.CancelledError, message: str) -> None:
@@ -102,7 +102,7 @@ def refuse_coroutine(what: str, result: object) -> None:
     """
     if iscoroutine(result):
         result.close()  # or there would be a warning that it was never awaited
-        raise TypeError(f"{what} returned a coroutine, which nobody awaits: {_ENQUEUE}")
+        raise TypeError(f"{what} returned a coroutine, which is never awaited: {_ENQUEUE}")
     refuse_generator(what, result)
 
 
@@ -117,7 +117,7 @@ def _plain(what: str, arguments: str, candidate: object, *, method: str = "", in
     function = _function(what, arguments, candidate, method=method)
     _refuse_generators(what, function)
     if _is(iscoroutinefunction, function):
-        raise TypeError(f"{what} {candidate!r} has to be plain, not async, as nobody awaits it{instead}")
+        raise TypeError(f"{what} {candidate!r} has to be plain, not async, as it is never awaited{instead}")
     return function
 
 
@@ -151,7 +151,7 @@ def _unwrapped(function: object) -> object:
 def _is(kind: Callable[[object], bool], function: object) -> bool:
     """Whether a function, or the ``__call__`` of an object, is of a kind; partials are unwrapped."""
     function = _unwrapped(function)
-    return kind(function) or kind(getattr(type(function), "__call__", None))  # noqa: B004 - its function is wanted
+    return kind(function) or kind(getattr(type(function), "__call__", None))  # noqa: B004 - the function itself is needed
 
 
 def _a(result: object) -> str:

@@ -1,16 +1,17 @@
-"""The canonical form of a message: the same bytes for equal messages, whichever protobuf build wrote them.
+"""The canonical encoding of a message: equal messages have equal bytes, whichever protobuf build encoded them.
 
-Protobuf promises no such form: the order of a map's keys, of extensions and of unknown fields differs between its
-runtimes. Here
+Protobuf does not guarantee this: the order of map keys, extensions and unknown fields differs between its runtimes. In
+the canonical encoding
 
-- fields stand in the order of their numbers, unknown ones and extensions among them;
-- a field that holds one value has its last, and messages that are one message in pieces are put together;
-- a default value stands where a serializer writes it, and repeated numbers are packed where it packs them;
-- a map is sorted by key, numbers by value and texts by their UTF-8, has each key once, and both parts of each entry;
-- unknown fields of one number and wire type stay in the order in which they are; so does what is within them;
-- what is packed in a ``google.protobuf.Any`` is canonical where its type is among the shapes, else the bytes it is.
+- fields are in the order of their numbers, including unknown fields and extensions;
+- a singular field has its last value, and a singular message that is encoded in parts is merged;
+- default values are present, and repeated numbers packed, exactly if a serializer writes them so;
+- a map is sorted by key (numbers by value, strings by UTF-8), has each key once, and each entry has key and value;
+- unknown fields with the same number and wire type keep their order, and so do the fields within them;
+- the message in a ``google.protobuf.Any`` is canonical if its type is among the shapes; else its bytes are unchanged.
 
-So what a process knows as a field and what an older one keeps as an unknown field agree, but for the maps within.
+A field has therefore the same encoding in a process that knows it and in an older one to which it is unknown, unless it
+contains maps.
 """
 
 from __future__ import annotations
@@ -36,10 +37,10 @@ from sessionstream.wire import (
 )
 
 MAX_DEPTH: Final = 128
-"""Messages in messages that are looked at, more than protobuf reads; an ``Any`` that holds more is bytes."""
+"""The maximum nesting of messages, which is more than protobuf parses. A deeper message in an ``Any`` stays bytes."""
 
 _KNOWN: Final = -1
-"""Where the known values of a field stand among its unknown ones, which have a wire type: before them."""
+"""Sorts the known values of a field before its unknown records, which are sorted by wire type."""
 
 _ANY: Final = "google.protobuf.Any"
 _SIGNED: Final = frozenset(("int32", "int64", "enum", "sfixed32", "sfixed64"))
@@ -52,18 +53,18 @@ def canonical(data: bytes, name: str, shapes: Shapes) -> bytes:
     """Return the canonical form of an encoded message.
 
     Args:
-        data: the message, as any protobuf runtime has written it.
-        name: its full name. A message that is not among the shapes is one of unknown fields.
-        shapes: what is known.
+        data: the message, as encoded by any protobuf runtime.
+        name: its full name. If it is not among the shapes, all fields are unknown.
+        shapes: the known message types, by full name.
 
     Raises:
-        Malformed: the bytes are no message.
+        Malformed: the bytes are not a message.
     """
     return _Form(shapes).message(data, name, 1)
 
 
 class _Form:
-    """One use of some shapes."""
+    """Encodes messages with given shapes."""
 
     __slots__ = ("_shapes",)
 
@@ -111,7 +112,7 @@ class _Form:
         return known, unknown
 
     def _split(self, field: Field, wire: int, value: Value) -> tuple[list[Value], list[tuple[int, Value]]]:
-        """Return the values of a field in one record, and the records of it that a parser keeps as unknown."""
+        """Return the values of a field in one record, and the records that a parser keeps as unknown fields."""
         if wire == field.wire:
             values = [value]
         elif wire == LENGTH and field.repeated and field.wire in WIDTHS and isinstance(value, bytes):
@@ -127,7 +128,7 @@ class _Form:
         return values, []
 
     def _is_strange_entry(self, field: Field, value: bytes) -> bool:
-        """Say whether it is an entry of a map with a number that its closed enum does not have."""
+        """Return whether it is a map entry whose value is not a number of its closed enum."""
         shape = self._shapes.get(field.message)
         enum = shape.fields[2] if shape is not None and shape.entry else None
         if enum is None or enum.values is None:
@@ -142,14 +143,14 @@ class _Form:
         return varint(tag) + written(value, wire)
 
     def _field(self, field: Field, values: list[Value], depth: int) -> bytes:
-        """Return all of a field's values, with their tags."""
+        """Return all values of a field, encoded with their tags."""
         if field.message:
             return self._messages(field, cast("list[bytes]", values), depth)
         encoded = [written(_raw(field.kind, value), field.wire) for value in values]
         if field.packed:
             block = b"".join(encoded)
             return varint(field.number << 3 | LENGTH) + varint(len(block)) + block
-        if field.implicit and not any(encoded[0]):  # zeros only: it is false, 0, or an empty text
+        if field.implicit and not any(encoded[0]):  # only zero bytes: false, 0, or an empty string
             return b""
         return b"".join([field.tag + each for each in encoded])
 
@@ -179,7 +180,7 @@ class _Form:
         return b"".join([field.tag + entry for _, entry in sorted(found.items())])
 
     def _unpack(self, known: dict[int, list[Value]], depth: int) -> None:
-        """Make what an Any holds canonical, if its type is known and it is a message of that type."""
+        """Encode the message in an Any canonically, if its type is known and its bytes are such a message."""
         url, value = known.get(1, [b""])[-1], known.get(2, [b""])[-1]
         if isinstance(url, bytes) and isinstance(value, bytes):
             name = url.rpartition(b"/")[2].decode("utf-8", "replace")
@@ -189,7 +190,7 @@ class _Form:
 
 
 def _raw(kind: str, value: Value) -> Value:
-    """Return a value as a serializer writes it: of a number that is too wide, what a parser takes of it."""
+    """Return a value as a serializer writes it; a number that is too wide is truncated as a parser does it."""
     if isinstance(value, bytes) or kind in ("int64", "uint64", "sint64"):
         return value
     if kind == "bool":
@@ -199,7 +200,7 @@ def _raw(kind: str, value: Value) -> Value:
 
 
 def _number(kind: str, value: Value) -> Value:
-    """Return what a value is sorted by, and what is equal of equal ones: a number, or the bytes of a text."""
+    """Return the sort key of a value, which is equal for equal values: a number, or the bytes of a string."""
     if isinstance(value, bytes):
         return value if kind in ("string", "bytes") else int.from_bytes(value, "little", signed=kind in _SIGNED)
     raw = int(_raw(kind, value))
@@ -209,6 +210,6 @@ def _number(kind: str, value: Value) -> Value:
 
 
 def _zero(kind: str) -> Value:
-    """Return what an entry of a map has where it lacks one of its two fields."""
+    """Return the default of a key or a value that is missing in a map entry."""
     wire = WIRE_TYPES.get(kind, VARINT)
     return 0 if wire == VARINT else bytes(WIDTHS.get(wire, 0))

@@ -1,4 +1,4 @@
-"""How payloads are copied and encoded, and what is decided once for each message class from its descriptor."""
+"""Copies and encodes payloads; a Codec holds what is computed once for each message class from its descriptor."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound="Message")
 
 _SAFE_DEPTH: Final = MAX_LEVELS // 2
-"""Levels of messages in messages that every protobuf build reads again once they are written."""
+"""Nesting levels of messages that every protobuf build can parse."""
 
 
 class Codec:
-    """What the descriptor of a message class proves, and the operations that follow from it.
+    """Facts about a message class that follow from its descriptor, and operations that use them.
 
     Attributes:
         message: the class.
-        full_name: of the message.
-        is_shallow: no message of this class is too deep to be read again, as it holds itself nowhere.
-        may_lack_fields: a message of this class may lack a required field.
-        find_flaw: returns what of a message has no JSON form, or None; None where every message has one.
-        encode: returns a message as bytes; equal messages give equal bytes, as far as one protobuf build goes.
+        full_name: full name of the message.
+        is_shallow: whether the nesting of its messages is limited, so that each of them can be parsed again.
+        may_lack_fields: whether a message may lack a required field.
+        find_flaw: returns the first value in a message that has no JSON form, or None. None if all messages have one.
+        encode: returns a message as bytes; equal messages give equal bytes within one protobuf build.
     """
 
     __slots__ = ("encode", "find_flaw", "full_name", "is_shallow", "may_lack_fields", "message")
@@ -53,7 +53,7 @@ def _encode(message: Message) -> bytes:
 
 
 def _encode_sorted(message: Message) -> bytes:
-    """Encode a message that may have maps, whose keys have no order of their own."""
+    """Encode a message that may have maps, with their keys in sorted order."""
     return message.SerializePartialToString(deterministic=True)
 
 
@@ -90,8 +90,8 @@ def _has_required(descriptor: Any) -> bool:
 
 
 def _depth(descriptor: Any, known: dict[Any, int]) -> int:
-    """Return how many levels messages of a type have at most; more than ``MAX_LEVELS`` if one may hold its own type."""
-    known[descriptor] = MAX_LEVELS + 1  # what is met again while its own depth is not known holds itself
+    """Return the maximum nesting of messages of a type; more than ``MAX_LEVELS`` if the type is recursive."""
+    known[descriptor] = MAX_LEVELS + 1  # a type that occurs within itself is recursive
     inner = {field.message_type for field in descriptor.fields if field.message_type is not None}
     deepest = max((known.get(each) or _depth(each, known) for each in inner), default=0)
     known[descriptor] = 1 + deepest

@@ -1,4 +1,4 @@
-"""Messages as protobuf puts them on the wire, read from descriptors: the fields of each, with features resolved."""
+"""Reads from descriptors how messages are encoded: the fields of each message, with its features resolved."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ class Field:
     """One field of a message, or an extension of it.
 
     Attributes:
-        kind: its type by the wire, in lower case, such as ``sint32``: ``group`` for every message that is delimited,
-            ``message`` for every one that has a length.
+        kind: its type in lower case, such as ``sint32``: ``group`` for a message that is delimited, ``message`` for
+            one that has a length prefix.
         wire: its wire type.
-        tag: what stands before each of its values, if they are not packed.
+        tag: the encoded tag before each of its values, if they are not packed.
         packed: whether its values are written as one block.
         implicit: whether its default value is not written.
         oneof: name of the oneof it is in, or ``""``.
         message: full name of its message, or ``""``.
         enum: full name of its enum, or ``""``.
-        values: the numbers of its enum, if that is closed: any other is an unknown field; else None.
+        values: the numbers of its enum if that is closed, so that any other number is an unknown field; else None.
     """
 
     number: int
@@ -57,11 +57,11 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The fields of a message by number, known extensions among them.
+    """The fields of a message by number, including known extensions.
 
     Attributes:
         entry: whether it is the entry of a map.
-        extendable: whether it may have extensions that are not known here.
+        extendable: whether it may have extensions that this process does not know.
     """
 
     name: str
@@ -71,10 +71,10 @@ class Shape:
 
 
 def descriptor_set(message: type[Message]) -> bytes:
-    """Return the message's file and all it imports, dependencies first, as a serialized FileDescriptorSet.
+    """Return the message's file and its imports, dependencies first, as a serialized FileDescriptorSet.
 
-    The files of extensions are there as well, of this message and of those it holds, as far as the process knew them
-    when it first asked.
+    It includes the files of extensions of this message and of messages in it, as far as the process knew them at the
+    first call.
     """
     return _descriptor_set(message.DESCRIPTOR)
 
@@ -83,7 +83,7 @@ def descriptor_set(message: type[Message]) -> bytes:
 def _descriptor_set(message: Descriptor) -> bytes:
     found: dict[str, bytes] = {}
 
-    def visit(file: Any) -> None:  # Any: the stubs tell two implementations apart
+    def visit(file: Any) -> None:  # Any: the stubs have a type for each of two implementations
         if file.name not in found:
             for dependency in file.dependencies:
                 visit(dependency)
@@ -114,10 +114,10 @@ def _extensions(descriptor: Any) -> list[Any]:
 def shapes(*descriptor_sets: bytes) -> Mapping[str, Shape]:
     """Return the shapes of all messages in some FileDescriptorSets, by full name.
 
-    Where they differ about a field, the first that knows it says what it is.
+    If they differ about a field, the first set that has it is used.
 
     Raises:
-        DecodeError: one is no FileDescriptorSet.
+        DecodeError: one is not a FileDescriptorSet.
     """
     fields: dict[str, dict[int, Field]] = {}
     extendable: dict[str, bool] = {}
@@ -157,7 +157,7 @@ _UNPACKED: Final = frozenset(("string", "bytes", "message", "group"))
 
 
 def _features(parent: FeatureSet, options: Any) -> FeatureSet:
-    """Return the features of whatever has these options, within a parent that has those."""
+    """Return the features of an element with these options, within a parent with these features."""
     if not options.HasField("features"):
         return parent
     features = FeatureSet()
@@ -167,7 +167,7 @@ def _features(parent: FeatureSet, options: Any) -> FeatureSet:
 
 
 class _Declared:
-    """What some files declare.
+    """The messages, enums and extensions that files declare.
 
     Attributes:
         messages: each with its full name and its features.
@@ -204,7 +204,7 @@ class _Declared:
             self._scope(name, own, message.nested_type, message.enum_type, message.extension)
 
     def fields(self) -> Iterator[tuple[str, Field]]:
-        """Yield every field and extension, with the full name of the message that has it."""
+        """Yield every field and extension, with the full name of its message."""
         for name, message, features in self.messages:
             for field in message.field:
                 parent, oneof = features, ""
@@ -230,7 +230,7 @@ class _Declared:
             field.label == FieldDescriptorProto.LABEL_REQUIRED or features.field_presence == FeatureSet.LEGACY_REQUIRED
         )
         explicit = repeated or oneof or field.proto3_optional or field.extendee or kind in ("message", "group")
-        explicit = explicit or within in self.entries  # both are always written
+        explicit = explicit or within in self.entries  # key and value are always written
         wire = WIRE_TYPES.get(kind, VARINT)
         return Field(
             number=field.number,

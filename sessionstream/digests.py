@@ -1,8 +1,8 @@
-"""Whether two commands or two events are one and the same, by what they contain: digests, and how they are compared.
+"""Digests that identify commands and events by their contents, and their comparison.
 
-A digest is one byte that says how it was made, and a SHA-256 of name, message type and fields in their canonical form
-(see canonical.py), which no protobuf build has a say in. Digests without that byte are older: the SHA-256 of what one
-build made of the message, which may be other bytes in another build.
+A digest is a version byte and a SHA-256 of name, message type and canonical encoding (see canonical.py), which does not
+depend on the protobuf build. Older digests have no version byte: they are the SHA-256 of the encoding that one protobuf
+build made, and another build may encode the same message differently.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
 Verdict: TypeAlias = Literal["same", "other", "undecided"]
 
 _VERSION: Final = b"\x02"
-"""The first byte of a digest. Digests of version 1 do not have it, and are as long as a SHA-256."""
+"""The first byte of a digest. Digests of version 1 have no such byte, and the length of a SHA-256."""
 
 _UNVERSIONED: Final = 32
 
 
 def payload_digest(name: str, payload: Message, descriptors: bytes = b"") -> bytes:
-    """Return the identity of a command or an event by its contents: name, message type and fields.
+    """Return the digest of a command or an event: of its name, message type and fields.
 
-    Equal messages have one digest in every protobuf runtime, and different messages have different ones. What is packed
-    in a ``google.protobuf.Any`` is compared as a message if its type is in the file of the payload's message or in one
-    that this imports, else as the bytes it is: two events that pack the same map in another order are different then.
+    Equal messages have the same digest in every protobuf runtime, and different messages have different digests. The
+    message in a ``google.protobuf.Any`` is compared by its fields if its type is in the file of the payload's message
+    or in a file that this imports. Otherwise its bytes are compared, so that two encodings of the same map may differ.
 
     Args:
         descriptors: a serialized FileDescriptorSet, for fields that the payload's own class does not know.
@@ -48,14 +48,14 @@ def payload_digest(name: str, payload: Message, descriptors: bytes = b"") -> byt
 
 
 def stored_digest(name: str, payload_type: str, data: bytes, *descriptors: bytes) -> bytes:
-    """Return what ``payload_digest`` gives for an encoded message.
+    """Return the ``payload_digest`` of an encoded message.
 
     Args:
         payload_type: full name of the message.
-        data: the message as any protobuf runtime has written it. Bytes that are no message are compared as they are.
-        descriptors: serialized FileDescriptorSets with the message and all it refers to, as a store keeps them; where
-            they differ about a field, the first that knows it counts. What none of them knows, and everything if one
-            is damaged, is compared as unknown fields.
+        data: the message as encoded by any protobuf runtime. Bytes that are not a message are hashed as they are.
+        descriptors: serialized FileDescriptorSets with the message and all messages it refers to, as a store keeps
+            them. If they differ about a field, the first that has it is used. Fields that none of them has are unknown
+            fields; if one of the sets is damaged, all fields are.
     """
     try:
         known = shapes(*descriptors)
@@ -67,9 +67,9 @@ def stored_digest(name: str, payload_type: str, data: bytes, *descriptors: bytes
 
 
 def compare(digest: bytes, name: str, payload: Message, descriptors: bytes = b"") -> Verdict:
-    """Say whether a digest that was kept is that of a payload; arguments as of ``payload_digest``.
+    """Return whether a stored digest is that of a payload; the other arguments are those of ``payload_digest``.
 
-    One that was not made as they are made today is ``undecided`` where another protobuf build may have made it.
+    It is ``undecided`` for an older digest that another protobuf build may have made of the same payload.
     """
     if digest[:1] == _VERSION and len(digest) != _UNVERSIONED:
         return "same" if digest == payload_digest(name, payload, descriptors) else "other"
@@ -80,7 +80,7 @@ def compare(digest: bytes, name: str, payload: Message, descriptors: bytes = b""
 
 
 def _only_encoding(payload: Message) -> bytes | None:
-    """Return the bytes of a message of which every protobuf runtime makes the same; None of any other."""
+    """Return the encoding of a message that every protobuf runtime encodes alike; None for any other message."""
     cls = type(payload)
     if not _is_plain(cls.DESCRIPTOR, descriptor_set(cls)):
         return None
@@ -93,7 +93,7 @@ def _only_encoding(payload: Message) -> bytes | None:
 
 @lru_cache(maxsize=1024)
 def _is_plain(message: Descriptor, descriptors: bytes) -> bool:
-    """Say whether every runtime writes such messages alike: known fields in the order of their numbers."""
+    """Return whether every runtime encodes messages of this type alike: known fields in the order of their numbers."""
     known, seen = shapes(descriptors), set()
     left = [message.full_name]
     while left:

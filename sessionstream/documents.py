@@ -1,6 +1,6 @@
-"""What a store holds as JSON documents: keys in camelCase; ordinals and epochs as strings, as in protobuf JSON.
+"""Builds JSON documents of a store's contents, for the operator's command and the lab's inspector.
 
-A browser would round them as numbers. The operator's command and the lab's inspector both answer with these.
+Keys are in camelCase. Ordinals and epochs are strings, as in protobuf JSON, because JavaScript would round numbers.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class _Event(Protocol):
 
 
 def session(session_id: str, cursors: Cursors) -> dict[str, Any]:
-    """Return where a session stands."""
+    """Return the cursors of a session."""
     return {
         "sessionId": session_id,
         "eventCursor": str(cursors.event),
@@ -85,7 +85,7 @@ def error(record: ErrorRecord) -> dict[str, Any]:
 
 
 def payload(found: Payload) -> dict[str, Any]:
-    """Return type, size and protobuf JSON of a payload; in place of the JSON, why there is none."""
+    """Return type, size and protobuf JSON of a payload, or the reason why it cannot be read."""
     common = {"payloadType": found.type, "payloadBytes": found.size}
     return common | ({"unreadable": found.unreadable} if found.unreadable else {"payload": found.json})
 

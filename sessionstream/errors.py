@@ -108,9 +108,10 @@ class UnknownSchemaError(SchemaError):
     """Nothing is registered under this name, or the stored payload's type is registered nowhere.
 
     Attributes:
-        payload_type: full name of the stored message, when the error came out of a store; else ``""``.
-        clash: how a registered message of that name differs from the stored one, which it cannot read; else ``""``.
-        names: every name that is not registered; one, except where a hub starts.
+        payload_type: full name of the stored message, if the error came from a store; else ``""``.
+        clash: how a registered message of that name differs from the stored one, so that it cannot be read; else
+            ``""``.
+        names: every name that is not registered; always one, except when a hub starts.
     """
 
     def __init__(
@@ -138,7 +139,7 @@ class UnknownSchemaError(SchemaError):
 
 
 class DuplicateSchemaError(SchemaError):
-    """The name is taken within its family.
+    """The name is already registered in its family.
 
     Attributes:
         existing: full name of the message already registered.
@@ -156,10 +157,10 @@ class DuplicateSchemaError(SchemaError):
 
 
 class PayloadTypeError(SchemaError):
-    """A payload, or a prototype at registration, is not the message it has to be.
+    """A payload, or a prototype at registration, is not a message of the required class.
 
     Attributes:
-        expected: full name of the wanted message; ``""`` where any concrete message would do.
+        expected: full name of the required message; ``""`` if any concrete message is accepted.
         got: full name of the message that was given, or the Python type of what is not a message. A class is
             ``"the class …"``.
     """
@@ -181,7 +182,7 @@ class PayloadValueError(PayloadTypeError):
     """A payload holds a value without a JSON form, so it cannot be sent to clients.
 
     Attributes:
-        path: of the field, as in ``args.fields["x"].number_value``; ``""`` where it is the message itself.
+        path: of the field, as in ``args.fields["x"].number_value``; ``""`` if it is the message itself.
         reason: why it has no JSON form.
     """
 
@@ -231,7 +232,7 @@ class StructPayloadError(SchemaError):
 
 
 class InvalidIdError(SessionstreamError):
-    """An id is empty, blank, not a string, or holds characters that not every store can keep.
+    """An id is empty, blank, not a string, or has characters that not every store can keep.
 
     Attributes:
         what: which id, for example ``"session id"``.
@@ -270,7 +271,7 @@ class DuplicateCommandError(CommandError):
     """A second handler was registered for the command."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"command {name!r} has a handler already; a command has one", name=name)
+        super().__init__(f"command {name!r} already has a handler, and can have only one", name=name)
 
 
 class CommandConflict(CommandError):
@@ -317,7 +318,7 @@ class ProjectionError(SessionstreamError):
 
 
 class SessionHeld(SessionstreamError):
-    """The event is stored, but waits behind an earlier one that a projection still fails on.
+    """The event is stored, but not applied, because a projection still fails on an earlier event.
 
     Attributes:
         event: the event that was published, with its ordinal and id.
@@ -338,14 +339,14 @@ class SessionHeld(SessionstreamError):
 
 
 class HubError(SessionstreamError):
-    """The hub cannot do this now."""
+    """The hub cannot perform the call."""
 
 
 class HubClosed(HubError):
     """The hub was shut down."""
 
     def __init__(self) -> None:
-        super().__init__("the hub is shut down: it takes no more commands or events")
+        super().__init__("the hub is shut down: it accepts no more commands or events")
 
 
 _OUTLIVE: Final = "call it from elsewhere, or from a task that outlives the projection"
@@ -357,11 +358,11 @@ _WAYS_OUT: Final = {
 
 
 class LaneReentryError(HubError):
-    """A projection, or ``session_metadata``, called what enters a lane: it would wait for itself.
+    """A projection, or ``session_metadata``, called a method that enters a lane, and would wait for itself.
 
     Attributes:
-        session_id: the session whose projection, or metadata, it is.
-        call: what was called: ``"publish"``, ``"submit"``, ``"session"``, ``"retry_timeline"``,
+        session_id: the session of the projection or of the metadata.
+        call: the method: ``"publish"``, ``"submit"``, ``"session"``, ``"retry_timeline"``,
             ``"rebuild_timeline"`` or ``"shutdown"``.
     """
 
@@ -375,7 +376,7 @@ class LaneReentryError(HubError):
 
 
 class EventLoopError(HubError):
-    """A hub was called from another event loop than the one it is used in, which is still running."""
+    """A hub was called from another event loop, while the loop it is used in is still running."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -386,7 +387,7 @@ class EventLoopError(HubError):
 
 
 class StoreError(SessionstreamError):
-    """A hydration store could not do what it was asked; nothing was half done."""
+    """A hydration store could not complete a call; no call is completed in part."""
 
 
 class OrdinalConflict(StoreError):
@@ -406,7 +407,7 @@ class OrdinalConflict(StoreError):
 
 
 class OrdinalExhausted(StoreError):
-    """The session has used the highest ordinal there is.
+    """The session has used the highest possible ordinal.
 
     Attributes:
         session_id: the session.
@@ -422,7 +423,7 @@ class OrdinalExhausted(StoreError):
 
 
 class EventConflict(StoreError):
-    """An event id came back with another event.
+    """An event id was repeated with another event.
 
     Attributes:
         session_id: the session the id belongs to.
@@ -441,12 +442,12 @@ class EventConflict(StoreError):
 
 
 class HistoryPruned(StoreError):
-    """The question reaches below what pruning has kept.
+    """A read needs history that was pruned.
 
     Attributes:
         session_id: the session.
-        ordinal: the ordinal that was asked for.
-        floor: the lowest ordinal that can be asked for.
+        ordinal: the ordinal that was requested.
+        floor: the lowest ordinal that can be requested.
     """
 
     def __init__(self, session_id: str, ordinal: int, floor: int) -> None:
@@ -464,15 +465,15 @@ class StoreClosed(StoreError):
 
 
 class StoreLost(StoreError):
-    """What the store keeps its data in was deleted, moved or replaced while the store was open.
+    """The file of the store was deleted, moved or replaced while the store was open.
 
-    The commit that got this may be true nowhere; every later call of this store gets it as well.
+    A commit that raises this may be lost; every later call of this store raises it as well.
 
     Attributes:
         name: the store, for example the path of its file.
-        log: path of the write-ahead log, if that alone is lost: closing the store then saves what it was told before,
+        log: path of the write-ahead log, if only that is lost: closing the store then saves the earlier commits,
             unless the log was emptied.
-        emptied: whether the log is there, and what was in it is not: the last commits are lost.
+        emptied: whether the log exists but its contents are gone: the last commits are lost.
     """
 
     def __init__(self, name: str, *, log: str = "", emptied: bool = False) -> None:
@@ -480,7 +481,7 @@ class StoreLost(StoreError):
         if emptied:
             what, way_out = "emptied", "restore the file from a backup, or open it again without the last commits"
         elif log:
-            way_out = "which writes what is in it to its file, and open it again"
+            way_out = "which writes the commits in the log to the file, and open it again"
         super().__init__(
             f"{log or name} was {what} while the store was open, so nothing more can be kept in it: "
             f"close the store, {way_out}"
@@ -491,14 +492,14 @@ class StoreLost(StoreError):
 
 
 class StoreUpgraded(StoreError):
-    """Another process brought the store's file to a version that this store does not know, while it was open.
+    """Another process migrated the store's file to a version that this store does not know, while it was open.
 
-    Nothing is read from it or written to it any more, until it is opened again.
+    The store reads and writes nothing until it is opened again.
 
     Attributes:
         name: the store, for example the path of its file.
-        version: what the file is of now.
-        known: what this store knows.
+        version: the schema version of the file now.
+        known: the schema version that this store knows.
     """
 
     def __init__(self, name: str, *, version: int, known: int) -> None:
@@ -515,11 +516,12 @@ class StoreUpgraded(StoreError):
 class StoreDamaged(StoreError):
     """A store read a value from its file that it did not write: something else has changed the file.
 
-    Whatever needs none of that row goes on as before.
+    Calls that do not read that row work as before.
 
     Attributes:
         name: the store, for example the path of its file.
-        table, row, column: where it is: the table, what names the row, and the column; empty where it is all of a row.
+        table, row, column: the place: the table, the identity of the row, and the column, which is empty if the error
+            concerns the whole row.
     """
 
     def __init__(self, name: str, words: str, *, table: str, row: str, column: str = "") -> None:

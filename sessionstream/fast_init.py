@@ -1,4 +1,4 @@
-"""An ``__init__`` for frozen dataclasses that is as fast as that of unfrozen ones: one event makes a dozen of them."""
+"""A faster ``__init__`` for frozen dataclasses; a dozen of them are made for each event."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ C = TypeVar("C", bound=type)
 def fast_init(check_if: str = "True") -> Callable[[C], C]:
     """Give a frozen, slotted dataclass an ``__init__`` that sets its slots directly.
 
-    The one that ``dataclass`` writes goes through ``object.__setattr__``, which looks up each slot by its name, and
-    takes some two times as long. Signature and defaults stay as they are; default factories and fields that are not for
-    ``__init__`` are not supported.
+    The ``__init__`` of ``dataclass`` calls ``object.__setattr__``, which looks up each slot by name and takes about
+    twice as long. Signature and defaults stay the same. Default factories and fields with ``init=False`` are not
+    supported.
 
     Args:
-        check_if: an expression of the fields; ``__post_init__`` is called where it is true, if the class has one.
+        check_if: an expression over the fields; ``__post_init__`` is called if it is true and the class has one.
     """
 
     def decorate(cls: C) -> C:
@@ -34,7 +34,7 @@ def fast_init(check_if: str = "True") -> Callable[[C], C]:
         if hasattr(cls, "__post_init__"):
             steps.append(f"if {check_if}: self.__post_init__()")
         body = "\n    ".join(steps)
-        exec(f"def __init__({', '.join(parameters)}):\n    {body}", scope)  # noqa: S102 - of our own fields' names
+        exec(f"def __init__({', '.join(parameters)}):\n    {body}", scope)  # noqa: S102 - built from field names only
         init = scope["__init__"]
         init.__qualname__ = f"{cls.__qualname__}.__init__"
         init.__annotations__ = vars(cls)["__init__"].__annotations__

@@ -9,7 +9,7 @@ def check_id(what: str, value: object) -> str:
     """Return ``value`` if every store can keep it as an id.
 
     Raises:
-        InvalidIdError: it is no string, empty, blank, holds NUL, or is not encodable as UTF-8.
+        InvalidIdError: it is not a string, is empty or blank, contains NUL, or cannot be encoded as UTF-8.
     """
     if not isinstance(value, str):
         raise InvalidIdError(what, value, f"it is a {type(value).__name__}, not a string")

@@ -1,8 +1,8 @@
-"""What of a message protobuf JSON cannot say, with the path of the field.
+"""Finds values in messages that have no protobuf JSON form, with the path of the field.
 
-Snapshots, live events and commands travel as protobuf JSON, and some messages have none: a ``google.protobuf.Value``
-with NaN or an infinity, a ``Timestamp`` of the year 10000, an ``Any`` whose bytes are not its message. ``json_format``
-finds that out when it writes the message. Here it is found before the message is stored.
+Snapshots, live events and commands are sent as protobuf JSON, and some messages have no such form: a
+``google.protobuf.Value`` with NaN or an infinity, a ``Timestamp`` in the year 10000, an ``Any`` whose bytes are not its
+message. ``json_format`` raises when it writes such a message; this module finds it before the message is stored.
 """
 
 from __future__ import annotations
@@ -23,28 +23,28 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
 MAX_LEVELS: Final = 100
-"""How deep messages in messages may be, those in an ``Any`` included: JSON is read no deeper."""
+"""The maximum nesting of messages, including those in an ``Any``: parsers of protobuf JSON accept no more."""
 
 _ANY: Final = "google.protobuf.Any"
 _VALUE: Final = "google.protobuf.Value"
 _TIMESTAMP: Final = "google.protobuf.Timestamp"
 _TEXTS: Final = (_TIMESTAMP, "google.protobuf.Duration", "google.protobuf.FieldMask")
-"""Messages whose JSON form is a text that their own ``ToJsonString`` makes, or refuses to."""
+"""Messages whose JSON form is a string. Their ``ToJsonString`` makes it, or raises ValueError."""
 
 _SURE_SECONDS: Final = 253_402_300_800
-"""A Timestamp from 1970 up to so many seconds later, exclusive, has a JSON form: those that occur."""
+"""A Timestamp from 1970 up to so many seconds later, exclusive, has a JSON form; this spares ``ToJsonString``."""
 
 _NOT_FINITE: Final = re.compile(rb"\x11.{6}[\xf0-\xff][\x7f\xff]", re.DOTALL)
-"""How the field ``number_value`` of a Value is encoded that holds NaN or an infinity; other bytes may look like it."""
+"""Matches an encoded ``number_value`` of a Value that is NaN or an infinity. Other bytes may match as well."""
 
 
 @dataclass(frozen=True, slots=True)
 class Flaw:
-    """What has no JSON form.
+    """A field, or a message, that has no JSON form.
 
     Attributes:
         path: of the field, as in ``args.fields["x"].number_value``; empty if it is the message itself.
-        reason: why it has none.
+        reason: why it has no JSON form.
     """
 
     path: str
@@ -54,17 +54,17 @@ class Flaw:
         return f"{self.path}: {self.reason}" if self.path else self.reason
 
     def within(self, part: str) -> Flaw:
-        """Return the same flaw as seen from the message around it."""
+        """Return the same flaw with a path from the enclosing message."""
         return Flaw(f"{part}.{self.path}" if self.path else part, self.reason)
 
 
 _Check: TypeAlias = Callable[["Message", int], Flaw | None]
-"""Looks for a flaw in a message that is this many levels deep in a payload."""
+"""Returns the first flaw in a message at a nesting level of the payload, or None."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Field:
-    """How to look into a field; ``check`` is None where nothing is to be found."""
+    """How to check a field; ``check`` is None if its type cannot have a flaw."""
 
     name: str
     shape: Literal["one", "many", "map"]
@@ -72,11 +72,11 @@ class _Field:
 
 
 class JsonForms:
-    """Finds what in messages has no JSON form. Remembers of each type whether there is anything to look for.
+    """Finds values in messages that have no JSON form. It caches for each type whether a flaw is possible.
 
     Args:
-        unknown_types: whether an ``Any`` counts whose type is not known here. It cannot be written as JSON, yet a
-            process that knows the type can write it.
+        unknown_types: whether an ``Any`` of an unknown type is a flaw. This process cannot write it as JSON, but a
+            process that knows the type can.
     """
 
     __slots__ = ("_checks", "_doubts", "_fields", "_unknown_types")
@@ -89,7 +89,7 @@ class JsonForms:
         self._checks |= {_TIMESTAMP: _timestamp_flaw, _ANY: self._any_flaw, _VALUE: self._value_flaw}
 
     def finder(self, descriptor: Any) -> Callable[[Message], Flaw | None] | None:
-        """Return what finds the first flaw in a message of this type; None where nothing is to be found in any."""
+        """Return a function that returns the first flaw in a message of this type; None if no flaw is possible."""
         doubts, check = self._doubts_of(descriptor), self._check(descriptor)
         if not doubts:
             return None
@@ -97,13 +97,13 @@ class JsonForms:
             return lambda message: check(message, 1)
 
         def find_number(message: Message) -> Flaw | None:
-            """Look at the bytes first: with a Struct somewhere, that costs a tenth of a look at each of its values."""
+            """Search the encoded message first: for a Struct, that takes a tenth of the time of checking each value."""
             return check(message, 1) if _NOT_FINITE.search(message.SerializePartialToString()) else None
 
         return find_number
 
     def flaw(self, message: Message) -> Flaw | None:
-        """Return the first thing in a message that has no JSON form, or None."""
+        """Return the first flaw in a message, or None."""
         find = self.finder(message.DESCRIPTOR)
         return None if find is None else find(message)
 
@@ -156,7 +156,7 @@ class JsonForms:
         if not type_url and not value:
             return None
         name = type_url.rpartition("/")[2]
-        try:  # where json_format looks as well
+        try:  # json_format uses the default pool as well
             descriptor = descriptor_pool.Default().FindMessageTypeByName(name)
         except KeyError:
             return Flaw("", f"no message is known of the type {type_url!r}") if self._unknown_types else None
@@ -174,7 +174,7 @@ class JsonForms:
 
 
 def why_unwritable(message: Message, failure: Exception) -> Flaw:
-    """Return what of a message has no JSON form, given what ``json_format`` raised when it was to write it."""
+    """Return the flaw of a message for which ``json_format`` raised ``failure``."""
     return JsonForms(unknown_types=True).flaw(message) or Flaw("", error_text(failure))
 
 
@@ -192,20 +192,20 @@ def _timestamp_flaw(message: Any, level: int) -> Flaw | None:
 
 
 def _shape(descriptor: Any) -> Literal["one", "many", "map"]:
-    if not isinstance(descriptor.default_value, list):  # that of a repeated field, in every runtime
+    if not isinstance(descriptor.default_value, list):  # in every runtime it is a list for repeated fields only
         return "one"
     inner = descriptor.message_type
     return "map" if inner is not None and inner.GetOptions().map_entry else "many"
 
 
 def _is_doubtful(descriptor: Any) -> bool:
-    """Whether a message of the type may itself lack a JSON form, or hold fields that its descriptor does not name."""
+    """Whether a message of the type may itself have no JSON form, or have fields that its descriptor does not list."""
     name = descriptor.full_name
     return name in _TEXTS or name in (_ANY, _VALUE) or bool(descriptor.is_extendable)
 
 
 def reachable(descriptor: Any) -> Iterator[Any]:
-    """Return the type and those of the messages that may be in it."""
+    """Yield a message type and all types of messages that may be nested in it."""
     seen, left = {descriptor}, [descriptor]
     while left:
         found = left.pop()

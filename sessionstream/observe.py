@@ -1,7 +1,7 @@
-"""What the pipeline tells observers: one record per event, one per error.
+"""The records that observers receive from the pipeline: one for each event, one for each error.
 
-Observers are plain synchronous functions. They get values they may keep, and nothing they do, raising included,
-changes what the pipeline does.
+Observers are plain synchronous functions. They may keep and change the records; what they do, or raise, does not affect
+the pipeline.
 """
 
 from __future__ import annotations
@@ -19,21 +19,22 @@ ErrorKind: TypeAlias = Literal["decode", "ordinal", "ui-projection", "timeline-p
 
 @dataclass(frozen=True, slots=True)
 class PipelineRecord:
-    """What became of one event on one way through the pipeline.
+    """The outcome of one pass of an event through the pipeline.
 
     Attributes:
-        mode: ``"live"`` when published, ``"retry"`` when a held event is resumed, ``"rebuild"``.
-        event: with its ordinal and id.
-        view_ordinal: ordinal of the timeline the projections saw.
-        ui_events: what the UI projections returned.
-        ui_error: what one of them raised.
-        entities: what the timeline projections returned, with their ordinals.
-        timeline_error: what one of them raised.
+        mode: ``"live"`` for a published event, ``"retry"`` for a held event that is resumed, ``"rebuild"`` for an
+            event of a timeline that is rebuilt.
+        event: the event, with its ordinal and id.
+        view_ordinal: ordinal of the timeline that the projections saw.
+        ui_events: the UI events that the projections returned.
+        ui_error: the exception of a UI projection.
+        entities: the entities that the timeline projections returned, with their ordinals.
+        timeline_error: the exception of a timeline projection.
         stored: whether the event is in the log.
         committed: the entities that were committed.
         cursor_moved: whether the timeline now reflects the event.
-        fanned_out: the UI events that went out.
-        error: what the store or the fan-out raised.
+        fanned_out: the UI events that were passed to the fan-out.
+        error: the exception of the store or the fan-out.
     """
 
     mode: Mode
@@ -52,20 +53,20 @@ class PipelineRecord:
 
 @dataclass(frozen=True, slots=True)
 class ErrorRecord:
-    """One thing that went wrong, in a form that a store can keep.
+    """One error, in a form that a store can keep.
 
     Attributes:
-        kind: where it went wrong.
-        session_id: empty where unknown.
-        ordinal: of the event concerned, 0 where it has none.
-        event_name: empty where unknown.
-        error: the exception's type and words.
+        kind: the step that failed.
+        session_id: empty if unknown.
+        ordinal: of the event concerned; 0 if it has none.
+        event_name: empty if unknown.
+        error: the exception's type and message.
         raw_message: the bytes of a message that could not be decoded.
         metadata: further facts, by name.
-        recorded_at: when a store took it, in UTC; None before that. Takes no part in comparisons.
-        where: the application's last frame, such as ``"chat/app.py:42 in project"``; the projection's name where it
-            returned what cannot be used; else the innermost frame. Empty where nothing was raised.
-        traceback: of the exception and its causes, as text without local variables; long ones lack their middle.
+        recorded_at: the time in UTC when a store recorded it; None before that. Comparisons ignore it.
+        where: the application's last frame, such as ``"chat/app.py:42 in project"``; the projection's name if it
+            returned an invalid result; else the innermost frame. Empty if nothing was raised.
+        traceback: of the exception and its causes, as text without local variables; a long one is cut in the middle.
     """
 
     kind: ErrorKind
@@ -82,14 +83,14 @@ class ErrorRecord:
 
 @dataclass(frozen=True, slots=True)
 class ConsumerStatus:
-    """What a hub's consumer is doing.
+    """The state of a hub's consumer.
 
     Attributes:
-        state: ``"failed"`` when it ended by itself; ``"stopped"`` before it runs and after it was shut down.
-        consumed: how many messages are in the log, those included that were there already.
-        refused: how many were recorded as errors, because they can never be events.
-        waiting: the sessions of which a message is being tried again, sorted; later ones of theirs wait behind it.
-        error: what the consumer failed of, or what one of those messages waits for; else empty.
+        state: ``"failed"`` if it ended by itself; ``"stopped"`` before it runs and after it was shut down.
+        consumed: how many messages are in the log, including those that were already in it.
+        refused: how many messages were recorded as errors, because they can never become events.
+        waiting: the sessions with a message that is being retried, sorted; their later messages wait for it.
+        error: why the consumer failed, or why one of those messages is retried; else empty.
     """
 
     state: Literal["running", "stopped", "failed"]

@@ -1,4 +1,4 @@
-"""Ordinals: where they come from, and why they only ever rise. (Reference: Ordinal semantics.)"""
+"""Derives and assigns ordinals, which rise within a session. (Reference: Ordinal semantics.)"""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ MAX_ORDINAL: Final = 2**64 - 1
 """Ordinals are unsigned 64-bit integers."""
 
 SEQUENCE_LIMIT: Final = 10**6
-"""How many events one millisecond of a stream can hold before derived ordinals would collide."""
+"""How many events one millisecond of a stream can have before derived ordinals would collide."""
 
-# Twenty digits hold every 64-bit number; a longer run of digits is not one worth parsing.
+# Every 64-bit number has at most twenty digits.
 _STREAM_ID = re.compile(r"([0-9]{1,20})-([0-9]{1,20})", re.ASCII)
 
 
 def derive_ordinal(stream_id: str) -> int | None:
-    """Turn a stream id ``<milliseconds>-<sequence>`` into an ordinal, or None where that is impossible.
+    """Return the ordinal of a stream id ``<milliseconds>-<sequence>``, or None if it has none.
 
-    Impossible are: anything of another form, a sequence of a million or more, and results beyond 64 bits.
+    It has none if its form is another, its sequence is a million or more, or the result exceeds 64 bits.
 
     Raises:
-        TypeError: the stream id is no string.
+        TypeError: the stream id is not a string.
 
     >>> derive_ordinal("1700000000000-2")
     1700000000000000002
@@ -43,11 +43,11 @@ def derive_ordinal(stream_id: str) -> int | None:
 def assign_ordinal(cursor: int, stream_id: str = "", *, session_id: str = "", limit: int = MAX_ORDINAL) -> int:
     """Return the ordinal of the event after ``cursor``: the derived one if it is higher, else cursor + 1.
 
-    A derived one above ``limit``, the highest ordinal that the store can hold, is as good as none.
+    A derived ordinal above ``limit``, the highest ordinal that the store can hold, is ignored.
 
     Raises:
-        OrdinalExhausted: ``cursor`` is the highest ordinal already. ``session_id`` is only named in it.
-        TypeError: the cursor is no integer, or the stream id no string.
+        OrdinalExhausted: ``cursor`` is already the highest ordinal. ``session_id`` is used only in this error.
+        TypeError: the cursor is not an int, or the stream id is not a string.
 
     >>> assign_ordinal(7)
     8

@@ -1,4 +1,4 @@
-"""Standard output of the commands, once nobody reads it any more."""
+"""Closes standard output after the reader of a command's output has gone."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ import sys
 
 
 def give_up() -> None:
-    """Let nothing more reach standard output: it takes none, and the flush at exit would fail as well."""
+    """Redirect standard output to the null device, so that the flush at exit does not fail."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

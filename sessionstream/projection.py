@@ -1,7 +1,7 @@
-"""Projections: what an event means to live clients, and to the timeline. (Reference: Projection interfaces.)
+"""Projections: they derive UI events and timeline entities from events. (Reference: Projection interfaces.)
 
 A projection is a plain or async function ``(event, session, view)``, or an object with such a ``project``
-method. It decides; it does not act: it returns UI events or timeline entities, and publishes nothing.
+method. It returns UI events or timeline entities, and publishes nothing itself.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from sessionstream.types import Event, Session, TimelineEntity, UIEvent
 
 
 class TimelineView(Protocol):
-    """The timeline as it stood before the event. What it returns are copies that may be kept and changed."""
+    """The timeline before the event. Its methods return copies, which may be kept and changed."""
 
     @property
     def ordinal(self) -> int:
@@ -23,11 +23,11 @@ class TimelineView(Protocol):
         ...
 
     def get(self, kind: str, id: str) -> TimelineEntity | None:  # noqa: A002 - the entity's own word
-        """Return one entity, or None. Costs the same however many there are."""
+        """Return one entity, or None. The time does not depend on the number of entities."""
         ...
 
     def list(self, kind: str = "") -> builtins.list[TimelineEntity]:
-        """Return the entities of one kind, or of all, in snapshot order. Costs a copy of each."""
+        """Return the entities of one kind, or of all, in snapshot order. Each of them is copied."""
         ...
 
 
@@ -41,15 +41,15 @@ TimelineProjectionFunction: TypeAlias = Callable[
 
 
 class UIProjection(Protocol):
-    """An object that derives UI events; a plain function serves as well."""
+    """An object that derives UI events; a plain function is accepted as well."""
 
     def project(self, event: Event, session: Session, view: TimelineView, /) -> UIResult | Awaitable[UIResult]:
-        """Return the UI events of one event, in the order clients shall see them."""
+        """Return the UI events of one event, in the order in which clients receive them."""
         ...
 
 
 class TimelineProjection(Protocol):
-    """An object that derives timeline entities; a plain function serves as well."""
+    """An object that derives timeline entities; a plain function is accepted as well."""
 
     def project(
         self, event: Event, session: Session, view: TimelineView, /
@@ -63,14 +63,14 @@ Policy: TypeAlias = Literal["fail", "advance"]
 
 @dataclass(frozen=True, slots=True)
 class ProjectionPolicies:
-    """What happens when a projection fails.
+    """The effect of a projection that fails.
 
     ``"fail"``: the event is stored, the publisher gets a ProjectionError, and the session is held until the
     projection succeeds. ``"advance"``: the error is recorded and the session goes on, without this event's UI
     events (``ui``) or without its entities (``timeline``).
 
     Raises:
-        ValueError: a policy is neither.
+        ValueError: a policy is not one of these.
     """
 
     ui: Policy = "fail"

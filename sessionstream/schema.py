@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from typing_extensions import deprecated  # type checkers know it without the package
 
     class _Unchecked(Message):
-        """What only ``Any`` fits: of several overloads that fit it, type checkers take the first."""
+        """A type that only ``Any`` matches: of several matching overloads, type checkers choose the first."""
 
 else:
 
     def deprecated(message: str) -> Callable[[Any], Any]:
-        """Mark an overload, for type checkers only: the registry itself refuses when the program runs."""
+        """Mark an overload as deprecated for type checkers; at run time the registry raises."""
         return lambda function: function
 
 
@@ -47,7 +47,7 @@ _BINARY: Final = (bytes, bytearray, memoryview)
 
 
 def describe(value: object) -> str:
-    """Name what ``value`` is, for an error: a message's full name, else the Python type; of a class, that it is one."""
+    """Describe ``value`` for an error: the full name of a message, or the Python type, or ``the class …``."""
     if isinstance(value, type):
         descriptor = getattr(value, "DESCRIPTOR", None) if issubclass(value, Message) else None
         full_name = descriptor.full_name if descriptor is not None else f"{value.__module__}.{value.__qualname__}"
@@ -58,10 +58,10 @@ def describe(value: object) -> str:
 
 
 def load_json(text: str | bytes) -> object:
-    """Return the value of a JSON text; of protobuf JSON that is, where a key may occur but once.
+    """Parse a JSON text; as in protobuf JSON, a key may occur only once in an object.
 
     Raises:
-        ValueError: it is no such text, as NaN and Infinity are none, or nested beyond reason.
+        ValueError: the text is not JSON (NaN and Infinity are not), repeats a key, or is nested too deeply.
     """
     try:
         return json.loads(text, object_pairs_hook=_once_each, parse_constant=_refuse_constant)
@@ -81,10 +81,10 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def check_name(family: Family, name: object) -> str:
-    """Return ``name`` if it can name something.
+    """Return ``name`` if it is valid as a logical name.
 
     Raises:
-        InvalidNameError: it is empty, blank, no string, or holds what not every store can keep.
+        InvalidNameError: it is empty, blank, not a string, or has characters that not every store can keep.
     """
     try:
         return check_id(f"{family} name", name)
@@ -93,19 +93,19 @@ def check_name(family: Family, name: object) -> str:
 
 
 class SchemaRegistry:
-    """Logical names of commands, events, UI events and timeline entities, and the message of each.
+    """Maps logical names of commands, events, UI events and timeline entities to protobuf messages.
 
     Register everything at start-up; the registry is only read afterwards. Names are stored with the data, so
-    they have to stay what they are. Every ``register_…`` takes a generated message class, or an instance of
-    one as a prototype (its field values do not matter).
+    they must not change. Every ``register_…`` takes a generated message class, or an instance of one as a prototype
+    (its field values are ignored).
 
     Every ``register_…`` raises
 
-    - InvalidNameError: the name is empty, blank or no string.
-    - PayloadTypeError: ``message`` is no concrete protobuf message, or is another class than the one that was
-      registered of the same full name (made by another descriptor pool, say).
+    - InvalidNameError: the name is empty, blank or not a string.
+    - PayloadTypeError: ``message`` is not a concrete protobuf message, or another class with the same full name is
+      registered (made by another descriptor pool, for example).
     - StructPayloadError: ``message`` is ``google.protobuf.Struct`` itself. Nested Struct fields are fine.
-    - DuplicateSchemaError: the name is taken within the family.
+    - DuplicateSchemaError: the name is already registered in the family.
 
     >>> from sessionstream.examples.chatdemo.v1 import chat_pb2
     >>> registry = SchemaRegistry()
@@ -203,7 +203,7 @@ class SchemaRegistry:
         """Return the registered names of a family, in the order of their registration.
 
         Raises:
-            ValueError: there is no such family.
+            ValueError: the family does not exist.
         """
         return list(self._names(family))
 
@@ -212,9 +212,9 @@ class SchemaRegistry:
 
         Raises:
             UnknownSchemaError: no such command is registered.
-            PayloadDecodeError: the JSON is malformed or does not fit the message, or says what no client could be
-                shown again, such as a number beyond all bounds (``1e400``) in a Struct.
-            TypeError: ``data`` is no text; JSON that was parsed already is none.
+            PayloadDecodeError: the JSON is malformed, does not fit the message, or holds a value that cannot be written
+                as JSON again, such as a number out of range (``1e400``) in a Struct.
+            TypeError: ``data`` is not str or bytes; for JSON that is already parsed, use ``parse``.
         """
         codec = self._expect("command", name)
         if not isinstance(data, (str, *_BINARY)):
@@ -226,12 +226,12 @@ class SchemaRegistry:
         return self.parse("command", name, value)
 
     def parse(self, family: Family, name: str, value: object) -> Message:
-        """Read protobuf JSON that is parsed already, as ``json.loads`` returns it.
+        """Read protobuf JSON that is already parsed, as ``json.loads`` returns it.
 
         Raises:
             UnknownSchemaError: nothing is registered under ``name``.
-            PayloadDecodeError: the value does not fit the message, or holds what no client could be shown again.
-            ValueError: there is no such family.
+            PayloadDecodeError: the value does not fit the message, or cannot be written as JSON again.
+            ValueError: the family does not exist.
         """
         codec = self._expect(family, name)
         full_name = codec.full_name
@@ -239,7 +239,7 @@ class SchemaRegistry:
             if not isinstance(value, dict) and not full_name.startswith("google.protobuf."):
                 raise TypeError(f"a JSON object is needed, not {type(value).__name__}")
             payload = json_format.ParseDict(cast("dict[str, Any]", value), codec.message())
-        except Exception as error:  # json_format lets out whatever it stumbles over, SystemError and KeyError included
+        except Exception as error:  # json_format may raise anything, including SystemError and KeyError
             raise PayloadDecodeError(family, name, expected=full_name, reason=str(error)) from error
         flaw = None if codec.find_flaw is None else codec.find_flaw(payload)
         if flaw is not None:
@@ -250,16 +250,17 @@ class SchemaRegistry:
     def checked_copy(self, family: Family, name: str, payload: object) -> Message:
         """Return a private copy of ``payload``, an instance of the class registered under ``name``.
 
-        A message of the same full name but of another class (made by another descriptor pool, say) is accepted
+        A message of another class with the same full name (made by another descriptor pool, for example) is accepted
         and converted.
 
         Raises:
             UnknownSchemaError: nothing is registered under ``name``.
-            PayloadTypeError: ``payload`` is another message, or none, or lacks fields that are required (proto2),
-                or holds messages in messages so deep that nobody could read it again.
-            PayloadValueError: ``payload`` holds what has no JSON form, so that no client could be shown it: a NaN in a
-                ``google.protobuf.Value``, a ``Timestamp`` out of range, say. An ``Any`` of an unknown type is fine.
-            ValueError: there is no such family.
+            PayloadTypeError: ``payload`` is another message, or not a message, or lacks required fields (proto2), or
+                is nested so deeply that protobuf could not parse it again.
+            PayloadValueError: ``payload`` holds a value without a JSON form, so it could not be sent to clients: a NaN
+                in a ``google.protobuf.Value`` or a ``Timestamp`` out of range. An ``Any`` of an unknown type is
+                accepted.
+            ValueError: the family does not exist.
         """
         try:
             codec = self._families[family][name]
@@ -282,21 +283,21 @@ class SchemaRegistry:
         return copy
 
     def check_known(self, family: Family, name: str) -> None:
-        """Check that something is registered under ``name``.
+        """Check that a message is registered under ``name``.
 
         Raises:
-            UnknownSchemaError: nothing is.
-            ValueError: there is no such family.
+            UnknownSchemaError: nothing is registered under it.
+            ValueError: the family does not exist.
         """
         self._expect(family, name)
 
     def decode(self, family: Family, name: str, payload_type: str, data: bytes) -> Message:
-        """Read a stored payload back, by the full name of the message it was stored as.
+        """Decode a stored payload by the full name of its message.
 
         Raises:
-            UnknownSchemaError: that message is registered nowhere (any more).
-            PayloadDecodeError: the bytes are no such message.
-            TypeError: ``data`` is no bytes, or ``payload_type`` no string.
+            UnknownSchemaError: that message is not registered, or no longer.
+            PayloadDecodeError: the bytes are not such a message.
+            TypeError: ``data`` is not bytes, or ``payload_type`` is not a string.
         """
         if not isinstance(payload_type, str):
             raise TypeError(f"payload_type is the full name of a message, not {describe(payload_type)}")
@@ -311,7 +312,7 @@ class SchemaRegistry:
             raise PayloadDecodeError(family, name, expected=payload_type, reason=str(error)) from error
 
     def stored_as(self, payload_type: str) -> type[Message] | None:
-        """Return the class that stored payloads of this full name are read as, or None."""
+        """Return the class that decodes stored payloads of this full name, or None."""
         codec = self._by_type.get(payload_type)
         return None if codec is None else codec.message
 
@@ -323,7 +324,7 @@ class SchemaRegistry:
         return codec
 
     def unread(self, other: SchemaRegistry) -> tuple[Family, str] | None:
-        """Return an event or entity of another registry whose message this one does not read back as that, or None."""
+        """Return an event or entity of another registry whose message this registry decodes as another, or None."""
         stored: tuple[Family, ...] = ("event", "timeline entity")
         for family in stored:
             for name, codec in other._families[family].items():
@@ -332,7 +333,7 @@ class SchemaRegistry:
         return None
 
     def _names(self, family: Family) -> dict[str, Codec]:
-        if family not in get_args(Family):  # which, unlike a dictionary, can be asked for anything
+        if family not in get_args(Family):  # a tuple, so that unhashable values can be compared too
             raise ValueError(f"a family is 'command', 'event', 'ui event' or 'timeline entity', not {family!r}")
         return self._families[family]
 
@@ -361,7 +362,7 @@ class SchemaRegistry:
         known = self._by_type.get(full_name)
         if known is None:
             known = self._by_type[full_name] = self.codec_of(cls)
-        elif known.message is not cls:  # what is stored is read by its full name, and would come back as the other
+        elif known.message is not cls:  # stored payloads are decoded by full name, so only one class can have it
             raise PayloadTypeError(
                 family,
                 name,
@@ -373,7 +374,7 @@ class SchemaRegistry:
 
 
 def _converted(family: Family, name: str, payload: Message, expected: type[M]) -> M:
-    """Return a copy by way of bytes: protobuf writes messages that are too deep for it to read."""
+    """Return a copy that was serialized and parsed: protobuf can write messages too deeply nested for it to parse."""
     try:
         return expected.FromString(payload.SerializePartialToString())
     except (DecodeError, EncodeError, ValueError) as error:

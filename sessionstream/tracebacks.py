@@ -1,6 +1,6 @@
-"""Where an exception comes from: the application's frame, and the whole traceback as bounded text.
+"""Finds the application's frame of an exception, and formats its traceback as text of limited length.
 
-Neither reads local variables, and neither fails, whatever the exception does when it is asked about itself.
+Neither reads local variables. Neither raises, even if a method of the exception does.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from types import CodeType, FrameType
 from typing import Final
 
 MAX_TRACEBACK: Final = 8192
-"""Characters of a traceback that are kept; more is cut out of its middle."""
+"""The maximum length of a formatted traceback, in characters; a longer one is cut in the middle."""
 
 _LIBRARY: Final = str(Path(__file__).parent) + os.sep
 _STDLIB: Final = str(Path(traceback.__file__).parent) + os.sep
@@ -22,9 +22,9 @@ _INSTALLED: Final = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{o
 
 
 def where(error: BaseException, otherwise: str = "") -> str:
-    """Return the application's last frame of an exception; else ``otherwise``, or the innermost frame of all.
+    """Return the application's last frame of an exception; without one, ``otherwise``, or else the innermost frame.
 
-    It is empty for an exception that was never raised.
+    The result is empty for an exception that was never raised, if ``otherwise`` is empty.
     """
     return app_frame(error) or otherwise or next((_placed(*frame) for frame in reversed([*_frames(error)])), "")
 
@@ -32,10 +32,10 @@ def where(error: BaseException, otherwise: str = "") -> str:
 def app_frame(error: BaseException) -> str:
     """Return the application's last frame of an exception, such as ``"chat/app.py:42 in project"``, if it has one.
 
-    That is the innermost frame that belongs neither to this library, nor to the standard library, nor to an installed
-    package. Of an application that is itself an installed package, it is its frame that this library called. Of an
-    exception group it is the frame of the first exception in it. Of a ``StopIteration`` or a cancellation that was made
-    a ``RuntimeError`` after it had left the application, it is the frame where it was raised.
+    That is the innermost frame outside this library, the standard library and installed packages. If the application is
+    itself an installed package, it is the frame that this library called. For an exception group, it is the frame of
+    its first exception. For a ``RuntimeError`` that replaced a ``StopIteration`` or a cancellation from the
+    application, it is the frame that raised the original exception.
     """
     leaf = _first_leaf(error)
     found = _last_of_app(leaf)
@@ -54,10 +54,13 @@ def _last_of_app(error: BaseException) -> str:
 
 
 def formatted(error: BaseException) -> str:
-    """Return the traceback of an exception, with its causes, in at most ``MAX_TRACEBACK`` characters or a few more."""
+    """Return the traceback of an exception with its causes.
+
+    A longer text than ``MAX_TRACEBACK`` is cut to this length, and a note in its middle says how much is missing.
+    """
     try:
         text = "".join(traceback.TracebackException.from_exception(error, compact=True).format())
-    except Exception as failure:  # noqa: BLE001 - somebody else's attributes must not hide where their error was raised
+    except Exception as failure:  # noqa: BLE001 - an exception that cannot be formatted still has frames
         frames = "".join(traceback.format_tb(error.__traceback__))
         text = f"{frames}{type(error).__name__} (which cannot be formatted: {type(failure).__name__})\n"
     left_out = len(text) - MAX_TRACEBACK
@@ -90,7 +93,7 @@ def _is_of_python(code: CodeType) -> bool:
 
 
 def _placed(frame: FrameType, line: int) -> str:
-    """Return a frame in words, its file with the folders that are packages of its module."""
+    """Describe a frame; the path of its file begins at the top-level package of its module."""
     module = str(frame.f_globals.get("__name__", ""))
     parts = Path(frame.f_code.co_filename).parts
     return f"{'/'.join(parts[-1 - module.count('.') :])}:{line} in {frame.f_code.co_name}"

@@ -1,7 +1,7 @@
-"""The values that travel through the pipeline: frozen, slotted, without behaviour.
+"""The values of the pipeline: commands, events, UI events, timeline entities, snapshots, sessions.
 
-A value never changes after it was made, except that its ``payload`` is a protobuf message, which is mutable by
-nature. The hub therefore copies payloads wherever they cross a boundary.
+They are frozen and slotted. A ``payload`` is a protobuf message, which is mutable; the hub therefore copies payloads
+that it receives from, or passes to, other code.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @fast_init()
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What somebody asks a session to do. (Reference: Core types, CommandHandler.)"""
+    """A request to a session. (Reference: Core types, CommandHandler.)"""
 
     name: str
     payload: Message
@@ -31,11 +31,11 @@ class Command:
 @fast_init()
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What happened: the canonical record that everything else is derived from. (Reference: Event.)
+    """A backend event: the stored record from which UI events and entities are derived. (Reference: Event.)
 
     Attributes:
-        ordinal: place of the event in its session, 1 upwards, unsigned 64-bit. The hub gives it; 0 before that.
-        event_id: unique within the session. The hub gives a UUID where it is empty.
+        ordinal: position of the event in its session, from 1, unsigned 64-bit. The hub assigns it; 0 before that.
+        event_id: unique within the session. If it is empty, the hub assigns a UUID.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Event:
 @fast_init()
 @dataclass(frozen=True, slots=True)
 class UIEvent:
-    """What live clients are told about an event. (Reference: UIEvent.)"""
+    """A live event for clients, derived from a backend event. (Reference: UIEvent.)"""
 
     name: str
     payload: Message
@@ -57,7 +57,7 @@ class UIEvent:
 @fast_init(check_if="payload is None")
 @dataclass(frozen=True, slots=True)
 class TimelineEntity:
-    """One durable thing on a session's timeline, known by ``(kind, id)``. (Reference: TimelineEntity.)
+    """One durable entity of a session's timeline, identified by ``(kind, id)``. (Reference: TimelineEntity.)
 
     A projection returns it with a payload to create or update, or with ``tombstone=True`` to delete; the
     pipeline sets both ordinals.
@@ -67,7 +67,7 @@ class TimelineEntity:
         last_event_ordinal: ordinal of the event that changed it last.
 
     Raises:
-        ValueError: there is neither a payload nor a tombstone.
+        ValueError: it has no payload and is not a tombstone.
     """
 
     kind: str
@@ -89,10 +89,10 @@ class Snapshot:
 
     Attributes:
         snapshot_ordinal: highest event ordinal the timeline reflects; 0 for a session without events.
-        entities: sorted by ``(created_ordinal, last_event_ordinal, kind, id)``. Tombstones occur only in an
-            answer to ``since``.
-        epoch: which run of history the ordinals belong to; rebuilding or deleting a session starts another.
-            Says nothing about the contents, so it takes no part in comparisons.
+        entities: sorted by ``(created_ordinal, last_event_ordinal, kind, id)``. Tombstones occur only in
+            snapshots ``since`` an ordinal.
+        epoch: identifies the history that the ordinals belong to; rebuilding or deleting a session starts a new
+            epoch. It does not describe the contents, so comparisons ignore it.
     """
 
     session_id: str
@@ -117,9 +117,9 @@ class Session:
 E = TypeVar("E", bound=TimelineEntity)
 
 snapshot_order = attrgetter("created_ordinal", "last_event_ordinal", "kind", "id")
-"""The key that puts entities into the order in which every snapshot and every ``view.list`` shows them."""
+"""The sort key of the entities in a snapshot and in the result of ``view.list``."""
 
 
 def in_snapshot_order(entities: Iterable[E]) -> list[E]:
-    """Sort entities the way every snapshot and every ``view.list`` shows them."""
+    """Return entities in the order of snapshots and of ``view.list``."""
     return sorted(entities, key=snapshot_order)

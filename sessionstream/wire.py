@@ -1,4 +1,4 @@
-"""The protobuf wire format: the records that a message consists of, and the numbers in them."""
+"""Reads and writes the protobuf wire format: records, varints and packed values."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ VARINT, FIXED64, LENGTH, START, END, FIXED32 = range(6)
 """The wire types."""
 
 WIDTHS: Final = {VARINT: 0, FIXED64: 8, FIXED32: 4}
-"""Bytes of a value, of the wire types whose values may be packed; a varint has as many as it needs."""
+"""Size of a value in bytes, for the wire types whose values may be packed; 0 for a varint, whose size varies."""
 
 WIRE_TYPES: Final = {
     "fixed64": FIXED64,
@@ -23,24 +23,24 @@ WIRE_TYPES: Final = {
     "sfixed32": FIXED32,
     "float": FIXED32,
 }
-"""The wire type of each kind of field; of all others it is VARINT."""
+"""The wire type of each kind of field; all kinds that are not listed have VARINT."""
 
 _64_BITS: Final = (1 << 64) - 1
 _SMALL: Final = [bytes([value]) for value in range(0x80)]
 
 Value: TypeAlias = int | bytes
-"""A varint as an unsigned number; of any other record the bytes, of a group those within it."""
+"""An unsigned number for a varint; else the bytes of the value, which for a group are those within it."""
 
 
 class Malformed(ValueError):
-    """Bytes are no message."""
+    """Bytes are not a message."""
 
 
 def records(data: bytes) -> Iterator[tuple[int, int, Value]]:
-    """Yield field number, wire type and value of each record, in the order in which they are.
+    """Yield field number, wire type and value of each record, in the order of the bytes.
 
     Raises:
-        Malformed: the bytes are no message.
+        Malformed: the bytes are not a message.
     """
     position, end = 0, len(data)
     while position < end:
@@ -71,7 +71,7 @@ def records(data: bytes) -> Iterator[tuple[int, int, Value]]:
 
 
 def _group(data: bytes, begin: int, number: int) -> tuple[int, int]:
-    """Return where the content of a group ends, and where the tag after it does."""
+    """Return the end of the content of a group, and the end of its end tag."""
     position, within = begin, [number]
     while True:
         start = position
@@ -104,10 +104,10 @@ def _read_varint(data: bytes, position: int) -> tuple[int, int]:
 
 
 def packed(data: bytes, wire: int) -> list[Value]:
-    """Return the values that are packed in a block.
+    """Return the values in a packed field.
 
     Raises:
-        Malformed: it does not consist of such values.
+        Malformed: the bytes do not consist of such values.
     """
     width = WIDTHS[wire]
     if width:
@@ -123,7 +123,7 @@ def packed(data: bytes, wire: int) -> list[Value]:
 
 
 def varint(value: int) -> bytes:
-    """Return an unsigned number as a varint, in as few bytes as it takes."""
+    """Return an unsigned number as a varint, in the fewest bytes."""
     if value < 0x80:
         return _SMALL[value]
     encoded = bytearray()
@@ -135,7 +135,7 @@ def varint(value: int) -> bytes:
 
 
 def written(value: Value, wire: int) -> bytes:
-    """Return a value as it stands behind its tag; not of a group, which ends with another."""
+    """Return a value as it is encoded after its tag; not for a group, which needs an end tag."""
     if isinstance(value, int):
         return varint(value)
     return varint(len(value)) + value if wire == LENGTH else value

@@ -1,4 +1,4 @@
-"""The hub and everything behind it."""
+"""The hub and the pipeline of its events."""
 
 from sessionstream.hub.commands import CommandHandler, EventPublisher
 from sessionstream.hub.hub import Hub

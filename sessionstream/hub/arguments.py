@@ -1,4 +1,4 @@
-"""What a hub is made of: refused at once where it would fail at the first event, or after that was stored."""
+"""Validates Hub's constructor arguments."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _BUS: Final = "an open bus", "MemoryBus() is one"
 def check_arguments(
     schemas: object, store: object, bus: object, policies: object, metadata: object, capacity: object
 ) -> None:
-    """Check what is given to ``Hub``, apart from functions that it is to tell.
+    """Check the arguments of ``Hub``, except the fan-out and the observers.
 
     Raises:
-        TypeError: an argument is of another type.
+        TypeError: an argument has the wrong type.
         ValueError: the capacity is negative, or the store's registry cannot read what ``schemas`` has.
     """
     _check_instance("schemas", SchemaRegistry, schemas)
@@ -34,19 +34,19 @@ def check_arguments(
     if not isinstance(capacity, int) or isinstance(capacity, bool):
         raise TypeError(f"cache_entities is a number of entities, not {capacity!r}")
     if capacity < 0:
-        raise ValueError(f"cache_entities is a number of entities, which is never negative: {capacity}")
+        raise ValueError(f"cache_entities is a number of entities, and must not be negative: {capacity}")
 
 
 def _check_registry(schemas: object, of_store: object) -> None:
-    """Refuse a store that would take events, and could not read them back as what was published."""
+    """Check that the store can decode the events and entities that the hub's registry can publish."""
     if not isinstance(schemas, SchemaRegistry) or not isinstance(of_store, SchemaRegistry) or schemas is of_store:
         return
     unread = of_store.unread(schemas)
     if unread is not None:
         family, name = unread
         raise ValueError(
-            f"the store was opened with another registry than schemas, which does not have the message of {family} "
-            f"{name!r}: open the store with the registry that the hub is made with"
+            f"the store was opened with another registry than schemas, and that registry lacks the message of {family} "
+            f"{name!r}: open the store with the registry that is given to the hub"
         )
 
 
@@ -64,4 +64,4 @@ def _check_port(name: str, port: type, value: object, wanted: str, way_out: str)
         raise TypeError(f"{name} is {wanted}, not {got} ({way_out})")
     missing = [method for method in methods if not callable(getattr(value, method, None))]
     if missing:
-        raise TypeError(f"{name} {value!r} is no {port.__name__}: it lacks {', '.join(missing)}")
+        raise TypeError(f"{name} {value!r} does not implement {port.__name__}: it lacks {', '.join(missing)}")

@@ -1,4 +1,4 @@
-"""Commands: who handles them, what a handler publishes with, and how one runs at most once."""
+"""Command handlers: registration, submission, their publisher, and idempotency keys."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 
 
 class EventPublisher(Protocol):
-    """What a command handler publishes with. (Reference: EventPublisher.)
+    """Publishes events for a command handler. (Reference: EventPublisher.)
 
-    It goes on working after the handler has returned, so that a handler may leave the work to a task of its own. A
-    command with an idempotency key counts as having published from its first stored event on: publish that one
-    before the handler returns or can be cancelled, or a repeat may find the key free and run the handler again.
+    It works also after the handler has returned, so that a handler may start a task that publishes later. A command
+    with an idempotency key keeps its key once its first event is stored: publish that event before the handler returns
+    or can be cancelled; otherwise a repeat may find the key free and run the handler again.
     """
 
     async def publish(self, event: Event, /) -> Event:
@@ -45,11 +45,11 @@ class EventPublisher(Protocol):
 
 
 CommandHandler: TypeAlias = Callable[[Command, Session, EventPublisher], Awaitable[None] | None]
-"""Plain or async. It publishes what happened; it returns nothing. (Reference: CommandHandler.)"""
+"""A plain or async function that publishes events and returns nothing. (Reference: CommandHandler.)"""
 
 
 class _Publisher:
-    """Publishes for one run of a handler, and knows whether anything came of it."""
+    """Publishes for one run of a handler; ``published`` says whether an event is in the log, or may be."""
 
     __slots__ = ("_pipeline", "published")
 
@@ -77,7 +77,7 @@ class Commands:
         self._handlers: dict[str, CommandHandler] = {}
 
     def register(self, name: str, handler: CommandHandler) -> None:
-        """Set the handler of a command; see ``Hub.register_command``."""
+        """Register the handler of a command; see ``Hub.register_command``."""
         check_name("command", name)
         handler_of(f"the handler of command {name!r}", handler)
         if name in self._handlers:
@@ -85,10 +85,10 @@ class Commands:
         self._handlers[name] = handler
 
     def check_schemas(self) -> None:
-        """Check that every command that has a handler can be submitted.
+        """Check that every command with a handler is in the schema registry.
 
         Raises:
-            UnknownSchemaError: commands are not in the schema registry; it names all of them.
+            UnknownSchemaError: commands are not in the schema registry; its ``names`` are all of them.
         """
         missing = [name for name in self._handlers if self._pipeline.schemas.command_schema(name) is None]
         if missing:
@@ -99,7 +99,7 @@ class Commands:
         check_id("session id", session_id)
         try:
             handler = self._handlers.get(name)
-        except TypeError:  # a name that is no string, and not even hashable
+        except TypeError:  # a name that is not hashable
             handler = None
         if handler is None:
             raise UnknownCommandError(name)
@@ -127,7 +127,7 @@ class Commands:
         try:
             completion.checkpoint()
             await _handle(handler, command, session, publisher)
-        except GeneratorExit:  # the event loop is gone, and nothing can be awaited: the claim stays
+        except GeneratorExit:  # the event loop has ended, and nothing can be awaited: the claim stays
             raise
         except BaseException as error:
             if not publisher.published:
@@ -137,7 +137,7 @@ class Commands:
             raise
 
     async def _release(self, command: Command, key: str, completion: Completion) -> None:
-        """Give a claim back. A store that cannot is reported: the handler's own error is what the submitter gets."""
+        """Release a claim. An error of the store is only recorded, as the submitter gets the handler's error."""
         try:
             await completion.finish(self._pipeline.store.release_command(command.session_id, key))
         except Exception as error:  # noqa: BLE001 - reported

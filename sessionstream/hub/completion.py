@@ -1,4 +1,4 @@
-"""Awaits what must not be given up half-way, and remembers a cancellation that arrives meanwhile."""
+"""Awaits operations to their end, and keeps a cancellation that arrives meanwhile."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ T = TypeVar("T")
 
 
 class _Unyielding:
-    """Stands before a future when a task awaits it: cancelling the task does not cancel the future.
+    """Wraps a future that a task awaits, so that cancelling the task does not cancel the future.
 
-    ``asyncio.shield`` does so with a second future, which takes the loop one more round to hear of the first, and
-    wakes the task at once. Here the task wakes once, when the future is done, with the CancelledError if one is due.
+    ``asyncio.shield`` uses a second future, which needs one more iteration of the event loop, and wakes the task when
+    it is cancelled. Here the task wakes once, when the future is done, with CancelledError if it was cancelled.
     """
 
     __slots__ = ("_asyncio_future_blocking", "_future")
@@ -41,7 +41,7 @@ class _Unyielding:
 
 
 class Completion:
-    """Awaits what an operation has begun to its end; a cancellation that arrives meanwhile is raised afterwards.
+    """Awaits the steps of an operation to their end; a cancellation that arrives meanwhile is raised afterwards.
 
     Attributes:
         cancelled: the cancellation that arrived, if one did.
@@ -53,18 +53,18 @@ class Completion:
         self.cancelled: asyncio.CancelledError | None = None
 
     async def finish(self, awaitable: Awaitable[T]) -> T:
-        """Await to the end, whatever cancellation arrives meanwhile; return the result or raise the error.
+        """Await to the end, even if the task is cancelled meanwhile; return the result or raise the error.
 
-        An awaitable that is a finished future costs nothing; any other future costs no task.
+        A future is awaited without creating a task, and a finished one without suspending.
         """
         future = asyncio.ensure_future(awaitable)
         while not future.done():
             try:
                 await _Unyielding(future)
             except asyncio.CancelledError as error:
-                # Either we were cancelled, or the future itself was: then it is done, and says so below.
+                # The task was cancelled, or the future was; in the second case `result` raises it below.
                 self.cancelled = error
-            except Exception:  # noqa: BLE001 - the future's own failure, raised from result() below
+            except Exception:  # noqa: BLE001 - the future's exception, which result() raises below
                 break
         return future.result()
 

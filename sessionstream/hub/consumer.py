@@ -1,8 +1,8 @@
-"""The consumer: takes events from a bus, gives them ordinals, and carries them through the pipeline.
+"""The consumer: takes events from a bus, assigns ordinals, and passes them through the pipeline.
 
-A message is finished with when its event is in the log (whether or not its session is held), or when it is recorded
-as one that can never be an event. Anything else, a store that fails above all, is tried again until it works: only
-that session waits meanwhile.
+A message is done when its event is in the log (whether or not its session is held), or when it is recorded as one that
+can never become an event. After any other failure, mainly of the store, the message is retried until it succeeds; only
+its session waits meanwhile.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ if TYPE_CHECKING:
 _log = logging.getLogger("sessionstream")
 
 FIRST_PAUSE: Final = 0.05
-"""Seconds before something is tried again for the first time; doubled each time."""
+"""Seconds before the first retry of a message; doubled with each retry."""
 
 LONGEST_PAUSE: Final = 5.0
-"""Seconds between two attempts at most."""
+"""The longest pause between two attempts, in seconds."""
 
 
 class Consumer:
@@ -61,7 +61,7 @@ class Consumer:
 
     @property
     def status(self) -> ConsumerStatus:
-        """What it is doing now."""
+        """The current state of the consumer."""
         facts = self._consumed, self._refused, tuple(sorted(self._waiting))
         if self.failure is not None:
             return ConsumerStatus("failed", *facts, error_text(self.failure))
@@ -69,21 +69,21 @@ class Consumer:
         return ConsumerStatus("stopped" if self._subscription is None else "running", *facts, error)
 
     async def start(self) -> None:
-        """Subscribe; nothing happens if it has.
+        """Subscribe to the bus, unless the consumer has already.
 
         Raises:
-            BusError: the bus does not let it.
+            BusError: the bus refused the subscription.
         """
         if self._subscription is None and self.failure is None:
             self._subscription = await self._bus.subscribe(self._consume)
             self._watching = asyncio.create_task(self._watch(self._subscription))
 
     async def stop(self) -> None:
-        """Finish the messages that were begun, and leave the others to the bus."""
+        """Wait until the messages being handled are done, and leave the others in the bus."""
         self._stopping.set()
         if self._subscription is not None and self._watching is not None:
             await self._subscription.close()
-            await asyncio.wait([self._watching])  # awaiting it itself would cancel it with whoever stops us
+            await asyncio.wait([self._watching])  # awaiting the task directly would cancel it with the caller
             self._subscription = None
 
     async def _watch(self, subscription: Subscription) -> None:
@@ -91,23 +91,23 @@ class Consumer:
             await subscription.wait()
         except BusError as error:
             self._fail(error)
-        except Exception as error:  # noqa: BLE001 - a bus that breaks its word has failed all the same
+        except Exception as error:  # noqa: BLE001 - a bus may break its contract and raise other exceptions
             self._fail(BusError(f"the bus failed: {error_text(error)}"), error)
 
     def _fail(self, failure: BusError, cause: Exception | None = None) -> None:
         if cause is not None:
             failure.__cause__ = cause
         if not self._stopping.is_set():
-            _log.error("the consumer of the bus cannot go on: %s", failure, exc_info=failure)
+            _log.error("the consumer of the bus failed: %s", failure, exc_info=failure)
             self.failure = failure
             self._on_failure()
 
     async def _consume(self, message: BusMessage) -> None:
-        """Return when the message needs no further delivery.
+        """Handle a message; return when the bus need not deliver it again.
 
         Raises:
-            StoreClosed, HubClosed: there is nothing left to consume it with.
-            Exception: what stood in its way when it was told to stop.
+            StoreClosed, HubClosed: the store or the hub is closed.
+            Exception: the consumer was stopped while the message was failing with this error.
         """
         try:
             event = read_envelope(message, self._pipeline.schemas)
@@ -115,7 +115,7 @@ class Consumer:
             facts = {"refused_session_id": error.refused_id} if error.refused_id else {}
             await self._refuse("decode", message, error, error.session_id, error.event_name, facts)
             return
-        except Exception as error:  # noqa: BLE001 - recorded: no message may stop the others, whatever it breaks
+        except Exception as error:  # noqa: BLE001 - recorded: no message may stop the others
             await self._refuse("decode", message, error, "", "")
             return
         stream_id = message.metadata.get(STREAM_ID, "")
@@ -128,7 +128,7 @@ class Consumer:
             except (StoreClosed, HubClosed):
                 raise
             except Exception as error:
-                await self._say_that_it_waits(draft, error)
+                await self._record_retry(draft, error)
                 if await self._stopped_within(pause):
                     raise
                 pause = min(2 * pause, LONGEST_PAUSE)
@@ -140,12 +140,12 @@ class Consumer:
         except (EventConflict, OrdinalExhausted) as error:
             await self._refuse("ordinal", message, error, draft.session_id, draft.name)
         except (ProjectionError, SessionHeld):
-            self._consumed += 1  # it is in the log, and the session's state is recorded there
+            self._consumed += 1  # the event is in the log, and the session is held
         else:
             self._consumed += 1
 
-    async def _say_that_it_waits(self, draft: Draft, error: Exception) -> None:
-        """Record why a message is tried again, once as long as the reason is the same."""
+    async def _record_retry(self, draft: Draft, error: Exception) -> None:
+        """Record why a message is retried, unless the reason is the same as before."""
         before, reason = self._waiting.get(draft.session_id), error_text(error)
         self._waiting[draft.session_id] = reason
         if reason != before:

@@ -1,4 +1,4 @@
-"""What the turns of a hub share: the store, the cache, the projections, and where results and errors go."""
+"""State shared by the turns of a hub: store, session cache, projections, policies, fan-out and reporter."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class TurnContext:
-    """What a turn works with. Sessions share it; their lanes keep them apart.
+    """The objects that a turn uses, which are shared by all sessions.
 
     Attributes:
         max_ordinal: the highest ordinal that the store can hold.

@@ -8,6 +8,6 @@ from sessionstream.types import Snapshot
 
 
 async def copy_snapshot(snapshot: Snapshot) -> Snapshot:
-    """Return a snapshot of copies; others run meanwhile."""
+    """Return a copy of a snapshot with copies of its entities; it yields to the event loop meanwhile."""
     entities = tuple(await each_of(snapshot.entities, copy_entity))
     return Snapshot(snapshot.session_id, snapshot.snapshot_ordinal, entities, snapshot.epoch)

@@ -1,4 +1,4 @@
-"""Events that are checked and have an id, but no ordinal yet."""
+"""Drafts: checked events with an id, but without an ordinal."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ _count: Iterator[int] = count()
 
 
 def _begin_ids() -> None:
-    """Choose what the ids of this process begin with."""
+    """Choose the prefix of the event ids of this process."""
     global _prefix, _count
     _prefix, _count = str(uuid4())[:-12], count()
 
 
 _begin_ids()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_ids)  # a child would otherwise give out the ids that its parent gives out
+    os.register_at_fork(after_in_child=_begin_ids)  # a child would otherwise assign the same ids as its parent
 
 
 @fast_init()
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """An event on its way to a session.
+    """A checked event that is not logged yet.
 
     Attributes:
         payload: the pipeline's own copy.
-        has_given_id: whether somebody else chose the id, so that this may be an event that comes again.
-        stream_id: its place in a stream, from which its ordinal is derived; empty where it comes from none.
+        has_given_id: whether the caller chose the id, so that an event with this id may already be logged.
+        stream_id: its position in a stream, from which its ordinal is derived; empty if it is not from a stream.
         on_published: called once the event is in the log, or may be.
     """
 
@@ -59,13 +59,13 @@ class Draft:
 
 
 def new_draft(event: object, schemas: SchemaRegistry, on_published: Callable[[], None] | None = None) -> Draft:
-    """Return the draft of an event that somebody publishes. The session id is checked where its session is looked up.
+    """Return the draft of an event to publish. Its session id is not checked here, but where its session is looked up.
 
     Raises:
         TypeError: it is not an Event, or its ordinal is not an int.
-        ValueError: it has an ordinal.
+        ValueError: it has an ordinal already.
         UnknownSchemaError, PayloadTypeError: it is not registered, or its payload is another message.
-        InvalidIdError: no store could keep its id.
+        InvalidIdError: its id is not valid.
     """
     if event.__class__ is not Event and not isinstance(event, Event):
         raise TypeError(f"publish takes an Event, not {event!r}")
@@ -79,9 +79,9 @@ def new_draft(event: object, schemas: SchemaRegistry, on_published: Callable[[],
 
 
 def new_event_id() -> str:
-    """Return a UUID in its usual spelling, version 4: 74 random bits for the process, then a count of its ids.
+    """Return a UUID of version 4 as a string: 74 random bits per process, then a counter.
 
-    Making one takes no system call, and a tenth of the time that ``uuid4`` takes.
+    It makes no system call, and takes a tenth of the time of ``uuid4``.
     """
     return f"{_prefix}{next(_count):012x}"
 
@@ -91,4 +91,4 @@ def _refuse_ordinal(event: Event) -> None:
     if not isinstance(ordinal, int) or isinstance(ordinal, bool):
         raise TypeError(f"event {event.name!r} has the {type(ordinal).__name__} {ordinal!r} as its ordinal: leave it 0")
     if ordinal:
-        raise ValueError(f"event {event.name!r} has ordinal {ordinal} already: ordinals are the hub's to give")
+        raise ValueError(f"event {event.name!r} has ordinal {ordinal} already: leave it 0, as the hub assigns ordinals")

@@ -1,4 +1,4 @@
-"""The hub: the public methods, and the wiring behind them."""
+"""The hub: its public methods, and the construction of its parts."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, TypeVar
 from sessionstream.callables import plain_callback
 from sessionstream.hub import replay
 from sessionstream.hub.arguments import check_arguments
+from sessionstream.hub.body import BodyCanceller
 from sessionstream.hub.commands import CommandHandler, Commands
 from sessionstream.hub.completion import Completion
 from sessionstream.hub.consumer import Consumer
 from sessionstream.hub.copies import copy_snapshot
-from sessionstream.hub.guard import Guard
 from sessionstream.hub.lane import refuse_reentry
 from sessionstream.hub.pipeline import Pipeline
 from sessionstream.hub.projecting import Projections
@@ -52,32 +52,31 @@ P = TypeVar("P", bound="TimelineProjection | TimelineProjectionFunction")
 class Hub:
     """Coordinates commands, events, projections, the store and the fan-out. (Reference: Hub.)
 
-    Register handlers and projections first, then submit and publish, from one event loop: the one of the first call
-    that is awaited. A call from another, while that one runs, is an EventLoopError.
+    Register handlers and projections first, then submit and publish from one event loop: the loop of the first awaited
+    call. A call from another loop, while that loop runs, raises EventLoopError.
 
     Args:
-        schemas: the names and messages of everything that passes through.
-        store: where sessions are kept. None keeps them in this process, in a MemoryStore of the hub's own. A store
-            that is passed in is not closed by the hub.
-        fanout: receives live UI events; an object with ``publish_ui``, or a function of the same arguments.
-        bus: carries events to whichever hub consumes them, instead of straight into the pipeline; while this hub
-            runs, it is one of those. A bus is not closed by the hub.
-        policies: what a failing projection does to its session.
-        session_metadata: ``session_metadata(session_id)``, plain or async, gives ``Session.metadata``. It is called
-            once per session while the session is cached, and never persisted.
-        pipeline_observer: is told what became of every event.
-        error_observer: is told of every error. With or without one, the logger ``sessionstream`` gets each, at ERROR,
-            with its traceback.
-        cache_entities: how many timeline entities may stay in memory, over all sessions together.
+        schemas: the names and messages of commands, events, UI events and entities.
+        store: stores the sessions. None means a MemoryStore of the hub's own. The hub does not close a store that is
+            passed in.
+        fanout: receives live UI events; an object with ``publish_ui``, or a function with the same arguments.
+        bus: receives published events, which then enter the pipeline of a hub that consumes the bus; while this hub
+            runs, it is one of these. The hub does not close the bus.
+        policies: the effect of a failing projection on its session.
+        session_metadata: ``session_metadata(session_id)``, plain or async, returns ``Session.metadata``. It is called
+            once per session while the session is cached, and its result is never stored.
+        pipeline_observer: receives a PipelineRecord for every event.
+        error_observer: receives an ErrorRecord for every error. Each error is also logged by the logger
+            ``sessionstream``, at ERROR, with its traceback.
+        cache_entities: the maximum number of timeline entities in memory, over all sessions.
 
     Raises:
-        TypeError: an argument is of another type, or the fan-out or an observer is async: they are told, never
-            awaited.
+        TypeError: an argument has the wrong type, or the fan-out or an observer is async; they are never awaited.
         ValueError: ``cache_entities`` is negative, or the store was opened with a registry that lacks the message of an
             event or entity of ``schemas``.
 
-    Of several reasons to refuse a call, a wrong argument comes first, then HubClosed, then LaneReentryError, and what
-    the session or the store says last.
+    If several errors apply to a call, wrong arguments are raised first, then HubClosed, then LaneReentryError, then
+    errors of the session or the store.
 
     Ordering: events of one session pass one at a time, in the order in which ``publish`` was called; sessions do
     not wait for each other.
@@ -113,27 +112,27 @@ class Hub:
             report=report,
             bus=bus,
         )
-        self._guard = Guard()
-        self._consumer = None if bus is None else Consumer(self._pipeline, bus, self._guard.fire)
+        self._body = BodyCanceller()
+        self._consumer = None if bus is None else Consumer(self._pipeline, bus, self._body.cancel)
         self._commands = Commands(self._pipeline)
         self.set_fanout(fanout)
 
     @property
     def schemas(self) -> SchemaRegistry:
-        """The names and messages of everything that passes through, as given."""
+        """The schema registry that was given to the hub."""
         return self._pipeline.schemas
 
     # -- registration ------------------------------------------------------------------------------------------
 
     def register_command(self, name: str, handler: CommandHandler) -> None:
-        """Set the handler of a command: ``handler(command, session, publisher)``, plain or async.
+        """Register the handler of a command: ``handler(command, session, publisher)``, plain or async.
 
-        Its message may be registered later, but before the hub runs.
+        The command's message may be registered later, but before the hub runs.
 
         Raises:
-            InvalidNameError: the name is empty, blank or no string.
-            DuplicateCommandError: the command has a handler.
-            TypeError: ``handler`` is no function, or a class, or a generator function.
+            InvalidNameError: the name is empty, blank or not a string.
+            DuplicateCommandError: the command already has a handler.
+            TypeError: ``handler`` is not a function, or is a class, or a generator function.
         """
         self._commands.register(name, handler)
 
@@ -141,7 +140,7 @@ class Hub:
         """Decorate a command handler; the same as ``register_command``.
 
         Raises:
-            InvalidNameError: the name is empty, blank or no string, as where the decorator is used without one.
+            InvalidNameError: the name is empty, blank or not a string, as when the decorator is used without a name.
         """
         check_name("command", name)
 
@@ -152,11 +151,11 @@ class Hub:
         return register
 
     def register_ui_projection(self, projection: UIProjection | UIProjectionFunction) -> None:
-        """Add a UI projection; several run in the order of their registration.
+        """Add a UI projection; UI projections run in the order of registration.
 
         Raises:
             TypeError: it is neither a function nor an object with a ``project`` method; or it is a class, or an
-                async generator function. (A plain generator function is fine.)
+                async generator function. (A plain generator function is accepted.)
         """
         self._projections.add_ui(projection)
 
@@ -166,11 +165,11 @@ class Hub:
         return projection
 
     def register_timeline_projection(self, projection: TimelineProjection | TimelineProjectionFunction) -> None:
-        """Add a timeline projection; several run in the order of their registration, all on the same view.
+        """Add a timeline projection; timeline projections run in the order of registration, all with the same view.
 
         Raises:
             TypeError: it is neither a function nor an object with a ``project`` method; or it is a class, or an
-                async generator function. (A plain generator function is fine.)
+                async generator function. (A plain generator function is accepted.)
         """
         self._projections.add_timeline(projection)
 
@@ -180,10 +179,10 @@ class Hub:
         return projection
 
     def set_fanout(self, fanout: UIFanout | FanoutFunction | None) -> None:
-        """Send live UI events here from the next event on; None sends them nowhere.
+        """Replace the fan-out, from the next event on; None discards live UI events.
 
-        An object that also has a method ``resync(session_id, ordinal, epoch)`` is told of timelines that moved in
-        another way than by the events that are published here; see UIFanout.
+        If the object also has a method ``resync(session_id, ordinal, epoch)``, it is called for timelines that changed
+        without events published here; see UIFanout.
 
         Raises:
             TypeError: it is neither a function nor an object with a ``publish_ui`` method; or it is a class, async,
@@ -201,7 +200,7 @@ class Hub:
             None if resync is None else plain_callback("a resync", "(session_id, ordinal, epoch)", resync)
         )
 
-    # -- what moves sessions -----------------------------------------------------------------------------------
+    # -- commands, events, timelines ---------------------------------------------------------------------------
 
     async def submit(
         self,
@@ -214,17 +213,17 @@ class Hub:
         """Run a command's handler, and return when it is done.
 
         With an ``idempotency_key`` the handler runs at most once for the session and the key, across restarts and
-        processes: the key is claimed durably before the handler starts, and given back only if the handler raised
-        (or was cancelled) having published nothing. A repeat returns without effect, also while the first run goes on:
-        if that one then fails having published nothing, only its own submitter hears of it.
+        processes: the key is claimed durably before the handler starts, and released only if the handler raised
+        (or was cancelled) before it published an event. A repeat returns without effect, also while the first run is
+        still in progress: if that run then fails without having published, only its own submitter gets the error.
 
-        Handlers of one session may overlap. What a handler raises comes out unchanged.
+        Handlers of one session may run concurrently. Exceptions of a handler are raised unchanged.
 
         Raises:
-            InvalidIdError: the session id or the key is empty, or no store could keep it.
+            InvalidIdError: the session id or the key is not valid.
             UnknownCommandError: the command has no handler.
             UnknownSchemaError: the command is not in the schema registry.
-            PayloadTypeError: the payload is another message, or none.
+            PayloadTypeError: the payload is another message, or not a message.
             CommandConflict: the key was used for another command.
             HubClosed: the hub is shut down.
             LaneReentryError: called from inside a projection.
@@ -235,40 +234,41 @@ class Hub:
     async def publish(self, event: Event) -> Event:
         """Log an event, project it, commit, fan out; return it with its ordinal and id.
 
-        An event whose id the session knows changes nothing: if it is equal (name, type and payload), it comes back
-        with the ordinal it has. Cancelled before its commit is handed to the store, nothing has happened; after
-        that, commit and fan-out are completed before CancelledError comes out.
+        An event whose id is already in the session's log changes nothing: if it is equal (name, type and payload), it
+        is returned with its ordinal. If the call is cancelled before its commit is passed to the store, it has no
+        effect; after that, commit and fan-out are completed before CancelledError is raised.
 
-        With a bus it returns when the bus has the event, with ordinal 0: everything else happens where it is
-        consumed, and what goes wrong there is recorded there. Cancelled meanwhile, the bus may or may not have it.
+        With a bus, the call returns when the bus has accepted the event, with ordinal 0. The hub that consumes the
+        event does the rest, and records errors. If the call is cancelled, the bus may or may not have the event.
 
         Raises:
-            InvalidIdError: the session id or the event id is one that no store could keep.
+            InvalidIdError: the session id or the event id is not valid.
             ValueError: the event has an ordinal already.
-            TypeError: it is no Event, or its ordinal no int.
+            TypeError: it is not an Event, or its ordinal is not an int.
             UnknownSchemaError, PayloadTypeError: the event is not registered, or its payload is another message.
             LaneReentryError: called from inside a projection.
             ProjectionError: a projection failed under the ``fail`` policy; the event is stored and holds its session.
             SessionHeld: an earlier event holds the session; this one is stored behind it.
             EventConflict: the event id belongs to another event.
-            OrdinalExhausted: the session is out of ordinals.
+            OrdinalExhausted: the session has used the highest ordinal.
             HubClosed: the hub is shut down.
-            StoreError: the store failed. If it was the commit that failed, the event may be in the log all the same:
-                publish it again under the same event id to learn of it. Its UI events then go out before any later.
+            StoreError: the store failed. If the commit failed, the event may nevertheless be in the log: publish it
+                again with the same event id to find out. If it is, its UI events go out before any later ones.
             BusError: the bus failed; it may or may not have the event.
-            Exception: what ``session_metadata`` raised.
+            Exception: ``session_metadata`` raised it.
         """
         return await self._pipeline.publish(event)
 
     async def publish_many(self, session_id: str, events: Iterable[Event]) -> list[Event]:
         """Publish events of one session in order, in one turn; return them with their ordinals and ids.
 
-        What holds for ``publish`` holds for each event: its own ordinal, its own commit, its own fan-out. But commits
-        are handed to the store one after the other without waiting in between, which is many times faster where the
-        store waits for a disk. No other event of the session comes between them.
+        As with ``publish``, each event has its own ordinal, its own commit and its own fan-out. But commits are passed
+        to the store one after the other without waiting in between, which is many times faster if the store waits for
+        a disk. No other event of the session comes between them.
 
-        Every event is checked before the first is published. The first that fails ends the call; those before it are
-        published, and the error has a note that says how many. Give the events ids, and the call can be repeated.
+        All events are checked before the first is published. The first event that fails ends the call; the events
+        before it are published, and the error has a note with their number. If the events have ids, the call can be
+        repeated.
 
         Raises:
             ValueError: an event is of another session, or has an ordinal already.
@@ -277,25 +277,25 @@ class Hub:
         return await self._pipeline.publish_many(session_id, events)
 
     async def retry_timeline(self, session_id: str) -> ReplayReport:
-        """Resume a held session: project, commit and fan out the events that wait, in order.
+        """Resume a held session: project, commit and fan out its held events in order.
 
         Raises:
-            ProjectionError: a projection still fails; the events before that one are applied.
-            UnknownSchemaError: the message of a waiting event is no longer registered.
+            ProjectionError: a projection still fails; the events before that event are applied.
+            UnknownSchemaError: the message of a held event is no longer registered.
             InvalidIdError, LaneReentryError, HubClosed, StoreError: as ``publish``.
         """
         self._pipeline.check_call("retry_timeline", session_id)
         return await replay.retry(self._pipeline, session_id)
 
     async def rebuild_timeline(self, session_id: str) -> ReplayReport:
-        """Build the timeline from the first event on, and swap it in at once, in a new epoch.
+        """Rebuild the timeline from the first event on, and replace it atomically, in a new epoch.
 
-        Only timeline projections run, no UI events go out, and publishing goes on meanwhile. A held session is
-        released, if its timeline can be built. Whatever is raised, the present timeline stays. Once the new one is
-        there, the fan-out is told by ``resync``, if it has that method: what clients hold is of an ended epoch.
+        Only timeline projections run, no UI events go out, and events can be published meanwhile. A held session is
+        released if its timeline can be rebuilt. If the call raises, the current timeline stays. After the replacement,
+        the fan-out's ``resync`` is called, if it has that method, because clients hold a timeline of the old epoch.
 
         Raises:
-            HistoryPruned: the first events are gone.
+            HistoryPruned: the first events were pruned.
             ProjectionError: a timeline projection failed under the ``fail`` policy.
             UnknownSchemaError: the message of an event is no longer registered.
             InvalidIdError, LaneReentryError, HubClosed, StoreError: as ``publish``.
@@ -303,20 +303,20 @@ class Hub:
         self._pipeline.check_call("rebuild_timeline", session_id)
         return await replay.rebuild(self._pipeline, session_id)
 
-    # -- what reads them ---------------------------------------------------------------------------------------
+    # -- reads -------------------------------------------------------------------------------------------------
 
     async def snapshot(self, session_id: str, *, as_of: int | None = None, since: int | None = None) -> Snapshot:
-        """Return a session's timeline: now, right after event ``as_of``, or what changed after ``since``.
+        """Return a session's timeline: as it is, as it was right after event ``as_of``, or its changes after ``since``.
 
-        The payloads are copies. Served from memory where the store's cursors show that memory is up to date. A
-        session nobody has used is empty, at ordinal 0, and leaves no trace.
+        The payloads are copies. The current timeline is returned from memory if the store's cursors show that memory is
+        up to date. A session that does not exist is empty, at ordinal 0, and the call does not create it.
 
         Raises:
             ValueError: both are given, or one is negative.
-            TypeError: one is no int.
-            HistoryPruned: that part of the history is gone.
+            TypeError: one is not an int.
+            HistoryPruned: that part of the history was pruned.
             UnknownSchemaError: the message of an entity is no longer registered.
-            PayloadDecodeError: it has changed, so that it cannot be read from the stored bytes.
+            PayloadDecodeError: the message has changed, so that the stored bytes cannot be decoded.
             InvalidIdError, HubClosed, StoreError: as ``publish``.
         """
         check_id("session id", session_id)
@@ -330,14 +330,14 @@ class Hub:
     async def states(self, session_id: str, *, since: int | None = None) -> Snapshot:
         """Return a session's timeline for a transport: shared entities, which the caller must not change.
 
-        Served without a copy where the cached timeline is current, and from the store otherwise, as what changed
-        ``since``. An entity whose message is no longer registered, or has changed so that it would be misread, has a
-        ``sessionstream.v1.transport_pb2.UnreadablePayload`` as its payload: call ``report_unreadable`` with it once it
-        is shown.
+        It is returned from memory without a copy if the cached timeline is current, and otherwise read from the store,
+        as are the changes ``since`` an ordinal. An entity whose message is no longer registered, or has changed so that
+        it would be misread, has a ``sessionstream.v1.transport_pb2.UnreadablePayload`` as its payload: after sending it
+        to a client, call ``report_unreadable`` with it.
 
         Raises:
-            Everything that ``snapshot`` raises, but for UnknownSchemaError and PayloadDecodeError; OrdinalConflict: the
-                timeline was rebuilt meanwhile, so that nobody can say what changed ``since``.
+            Everything that ``snapshot`` raises, except UnknownSchemaError and PayloadDecodeError; OrdinalConflict: the
+                timeline was rebuilt meanwhile, so that the changes ``since`` are not known.
         """
         check_id("session id", session_id)
         check_snapshot(session_id, None, since)
@@ -356,10 +356,10 @@ class Hub:
         return timeline if timeline is not None and timeline.reflects(cursors) else None
 
     async def report_unreadable(self, session_id: str, entities: Iterable[TimelineEntity]) -> None:
-        """Record entities that clients were shown with an ``UnreadablePayload``, as a ``fanout`` error.
+        """Record entities that were sent to clients with an ``UnreadablePayload``, as ``fanout`` errors.
 
-        Each is recorded once, however often it is reported, until an event changes it; those of one kind and reason
-        that are reported together are one record.
+        An entity is recorded once until an event changes it, even if it is reported again. Entities with the same kind
+        and reason in one call share a record.
         """
         await self._unreadable.record(session_id, entities)
 
@@ -367,8 +367,8 @@ class Hub:
         """Return the session with its metadata.
 
         Raises:
-            InvalidIdError, HubClosed, LaneReentryError: as ``publish``. What ``session_metadata`` raises comes out
-                unchanged.
+            InvalidIdError, HubClosed, LaneReentryError: as ``publish``.
+            Exception: ``session_metadata`` raised it.
         """
         self._pipeline.check_call("session", session_id)
         return await self._pipeline.session(session_id)
@@ -393,15 +393,15 @@ class Hub:
         self._pipeline.check_open()
         return (await self._store.cursors(session_id)).event
 
-    # -- life --------------------------------------------------------------------------------------------------
+    # -- start and shutdown ------------------------------------------------------------------------------------
 
     @property
     def consumer(self) -> ConsumerStatus | None:
-        """What the consumer of the bus is doing, or None without a bus."""
+        """The state of the consumer of the bus, or None without a bus."""
         return None if self._consumer is None else self._consumer.status
 
     async def run(self) -> None:
-        """Start what runs in the background: with a bus, the consumer. A hub that was shut down stays so.
+        """Start the consumer, if the hub has a bus. A hub that was shut down cannot be started again.
 
         Raises:
             HubClosed: the hub is shut down.
@@ -414,14 +414,14 @@ class Hub:
             await self._consumer.start()
 
     async def shutdown(self) -> None:
-        """Take nothing more, wait until what is inside the lanes is finished, and leave nothing behind.
+        """Refuse new calls, wait until all turns have ended, and release everything that the hub holds.
 
-        Handlers that are still running get HubClosed when they publish next. A store or a bus that was passed in
-        stays open; messages that were not begun stay in the bus. Calling it again is allowed. Must not be called
-        from inside a projection.
+        Handlers that are still running get HubClosed at their next publish. A store or a bus that was passed in stays
+        open; messages that the consumer has not begun stay in the bus. It may be called again, but not from inside a
+        projection.
 
         Raises:
-            LaneReentryError: a projection called.
+            LaneReentryError: called from inside a projection.
             EventLoopError: called from another event loop than the hub's.
         """
         refuse_reentry("shutdown")
@@ -431,19 +431,19 @@ class Hub:
         self._pipeline.closed = True
         await self._sessions.wait_idle()
         self._sessions.clear()
-        await self._pipeline.report.write_the_rest(Completion())
+        await self._pipeline.report.write_unrecorded(Completion())
         if self._owns_store:
             await self._store.close()
 
     async def __aenter__(self) -> Hub:
-        """Run the hub for the time of the body, which is cancelled if the consumer cannot go on.
+        """Run the hub while the body runs, and shut it down after that. If the consumer fails, the body is cancelled.
 
         Raises:
             HubClosed: the hub is shut down.
             UnknownSchemaError: as ``run``.
-            BusError: the bus cannot be consumed; or, at the end, why the consumer could not go on.
+            BusError: the bus cannot be consumed; or, at the end of the body, the consumer failed.
         """
-        self._guard.enter()
+        self._body.enter()
         await self.run()
         return self
 
@@ -453,7 +453,7 @@ class Hub:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        cancelled = await self._guard.leave(exc)
+        cancelled = await self._body.leave(exc)
         await self.shutdown()
         failure = None if self._consumer is None else self._consumer.failure
         if failure is not None and (exc is None or cancelled):

@@ -1,4 +1,4 @@
-"""Which errors of a held event are recorded already: every publish tries it again, and may fail in the same way."""
+"""Avoids recording an error of a held event again: every publish retries the event, and may fail in the same way."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
     from sessionstream.store import HydrationStore
 
 MAX_DIFFERENT: Final = 10
-"""How many different errors of one kind are recorded of an event that is tried again and again; some never repeat
-their words. Errors are the same if they have the same words at the same place."""
+"""How many different errors of one kind are recorded for an event that is retried, as some messages differ each time.
+Errors are the same if they have the same text and the same place."""
 
 _LOOKED_AT: Final = 100
-"""How many error records of a session are looked at for those of the event that holds it."""
+"""How many error records of a session are searched for those of the event that holds it."""
 
 _HOLDING: Final = frozenset({"decode", "ui-projection", "timeline-projection"})
-"""The kinds of errors that keep an event off the timeline, so that it is tried again."""
+"""The kinds of errors that keep an event from being applied, so that it is retried."""
 
 
 class KnownErrors:
-    """The errors that are recorded of the event that holds a session, by its ordinal and their kind."""
+    """The recorded errors of the event that holds a session, by ordinal and kind."""
 
     __slots__ = ("_known", "_session_id", "_store")
 
@@ -43,10 +43,10 @@ class KnownErrors:
         *,
         tried_before: bool,
     ) -> bool:
-        """Return whether an error has to be recorded, and count it as recorded.
+        """Return whether an error has to be recorded; if so, take it as recorded from now on.
 
         Args:
-            tried_before: whether this hub's predecessors, or other processes, may have recorded it.
+            tried_before: whether an earlier run of the hub, or another process, may have recorded it.
         """
         if kind not in _HOLDING:
             return True
@@ -63,6 +63,6 @@ class KnownErrors:
     async def _recorded(self, kind: ErrorKind, ordinal: int, completion: Completion) -> set[tuple[str, str]]:
         try:
             records = await completion.finish(self._store.error_records(self._session_id, limit=_LOOKED_AT))
-        except StoreError:  # then it may be recorded twice, unless the store refuses that as well
+        except StoreError:  # the error may then be recorded twice
             return set()
         return {(each.where, each.error) for each in records if (each.ordinal, each.kind) == (ordinal, kind)}

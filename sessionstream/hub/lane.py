@@ -1,4 +1,4 @@
-"""Lanes: within a session one event at a time, in the order of arrival; sessions never wait for each other."""
+"""Lanes: the events of a session pass one at a time, in the order of arrival; sessions do not wait for each other."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ Lane = asyncio.Lock
 
 
 class CallbackScope:
-    """The time during which projections, or the metadata function, of a session run in its lane; a context manager.
+    """A context manager around projections, or the metadata function, of a session; it marks calls from inside them.
 
-    It covers whatever tasks they await. Tasks that they start inherit a reference to it, and may enter lanes once it
-    has ended: hence ``active``.
+    It includes the tasks that they await. Tasks that they start inherit a reference to it, and may enter lanes once it
+    has ended; therefore it has ``active``.
     """
 
     __slots__ = ("active", "session_id")
@@ -30,19 +30,19 @@ class CallbackScope:
 
     def __exit__(self, *exc_info: object) -> None:
         self.active = False
-        # Not reset with a token: whoever closes a coroutine that was left behind does so from another context.
+        # Not reset with a token: an abandoned coroutine may be closed in another context.
         current_callback.set(None)
 
 
 current_callback: Final[ContextVar[CallbackScope | None]] = ContextVar("sessionstream_callback", default=None)
-"""The projection or metadata function that calls, directly or through a task it started; it may have ended."""
+"""The scope of the projection or metadata function that runs in this context; it may have ended."""
 
 
 def refuse_reentry(call: str) -> None:
-    """Refuse a call that would enter a lane from inside one.
+    """Check that a call that enters a lane does not come from inside one.
 
     Raises:
-        LaneReentryError: called by a projection or metadata function that is still running.
+        LaneReentryError: a projection or metadata function that is still running made the call.
     """
     scope = current_callback.get()
     if scope is not None and scope.active:

@@ -1,4 +1,4 @@
-"""The way into the pipeline: what is checked, copied and pinned before an event enters its session's lane."""
+"""The entry to the pipeline: it checks and copies events, and passes them to turns or to a bus."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 @dataclass(slots=True, kw_only=True)
 class Pipeline(TurnContext):
-    """Takes events and gives them to turns, or to a bus."""
+    """Passes events to turns, or to a bus."""
 
     schemas: SchemaRegistry
     bus: EventBus | None = None
@@ -35,11 +35,11 @@ class Pipeline(TurnContext):
     loop: asyncio.AbstractEventLoop | None = field(default=None, init=False)
 
     def check_open(self) -> None:
-        """Check that the hub is open, and called from its own event loop.
+        """Check that the hub is open and is called from its own event loop.
 
         Raises:
             HubClosed: the hub is shut down.
-            EventLoopError: called from another event loop than before, while that one runs.
+            EventLoopError: called from another event loop than before, and the earlier loop is still running.
         """
         if self.closed:
             raise HubClosed
@@ -47,10 +47,10 @@ class Pipeline(TurnContext):
             self.check_loop()
 
     def check_loop(self) -> None:
-        """Check that this is the event loop of the calls before, or that that one has stopped.
+        """Check that this is the event loop of earlier calls, or that the earlier loop has stopped.
 
         Raises:
-            EventLoopError: it is another, and that one runs.
+            EventLoopError: it is another loop, and the earlier loop is still running.
         """
         loop = asyncio.get_running_loop()
         if loop is not self.loop:
@@ -62,19 +62,19 @@ class Pipeline(TurnContext):
         """Check that a call may enter a lane now; ``call`` is the name of the hub's method.
 
         Raises:
-            InvalidIdError: no store could keep this session id.
+            InvalidIdError: the session id is not valid.
             HubClosed: the hub is shut down.
             LaneReentryError: called from inside a projection.
         """
         if self.closed or current_callback.get() is not None:
-            check_id("session id", session_id)  # wrong arguments come first; else `pin` looks at new ids only
+            check_id(
+                "session id", session_id
+            )  # errors of arguments come first; otherwise `pin` checks the id, if it is new
             self.check_open()
             refuse_reentry(call)
 
     def turn(self, session_id: str) -> Turn:
-        """Return the next turn in a session's lane, to be entered with ``async with``.
-
-        It is for calls that have passed ``check_call``.
+        """Return a turn in a session's lane, to be entered with ``async with``; call ``check_call`` before.
 
         Raises:
             HubClosed: the hub is shut down.
@@ -128,7 +128,7 @@ class Pipeline(TurnContext):
             return await retried(turn.publish, draft)
 
     async def _hand_over(self, drafts: list[Draft], bus: EventBus) -> None:
-        """Give events of one session to the bus, in the order in which the session's events were published here."""
+        """Publish events of one session to the bus, in the order in which they were published to this hub."""
         self.check_open()
         messages = [envelope(draft.numbered(0)) for draft in drafts]
         if not messages:
@@ -138,7 +138,7 @@ class Pipeline(TurnContext):
             async with state.outgoing:
                 for draft, message in zip(drafts, messages, strict=True):
                     if draft.on_published is not None:
-                        draft.on_published()  # whether the bus has it cannot be known when this fails
+                        draft.on_published()  # if the publish fails, the bus may have the event nevertheless
                     try:
                         await bus.publish(message)
                     except BusError:
@@ -149,12 +149,10 @@ class Pipeline(TurnContext):
             self.sessions.unpin(state)
 
     async def session(self, session_id: str) -> Session:
-        """Return the session's value, metadata loaded.
-
-        It is for calls that have passed ``check_call``.
+        """Return the session with its metadata loaded; call ``check_call`` before.
 
         Raises:
-            InvalidIdError: no store could keep this session id.
+            InvalidIdError: the session id is not valid.
             HubClosed: the hub is shut down.
         """
         self.check_open()

@@ -1,4 +1,4 @@
-"""Running projections: copies in, checked copies out, ordinals given to what they return."""
+"""Runs projections: passes copies of events to them, checks and copies their results, and sets ordinals of entities."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _Project = Callable[[Event, Session, "View"], "Iterable[T] | Awaitable[Iterable[
 
 
 class ProjectorFailed(Exception):  # internal: becomes a ProjectionError once the event has an ordinal
-    """One projection failed."""
+    """A projection raised an error or returned an invalid result."""
 
     def __init__(self, projector: str, error: Exception) -> None:
         super().__init__(projector)
@@ -36,10 +36,10 @@ class ProjectorFailed(Exception):  # internal: becomes a ProjectionError once th
         self.error = error
 
     def as_projection_error(self, event: Event) -> ProjectionError:
-        """Return what the publisher is told, with a copy of the event."""
-        told = ProjectionError(copy_event(event), self.projector, self.error)
-        told.__cause__ = self.error
-        return told
+        """Return the error for the publisher, with a copy of the event."""
+        error = ProjectionError(copy_event(event), self.projector, self.error)
+        error.__cause__ = self.error
+        return error
 
 
 class Projections:
@@ -53,24 +53,24 @@ class Projections:
         self._timeline: list[tuple[str, _Project[TimelineEntity]]] = []
 
     def add_ui(self, projection: UIProjection | UIProjectionFunction) -> None:
-        """Register one more UI projection."""
+        """Add a UI projection."""
         self._ui.append(_named("UI projection", projection))
 
     def add_timeline(self, projection: TimelineProjection | TimelineProjectionFunction) -> None:
-        """Register one more timeline projection."""
+        """Add a timeline projection."""
         self._timeline.append(_named("timeline projection", projection))
 
     async def ui_events(self, event: Event, session: Session, view: View) -> tuple[UIEvent, ...]:
-        """Return what the UI projections make of an event, as private copies.
+        """Return copies of the UI events that the UI projections return for an event.
 
         Raises:
-            ProjectorFailed: a projection raised, or returned something else than registered UI events.
+            ProjectorFailed: a projection raised, or returned anything other than registered UI events.
         """
         events: list[UIEvent] = []
         for projector, project in self._ui:
             try:
                 result = project(copy_event(event), session, view)
-                if result.__class__ is not list:  # the usual answer
+                if result.__class__ is not list:  # most projections return a list
                     result = await _settled(result, "UIEvent")
                 for item in result:
                     if item.__class__ is not UIEvent and not isinstance(item, UIEvent):
@@ -78,7 +78,7 @@ class Projections:
                     payload = self._schemas.checked_copy("ui event", item.name, item.payload)
                     events.append(UIEvent(item.name, payload))
             except asyncio.CancelledError as error:
-                raise _cancellation(projector, error)  # noqa: B904 - it has its cause
+                raise _cancellation(projector, error)  # noqa: B904 - its cause is set
             except Exception as error:
                 raise ProjectorFailed(projector, error) from error
         return tuple(events)
@@ -86,10 +86,10 @@ class Projections:
     async def entities(
         self, event: Event, session: Session, view: View, timeline: Timeline | TimelineAhead
     ) -> tuple[TimelineEntity, ...]:
-        """Return what the timeline projections make of an event: each entity once, with both ordinals.
+        """Return the entities that the timeline projections return for an event, each once, with both ordinals.
 
         Raises:
-            ProjectorFailed: a projection raised, or returned something else than registered entities.
+            ProjectorFailed: a projection raised, or returned anything other than registered entities.
         """
         changes: dict[tuple[str, str], TimelineEntity] = {}
         for projector, project in self._timeline:
@@ -102,7 +102,7 @@ class Projections:
                         raise _wrong(item, "TimelineEntity", " among others")
                     self._change(changes, item, event.ordinal, timeline)
             except asyncio.CancelledError as error:
-                raise _cancellation(projector, error)  # noqa: B904 - it has its cause
+                raise _cancellation(projector, error)  # noqa: B904 - its cause is set
             except Exception as error:
                 raise ProjectorFailed(projector, error) from error
         return tuple(changes.values())
@@ -123,7 +123,7 @@ class Projections:
         if entity_id.__class__ is not str:
             check_id("timeline entity id", entity_id)
         created = timeline.created_ordinal(kind, entity_id)
-        if created is None:  # nobody has checked the id before
+        if created is None:  # a new entity, whose id is not checked yet
             check_id("timeline entity id", entity_id)
         if payload is not None:
             entity = TimelineEntity(kind, entity_id, payload, ordinal if created is None else created, ordinal)
@@ -131,15 +131,15 @@ class Projections:
         elif item.tombstone is not True:
             raise TypeError(f"tombstone is True or False, not {item.tombstone!r}")
         elif created is None:
-            changes.pop((kind, entity_id), None)  # created and deleted by one event: it never was
+            changes.pop((kind, entity_id), None)  # created and deleted by the same event: no change
         else:
             changes[kind, entity_id] = TimelineEntity(kind, entity_id, None, created, ordinal, tombstone=True)
 
 
 def _cancellation(projector: str, error: asyncio.CancelledError) -> asyncio.CancelledError | ProjectorFailed:
-    """Return a cancellation of the publisher as it is, and any other as the projection's failure.
+    """Return a cancellation of the publisher unchanged, and any other as a failure of the projection.
 
-    A projection that waited for something which was cancelled must not pass for a publisher that gave up.
+    If something that the projection awaited was cancelled, the publisher was not.
     """
     try:
         refuse_unasked(error, "it waited for something that was cancelled")
@@ -151,7 +151,7 @@ def _cancellation(projector: str, error: asyncio.CancelledError) -> asyncio.Canc
 
 
 async def _settled(result: Iterable[T] | Awaitable[Iterable[T] | None] | None, wanted: str) -> Iterable[T]:
-    """Return the items of a projection's result, awaited if it is awaitable."""
+    """Return an iterable of the items of a projection's result, which is awaited if it is awaitable."""
     if not isinstance(result, list | tuple) and isinstance(result, Awaitable):
         result = await result
     if result is None:

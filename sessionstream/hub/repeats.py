@@ -1,4 +1,4 @@
-"""Whether an event or a command that comes again is the one that came before."""
+"""Decides whether an event or a command with a known id or key is a repeat of the earlier one."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ _log: Final = logging.getLogger("sessionstream")
 
 
 def is_repeat(what: str, session_id: str, digest: bytes, name: str, payload: Message, descriptors: bytes = b"") -> bool:
-    """Return whether an event or a command is the one that a digest was made of; a doubt is logged and counts as yes.
+    """Return whether an event or a command has a stored digest. If that is undecided, log it and return True.
 
     Args:
-        what: names the id or the key, for the log.
-        name, payload: of what comes now.
-        descriptors: what the earlier one was stored with, if that is known.
+        what: describes the id or the key, for the log.
+        digest: the digest of the earlier event or command.
+        name, payload: of the event or command that is compared.
+        descriptors: the descriptors with which the earlier one was stored, if they are known.
     """
     verdict = compare(digest, name, payload, descriptors)
     if verdict == "undecided":
         _log.warning(
-            "%s of session %r came again with %r (%s), and counts as a repeat: its digest is an old one, which may "
-            "differ only because another protobuf build made it",
+            "%s of session %r was used again with %r (%s), and is taken for a repeat: its digest is an old one, which "
+            "may differ only because another protobuf build made it",
             what,
             session_id,
             name,

@@ -1,4 +1,4 @@
-"""Bringing a timeline up to date: resuming a held session, and rebuilding one from nothing."""
+"""Resumes held sessions, and rebuilds timelines from the first event."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ REBUILD_BATCH: Final = 512
 
 @dataclass(frozen=True, slots=True)
 class ReplayReport:
-    """What a retry or a rebuild did.
+    """The result of a retry or a rebuild.
 
     Attributes:
         events: how many events were applied.
-        cursor: ordinal the timeline reflects now.
-        epoch: epoch of the timeline now.
+        cursor: the highest ordinal that the timeline reflects now.
+        epoch: the epoch of the timeline now.
     """
 
     session_id: str
@@ -58,13 +58,13 @@ async def retry(pipeline: Pipeline, session_id: str) -> ReplayReport:
 
 
 async def rebuild(pipeline: Pipeline, session_id: str) -> ReplayReport:
-    """Build the timeline anew and swap it in; see ``Hub.rebuild_timeline``."""
+    """Rebuild the timeline and replace it; see ``Hub.rebuild_timeline``."""
     build = _Rebuild(pipeline, await pipeline.session(session_id))
 
     async def attempt() -> ReplayReport:
         await build.catch_up()
         async with pipeline.turn(session_id) as turn:
-            cursors = await build.catch_up()  # what was published while the bulk was built
+            cursors = await build.catch_up()  # apply what was published meanwhile
             turn.state.current = False
             timeline = await turn.completion.finish(build.swap_in(cursors))
             turn.state.timeline, turn.state.event_cursor, turn.state.current = timeline, cursors.event, True
@@ -75,7 +75,7 @@ async def rebuild(pipeline: Pipeline, session_id: str) -> ReplayReport:
 
 
 class _Rebuild:
-    """A timeline being built aside, from the first event on, by the timeline projections alone."""
+    """A new timeline that is built from the first event on, by the timeline projections only."""
 
     __slots__ = ("_epoch", "_pipeline", "_session", "_timeline", "_versions", "events")
 
@@ -91,18 +91,18 @@ class _Rebuild:
         self.events = 0
 
     async def catch_up(self) -> Cursors:
-        """Apply every event logged so far; return the cursors this was read under.
+        """Apply all events logged so far; return the cursors up to which they were read.
 
         Raises:
-            OrdinalConflict: the timeline was replaced; the next call begins anew.
-            HistoryPruned: the first events are gone.
-            ProjectionError: a projection failed, and the policy is to fail.
+            OrdinalConflict: the timeline was replaced; the next call begins with the first event again.
+            HistoryPruned: the first events were pruned.
+            ProjectionError: a projection failed under the ``fail`` policy.
             UnknownSchemaError: an event's message is no longer registered.
         """
         cursors = await self._pipeline.store.cursors(self._session.id)
         expected = self._epoch
         if expected not in (None, cursors.epoch):
-            self._begin()  # rebuilt or deleted by somebody else: what was built may be of another history
+            self._begin()  # another process rebuilt or deleted the session: the events applied so far may be outdated
             raise OrdinalConflict(self._session.id, expected=f"epoch {expected}", actual=f"epoch {cursors.epoch}")
         self._epoch = cursors.epoch
         if cursors.floor:
@@ -112,19 +112,19 @@ class _Rebuild:
                 self._session.id, after=self._timeline.ordinal, limit=REBUILD_BATCH
             )
             for event in events:
-                if event.ordinal <= cursors.event:  # what was logged meanwhile is for the next time
+                if event.ordinal <= cursors.event:  # later events are for the next call
                     await self._apply(event)
             if not events or events[-1].ordinal > cursors.event:
-                # A deleted session has nothing left below its cursor.
+                # A deleted session has no events below its cursor.
                 self._timeline.ordinal = cursors.event
-            await asyncio.sleep(0)  # a store in memory and plain projections wait for nothing: let others run
+            await asyncio.sleep(0)  # a memory store and plain projections never suspend: let other tasks run
         return cursors
 
     async def swap_in(self, cursors: Cursors) -> Timeline:
-        """Make the rebuilt timeline the session's own; return it for the cache.
+        """Replace the session's timeline by the rebuilt one; return it for the cache.
 
         Raises:
-            OrdinalConflict: the session is not at ``cursors`` any more.
+            OrdinalConflict: the session is no longer at ``cursors``.
         """
         replacement = TimelineReplacement(self._session.id, tuple(self._versions), self._timeline.ordinal, cursors)
         self._timeline.epoch = (await self._pipeline.store.replace_timeline(replacement)).epoch

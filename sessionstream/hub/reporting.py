@@ -1,4 +1,4 @@
-"""Records of errors and events for observers, the store and the log; nothing observers do reaches the pipeline."""
+"""Passes records of errors and events to observers, the store and the log. Errors of observers are only logged."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 _log = logging.getLogger("sessionstream")
 
 MAX_UNRECORDED: Final = 1_000
-"""Error records that are kept until they can be written; of more, the oldest were told and logged, and no more."""
+"""How many error records are kept until the store can write them; beyond that, the oldest are never written."""
 
 PAUSE_SECONDS: Final = 5.0
-"""After the store has refused such a record, until it is asked again."""
+"""Seconds between a failed attempt to write a kept record and the next attempt."""
 
 _NO_FACTS: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -41,9 +41,9 @@ def record_of(
     raw_message: bytes = b"",
     metadata: Mapping[str, str] = _NO_FACTS,
 ) -> ErrorRecord:
-    """Return the record of an exception: what it says, where it was raised, and its traceback.
+    """Return the record of an exception, with its text, its place and its traceback.
 
-    ``projector`` names the projection that failed, for where nothing of it is in the traceback.
+    ``projector`` names the projection that failed; it is the place if the traceback has no frame of the application.
     """
     place, text = where(error, projector), formatted(error)
     return ErrorRecord(
@@ -60,14 +60,14 @@ def record_of(
 
 
 class Reporter:
-    """Passes records to the observers, and errors to the store first.
+    """Passes records to the observers, and error records to the store before that.
 
     Attributes:
-        observes_pipeline: whether there is a pipeline observer, so that records are made only for one.
-        unrecorded: error records that could not be written yet.
+        observes_pipeline: whether there is a pipeline observer; without one, pipeline records are not made.
+        unrecorded: error records that the store could not write yet.
 
     Raises:
-        TypeError: an observer is no plain function.
+        TypeError: an observer is not a plain function.
     """
 
     __slots__ = ("_again_at", "_error_observer", "_pipeline_observer", "_store", "observes_pipeline", "unrecorded")
@@ -86,11 +86,11 @@ class Reporter:
         self._again_at = 0.0  # on the clock of the event loop
 
     def pipeline(self, record: PipelineRecord) -> None:
-        """Pass on what became of one event."""
+        """Pass a pipeline record to the observer."""
         if self._pipeline_observer is not None:
             try:
                 self._pipeline_observer(record)
-            except (Exception, asyncio.CancelledError):  # noqa: BLE001 - logged with its traceback; observers cannot break anything
+            except (Exception, asyncio.CancelledError):  # noqa: BLE001 - logged; it must not affect the pipeline
                 event = record.event
                 _log.exception(
                     "the pipeline observer failed on event %r (session %r, ordinal %d)",
@@ -100,37 +100,38 @@ class Reporter:
                 )
 
     async def error(self, record: ErrorRecord, cause: BaseException, completion: Completion) -> None:
-        """Record an error, log it, and tell the observer. If it cannot be recorded, that is told first.
+        """Write an error record to the store, log it, and pass it to the observer.
 
-        Then the record is kept, and written when the store answers again.
+        If the store cannot write it, that error is logged and passed to the observer first; the record is kept, and
+        written when the store works again.
         """
         try:
             await completion.finish(self._store.record_error(record))
-        except Exception as failure:  # noqa: BLE001 - reported, and the original is reported all the same
+        except Exception as failure:  # noqa: BLE001 - both errors are reported
             facts = {"originalKind": record.kind}
             lost = record_of("store", record.session_id, record.ordinal, record.event_name, failure, metadata=facts)
-            self._tell(lost, failure)
+            self._notify(lost, failure)
             self.unrecorded.append(record)
-        self._tell(record, cause)
+        self._notify(record, cause)
 
     async def catch_up(self, completion: Completion) -> None:
-        """Write the records that could not be written, now that the store has answered."""
+        """Write the kept records, unless the last attempt failed less than ``PAUSE_SECONDS`` ago."""
         if asyncio.get_running_loop().time() >= self._again_at:
-            await self.write_the_rest(completion)
+            await self.write_unrecorded(completion)
 
-    async def write_the_rest(self, completion: Completion) -> None:
-        """Write them at once, until one fails; ``catch_up`` then waits ``PAUSE_SECONDS`` before it tries again."""
+    async def write_unrecorded(self, completion: Completion) -> None:
+        """Write the kept records now, until one fails; ``catch_up`` then pauses for ``PAUSE_SECONDS``."""
         while self.unrecorded:
             record = self.unrecorded.popleft()
             try:
                 await completion.finish(self._store.record_error(record))
-            except Exception as failure:  # noqa: BLE001 - logged; the observer was told before
+            except Exception as failure:  # noqa: BLE001 - logged; the observer has the record already
                 self.unrecorded.appendleft(record)
                 self._again_at = asyncio.get_running_loop().time() + PAUSE_SECONDS
                 _log.warning("%d error records are still not written: %s", len(self.unrecorded), error_text(failure))
                 return
 
-    def _tell(self, record: ErrorRecord, cause: BaseException) -> None:
+    def _notify(self, record: ErrorRecord, cause: BaseException) -> None:
         _log.error(
             "%s error in session %r, event %r, ordinal %d%s: %s",
             record.kind,

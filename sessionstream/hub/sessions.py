@@ -1,4 +1,4 @@
-"""The recently used sessions of a hub: each with its lane, its metadata and its timeline."""
+"""The cache of the recently used sessions of a hub, each with its lane, its metadata and its timeline."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ SessionMetadata: TypeAlias = Callable[[str], object | Awaitable[object]]
 
 
 class SessionState:
-    """One session while it is cached.
+    """A cached session.
 
     Attributes:
-        session: None until its metadata is loaded.
-        outgoing: the lane of events on their way to a bus, which must not wait for those that come from it.
-        timeline: None until loaded from the store. It was right once, at its ordinal and epoch.
-        current: whether nobody else is known to have moved the session since.
-        event_cursor: means something only while the timeline is current.
-        unsure: commits that failed, in order, each with its epoch, until the store says which are true all the same.
-        known_errors: of the event that holds the session; None before the first.
+        session: the session's value; None until its metadata is loaded.
+        outgoing: the lane of events that are published to a bus, which must not wait for events from the bus.
+        timeline: the timeline at its ordinal and epoch; None until it is loaded from the store.
+        current: whether the timeline is current, as far as this hub knows.
+        event_cursor: the session's event cursor; valid only if ``current``.
+        unsure: commits that raised, in order, each with its epoch, until the store shows which of them were stored.
+        known_errors: the recorded errors of the event that holds the session; None before the first.
     """
 
     __slots__ = (
@@ -75,10 +75,10 @@ async def _load_metadata(metadata: SessionMetadata, session_id: str) -> object:
 
 
 class SessionCache:
-    """Sessions by id, least recently used first, bounded by how many entities they hold together.
+    """Sessions by id, least recently used first. Its capacity limits the number of their entities.
 
-    A session that is in use (pinned) is never dropped. A dropped one loses nothing but time: its timeline is
-    loaded from the store again, and its metadata asked for again.
+    A session that is in use (pinned) is never evicted. When an evicted session is used again, its timeline is loaded
+    from the store, and its metadata function is called again.
     """
 
     __slots__ = ("_capacity", "_idle", "_metadata", "_states", "_weight")
@@ -105,11 +105,11 @@ class SessionCache:
         """Return the session's state and keep it cached until ``unpin``.
 
         Raises:
-            InvalidIdError: no store could keep this id.
+            InvalidIdError: the id is not valid.
         """
         try:
             state = self._states[session_id]
-        except (KeyError, TypeError):  # or not even hashable
+        except (KeyError, TypeError):  # TypeError: the id is not hashable
             check_id("session id", session_id)
             state = self._states[session_id] = SessionState(session_id)
         else:
@@ -130,10 +130,10 @@ class SessionCache:
             self._idle.set()
 
     async def session(self, state: SessionState) -> Session:
-        """Return the session's value; its metadata is asked for once, even by several at the same time.
+        """Return the session's value; the metadata function is called once, even for concurrent calls.
 
-        What the metadata function raises comes out unchanged, and it is asked again next time. A CancelledError that
-        nobody asked for is a RuntimeError.
+        What the metadata function raises is raised unchanged, and the next call calls it again. If it waited for
+        something that was cancelled, RuntimeError is raised.
         """
         if state.session is not None:
             return state.session
@@ -146,14 +146,14 @@ class SessionCache:
             return state.session
 
     async def wait_idle(self) -> None:
-        """Return once no session is pinned."""
+        """Wait until no session is pinned."""
         while self._busy():
-            if self._idle is None or self._idle.is_set():  # several may wait
+            if self._idle is None or self._idle.is_set():  # several tasks may wait
                 self._idle = asyncio.Event()
             await self._idle.wait()
 
     def clear(self) -> None:
-        """Drop every session."""
+        """Remove all sessions from the cache."""
         for state in self._states.values():
             state.weight = 0
         self._states.clear()

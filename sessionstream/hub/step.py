@@ -1,4 +1,4 @@
-"""One event on its way through the pipeline."""
+"""The state of one event in the pipeline."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Step:
-    """What is known of one event so far; becomes a PipelineRecord at the end of its way.
+    """The state of one event in the pipeline, from which its PipelineRecord is made.
 
     Attributes:
         view_ordinal: ordinal of the timeline that its projections see.
         on_published: called once the event is in the log, or may be.
-        failure: what keeps the event off the timeline, if anything does.
+        failure: why the event is not applied to the timeline, or None.
         moved: whether the timeline reflects the event.
     """
 
@@ -43,7 +43,7 @@ class Step:
     error: Exception | None = None
 
     def record(self) -> PipelineRecord:
-        """Return what happened, as copies."""
+        """Return the PipelineRecord, with copies of the messages."""
         ui_events = tuple(map(copy_ui_event, self.ui_events))
         entities = tuple(map(copy_entity, self.entities))
         return PipelineRecord(
@@ -64,11 +64,11 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Why a session is held.
+    """The reason why a session is held.
 
     Attributes:
-        ordinal: of the event that cannot be applied.
-        error: why it cannot.
+        ordinal: ordinal of the event that cannot be applied.
+        error: the error of applying it.
     """
 
     ordinal: int

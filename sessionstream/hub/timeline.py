@@ -1,4 +1,4 @@
-"""The timeline of one session in memory, updated by the very entities that are committed."""
+"""The timeline of one session in memory, updated with the committed entities, and its view for projections."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 class Timeline:
-    """Live entities by kind and id, as of one ordinal of one epoch. Nobody outside may change a payload in it.
+    """Live entities by kind and id, as of one ordinal of one epoch. Code outside must not change their payloads.
 
-    Reading one entity and applying an event's changes cost the same however many entities there are.
+    The time of reading one entity and of applying an event's changes does not depend on the number of entities.
 
     Attributes:
-        size: how many entities it has.
+        size: the number of entities.
     """
 
     __slots__ = ("_kinds", "_states", "_unreadable", "epoch", "ordinal", "size")
@@ -36,12 +36,12 @@ class Timeline:
         self._unreadable: dict[tuple[str, str], UnreadableEntity] = {}
         self.size = 0
         self._states: tuple[TimelineEntity, ...] | None = None
-        """What ``states`` returned last, unless an entity has changed since."""
+        """The last result of ``states``; None if an entity has changed since."""
 
     async def take_over(self, stored: StoredTimeline) -> None:
-        """Become what a store returned, which is the whole timeline or what changed after this one.
+        """Take over a timeline from a store: the whole one, or the changes after this one.
 
-        Others run meanwhile, and see this timeline as it was. Nobody else may change it.
+        It yields to the event loop meanwhile; other tasks then see the old timeline, and must not change it.
         """
         if stored.since is None:
             kinds: dict[str, dict[str, TimelineEntity]] = {}
@@ -67,11 +67,11 @@ class Timeline:
         return not self._unreadable
 
     def reflects(self, cursors: Cursors) -> bool:
-        """Whether this may stand for a timeline that the store shows at ``cursors``."""
+        """Whether this timeline is at least as new as the store's, whose cursors are ``cursors``."""
         return self.epoch == cursors.epoch and self.ordinal >= cursors.timeline
 
     def created_ordinal(self, kind: str, entity_id: str) -> int | None:
-        """Return the ordinal that created a live entity, or None where there is none."""
+        """Return the ordinal of the event that created a live entity, or None if the entity does not exist."""
         try:
             return self._kinds[kind][entity_id].created_ordinal
         except KeyError:
@@ -117,9 +117,9 @@ class Timeline:
         return [copy_entity(entity) for entity in in_snapshot_order(self.select(kind))]
 
     async def states(self, session_id: str) -> Snapshot:
-        """Return the timeline as it is at the call, uncopied; see ``SnapshotSource.states``. Others run meanwhile.
+        """Return the timeline at the time of the call, with shared entities; see ``SnapshotSource.states``.
 
-        The tuple of entities is the same object again until an entity changes.
+        It yields to the event loop meanwhile. It returns the same tuple of entities until an entity changes.
         """
         ordinal, epoch, states = self.ordinal, self.epoch, self._states
         if states is None:
@@ -130,7 +130,7 @@ class Timeline:
         return Snapshot(session_id, ordinal, states, epoch)
 
     def check_readable(self, kind: str, without: Container[tuple[str, str]] = ()) -> None:
-        """Check that every entity of one kind, or of all, can be read, apart from some.
+        """Check that the entities of one kind, or of all, can be read, except those in ``without``.
 
         Raises:
             UnknownSchemaError: the message of one of them is no longer registered.
@@ -156,7 +156,7 @@ class Timeline:
 
 
 class TimelineAhead:
-    """A timeline with changes whose commits are under way, for the events behind them; what it is based on moves on."""
+    """A timeline plus changes whose commits are not acknowledged yet, which later events see; its base may advance."""
 
     __slots__ = ("_base", "_changed", "epoch", "ordinal")
 
@@ -167,7 +167,7 @@ class TimelineAhead:
         self.epoch = base.epoch
 
     def created_ordinal(self, kind: str, entity_id: str) -> int | None:
-        """Return the ordinal that created a live entity, or None where there is none."""
+        """Return the ordinal of the event that created a live entity, or None if the entity does not exist."""
         changed = self._changed.get((kind, entity_id))
         if changed is None:
             return self._base.created_ordinal(kind, entity_id)
@@ -203,7 +203,10 @@ class TimelineAhead:
 
 
 class View(CallbackScope):
-    """What the projections of one event see of a timeline, while they run: copies only. Implements TimelineView."""
+    """The view of a timeline that projections of one event get; it returns copies, and only while they run.
+
+    It implements TimelineView.
+    """
 
     __slots__ = ("_timeline",)
 
@@ -218,7 +221,7 @@ class View(CallbackScope):
         self._check_active()
         return self._timeline.ordinal
 
-    def get(self, kind: str, id: str) -> TimelineEntity | None:  # noqa: A002 - the entity's own word
+    def get(self, kind: str, id: str) -> TimelineEntity | None:  # noqa: A002 - the name of the entity's attribute
         """Return a copy of one entity, or None."""
         if not self.active:
             self._check_active()
@@ -231,11 +234,11 @@ class View(CallbackScope):
 
     def _check_active(self) -> None:
         if not self.active:
-            raise RuntimeError("this view was of the time before its event: keep what it returned, not the view")
+            raise RuntimeError("a view can be used only while its projection runs: keep what it returned, not the view")
 
 
 def shown(of: UnreadableEntity) -> TimelineEntity:
-    """Return what clients are shown of an entity that cannot be read."""
+    """Return the entity that clients receive in place of one that cannot be read."""
     reason = f"its message has changed: {of.clash}" if of.clash else "its message is not registered"
     payload = UnreadablePayload(type=of.payload_type, reason=reason)
     return TimelineEntity(of.kind, of.id, payload, of.created_ordinal, of.last_event_ordinal)

@@ -1,13 +1,13 @@
-"""A turn in a session's lane: ordinal assigned, projected, committed, fanned out. One event at a time.
+"""A turn in a session's lane: it assigns an ordinal to an event, runs its projections, commits it and fans it out.
 
-What the invariants rest on, in the order in which it happens:
+The steps, in their order, and the invariants that they ensure:
 
 1. A known event id is recognised before an ordinal is assigned.
 2. Held events are resumed first, so that the timeline is always the fold of the events up to its cursor.
-3. Projections see the timeline before the event, and may fail without leaving more than the stored event.
-4. One commit makes everything true. It names the cursors and the epoch it is based on, so that the loser of a
-   race with another process learns of it, takes over what the winner did, and begins again at 1.
-5. From the moment the commit is handed over, cancellation waits until the fan-out is done.
+3. Projections see the timeline before the event. If one fails, only the event is stored.
+4. One commit stores the event and its entities. It has the cursors and the epoch that it is based on: if another
+   process has moved the session, the store refuses it, and the turn reloads the timeline and begins again at 1.
+5. Once the commit is passed to the store, a cancellation is delayed until the fan-out is done.
 """
 
 from __future__ import annotations
@@ -45,26 +45,26 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 MAX_ATTEMPTS: Final = 1000
-"""Lost races in a row after which a store is not believed any more."""
+"""How many attempts of an operation may fail with OrdinalConflict before the conflict is raised."""
 
 RESUME_BATCH: Final = 64
 """How many held events are read at a time."""
 
 MAX_UNDER_WAY: Final = 256
-"""How many commits of one call of ``publish_many`` are handed over before the first of them is waited for."""
+"""How many commits of one call of ``publish_many`` may be unacknowledged at a time."""
 
 
 class Turn:
-    """The operations of whoever holds a session's lane; an async context manager that takes the lane and returns it.
+    """An async context manager that holds a session's lane, and the operations that need the lane.
 
-    Cancelled while it waits for the lane, nothing has happened. Cancelled later, CancelledError comes out when all that
-    was begun is finished, in place of the result or of any other error.
+    A cancellation while it waits for the lane has no effect on the session. A later cancellation is raised when all
+    steps that have begun are finished, instead of the result or of any other error.
 
     Attributes:
         resumed: how many held events this turn has applied.
 
     Raises, when it is entered:
-        InvalidIdError: no store could keep this session id.
+        InvalidIdError: the session id is not valid.
     """
 
     __slots__ = ("_context", "_session_id", "completion", "resumed", "session", "state")
@@ -85,7 +85,7 @@ class Turn:
         except BaseException:
             context.sessions.unpin(state)
             raise
-        try:  # metadata is loaded inside the lane, so that waiting for it changes nobody's place
+        try:  # metadata is loaded inside the lane, so that waiting for it does not change the order
             self.session = state.session or await context.sessions.session(state)
             context.budget.events += 1
             if context.budget.is_spent():
@@ -109,9 +109,9 @@ class Turn:
     # -- the timeline ------------------------------------------------------------------------------------------
 
     async def refresh(self) -> Timeline:
-        """Return the session's timeline as it is in the store, for the cost of what others did to it.
+        """Return the session's timeline as it is in the store; only changes by other processes are read.
 
-        A commit finds out by itself that the cache is old. Whoever will not commit has to ask first.
+        A commit detects an outdated cache by itself. Operations without a commit have to refresh it first.
         """
         state, timeline = self.state, self.state.timeline
         known = None
@@ -122,7 +122,7 @@ class Turn:
         await timeline.take_over(stored)
         state.timeline, state.event_cursor, state.current = timeline, stored.cursors.event, True
         if timeline.ordinal and (known is None or (known.timeline, known.epoch) != (timeline.ordinal, timeline.epoch)):
-            await self.resync()  # nobody here was told of what others did
+            await self.resync()  # this hub's fan-out did not get the changes of other processes
         while state.unsure:
             await self._settle(*state.unsure[0], timeline)
             del state.unsure[0]
@@ -137,7 +137,7 @@ class Turn:
         """Apply the held events in order; return what still holds the session, if anything.
 
         Raises:
-            OrdinalConflict: somebody else moved the session meanwhile.
+            OrdinalConflict: another process moved the session meanwhile.
         """
         timeline = await self.load()
         limit = RESUME_BATCH
@@ -145,7 +145,7 @@ class Turn:
             try:
                 events = await self._context.store.events(self.state.id, after=timeline.ordinal, limit=limit)
             except SchemaError as error:
-                if limit > 1:  # some event of the batch is unreadable: apply those before it one by one
+                if limit > 1:  # an event of the batch cannot be decoded: apply the events before it one by one
                     limit = 1
                     continue
                 ordinal = error.ordinal or timeline.ordinal + 1
@@ -176,11 +176,11 @@ class Turn:
         """Log one event and apply it; return its ordinal, or the one it already has.
 
         Raises:
-            OrdinalConflict: somebody else moved the session meanwhile; nothing has happened.
+            OrdinalConflict: another process moved the session meanwhile; the event is not logged.
             ProjectionError, SessionHeld, EventConflict, OrdinalExhausted, StoreError: as ``Hub.publish``.
         """
         state, timeline, logged, hold = self.state, self.state.timeline, None, None
-        # The cursors first: whoever logs this very id after they were read makes our commit a lost race.
+        # Cursors are read before the id: if another process logs the id after that, our commit conflicts.
         if timeline is None or not state.current:
             timeline = await self.refresh()
         if draft.has_given_id:
@@ -207,19 +207,20 @@ class Turn:
         return step.event.ordinal
 
     async def publish_many(self, drafts: Sequence[Draft]) -> list[int]:
-        """Publish events in order, as ``publish`` each; return their ordinals.
+        """Publish events in order, with the guarantees of ``publish`` for each; return their ordinals.
 
-        Their commits are handed over one after the other without waiting in between, and their UI events go out as the
-        outcomes come in. The first event that fails ends it; those before it are published.
+        Their commits are passed to the store one after the other without waiting in between, and the UI events of each
+        go out once its commit is acknowledged. The first event that fails ends the call; the events before it are
+        published.
 
         Raises:
-            Everything that ``publish`` raises, with a note that says how many are published.
+            Everything that ``publish`` raises, with a note that says how many events are published.
         """
         ordinals: list[int] = []
         try:
             while len(ordinals) < len(drafts):
                 await retried(self._publish_ahead, drafts, ordinals)
-                if len(ordinals) < len(drafts):  # one that may be known already, or in a session that is held
+                if len(ordinals) < len(drafts):  # its id may be known, or the session is held
                     ordinals.append(await retried(self.publish, drafts[len(ordinals)]))
         except Exception as error:
             error.add_note(f"publish_many: of {len(drafts)} events, {len(ordinals)} were published before this")
@@ -227,10 +228,10 @@ class Turn:
         return ordinals
 
     async def _publish_ahead(self, drafts: Sequence[Draft], ordinals: list[int]) -> None:
-        """Publish the drafts that have no ordinals yet, up to one that has to be looked at by itself.
+        """Publish the drafts that have no ordinals yet, up to one that has to be published singly.
 
         Raises:
-            OrdinalConflict: somebody else moved the session meanwhile; what is in ``ordinals`` is published.
+            OrdinalConflict: another process moved the session meanwhile; the drafts with ``ordinals`` are published.
             Exception: as ``publish``.
         """
         timeline = await self.load()
@@ -279,10 +280,10 @@ class Turn:
             raise
 
     async def _abandon(self, step: Step, outcome: Awaitable[None], epoch: int) -> None:
-        """Wait for a commit that was handed over behind one that failed. Whether it is true is asked later."""
+        """Wait for a commit that was passed to the store after one that failed; ``_settle`` checks if it was stored."""
         try:
             await self.completion.finish(outcome)
-        except OrdinalConflict:  # it is not, as the one before it is not
+        except OrdinalConflict:  # it was not stored, as the commit before it was not
             return
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - recorded
             await self._record_of(step, "store", error)
@@ -290,13 +291,13 @@ class Turn:
             self.state.unsure.append((step, epoch))
 
     async def _known_ids(self, drafts: Sequence[Draft]) -> set[str]:
-        """Return which of the ids that others chose the store knows."""
+        """Return which of the ids that callers chose are in the log."""
         given = [draft.event_id for draft in drafts if draft.has_given_id]
         found = await asyncio.gather(*[self._context.store.find_event(self.state.id, each) for each in given])
         return {event_id for event_id, logged in zip(given, found, strict=True) if logged is not None}
 
     async def _find(self, draft: Draft) -> LoggedEvent | None:
-        """Return what the store knows of a draft's id.
+        """Return the logged event with a draft's id, or None.
 
         Raises:
             EventConflict: it belongs to another event.
@@ -315,7 +316,7 @@ class Turn:
         ordinal = assign_ordinal(cursor, draft.stream_id, session_id=self.state.id, limit=limit)
         return Step("live", draft.numbered(ordinal), timeline.ordinal, draft.on_published)
 
-    # -- the way of one event ----------------------------------------------------------------------------------
+    # -- the steps of one event --------------------------------------------------------------------------------
 
     async def _project(self, step: Step, timeline: Timeline | TimelineAhead) -> None:
         context, event = self._context, step.event
@@ -338,11 +339,11 @@ class Turn:
     def _hand_over(
         self, step: Step, timeline: Timeline | TimelineAhead, cursor: int, after: str = ""
     ) -> Awaitable[None]:
-        """Hand the step's commit to the store.
+        """Pass the step's commit to the store.
 
         Args:
-            cursor: ordinal of the last event of the session that is logged, or whose commit is under way.
-            after: id of that event while its commit is under way.
+            cursor: ordinal of the last event of the session that is logged, or whose commit is not acknowledged yet.
+            after: id of that event if its commit is not acknowledged yet.
         """
         before, moves = timeline.ordinal, step.failure is None
         event = step.event if step.mode == "live" else None
@@ -350,7 +351,7 @@ class Turn:
         commit = Commit(self.state.id, event, entities, cursor, timeline_cursor, before, timeline.epoch, after)
         try:
             return self._context.store.commit(commit)
-        except Exception as error:  # noqa: BLE001 - raised where the outcome is awaited
+        except Exception as error:  # noqa: BLE001 - raised when the outcome is awaited
             failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             failed.set_exception(error)
             return failed
@@ -366,7 +367,7 @@ class Turn:
             if step.ui_failed is not None or step.timeline_failed is not None:
                 await self._record_failures(step)
         except OrdinalConflict:
-            raise  # this attempt never was
+            raise  # the attempt is repeated, and not observed
         except Exception as error:
             step.error = error
             self._observe(step)
@@ -386,8 +387,8 @@ class Turn:
             state.current = False
             raise
         except (Exception, asyncio.CancelledError) as error:
-            # What the store holds now is not for us to guess, least of all if it was the commit itself that was
-            # cancelled, as when an event loop shuts down: ask it before the next event.
+            # The commit may have been stored nevertheless, for example if an event loop that shuts down cancelled it:
+            # the timeline is read from the store before the next event.
             state.current = False
             if step.failure is None and step.ui_events:
                 state.unsure.append((step, timeline.epoch))
@@ -405,7 +406,7 @@ class Turn:
             step.moved, state.known_errors = True, None
 
     async def _settle(self, step: Step, epoch: int, timeline: Timeline) -> None:
-        """Send the UI events of a commit that failed and, as it turns out, is true: before those of any later event."""
+        """Fan out the UI events of a commit that raised but was stored; this precedes those of later events."""
         if timeline.epoch == epoch and timeline.ordinal >= step.event.ordinal:
             logged = await self._context.store.find_event(self.state.id, step.event.event_id)
             if logged is not None and logged.ordinal == step.event.ordinal:
@@ -415,7 +416,7 @@ class Turn:
         context = self._context
         if context.fan_out is None:
             return
-        # They are the receiver's to change, and an observer is still to be shown what they were.
+        # The receiver may change the events, and an observer gets them afterwards.
         events = tuple(map(copy_ui_event, step.ui_events)) if context.report.observes_pipeline else step.ui_events
         try:
             result = context.fan_out(self.state.id, step.event.ordinal, events)
@@ -423,12 +424,12 @@ class Turn:
                 refuse_coroutine("a fan-out", result)
             step.fanned_out = True
             context.budget.fanned_out(step.ui_events)
-        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - the event is true already: record, never raise
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - recorded, as the event is already committed
             step.error = error if isinstance(error, Exception) else RuntimeError(error_text(error))
             await self._record_of(step, "fanout", error)
 
     async def resync(self) -> None:
-        """Tell the fan-out where the timeline stands: it may have come there in another way than by our events."""
+        """Call the fan-out's ``resync`` with the ordinal of the timeline, which may have changed without our events."""
         resync, timeline = self._context.resync, self.state.timeline
         if resync is None or timeline is None:
             return
@@ -437,7 +438,7 @@ class Turn:
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - recorded, as what a fan-out raises
             await self._record("fanout", timeline.ordinal, "", error)
 
-    # -- what went wrong ---------------------------------------------------------------------------------------
+    # -- errors ------------------------------------------------------------------------------------------------
 
     async def _record_failures(self, step: Step) -> None:
         if step.ui_failed is not None:
@@ -460,7 +461,7 @@ class Turn:
         *,
         tried_before: bool = False,
     ) -> None:
-        """Record an error; ``tried_before`` says that others may have met it before, and recorded it."""
+        """Record an error; ``tried_before`` says that another process or an earlier run may have recorded it."""
         state, context = self.state, self._context
         if state.known_errors is None:
             state.known_errors = KnownErrors(state.id, context.store)
@@ -475,10 +476,10 @@ class Turn:
 
 
 async def retried(attempt: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Repeat what loses a race with another process until it wins. Each attempt begins at the session's present state.
+    """Repeat an attempt until it does not conflict with another process. Each attempt begins at the current state.
 
     Raises:
-        OrdinalConflict: of the last attempt, with a note: this store lets nobody win.
+        OrdinalConflict: the last of ``MAX_ATTEMPTS`` attempts failed; the error has a note that says so.
     """
     for _ in range(MAX_ATTEMPTS - 1):
         try:

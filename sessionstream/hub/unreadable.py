@@ -1,4 +1,4 @@
-"""Entities that cannot be shown: what stands in their place in a snapshot, and one error record for each."""
+"""Entities that cannot be read: their replacements in snapshots, and their error records."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from sessionstream.types import TimelineEntity
 
 REMEMBERED: Final = 10_000
-"""Of how many entities it is remembered that they were recorded; beyond that, the oldest may be recorded again."""
+"""How many recorded entities are remembered; beyond that, the oldest may be recorded again."""
 
 
 async def stored_states(store: HydrationStore, session_id: str, since: int | None) -> Snapshot:
-    """Return a snapshot from the store, with an UnreadablePayload in the place of each payload that cannot be read.
+    """Return a snapshot from the store, with an UnreadablePayload in place of each payload that cannot be read.
 
     Raises:
-        HistoryPruned: what changed ``since`` is pruned.
-        OrdinalConflict: the timeline was rebuilt or pruned meanwhile, so that nobody can say what changed ``since``.
-        StoreError: as the store's.
+        HistoryPruned: the changes ``since`` were pruned.
+        OrdinalConflict: the timeline was rebuilt or pruned meanwhile, so that the changes ``since`` are not known.
+        StoreError: the store failed.
     """
     known = None
     if since is not None:
@@ -45,7 +45,7 @@ async def stored_states(store: HydrationStore, session_id: str, since: int | Non
 
 
 class UnreadableEntities:
-    """Records each entity that cannot be shown once, whoever is shown it, until an event changes it."""
+    """Records each entity that cannot be read once for all clients, until an event changes it."""
 
     __slots__ = ("_recorded", "_report")
 
@@ -54,7 +54,7 @@ class UnreadableEntities:
         self._recorded: dict[tuple[str, str, str, int], None] = {}
 
     async def record(self, session_id: str, entities: Iterable[TimelineEntity]) -> None:
-        """Record entities whose payload is an UnreadablePayload: those of one kind and reason in one record."""
+        """Record entities whose payload is an UnreadablePayload, with one record for each kind and reason."""
         alike: dict[tuple[str, str, str], list[TimelineEntity]] = {}
         for entity in entities:
             if self._is_new(session_id, entity):

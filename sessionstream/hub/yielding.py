@@ -1,4 +1,4 @@
-"""When publishers let the rest of the event loop run."""
+"""Decides when publishers yield to the event loop."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ if TYPE_CHECKING:
     from sessionstream.types import UIEvent
 
 MAX_EVENTS: Final = 32
-"""Events whose publisher never waited, after which others run: publishing to memory never waits for anything, so a
-handler that publishes in a loop would keep the event loop to itself."""
+"""How many events may be published without suspending before publishers yield: publishing to a memory store never
+suspends, so a handler that publishes in a loop would block the event loop."""
 
 MAX_BYTES: Final = 131_072
-"""Bytes that were fanned out, after which the event loop runs to write them, and the clients in it to read them."""
+"""How many bytes may be fanned out before publishers yield, so that the event loop can write them to the clients."""
 
 
 class YieldBudget:
-    """Counts what was published, over all sessions of a hub, since the event loop last ran.
+    """Counts the events and bytes published since the last yield to the event loop, over all sessions of a hub.
 
     It belongs to one event loop.
 
     Attributes:
-        events: published without waiting for anything.
+        events: how many events were published without suspending.
     """
 
     __slots__ = ("_bytes", "_yielding", "events")
@@ -34,12 +34,12 @@ class YieldBudget:
         self._yielding = asyncio.Lock()
 
     def fanned_out(self, events: Sequence[UIEvent]) -> None:
-        """Count UI events that went to the fan-out."""
+        """Count the bytes of UI events that were fanned out."""
         for event in events:
             self._bytes += event.payload.ByteSize()
 
     def waited(self) -> None:
-        """Take back an event whose publisher has waited for its store: others ran meanwhile."""
+        """Uncount an event whose publisher waited for the store, as the event loop ran meanwhile."""
         if self.events:
             self.events -= 1
 
@@ -48,10 +48,10 @@ class YieldBudget:
         return self.events >= MAX_EVENTS or self._bytes >= MAX_BYTES or self._yielding.locked()
 
     async def renew(self) -> None:
-        """Let the event loop run as often as is due.
+        """Yield to the event loop once for each ``MAX_EVENTS`` or ``MAX_BYTES`` that were published.
 
-        Whoever comes meanwhile waits as well, and goes on in the order of arrival: otherwise several publishers would
-        do at once what each of them waits for.
+        Publishers that come meanwhile wait too, and continue in the order of arrival; otherwise they would publish
+        more while the first of them yields.
         """
         async with self._yielding:
             rounds = max(self.events // MAX_EVENTS, self._bytes // MAX_BYTES)

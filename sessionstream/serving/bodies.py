@@ -67,7 +67,7 @@ def decoded(text: str | bytes) -> Any:
         json.dumps(document, ensure_ascii=False, allow_nan=False).encode()
     except UnicodeEncodeError as error:
         half = error.object[error.start : error.end]
-        raise ValueError(f"{half!r} is half of a surrogate pair, which is not valid text") from error
+        raise ValueError(f"{half!r} is half of a surrogate pair, and no text") from error
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
     return document

@@ -6,7 +6,7 @@ It needs the extra ``testing`` (Hypothesis and pytest); the library itself never
   runs its tests. ``StoreMachine`` makes the same random calls to your store and to MemoryStore, and compares their
   results after each step.
 - ``BusContract`` tests that a bus implements the EventBus port.
-- ``StoreProxy`` passes every call on to another store: override what a test is to count, delay, alter or break.
+- ``StoreProxy`` passes every call on to another store: override the methods that a test counts, delays or changes.
 - ``session_ids``, ``stream_ids``, ``ordinals``, ``payloads`` and ``registered_payloads`` are Hypothesis strategies;
   ``OrdinalMachine`` is a state machine that tests how ordinals are assigned.
 - ``RecordingFanout`` and ``RecordingObserver`` are a fan-out and observers that keep what they receive.

@@ -1,1 +1,1 @@
-"""The modules below the hub, file by file."""
+"""Tests of the modules below the hub, one file for each module."""

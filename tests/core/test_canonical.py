@@ -1,4 +1,4 @@
-"""The canonical form of a message: the same for what protobuf takes for equal, another for what it does not."""
+"""The canonical encoding: equal bytes for messages that protobuf compares as equal, different bytes for others."""
 
 from __future__ import annotations
 

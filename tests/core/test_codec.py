@@ -1,4 +1,4 @@
-"""What a codec takes from a descriptor."""
+"""The facts that a codec derives from a descriptor."""
 
 from __future__ import annotations
 

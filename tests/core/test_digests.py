@@ -1,4 +1,4 @@
-"""What one digest says of two payloads: the same, another, or that an old digest cannot tell."""
+"""Comparison of digests with payloads: same, other, or undecided for old digests."""
 
 from __future__ import annotations
 

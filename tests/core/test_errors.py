@@ -1,4 +1,4 @@
-"""The error tree: drawn as it is, and every error survives a trip through pickle."""
+"""The tree of errors matches its docstring, and every error can be pickled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The façade is the promise: complete, resolvable, and light."""
+"""The names that sessionstream exports: complete, resolvable, and cheap to import."""
 
 from __future__ import annotations
 

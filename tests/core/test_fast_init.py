@@ -1,4 +1,4 @@
-"""A fast ``__init__`` is the one that ``dataclass`` writes, but for its speed."""
+"""fast_init: it behaves like the ``__init__`` of ``dataclass``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What JSON cannot say is refused on the way in, with the path of the field: everything else can be shown."""
+"""Values without a JSON form are refused with the path of the field; all other messages can be written as JSON."""
 
 from __future__ import annotations
 

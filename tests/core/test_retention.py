@@ -1,4 +1,4 @@
-"""RetentionPolicy: what is kept, what is forgotten, and that a session in use is not deleted."""
+"""RetentionPolicy: which data it keeps and deletes; a session in use is not deleted."""
 
 from __future__ import annotations
 

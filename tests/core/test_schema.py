@@ -1,4 +1,4 @@
-"""The schema registry: what may be registered, what fits, what can be read back."""
+"""The schema registry: registration, checks of payloads, and decoding."""
 
 from __future__ import annotations
 

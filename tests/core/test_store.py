@@ -1,4 +1,4 @@
-"""Commits contradict nothing."""
+"""Commit checks that its fields are consistent."""
 
 from __future__ import annotations
 

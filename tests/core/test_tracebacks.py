@@ -1,4 +1,4 @@
-"""Where an exception comes from: which frame is named, and what of a traceback is kept."""
+"""The frame of the application in a traceback, and the limit of a formatted traceback."""
 
 from __future__ import annotations
 

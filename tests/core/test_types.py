@@ -1,4 +1,4 @@
-"""Values are frozen and slotted, and refuse what no store could keep."""
+"""Values are frozen and slotted, and refuse invalid contents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Messages that hold every kind of message whose JSON form may be missing, in every kind of field."""
+"""Messages with every kind of message that may lack a JSON form, in every kind of field."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The hub, subject by subject."""
+"""Tests of the hub, one file for each subject."""

@@ -1,4 +1,4 @@
-"""What the tests of the hub are made of: a small application, recorders, and a store that can be stopped anywhere."""
+"""Support for the tests of the hub: a small application, recorders, and a store that can be blocked at any call."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bad input: each a specific error that names the thing and the way out; nothing of it leaves a trace."""
+"""Bad input raises a specific error that names the argument and the remedy, and changes nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The cache: bounded, never wrong, never missed."""
+"""The session cache: its limit, its correctness, and that evicted sessions are loaded again."""
 
 from __future__ import annotations
 

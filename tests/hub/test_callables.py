@@ -1,4 +1,4 @@
-"""What is registered with a hub: functions of the right kind, or an error that says which kind is right."""
+"""Functions registered with a hub: the accepted kinds, and the errors for all others."""
 
 from __future__ import annotations
 
@@ -220,7 +220,7 @@ async def test_a_fan_out_that_returns_a_coroutine_is_reported_once_per_event() -
     await app.publish("a", "b")
     assert [(record.kind, record.ordinal) for record in app.recorder.errors] == [("fanout", 1), ("fanout", 2)]
     for record in app.recorder.errors:
-        assert "returned a coroutine, which nobody awaits" in record.error
+        assert "returned a coroutine, which is never awaited" in record.error
         assert "put_nowait" in record.error
     assert [record.fanned_out for record in app.recorder.records] == [(), ()]
     assert [str(record.error) in app.recorder.errors[0].error for record in app.recorder.records] == [True, True]
@@ -237,7 +237,7 @@ async def test_a_fan_out_that_returns_a_generator_is_reported(make: Callable[[],
     await app.publish("a")
     (record,) = app.recorder.errors
     assert record.kind == "fanout"
-    assert "generator, which nobody runs" in record.error
+    assert "generator, which never runs" in record.error
 
 
 async def test_a_fan_out_may_start_a_task() -> None:
@@ -267,15 +267,15 @@ async def test_observers_that_return_a_coroutine_are_logged(caplog: pytest.LogCa
         "the error observer",
         "the pipeline observer",
     ]
-    assert caplog.text.count("\nTypeError: error_observer returned a coroutine, which nobody awaits") == 1
-    assert caplog.text.count("\nTypeError: pipeline_observer returned a coroutine, which nobody awaits") == 1
+    assert caplog.text.count("\nTypeError: error_observer returned a coroutine, which is never awaited") == 1
+    assert caplog.text.count("\nTypeError: pipeline_observer returned a coroutine, which is never awaited") == 1
 
 
 @pytest.mark.parametrize("make", [generator, async_generator])
 async def test_a_handler_that_returns_a_generator(make: Callable[[], object]) -> None:
     app = App()
     app.hub.register_command("Say", lambda command, session, publisher: make())  # type: ignore[arg-type, return-value]
-    with pytest.raises(TypeError, match=r"handler of command 'Say' returned a.*generator, which nobody runs"):
+    with pytest.raises(TypeError, match=r"handler of command 'Say' returned a.*generator, which never runs"):
         await app.hub.submit("s", "Say", say())
     await app.usable()
 

@@ -1,4 +1,4 @@
-"""Cancellation: before a commit is handed over nothing has happened; after that everything does."""
+"""Cancellation: no effect before the commit is passed to the store; after that, the event is completed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cancellation at every single point at which a call waits: what it began is whole, and the session goes on."""
+"""Cancellation at every point at which a call suspends: the state stays consistent, and the session can be used."""
 
 from __future__ import annotations
 

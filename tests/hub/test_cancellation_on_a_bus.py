@@ -1,4 +1,4 @@
-"""Cancellation at every point at which a call waits that has to do with a bus: nothing is lost, nothing comes twice."""
+"""Cancellation at every point at which a call on a bus suspends: no event is lost or applied twice."""
 
 from __future__ import annotations
 

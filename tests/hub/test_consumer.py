@@ -1,4 +1,4 @@
-"""A hub on a bus: what is handed over, what is consumed, and what becomes of what cannot be."""
+"""A hub on a bus: published events, consumed messages, and messages that cannot become events."""
 
 from __future__ import annotations
 
@@ -487,7 +487,7 @@ async def test_an_error_of_the_body_s_own_is_kept() -> None:
 
     async def program() -> None:
         async with app.hub:
-            app.hub._guard.fire()
+            app.hub._body.cancel()
             raise Broken("mine")
 
     with pytest.raises(Broken, match="mine"):
@@ -517,7 +517,7 @@ async def test_cancelled_from_outside_as_well_it_is_cancelled() -> None:
 
     async def program() -> None:
         async with app.hub:
-            app.hub._guard.fire()
+            app.hub._body.cancel()
             task = asyncio.current_task()
             assert task is not None
             task.cancel()

@@ -1,4 +1,4 @@
-"""Nothing that anybody outside changes changes anything else."""
+"""Messages are copied at the borders of the hub: changes by other code do not affect the hub or each other."""
 
 from __future__ import annotations
 

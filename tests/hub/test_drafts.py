@@ -1,4 +1,4 @@
-"""Event ids: the same event delivered twice changes nothing the second time."""
+"""Event ids: an event that is delivered twice changes nothing the second time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes wrong in the app's code is logged once, with its traceback, and its record says where it was raised."""
+"""Errors in the application's code are logged once, with traceback, and their records have the place of the error."""
 
 from __future__ import annotations
 
@@ -292,7 +292,7 @@ async def test_a_consumer_that_cannot_go_on_says_so(log: list[logging.LogRecord]
     await app.hub.shutdown()
     (entry,) = log
     assert entry.levelno == logging.ERROR
-    assert "the consumer of the bus cannot go on: the memory bus was closed" in entry.getMessage()
+    assert "the consumer of the bus failed: the memory bus was closed" in entry.getMessage()
 
 
 async def test_an_error_that_cannot_be_recorded_is_logged_all_the_same(log: list[logging.LogRecord]) -> None:

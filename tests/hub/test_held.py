@@ -1,4 +1,4 @@
-"""Policies, held sessions, and how they are resumed."""
+"""Projection policies, held sessions, and how they are resumed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Idempotency keys: a command with one runs at most once."""
+"""Idempotency keys: a command with a key runs at most once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lanes: one event of a session at a time, in the order of arrival; sessions never wait for each other."""
+"""Lanes: the events of a session pass one at a time, in the order of arrival; sessions do not wait for each other."""
 
 from __future__ import annotations
 

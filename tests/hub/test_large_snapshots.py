@@ -1,4 +1,4 @@
-"""Snapshots of many entities: others run meanwhile, and what they do is in the snapshot as a whole or not at all."""
+"""Snapshots of many entities: the event loop runs meanwhile, and each snapshot is consistent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Starting, shutting down, and what is refused afterwards."""
+"""Starting and shutting down a hub, and the calls that it refuses afterwards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A hub that has nothing to do keeps nothing of the last event, command, message or exception but what is cached."""
+"""An idle hub keeps no reference to the last event, command, message or exception, except in its cache."""
 
 from __future__ import annotations
 

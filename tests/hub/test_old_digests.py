@@ -1,4 +1,4 @@
-"""Digests that were made before they had a version, by this protobuf build or another one: a repeat stays a repeat."""
+"""Digests without a version byte, of this protobuf build or another: a repeat is recognised as a repeat."""
 
 from __future__ import annotations
 
@@ -89,8 +89,8 @@ async def test_a_command_that_comes_again_does_not_run_again(hub: Hub, caplog: p
     await hub.submit("s", "Map", MAP, idempotency_key="elsewhere")
     (warning,) = warnings(caplog)
     assert warning.startswith(
-        "idempotency key 'elsewhere' of session 's' came again with 'Map' (google.protobuf.Value), and counts as a "
-        "repeat: its digest is an old one"
+        "idempotency key 'elsewhere' of session 's' was used again with 'Map' (google.protobuf.Value), and is taken "
+        "for a repeat: its digest is an old one"
     )
     with pytest.raises(CommandConflict):
         await hub.submit("s", "Plain", StringValue(value="y"), idempotency_key="plain")
@@ -110,7 +110,7 @@ async def test_a_pruned_event_that_comes_again_is_not_logged_again(
     assert warnings(caplog) == []
     assert (await hub.publish(Event("Map", MAP, "s", event_id="elsewhere"))).ordinal == 2
     (warning,) = warnings(caplog)
-    assert warning.startswith("event 'elsewhere' of session 's' came again with 'Map'")
+    assert warning.startswith("event 'elsewhere' of session 's' was used again with 'Map'")
     with pytest.raises(EventConflict):
         await hub.publish(Event("Plain", StringValue(value="y"), "s", event_id="plain"))
 

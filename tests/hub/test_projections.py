@@ -1,4 +1,4 @@
-"""What projections may return, what becomes of it, and who hears of it."""
+"""Projections: the accepted results, their effects, and where errors are reported."""
 
 from __future__ import annotations
 

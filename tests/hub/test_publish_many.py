@@ -1,4 +1,4 @@
-"""Several events of one session in one turn: handed over without waiting in between, and otherwise as one by one."""
+"""publish_many: commits are passed to the store without waiting in between; otherwise it behaves like publish."""
 
 from __future__ import annotations
 

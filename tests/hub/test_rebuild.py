@@ -1,4 +1,4 @@
-"""Rebuilding: from the first event on, beside live traffic, swapped in at once."""
+"""Rebuilding a timeline from the first event on, during live traffic, and replacing it atomically."""
 
 from __future__ import annotations
 

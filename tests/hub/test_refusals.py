@@ -1,4 +1,4 @@
-"""What would wait for itself, or for nobody, says so."""
+"""Calls that would wait for themselves, or forever, raise an error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A timeline that moved in another way than by events from here: the fan-out is told where it stands."""
+"""A timeline that changed without this hub's events: the fan-out's resync is called."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a hub gives to transports: its own entities, uncopied, and the same objects until an event changes them."""
+"""Hub.states: shared entities without copies, and the same objects until an event changes them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What cannot be read is shown as that, to those who ask for what there is, and recorded once."""
+"""Entities that cannot be read: states returns them as UnreadablePayload, and each is recorded once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Publishers let the event loop run after every 32nd event, and after so many bytes that were fanned out."""
+"""Publishers yield to the event loop after 32 events, and after a number of bytes that were fanned out."""
 
 from __future__ import annotations
 

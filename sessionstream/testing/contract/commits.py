@@ -236,7 +236,7 @@ class CommitContract(ContractBase):
         """Check that a commit is refused and changes nothing; return the error."""
         before = await _traces(writer, commit)
         error = await raised_by(writer.store.commit(commit))
-        assert isinstance(error, kind), f"{error!r} is not a {kind.__name__}"
+        assert isinstance(error, kind), f"{error!r} instead of {kind.__name__}"
         await self._unchanged(writer)
         assert await _traces(writer, commit) == before
         return error
