@@ -98,8 +98,10 @@ class Commit:
         timeline_cursor: timeline cursor after the commit.
         expected_timeline: timeline cursor the writer has seen; None means the same as ``expected_ordinal``.
         expected_epoch: epoch the writer has seen; None means any.
-        expected_event_id: id of the event at ``expected_ordinal``; empty means any. A writer names it that hands over a
-            commit before it knows the outcome of the last one: another event may have got that one's ordinal.
+        commit_id: names this commit among all that were ever handed over; empty if no other commit refers to it.
+        expected_commit_id: that of the session's last commit; empty means any. A writer that hands over a commit before
+            it knows the outcome of the last one names that one: ordinal and event id of a commit that was refused may
+            have become those of another writer's.
 
     Raises:
         ValueError: the parts contradict each other.
@@ -112,7 +114,8 @@ class Commit:
     timeline_cursor: int
     expected_timeline: int | None = None
     expected_epoch: int | None = None
-    expected_event_id: str = ""
+    commit_id: str = ""
+    expected_commit_id: str = ""
 
     @property
     def event_cursor(self) -> int:
@@ -208,7 +211,8 @@ class HydrationStore(Protocol):
         itself has handed the commit over. Of two reasons to refuse, OrdinalConflict comes first.
 
         Raises:
-            OrdinalConflict: cursors, epoch or last event are not what the commit expects.
+            OrdinalConflict: cursors, epoch or last commit are not what the commit expects. A store that has
+                forgotten the id of the last commit refuses as well.
             EventConflict: the session has an event of that id already.
             StoreError: an ordinal is beyond what this store can hold, or the medium failed.
         """

@@ -266,9 +266,10 @@ class Hub:
         to the store one after the other without waiting in between, which is many times faster if the store waits for
         a disk. No other event of the session comes between them.
 
-        All events are checked before the first is published. The first event that fails ends the call; the events
-        before it are published, and the error has a note with their number. If the events have ids, the call can be
-        repeated.
+        All events are checked and copied before the first is published. The first event that fails, or a cancellation,
+        ends the call; the events before it are published, and the error has a note with their number. If the events
+        have ids, the call can be repeated: those that are logged keep their ordinals. In a session that is held, the
+        first event ends the call with SessionHeld, and is stored.
 
         Raises:
             ValueError: an event is of another session, or has an ordinal already.

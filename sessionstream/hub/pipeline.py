@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from sessionstream.bus import envelope
 from sessionstream.errors import BusError, EventLoopError, HubClosed, error_text
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from sessionstream.types import Session
 
 T = TypeVar("T")
+
+DRAFTS_AT_ONCE: Final = 256
+"""Events that are checked and copied before others run."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -102,14 +105,20 @@ class Pipeline(TurnContext):
     ) -> list[Event]:
         """Publish events of one session; see ``Hub.publish_many``."""
         check_id("session id", session_id)
-        events = list(events)
-        drafts = [new_draft(event, self.schemas, on_published) for event in events]
-        for draft in drafts:
-            if draft.session_id != session_id:
+        if not isinstance(events, Iterable):
+            raise TypeError(f"publish_many takes an iterable of events, not {events!r}")
+        given: list[Event] = []
+        drafts: list[Draft] = []
+        for event in events:  # copied before the next is asked for: a generator may use one message for all
+            drafts.append(new_draft(event, self.schemas, on_published))
+            given.append(event)
+            if event.session_id != session_id:
                 raise ValueError(
-                    f"event {draft.name!r} is of session {draft.session_id!r}, and publish_many was called for session "
+                    f"event {event.name!r} is of session {event.session_id!r}, and publish_many was called for session "
                     f"{session_id!r}: publish the events of each session by a call of its own"
                 )
+            if len(drafts) % DRAFTS_AT_ONCE == 0:
+                await asyncio.sleep(0)
         self.check_call("publish_many", session_id)
         ordinals = [0] * len(drafts)
         if self.bus is not None:
@@ -119,7 +128,7 @@ class Pipeline(TurnContext):
                 ordinals = await turn.publish_many(drafts)
         return [
             Event(event.name, event.payload, session_id, ordinal, draft.event_id)
-            for event, draft, ordinal in zip(events, drafts, ordinals, strict=True)
+            for event, draft, ordinal in zip(given, drafts, ordinals, strict=True)
         ]
 
     async def apply(self, draft: Draft) -> int:

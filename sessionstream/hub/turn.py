@@ -22,6 +22,7 @@ from sessionstream.callables import refuse_coroutine
 from sessionstream.codec import copy_event, copy_ui_event
 from sessionstream.errors import EventConflict, OrdinalConflict, SchemaError, SessionHeld, error_text
 from sessionstream.hub.completion import Completion
+from sessionstream.hub.drafts import new_event_id
 from sessionstream.hub.known_errors import KnownErrors
 from sessionstream.hub.projecting import ProjectorFailed
 from sessionstream.hub.repeats import is_repeat
@@ -217,18 +218,22 @@ class Turn:
             Everything that ``publish`` raises, with a note that says how many events are published.
         """
         ordinals: list[int] = []
+        taken: dict[str, bool] = {}
         try:
             while len(ordinals) < len(drafts):
-                await retried(self._publish_ahead, drafts, ordinals)
-                if len(ordinals) < len(drafts):  # its id may be known, or the session is held
+                await retried(self._publish_ahead, drafts, ordinals, taken)
+                if len(ordinals) < len(drafts):  # its id is taken, or the session is held
                     ordinals.append(await retried(self.publish, drafts[len(ordinals)]))
-        except Exception as error:
-            error.add_note(f"publish_many: of {len(drafts)} events, {len(ordinals)} were published before this")
+        except BaseException as error:
+            error.add_note(f"publish_many: of {len(drafts)} events, the first {len(ordinals)} are published")
             raise
         return ordinals
 
-    async def _publish_ahead(self, drafts: Sequence[Draft], ordinals: list[int]) -> None:
+    async def _publish_ahead(self, drafts: Sequence[Draft], ordinals: list[int], taken: dict[str, bool]) -> None:
         """Publish the drafts that have no ordinals yet, up to one that has to be published singly.
+
+        Args:
+            taken: of the ids that callers chose and that were looked up, whether an event has them.
 
         Raises:
             OrdinalConflict: another process moved the session meanwhile; the drafts with ``ordinals`` are published.
@@ -240,6 +245,7 @@ class Turn:
             return
         ahead = TimelineAhead(timeline)
         under_way: deque[tuple[Step, Awaitable[None]]] = deque()
+        commit_id = ""
 
         async def complete_first() -> None:
             step, outcome = under_way.popleft()
@@ -249,11 +255,14 @@ class Turn:
             ordinals.append(step.event.ordinal)
 
         try:
-            known = await self._known_ids(drafts[len(ordinals) :])
-            for draft in drafts[len(ordinals) :]:
-                if draft.event_id in known:
-                    break
-                known.add(draft.event_id)
+            for number in range(len(ordinals), len(drafts)):
+                draft = drafts[number]
+                if draft.has_given_id:
+                    if draft.event_id not in taken:
+                        await self._look_up(drafts[number : number + MAX_UNDER_WAY], taken)
+                    if taken[draft.event_id]:
+                        break
+                    taken[draft.event_id] = True
                 self._context.budget.events += 1
                 if self._context.budget.is_spent():
                     await self._context.budget.renew()
@@ -262,8 +271,8 @@ class Turn:
                 self.completion.checkpoint()
                 step = self._new_step(draft, ahead, cursor)
                 await self._project(step, ahead)
-                after = under_way[-1][0].event.event_id if under_way else ""
-                under_way.append((step, self._hand_over(step, ahead, cursor, after)))
+                after, commit_id = commit_id if under_way else "", new_event_id()
+                under_way.append((step, self._hand_over(step, ahead, cursor, commit_id, after)))
                 if step.failure is not None:
                     break
                 cursor = step.event.ordinal
@@ -271,6 +280,7 @@ class Turn:
             while under_way:
                 await complete_first()
         except BaseException:
+            taken.clear()
             while under_way:
                 if self.state.current:
                     with suppress(Exception):  # recorded
@@ -290,11 +300,11 @@ class Turn:
         if step.failure is None and step.ui_events:
             self.state.unsure.append((step, epoch))
 
-    async def _known_ids(self, drafts: Sequence[Draft]) -> set[str]:
-        """Return which of the ids that callers chose are in the log."""
-        given = [draft.event_id for draft in drafts if draft.has_given_id]
+    async def _look_up(self, drafts: Sequence[Draft], taken: dict[str, bool]) -> None:
+        """Ask the store which of the ids that callers chose are in the log."""
+        given = [each.event_id for each in drafts if each.has_given_id and each.event_id not in taken]
         found = await asyncio.gather(*[self._context.store.find_event(self.state.id, each) for each in given])
-        return {event_id for event_id, logged in zip(given, found, strict=True) if logged is not None}
+        taken.update((event_id, logged is not None) for event_id, logged in zip(given, found, strict=True))
 
     async def _find(self, draft: Draft) -> LoggedEvent | None:
         """Return the logged event with a draft's id, or None.
@@ -337,18 +347,21 @@ class Turn:
                     step.failure = failed.as_projection_error(event)
 
     def _hand_over(
-        self, step: Step, timeline: Timeline | TimelineAhead, cursor: int, after: str = ""
+        self, step: Step, timeline: Timeline | TimelineAhead, cursor: int, commit_id: str = "", after: str = ""
     ) -> Awaitable[None]:
         """Pass the step's commit to the store.
 
         Args:
             cursor: ordinal of the last event of the session that is logged, or whose commit is not acknowledged yet.
-            after: id of that event if its commit is not acknowledged yet.
+            commit_id: names this commit for the one behind it.
+            after: id of the commit before this one if that is not acknowledged yet.
         """
         before, moves = timeline.ordinal, step.failure is None
         event = step.event if step.mode == "live" else None
         entities, timeline_cursor = (step.entities, step.event.ordinal) if moves else ((), before)
-        commit = Commit(self.state.id, event, entities, cursor, timeline_cursor, before, timeline.epoch, after)
+        commit = Commit(
+            self.state.id, event, entities, cursor, timeline_cursor, before, timeline.epoch, commit_id, after
+        )
         try:
             return self._context.store.commit(commit)
         except Exception as error:  # noqa: BLE001 - raised when the outcome is awaited

@@ -25,7 +25,9 @@ class CheckedStore(ABC):
     Their arguments are valid and positional; for all else they do what ``HydrationStore`` says of the public method.
     """
 
-    def __init__(self, name: str) -> None:
+    _name, _closed = "the store", False
+
+    def __init__(self, name: str = "the store") -> None:
         """Make an open store.
 
         Args:

@@ -64,13 +64,14 @@ class Claim(NamedTuple):
 class _Session:
     """What is kept of one session, except its keys and errors."""
 
-    __slots__ = ("epoch", "event", "floor", "history", "ids", "log", "timeline", "times")
+    __slots__ = ("commit_id", "epoch", "event", "floor", "history", "ids", "log", "timeline", "times")
 
     def __init__(self, epoch: int, ordinal: int = 0) -> None:
         self.event = ordinal
         self.timeline = ordinal
         self.epoch = epoch
         self.floor = 0
+        self.commit_id = ""
         self.log: list[Event] = []
         self.times: list[datetime] = []
         self.ids: dict[str, Event | LoggedEvent] = {}
@@ -80,13 +81,13 @@ class _Session:
         return Cursors(self.event, self.timeline, self.epoch, self.floor)
 
     def check(self, commit: Commit) -> None:
-        event, log = commit.event, self.log
+        event = commit.event
         before = commit.expected_ordinal if commit.expected_timeline is None else commit.expected_timeline
         if (
             commit.expected_ordinal != self.event
             or before != self.timeline
             or (commit.expected_epoch is not None and commit.expected_epoch != self.epoch)
-            or (commit.expected_event_id and (not log or log[-1].event_id != commit.expected_event_id))
+            or (commit.expected_commit_id and commit.expected_commit_id != self.commit_id)
         ):
             raise conflict(commit, self.cursors())
         if event is not None:
@@ -102,7 +103,7 @@ class _Session:
             times.append(times[-1] if times and times[-1] > now else now)
             self.ids[event.event_id] = event
             self.event = event.ordinal
-        self.timeline = commit.timeline_cursor
+        self.timeline, self.commit_id = commit.timeline_cursor, commit.commit_id
         if commit.entities:
             _remember(self.history, commit.entities)
 

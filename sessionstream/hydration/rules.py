@@ -138,11 +138,11 @@ def known_since(known: Cursors | None, actual: Cursors) -> int | None:
 
 
 def conflict(commit: Commit, actual: Cursors) -> OrdinalConflict:
-    """Return the error for a commit that expected other cursors, another epoch or another last event than there are."""
+    """Return the error for a commit that expected other cursors, another epoch or another last commit."""
     epoch = "any epoch" if commit.expected_epoch is None else f"epoch {commit.expected_epoch}"
-    event_id = f" with id {commit.expected_event_id!r}" if commit.expected_event_id else ""
+    last = f", the commit {commit.expected_commit_id!r}" if commit.expected_commit_id else ""
     return OrdinalConflict(
         commit.session_id,
-        expected=f"event {commit.expected_ordinal}{event_id}, timeline {commit.timeline_before}, {epoch}",
+        expected=f"event {commit.expected_ordinal}, timeline {commit.timeline_before}, {epoch}{last}",
         actual=f"event {actual.event}, timeline {actual.timeline}, epoch {actual.epoch}",
     )

@@ -58,10 +58,10 @@ class Beyond(MemoryStore):
 
 
 class FollowsAnything(MemoryStore):
-    """Does not look which event is the last."""
+    """Does not look which commit was the last."""
 
     def commit(self, commit: Commit, /) -> asyncio.Future[None]:
-        return super().commit(replace(commit, expected_event_id=""))
+        return super().commit(replace(commit, expected_commit_id=""))
 
 
 class ForgetsOthers(MemoryStore):
@@ -200,7 +200,7 @@ BROKEN: list[tuple[type[MemoryStore], str]] = [
     (FollowsTheClock, "test_a_clock_that_goes_back_makes_no_key_old"),
     (FollowsTheClock, "test_a_policy_forgets_nothing_young_after_a_clock_went_back"),
     (NeverBack, "test_a_deleted_session_begins_with_the_time_that_it_is"),
-    (FollowsAnything, "test_another_last_event_is_a_conflict"),
+    (FollowsAnything, "test_another_last_commit_is_a_conflict"),
     (OwnEpochs, "test_unused_sessions_have_one_epoch_and_begin_with_it"),
     (HalfDone, "test_a_stale_event_cursor_is_a_conflict"),
     (Begun, "test_a_commit_that_is_refused_begins_no_session"),

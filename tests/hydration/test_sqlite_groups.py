@@ -92,8 +92,7 @@ class Change:
     gap: int = 1
     entities: tuple[tuple[str, int | None], ...] = ()
     event_id: str = ""
-    wrong: Literal["", "cursor", "epoch", "last id"] = ""
-    expects_last: bool = False
+    wrong: Literal["", "cursor", "epoch", "last commit"] = ""
 
 
 @dataclass(frozen=True)
@@ -110,7 +109,7 @@ class Round:
 _sizes = st.sampled_from([None, 3, 600, 700])
 _entities = st.dictionaries(st.sampled_from("xyz"), _sizes, max_size=2).map(lambda each: tuple(each.items()))
 _whats = st.sampled_from(["commit"] * 8 + ["hold", "prune", "delete", "claim", "error"])
-_wrongs = st.sampled_from([""] * 12 + ["cursor", "epoch", "last id"])
+_wrongs = st.sampled_from([""] * 12 + ["cursor", "epoch", "last commit"])
 _changes = st.builds(
     Change,
     what=_whats,
@@ -119,7 +118,6 @@ _changes = st.builds(
     entities=_entities,
     event_id=st.sampled_from([""] * 8 + ["twice"]),
     wrong=_wrongs,
-    expects_last=st.booleans(),
 )
 _rounds = st.builds(
     Round,
@@ -131,9 +129,9 @@ _rounds = st.builds(
 )
 
 
-def steps_of(changes: Sequence[Change], known: dict[str, Cursors], last: dict[str, str]) -> list[Callable[..., Any]]:
+def steps_of(changes: Sequence[Change], known: dict[str, Cursors]) -> list[Callable[..., Any]]:
     """Return what to do, as functions of a store and of the session's epoch in it when the round begins."""
-    where, last, steps = dict(known), dict(last), list[Callable[..., Any]]()
+    where, steps = dict(known), list[Callable[..., Any]]()
     for change in changes:
         at, name = where[change.session], change.session
         if change.what in ("commit", "hold"):
@@ -147,18 +145,16 @@ def steps_of(changes: Sequence[Change], known: dict[str, Cursors], last: dict[st
                 event = replace(event, ordinal=expected + 1)
                 moves, entities = False, ()
             commit = Commit(name, event, entities, expected, ordinal if moves else at.timeline, at.timeline)
-            if change.wrong == "last id" or (change.expects_last and last.get(name)):
-                commit = replace(commit, expected_event_id=last.get(name, "") + "?" * (change.wrong == "last id"))
+            if change.wrong == "last commit":
+                commit = replace(commit, expected_commit_id="another")
             steps.append(committing(commit, change.wrong == "epoch"))
             if not change.wrong and not change.event_id:
                 where[name] = replace(at, event=ordinal, timeline=ordinal if moves else at.timeline)
-                last[name] = event_id
         elif change.what == "prune":
             steps.append(lambda store, _, name=name, at=at: store.prune(name, before=at.event - 1 if at.event else 0))
         elif change.what == "delete":
             steps.append(lambda store, _, name=name: store.delete_session(name))
             where[name] = Cursors(at.event, at.event, at.epoch + 1)
-            last[name] = ""
         elif change.what == "claim":
             steps.append(lambda store, _, name=name: store.claim_command(name, "key", b"digest"))
         else:
@@ -225,9 +221,7 @@ class Pair:
         store = stores[each.trouble == "other store"]
         known = {name: await self.model.cursors(name) for name in SESSIONS}
         epochs = {name: (await store.cursors(name)).epoch for name in SESSIONS}
-        last = {name: [*await self.model.events(name), EVENT][-1].event_id for name in SESSIONS}
-        last = {name: "" if event_id == EVENT.event_id else event_id for name, event_id in last.items()}
-        steps = steps_of(each.changes, known, last)
+        steps = steps_of(each.changes, known)
         release = threading.Event()
         gate = store._writer.submit(lambda _: release.wait(30))
         going = [asyncio.ensure_future(outcome(step, store, epochs)) for step in steps]

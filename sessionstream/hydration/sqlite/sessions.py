@@ -16,14 +16,14 @@ class Stored:
     """What the sessions table says of a session.
 
     Attributes:
-        last_id: id of its last event, empty if that was not read.
+        commit_id: of its last commit, empty if this writer has not made that.
         last_time: when that was recorded, in microseconds; None if that was not read.
     """
 
     sid: int
     cursors: Cursors
     timeline: int
-    last_id: str = ""
+    commit_id: str = ""
     last_time: int | None = None
 
 

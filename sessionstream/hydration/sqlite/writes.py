@@ -22,7 +22,7 @@ from sessionstream.hydration.sqlite.rows import CommitRows, ErrorRow
 from sessionstream.hydration.sqlite.sessions import KnownSessions, Stored
 from sessionstream.hydration.sqlite.times import Times
 from sessionstream.hydration.versions import EntityRow, HistoryRow, kept
-from sessionstream.store import Commit, Cursors, TimelineReplacement
+from sessionstream.store import Cursors, TimelineReplacement
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -110,20 +110,21 @@ class _Batch:
             step.expected_ordinal != cursors.event
             or step.timeline_before != cursors.timeline
             or step.expected_epoch not in (None, cursors.epoch)
-            or (step.expected_event_id and not _is_last(writing.db, session, step))
+            or (step.expected_commit_id and (session is None or step.expected_commit_id != session.commit_id))
         ):
             raise conflict(step, cursors)
         if session is None:
             session = _start(writing, step.session_id)
-        last_id, last_time = session.last_id, session.last_time
+        last_time = session.last_time
         if event is not None:
-            last_id, last_time = event.event_id, writing.times.of_event(writing.db, session.sid, last_time)
+            last_time = writing.times.of_event(writing.db, session.sid, last_time)
             number = self._type(event.message)
-            self._events.append((session.sid, event.ordinal, last_id, event.name, number, event.payload, last_time))
+            values = (session.sid, event.ordinal, event.event_id, event.name, number, event.payload, last_time)
+            self._events.append(values)
         for row in entities:
             self.state(session.timeline, row)
         cursors = Cursors(step.event_cursor, step.timeline_cursor, cursors.epoch, cursors.floor)
-        self._sessions[step.session_id] = Stored(session.sid, cursors, session.timeline, last_id, last_time)
+        self._sessions[step.session_id] = Stored(session.sid, cursors, session.timeline, step.commit_id, last_time)
 
     def state(self, timeline: int, row: EntityRow) -> None:
         """Add a later state of a timeline; the present one of that entity, if there is one, becomes a past one."""
@@ -211,15 +212,6 @@ def commit(writing: Writing, commits: Sequence[CommitRows]) -> list[OrdinalConfl
             refused.append(error)
     batch.execute()
     return refused
-
-
-def _is_last(db: sqlite3.Connection, session: Stored | None, step: Commit) -> bool:
-    """Return whether the session's last event has the id that a commit expects."""
-    if session is None:
-        return False
-    if session.last_id:
-        return session.last_id == step.expected_event_id
-    return _EVENT.first(db, (session.sid, step.expected_event_id)) == (session.sid, step.expected_ordinal)
 
 
 def begin_timeline(writing: Writing) -> int:

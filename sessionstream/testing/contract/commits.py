@@ -80,16 +80,25 @@ class CommitContract(ContractBase):
         await self._refused(writer, writer.step(put("a", "x"), epoch=epoch + 1), OrdinalConflict)
 
     @on_fresh_store
-    async def test_another_last_event_is_a_conflict(self, store: HydrationStore) -> None:
+    async def test_another_last_commit_is_a_conflict(self, store: HydrationStore) -> None:
         writer = SessionWriter(store)
-        first = replace(writer.step(put("a")), expected_event_id="nothing")
-        await self._refused(writer, first, OrdinalConflict)
-        await writer.log(put("a"), event_id="one")
-        await writer.log(put("a", "x"), event_id="two")
-        for wrong in ("one", "three"):
-            await self._refused(writer, replace(writer.step(put("a")), expected_event_id=wrong), OrdinalConflict)
-        await store.prune("session", before=9)
-        await writer.commit(replace(writer.step(put("a", "y")), expected_event_id="two"))
+        await self._refused(writer, replace(writer.step(put("a")), expected_commit_id="nothing"), OrdinalConflict)
+        await writer.commit(replace(writer.step(put("a"), event_id="same"), commit_id="one"))
+        await self._refused(writer, replace(writer.step(put("a", "x")), expected_commit_id="two"), OrdinalConflict)
+        await writer.commit(replace(writer.step(put("a", "x")), commit_id="two", expected_commit_id="one"))
+        await writer.commit(writer.step(put("a", "y")))
+        await self._refused(writer, replace(writer.step(put("a", "z")), expected_commit_id="two"), OrdinalConflict)
+
+    @on_fresh_store
+    async def test_another_commit_of_the_same_event_is_another_commit(self, store: HydrationStore) -> None:
+        writer, faster = SessionWriter(store), SessionWriter(store)
+        await faster.commit(replace(faster.step(put("a", "theirs"), event_id="same"), commit_id="theirs"))
+        first = replace(writer.step(put("a", "ours"), event_id="same"), commit_id="ours")
+        behind = Commit(
+            "session", writer.new_event(2, "next"), (), 1, 2, 1, commit_id="next", expected_commit_id="ours"
+        )
+        for commit in (first, behind):
+            await self._refused(faster, commit, OrdinalConflict)
 
     @on_fresh_store
     async def test_an_event_id_is_taken_once(self, store: HydrationStore) -> None:
