@@ -9,12 +9,12 @@
  *       onEvent: ({ ordinal, name, payload }) => apply(name, payload),
  *     });
  *
- * `Protocol` decides and does no I/O; `Client` puts it on a socket and a timer. Ordinals and epochs are BigInts,
- * because JavaScript numbers cannot hold them. Payloads are protobuf JSON, with their type under "@type"; one that the
- * server cannot show is of the type sessionstream.v1.UnreadablePayload, and says why.
+ * `Protocol` implements the protocol without I/O; `Client` connects it to a socket and a timer. Ordinals and epochs are
+ * BigInts, because JavaScript numbers cannot hold them. Payloads are protobuf JSON, with their type under "@type". A
+ * payload that the server cannot encode is a sessionstream.v1.UnreadablePayload with the reason.
  */
 
-/** Whether and how to come back after a close, by code; any other code is a lost connection, "with back-off". */
+/** Whether and how to reconnect after a close, by code; any other code counts as a lost connection, "with back-off". */
 const AFTER_CLOSE = new Map([
   [1000, "no"],
   [1001, "when told"],
@@ -41,8 +41,8 @@ const MAX_UINT64 = 2n ** 64n - 1n;
 const NO_ID = /[\0\p{Surrogate}]/u; // no store holds it; the server could not even say whose subscribe it refuses
 
 /**
- * Thrown by a function for the address or the sub-protocols: this client would not be let in, as the application's own
- * service says by an HTTP status.
+ * Thrown by a function for the URL or the sub-protocols: the application's own service refuses this client, with an
+ * HTTP status.
  */
 export class Refused extends Error {
   constructor(status, message = "") {
@@ -53,15 +53,15 @@ export class Refused extends Error {
   }
 }
 
-/** Thrown for what is no server frame, or cannot be put over what the client holds. */
+/** Thrown for a message that is not a server frame, or a delta that does not fit the client's state. */
 class FrameError extends Error {}
 
 /**
- * One client's side of the conversation, without I/O and without a clock.
+ * The client's side of the protocol, without I/O and without a clock.
  *
- * Every method returns what is to be done, in order, as objects with a member `do`: open, send, drop, state, snapshot,
- * event, error or end; the last four are for a `watcher`, whatever the caller tells watchers apart by. `now` is the time
- * in milliseconds, on any clock that only goes forward; when it has reached `deadline`, `tick` is due.
+ * Every method returns the effects to execute, in order, as objects with a member `do`: open, send, drop, state, snapshot,
+ * event, error or end. The last four are for a `watcher`, a value by which the caller identifies it. `now` is the time in
+ * milliseconds, on any monotonic clock; call `tick` when it has reached `deadline`.
  */
 export class Protocol {
   #options;
@@ -112,12 +112,12 @@ export class Protocol {
     return this.#state;
   }
 
-  /** When `tick` is due; Infinity: not before something else happens. */
+  /** When to call `tick`; Infinity: not before another method was called. */
   get deadline() {
     return Math.min(this.#retryAt, this.#repeatAt, this.#silentAt, this.#sayAt);
   }
 
-  /** When there has been silence for too long. */
+  /** When the silence of the server becomes too long. */
   get #silentAt() {
     return this.#goneAt === Infinity ? this.#heardAt + this.#options.heartbeat : this.#goneAt;
   }
@@ -130,7 +130,7 @@ export class Protocol {
     return this.#done(now);
   }
 
-  /** Watch a session, from what the client holds of it, or as soon as there is a snapshot. */
+  /** Watch a session. The watcher begins with the client's last snapshot, or with the next one. */
   subscribe(sessionId, watcher, now) {
     if (typeof sessionId !== "string" || !sessionId || NO_ID.test(sessionId)) {
       throw new TypeError(`a session id is a text that is not empty, without NUL or half a surrogate pair, not ${JSON.stringify(sessionId)}`);
@@ -144,7 +144,7 @@ export class Protocol {
     return this.#done(now);
   }
 
-  /** Watch it no more. */
+  /** Stop watching a session. */
   unsubscribe(sessionId, watcher, now) {
     const subscription = this.#subscriptions.get(sessionId);
     if (subscription?.watchers.delete(watcher)) this.#settle(subscription);
@@ -152,8 +152,8 @@ export class Protocol {
   }
 
   /**
-   * Find out soon how things stand: connect now instead of later; ping a silent connection, and give that or an
-   * attempt up within a few seconds. Once is enough: again does not give them longer.
+   * Check the connection: connect now if the client waits; ping a silent connection, and close it, or an attempt in
+   * progress, after a few seconds without an answer. Calling it again does not extend that time.
    */
   hurry(now) {
     if (this.#retryAt !== Infinity) {
@@ -167,7 +167,7 @@ export class Protocol {
     return this.#done(now);
   }
 
-  /** End everything, for good. */
+  /** Close the client permanently. */
   stop() {
     if (this.#state !== "closed") this.#close(null, {});
     return this.#done(0);
@@ -183,7 +183,7 @@ export class Protocol {
     return this.#done(now);
   }
 
-  /** A message came: the text of a server frame, or something that is none. */
+  /** A message was received: the text of a server frame, or an invalid message. */
   received(text, now) {
     this.#heard(now);
     try {
@@ -248,7 +248,7 @@ export class Protocol {
       case "ping":
         return this.#urgent.set("pong", frame.nonce); // of several the last: it proves as much
     }
-    // pong says nothing that is not known; what a newer server adds may be ignored
+    // a pong has no further information, and frames that a newer server adds are ignored
   }
 
   #hello() {
@@ -278,7 +278,7 @@ export class Protocol {
     this.#settle(subscription);
   }
 
-  /** Give a watcher what is held, and the events since, if all of that is there. */
+  /** Give a watcher the last snapshot and the events since, if the client has all of them. */
   #catchUp({ sessionId, held, replay, watchers }, watcher) {
     if (!held || !replay) return;
     watchers.set(watcher, true);
@@ -292,7 +292,7 @@ export class Protocol {
     const { sessionId, ordinal } = event;
     const subscription = this.#subscriptions.get(sessionId);
     if (!subscription || subscription.last === null || ordinal <= subscription.held.ordinal) return;
-    // One backend event may have several UI events: those share its ordinal, and none of them is a repetition.
+    // One backend event may have several UI events: they share its ordinal, and are not repetitions.
     if (ordinal < subscription.last) return;
     subscription.last = ordinal;
     subscription.replaySize += text.length;
@@ -338,7 +338,7 @@ export class Protocol {
     }
   }
 
-  /** The server knows no deltas, so do without them; if that is how it was asked, there is nothing left to try. */
+  /** The server does not support deltas, so subscribe without them; if that also failed, report the error. */
   #misunderstood(error) {
     const asked = [...this.#told.asked];
     this.#deltasRefused += 1;
@@ -353,7 +353,7 @@ export class Protocol {
 
   // -- what the server is told -----------------------------------------------------------------------------------
 
-  /** Find out what the server has to be told of a subscription by now, and forget one that nobody has to do with. */
+  /** Queue the frame that the server needs for a subscription, and delete a subscription that is no longer used. */
   #settle(subscription) {
     const { sessionId, told, watchers } = subscription;
     if (!told && !watchers.size) this.#subscriptions.delete(sessionId);
@@ -361,12 +361,12 @@ export class Protocol {
     putInto(this.#due, whatIsMissing(subscription), subscription);
   }
 
-  /** Whether the server is about to hear, or to answer, that a session is left: then it will have more room. */
+  /** Whether an unsubscribe is queued or not yet answered: after it the server has room for another subscription. */
   get #leaving() {
     return this.#due.unsubscribe.size + this.#told.leaving.size > 0;
   }
 
-  /** Say what is due, as far as the budget goes: pongs and pings, then what is left, then what is asked for. */
+  /** Send what the budget allows: pongs and pings first, then unsubscribes, then subscribes. */
   #sayDue(now) {
     this.#sayAt = Infinity;
     if (this.#link === "none" || this.#link === "opening" || this.#repeatAt !== Infinity) return;
@@ -397,7 +397,7 @@ export class Protocol {
     }
   }
 
-  /** Take the share of one frame, if there is one; otherwise see when. */
+  /** Take one frame from the budget if possible; otherwise compute when it will be possible. */
   #spend(now) {
     const { burst, interval } = this.#budget;
     const at = this.#fullAt - (burst - 1) * interval - ROUNDING;
@@ -406,7 +406,7 @@ export class Protocol {
     return now >= at;
   }
 
-  /** Go by a budget from now on; what was said before counts, but for what a pause pays for that lasts. */
+  /** Use a budget from now on. Frames that were sent before count; during a pause, the pause determines the rest. */
   #learn(budget, now) {
     const said = Math.max(0, this.#fullAt - now) / this.#budget.interval;
     this.#budget = paceOf(budget ?? DEFAULT);
@@ -414,14 +414,14 @@ export class Protocol {
     this.#budgetKnown = true;
   }
 
-  /** What was said too fast had no effect; which of it is not known. Say nothing for a while, and little at once then. */
+  /** Some frames were sent too fast and had no effect; it is not known which. Pause, and then send slowly. */
   #pause(now) {
     if (this.#repeatAt !== Infinity) return;
     this.#repeatAt = now + AFTER_RATE_LIMIT;
     this.#fullAt = Math.max(this.#fullAt, this.#afterPause);
   }
 
-  /** When all of the budget will be there again, if at the end of a pause there is little. */
+  /** When the budget will be full again, if WINDOW frames are available at the end of a pause. */
   get #afterPause() {
     const { burst, interval } = this.#budget;
     return this.#repeatAt + Math.max(0, burst - WINDOW) * interval;
@@ -448,7 +448,7 @@ export class Protocol {
     this.#say({ subscribe: request });
   }
 
-  /** Say once more what has no answer: repeating does no harm. */
+  /** Send the frames without an answer again; repeating them is harmless. */
   #repeat() {
     this.#repeatAt = Infinity;
     this.#sayAgain([...this.#told.leaving, ...this.#told.asked]);
@@ -530,7 +530,7 @@ export class Protocol {
     }
   }
 
-  /** How long to wait the n-th time in a row, from 0: chance decides between the floor and what doubles each time. */
+  /** The n-th wait in a row, from 0: a random time between the floor and a limit that doubles each time. */
   #wait(n) {
     const { floor, first, ceiling, random } = this.#options;
     return floor + random() * (Math.min(ceiling, first * 2 ** n) - floor);
@@ -551,7 +551,7 @@ export class Protocol {
     this.#settle(subscription);
   }
 
-  /** Tell those who watch a subscription, or where there is none the application. */
+  /** Report to the watchers of a subscription, or to the application if there is no subscription. */
   #report({ code, message, sessionId = "", detail = "" }, subscription) {
     for (const watcher of subscription?.watchers.keys() ?? [undefined]) {
       this.#out.push({ do: "error", sessionId, watcher, error: { code, message, sessionId, detail } });
@@ -571,17 +571,16 @@ export class Protocol {
 }
 
 /**
- * One session on the wire, for as long as anybody watches it or the server believes so.
+ * One session's subscription at the server. It exists while it has watchers or the server has not confirmed its end.
  *
- * told: what the server was told and is in force on this connection: "" nothing, "asked", "live" once there was a
- *   snapshot, "leaving".
- * watchers: each with whether it was given a snapshot.
- * held: the last snapshot with every delta put over it: a new connection begins from it, and so does a new watcher.
- * replay: the texts of the events since; null if they are too many.
+ * told: the state of the subscription on this connection: "" not subscribed, "asked", "live" after a snapshot, "leaving".
+ * watchers: each with whether it has received a snapshot.
+ * held: the last snapshot with all deltas applied: new connections and new watchers begin from it.
+ * replay: the texts of the events since; null if there are too many.
  * last: the ordinal of the last event, or of the snapshot; null before there is a snapshot on this connection.
- * again: what was said last had no effect, perhaps.
- * crowded: the server has no room for it until another one is left.
- * attempts, retryAt: how often in a row the server could make no snapshot, and when it is asked again.
+ * again: whether the last frame may have had no effect.
+ * crowded: whether the server has no room for it until another subscription ends.
+ * attempts, retryAt: how often in a row the server could not load a snapshot, and when the client asks again.
  */
 function newSubscription(sessionId) {
   return {
@@ -599,15 +598,15 @@ function newSubscription(sessionId) {
   };
 }
 
-/** How a client uses a budget: `interval` are the milliseconds between two frames in the long run. */
+/** How a client uses a budget: `interval` is the average number of milliseconds between two frames. */
 function paceOf({ burst, rate, subscriptions }) {
-  // No more than that without an answer: if a network held all of it up, and it came at once, it would still not be as
-  // many refused frames in a row as a server takes for an attack.
+  // The most frames without an answer. If the network delays them and delivers all at once, they must be fewer than
+  // the refused frames in a row after which a server closes the connection.
   const window = Math.max(1, burst - 1);
   return { burst: Math.max(1, Math.floor(burst * SHARE)), interval: 1_000 / (rate * SHARE), window, subscriptions };
 }
 
-/** Put something into the set of this name, where there is one, and out of the others. */
+/** Move something into the set of this name, if there is one, and remove it from the others. */
 function putInto(sets, name, value) {
   for (const [each, set] of Object.entries(sets)) {
     if (each === name) set.add(value);
@@ -615,17 +614,17 @@ function putInto(sets, name, value) {
   }
 }
 
-/** Whether a refused handshake may be answered otherwise the next time; an ingress says 404 and 502 in a deploy, say. */
+/** Whether a refusal with this status may be temporary, such as 404 and 502 of an ingress during a deployment. */
 function mayPass(status, asksAnew) {
   return asksAnew || (status !== 401 && status !== 403);
 }
 
-/** Whether what the server says about a session is about this subscription: after an unsubscribe it is of the past. */
+/** Whether a frame about a session is for this subscription; frames after an unsubscribe are for the earlier one. */
 function inForce(subscription) {
   return subscription?.told === "asked" || subscription?.told === "live";
 }
 
-/** What the server has to be told of a subscription for it to know what is wanted. */
+/** The frame that the server needs so that its state of a subscription is the wanted one. */
 function whatIsMissing({ told, watchers, again }) {
   if (told === "leaving") return again && "unsubscribe"; // who watches by now waits for the answer
   if (!watchers.size) return told && "unsubscribe";
@@ -633,7 +632,7 @@ function whatIsMissing({ told, watchers, again }) {
   return (!told || again || waits) && "subscribe";
 }
 
-/** A connection that comes back, and the subscriptions on it. Made by `connect`. */
+/** A connection that reconnects by itself, and its subscriptions. Created by `connect`. */
 export class Client {
   #url; // an address, or a function that returns a promise of one
   #asksAnew;
@@ -669,7 +668,7 @@ export class Client {
     for (const type of SURROUNDINGS) globalThis.addEventListener?.(type, this.#listener);
   }
 
-  /** The latest change: `{state}`, and where it is known `{status, code, reason, retryIn}`. */
+  /** The current state: `{state}`, and, if known, `{status, code, reason, retryIn}`. */
   get state() {
     return this.#change;
   }
@@ -692,17 +691,17 @@ export class Client {
     };
   }
 
-  /** Connect now, if the client waits to reconnect; otherwise find out within seconds whether the connection lives. */
+  /** Connect now, if the client waits to reconnect; otherwise check within seconds whether the connection is alive. */
   reconnect() {
     this.#perform(this.#protocol.hurry(performance.now()));
   }
 
-  /** Close the connection, for good; every subscription ends. */
+  /** Close the connection permanently; every subscription ends. */
   close() {
     this.#perform(this.#protocol.stop());
   }
 
-  /** Do what is to be done, in order: what a handler asks for meanwhile comes after what was there before. */
+  /** Execute effects in order: those that a handler causes meanwhile come after the ones before. */
   #perform(effects) {
     for (const effect of effects) this.#queue.push(effect);
     if (this.#performing) return;
@@ -746,7 +745,7 @@ export class Client {
     }
   }
 
-  /** Something has happened to the page, after which a connection may be dead, or can be had again. */
+  /** An event of the page after which a connection may be dead, or may be possible again. */
   #surroundings({ type, persisted }) {
     if (type === "visibilitychange" && globalThis.document?.visibilityState !== "visible") return;
     const { state } = this.#change;
@@ -772,7 +771,7 @@ export class Client {
     try {
       this.#dial(attempt, ...asked);
     } catch (error) {
-      // It never could: whoever asked for the connection is told. Or the page may not any longer, for now.
+      // The first attempt is impossible: throw to the caller. A later one may be impossible only for now.
       if (this.#protocol.state === "connecting") throw error;
       this.#failed(attempt, error);
     }
@@ -799,7 +798,7 @@ export class Client {
       this.#attempt = null;
       return this.#protocol.closed(code, reason, now);
     });
-    // Every error is the end of a connection, but not every implementation lets a close follow (that of Node 20).
+    // Every error ends the connection, but not every implementation also fires "close" (Node 20 does not).
     socket.onerror = () => this.#attempt === attempt && this.#lost(performance.now());
   }
 
@@ -816,8 +815,8 @@ export class Client {
 }
 
 /**
- * Connect to a server of sessions; a relative address is one of the page's own server. The address and `protocols` may be
- * functions, which are asked before every attempt.
+ * Connect to a server; a relative URL is resolved against the page's URL. The URL and `protocols` may be functions, which
+ * are called before every attempt.
  */
 export function connect(url, options) {
   return new Client(url, options);
@@ -852,7 +851,7 @@ const READERS = {
   pong: () => ({}),
 };
 
-/** Return `{name, frame}`: ordinals as BigInts, what is absent filled in; `{}` for a frame of tomorrow. */
+/** Return `{name, frame}`: ordinals as BigInts, absent fields with their defaults; `{}` for an unknown kind of frame. */
 function parse(message) {
   if (typeof message !== "string") throw new FrameError("a server frame is a text message; this one was binary");
   let members;
@@ -925,7 +924,7 @@ function refuse(name, expected, value) {
   throw new FrameError(`${name} has to be ${expected}, not ${JSON.stringify(value)}`);
 }
 
-/** The milliseconds that a server asks to wait, in the reason of a close; 0 if it does not. */
+/** The milliseconds to wait that the server gives in the reason of a close; 0 if it gives none. */
 function retryAfter(reason) {
   const told = /^retry-after=(\d+(?:\.\d+)?)$/.exec(reason);
   return told ? Number(told[1]) * 1_000 : 0;
@@ -963,7 +962,7 @@ function socketUrl(url) {
   return absolute.href;
 }
 
-/** Call a handler; what it throws is an uncaught error of the application's, and no reason to stop. */
+/** Call a handler; report an exception in it as an uncaught error, and continue. */
 function call(handler, value) {
   try {
     handler?.(value);
