@@ -1,7 +1,7 @@
-"""The browser lab: the framework at work, taken apart, and its promises checked before your eyes. (Extra ``lab``.)
+"""The browser lab: shows each step of the framework and checks its guarantees while it runs. (Extra ``lab``.)
 
-Read it in this order: ``phase`` (what a page is made of: ``actions``, ``checks``, ``panels``), ``phases/`` (the pages'
-contents, one module each), ``sabotage/`` (ways to break a promise, so that checks can be seen to fail), ``lab`` (all
-phases, their files and their end), ``app`` (both over HTTP), ``cli``. It uses what the library offers to everybody.
+Read it in this order: ``phase`` (the parts of a page: ``actions``, ``checks``, ``panels``), ``phases/`` (the pages'
+contents, one module each), ``sabotage/`` (ways to break a guarantee, which show that the checks can fail), ``lab`` (all
+phases, their files and their shutdown), ``app`` (both over HTTP), ``cli``. It uses only the public API.
 (Reference: sessionstream-systemlab.)
 """

@@ -1,4 +1,4 @@
-"""What a page lets one do: actions with fields, described once, shown as forms and checked when they come back."""
+"""The actions of a page and their fields: described once, shown as forms, and checked when a page submits them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_TEXT = 10_000
 
 
 class BadRequest(Exception):
-    """What a page sent is not what was asked for; the words are for whoever sits before it."""
+    """A page sent invalid input; the message is shown to the user."""
 
 
 @dataclass(frozen=True, slots=True)

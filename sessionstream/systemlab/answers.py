@@ -1,4 +1,4 @@
-"""Checks of the chat: one answer for each prompt, whole when it is finished, and silent when it is stopped."""
+"""Checks of the chat: each prompt has one answer, finished answers are complete, and stopped answers do not change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a page may ask of the lab, as JSON over HTTP; what is wrong is ``{"error": …}``, in words for its reader."""
+"""The lab's HTTP API with JSON; errors are ``{"error": …}`` with a message for the user."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The lab as a web application: its pages, what they may ask, and the WebSockets on which they watch."""
+"""The lab as a web application: its pages, their API, and their WebSockets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A bus that remembers what it carried: the lab's broker, which gives stream ids and may deliver a message twice."""
+"""The lab's broker: a bus that records its messages, assigns stream ids, and may deliver a message twice."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PATIENCE: Final = 20.0
 """Seconds to wait at most until everything is delivered."""
 
 StreamIds: TypeAlias = Callable[[str], str]
-"""Returns the stream id of the next message of a session; empty: it has none."""
+"""Returns the stream id of the next message of a session; empty if it has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ class Broker:
         return subscription
 
     async def settled(self) -> bool:
-        """Return whether everything is delivered, once it is or nobody takes any more; wait no longer than PATIENCE."""
+        """Wait, at most PATIENCE, until all is delivered or no subscriber is left; return whether all is delivered."""
         try:
             async with asyncio.timeout(PATIENCE):
                 while self.waiting and self._subscribers:
@@ -144,7 +144,7 @@ class _Watched:
             self._leave()
 
     async def close(self) -> None:
-        """Take no more messages, and finish those that were begun."""
+        """Deliver no more messages, and wait for those in progress."""
         await self._inner.close()
         self._leave()
 

@@ -1,6 +1,6 @@
-"""A check: what it claims, whether that held, and the data by which it was judged.
+"""A check: its claim, its result, and the data that it is based on.
 
-Checks are made by pure functions from data to ``Check``, so that a test can show each of them wrong data.
+Checks are made by pure functions from data to ``Check``, so that a test can give each of them wrong data.
 """
 
 from __future__ import annotations

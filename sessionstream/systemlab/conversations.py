@@ -1,4 +1,4 @@
-"""What was said on WebSocket connections, frame by frame, as it left the server and as it came in."""
+"""Records the frames of WebSocket connections, as the server sent and received them."""
 
 from __future__ import annotations
 

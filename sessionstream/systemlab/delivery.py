@@ -1,4 +1,4 @@
-"""Checks of what was delivered: a snapshot, then every live event above it, in order, once, and only what is true."""
+"""Checks of delivery: a snapshot, then every live event above it, once and in order, and only committed events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a phase shows, as a file: JSON for programs, Markdown for people."""
+"""Exports the state of a phase as a file: JSON for programs, Markdown for people."""
 
 from __future__ import annotations
 

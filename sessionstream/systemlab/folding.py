@@ -1,4 +1,4 @@
-"""The notebook's timeline worked out from an event log alone, to hold a store's against."""
+"""Computes the notebook's timeline from an event log alone, to compare it with a store's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What browsers hold: folded by their own code from snapshot and live events, reported, held against the store."""
+"""States that browsers compute from snapshots and live events and report, compared with the store."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sessionstream.systemlab.delivery import few
 from sessionstream.systemlab.panels import Table
 
 KEPT: Final = 12
-"""How many clients' reports are kept; whoever has not reported for longest goes first."""
+"""How many clients' reports are kept; the one that was updated least recently is removed first."""
 
 LONGEST: Final = 200_000
 """The longest report, in characters."""

@@ -1,4 +1,4 @@
-"""The side of a phase that browsers see: a WebSocket server that is listened to, and the ways to break it."""
+"""The WebSocket server of a phase, its observer, and the ways to break it."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class Front:
         await self._leave(retry_after=0)
 
     async def close(self) -> None:
-        """Tell every client to come back a little later."""
+        """Tell every client to reconnect a little later."""
         if self.server is not None:
             self._leaving.append(self.server)
             self.server = None

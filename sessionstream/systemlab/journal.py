@@ -1,4 +1,4 @@
-"""What observers told, kept for the page: the latest records, and tables of them."""
+"""Keeps the latest records of observers for the page, and makes tables of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All phases of the lab: made, used one action at a time, made anew, and closed with nothing left behind."""
+"""All phases of the lab: creates them, runs one action at a time, restarts them, and closes them completely."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class Lab:
         await self._bench(number).run(name, fields)
 
     async def reset(self, number: int | None = None) -> None:
-        """Make a phase anew, or all of them; what runs is interrupted.
+        """Restart a phase, or all of them; running actions are interrupted.
 
         Raises:
             UnknownPhase: there is no phase of that number.
@@ -138,7 +138,7 @@ class Lab:
 class _Bench:
     """The place of one phase: the phase that is there now, and what it does at the moment.
 
-    Each phase gets a directory of its own, so that one made anew finds nothing of the one before.
+    Each phase gets a new directory, so that a restarted phase finds no files of the one before.
     """
 
     def __init__(self, factory: PhaseFactory, directory: Path) -> None:
@@ -175,7 +175,7 @@ class _Bench:
                 self._make()
                 await self.phase.start()
             finally:
-                self._ready.set()  # also for a phase that cannot start: whoever asks is told why
+                self._ready.set()  # also for a phase that cannot start: requests then get the reason
 
     async def server(self) -> WebSocketServer | None:
         await self._ready.wait()

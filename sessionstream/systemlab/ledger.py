@@ -1,4 +1,4 @@
-"""What the hub really told: the truth against which the lab holds what clients heard."""
+"""Records what the hub passed to the fan-out, so that the lab can compare it with what clients received."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Batch:
 
 
 class Ledger:
-    """A fan-out that stands before another one, which may be one that lies, and keeps what it was told.
+    """A fan-out that records its calls and passes them on to another fan-out, which may be a broken one.
 
     Args:
         places: where it gets its numbers from.

@@ -1,4 +1,4 @@
-"""What a browser is shown: the pages of the lab, rendered from templates of the package."""
+"""Renders the lab's pages from the templates of the package."""
 
 from __future__ import annotations
 

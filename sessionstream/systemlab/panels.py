@@ -1,4 +1,4 @@
-"""What a page shows besides its checks: tables, and documents that fold open."""
+"""The parts of a page besides its checks: tables, and documents that can be expanded."""
 
 from __future__ import annotations
 

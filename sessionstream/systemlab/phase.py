@@ -78,5 +78,5 @@ class Phase(Protocol):
         ...
 
     async def close(self) -> None:
-        """Stop everything it runs, tell its clients to come back, and leave nothing behind."""
+        """Stop everything it runs, tell its clients to reconnect, and leave no task running."""
         ...

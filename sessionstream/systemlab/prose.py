@@ -89,7 +89,7 @@ def _link(renderer: RendererHTML, tokens: Sequence[Token], index: int, options: 
 
 
 def _fence(_: RendererHTML, tokens: Sequence[Token], index: int, *_more: Any) -> str:
-    """A block of code, which whoever has no mouse can scroll as well."""
+    """A block of code that can be scrolled with the keyboard as well."""
     token = tokens[index]
     language = Markup.escape(token.info.split(" ")[0])
     return Markup('<pre tabindex="0"><code class="language-{}">{}</code></pre>\n').format(language, token.content)

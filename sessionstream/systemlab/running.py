@@ -1,4 +1,4 @@
-"""The lab on a socket, until it is told to end."""
+"""Runs the lab on a socket until it is told to stop."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ async def serve(address: Address, store: Path | None, say: Callable[[str], None]
     Args:
         address: where to listen.
         store: a SQLite file for the inspector; None: only the phases' own.
-        say: prints a line for whoever started it.
+        say: prints a line for the user who started it.
         browser: whether to open the lab in one.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Stream ids as brokers give them, and as they should not: a source of each kind."""
+"""Sources of stream ids: valid ones, as brokers assign them, and invalid ones."""
 
 from __future__ import annotations
 

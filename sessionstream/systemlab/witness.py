@@ -1,4 +1,4 @@
-"""Whoever stands between a hub and its transport and writes down what goes by."""
+"""A wrapper between a hub and its transport that records what passes."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A small chat that streams its answers: the example that the documentation and the demo use.
 
-Read it in this order: ``schemas`` (what there is), ``projections`` (what it means), ``engine`` (what happens),
-``app`` (how it is put together). ``python -m sessionstream.examples.chatdemo`` runs it.
+Read it in this order: ``schemas`` (messages), ``projections`` (UI events and entities), ``engine`` (command handlers),
+``app`` (the application). ``python -m sessionstream.examples.chatdemo`` runs it.
 """
 
 from sessionstream.examples.chatdemo.app import Chat

@@ -97,7 +97,7 @@ class Chat:
         await self._engine.wait(session_id)
 
     async def close(self) -> None:
-        """Take no more prompts, stop the running answers, and leave nothing running. Calling it again is allowed.
+        """Refuse new prompts, stop the running answers, and leave no task running. Calling it again is allowed.
 
         Raises:
             SessionstreamError: as ``Hub.shutdown``.

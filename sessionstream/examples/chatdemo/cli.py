@@ -1,4 +1,4 @@
-"""The commands people type: ``demo`` shows everything at work, ``chat`` and ``serve`` are there to play with."""
+"""The command line: ``demo`` runs the whole demonstration, ``chat`` and ``serve`` are interactive."""
 
 from __future__ import annotations
 

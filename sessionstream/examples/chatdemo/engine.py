@@ -1,8 +1,8 @@
 """The engine: command handlers that turn a prompt into a stream of events.
 
-An answer is streamed by a task that the engine owns, not by whoever submitted the command: it goes on when that
-task, or the browser behind it, is gone. What an answer has said so far is never kept here. It is on the timeline,
-and so stopping, replacing, and clearing up after a crash are one and the same step: see ``_settle``.
+An answer is streamed by a task of the engine, not by the caller that submitted the command. So it continues when the
+caller or its browser is gone. The engine does not store the text so far: it is on the timeline. Therefore stopping,
+replacing, and cleaning up after a crash are the same step: see ``_settle``.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class InferenceEngine:
                 run.result()
 
     async def close(self) -> None:
-        """Take no more starts, stop every running answer, and leave no task behind."""
+        """Refuse new answers, stop every running answer, and leave no task running."""
         self._closed = True
         for session_id in {*self._locks, *self._runs}:
             async with self._lock(session_id):
@@ -117,7 +117,7 @@ class InferenceEngine:
 
         The task goes first, if there is one. Then whatever the timeline still shows as streaming is declared
         stopped, with the text it has there. That may also be an answer that was lost with an earlier process, or
-        to an error: nobody will go on with it, so its reader is told.
+        to an error: it will not continue, so its reader must see that.
         """
         run = self._runs.pop(session_id, None)
         if run is not None and not run.done():

@@ -1,4 +1,4 @@
-"""Messages as plain values: their ids, their states, and how an answer is cut into pieces. No I/O, no clock."""
+"""Messages as plain values: their ids, their states, and how an answer is split into pieces. No I/O, no clock."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What the chat's events mean: one fold, read twice, for live clients and for the timeline.
+"""The chat's projections: one function computes the changed messages for live clients and for the timeline.
 
-A delta event carries only its new piece. The text so far is in the view, which shows the timeline as it stood
-before the event; adding the two is all there is to it. Logging the text so far with every piece instead would
-make the log grow with the square of the answer.
+A delta event contains only its new piece. The text so far is in the view, which is the timeline before the event; the
+projection appends the piece to it. If every event contained the text so far, the log would grow with the square of the
+answer.
 """
 
 from __future__ import annotations

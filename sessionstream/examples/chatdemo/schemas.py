@@ -1,6 +1,6 @@
 """The names of the chat, and the message behind each of them.
 
-Names are stored with the data: once a session exists they stay what they are.
+Names are stored with the data, so they must not change once a session exists.
 """
 
 from __future__ import annotations

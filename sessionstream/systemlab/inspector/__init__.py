@@ -1,8 +1,8 @@
-"""Sessions taken apart: of any phase that runs, and of a store file.
+"""The inspector: shows sessions of running phases and of a store file.
 
-``seen`` is what there is to see, ``sources`` where: ``running`` the hub of a phase, ``file`` a SQLite file that is only
-read. ``diff`` is what two timelines differ by, ``answers`` its JSON documents besides
-``sessionstream.documents``, ``questions`` the parameters of a request, ``routes`` the endpoints.
+``seen`` has the values, ``sources`` the port to read them from: ``running`` from the hub of a phase, ``file`` from a
+SQLite file, read-only. ``diff`` compares two timelines, ``answers`` makes the JSON documents besides those of
+``sessionstream.documents``, ``questions`` reads the parameters of a request, ``routes`` has the endpoints.
 """
 
 from sessionstream.systemlab.inspector.routes import inspector_routes

@@ -1,4 +1,4 @@
-"""JSON documents that only the inspector answers with; those of what a store holds are ``sessionstream.documents``."""
+"""JSON documents that only the inspector uses; those for the contents of a store are in ``sessionstream.documents``."""
 
 from __future__ import annotations
 

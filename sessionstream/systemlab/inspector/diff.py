@@ -1,4 +1,4 @@
-"""What two timelines of a session differ by. Pure."""
+"""Compares two timelines of a session. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Diff:
-    """What became of the entities between two ordinals; one deleted and created anew has changed."""
+    """The changes of entities between two ordinals; an entity that was deleted and created again counts as changed."""
 
     added: Sequence[SeenEntity]
     changed: Sequence[Change]

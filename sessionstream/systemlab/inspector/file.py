@@ -1,4 +1,4 @@
-"""A store file as a source of sessions: only read, and without the code of the app that wrote it."""
+"""A store file as a source of sessions: read-only, and without the code of the app that wrote it."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class FileSource:
         return await self._look(lambda file: file.error_records(session_id, limit=limit))
 
     def connections(self) -> Sequence[ConnectionInfo]:
-        """Return nobody: whoever has the file open serves them elsewhere."""
+        """Return no connections: other processes serve the clients of a file."""
         return []
 
     async def retry(self, session_id: str) -> ReplayReport:

@@ -1,4 +1,4 @@
-"""The parameters of a question: read, or refused in words that name the parameter and what it takes."""
+"""Reads the parameters of a request, or refuses them with a message that names the parameter and the valid values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A phase that runs, as a source of sessions."""
+"""A running phase as a source of sessions."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class PhaseSource:
         return await self._inspectable.store.error_records(session_id, limit=limit)
 
     def connections(self) -> Sequence[ConnectionInfo]:
-        """Return who is connected to the phase's server."""
+        """Return the connections of the phase's server."""
         server = self._phase.server
         return [] if server is None else server.connections()
 
@@ -94,7 +94,7 @@ class PhaseSource:
 
 def running(phases: Iterable[Phase]) -> list[PhaseSource]:
     """Return the sources that phases are: those that offer a hub and a store."""
-    # Statically: a phase that is being made anew has no hub at the moment, and is a source all the same.
+    # Statically: a phase that is being restarted has no hub at the moment, but is still a source.
     offering = [phase for phase in phases if all(_has(phase, name) for name in ("hub", "store"))]
     return [PhaseSource(phase, cast("Inspectable", phase)) for phase in offering]
 

@@ -1,4 +1,4 @@
-"""What an inspector sees of sessions, wherever they are."""
+"""The values that the inspector shows of sessions, from any source."""
 
 from __future__ import annotations
 

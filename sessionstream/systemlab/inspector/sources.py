@@ -1,4 +1,4 @@
-"""The port between the inspector and where sessions are."""
+"""The port between the inspector and the sources of sessions."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Source(Protocol):
         ...
 
     def connections(self) -> Sequence[ConnectionInfo]:
-        """Return who is connected."""
+        """Return the connections."""
         ...
 
     async def retry(self, session_id: str) -> ReplayReport:

@@ -1,4 +1,4 @@
-"""A backend that can be ended and started again: a store, a hub on it, and a server beside it."""
+"""A backend that can be stopped and started again: a store, a hub on it, and a server."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ async def open_backend(
 
 
 def _name(scope: Mapping[str, Any]) -> str:
-    """Take a client for who it says it is, ``?client=NAME``: this tells tabs apart, and keeps nobody out."""
+    """Use the name that the client sends as ``?client=NAME``. This distinguishes tabs and refuses nobody."""
     query: bytes = scope["query_string"]
     return parse_qs(query.decode("ascii", "replace")).get("client", ["nameless"])[0]
 

@@ -1,4 +1,4 @@
-"""Phase 4: the chat. One application through all its layers: events, transport, timeline and what the browser shows."""
+"""Phase 4: the chat, shown in all its layers: events, transport, timeline and browser."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ class ChatPhase:
             self._stack = stack.pop_all()
 
     async def close(self) -> None:
-        """End what is streaming, send clients away to come back, and close everything."""
+        """Stop the running answers, tell clients to reconnect, and close everything."""
         await self._stack.aclose()
 
     # -- what can be done --------------------------------------------------------------------------------------

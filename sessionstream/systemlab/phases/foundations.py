@@ -1,4 +1,4 @@
-"""Phase 0: what is installed, and whether the ground that everything else stands on holds."""
+"""Phase 0: the installation, and checks of the functions that the other phases depend on."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Foundations:
 
     @property
     def server(self) -> WebSocketServer | None:
-        """Nobody: there is nothing to watch here."""
+        """Return no connections: this phase has no WebSocket."""
         return None
 
     def actions(self) -> Sequence[Action]:

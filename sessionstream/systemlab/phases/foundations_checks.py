@@ -1,4 +1,4 @@
-"""What phase 0 proves: pure functions from findings to checks."""
+"""Checks of phase 0: pure functions from findings to checks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small real runs of the framework, whose outcome phase 0 judges."""
+"""Small runs of the framework, whose results phase 0 checks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Phase 3: hydration and reconnect. Two browser clients of one session, and everything that can come between."""
+"""Phase 3: hydration and reconnect, with two browser clients of one session and all the faults that can occur."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class Hydration:
             self._stack = stack.pop_all()
 
     async def close(self) -> None:
-        """Send clients away to come back, and close everything."""
+        """Tell clients to reconnect, and close everything."""
         await self._stack.aclose()
 
     # -- what can be done --------------------------------------------------------------------------------------

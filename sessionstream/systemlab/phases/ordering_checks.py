@@ -1,4 +1,4 @@
-"""What phase 2 claims: pure functions from what the bus carried and what the logs hold to checks."""
+"""Checks of phase 2: pure functions from the bus messages and the event logs to checks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Phase 5: a backend that ends and starts again, and what its store had kept."""
+"""Phase 5: a backend that is restarted, and what its store preserved."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What phase 5 claims of each store: pure functions from how a session stood to checks.
+"""Checks of phase 5 for each store: pure functions from the states of a session to checks.
 
-A claim is about the store that was chosen. A file has to bring everything back; a memory store has to bring back
-nothing, and a check says so, because whoever chooses one should know.
+The checks depend on the store that was chosen. A file must restore everything. A memory store must restore nothing, and
+a check says so, so that users know it.
 """
 
 from __future__ import annotations

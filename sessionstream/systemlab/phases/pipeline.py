@@ -1,4 +1,4 @@
-"""Phase 1: one command on its way through the pipeline, every step in view."""
+"""Phase 1: one command in the pipeline, with every step shown."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ class Pipeline:
         await self._hub.run()
 
     async def close(self) -> None:
-        """Tell clients to come back, end the hub and the store."""
+        """Tell clients to reconnect, and close the hub and the store."""
         await self._server.shutdown(retry_after=RETURN_AFTER)
         await self._hub.shutdown()
         await self._store.close()

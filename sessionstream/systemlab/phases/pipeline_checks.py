@@ -1,4 +1,4 @@
-"""What phase 1 proves: pure functions from what was seen to checks."""
+"""Checks of phase 1: pure functions from observations to checks."""
 
 from __future__ import annotations
 

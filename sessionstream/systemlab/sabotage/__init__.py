@@ -1,1 +1,1 @@
-"""Ways to break a promise of the framework: ports of it, wrapped so that they lie, lose, repeat or reorder."""
+"""Ways to break a guarantee of the framework: wrapped ports that return wrong data, or lose, repeat or reorder it."""

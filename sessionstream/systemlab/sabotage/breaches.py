@@ -1,4 +1,4 @@
-"""The promises of delivery that can be broken at the press of a button, each by one port that is wrapped."""
+"""The guarantees of delivery that a page can break, each by wrapping one port."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Buses that break what a bus promises, or what the framework promises of what comes over one.
+"""Buses that break a guarantee of buses, or a guarantee of the framework about events from a bus.
 
-Each wraps a good bus. What they take from it they finish with at once, like a bus that acknowledges too early.
+Each wraps a correct bus, and acknowledges each message at once, like a bus that acknowledges too early.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class BusThatForgets(BusThatWorks):
         self._forgotten: set[str] = set()
 
     async def publish(self, message: BusMessage, /) -> None:
-        """Take a message, and forget it if nobody is there."""
+        """Accept a message, and drop it if there is no subscriber."""
         if not self._subscribers:
             self._forgotten.add(message.message_id)
         await super().publish(message)
@@ -101,7 +101,7 @@ class BusThatForgets(BusThatWorks):
 
 
 class BusThatRenames(BusThatWorks):
-    """Gives a message a new event id when it delivers it again, so that nobody recognises it."""
+    """Gives a message a new event id when it delivers it again, so that it is not recognised as a repeat."""
 
     def __init__(self, bus: EventBus) -> None:
         super().__init__(bus)

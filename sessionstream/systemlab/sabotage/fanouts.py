@@ -1,4 +1,4 @@
-"""Fan-outs that do not tell what they were told, and one that cannot wait to tell."""
+"""Fan-outs that pass on wrong events, and one that passes events on before the commit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Passing:
         self._fanout.publish_ui(session_id, ordinal, events)
 
     def resync(self, session_id: str, ordinal: int, epoch: int, /) -> None:
-        """Pass on where a timeline stands, to whoever wants to know."""
+        """Pass the position of a timeline on to the wrapped fan-out, if it has ``resync``."""
         resync = getattr(self._fanout, "resync", None)
         if resync is not None:
             resync(session_id, ordinal, epoch)

@@ -1,4 +1,4 @@
-"""Embedded help of which a file came out empty."""
+"""Embedded help with an empty file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A registry that takes payloads which say nothing about themselves."""
+"""A registry that accepts payloads that do not declare their fields."""
 
 from __future__ import annotations
 

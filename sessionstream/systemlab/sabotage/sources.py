@@ -32,7 +32,7 @@ class Held:
         self._free.clear()
 
     def let_go(self) -> None:
-        """Let go what is held back, and hold no more."""
+        """Release the snapshots that are held back, and hold back no more."""
         self._free.set()
 
     async def until_waiting(self) -> None:

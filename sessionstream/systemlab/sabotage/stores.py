@@ -1,4 +1,4 @@
-"""Stores that break what a store promises. Each passes calls on to a good one, and changes one thing about it."""
+"""Stores that break a guarantee of stores. Each forwards calls to a correct store, and changes one behaviour."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""The demo: lint a sample, stream a chat, kill the process that held the file, and go on in another one.
+"""The demo: lint a sample, stream a chat, kill the process that has the file open, and continue in another one.
 
-``story`` tells it. ``linting`` and ``process`` start the other programs (``child`` is the chat's), ``records`` is
-what the chat process says, ``checks`` is what has to be true of it, ``console`` and ``text`` print.
+``story`` runs the parts in order. ``linting`` and ``process`` start the other programs (``child`` is the chat process),
+``records`` is the output of the chat process, ``checks`` verifies it, ``console`` and ``text`` print.
 """

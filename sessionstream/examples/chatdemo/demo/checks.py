@@ -1,4 +1,4 @@
-"""What has to be true at the end of the demo. Each check returns what it found, in words, or raises CheckFailed."""
+"""Checks at the end of the demo. Each check returns a description of what it found, or raises CheckFailed."""
 
 from __future__ import annotations
 

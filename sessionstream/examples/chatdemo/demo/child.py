@@ -1,10 +1,10 @@
-"""The chat process: holds a SQLite file, answers the prompts that come in, and says all that happens.
+"""The chat process: opens a SQLite file, answers prompts from its input, and prints what happens.
 
 ``python -m sessionstream.examples.chatdemo.demo.child FILE SESSION DELAY LIMIT``
 
 It first prints the snapshot it found, then for every line of its input (a prompt, as a JSON string) the live UI
 events of the answer and the snapshot after it. An answer of more than LIMIT pieces is stopped. When its input
-ends it closes the file and exits, so it never outlives whoever started it.
+ends it closes the file and exits, so it never outlives its parent process.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def say(record: LiveUpdate | StoredSnapshot) -> None:
 
 
 class Reader:
-    """Whoever reads along: prints what comes, and has read enough after so many pieces."""
+    """A live client: prints the UI events, and has read enough after a given number of pieces."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit

@@ -1,4 +1,4 @@
-"""What the demo prints: headings, live events, tables, and one line per check. Colour only on a terminal."""
+"""Prints headings, live events, tables, and one line per check. Uses colour only on a terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sample app with a planted mistake, and flake8 run over it the way anybody would."""
+"""The sample app with a planted mistake, and a run of flake8 on it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The chat process as the demo sees it: started, asked, killed or let go; never left behind."""
+"""Starts the chat process, sends it prompts, and kills it or lets it end; it never stays running."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class ChatProcess:
             raise CheckFailed(f"the chat process did not end within {_PATIENCE:g} seconds") from None
 
     async def _gone(self) -> CheckFailed:
-        try:  # its end is a moment away: a kill now could take its exit status from whoever waits for it
+        try:  # it ends in a moment: a kill now could replace its exit status
             async with asyncio.timeout(_PATIENCE):
                 status = await self._reap()
         except TimeoutError:

@@ -1,6 +1,6 @@
-"""What a chat process tells the demo, as lines of JSON: UI events while they stream, and snapshots.
+"""The output of a chat process for the demo, as lines of JSON: UI events while they stream, and snapshots.
 
-Payloads travel as their protobuf bytes, so that two snapshots can be compared byte by byte.
+Payloads are sent as protobuf bytes, so that two snapshots can be compared byte by byte.
 """
 
 from __future__ import annotations

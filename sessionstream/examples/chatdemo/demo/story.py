@@ -1,4 +1,4 @@
-"""The story the demo tells, part by part. Every promise is checked where it is made."""
+"""The parts of the demo, in order. Every claim is checked where it is printed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text on a terminal: how wide it is, cut to fit, and in columns."""
+"""Text on a terminal: its width, truncation, and columns."""
 
 from __future__ import annotations
 

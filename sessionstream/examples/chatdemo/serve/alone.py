@@ -1,4 +1,4 @@
-"""One server for a file: a second one would declare the answers stopped that the first is streaming."""
+"""Allows one server per file: a second one would mark answers as stopped that the first is streaming."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The web application: the page, its commands, and the WebSocket on which it watches."""
+"""The web application: the page, the endpoint for commands, and the WebSocket."""
 
 from __future__ import annotations
 

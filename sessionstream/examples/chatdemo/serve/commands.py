@@ -1,6 +1,6 @@
-"""What a browser may ask: one command of the chat, as protobuf JSON, over HTTP.
+"""The HTTP endpoint for commands of the chat, as protobuf JSON.
 
-The wire of sessions only shows what is; commands come in as the application likes. Here it is a POST of
+The WebSocket only sends sessions to clients; the application chooses how commands come in. Here it is a POST of
 ``{"sessionId": …, "payload": {…}, "idempotencyKey": …}`` to ``/commands/NAME``.
 """
 
@@ -31,7 +31,7 @@ logger = logging.getLogger("sessionstream.examples.chatdemo")
 
 
 class Commands:
-    """The endpoint ``POST /commands/{name}``: 202 when the hub took the command; who watches hears what comes of it."""
+    """The endpoint ``POST /commands/{name}``: 202 when the hub accepted the command; clients see its events."""
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub

@@ -1,4 +1,4 @@
-"""What a browser is given: the files of the page and the JavaScript client, read from the installed package."""
+"""Serves the files of the page and the JavaScript client, from the installed package."""
 
 from __future__ import annotations
 

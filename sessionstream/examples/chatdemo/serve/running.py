@@ -1,4 +1,4 @@
-"""The chat on a socket: its store, what a killed process left behind, and its farewell."""
+"""Runs the chat on a socket: opens its store, stops answers of a killed process, and shuts down in order."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def serve(address: Address, store: str, delay: float, say: Say, *, fresh: 
         address: where to listen.
         store: the SQLite file, which is kept.
         delay: seconds between two pieces of an answer.
-        say: prints a line for whoever started it.
+        say: prints a line for the user who started it.
         fresh: whether to delete the chats that are in the file.
 
     Raises:
@@ -55,7 +55,7 @@ async def serve(address: Address, store: str, delay: float, say: Say, *, fresh: 
 
         async def farewell() -> None:
             try:
-                await chat.close()  # its answers end, and whoever watches hears it
+                await chat.close()  # stops its answers, and clients see that
             finally:
                 await server.shutdown(retry_after=running.RETURN_AFTER)
 
