@@ -1,4 +1,4 @@
-"""What a cached session and a cached entity keep in memory, against the parsed payloads alone.
+"""The memory of a cached session and a cached entity, compared with the parsed payloads alone.
 
     python -m benchmarks.cached_memory
 

@@ -1,4 +1,4 @@
-"""What can carry WebSockets: ASGI servers, and bare cores that send what is ready. Each runs on a socket that listens.
+"""Servers of WebSockets: ASGI servers, and bare cores that send a ready string. Each runs on a listening socket.
 
 Imports are inside the functions, because a process runs one of them, and not everything is installed everywhere.
 """

@@ -3,7 +3,7 @@
     python -m benchmarks.deliver_frames
 
 CPU time of the server's process per delivered frame, compression off on both sides, at a pace at which no queue builds
-up: so each frame is a wake-up and a write of its own, the dearest case. The server under test runs in uvicorn, with
+up: so each frame is a wake-up and a write of its own, the worst case. The server under test runs in uvicorn, with
 each implementation of WebSockets that uvicorn has; the clients are another process. And the memory of an idle
 connection, beside that of the bare server's.
 """

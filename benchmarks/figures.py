@@ -1,4 +1,4 @@
-"""What a benchmark finds: our time beside a bare loop's, of the same run, and the table of them."""
+"""Results of benchmarks: our time and a bare loop's from the same run, and a table of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Many WebSocket clients in one thread, that read and count and do nothing else."""
+"""Many WebSocket clients in one thread, which only read and count frames."""
 
 from __future__ import annotations
 

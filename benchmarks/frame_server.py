@@ -1,4 +1,4 @@
-"""A server that delivers UI events to whoever connects, in a process of its own, and says what CPU time it took.
+"""A server that delivers UI events to its clients, in a separate process, and reports its CPU time.
 
     python -m benchmarks.frame_server SERVER[+uvloop] [OUTBOX_FRAMES]
 

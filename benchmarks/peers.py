@@ -1,4 +1,4 @@
-"""What people would pick instead, side by side in one run: eventsourcing, Channels, a loop over Starlette's WebSockets.
+"""The hub and its alternatives in one run: eventsourcing, Channels, a loop over Starlette's WebSockets.
 
     python -m benchmarks.peers
 
@@ -17,7 +17,7 @@ Ratios below 1 are in our favour. No two of these do the same; what each does mo
   loses the next.
 - The loop over Starlette's WebSockets sends to one after the other. A client that reads nothing stops it for all.
 - Against these two, the hub does all of its work: logged in memory, both projections, a frame to each subscriber, which
-  can leave and come back and has missed nothing. A subscriber that reads nothing stops nobody.
+  can disconnect and reconnect and misses nothing. A subscriber that reads nothing does not delay others.
 
 All three serve the same number of watchers by uvicorn with ``websockets-sansio``, without compression, with frames of
 the same length, at a pace at which no queue builds up; it is the CPU time of the server's process, as in

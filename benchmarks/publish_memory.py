@@ -3,7 +3,7 @@
     python -m benchmarks.publish_memory
 
 One session, both projections, 200-byte payloads. The bare loop has no registry, lane, view, ordinal check, cursor,
-event id, commit or fan-out: it is what no implementation that keeps its promises about copies can undercut.
+event id, commit or fan-out. No implementation that makes the guaranteed copies can be faster.
 """
 
 from __future__ import annotations

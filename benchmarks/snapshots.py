@@ -2,8 +2,8 @@
 
     python -m benchmarks.snapshots
 
-From the hub's cache, whose copies are what a snapshot costs there, and from the file, for a store nobody has asked
-before. Both return whole snapshots: entities in order, each with a payload of its own.
+From the hub's cache, where the cost is that of the copies, and from the file, with a newly opened store.
+Both return whole snapshots: entities in order, each with a payload of its own.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
 
 Each figure stands beside itself with nobody stuck, in turns and in one server: how long a call of ``publish_ui``
 takes, and how long after it the others have read the event. The stuck client's socket is full before anything is
-measured; its outbox fills up and overflows meanwhile, and it is kept (``conflate``), the dearest thing to do with it.
+measured; its outbox fills up and overflows meanwhile, and it stays connected (``conflate``), the most expensive case.
 """
 
 from __future__ import annotations
