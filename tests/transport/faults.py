@@ -81,8 +81,11 @@ class Watcher:
         raise NotImplementedError
 
     async def reaches(self, ordinal: int) -> None:
-        """Return when everything up to an ordinal was given."""
-        async with asyncio.timeout(PATIENCE):
+        """Return when everything up to an ordinal was given.
+
+        Where the answer to a handshake has vanished, the client notices after its ``open_timeout_seconds``, 10.
+        """
+        async with asyncio.timeout(4 * PATIENCE):
             while self.ordinal < ordinal or self.left:
                 self._changed.clear()
                 changed = asyncio.ensure_future(self._changed.wait())
