@@ -56,7 +56,7 @@ def assign_ordinal(cursor: int, stream_id: str = "", *, session_id: str = "", li
     >>> assign_ordinal(1700000000000000002, "1700000000000-1")
     1700000000000000003
     """
-    if cursor.__class__ is not int and (isinstance(cursor, bool) or not isinstance(cursor, int)):
+    if type(cursor) is not int and (isinstance(cursor, bool) or not isinstance(cursor, int)):
         raise TypeError(f"a cursor is an ordinal, an integer, not {cursor!r}")
     derived = None if stream_id == "" else derive_ordinal(stream_id)
     if derived is not None and cursor < derived <= limit:

@@ -267,7 +267,7 @@ class SchemaRegistry:
         except (KeyError, TypeError):
             codec = self._expect(family, name)
         copy: Message
-        if payload.__class__ is codec.message and codec.is_shallow:
+        if type(payload) is codec.message and codec.is_shallow:
             copy = payload.__deepcopy__(None)
         elif isinstance(payload, Message) and payload.DESCRIPTOR.full_name == codec.full_name:
             copy = _converted(family, name, payload, codec.message)

@@ -67,9 +67,9 @@ def new_draft(event: object, schemas: SchemaRegistry, on_published: Callable[[],
         UnknownSchemaError, PayloadTypeError: it is not registered, or its payload is another message.
         InvalidIdError: its id is not valid.
     """
-    if event.__class__ is not Event and not isinstance(event, Event):
+    if type(event) is not Event and not isinstance(event, Event):
         raise TypeError(f"publish takes an Event, not {event!r}")
-    if event.ordinal != 0 or event.ordinal.__class__ is not int:
+    if event.ordinal != 0 or type(event.ordinal) is not int:
         _refuse_ordinal(event)
     payload = schemas.checked_copy("event", event.name, event.payload)
     if event.event_id == "":

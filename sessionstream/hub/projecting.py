@@ -70,10 +70,9 @@ class Projections:
         for projector, project in self._ui:
             try:
                 result = project(copy_event(event), session, view)
-                if result.__class__ is not list:  # most projections return a list
-                    result = await _settled(result, "UIEvent")
-                for item in result:
-                    if item.__class__ is not UIEvent and not isinstance(item, UIEvent):
+                items = result if type(result) is list else await _settled(result, "UIEvent")
+                for item in items:
+                    if type(item) is not UIEvent and not isinstance(item, UIEvent):
                         raise _wrong(item, "UIEvent", " among others")
                     payload = self._schemas.checked_copy("ui event", item.name, item.payload)
                     events.append(UIEvent(item.name, payload))
@@ -95,10 +94,9 @@ class Projections:
         for projector, project in self._timeline:
             try:
                 result = project(copy_event(event), session, view)
-                if result.__class__ is not list:
-                    result = await _settled(result, "TimelineEntity")
-                for item in result:
-                    if item.__class__ is not TimelineEntity and not isinstance(item, TimelineEntity):
+                items = result if type(result) is list else await _settled(result, "TimelineEntity")
+                for item in items:
+                    if type(item) is not TimelineEntity and not isinstance(item, TimelineEntity):
                         raise _wrong(item, "TimelineEntity", " among others")
                     self._change(changes, item, event.ordinal, timeline)
             except asyncio.CancelledError as error:
@@ -120,7 +118,7 @@ class Projections:
         else:
             self._schemas.check_known("timeline entity", kind)
             payload = None
-        if entity_id.__class__ is not str:
+        if type(entity_id) is not str:
             check_id("timeline entity id", entity_id)
         created = timeline.created_ordinal(kind, entity_id)
         if created is None:  # a new entity, whose id is not checked yet

@@ -391,7 +391,7 @@ class Turn:
     async def _acknowledge(self, step: Step, timeline: Timeline, outcome: Awaitable[None]) -> None:
         state, ordinal = self.state, step.event.ordinal
         try:
-            if outcome.__class__ is asyncio.Future and outcome.done():
+            if type(outcome) is asyncio.Future and outcome.done():
                 outcome.result()
             else:
                 await self.completion.finish(outcome)
@@ -507,4 +507,4 @@ async def retried(attempt: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P
 
 
 def _is_done(outcome: Awaitable[None]) -> TypeGuard[asyncio.Future[None]]:
-    return outcome.__class__ is asyncio.Future and outcome.done()
+    return type(outcome) is asyncio.Future and outcome.done()

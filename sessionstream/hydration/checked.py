@@ -44,7 +44,7 @@ class CheckedStore(ABC):
     def commit(self, commit: Commit, /) -> asyncio.Future[None]:
         """Hand a step over. Whatever is wrong is raised where the future is awaited."""
         try:
-            if commit.__class__ is not Commit:
+            if type(commit) is not Commit:
                 check_instance("commit", Commit, commit)
             check_text("session_id", commit.session_id)
             self._check_open()

@@ -48,7 +48,7 @@ def check_text(name: str, value: object) -> None:
         TypeError: it is not a string.
         InvalidIdError: it is not valid Unicode, or holds a NUL character.
     """
-    if value.__class__ is str and value.isascii() and "\0" not in value:
+    if type(value) is str and value.isascii() and "\0" not in value:
         return
     if not isinstance(value, str):
         raise TypeError(f"{name} is a str, not {value!r}")

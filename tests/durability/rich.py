@@ -202,7 +202,9 @@ def _records(messages: st.SearchStrategy[bytes]) -> st.SearchStrategy[bytes]:
             parts.append(_tagged(120 + number, 2, _prefixed(_joined(_scalar(wire)))))
     parts += [_tagged(number, 0, _scalar(0)) for number in (30, 100, 103)]
     parts += [_tagged(number, 0, _NUMBERS) for number in (20, 21, 22, 33)]
-    parts += [_tagged(number, 2, _prefixed(_joined(some))) for number, some in ((22, _NUMBERS), (103, _scalar(0)))]
+    # Not empty: a repeated extension that came as an empty block is set for upb, though it has no value.
+    blocks = ((22, _joined(_NUMBERS)), (103, _joined(_scalar(0)).filter(bool)))
+    parts += [_tagged(number, 2, _prefixed(block)) for number, block in blocks]
     parts += [_tagged(number, 2, _prefixed(messages)) for number in (26, 28, 32, 101)]
     parts += [_group(number, messages) for number in (27, 29)]
     parts.append(_tagged(31, 2, _scalar(2)))
