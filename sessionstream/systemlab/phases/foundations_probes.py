@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -82,7 +83,9 @@ async def probe(subjects: Subjects) -> Findings:
     """Try everything."""
     with TemporaryDirectory(prefix="foundations-") as directory:
         place = Path(directory)
-        lint, imported = await asyncio.gather(_lint(place, subjects.sample), _imports(subjects.first_import))
+        lint, imported = await asyncio.gather(
+            _lint(place, subjects.sample), asyncio.to_thread(_imports, subjects.first_import)
+        )
         told = await _story(subjects.store(MemoryStore(notebook_schemas())))
         twice, logged = await _twice(subjects.store(MemoryStore(notebook_schemas())))
         sqlite, reopened = await _on_disk(place / "story.db", forgets=subjects.forgets_files)
@@ -169,20 +172,11 @@ async def _lint(place: Path, sample: str) -> str | None:
     return (await linting.lint(place, "sample.py", sample)).output
 
 
-async def _imports(first: str) -> list[str]:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", f"{first}\n{_IMPORTS}"),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
+def _imports(first: str) -> list[str]:
+    command = [sys.executable, "-c", f"{first}\n{_IMPORTS}"]
+    run = subprocess.run(  # noqa: S603 - our own command
+        command, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE, check=False
     )
-    try:
-        async with asyncio.timeout(PATIENCE):
-            output, errors = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    if process.returncode:
-        return [errors.decode("utf-8", "replace").strip().splitlines()[-1]]
-    return [name for name in output.decode().split() if name in _HEAVY]
+    if run.returncode:
+        return [run.stderr.decode("utf-8", "replace").strip().splitlines()[-1]]
+    return [name for name in run.stdout.decode().split() if name in _HEAVY]

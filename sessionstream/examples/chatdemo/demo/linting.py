@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import sys
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -65,19 +66,23 @@ async def lint(directory: Path, name: str, source: str) -> LintRun:
     Raises:
         TimeoutError: flake8 does not end within a minute; it is killed.
     """
-    await asyncio.to_thread((directory / name).write_text, source, encoding="utf-8")
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "flake8", "--isolated", "--select", "SST", name),
-        cwd=directory,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
+    return await asyncio.to_thread(_lint, directory, name, source)
+
+
+def _lint(directory: Path, name: str, source: str) -> LintRun:
+    (directory / name).write_text(source, encoding="utf-8")
+    command = [sys.executable, "-m", "flake8", "--isolated", "--select", "SST", name]
+    # In a thread: asyncio prints to stderr if its loop ends while it watches a process that has just ended.
     try:
-        async with asyncio.timeout(60):
-            output, _ = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    return LintRun(name, process.returncode or 0, output.decode("utf-8", "replace").strip())
+        run = subprocess.run(  # noqa: S603 - our own command
+            command,
+            cwd=directory,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=60,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise TimeoutError(str(error)) from error
+    return LintRun(name, run.returncode, run.stdout.decode("utf-8", "replace").strip())
