@@ -72,7 +72,7 @@ class Pipeline(TurnContext):
         if self.closed or current_callback.get() is not None:
             check_id(
                 "session id", session_id
-            )  # errors of arguments come first; otherwise `pin` checks the id, if it is new
+            )  # wrong arguments come first; otherwise `pin` checks the id of a new session
             self.check_open()
             refuse_reentry(call)
 

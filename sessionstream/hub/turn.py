@@ -236,11 +236,11 @@ class Turn:
             taken: of the ids that callers chose and that were looked up, whether an event has them.
 
         Raises:
-            OrdinalConflict: another process moved the session meanwhile; the drafts with ``ordinals`` are published.
+            OrdinalConflict: another process moved the session before one of them was published.
             Exception: as ``publish``.
         """
         timeline = await self.load()
-        cursor = self.state.event_cursor
+        cursor, first = self.state.event_cursor, len(ordinals)
         if timeline.ordinal < cursor:
             return
         ahead = TimelineAhead(timeline)
@@ -255,7 +255,7 @@ class Turn:
             ordinals.append(step.event.ordinal)
 
         try:
-            for number in range(len(ordinals), len(drafts)):
+            for number in range(first, len(drafts)):
                 draft = drafts[number]
                 if draft.has_given_id:
                     if draft.event_id not in taken:
@@ -279,7 +279,7 @@ class Turn:
                 ahead.apply(step.entities, cursor)
             while under_way:
                 await complete_first()
-        except BaseException:
+        except BaseException as error:
             taken.clear()
             while under_way:
                 if self.state.current:
@@ -287,7 +287,8 @@ class Turn:
                         await complete_first()
                 else:
                     await self._abandon(*under_way.popleft(), timeline.epoch)
-            raise
+            if not isinstance(error, OrdinalConflict) or len(ordinals) == first:
+                raise
 
     async def _abandon(self, step: Step, outcome: Awaitable[None], epoch: int) -> None:
         """Wait for a commit that was passed to the store after one that failed; ``_settle`` checks if it was stored."""
@@ -391,7 +392,7 @@ class Turn:
     async def _acknowledge(self, step: Step, timeline: Timeline, outcome: Awaitable[None]) -> None:
         state, ordinal = self.state, step.event.ordinal
         try:
-            if type(outcome) is asyncio.Future and outcome.done():
+            if _is_done(outcome):
                 outcome.result()
             else:
                 await self.completion.finish(outcome)

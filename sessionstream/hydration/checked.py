@@ -27,7 +27,7 @@ class CheckedStore(ABC):
 
     _name, _closed = "the store", False
 
-    def __init__(self, name: str = "the store") -> None:
+    def __init__(self, name: str = _name) -> None:
         """Make an open store.
 
         Args:

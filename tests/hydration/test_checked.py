@@ -117,6 +117,19 @@ async def test_what_a_commit_raises_is_raised_where_it_is_awaited() -> None:
         await outcome
 
 
+async def test_a_subclass_that_does_not_call_init_is_open_until_it_is_closed() -> None:
+    class Forgetful(Noting):
+        def __init__(self) -> None:
+            self.called = []
+
+    store = Forgetful()
+    await store.cursors("s")
+    assert store.called == [("_cursors", "s")]
+    await store.close()
+    with pytest.raises(StoreClosed, match="the store is closed"):
+        await store.cursors("s")
+
+
 async def test_closing_again_waits_for_what_the_first_began() -> None:
     store = Noting()
     await store.close()
