@@ -70,9 +70,7 @@ class Pipeline(TurnContext):
             LaneReentryError: called from inside a projection.
         """
         if self.closed or current_callback.get() is not None:
-            check_id(
-                "session id", session_id
-            )  # wrong arguments come first; otherwise `pin` checks the id of a new session
+            check_id("session id", session_id)  # wrong arguments come first; otherwise `pin` checks a new id
             self.check_open()
             refuse_reentry(call)
 
