@@ -65,40 +65,40 @@ class Writer:
 
     Attributes:
         opened: done when the file is open; holds the epoch that unused sessions have.
-        closed: done when everything handed over is finished and the file is let go of.
+        closed: done when all submitted changes are finished and the file is closed.
     """
 
     def __init__(self, database: Database, watch: Watch, at_end: Callable[[], None], times: Times) -> None:
         self.opened: ThreadFuture[int] = ThreadFuture()
         self.closed: ThreadFuture[None] = ThreadFuture()
-        self.opened.set_running_or_notify_cancel()  # from now on nobody who waits for them can cancel them
+        self.opened.set_running_or_notify_cancel()  # from now on they cannot be cancelled
         self.closed.set_running_or_notify_cancel()
         self._database = database
         self._watch = watch
         self._at_end = at_end
         self._times = times
         self._queue: SimpleQueue[list[_Change] | None] = SimpleQueue()
-        self._left: list[_Change] = []  # was taken from the queue, and is more than a group; of the thread alone
+        self._left: list[_Change] = []  # taken from the queue beyond a full group; used by the thread only
         self._lock = Lock()
         self._stopped = False
         self._under_way = 0  # changes whose outcomes are not delivered yet
-        self._crowded = False  # whether any joined another under way, since one last was alone
-        self._locked: sqlite3.Error | None = None  # what SQLite said when it last waited for another process in vain
-        self._waits = False  # whether it waits for one now
+        self._crowded = False  # whether a change has joined another under way since the last lone change
+        self._locked: sqlite3.Error | None = None  # SQLite's error if the last wait for another process failed
+        self._waits = False  # whether the thread waits for another process now
         self._gathered: dict[asyncio.AbstractEventLoop, list[_Change]] = {}
-        self._writing: Writing | None = None  # of the thread alone
+        self._writing: Writing | None = None  # used by the thread only
         self._thread = Thread(target=self._main, name=f"sessionstream writer {database.path}", daemon=True)
         self._thread.start()
 
     def submit(self, run: CommitRows | Callable[[Writing], Any], *, patient: bool = True) -> asyncio.Future[Any]:
-        """Hand a change over and return the future of its outcome.
+        """Submit a change and return the future of its outcome.
 
         Args:
-            patient: whether it waits for a process that holds the lock also after others have waited in vain.
+            patient: whether it waits for a process that holds the lock even if earlier changes did so without success.
 
         Raises:
             StoreClosed: ``stop`` was called.
-            StoreError: it is not patient, and others are waiting for the lock just now.
+            StoreError: it is not patient, and other changes are waiting for the lock.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
@@ -111,7 +111,7 @@ class Writer:
                 raise self._explain(locked)
             alone = not self._under_way
             self._under_way += 1
-            if loop in self._gathered:  # first of all: nothing overtakes what was handed over before it
+            if loop in self._gathered:  # first, so that no change overtakes an earlier one
                 self._gathered[loop].append(change)
                 self._crowded = True
             elif alone and not self._crowded:
@@ -123,7 +123,7 @@ class Writer:
         return future
 
     def stop(self) -> None:
-        """Take nothing more; finish what was handed over and close. Stopping twice is allowed."""
+        """Refuse further changes, finish the submitted ones and close. Calling it twice is allowed."""
         with self._lock:
             if not self._stopped:
                 self._stopped = True
@@ -132,11 +132,11 @@ class Writer:
                 self._queue.put(None)
 
     def join(self) -> None:
-        """Wait for the thread to end, which has nothing left to do but that once ``closed`` is done."""
+        """Wait for the thread to end. It ends right after ``closed`` is done."""
         self._thread.join()
 
     def _pass_on(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Give the thread what one round of an event loop has gathered."""
+        """Pass the changes that one iteration of an event loop has gathered to the thread."""
         with self._lock:
             self._enqueue(loop)
 
@@ -147,7 +147,7 @@ class Writer:
     def _main(self) -> None:
         try:
             self._writing = self._open()
-        except Exception as error:  # noqa: BLE001 - whoever opens the store gets it
+        except Exception as error:  # noqa: BLE001 - raised where the store is opened
             self._at_end()
             self.opened.set_exception(self._explain(error))
             self.closed.set_result(None)
@@ -175,7 +175,7 @@ class Writer:
         return Writing(db, WrittenTypes(), first_epoch, self._times, KnownSessions())
 
     def _run_group(self) -> bool:
-        """Carry out what waits; return whether more may come."""
+        """Carry out the waiting changes; return whether more may come."""
         group = self._left or self._queue.get()
         if group is None:
             return False
@@ -197,7 +197,7 @@ class Writer:
         return True
 
     def _refuse_the_rest(self) -> None:
-        """Take nothing more, and leave nobody waiting; there is a rest only if the thread dies of a bug."""
+        """Refuse further changes, and those that are left; some are left only if a bug has ended the thread."""
         with self._lock:
             self._stopped = True
             rest = [change for gathered in self._gathered.values() for change in gathered]
@@ -213,20 +213,20 @@ class Writer:
         try:
             self._watch.refuse()
             if self._writing is None:
-                self._watch.check()  # opening would create a file that is not there
-                self._writing = self._open()  # the last one was given up
+                self._watch.check()  # opening would create a missing file
+                self._writing = self._open()  # the last connection was closed
             self._begin(self._writing.db, group)
             if not self._writing.sessions.begin(self._writing.db):
                 schema.check_version(self._writing.db, self._database.path)
             self._watch.begin_writing()
-        except (sqlite3.Error, StoreError) as error:  # locked, or gone: it would be for each of them
+        except (sqlite3.Error, StoreError) as error:  # the file is locked or lost, which concerns every change
             self._roll_back()
             for change in group:
                 change.error = self._explain(error)
             return
         try:
             self._transact(self._writing, group, together)
-            self._watch.check_written()  # before anything is acknowledged
+            self._watch.check_written()  # before any change is acknowledged
         except StoreLost as error:
             for change in group:
                 change.result, change.error = None, error
@@ -235,14 +235,14 @@ class Writer:
             if len(group) == 1:
                 group[0].result, group[0].error = None, self._explain(error)
                 return
-            # Nothing of the group is true. One by one, and at last each alone, finds out which of them it was.
+            # The group is rolled back. Repeating it one by one, then each change alone, finds the one that fails.
             for change in group:
                 change.result, change.error = None, None
             for again in [group] if together else [[change] for change in group]:
                 self._carry_out(again, together=False)
 
     def _begin(self, db: sqlite3.Connection, group: list[_Change]) -> None:
-        """Begin a transaction. Changes that would have to wait for it in vain get their error and leave the group.
+        """Begin a transaction. Impatient changes that would have to wait get an error and leave the group.
 
         Raises:
             sqlite3.Error: it cannot begin.
@@ -273,13 +273,13 @@ class Writer:
         self._locked = None
 
     def _transact(self, writing: Writing, group: Sequence[_Change], together: bool) -> None:
-        """Carry out a group in the transaction that has begun; a change that is refused has its error and no effect.
+        """Carry out a group in the current transaction; a refused change gets its error and has no effect.
 
-        A change refuses before it writes anything, as a rule, and then the others go on.
+        A change is usually refused before it writes anything; then the others continue.
 
         Raises:
-            sqlite3.Error, _Torn: nothing of the group may become true, because of half a change, or of the commit; or
-                because one of several commits that went together was refused or failed.
+            sqlite3.Error, _Torn: the group must be rolled back: a change failed after it wrote something, COMMIT
+                failed, or one of several commits that were written together was refused or failed.
         """
         db = writing.db
         for changes in _portions(group, together):
@@ -304,11 +304,11 @@ class Writer:
                 self._writing.db.execute("ROLLBACK")
         except sqlite3.Error:
             self._watch.pause()
-            self._writing.db.close()  # which rolls back as well; the next group begins with a new connection
+            self._writing.db.close()  # this rolls back as well; the next group opens a new connection
             self._writing = None
 
     def _explain(self, error: Exception) -> Exception:
-        """Return the error the caller gets: our own as they are, SQLite's as a StoreError."""
+        """Return the error for the caller: ours unchanged, SQLite's as a StoreError."""
         if isinstance(error, _Torn):
             return self._explain(error.cause)
         if isinstance(error, sqlite3.Error | OverflowError | UnicodeError):
@@ -324,7 +324,7 @@ class Writer:
         for loop, changes in by_loop.items():
             try:
                 loop.call_soon_threadsafe(self._deliver_here, changes)
-            except RuntimeError:  # that loop is closed, so nobody waits there
+            except RuntimeError:  # the loop is closed, so no task waits for them
                 self._count_off(changes)
 
     def _count_off(self, changes: Sequence[_Change]) -> None:
@@ -338,7 +338,7 @@ class Writer:
 
 
 def _portions(group: Sequence[_Change], together: bool) -> Iterator[list[_Change]]:
-    """Divide a group into what is carried out at once: commits in a row, if they go together, or one change."""
+    """Divide a group into portions: consecutive commits, if ``together`` is true, or single changes."""
     for are_commits, run in groupby(group, lambda change: isinstance(change.run, CommitRows)):
         changes = list(run)
         yield from [changes] if together and are_commits else [[change] for change in changes]
