@@ -8,8 +8,15 @@ from ..transport import notes
 from .client import AN_HOUR, Site, site
 
 WATCH = f"""
+    class Recorded extends WebSocket {{
+      constructor(...given) {{
+        super(...given);
+        this.addEventListener("message", () => {{ window.heardAt = performance.now(); }});
+      }}
+    }}
     const client = window.client = connect("/ws", {{
-      heartbeat: {AN_HOUR}, hurryPatience: 300, floor: WAIT, first: WAIT, ceiling: WAIT, onState: tell,
+      WebSocket: Recorded, heartbeat: {AN_HOUR}, hurryPatience: 300,
+      floor: WAIT, first: WAIT, ceiling: WAIT, onState: tell,
     }});
     client.subscribe("s-1", {{ onSnapshot: ({{ ordinal }}) => tell({{ snapshot: String(ordinal) }}) }});
 """
@@ -20,20 +27,25 @@ SHOW = """
 """
 """A browser without a window never hides a page; so the event is made."""
 
-QUIET = "await new Promise((resolve) => setTimeout(resolve, 1_100));"
-"""A connection that was heard a second ago is not doubted."""
+QUIET = """
+    while (performance.now() - window.heardAt <= 1_050) await new Promise((resolve) => setTimeout(resolve, 50));
+"""
+"""Waits until the client will check the connection: it does not within a second of the last frame."""
+
+LONGER = "window.heardAt = performance.now();" + QUIET
+"""Waits longer than the client waits for an answer."""
 
 
 async def watching(opened: Site, wait: int) -> None:
     await opened.run(WATCH.replace("WAIT", str(wait)))
     assert await opened.until(lambda told: "snapshot" in told) == {"snapshot": "0"}
-    await opened.run(QUIET)
 
 
 async def missed(opened: Site) -> None:
     """Lose the connection without a word, and then an event."""
     opened.proxy.vanish()
     await notes.publish(opened.hub, "s-1", put={"a": "A"}, tell=["nobody hears it"])
+    await opened.run(QUIET)
 
 
 async def caught_up(opened: Site) -> None:
@@ -43,6 +55,7 @@ async def caught_up(opened: Site) -> None:
 async def test_a_network_that_goes_is_noticed_and_one_that_comes_is_used_at_once() -> None:
     async with site() as opened:
         await watching(opened, wait=AN_HOUR)
+        await opened.run(QUIET)
         await opened.context.set_offline(True)
         assert (await opened.state("reconnecting"))["reason"] == "the server is silent"
         await notes.publish(opened.hub, "s-1", put={"a": "A"})
@@ -53,7 +66,9 @@ async def test_a_network_that_goes_is_noticed_and_one_that_comes_is_used_at_once
 async def test_a_page_that_goes_offline_keeps_a_connection_that_lives() -> None:
     async with site() as opened:
         await watching(opened, wait=AN_HOUR)
-        await opened.run('dispatchEvent(new Event("offline")); ' + QUIET + "tell({ state: client.state.state });")
+        await opened.run(
+            QUIET + 'dispatchEvent(new Event("offline")); ' + LONGER + "tell({ state: client.state.state });"
+        )
         assert await opened.until(lambda told: True) == {"state": "live"}
 
 
@@ -80,7 +95,7 @@ async def test_a_page_that_is_hidden_asks_nothing() -> None:
     async with site() as opened:
         await watching(opened, wait=1)
         await missed(opened)
-        await opened.run(SHOW % "hidden" + QUIET + "tell({ state: client.state.state })")
+        await opened.run(SHOW % "hidden" + LONGER + "tell({ state: client.state.state })")
         assert await opened.until(lambda told: True) == {"state": "live"}
 
 
