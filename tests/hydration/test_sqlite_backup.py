@@ -56,6 +56,18 @@ async def test_a_copy_holds_what_the_open_file_holds_and_goes_on(store: SQLiteSt
         SQLiteStore.back_up(live, copy)
 
 
+async def test_what_open_processes_tell_each_other_is_not_in_the_copy(store: SQLiteStore, tmp_path: Path) -> None:
+    live, copy = tmp_path / "live.db", tmp_path / "copy.db"
+    with closing(sqlite3.connect(live, isolation_level=None)) as db:
+        db.execute("INSERT INTO nodes VALUES ('node', 1)")
+        db.execute("INSERT INTO ui_events VALUES (1, 'session', 1, 0, 1, 'node', x'00', 1)")
+    SQLiteStore.back_up(live, copy)
+    for file, expected in ((live, 1), (copy, 0)):
+        with closing(sqlite3.connect(file)) as db:
+            for table in ("nodes", "ui_events"):
+                assert db.execute(f"SELECT count(*) FROM {table}").fetchone() == (expected,)
+
+
 @pytest.mark.parametrize("path", DUMPS, indirect=True, ids=VERSIONS)
 async def test_an_older_file_is_copied_as_it_is_and_is_upgraded_when_it_is_opened(path: Path) -> None:
     copy = path.with_name("copy.db")

@@ -64,7 +64,10 @@ def _copy(live: sqlite3.Connection, path: str, copy: sqlite3.Connection) -> None
 
 
 def _finish(copy: sqlite3.Connection, path: str) -> None:
-    """Check the copy, and give it new epochs: clients may have seen what happened after it was made."""
+    """Check the copy, and give it new epochs: clients may have seen what happened after it was made.
+
+    What the processes that have the file open tell each other is not in the copy.
+    """
     copy.execute("PRAGMA journal_mode = DELETE")  # one file, without a log beside it
     found = copy.execute("PRAGMA integrity_check(1)").fetchone()[0]
     if found != "ok":
@@ -77,3 +80,6 @@ def _finish(copy: sqlite3.Connection, path: str) -> None:
         copy.execute("BEGIN")
         copy.execute("UPDATE sessions SET epoch = ?", (epoch,))
         copy.execute("UPDATE meta SET value = ? WHERE key = 'first_epoch'", (epoch,))
+        if copy.execute("PRAGMA user_version").fetchone()[0] >= schema.FIRST_WITH_NODES:
+            copy.execute("DELETE FROM nodes")
+            copy.execute("DELETE FROM ui_events")

@@ -84,6 +84,7 @@ COLUMNS: Final[dict[str, dict[str, Kind]]] = {
         "payload": _or_null(_BLOB),
         "digest": _or_null(_BLOB),
         "recorded_at": _MOMENT,
+        "metadata": _TEXT,
     },
     "entities": {
         "timeline": _NUMBER,
@@ -108,7 +109,14 @@ COLUMNS: Final[dict[str, dict[str, Kind]]] = {
         "encoding": _FLAG,
         "payload": _or_null(_BLOB),
     },
-    "command_claims": {"session_id": _TEXT, "key": _TEXT, "digest": _BLOB, "claimed_at": _MOMENT},
+    "command_claims": {
+        "session_id": _TEXT,
+        "key": _TEXT,
+        "digest": _BLOB,
+        "claimed_at": _MOMENT,
+        "node": _TEXT,
+        "finished": _FLAG,
+    },
     "errors": {
         "seq": _NUMBER,
         "session_id": _TEXT,
@@ -128,6 +136,17 @@ COLUMNS: Final[dict[str, dict[str, Kind]]] = {
         "kind": _TEXT,
         "id": _TEXT,
     },
+    "nodes": {"node": _TEXT, "until": _MOMENT},
+    "ui_events": {
+        "position": _NUMBER,
+        "session_id": _TEXT,
+        "ordinal": _ORDINAL,
+        "before": _ORDINAL,
+        "epoch": _EPOCH,
+        "node": _TEXT,
+        "data": _or_null(_BLOB),
+        "at": _MOMENT,
+    },
 }
 """What the columns of each table hold; see schema.py for what they mean."""
 
@@ -141,6 +160,8 @@ KEYS: Final = {
     "command_claims": ("session_id", "key"),
     "errors": ("seq",),
     "discarded": ("what", "number"),
+    "nodes": ("node",),
+    "ui_events": ("position",),
 }
 """The columns that identify a row of a table."""
 

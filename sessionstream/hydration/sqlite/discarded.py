@@ -9,7 +9,7 @@ answer, so it can stop anywhere, and go on in another process or after a crash.
 =============  ===============  ========================================================================
 ``session``    former sid       the events of a deleted session
 ``timeline``   timeline         a timeline that was replaced
-``events``     sid              name and payload of its events from ``after`` up to ``below``
+``events``     sid              name, payload and metadata of its events from ``after`` up to ``below``
 ``versions``   timeline         states superseded before ``below``; done up to entity ``kind``, ``id``
 ``building``   timeline         a timeline that is being built, since ``after`` (microseconds)
 =============  ===============  ========================================================================
@@ -146,7 +146,9 @@ def _events(db: sqlite3.Connection, job: _Job) -> bool:
         if time.monotonic() >= late:
             break
     # The type stays: a repeated event is compared with the descriptors that this one was written with.
-    db.executemany("UPDATE events SET digest = ?, name = NULL, payload = NULL WHERE sid = ? AND ordinal = ?", pruned)
+    db.executemany(
+        "UPDATE events SET digest = ?, name = NULL, payload = NULL, metadata = '' WHERE sid = ? AND ordinal = ?", pruned
+    )
     if not pruned:
         return True
     db.execute(

@@ -119,11 +119,34 @@ _VERSION_2: Final = (
 # Keys of an older file count as claimed when it was brought to this version.
 _VERSION_3: Final = ("ALTER TABLE command_claims ADD COLUMN claimed_at INTEGER NOT NULL DEFAULT $now",)
 
-MIGRATIONS: Final = (_VERSION_1, _VERSION_2, _VERSION_3)
+# A claim says which process has made it (`node`, a row of `nodes` while that has the file open), and whether its
+# command has finished; keys of an older file count as finished. `ui_events` holds for a short time what moved a
+# timeline (from `before` to `ordinal`), for other processes that have the file open. Neither is of use in a copy.
+_VERSION_4: Final = (
+    "ALTER TABLE events ADD COLUMN metadata TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE command_claims ADD COLUMN node TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE command_claims ADD COLUMN finished INTEGER NOT NULL DEFAULT 1",
+    "CREATE TABLE nodes (node TEXT PRIMARY KEY, until INTEGER NOT NULL) WITHOUT ROWID",
+    """CREATE TABLE ui_events (
+        position INTEGER PRIMARY KEY AUTOINCREMENT,
+        session_id TEXT NOT NULL,
+        ordinal INTEGER NOT NULL,
+        before INTEGER NOT NULL,
+        epoch INTEGER NOT NULL,
+        node TEXT NOT NULL,
+        data BLOB,
+        at INTEGER NOT NULL)""",
+    "CREATE INDEX ui_events_by_ordinal ON ui_events (session_id, ordinal)",
+)
+
+MIGRATIONS: Final = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
 """The statements that lead from each version to the next; the first from an empty file. ``$now`` is the present
 time in microseconds."""
 
 VERSION: Final = len(MIGRATIONS)
+
+FIRST_WITH_NODES: Final = 4
+"""The first version with the tables ``nodes`` and ``ui_events``."""
 
 _FIRST_EPOCH_KEY: Final = "first_epoch"
 _FIRST_EPOCH: Final = Query("meta", "key, value", f"WHERE key = '{_FIRST_EPOCH_KEY}'")

@@ -317,7 +317,7 @@ def claim_command(writing: Writing, session_id: str, key: str, digest: bytes) ->
     if found is None:
         values = (session_id, key, digest, writing.times.of_claim(writing.db, session_id))
         writing.db.execute(
-            "INSERT INTO command_claims (session_id, key, digest, claimed_at) VALUES (?, ?, ?, ?)", values
+            "INSERT INTO command_claims (session_id, key, digest, claimed_at, finished) VALUES (?, ?, ?, ?, 0)", values
         )
         return None
     return bytes(found[2])
