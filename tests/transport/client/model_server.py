@@ -70,7 +70,7 @@ class ModelServer:
         request = decode(self.came.popleft())
         session_id = request.session_id if isinstance(request, Subscribe | Unsubscribe) else ""
         leaves = isinstance(request, Unsubscribe) and session_id in self.watched
-        if not self.allowance.take(now) and not (leaves and self.tells):
+        if not (leaves and self.tells) and not self.allowance.take(now):
             self.refused += 1
             self.error("rate_limited", session_id)
             assert self.allowance.refused <= self.burst, "the client is banned"
