@@ -15,6 +15,9 @@ class UIFanout(Protocol):
     ``publish_ui``, if the session's timeline is at this ordinal of this epoch and may have changed without events
     published here: it was rebuilt, or another process moved it, or this hub has read it again. A client with a lower
     ordinal, or with another epoch, needs a snapshot.
+
+    UI events of other processes that share the store come only for sessions that the fan-out watches: it calls the
+    hub's ``joined`` and ``left`` for them, and has ``resync``, because some of those events may have been lost.
     """
 
     def publish_ui(self, session_id: str, ordinal: int, events: Sequence[UIEvent], /) -> None:
@@ -40,6 +43,10 @@ class SnapshotSource(Protocol):
 
     It may also have ``async report_unreadable(session_id, entities)``: a transport calls it after each snapshot with
     the entities that it sent to clients with an UnreadablePayload, if there are any.
+
+    It may also have ``joined(session_id)`` and ``left(session_id)``. A transport calls ``joined`` before it reads the
+    first snapshot of a session for its clients, and ``left`` when none of them watches the session any more: between
+    the two, a hub passes on the UI events that other processes cause.
     """
 
     async def snapshot(self, session_id: str, *, since: int | None = None) -> Snapshot:

@@ -17,7 +17,7 @@ from sessionstream.fast_init import fast_init
 
 if TYPE_CHECKING:
     from sessionstream.observe import ErrorRecord
-    from sessionstream.types import Event, Snapshot, TimelineEntity
+    from sessionstream.types import Event, Snapshot, TimelineEntity, UIEvent
 
 
 @fast_init()
@@ -102,6 +102,8 @@ class Commit:
         expected_commit_id: that of the session's last commit; empty means any. A writer that hands over a commit before
             it knows the outcome of the last one names that one: ordinal and event id of a commit that was refused may
             have become those of another writer's.
+        ui_events: those of the event if the commit moves the timeline, in order. A store with a ``feed`` reads them
+            during the call; afterwards the fan-out may change them.
 
     Raises:
         ValueError: the parts contradict each other.
@@ -116,6 +118,7 @@ class Commit:
     expected_epoch: int | None = None
     commit_id: str = ""
     expected_commit_id: str = ""
+    ui_events: tuple[UIEvent, ...] = ()
 
     @property
     def event_cursor(self) -> int:
@@ -189,7 +192,8 @@ class HydrationStore(Protocol):
     """Keeps sessions. One store may serve several hubs, of several processes.
 
     A store that decodes with a schema registry has it as its attribute ``registry``: a hub refuses a store whose
-    registry cannot read what the hub's own registry has.
+    registry cannot read what the hub's own registry has. A store that several processes share may have a ``Feed`` as
+    its attribute ``feed``: a hub then passes the UI events of the other processes on to its fan-out.
 
     Returned payloads are the caller's own copies. Reads see whole commits only, and every commit that was
     acknowledged before. Reading an unused session returns an empty one and stores nothing.

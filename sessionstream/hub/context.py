@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -10,12 +11,15 @@ from sessionstream.hub.yielding import YieldBudget
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from sessionstream.hub.follower import Follower
     from sessionstream.hub.projecting import Projections
     from sessionstream.hub.reporting import Reporter
     from sessionstream.hub.sessions import SessionCache
     from sessionstream.projection import ProjectionPolicies
     from sessionstream.store import HydrationStore
     from sessionstream.types import UIEvent
+
+_log = logging.getLogger("sessionstream")
 
 
 @dataclass(slots=True)
@@ -24,6 +28,8 @@ class TurnContext:
 
     Attributes:
         max_ordinal: the highest ordinal that the store can hold.
+        follower: follows other processes for the fan-out; None if the store has no feed.
+        misses_events: whether the log says already that the fan-out does not get the UI events of other processes.
     """
 
     store: HydrationStore
@@ -34,4 +40,17 @@ class TurnContext:
     report: Reporter
     fan_out: Callable[[str, int, Sequence[UIEvent]], object] | None = None
     resync: Callable[[str, int, int], None] | None = None
+    follower: Follower | None = None
+    misses_events: bool = False
     budget: YieldBudget = field(default_factory=YieldBudget)
+
+    def warn_of_missed_events(self, session_id: str) -> None:
+        """Log, once, that another process has moved a session and the fan-out cannot be told."""
+        if self.fan_out is not None and self.resync is None and not self.misses_events:
+            self.misses_events = True
+            _log.warning(
+                "another process has published events in session %r, and the fan-out gets none of their UI events: it "
+                "has to call hub.joined and hub.left for the sessions that it watches, and to have a method resync, as "
+                "a WebSocketServer does; see UIFanout",
+                session_id,
+            )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from sessionstream.callables import plain_callback
+from sessionstream.feed import Position
 from sessionstream.hub import replay
 from sessionstream.hub.arguments import check_arguments
 from sessionstream.hub.body import BodyCanceller
@@ -12,6 +13,7 @@ from sessionstream.hub.commands import CommandHandler, Commands
 from sessionstream.hub.completion import Completion
 from sessionstream.hub.consumer import Consumer
 from sessionstream.hub.copies import copy_snapshot
+from sessionstream.hub.follower import Follower
 from sessionstream.hub.lane import refuse_reentry
 from sessionstream.hub.pipeline import Pipeline
 from sessionstream.hub.projecting import Projections
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 
     from sessionstream.bus import EventBus
     from sessionstream.fanout import FanoutFunction, UIFanout
+    from sessionstream.feed import Feed
     from sessionstream.hub.replay import ReplayReport
     from sessionstream.hub.timeline import Timeline
     from sessionstream.observe import ConsumerStatus, ErrorObserver, PipelineObserver
@@ -112,6 +115,10 @@ class Hub:
             report=report,
             bus=bus,
         )
+        feed: Feed | None = getattr(self._store, "feed", None)
+        if feed is not None:
+            pipeline = self._pipeline
+            pipeline.follower = Follower(feed, pipeline.publish_elsewhere, pipeline.resync_elsewhere, pipeline.failed)
         self._body = BodyCanceller()
         self._consumer = None if bus is None else Consumer(self._pipeline, bus, self._body.cancel)
         self._commands = Commands(self._pipeline)
@@ -199,6 +206,23 @@ class Hub:
         self._pipeline.resync = (
             None if resync is None else plain_callback("a resync", "(session_id, ordinal, epoch)", resync)
         )
+
+    def joined(self, session_id: str) -> None:
+        """Follow a session for the fan-out: from now on it also gets the UI events of other processes.
+
+        A fan-out calls it before it reads the first snapshot of a session, with ``states`` or ``snapshot``, and calls
+        ``left`` as often when nobody watches the session any more. A WebSocketServer does. It has an effect if the
+        store has a ``feed``, and the hub is open and called from its own event loop.
+        """
+        follower = self._pipeline.follower
+        if follower is not None and self._pipeline.is_at_home():
+            follower.joined(session_id)
+
+    def left(self, session_id: str) -> None:
+        """Follow a session no longer; see ``joined``."""
+        follower = self._pipeline.follower
+        if follower is not None and self._pipeline.is_at_home():
+            follower.left(session_id)
 
     # -- commands, events, timelines ---------------------------------------------------------------------------
 
@@ -325,8 +349,9 @@ class Hub:
         self._pipeline.check_open()
         timeline = await self._cached(session_id) if as_of is None and since is None else None
         if timeline is not None and timeline.is_readable:
-            return await copy_snapshot(await timeline.states(session_id))
-        return await self._store.snapshot(session_id, as_of=as_of, since=since)
+            return self._loaded(await copy_snapshot(await timeline.states(session_id)))
+        snapshot = await self._store.snapshot(session_id, as_of=as_of, since=since)
+        return snapshot if as_of is not None else self._loaded(snapshot)
 
     async def states(self, session_id: str, *, since: int | None = None) -> Snapshot:
         """Return a session's timeline for a transport: shared entities, which the caller must not change.
@@ -345,8 +370,14 @@ class Hub:
         self._pipeline.check_open()
         timeline = await self._cached(session_id) if since is None else None
         if timeline is not None:
-            return await timeline.states(session_id)
-        return await stored_states(self._store, session_id, since)
+            return self._loaded(await timeline.states(session_id))
+        return self._loaded(await stored_states(self._store, session_id, since))
+
+    def _loaded(self, snapshot: Snapshot) -> Snapshot:
+        if self._pipeline.follower is not None:
+            position = Position(snapshot.snapshot_ordinal, snapshot.epoch)
+            self._pipeline.follower.loaded(snapshot.session_id, position)
+        return snapshot
 
     async def _cached(self, session_id: str) -> Timeline | None:
         """Return the session's timeline from memory if it is up to date, and None otherwise."""
@@ -430,6 +461,8 @@ class Hub:
         if self._consumer is not None:
             await self._consumer.stop()
         self._pipeline.closed = True
+        if self._pipeline.follower is not None:
+            self._pipeline.follower.close()
         await self._sessions.wait_idle()
         self._sessions.clear()
         await self._pipeline.report.write_unrecorded(Completion())

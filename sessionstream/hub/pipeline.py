@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from sessionstream.bus import envelope
+from sessionstream.callables import refuse_coroutine
 from sessionstream.errors import BusError, EventLoopError, HubClosed, error_text
+from sessionstream.hub.completion import Completion
 from sessionstream.hub.context import TurnContext
 from sessionstream.hub.drafts import Draft, new_draft
 from sessionstream.hub.lane import current_callback, refuse_reentry
+from sessionstream.hub.reporting import record_of
 from sessionstream.hub.turn import Turn, retried
 from sessionstream.hub.yielding import YieldBudget
 from sessionstream.ids import check_id
@@ -20,7 +23,7 @@ from sessionstream.types import Event
 if TYPE_CHECKING:
     from sessionstream.bus import EventBus
     from sessionstream.schema import SchemaRegistry
-    from sessionstream.types import Session
+    from sessionstream.types import Session, UIEvent
 
 T = TypeVar("T")
 
@@ -60,6 +63,10 @@ class Pipeline(TurnContext):
             if self.loop is not None and self.loop.is_running():
                 raise EventLoopError
             self.loop, self.budget = loop, YieldBudget()
+
+    def is_at_home(self) -> bool:
+        """Whether the hub is open and this is its own event loop, or will be."""
+        return not self.closed and self.loop in (None, asyncio.get_running_loop())
 
     def check_call(self, call: str, session_id: str) -> None:
         """Check that a call may enter a lane now; ``call`` is the name of the hub's method.
@@ -154,6 +161,25 @@ class Pipeline(TurnContext):
                         raise BusError(f"the bus failed to take event {draft.name!r}: {error_text(error)}") from error
         finally:
             self.sessions.unpin(state)
+
+    def publish_elsewhere(self, session_id: str, ordinal: int, events: Sequence[UIEvent]) -> Exception | None:
+        """Pass UI events of another process to the fan-out; return what it raised."""
+        return None if self.fan_out is None else self._called(self.fan_out, session_id, ordinal, events)
+
+    def resync_elsewhere(self, session_id: str, ordinal: int, epoch: int) -> Exception | None:
+        """Ask the fan-out for a snapshot of a timeline that another process has moved; return what it raised."""
+        return None if self.resync is None else self._called(self.resync, session_id, ordinal, epoch)
+
+    def _called(self, call: Callable[..., object], *arguments: object) -> Exception | None:
+        try:
+            refuse_coroutine("a fan-out", call(*arguments))
+        except Exception as error:  # noqa: BLE001 - recorded by the caller
+            return error
+        return None
+
+    async def failed(self, session_id: str, ordinal: int, error: Exception) -> None:
+        """Record that the fan-out failed on what another process did."""
+        await self.report.error(record_of("fanout", session_id, ordinal, "", error), error, Completion())
 
     async def session(self, session_id: str) -> Session:
         """Return the session with its metadata loaded; call ``check_call`` before.

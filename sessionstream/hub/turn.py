@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Final, ParamSpec, TypeGuard, TypeVar
 from sessionstream.callables import refuse_coroutine
 from sessionstream.codec import copy_event, copy_ui_event
 from sessionstream.errors import EventConflict, OrdinalConflict, SchemaError, SessionHeld, error_text
+from sessionstream.feed import Position
 from sessionstream.hub.completion import Completion
 from sessionstream.hub.drafts import new_event_id
 from sessionstream.hub.known_errors import KnownErrors
@@ -122,11 +123,19 @@ class Turn:
         timeline = timeline or Timeline()
         await timeline.take_over(stored)
         state.timeline, state.event_cursor, state.current = timeline, stored.cursors.event, True
-        if timeline.ordinal and (known is None or (known.timeline, known.epoch) != (timeline.ordinal, timeline.epoch)):
+        position = Position(timeline.ordinal, timeline.epoch)
+        moved = timeline.ordinal and (known is None or position != Position(known.timeline, known.epoch))
+        follower = self._context.follower
+        follows = follower is not None and state.id in follower.watched
+        if moved and not follows:
             await self.resync()  # this hub's fan-out did not get the changes of other processes
+            if known is not None:
+                self._context.warn_of_missed_events(state.id)
         while state.unsure:
             await self._settle(*state.unsure[0], timeline)
             del state.unsure[0]
+        if moved and follower is not None:
+            await follower.catch_up(state.id, position)
         return timeline
 
     async def load(self) -> Timeline:
@@ -360,8 +369,9 @@ class Turn:
         before, moves = timeline.ordinal, step.failure is None
         event = step.event if step.mode == "live" else None
         entities, timeline_cursor = (step.entities, step.event.ordinal) if moves else ((), before)
+        ui_events = step.ui_events if moves else ()
         commit = Commit(
-            self.state.id, event, entities, cursor, timeline_cursor, before, timeline.epoch, commit_id, after
+            self.state.id, event, entities, cursor, timeline_cursor, before, timeline.epoch, commit_id, after, ui_events
         )
         try:
             return self._context.store.commit(commit)
@@ -374,8 +384,10 @@ class Turn:
         """Wait for the step's commit, then move the cached timeline, fan out, record and observe."""
         try:
             await self._acknowledge(step, timeline, outcome)
-            if step.moved and step.ui_events:
-                await self._fan_out(step)
+            if step.moved:
+                follower, ordinal = self._context.follower, step.event.ordinal
+                if follower is None or follower.advance(self.state.id, step.view_ordinal, ordinal, timeline.epoch):
+                    await self._fan_out(step)
             if self._context.report.unrecorded:
                 await self._context.report.catch_up(self.completion)
             if step.ui_failed is not None or step.timeline_failed is not None:
@@ -423,12 +435,15 @@ class Turn:
         """Fan out the UI events of a commit that raised but was stored; this precedes those of later events."""
         if timeline.epoch == epoch and timeline.ordinal >= step.event.ordinal:
             logged = await self._context.store.find_event(self.state.id, step.event.event_id)
-            if logged is not None and logged.ordinal == step.event.ordinal:
+            follower, ordinal = self._context.follower, step.event.ordinal
+            if logged is None or logged.ordinal != ordinal:
+                return
+            if follower is None or follower.advance(self.state.id, step.view_ordinal, ordinal, epoch):
                 await self._fan_out(step)
 
     async def _fan_out(self, step: Step) -> None:
         context = self._context
-        if context.fan_out is None:
+        if context.fan_out is None or not step.ui_events:
             return
         # The receiver may change the events, and an observer gets them afterwards.
         events = tuple(map(copy_ui_event, step.ui_events)) if context.report.observes_pipeline else step.ui_events
@@ -444,7 +459,9 @@ class Turn:
 
     async def resync(self) -> None:
         """Call the fan-out's ``resync`` with the ordinal of the timeline, which may have changed without our events."""
-        resync, timeline = self._context.resync, self.state.timeline
+        resync, timeline, follower = self._context.resync, self.state.timeline, self._context.follower
+        if timeline is not None and follower is not None:
+            follower.replaced(self.state.id, Position(timeline.ordinal, timeline.epoch))
         if resync is None or timeline is None:
             return
         try:

@@ -46,7 +46,9 @@ class CheckedStore(ABC):
         try:
             if type(commit) is not Commit:
                 check_instance("commit", Commit, commit)
-            check_text("session_id", commit.session_id)
+            session_id = commit.session_id
+            if type(session_id) is not str or not session_id.isascii() or "\0" in session_id:
+                check_text("session_id", session_id)
             self._check_open()
             return self._commit(commit)
         except Exception as error:  # noqa: BLE001 - raised where the outcome is awaited

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from sessionstream.store import Commit, Cursors, HydrationStore, TimelineReplacement
 
 if TYPE_CHECKING:
+    from sessionstream.feed import Feed
     from sessionstream.observe import ErrorRecord
     from sessionstream.store import LoggedEvent, StoredTimeline
     from sessionstream.types import Event, Snapshot
@@ -36,6 +37,11 @@ class StoreProxy:
     def max_ordinal(self) -> int:
         """The highest ordinal that the other store can hold."""
         return self.inner.max_ordinal
+
+    @property
+    def feed(self) -> Feed | None:
+        """Tells a hub what other processes do, if the other store has it."""
+        return getattr(self.inner, "feed", None)
 
     def commit(self, commit: Commit, /) -> Awaitable[None]:
         """Hand a step over."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from secrets import randbelow
 from typing import Final
 
@@ -104,9 +106,8 @@ def check_clock(clock: object) -> None:
         raise TypeError(f"clock is a function that returns a datetime, not {clock!r}")
 
 
-def time_of_day() -> datetime:
-    """Return the time of this machine's clock, in UTC."""
-    return datetime.now(UTC)
+time_of_day: Final[Callable[[], datetime]] = partial(datetime.now, UTC)
+"""Returns the time of this machine's clock, in UTC."""
 
 
 def check_expected(session_id: str, expected: Cursors | None, actual: Cursors) -> None:

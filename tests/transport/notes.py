@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from google.protobuf.any_pb2 import Any
 from google.protobuf.wrappers_pb2 import StringValue
 
-from sessionstream import Event, Hub, SchemaRegistry, Session, TimelineEntity, TimelineView, UIEvent
+from sessionstream import Event, Hub, HydrationStore, SchemaRegistry, Session, TimelineEntity, TimelineView, UIEvent
 
 OPAQUE = Any(type_url="type.googleapis.com/test.Unknown", value=b"x")
 """What nobody can show: null in a step."""
@@ -42,8 +42,8 @@ def _told(event: Event, session: Session, view: TimelineView) -> Iterator[UIEven
         yield UIEvent("Opaque", OPAQUE) if text is None else UIEvent("Told", StringValue(value=text))
 
 
-def application() -> Hub:
-    hub = Hub(registry())
+def application(store: HydrationStore | None = None) -> Hub:
+    hub = Hub(registry(), store=store)
     hub.register_timeline_projection(_entities)
     hub.register_ui_projection(_told)
     return hub

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from sessionstream.errors import StoreError
+from sessionstream.hydration.recorded import encode_ui_events
 from sessionstream.hydration.sqlite.columns import MAX_STORED, Query, Row, shortly
 from sessionstream.hydration.versions import EntityRow
 from sessionstream.observe import ErrorRecord
@@ -87,21 +88,26 @@ def _encoded(what: str, name: str, payload: Message, codec_of: CodecOf) -> bytes
 
 
 class CommitRows(NamedTuple):
-    """A commit with its event and its entities encoded."""
+    """A commit with its event, its entities and its UI events encoded.
+
+    ``ui_events`` is None if no other process hears of them.
+    """
 
     step: Commit
     event: EventRow | None
     entities: Sequence[EntityRow]
+    ui_events: bytes | None
 
 
-def commit_rows(commit: Commit, codec_of: CodecOf) -> CommitRows:
-    """Return what a commit writes.
+def commit_rows(commit: Commit, codec_of: CodecOf, *, is_heard: bool) -> CommitRows:
+    """Return what a commit writes; ``is_heard``: other processes hear of its UI events.
 
     Raises:
         StoreError: SQLite cannot hold its ordinal, or a payload.
     """
     check_ordinal(commit.session_id, commit.event_cursor)
-    return CommitRows(commit, _event_row(commit, codec_of), entity_rows(commit.entities, codec_of))
+    ui_events = encode_ui_events(commit.ui_events, codec_of) if is_heard else None
+    return CommitRows(commit, _event_row(commit, codec_of), entity_rows(commit.entities, codec_of), ui_events)
 
 
 def _event_row(commit: Commit, codec_of: CodecOf) -> EventRow | None:

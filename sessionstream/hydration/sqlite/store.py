@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 import warnings
 from collections.abc import Callable, Generator
 from datetime import datetime
@@ -17,6 +18,7 @@ from sessionstream.hydration.sqlite import reads, rows, writes
 from sessionstream.hydration.sqlite.backup import back_up
 from sessionstream.hydration.sqlite.columns import MAX_STORED
 from sessionstream.hydration.sqlite.database import Database, Synchronous
+from sessionstream.hydration.sqlite.feed import Node, SQLiteFeed
 from sessionstream.hydration.sqlite.inspection import SQLiteFile, look
 from sessionstream.hydration.sqlite.payload_types import ReadTypes
 from sessionstream.hydration.sqlite.reader import Reader
@@ -33,6 +35,7 @@ from sessionstream.types import Event, Snapshot
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from sessionstream.feed import Feed
     from sessionstream.observe import ErrorRecord
 
 
@@ -66,7 +69,8 @@ class Opening:
     async def _open(self) -> SQLiteStore:
         watch = Watch(self._database.path)
         reader = Reader(self._database, watch)
-        writer = Writer(self._database, watch, reader.close, Times(self._clock))
+        node = Node(self._database.busy_seconds)
+        writer = Writer(self._database, watch, reader.close, Times(self._clock), node)
         try:
             first_epoch = await asyncio.wrap_future(writer.opened)
         except asyncio.CancelledError:
@@ -75,7 +79,8 @@ class Opening:
         except Exception:
             writer.join()
             raise
-        return SQLiteStore(self._database, writer, reader, Reading(self._registry, ReadTypes(), first_epoch))
+        reading = Reading(self._registry, ReadTypes(), first_epoch)
+        return SQLiteStore(self._database, writer, reader, reading, node)
 
 
 class SQLiteStore(CheckedStore):
@@ -97,9 +102,10 @@ class SQLiteStore(CheckedStore):
         writer: Writer | None = None,
         reader: Reader | None = None,
         reading: Reading | None = None,
+        node: Node | None = None,
     ) -> None:
         """Use ``SQLiteStore.open`` instead."""
-        if writer is None or reader is None or reading is None:
+        if writer is None or reader is None or reading is None or node is None:
             raise TypeError("a SQLiteStore is not made but opened: write await SQLiteStore.open(path, registry)")
         super().__init__(database.path)
         self._process = os.getpid()
@@ -107,6 +113,8 @@ class SQLiteStore(CheckedStore):
         self._writer = writer
         self._reader = reader
         self._reading = reading
+        self._node = node
+        self._feed = SQLiteFeed(node, writer.wake, reader.ask, reading.registry, reading.first_epoch)
         self._rebuilds = Rebuilds(reader.run, reading.registry.codec_of)
         self._sweeper = Sweeper(database.path, writer)
 
@@ -189,13 +197,19 @@ class SQLiteStore(CheckedStore):
         return self._reading.registry
 
     @property
+    def feed(self) -> Feed:
+        """Tells a hub what other processes do to the file."""
+        return self._feed
+
+    @property
     def max_ordinal(self) -> int:
         """The highest integer of SQLite."""
         return MAX_STORED
 
     def _commit(self, commit: Commit) -> asyncio.Future[None]:
         try:
-            encoded = rows.commit_rows(commit, self.registry.codec_of)
+            others = self._node.others_until
+            encoded = rows.commit_rows(commit, self.registry.codec_of, is_heard=others > 0 and others > time.time())
         except StoreError:
             raise
         except Exception as error:

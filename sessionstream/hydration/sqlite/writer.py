@@ -9,23 +9,29 @@ return with one ``call_soon_threadsafe`` per transaction and event loop.
 from __future__ import annotations
 
 import asyncio
+import logging
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future as ThreadFuture
+from contextlib import suppress
 from itertools import groupby
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from typing import Any, Final
 
 from sessionstream.errors import StoreClosed, StoreError, StoreLost
 from sessionstream.hydration.sqlite import failures, schema
 from sessionstream.hydration.sqlite.database import Database
+from sessionstream.hydration.sqlite.feed import IDLE_SECONDS, Node
 from sessionstream.hydration.sqlite.payload_types import WrittenTypes
 from sessionstream.hydration.sqlite.rows import CommitRows
 from sessionstream.hydration.sqlite.sessions import KnownSessions
 from sessionstream.hydration.sqlite.times import Times
 from sessionstream.hydration.sqlite.watch import Watch
 from sessionstream.hydration.sqlite.writes import Writing, commit
+
+_log = logging.getLogger("sessionstream")
 
 GROUP_LIMIT: Final = 500
 """Changes in one transaction: more would only make the first of them wait for the last."""
@@ -68,7 +74,7 @@ class Writer:
         closed: done when all submitted changes are finished and the file is closed.
     """
 
-    def __init__(self, database: Database, watch: Watch, at_end: Callable[[], None], times: Times) -> None:
+    def __init__(self, database: Database, watch: Watch, at_end: Callable[[], None], times: Times, node: Node) -> None:
         self.opened: ThreadFuture[int] = ThreadFuture()
         self.closed: ThreadFuture[None] = ThreadFuture()
         self.opened.set_running_or_notify_cancel()  # from now on they cannot be cancelled
@@ -77,6 +83,7 @@ class Writer:
         self._watch = watch
         self._at_end = at_end
         self._times = times
+        self._node = node
         self._queue: SimpleQueue[list[_Change] | None] = SimpleQueue()
         self._left: list[_Change] = []  # taken from the queue beyond a full group; used by the thread only
         self._lock = Lock()
@@ -84,6 +91,7 @@ class Writer:
         self._under_way = 0  # changes whose outcomes are not delivered yet
         self._crowded = False  # whether a change has joined another under way since the last lone change
         self._locked: sqlite3.Error | None = None  # SQLite's error if the last wait for another process failed
+        self._blind = False  # whether the last look for other processes failed
         self._waits = False  # whether the thread waits for another process now
         self._gathered: dict[asyncio.AbstractEventLoop, list[_Change]] = {}
         self._writing: Writing | None = None  # used by the thread only
@@ -121,6 +129,10 @@ class Writer:
                 self._gathered[loop] = [change]
                 loop.call_soon(self._pass_on, loop)
         return future
+
+    def wake(self) -> None:
+        """Have the thread look for other processes now, if it waits."""
+        self._queue.put([])
 
     def stop(self) -> None:
         """Refuse further changes, finish the submitted ones and close. Calling it twice is allowed."""
@@ -160,6 +172,8 @@ class Writer:
             self._refuse_the_rest()
             self._at_end()
             if self._writing is not None:
+                with suppress(sqlite3.Error):  # its row expires
+                    self._node.leave(self._writing.db)
                 self._writing.db.close()
             self.closed.set_result(None)
 
@@ -169,14 +183,15 @@ class Writer:
         try:
             self._watch.begin()
             first_epoch = schema.first_epoch(db, self._database.path)
+            self._node.join(db)
         except (sqlite3.Error, OSError, StoreError):
             db.close()
             raise
-        return Writing(db, WrittenTypes(), first_epoch, self._times, KnownSessions())
+        return Writing(db, WrittenTypes(), first_epoch, self._times, KnownSessions(), self._node)
 
     def _run_group(self) -> bool:
         """Carry out the waiting changes; return whether more may come."""
-        group = self._left or self._queue.get()
+        group = self._left or self._next()
         if group is None:
             return False
         while len(group) < GROUP_LIMIT and not self._queue.empty():
@@ -194,7 +209,33 @@ class Writer:
             raise
         finally:
             self._deliver(group)
+        if time.monotonic() >= self._node.due:
+            self._look()
         return True
+
+    def _next(self) -> list[_Change] | None:
+        """Wait for changes, and look for other processes meanwhile; None says that the store is closed."""
+        while True:
+            try:
+                group = self._queue.get(timeout=max(0.0, self._node.due - time.monotonic()))
+            except Empty:
+                group = []
+            if group or group is None:
+                return group
+            self._look()
+
+    def _look(self) -> None:
+        """Look for other processes and what they have done."""
+        if self._writing is None:
+            self._node.due = time.monotonic() + IDLE_SECONDS
+            return
+        try:
+            self._node.look(self._writing.db)
+            self._blind = False
+        except (sqlite3.Error, failures.Damage) as error:
+            if not self._blind:
+                _log.warning("what other processes do to %s cannot be seen: %s", self._database.path, error)
+            self._blind = True
 
     def _refuse_the_rest(self) -> None:
         """Refuse further changes, and those that are left; some are left only if a bug has ended the thread."""

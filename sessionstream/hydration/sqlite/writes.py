@@ -17,6 +17,7 @@ from sessionstream.hydration.delta import MIN_SIZE
 from sessionstream.hydration.rules import check_expected, conflict, new_epoch
 from sessionstream.hydration.sqlite.columns import Query, Row
 from sessionstream.hydration.sqlite.discarded import discard, keep
+from sessionstream.hydration.sqlite.feed import MoveRow, Node
 from sessionstream.hydration.sqlite.payload_types import WrittenTypes
 from sessionstream.hydration.sqlite.rows import CommitRows, ErrorRow
 from sessionstream.hydration.sqlite.sessions import KnownSessions, Stored
@@ -37,6 +38,7 @@ class Writing:
     first_epoch: int
     times: Times
     sessions: KnownSessions
+    node: Node
 
 
 _LOG: Final = """INSERT INTO events (sid, ordinal, event_id, name, type, payload, recorded_at)
@@ -96,6 +98,7 @@ class _Batch:
         self._past: list[Row] = []
         self._present: dict[Row, Row] = {}
         self._sessions: dict[str, Stored] = {}
+        self._moves: list[MoveRow] = []
 
     def commit(self, rows: CommitRows) -> None:
         """Add one step of a session.
@@ -103,7 +106,7 @@ class _Batch:
         Raises:
             OrdinalConflict: cursors or epoch are not what the commit expects. Nothing is added then.
         """
-        (step, event, entities), writing = rows, self._writing
+        (step, event, entities, ui_events), writing = rows, self._writing
         session = self._sessions.get(step.session_id) or writing.sessions.find(writing.db, step.session_id)
         cursors = _cursors(writing, session)
         if (
@@ -123,6 +126,9 @@ class _Batch:
             self._events.append(values)
         for row in entities:
             self.state(session.timeline, row)
+        if ui_events is not None and step.timeline_cursor != cursors.timeline:
+            move = (step.session_id, step.timeline_cursor, cursors.timeline, cursors.epoch, ui_events)
+            self._moves.append(move)
         cursors = Cursors(step.event_cursor, step.timeline_cursor, cursors.epoch, cursors.floor)
         self._sessions[step.session_id] = Stored(session.sid, cursors, session.timeline, step.commit_id, last_time)
 
@@ -168,6 +174,8 @@ class _Batch:
         ):
             if rows:
                 db.executemany(sql, rows)
+        if self._moves:
+            self._writing.node.record(db, self._moves)
         self._writing.sessions.remember(sessions)
 
     def _log(self) -> None:
@@ -259,6 +267,7 @@ def replace_timeline(
         session = _start(writing, replacement.session_id)
     cursors = Cursors(expected.event, replacement.timeline_cursor, new_epoch(expected.epoch), expected.floor)
     _swap(db, session, cursors, timeline)
+    _tell_of_reset(writing, replacement.session_id, cursors)
     return cursors
 
 
@@ -275,6 +284,12 @@ def _swap(db: sqlite3.Connection, session: Stored, cursors: Cursors, timeline: i
     )
     db.execute("UPDATE timelines SET sid = ? WHERE timeline = ?", (session.sid, timeline))
     discard(db, "timeline", session.timeline)
+
+
+def _tell_of_reset(writing: Writing, session_id: str, cursors: Cursors) -> None:
+    """Tell other processes that a session has another timeline."""
+    if writing.node.is_heard():
+        writing.node.record(writing.db, [(session_id, cursors.timeline, cursors.timeline, cursors.epoch, None)])
 
 
 def prune(writing: Writing, session_id: str, before: int) -> None:
@@ -308,6 +323,7 @@ def delete_session(writing: Writing, session_id: str, expected: Cursors | None) 
     # Under a new number the session has no events; those of the old one belong to nobody.
     keep(db, "events", session.sid)
     discard(db, "session", session.sid)
+    _tell_of_reset(writing, session_id, cursors)
     db.execute("UPDATE sessions SET sid = (SELECT max(sid) + 1 FROM sessions) WHERE sid = ?", (session.sid,))
 
 
