@@ -63,6 +63,10 @@ TICKS: Final = 4
 _log = logging.getLogger("sessionstream")
 
 
+def _ignore(session_id: str) -> None:
+    """The source does not follow sessions."""
+
+
 class WebSocketServer:
     """Serves sessions to browsers: a snapshot, then every live UI event after it. (Reference: WebSocket transport.)
 
@@ -120,7 +124,7 @@ class WebSocketServer:
         self._clock = clock = clock or MonotonicClock()
         self._reporter = Reporter(observer)
         self._log = BoundedLog(clock.now)
-        self._routes = Routes()
+        self._routes = Routes(getattr(source, "joined", _ignore), getattr(source, "left", _ignore))
         self._loader = SnapshotLoader(
             source,
             concurrency=limits.concurrent_loads,

@@ -66,12 +66,19 @@ class ConnectionInfo:
 
 
 class Routes:
-    """The connections that receive the events of each session."""
+    """The connections that receive the events of each session.
 
-    __slots__ = ("_connections",)
+    Args:
+        joined: called for each session with its first connection.
+        left: called for each session without its last connection.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_connections", "_joined", "_left")
+
+    def __init__(self, joined: Callable[[str], object], left: Callable[[str], object]) -> None:
         self._connections: dict[str, dict[Connection, None]] = {}
+        self._joined = joined
+        self._left = left
 
     def of(self, session_id: str) -> tuple[Connection, ...]:
         """Return the connections of a session, in the order in which they joined."""
@@ -83,7 +90,10 @@ class Routes:
 
     def join(self, session_id: str, connection: Connection) -> None:
         """Add a connection."""
-        self._connections.setdefault(session_id, {})[connection] = None
+        if session_id not in self._connections:
+            self._connections[session_id] = {}
+            self._joined(session_id)
+        self._connections[session_id][connection] = None
 
     def leave(self, session_id: str, connection: Connection) -> None:
         """Remove a connection, and the session if this was its last one."""
@@ -92,6 +102,7 @@ class Routes:
             del connections[connection]
             if not connections:
                 del self._connections[session_id]
+                self._left(session_id)
 
     def __len__(self) -> int:
         return len(self._connections)
