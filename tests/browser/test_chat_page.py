@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sqlite3
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -220,11 +221,13 @@ async def test_a_server_that_ends_stops_its_answers_and_says_when_it_is_back(
     page = await slow_tabs.open()
     await send(page, LONG)
     await status(page, 1, "streaming")
+    await page.clock.install()
+    await page.clock.pause_at(datetime.now(UTC) + timedelta(seconds=10))  # so that it does not come back by itself
     await slow_server.end()
     await status(page, 1, "stopped")
     await expect(page.locator("#state")).to_contain_text("Back in")
     await slow_server.start()
-    await page.get_by_role("button", name="Retry").click(timeout=1_000)
+    await page.get_by_role("button", name="Retry").click()
     await live(page)
     await expect(page.get_by_role("button", name="Retry")).to_be_hidden()
     assert [fault for fault in slow_tabs.faults if LOST not in fault] == []
