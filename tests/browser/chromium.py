@@ -8,7 +8,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from playwright.async_api import Browser, BrowserContext, Page, Request, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, Request, async_playwright, expect
+
+PATIENCE = 30_000
+"""Milliseconds within which a page shows what it has to; none takes that long unless something hangs."""
+
+expect.set_options(timeout=PATIENCE)
 
 CHROMIUM = shutil.which("chromium")
 ARGUMENTS = [
@@ -25,9 +30,11 @@ ARGUMENTS = [
 
 @asynccontextmanager
 async def chromium() -> AsyncIterator[Browser]:
-    """Run the browser."""
+    """Run the browser, as users have it: with its cache of pages to go back to."""
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        browser = await playwright.chromium.launch(
+            executable_path=CHROMIUM, args=ARGUMENTS, ignore_default_args=["--disable-back-forward-cache"]
+        )
         try:
             yield browser
         finally:
@@ -35,7 +42,7 @@ async def chromium() -> AsyncIterator[Browser]:
 
 
 class Tabs:
-    """Pages of one browser: what goes wrong in them is kept, and what they ask of others.
+    """Pages of one server: what goes wrong in them is kept, and what they ask of others. ``async with`` closes them.
 
     Attributes:
         url: of the server.
@@ -45,11 +52,19 @@ class Tabs:
 
     def __init__(self, browser: Browser, url: str) -> None:
         self._browser = browser
+        self._contexts: list[BrowserContext] = []
         self.url = url
         self.faults: list[str] = []
         self.foreign: list[str] = []
         self._unanswered: set[Request] = set()
         self._answered = asyncio.Event()
+
+    async def __aenter__(self) -> Tabs:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for context in self._contexts:
+            await context.close()
 
     async def open(self, session_id: str = "s-1", **options: Any) -> Page:
         """Open the chat page in a window of its own."""
@@ -58,7 +73,8 @@ class Tabs:
     async def visit(self, place: str, **options: Any) -> Page:
         """Open an address below the server's in a window of its own, which shares nothing with the others."""
         context: BrowserContext = await self._browser.new_context(**options)
-        context.set_default_timeout(10_000)
+        self._contexts.append(context)
+        context.set_default_timeout(PATIENCE)
         page = await context.new_page()
         page.on("pageerror", lambda error: self.faults.append(str(error)))
         page.on("console", lambda said: self.faults.append(said.text) if said.type == "error" else None)

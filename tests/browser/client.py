@@ -7,8 +7,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-import pytest
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 from starlette.applications import Starlette
 from starlette.responses import HTMLResponse
 from starlette.routing import BaseRoute, Route, WebSocketRoute
@@ -20,9 +18,9 @@ from sessionstream.transport.ws import WebSocketServer
 from ..transport import notes
 from ..transport.proxy import Proxy, proxied
 from ..transport.running import PATIENCE, served
-from .chromium import ARGUMENTS, CHROMIUM
 
 if TYPE_CHECKING:
+    from playwright.async_api import Browser, BrowserContext, Page
     from starlette.requests import Request
 
 AN_HOUR = 3_600_000
@@ -82,10 +80,8 @@ class Site:
 
 
 @asynccontextmanager
-async def site(*routes: BaseRoute, **options: Any) -> AsyncIterator[Site]:
+async def site(browser: Browser, *routes: BaseRoute, **options: Any) -> AsyncIterator[Site]:
     """Serve pages with the client behind a proxy, and open one. ``options`` are the WebSocket server's."""
-    if CHROMIUM is None:
-        pytest.skip("there is no chromium, so NOTHING was tried in a browser: apt-get install chromium")
     async with AsyncExitStack() as stack:
         hub = await stack.enter_async_context(notes.application())
         server = WebSocketServer(hub, **options)
@@ -95,27 +91,11 @@ async def site(*routes: BaseRoute, **options: Any) -> AsyncIterator[Site]:
         app = Starlette(routes=[*routes, *pages, Route("/{name}", files.answer)])
         address = await stack.enter_async_context(served(app))
         proxy, through = await stack.enter_async_context(proxied(address))
-        browser = await stack.enter_async_context(_browser())
-        context = await browser.new_context()
+        context = await stack.enter_async_context(await browser.new_context())
         page = await context.new_page()
         opened = Site(hub, server, proxy, context, page, through.replace("ws:", "http:"))
         await opened.open()
         yield opened
-        await page.close()
-
-
-@asynccontextmanager
-async def _browser() -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=CHROMIUM,
-            args=ARGUMENTS,
-            ignore_default_args=["--disable-back-forward-cache"],  # users have it
-        )
-        try:
-            yield browser
-        finally:
-            await browser.close()
 
 
 async def _empty(_request: Request) -> HTMLResponse:

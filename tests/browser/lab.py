@@ -9,9 +9,6 @@ from playwright.async_api import Locator, Page, Route, expect
 from ..systemlab.process import ServedLab
 from .chromium import Tabs
 
-PATIENCE = 20_000
-"""Milliseconds within which a page shows what it has to."""
-
 LOST = ("ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "ERR_SOCKET_NOT_CONNECTED", "ERR_EMPTY_RESPONSE")
 """What the browser itself logs when a server is not there."""
 
@@ -42,7 +39,7 @@ async def press(page: Page, action: str, **fields: str | int | bool) -> None:
     await fill(page, action, **fields)
     button = form(page, action).locator("button")
     await button.click()
-    await expect(button).not_to_have_attribute("aria-busy", "true", timeout=PATIENCE)
+    await expect(button).not_to_have_attribute("aria-busy", "true")
 
 
 async def act(page: Page, action: str, **fields: str | int | bool) -> None:
@@ -61,25 +58,25 @@ async def reset(page: Page) -> None:
     """Make the phase anew."""
     button = page.get_by_role("button", name="Reset this phase")
     await button.click()
-    await expect(button).not_to_have_attribute("aria-busy", "true", timeout=PATIENCE)
+    await expect(button).not_to_have_attribute("aria-busy", "true")
 
 
 async def expect_verdict(page: Page, check: str, verdict: str) -> None:
     """Wait until a check has this verdict, with its data below it."""
     item = page.locator(f"#check-{check}")
-    await expect(item).to_have_attribute("data-verdict", verdict, timeout=PATIENCE)
+    await expect(item).to_have_attribute("data-verdict", verdict)
     await expect(item.locator(".badge")).to_have_text(verdict)
 
 
 async def all_passed(page: Page) -> None:
     """Wait until every check of the page has passed."""
     checks = await page.locator(".check").count()
-    await expect(page.locator("#tally")).to_have_text(f"{checks} passed", timeout=PATIENCE)
+    await expect(page.locator("#tally")).to_have_text(f"{checks} passed")
 
 
 async def verdicts(page: Page) -> dict[str, str]:
     """Return the verdict of each check that is shown."""
-    await expect(page.locator(".check").first).to_be_visible(timeout=PATIENCE)
+    await expect(page.locator(".check").first).to_be_visible()
     rows: list[list[str]] = await page.locator(".check").evaluate_all(
         "items => items.map((item) => [item.dataset.id, item.dataset.verdict])"
     )
@@ -89,7 +86,7 @@ async def verdicts(page: Page) -> dict[str, str]:
 async def fact(page: Page, label: str, value: str) -> None:
     """Wait for a fact at the head of the page."""
     term = page.locator("#facts div").filter(has=page.locator("dt", has_text=label))
-    await expect(term.locator("dd")).to_have_text(value, timeout=PATIENCE)
+    await expect(term.locator("dd")).to_have_text(value)
 
 
 def button(inside: Page | Locator, name: str) -> Locator:

@@ -8,7 +8,7 @@ import signal
 import sys
 from pathlib import Path
 
-PATIENCE = 20.0
+PATIENCE = 30.0
 
 
 class Served:

@@ -12,7 +12,7 @@ from playwright.async_api import Page, expect
 from ..node import environment, nodes, npm_of
 from .chromium import Tabs
 from .serving import Served
-from .test_chat_page import LONG, SLOW, live, send, status
+from .test_chat_page import LONG, live, send, status
 
 AXE = "axe-core@4.14.1"
 
@@ -60,10 +60,8 @@ async def violations(page: Page, axe: str) -> list[str]:
 
 
 @pytest.mark.parametrize("look", LOOKS, ids=["light", "dark"])
-async def test_nothing_is_in_anybodys_way(server: Served, tabs: Tabs, axe: str, look: dict[str, Any]) -> None:
-    await server.end()
-    await server.start(delay=SLOW)
-    page = await tabs.open(**look)
+async def test_nothing_is_in_anybodys_way(slow_server: Served, slow_tabs: Tabs, axe: str, look: dict[str, Any]) -> None:
+    page = await slow_tabs.open(**look)
     await expect(page.get_by_role("heading", name="Ask something")).to_be_visible()
     assert await violations(page, axe) == []
     await send(page, LONG)
@@ -71,10 +69,10 @@ async def test_nothing_is_in_anybodys_way(server: Served, tabs: Tabs, axe: str, 
     assert await violations(page, axe) == []  # with a button to stop it
     await page.get_by_role("button", name="Stop", exact=True).click()
     await status(page, 1, "stopped")
-    await server.kill()
+    await slow_server.kill()
     await expect(page.locator("#state")).to_have_attribute("data-state", "reconnecting")
     await send(page, "Sent to nobody")
     await expect(page.get_by_role("alert")).to_be_visible()
     assert await violations(page, axe) == []  # with a problem, and a button to retry
-    await server.start()
+    await slow_server.start()
     await live(page)

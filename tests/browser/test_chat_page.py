@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sqlite3
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,6 @@ from .chromium import Tabs
 from .serving import Served
 
 LONG = "Tell me something that takes its time. " * 40
-SLOW = 0.05
 
 LOST = "ERR_CONNECTION_REFUSED"
 """What the browser itself logs when a server is not there."""
@@ -36,11 +36,11 @@ def answer(page: Page, number: int) -> Any:
 
 
 async def status(page: Page, number: int, word: str) -> None:
-    await expect(answer(page, number)).to_have_attribute("data-status", word, timeout=15_000)
+    await expect(answer(page, number)).to_have_attribute("data-status", word)
 
 
 async def live(page: Page) -> None:
-    await expect(page.locator("#state")).to_have_attribute("data-state", "live", timeout=15_000)
+    await expect(page.locator("#state")).to_have_attribute("data-state", "live")
 
 
 async def shown(page: Page) -> list[tuple[str, str, str, str]]:
@@ -107,10 +107,8 @@ async def test_a_message_that_the_server_cannot_show_says_so_and_the_others_are_
     assert "'chat-msg-1' cannot be shown to clients, stored as app.Gone: its message is not registered" in errors
 
 
-async def test_the_answer_streams_and_can_be_stopped(server: Served, tabs: Tabs, tmp_path: Path) -> None:
-    await server.end()
-    await server.start(delay=SLOW)
-    page = await tabs.open()
+async def test_the_answer_streams_and_can_be_stopped(slow_server: Served, slow_tabs: Tabs, tmp_path: Path) -> None:
+    page = await slow_tabs.open()
     await expect(page.get_by_role("button", name="Stop", exact=True)).to_be_hidden()
     await send(page, LONG)
     await status(page, 1, "streaming")
@@ -127,25 +125,23 @@ async def test_the_answer_streams_and_can_be_stopped(server: Served, tabs: Tabs,
     await expect(page.get_by_role("button", name="Stop", exact=True)).to_be_hidden()
     before = await shown(page)
     assert len(before[1][3]) < len(LONG)
-    await server.end()
+    await slow_server.end()
     assert await stored(tmp_path / "chat.db") == before
-    assert tabs.faults == []
+    assert slow_tabs.faults == []
 
 
-async def test_two_tabs_converge(server: Served, tabs: Tabs) -> None:
-    await server.end()
-    await server.start(delay=SLOW)
-    first = await tabs.open()
+async def test_two_tabs_converge(slow_tabs: Tabs) -> None:
+    first = await slow_tabs.open()
     await send(first, LONG)
     await status(first, 1, "streaming")
-    second = await tabs.open()  # in the middle of an answer
+    second = await slow_tabs.open()  # in the middle of an answer
     await status(second, 1, "streaming")
     await send(second, "Something else")  # which ends what is running
     for page in (first, second):
         await status(page, 1, "stopped")
         await status(page, 2, "finished")
     assert await shown(first) == await shown(second)
-    assert tabs.faults == []
+    assert slow_tabs.faults == []
 
 
 async def test_a_server_that_is_restarted_under_the_page_still_has_the_conversation(
@@ -168,19 +164,19 @@ async def test_a_server_that_is_restarted_under_the_page_still_has_the_conversat
     assert [fault for fault in tabs_of_itself.faults if LOST not in fault] == []
 
 
-async def test_a_killed_server_is_found_again_and_nothing_is_lost(server: Served, tabs: Tabs, tmp_path: Path) -> None:
-    await server.end()
-    await server.start(delay=SLOW)
-    page = await tabs.open()
+async def test_a_killed_server_is_found_again_and_nothing_is_lost(
+    slow_server: Served, slow_tabs: Tabs, tmp_path: Path
+) -> None:
+    page = await slow_tabs.open()
     await send(page, "Before")
     await status(page, 1, "finished")
     await send(page, LONG)
     await status(page, 2, "streaming")
-    await server.kill()
+    await slow_server.kill()
     await expect(page.locator("#state")).to_have_attribute("data-state", "reconnecting")
     await send(page, "Sent to nobody")
     await expect(page.get_by_role("alert")).to_contain_text("Your message is still in the box")
-    await server.start()
+    await slow_server.start()
     await live(page)
     await status(page, 2, "stopped")  # by the new process, which found it unfinished
     await expect(page.get_by_role("alert")).to_be_hidden()  # that the server cannot be reached is no longer so
@@ -190,9 +186,9 @@ async def test_a_killed_server_is_found_again_and_nothing_is_lost(server: Served
     await expect(page.get_by_role("alert")).to_be_hidden()
     before = await shown(page)
     assert [row[0] for row in before if row[1] == "user"] == ["chat-msg-1-user", "chat-msg-2-user", "chat-msg-3-user"]
-    await server.end()
+    await slow_server.end()
     assert await stored(tmp_path / "chat.db") == before
-    assert [fault for fault in tabs.faults if LOST not in fault] == []
+    assert [fault for fault in slow_tabs.faults if LOST not in fault] == []
 
 
 async def test_a_page_without_a_network_says_so_and_is_back_with_it(tabs: Tabs) -> None:
@@ -219,20 +215,22 @@ async def test_a_page_that_is_not_let_in_says_so(tabs: Tabs) -> None:
     await expect(page.get_by_role("alert")).to_contain_text("this client is not let in: 403 not yours")
 
 
-async def test_a_server_that_ends_stops_its_answers_and_says_when_it_is_back(server: Served, tabs: Tabs) -> None:
-    await server.end()
-    await server.start(delay=SLOW)
-    page = await tabs.open()
+async def test_a_server_that_ends_stops_its_answers_and_says_when_it_is_back(
+    slow_server: Served, slow_tabs: Tabs
+) -> None:
+    page = await slow_tabs.open()
     await send(page, LONG)
     await status(page, 1, "streaming")
-    await server.end()
+    await page.clock.install()
+    await page.clock.pause_at(datetime.now(UTC) + timedelta(seconds=10))  # so that it does not come back by itself
+    await slow_server.end()
     await status(page, 1, "stopped")
     await expect(page.locator("#state")).to_contain_text("Back in")
-    await server.start()
-    await page.get_by_role("button", name="Retry").click(timeout=1_000)
+    await slow_server.start()
+    await page.get_by_role("button", name="Retry").click()
     await live(page)
     await expect(page.get_by_role("button", name="Retry")).to_be_hidden()
-    assert [fault for fault in tabs.faults if LOST not in fault] == []
+    assert [fault for fault in slow_tabs.faults if LOST not in fault] == []
 
 
 async def test_each_chat_has_its_address(tabs: Tabs) -> None:
@@ -254,10 +252,8 @@ async def test_each_chat_has_its_address(tabs: Tabs) -> None:
     assert tabs.faults == []
 
 
-async def test_the_keyboard_is_enough(server: Served, tabs: Tabs) -> None:
-    await server.end()
-    await server.start(delay=SLOW)
-    page = await tabs.open()
+async def test_the_keyboard_is_enough(slow_tabs: Tabs) -> None:
+    page = await slow_tabs.open()
     await live(page)
     await expect(page.get_by_label("Message", exact=True)).to_be_focused()
     await page.keyboard.type("One line")
@@ -275,7 +271,7 @@ async def test_the_keyboard_is_enough(server: Served, tabs: Tabs) -> None:
         reached.add(await page.evaluate("document.activeElement.id || document.activeElement.className"))
     assert {"skip", "new", "prompt", "send"} <= reached
     assert len(await shown(page)) == 2
-    assert tabs.faults == []
+    assert slow_tabs.faults == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -10,7 +10,7 @@ from sessionstream.systemlab.sabotage.breaches import NONE
 from ..systemlab.process import ServedLab
 from ..systemlab.test_chat_phase import LABELS
 from .chromium import Tabs
-from .lab import PATIENCE, act, all_passed, button, expect_verdict, fact, fits, not_the_servers, reset
+from .lab import act, all_passed, button, expect_verdict, fact, fits, not_the_servers, reset
 
 BROKEN_BY = {
     "keyless": "one-answer",
@@ -29,7 +29,7 @@ BROKEN_BY = {
 async def status(page: Page, side: str, number: int, words: str) -> None:
     """Wait until an answer is so, live or in the store."""
     answer = page.locator(f'[data-side="{side}"] [data-id="chat-msg-{number}"]')
-    await expect(answer).to_have_attribute("data-status", words, timeout=PATIENCE)
+    await expect(answer).to_have_attribute("data-status", words)
 
 
 async def shown(page: Page, side: str) -> list[str]:
@@ -37,7 +37,7 @@ async def shown(page: Page, side: str) -> list[str]:
 
 
 async def state(page: Page, words: str) -> None:
-    await expect(page.locator("#live .connection")).to_have_text(words, timeout=PATIENCE)
+    await expect(page.locator("#live .connection")).to_have_text(words)
 
 
 async def stream(page: Page, number: int) -> None:
@@ -141,8 +141,8 @@ async def test_two_tabs_converge(lab_tabs: Tabs) -> None:
     assert lab_tabs.faults == []
 
 
-async def test_a_lab_that_ends_stops_its_answers_and_is_found_again(lab: ServedLab, lab_tabs: Tabs) -> None:
-    page = await lab_tabs.visit("phases/4")
+async def test_a_lab_that_ends_stops_its_answers_and_is_found_again(lab: ServedLab, own_tabs: Tabs) -> None:
+    page = await own_tabs.visit("phases/4")
     await state(page, "Live")
     await stream(page, 1)
     await lab.end()
@@ -154,7 +154,7 @@ async def test_a_lab_that_ends_stops_its_answers_and_is_found_again(lab: ServedL
     await expect(page.locator("#problem")).to_be_hidden()
     assert await shown(page, "live") == []  # another lab
     await all_right(page)
-    assert not_the_servers(lab_tabs.faults) == []
+    assert not_the_servers(own_tabs.faults) == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

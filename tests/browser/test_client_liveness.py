@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from ..transport import notes
 from .client import AN_HOUR, Site, site
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser
 
 WATCH = f"""
     class Recorded extends WebSocket {{
@@ -52,8 +57,8 @@ async def caught_up(opened: Site) -> None:
     assert await opened.until(lambda told: "snapshot" in told) == {"snapshot": "1"}
 
 
-async def test_a_network_that_goes_is_noticed_and_one_that_comes_is_used_at_once() -> None:
-    async with site() as opened:
+async def test_a_network_that_goes_is_noticed_and_one_that_comes_is_used_at_once(browser: Browser) -> None:
+    async with site(browser) as opened:
         await watching(opened, wait=AN_HOUR)
         await opened.run(QUIET)
         await opened.context.set_offline(True)
@@ -63,8 +68,8 @@ async def test_a_network_that_goes_is_noticed_and_one_that_comes_is_used_at_once
         await caught_up(opened)
 
 
-async def test_a_page_that_goes_offline_keeps_a_connection_that_lives() -> None:
-    async with site() as opened:
+async def test_a_page_that_goes_offline_keeps_a_connection_that_lives(browser: Browser) -> None:
+    async with site(browser) as opened:
         await watching(opened, wait=AN_HOUR)
         await opened.run(
             QUIET + 'dispatchEvent(new Event("offline")); ' + LONGER + "tell({ state: client.state.state });"
@@ -82,8 +87,8 @@ async def test_a_page_that_goes_offline_keeps_a_connection_that_lives() -> None:
     ],
     ids=["online", "pageshow", "visible", "reconnect()"],
 )
-async def test_a_half_open_connection_is_replaced_within_moments(event: str) -> None:
-    async with site() as opened:
+async def test_a_half_open_connection_is_replaced_within_moments(browser: Browser, event: str) -> None:
+    async with site(browser) as opened:
         await watching(opened, wait=1)
         await missed(opened)
         await opened.run(event)
@@ -91,16 +96,16 @@ async def test_a_half_open_connection_is_replaced_within_moments(event: str) -> 
         await caught_up(opened)
 
 
-async def test_a_page_that_is_hidden_asks_nothing() -> None:
-    async with site() as opened:
+async def test_a_page_that_is_hidden_asks_nothing(browser: Browser) -> None:
+    async with site(browser) as opened:
         await watching(opened, wait=1)
         await missed(opened)
         await opened.run(SHOW % "hidden" + LONGER + "tell({ state: client.state.state })")
         assert await opened.until(lambda told: True) == {"state": "live"}
 
 
-async def test_a_page_that_comes_back_from_the_cache_is_live_at_once() -> None:
-    async with site() as opened:
+async def test_a_page_that_comes_back_from_the_cache_is_live_at_once(browser: Browser) -> None:
+    async with site(browser) as opened:
         await watching(opened, wait=AN_HOUR)
         await opened.page.goto(f"{opened.url}/elsewhere")
         await notes.publish(opened.hub, "s-1", put={"a": "A"})
@@ -108,8 +113,8 @@ async def test_a_page_that_comes_back_from_the_cache_is_live_at_once() -> None:
         await caught_up(opened)
 
 
-async def test_a_client_that_is_closed_listens_to_the_page_no_more() -> None:
-    async with site() as opened:
+async def test_a_client_that_is_closed_listens_to_the_page_no_more(browser: Browser) -> None:
+    async with site(browser) as opened:
         await watching(opened, wait=1)
         await opened.run("client.close();")
         await opened.state("closed")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from sessionstream.transport.ws import Limits
@@ -9,6 +11,9 @@ from sessionstream.transport.ws import Limits
 from ..transport import notes
 from ..transport.test_js_pacing import ROWS, SHOWN, TIGHT, VIEW, subscribed_to
 from .client import site
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser
 
 SCROLL = f"""
     const client = window.client = connect("/ws", {{ onState: tell }});
@@ -26,8 +31,8 @@ SCROLL = f"""
 
 
 @pytest.mark.parametrize("limits", [Limits(), TIGHT], ids=["default", "tight"])
-async def test_600_rows_scrolled_past_end_with_those_that_are_shown(limits: Limits) -> None:
-    async with site(limits=limits) as opened:
+async def test_600_rows_scrolled_past_end_with_those_that_are_shown(browser: Browser, limits: Limits) -> None:
+    async with site(browser, limits=limits) as opened:
         await opened.run(SCROLL)
         await subscribed_to(opened.server, SHOWN)
         await notes.publish(opened.hub, f"row-{ROWS - 1}", tell=["it is live"])

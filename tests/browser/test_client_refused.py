@@ -18,6 +18,7 @@ from ..transport import notes
 from .client import Site, site
 
 if TYPE_CHECKING:
+    from playwright.async_api import Browser
     from starlette.requests import Request
 
 
@@ -52,9 +53,9 @@ class Tokens:
 
 
 @asynccontextmanager
-async def guarded() -> AsyncIterator[tuple[Site, Tokens]]:
+async def guarded(browser: Browser) -> AsyncIterator[tuple[Site, Tokens]]:
     tokens = Tokens()
-    async with site(Route("/token", tokens.answer), authenticate=tokens.authenticate) as opened:
+    async with site(browser, Route("/token", tokens.answer), authenticate=tokens.authenticate) as opened:
         yield opened, tokens
 
 
@@ -85,14 +86,17 @@ async def snapshot(opened: Site, ordinal: int) -> None:
 
 
 @pytest.mark.parametrize("asks", ASKS)
-async def test_a_token_is_asked_for_before_every_attempt_and_one_that_has_expired_is_a_refusal(asks: str) -> None:
-    async with guarded() as (opened, tokens):
+async def test_a_token_is_asked_for_before_every_attempt_and_one_that_has_expired_is_a_refusal(
+    browser: Browser, asks: str
+) -> None:
+    async with guarded(browser) as (opened, tokens):
         await opened.run(TOKEN + ASKS[asks] + WATCH)
         await snapshot(opened, 0)
         tokens.expire()
         await opened.run(
-            "const real = window.fetch; window.fetch = async (url) => (window.fetch = real, new Response("
-            "JSON.stringify({ token: 'old' })));"
+            "const real = window.fetch; const due = new Promise((answer) => { window.answer = answer; });"
+            "const later = async (url) => { await due; return real(url); };"
+            "window.fetch = async () => (window.fetch = later, new Response(JSON.stringify({ token: 'old' })));"
         )
         opened.proxy.reset()
         assert (await opened.state("reconnecting"))["code"] == 1006
@@ -100,12 +104,13 @@ async def test_a_token_is_asked_for_before_every_attempt_and_one_that_has_expire
         assert (refused["status"], refused["code"]) == (401, 4401)
         assert refused["retryIn"] == 20
         await notes.publish(opened.hub, "s-1", put={"a": "A"})
+        await opened.run("answer();")
         await snapshot(opened, 1)
         assert tokens.seen == ["t-1", "old", "t-3"]
 
 
-async def test_signed_out_and_offline_are_not_the_same() -> None:
-    async with guarded() as (opened, tokens):
+async def test_signed_out_and_offline_are_not_the_same(browser: Browser) -> None:
+    async with guarded(browser) as (opened, tokens):
         await opened.run(TOKEN + ASKS["url"] + WATCH)
         await snapshot(opened, 0)
         tokens.signed_in = False
@@ -121,8 +126,8 @@ async def test_signed_out_and_offline_are_not_the_same() -> None:
         await snapshot(opened, 0)
 
 
-async def test_a_token_that_cannot_change_ends_the_client_when_it_has_expired() -> None:
-    async with guarded() as (opened, tokens):
+async def test_a_token_that_cannot_change_ends_the_client_when_it_has_expired(browser: Browser) -> None:
+    async with guarded(browser) as (opened, tokens):
         await opened.run(TOKEN + "const client = connect(`/ws?token=${await token()}`, options);" + WATCH)
         await snapshot(opened, 0)
         tokens.expire()
@@ -133,19 +138,19 @@ async def test_a_token_that_cannot_change_ends_the_client_when_it_has_expired() 
         assert (await opened.state("closed"))["status"] == 401
 
 
-async def test_who_may_not_connect_is_told_so_and_not_to_sign_in() -> None:
+async def test_who_may_not_connect_is_told_so_and_not_to_sign_in(browser: Browser) -> None:
     def authenticate(scope: Any) -> object:
         raise PermissionError("not with this plan")
 
-    async with site(authenticate=authenticate) as opened:
+    async with site(browser, authenticate=authenticate) as opened:
         await opened.run(TOKEN + "const client = connect('/ws', options);" + WATCH)
         refused = await opened.state("refused")
         assert (refused["status"], refused["code"]) == (403, 4403)
         assert (await opened.until(lambda told: "end" in told))["end"]["status"] == 403
 
 
-async def test_the_application_decides_how_often_it_is_tried() -> None:
-    async with guarded() as (opened, tokens):
+async def test_the_application_decides_how_often_it_is_tried(browser: Browser) -> None:
+    async with guarded(browser) as (opened, tokens):
         tokens.signed_in = False
         policy = "options.refusal = (status, attempt) => status === 401 && attempt < 3;"
         await opened.run(TOKEN + policy + ASKS["url"] + WATCH)
@@ -154,8 +159,8 @@ async def test_the_application_decides_how_often_it_is_tried() -> None:
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 502])
-async def test_what_an_ingress_answers_passes_though_the_page_cannot_see_it(status: int) -> None:
-    async with guarded() as (opened, _tokens):
+async def test_what_an_ingress_answers_passes_though_the_page_cannot_see_it(browser: Browser, status: int) -> None:
+    async with guarded(browser) as (opened, _tokens):
         await opened.run(TOKEN + "window.token = await token();")
         opened.proxy.answer(status, times=2)
         await opened.run(TOKEN + "const client = connect(`/ws?token=${window.token}`, options);" + WATCH)
@@ -164,7 +169,7 @@ async def test_what_an_ingress_answers_passes_though_the_page_cannot_see_it(stat
         await snapshot(opened, 0)
 
 
-async def test_a_connection_whose_time_is_over_is_made_anew_with_a_new_token() -> None:
+async def test_a_connection_whose_time_is_over_is_made_anew_with_a_new_token(browser: Browser) -> None:
     tokens, clock = Tokens(), ManualClock()
 
     def authenticate(scope: Any) -> Admitted:
@@ -172,7 +177,7 @@ async def test_a_connection_whose_time_is_over_is_made_anew_with_a_new_token() -
         return Admitted("ada", until=datetime.now(UTC) + timedelta(hours=1))
 
     options: dict[str, Any] = {"authenticate": authenticate, "clock": clock, "limits": Limits(heartbeat_seconds=None)}
-    async with site(Route("/token", tokens.answer), **options) as opened:
+    async with site(browser, Route("/token", tokens.answer), **options) as opened:
         await opened.run(TOKEN + ASKS["url"] + WATCH)
         await snapshot(opened, 0)
         clock.advance(3_600)
@@ -181,8 +186,10 @@ async def test_a_connection_whose_time_is_over_is_made_anew_with_a_new_token() -
         assert tokens.seen == ["token=t-1", "token=t-2"]
 
 
-async def test_a_right_that_is_taken_away_ends_what_every_component_shows_of_it_and_nothing_else() -> None:
-    async with site(authenticate=lambda scope: "ada") as opened:
+async def test_a_right_that_is_taken_away_ends_what_every_component_shows_of_it_and_nothing_else(
+    browser: Browser,
+) -> None:
+    async with site(browser, authenticate=lambda scope: "ada") as opened:
         await opened.run("""
             window.client = connect("/ws", { onState: tell });
             for (const name of ["a", "b", "c"]) {

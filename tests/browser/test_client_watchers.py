@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..transport import notes
 from .client import Site, site
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser
 
 COMPONENTS = """
     const client = (window.client ??= connect("/ws", { floor: 1, first: 1, ceiling: 1 }));
@@ -49,8 +52,8 @@ def subscriptions(opened: Site) -> Any:
     return connection.subscriptions
 
 
-async def test_two_components_show_one_session_whoever_is_mounted_later_and_leaves_first() -> None:
-    async with site() as opened:
+async def test_two_components_show_one_session_whoever_is_mounted_later_and_leaves_first(browser: Browser) -> None:
+    async with site(browser) as opened:
         await opened.run(COMPONENTS + 'window.first = mount("first", "s-1");')
         await shows(opened, "first", "")
         await put(opened, "a", "1")
@@ -73,8 +76,8 @@ async def test_two_components_show_one_session_whoever_is_mounted_later_and_leav
         await shows(opened, "third", "32")
 
 
-async def test_a_component_that_strict_mode_mounts_twice_is_there_once() -> None:
-    async with site() as opened:
+async def test_a_component_that_strict_mode_mounts_twice_is_there_once(browser: Browser) -> None:
+    async with site(browser) as opened:
         await opened.run(COMPONENTS + 'mount("x", "s-1")(); window.unmount = mount("x", "s-1");')
         await shows(opened, "x", "")
         await put(opened, "a", "1")

@@ -10,7 +10,6 @@ from sessionstream.systemlab.sabotage.breaches import BREACHES, NONE
 from ..systemlab.process import ServedLab
 from .chromium import Tabs
 from .lab import (
-    PATIENCE,
     act,
     all_passed,
     button,
@@ -39,7 +38,7 @@ def card(page: Page, client: str) -> Locator:
 
 
 async def state(page: Page, client: str, words: str) -> None:
-    await expect(card(page, client).locator(".connection")).to_have_text(words, timeout=PATIENCE)
+    await expect(card(page, client).locator(".connection")).to_have_text(words)
 
 
 async def live(page: Page) -> None:
@@ -161,23 +160,23 @@ async def test_two_tabs_converge(lab_tabs: Tabs) -> None:
     for page in (first, second):
         await expect_verdict(page, "converged", "passed")
     told = first.locator('[data-id="folds"] tbody tr')
-    await expect(told).to_have_count(4, timeout=PATIENCE)
+    await expect(told).to_have_count(4)
     assert await notes(first, "A") == await notes(second, "B")
     assert lab_tabs.faults == []
 
 
-async def test_a_lab_that_is_started_again_is_found_again(lab: ServedLab, lab_tabs: Tabs) -> None:
-    page = await lab_tabs.visit("phases/3")
+async def test_a_lab_that_is_started_again_is_found_again(lab: ServedLab, own_tabs: Tabs) -> None:
+    page = await own_tabs.visit("phases/3")
     await both_connected(page)
     await act(page, "add")
-    await kill_between_answers(lab, lab_tabs, page)
+    await kill_between_answers(lab, own_tabs, page)
     await state(page, "A", "Reconnecting")
     await lab.start()
     await live(page)
     await expect(card(page, "A").get_by_text("Holds nothing")).to_be_hidden()
     assert await notes(page, "A") == []  # another lab, another store, another epoch: what was held is gone
     await all_right(page)
-    assert not_the_servers(lab_tabs.faults) == []
+    assert not_the_servers(own_tabs.faults) == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

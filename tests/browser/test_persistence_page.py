@@ -8,7 +8,6 @@ from playwright.async_api import Page, expect
 from ..systemlab.process import ServedLab
 from .chromium import Tabs
 from .lab import (
-    PATIENCE,
     act,
     all_passed,
     button,
@@ -42,11 +41,11 @@ def faults(tabs: Tabs) -> list[str]:
 
 
 async def live(page: Page) -> None:
-    await expect(page.locator("#live .connection")).to_have_text("Live", timeout=PATIENCE)
+    await expect(page.locator("#live .connection")).to_have_text("Live")
 
 
 async def held(page: Page, *texts: str) -> None:
-    await expect(page.locator(".notes li")).to_have_text(list(texts), timeout=PATIENCE)
+    await expect(page.locator(".notes li")).to_have_text(list(texts))
 
 
 async def use(page: Page, how: str = "ended") -> None:
@@ -138,23 +137,23 @@ async def test_two_tabs_converge_over_a_restart(lab_tabs: Tabs) -> None:
     for page in (first, second):
         await held(page, "before trouble", "while you were away")
         await all_passed(page)
-    await expect(first.locator('[data-id="folds"] tbody tr')).to_have_count(2, timeout=PATIENCE)
+    await expect(first.locator('[data-id="folds"] tbody tr')).to_have_count(2)
     assert faults(lab_tabs) == []
 
 
-async def test_a_lab_that_is_killed_and_started_again_is_found_again(lab: ServedLab, lab_tabs: Tabs) -> None:
-    page = await lab_tabs.visit("phases/5")
+async def test_a_lab_that_is_killed_and_started_again_is_found_again(lab: ServedLab, own_tabs: Tabs) -> None:
+    page = await own_tabs.visit("phases/5")
     await live(page)
     await act(page, "seed", text="of another lab", notes=1)
     await held(page, "of another lab")
-    await kill_between_answers(lab, lab_tabs, page)
-    await expect(page.locator("#live .connection")).to_have_text("Reconnecting", timeout=PATIENCE)
+    await kill_between_answers(lab, own_tabs, page)
+    await expect(page.locator("#live .connection")).to_have_text("Reconnecting")
     await lab.start()
     await live(page)
     await expect(page.get_by_text("No note yet. Write one.")).to_be_visible()
     await use(page)
     await all_passed(page)
-    assert faults(lab_tabs) == []
+    assert faults(own_tabs) == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

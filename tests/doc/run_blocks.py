@@ -43,7 +43,7 @@ from sessionstream import StructPayloadError
 
 # The README shows a call without the import above it.
 REFUSED_NEEDS = "from google.protobuf.struct_pb2 import Struct; "
-PATIENCE = 20.0
+PATIENCE = 30.0
 SCRIPTS = sysconfig.get_path("scripts")
 READY = "Uvicorn running on"
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from .run_blocks import READY
 
-PATIENCE = 20.0
+PATIENCE = 30.0
 
 
 class Server:

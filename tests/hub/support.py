@@ -36,7 +36,7 @@ from sessionstream.testing import StoreProxy
 
 T = TypeVar("T")
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 """Seconds after which a test that waits gives up; none waits that long unless something hangs."""
 
 

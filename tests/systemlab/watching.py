@@ -12,7 +12,7 @@ from sessionstream.systemlab.checks import Check, Verdict
 from sessionstream.systemlab.phase import Phase
 from tests.transport.asgi import Peer
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 
 Item = tuple[str, Any]
 """The id of what an entity or a live event is about, and what is held of it; None: it is gone."""

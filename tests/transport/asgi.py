@@ -10,7 +10,7 @@ from typing import Any
 
 from sessionstream.transport.ws import WebSocketServer
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 
 
 class Peer:
