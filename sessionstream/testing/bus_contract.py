@@ -21,7 +21,7 @@ _numbers: Final = count()
 
 
 def message(body: str = "body", *, key: str = "session", **metadata: str) -> BusMessage:
-    """Return a message with an id of its own."""
+    """Return a message with a new id."""
     return BusMessage(body.encode(), metadata, key, f"message-{next(_numbers)}")
 
 

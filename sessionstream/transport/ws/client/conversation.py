@@ -255,7 +255,7 @@ class Conversation:
     # -- time --------------------------------------------------------------------------------------------------
 
     def tick(self, now: float) -> Effects:
-        """Do what is due; to be called at ``deadline``, harmless at other times."""
+        """Perform the actions that are due; to be called at ``deadline``, harmless at other times."""
         self._now = now
         if now >= self._connect_at:
             self._open()
@@ -327,7 +327,7 @@ class Conversation:
     # -- sending -----------------------------------------------------------------------------------------------
 
     def _send(self) -> None:
-        """Send what is due, as far as the pacer allows."""
+        """Send the frames that are due, as far as the pacer allows."""
         self._send_at = math.inf
         while self._link in CONNECTED and (send := self._next()) is not None:
             if not self._pacer.take(self._now):

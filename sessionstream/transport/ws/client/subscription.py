@@ -76,8 +76,8 @@ class DeltaGap(Exception):
 def apply_snapshot(held: JsonSnapshot | None, came: SnapshotFrame) -> JsonSnapshot:
     """Return the timeline after a snapshot frame.
 
-    A full snapshot replaces what was held. A delta updates it; it must have the same epoch, start at or below the held
-    ordinal, and not end below it.
+    A full snapshot replaces the held timeline. A delta updates it; it must have the same epoch, start at or below the
+    held ordinal, and not end below it.
 
     Raises:
         DeltaGap: the frame is a delta that does not meet these conditions.
