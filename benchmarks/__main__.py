@@ -1,8 +1,8 @@
-"""Run every benchmark that needs nothing from outside, print one table, and write the figures as JSON.
+"""Run every benchmark that needs no further packages, print one table, and write the figures as JSON.
 
     python -m benchmarks [--json FILE]
 
-Each figure is a ratio within this run, of the best of several rounds in which both sides took turns.
+Each figure is a ratio within this run, of the best of several rounds in which both sides alternate.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ RESULTS = Path(__file__).parent / "results" / "latest.json"
 
 
 def circumstances() -> dict[str, object]:
-    """Return what the figures depend on."""
+    """Return the conditions of the run: machine, system and versions."""
     return {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
@@ -64,7 +64,7 @@ def circumstances() -> dict[str, object]:
 
 
 def main() -> None:
-    """Run them one after the other."""
+    """Run the benchmarks one after the other."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="run the benchmarks")
     parser.add_argument("--json", type=Path, default=RESULTS, metavar="FILE", help="default: %(default)s")
     results: Path = parser.parse_args().json

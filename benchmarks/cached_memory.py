@@ -2,9 +2,9 @@
 
     python -m benchmarks.cached_memory
 
-Resident memory of a process of its own, Linux only: what protobuf allocates, ``tracemalloc`` does not see. The file is
-filled by another process; this one reads all of it once, so that SQLite's own caches are full, and then loads the
-sessions into a hub. 200-byte payloads.
+It measures the resident memory of a separate process, on Linux only, because ``tracemalloc`` does not count memory that
+protobuf allocates. Another process fills the file; this one first reads all of it, so that SQLite's caches are full,
+and then loads the sessions into a hub. Payloads have 200 bytes.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ FEW, MANY = 1, 21
 
 
 def _resident() -> int:
-    """Return how many bytes of this process are in memory."""
+    """Return the resident memory of this process, in bytes."""
     gc.collect()
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
@@ -50,7 +50,7 @@ async def _fill(file: Path) -> None:
 
 
 async def _growth(file: Path, hold: Callable[[Hub, SQLiteStore, str], Awaitable[object]], entities: int) -> float:
-    """Return the bytes that holding a session of so many entities takes."""
+    """Return the bytes that a cached session with so many entities takes."""
     schemas = new_schemas()
     names = [f"{entities}-{number}" for number in range(SESSIONS)]
     async with SQLiteStore.open(file, schemas) as store:
@@ -78,7 +78,7 @@ HOLDING = {"cache": _cache, "parsed": _parsed}
 
 
 def _measure(file: Path, holding: str, entities: int) -> float:
-    """Measure in a process of its own."""
+    """Measure in a separate process."""
     command = [sys.executable, "-m", "benchmarks.cached_memory", str(file), holding, str(entities)]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 

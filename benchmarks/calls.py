@@ -1,16 +1,17 @@
-"""How many calls a published event costs, and how many files of ours it passes until its frame is sent.
+"""The number of calls for a published event, and of our files that it passes until its frame is sent.
 
     python -m benchmarks.calls [--files] [--functions]
 
-Calls are counted by ``sys.setprofile``: one projection of each kind, a function as fan-out, the memory store, an event
-that updates an entity; the median of the events. A call counts if
+``sys.setprofile`` counts the calls. The hub has one projection of each kind, a function as fan-out, and the memory
+store; each event updates an entity. The figure is the median of the events. A call counts if
 
-- ``publish`` is on the stack. Neither asyncio's loop nor the benchmark's call of ``publish`` counts; what the library
-  calls of asyncio (its lock, its futures) does.
-- neither the caller nor the called is a projection or the fan-out, which are the benchmark's. When a projection asks
-  its view or makes an entity, that call does not count, but those that the library makes to answer it do.
-- it is of a Python function, of a generated ``__init__``, of a coroutine that begins or is resumed, or of a function
-  written in C. CPython reports no call of a class that is written in C: making a message or a future does not count.
+- ``publish`` is on the stack. Calls of asyncio's loop, and the benchmark's call of ``publish``, do not count; the
+  library's calls of asyncio (its lock, its futures) do.
+- neither the caller nor the called function is a projection or the fan-out, which belong to the benchmark. A
+  projection's call of its view, or of an entity's class, does not count, but the calls that the library makes for it
+  do.
+- it is a call of a Python function, a generated ``__init__``, a coroutine that begins or is resumed, or a function
+  written in C. CPython reports no calls of classes written in C, so creating a message or a future does not count.
 
 The bare loop of ``publish_memory.py`` is counted in the same way.
 
@@ -18,8 +19,8 @@ The files are those below ``sessionstream/`` in which a function is called, in a
 until the server calls ASGI's ``send``, with one subscriber of a ``WebSocketServer``. The ``__init__`` that a dataclass
 generates counts for the file that defines the class. A file counts if most events pass it.
 
-``--files`` prints their names, and ``--functions`` the forty functions that cost the most calls: each with how often it
-is called, and how many functions written in C it calls itself.
+``--files`` prints their names. ``--functions`` prints the forty functions with the most calls, each with its number of
+calls and the number of functions written in C that it calls.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ Hook: TypeAlias = Callable[[FrameType, str, object], None]
 
 
 def _fan_out(session_id: str, ordinal: int, events: Sequence[UIEvent]) -> None:
-    """Take UI events and do nothing."""
+    """Receive UI events and do nothing."""
 
 
 CALLBACKS = frozenset(function.__code__ for function in (ui_projection, timeline_projection, _fan_out))
@@ -76,7 +77,7 @@ def _hub(store: HydrationStore | None, fanout: UIFanout | FanoutFunction | None)
 
 @contextmanager
 def _profiled(hook: Hook) -> Iterator[None]:
-    """Have a hook called in this thread, and in every thread that begins meanwhile."""
+    """Install a profile hook in this thread, and in every thread that starts within the block."""
     threading.setprofile(hook)
     sys.setprofile(hook)
     try:
@@ -101,12 +102,12 @@ def _named(frame: FrameType) -> str:
 
 
 class Calls:
-    """Counts the calls that are made on behalf of one function, event by event.
+    """Counts the calls within one function, for each event.
 
     Attributes:
-        counted: for each event.
-        functions: how often each was called, over all events.
-        inside: how many functions written in C each has called, over all events.
+        counted: the number of calls of each event.
+        functions: the number of calls of each function, over all events.
+        inside: the number of functions written in C that each function called, over all events.
     """
 
     def __init__(self, publish: CodeType) -> None:
@@ -134,7 +135,7 @@ class Calls:
         return False
 
     def table(self) -> str:
-        """Return the functions that cost the most calls, as lines of a Markdown table."""
+        """Return the functions with the most calls, as lines of a Markdown table."""
         both = self.functions + self.inside
         lines = ["| calls per event | called | in C by it | function |", "|---|---|---|---|"]
         for name, total in both.most_common(SHOWN):
@@ -144,7 +145,7 @@ class Calls:
 
 
 async def count_calls(publisher: Hub | BareLoop) -> Calls:
-    """Publish, and count the calls of each event after the first of each entity."""
+    """Publish, and count the calls of each event except the first of each entity."""
     calls = Calls(type(publisher).publish.__code__)
     for event in _events(ENTITIES):
         await publisher.publish(event)
@@ -156,29 +157,29 @@ async def count_calls(publisher: Hub | BareLoop) -> Calls:
 
 
 class Passed:
-    """Notes the files of ours that functions are called in, while it is told to."""
+    """Records our files in which functions are called, between ``begin`` and ``end``."""
 
     def __init__(self) -> None:
         self._now: set[str] | None = None
         self._events: Counter[str] = Counter()
 
     def hook(self, frame: FrameType, kind: str, _: object) -> None:
-        """Note a call; for ``sys.setprofile``."""
+        """Record a call; for ``sys.setprofile``."""
         if self._now is not None and kind == "call":
             self._now.add(_defined_in(frame))
 
     def begin(self) -> None:
-        """Note what is called from now on."""
+        """Start to record calls."""
         self._now = set()
 
     def end(self) -> None:
-        """Stop, if that has not been done; the event's frame is sent."""
+        """Stop recording, because the event's frame is sent. Calling it again has no effect."""
         if self._now is not None:
             self._events.update(self._now)
             self._now = None
 
     def files(self) -> list[str]:
-        """Return those of ours that most events pass."""
+        """Return the files that most events pass."""
         return sorted(
             str(Path(name).relative_to(PACKAGE))
             for name, events in self._events.items()
@@ -187,7 +188,7 @@ class Passed:
 
 
 class _Subscriber(Peer):
-    """A connection that says when the server has sent something."""
+    """A connection that reports when the server has sent a message."""
 
     def __init__(self, server: WebSocketServer, sent: Callable[[], None]) -> None:
         self._on_send = sent

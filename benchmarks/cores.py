@@ -1,6 +1,6 @@
-"""Servers of WebSockets: ASGI servers, and bare cores that send a ready string. Each runs on a listening socket.
+"""WebSocket servers: ASGI servers, and bare cores that send a prepared string. Each runs on a listening socket.
 
-Imports are inside the functions, because a process runs one of them, and not everything is installed everywhere.
+Imports are inside the functions, because a process runs one of them, and some packages may not be installed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Broadcast = Callable[[str], None]
 
 
 async def uvicorn(app: App, sock: socket.socket, *, ws: Any) -> None:
-    """Run under uvicorn, with one of its implementations of WebSockets."""
+    """Run under uvicorn, with one of its WebSocket implementations."""
     from uvicorn import Config, Server
 
     config = Config(
@@ -32,9 +32,9 @@ async def uvicorn(app: App, sock: socket.socket, *, ws: Any) -> None:
 
 
 async def joining(app: App, sock: socket.socket) -> None:
-    """Run under uvicorn, with a protocol that joins what is sent in one turn of the loop, framed once for everybody.
+    """Run under uvicorn, with a protocol that joins the frames of one turn of the loop, and encodes each only once.
 
-    It is a trial of a fast lane: see decision 0024.
+    It tests an alternative that decision 0024 rejects.
     """
     from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
@@ -134,7 +134,7 @@ async def picows(sock: socket.socket) -> Broadcast:
 
 
 async def transport(sock: socket.socket) -> Broadcast:
-    """Write ready bytes to asyncio's transports: nothing costs less that sends each frame to each socket by itself."""
+    """Write prepared bytes to asyncio's transports: the lowest cost of sending each frame to each socket separately."""
     connections: set[asyncio.Transport] = set()
 
     class Protocol(asyncio.Protocol):

@@ -1,11 +1,11 @@
-"""Delivering UI events to many connections, against a bare ``broadcast()`` of a ready-made string.
+"""Delivering UI events to many connections, compared with a bare ``broadcast()`` of a prepared string.
 
     python -m benchmarks.deliver_frames
 
-CPU time of the server's process per delivered frame, compression off on both sides, at a pace at which no queue builds
-up: so each frame is a wake-up and a write of its own, the worst case. The server under test runs in uvicorn, with
-each implementation of WebSockets that uvicorn has; the clients are another process. And the memory of an idle
-connection, beside that of the bare server's.
+It measures the CPU time of the server's process for each delivered frame, without compression, at a rate at which no
+queue builds up. So each frame is a separate wake-up and write, which is the worst case. The server under test runs in
+uvicorn, with each of its WebSocket implementations; the clients are in another process. It also measures the memory of
+an idle connection, compared with that of the bare server.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ class Served:
         self.port = int(self._stdout.readline())
 
     def ask(self, line: str) -> Callable[[], float]:
-        """Say a line; return what waits for the answer."""
+        """Send a line to the process; return a function that waits for its answer."""
         self._stdin.write(line + "\n")
         self._stdin.flush()
         return lambda: float(self._stdout.readline())
 
     def cpu_per_frame(self, connections: int, burst: int = 1, *, command: str = "deliver") -> float:
-        """Return microseconds, with so many events at once."""
+        """Return the CPU time of a frame in microseconds, with so many events at once."""
         clients = connected(self.port, connections, self._session)
         events = FRAMES // connections
         seconds = self.ask(f"{command} {connections} {events} {burst}")
@@ -55,7 +55,7 @@ class Served:
         return took / (events * connections) * 1e6
 
     def memory_per_connection(self, connections: int) -> float:
-        """Return KiB, of the first connections that this process has."""
+        """Return the memory of a connection in KiB, for the first connections of this process."""
         before = self.ask("memory")()
         clients = connected(self.port, connections, self._session)
         after = self.ask("memory")()

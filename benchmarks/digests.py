@@ -1,9 +1,9 @@
-"""The digest of a payload, beside the SHA-256 of what protobuf makes of it (which differs from build to build).
+"""The digest of a payload, compared with the SHA-256 of its protobuf encoding (which differs between builds).
 
     python -m benchmarks.digests
 
-It is made of every command with an idempotency key, of an event with an id that the session knows, and of each event
-that is pruned.
+A digest is computed for every command with an idempotency key, for each event whose id is already known, and for each
+event that is pruned.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ async def _bare(payload: Message) -> float:
 
 
 async def main() -> list[Figure]:
-    """Measure, and return microseconds a digest."""
+    """Measure, and return microseconds per digest."""
     figures = []
     for what, payload in (("flat message", FLAT), ("Struct of 30 values", STRUCT)):
         ours, bare = await best(ROUNDS, partial(_ours, payload), partial(_bare, payload))

@@ -13,11 +13,11 @@ class Figure:
     """One line of the table.
 
     Attributes:
-        what: what was measured.
-        ours: in ``unit``.
-        against: the bare loop, or whatever it is compared to.
-        bare: what that took, or reached, in the same unit.
-        goal: what the ratio is to be, empty if it is only stated.
+        what: the measured operation.
+        ours: our result, in ``unit``.
+        against: the name of the bare loop, or of another program that it is compared with.
+        bare: the result of that, in the same unit.
+        goal: the required ratio; empty if there is none.
     """
 
     what: str
@@ -33,12 +33,12 @@ class Figure:
         return self.ours / self.bare
 
     def cells(self) -> tuple[str, ...]:
-        """Return the line of the table."""
+        """Return the cells of the figure's row."""
         ours, bare = (f"{_rounded(value)} {self.unit}" for value in (self.ours, self.bare))
         return self.what, ours, self.against, bare, f"{self.ratio:.2f}", self.goal
 
     def as_json(self) -> dict[str, object]:
-        """Return the figure as it is written down."""
+        """Return the figure as JSON."""
         return {
             "what": self.what,
             "ours": self.ours,
@@ -61,9 +61,9 @@ def table(figures: Sequence[Figure]) -> str:
 
 
 async def best(rounds: int, *measures: Callable[[], Awaitable[float]]) -> list[float]:
-    """Take several measures in turns, and return the lowest of each.
+    """Run several measurements alternately, and return the lowest result of each.
 
-    Other work on the machine can only add to a time, and what is measured in turns meets the same weather.
+    Other work on the machine only adds to times, and alternating measurements are affected equally.
     """
     lowest = [float("inf")] * len(measures)
     for _ in range(rounds):

@@ -19,7 +19,7 @@ _UPGRADE = (
 
 
 class Client:
-    """One connection, of which the system buffers so many bytes, if that is given."""
+    """One connection; the size of its receive buffer may be given in bytes."""
 
     def __init__(self, port: int, *, buffer: int = 0) -> None:
         self.socket = socket.socket()
@@ -36,7 +36,7 @@ class Client:
         self.counted = 0
 
     def subscribe(self, session_id: str) -> None:
-        """Subscribe, and wait until that is done."""
+        """Subscribe, and wait for the answer."""
         text = json.dumps({"subscribe": {"sessionId": session_id}}).encode()
         mask = os.urandom(4)
         masked = bytes(byte ^ mask[at % 4] for at, byte in enumerate(text))
@@ -45,7 +45,7 @@ class Client:
             self._buffer += self.socket.recv(65536)
 
     def read(self) -> list[bytes]:
-        """Read what is there; count the UI events in it, and return them."""
+        """Read the available data; count and return its UI events."""
         received = self.socket.recv(1 << 20)
         assert received, "the server has closed the connection"
         self._buffer += received
@@ -69,13 +69,13 @@ class Client:
 
 
 def allow_many() -> None:
-    """Let this process have as many connections as the system allows it."""
+    """Raise this process's limit of open files as far as the system allows."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def connected(port: int, count: int, session_id: str | None) -> list[Client]:
-    """Connect, and subscribe where there is a session."""
+    """Connect, and subscribe if there is a session."""
     clients = [Client(port) for _ in range(count)]
     for client in clients:
         if session_id is not None:
@@ -85,7 +85,7 @@ def connected(port: int, count: int, session_id: str | None) -> list[Client]:
 
 
 def receive(clients: list[Client], events: int, heard: Callable[[bytes], None] | None = None) -> None:
-    """Read until every client has seen so many UI events; have ``heard`` called for each of them."""
+    """Read until every client has received so many UI events; call ``heard`` for each of them."""
     selector = selectors.DefaultSelector()
     for client in clients:
         client.counted = 0

@@ -2,16 +2,16 @@
 
     python -m benchmarks.frame_server SERVER[+uvloop] [OUTBOX_FRAMES]
 
-With a core of ``cores.py``: a bare one, which sends a string that is ready, or an ASGI server with a hub and its
-WebSocketServer in it; or with a server of ``peer_servers.py``. It prints its port, waits for lines, and answers each
-with a number:
+SERVER is a core of ``cores.py`` (a bare one, which sends a prepared string, or an ASGI server that runs a hub and its
+WebSocketServer), or a server of ``peer_servers.py``. The process prints its port, reads lines, and answers each with a
+number:
 
     deliver CONNECTIONS EVENTS BURST
-                                 delivers events, so many at once, at a pace that leaves it idle in between: CPU seconds
+                                 delivers events, so many at once, with idle time in between: CPU seconds
     publish CONNECTIONS EVENTS BURST
-                                 the same by way of the hub, which logs and projects them
-    time CONNECTIONS EVENTS      the same with the time in each event: microseconds that the median publish_ui takes
-    stuff                        writes to the session "stuffed" until its only client takes no more: events it took
+                                 the same through the hub, which logs and projects them
+    time CONNECTIONS EVENTS      the same with the time in each event: microseconds of the median publish_ui
+    stuff                        writes to the session "stuffed" until the buffer of its only client is full: events
     memory                       the process's resident bytes
 """
 
@@ -114,19 +114,19 @@ def _listen() -> socket.socket:
 
 
 async def bare(core: str) -> None:
-    """Serve with nothing but a core."""
+    """Serve with a bare core."""
     send, text = await BARE[core](_listen()), ui_event(SESSION, 1, EVENT).text
     await _commands(lambda _, *numbers: _deliver(lambda _: send(text), *numbers))
 
 
 async def peer(name: str) -> None:
-    """Serve with what others would write."""
+    """Serve with a server of ``peer_servers.py``."""
     publish = await PEERS[name](_listen(), ui_event(SESSION, 1, EVENT).text)
     await _commands(lambda _, *numbers: _deliver(publish, *numbers))
 
 
 async def ours(core: str, outbox_frames: int) -> None:
-    """Serve as an application would."""
+    """Serve with a hub and a WebSocketServer."""
     limits = Limits(connections=5000, outbox_frames=outbox_frames)
     hub = new_hub([])
     server = WebSocketServer(hub, limits=limits, slow_consumers=conflate)

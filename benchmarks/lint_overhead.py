@@ -1,10 +1,10 @@
-"""What the linter costs: flake8 with the plugin against flake8 without it, and the command on its own.
+"""The cost of the linter: flake8 with the plugin and without it, and the command by itself.
 
     python -m benchmarks.lint_overhead [PATH ...] [--registering N]
 
-Without a path: this repository. With ``--registering 20`` the same files, copied, every twentieth of them with
-registrations at its end. Every figure is CPU time of a fresh process (children included), the least of several
-rounds, taken in turns so that a busy machine hits all of them alike.
+Without a path, it lints this repository. With ``--registering 20`` it lints a copy, in which every twentieth file has
+registrations at its end. Every figure is the CPU time of a new process (with its children), the lowest of several
+rounds. The rounds alternate, so that other work on the machine affects all of them equally.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def benchmark_schemas() -> SchemaRegistry:
 
 
 def registering(paths: list[str], every: int, target: Path) -> list[str]:
-    """Copy the sources and let every so many-th file register something; files that do not compile stay as they are."""
+    """Copy the sources and add registrations to one file of every so many; files that do not compile are unchanged."""
     copies = []
     for number, path in enumerate(paths):
         copy = target / str(number) / Path(path).name

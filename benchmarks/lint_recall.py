@@ -1,15 +1,16 @@
-"""What four tools find of the planted Struct payloads in ``tests/lint/fixtures``, and what they report beside them.
+"""The planted Struct payloads in ``tests/lint/fixtures`` that four tools find, and their other reports.
 
     python -m benchmarks.lint_recall
 
-Each tool runs in an environment of its own below ``build/``, made once; one that cannot be installed is said and left
-out. mypy uses the ``@deprecated`` overloads; pylint and semgrep, which know nothing of schemas, a checker and rules
-written for the purpose with what the tool offers: inference there, resolved names here. A report
-counts for a planted violation when it is on a line of its statement, for no tool but ours reports at the payload.
+Each tool runs in its own environment below ``build/``, which is created once; a tool that cannot be installed is named
+and skipped. mypy uses the ``@deprecated`` overloads. pylint and semgrep know no schemas, so they run a checker and
+rules that were written for this benchmark with their own means: inference in pylint, resolved names in semgrep. A
+report counts for a planted violation if it is on a line of its statement, because only our linter reports the place of
+the payload.
 
-The fixtures grew with our engine, so its own recall here is 1 or a test fails: the comparison says how many ways to
-write a registration each tool follows, not how often they occur. "Elsewhere" are reports on other statements: false
-alarms, and reports in a wrapper of what its caller wrote.
+The fixtures were written with our engine, so its recall is 1, or a test fails. The comparison shows how many ways of
+writing a registration each tool understands, not how often they occur. "Elsewhere" are reports on other statements:
+false alarms, and reports in a wrapper instead of in its caller.
 """
 
 from __future__ import annotations
@@ -81,14 +82,14 @@ for _method in ("command", "event", "ui_event", "timeline_entity"):
 
 @dataclass(frozen=True)
 class Planted:
-    """A fixture: the lines of each statement with a violation, and of how many violations."""
+    """A fixture: the lines of each statement with violations, and their number."""
 
     path: Path
     statements: tuple[tuple[int, int], ...]
 
 
 class NotInstallable(Exception):
-    """A tool cannot be had here."""
+    """A tool cannot be installed here."""
 
 
 def planted() -> list[Planted]:
@@ -109,7 +110,7 @@ def planted() -> list[Planted]:
 
 
 def _is_readable(source: str) -> bool:
-    """Say whether this Python, which the other tools run on too, is new enough."""
+    """Whether this Python, which also runs the other tools, can parse a fixture."""
     try:
         ast.parse(source)
     except SyntaxError:
@@ -123,7 +124,7 @@ def _innermost(line: int, statements: list[tuple[int, int]]) -> tuple[int, int]:
 
 
 def environment(tool: str, *requirements: str) -> Path:
-    """Return the ``bin`` of the tool's environment."""
+    """Return the ``bin`` directory of the tool's environment."""
     directory = BUILD / tool
     done = directory / "installed"
     if not done.exists():

@@ -1,6 +1,6 @@
-"""An event, published by a hub and saved by python ``eventsourcing``: in memory, and on the disk by SQLite.
+"""An event that a hub publishes, and one that the package ``eventsourcing`` saves: in memory, and on disk in SQLite.
 
-One text of 200 bytes that each event replaces: there an attribute of an aggregate, here an entity of a session.
+Each event replaces a text of 200 bytes: an attribute of an aggregate there, an entity of a session here.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ FULL = 2
 
 
 class Message(Aggregate):
-    """A text, and how it came to be."""
+    """An aggregate with a text."""
 
     def __init__(self) -> None:
         self.text = ""
@@ -44,7 +44,7 @@ class Message(Aggregate):
 
 
 def _application(file: Path | None = None) -> Application[UUID]:
-    """Make an application that keeps its aggregates, and looks for events of nobody else."""
+    """Make an application that caches its aggregates, and does not look for events of other processes."""
     env = {"AGGREGATE_CACHE_MAXSIZE": "0", "AGGREGATE_CACHE_FASTFORWARD": "n"}
     if file is not None:
         env |= {"PERSISTENCE_MODULE": "eventsourcing.sqlite", "SQLITE_DBNAME": str(file)}

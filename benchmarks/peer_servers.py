@@ -1,6 +1,6 @@
-"""Servers without us that send to everybody who is connected: by Channels, and by a loop over Starlette's WebSockets.
+"""Servers without sessionstream that send to all connections: with Channels, and with Starlette's WebSockets.
 
-Imports are inside the functions, as in ``cores.py``: a process runs one of them.
+Imports are inside the functions, as in ``cores.py``, because a process runs one of them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ GROUP = "s"
 
 
 def written(frame: str) -> Callable[[int], str]:
-    """Return what makes the frame of an ordinal as JSON, as long as ours: each event is written anew, and once."""
+    """Return a function that encodes the frame of an ordinal as JSON, of the same length as ours, for each event."""
     content = json.loads(frame)
 
     def write(ordinal: int) -> str:
@@ -62,7 +62,7 @@ async def starlette(sock: socket.socket, frame: str) -> Publish:
 
 
 async def channels(sock: socket.socket, frame: str) -> Publish:
-    """Send to a group of the in-memory layer, whose consumers send what comes as it is."""
+    """Send to a group of the in-memory layer, whose consumers forward each message unchanged."""
     from django.conf import settings
 
     settings.configure(CHANNEL_LAYERS={"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}})

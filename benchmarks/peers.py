@@ -2,25 +2,27 @@
 
     python -m benchmarks.peers
 
-``make bench-peers`` installs eventsourcing first, which nothing else needs; the others come with the ``dev`` extra.
-Ratios below 1 are in our favour. No two of these do the same; what each does more:
+``make bench-peers`` first installs eventsourcing, which no other target needs; the others come with the ``dev`` extra.
+Ratios below 1 are in our favour. These programs differ in what they do:
 
 - eventsourcing appends an event of 200 bytes to an aggregate and to a log of all aggregates, under optimistic locking,
-  and keeps the aggregate, of which it gives a copy to each caller. It blocks the thread, and tells nobody. A hub, with
-  one timeline projection and no fan-out, does so without blocking the event loop, checks the message's type, numbers
-  the event, recognises it by its id if it comes again, and stores what the projection makes of it in the same commit.
-  On SQLite, both commit each event by itself, and wait until the disk has it (``synchronous = FULL``, a WAL). With many
-  sessions at once the hub's store makes one transaction of what has come meanwhile; a process with eventsourcing
-  saves one after the other.
-- The in-memory layer of Channels hands a message to each consumer of a group, each of which sends it: it is ready as a
-  frame, and written as JSON once. What comes while a consumer is away is gone; a consumer that is 100 messages behind
-  loses the next.
-- The loop over Starlette's WebSockets sends to one after the other. A client that reads nothing stops it for all.
-- Against these two, the hub does all of its work: logged in memory, both projections, a frame to each subscriber, which
-  can disconnect and reconnect and misses nothing. A subscriber that reads nothing does not delay others.
+  and keeps the aggregate, of which each caller gets a copy. It blocks the thread, and sends nothing to clients. A hub,
+  with one timeline projection and no fan-out, does this without blocking the event loop. It also checks the message's
+  type, assigns an ordinal, recognises a repeated event id, and stores the result of the projection in the same commit.
+  On SQLite, both commit each event separately, and wait until the disk has it (``synchronous = FULL``, a WAL). With
+  many sessions at once, the hub's store writes the waiting commits in one transaction; eventsourcing saves them one
+  after the other.
+- The in-memory layer of Channels passes a message to each consumer of a group, and each consumer sends it: as a
+  prepared frame, which is encoded as JSON once. Messages during a disconnect are lost; a consumer that is 100 messages
+  behind loses the next.
+- The loop over Starlette's WebSockets sends to one connection after the other. A client that does not read stops it for
+  all.
+- Compared with these two, the hub does all of its work: it logs in memory, runs both projections, and sends a frame to
+  each subscriber, which can disconnect and reconnect without losing events. A subscriber that does not read does not
+  delay others.
 
-All three serve the same number of watchers by uvicorn with ``websockets-sansio``, without compression, with frames of
-the same length, at a pace at which no queue builds up; it is the CPU time of the server's process, as in
+All three serve the same number of clients by uvicorn with ``websockets-sansio``, without compression, with frames of
+the same length, at a rate at which no queue builds up. The figure is the CPU time of the server's process, as in
 ``deliver_frames.py``.
 """
 

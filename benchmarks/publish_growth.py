@@ -1,8 +1,8 @@
-"""Publishing into a timeline of 10,000 entities, against publishing into one of a single entity.
+"""Publishing to a timeline of 10,000 entities, compared with one of a single entity.
 
     python -m benchmarks.publish_growth
 
-The projection reads and writes one entity by key. The cost must not depend on how many others there are.
+The projection reads and writes one entity by key. The cost must not depend on the number of other entities.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Publishing to memory, against a bare async loop that makes the same copies and the same projection calls.
+"""Publishing to memory, compared with a bare async loop that makes the same copies and projection calls.
 
     python -m benchmarks.publish_memory
 
-One session, both projections, 200-byte payloads. The bare loop has no registry, lane, view, ordinal check, cursor,
-event id, commit or fan-out. No implementation that makes the guaranteed copies can be faster.
+There is one session, with both projections and payloads of 200 bytes. The bare loop has no registry, lane, view,
+ordinal check, cursor, event id, commit or fan-out. No implementation that makes the guaranteed copies can be faster.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class _BareView:
 
 
 class BareLoop:
-    """The copies and the calls alone."""
+    """A loop of only the copies and the calls."""
 
     def __init__(self, sink: list[object]) -> None:
         self._entities: dict[str, TimelineEntity] = {}

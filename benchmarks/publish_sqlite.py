@@ -1,12 +1,12 @@
-"""Publishing to SQLite, against bare loops that execute the same statements.
+"""Publishing to SQLite, compared with bare loops that execute the same statements.
 
     python -m benchmarks.publish_sqlite
 
-One session, one event after the other: a bare loop hands each transaction to a writer thread and awaits it, another
-executes it on its own thread, which an event loop cannot afford. A hundred sessions at once: a bare loop executes, on
-its own thread, fifty events in a transaction, with the statements that the store needs for one event alone.
-``publish_many`` to one session is compared with such a loop as well. ``synchronous="normal"``, both projections. The
-same commits handed to the store without a hub show which part of it is the store's.
+For one session, with one event after the other, one bare loop passes each transaction to a writer thread and awaits it;
+another executes it on its own thread, which would block an event loop. For a hundred sessions at once, a bare loop
+executes fifty events in a transaction on its own thread, with the statements that the store executes for one event.
+``publish_many`` to one session is compared with such a loop too. ``synchronous`` is ``"normal"``, and there are both
+projections. The same commits without a hub show the part of the store.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ ROUNDS = 12
 
 
 class Scratch:
-    """Names of files that are not there yet."""
+    """Names of new files in a directory."""
 
     def __init__(self, directory: str) -> None:
         self._directory = Path(directory)
         self._number = 0
 
     def file(self) -> Path:
-        """Return the next one."""
+        """Return the next file."""
         self._number += 1
         return self._directory / f"{self._number}.db"
 
@@ -90,7 +90,7 @@ async def _publish_many(scratch: Scratch) -> float:
 
 
 async def _record(scratch: Scratch, sessions: int) -> list[Transaction]:
-    """Publish the same events one by one; return what the store executed for each."""
+    """Publish the same events one by one; return the statements that the store executed for each."""
     recording, schemas = Recording(), new_schemas()
     async with Opening(Database(str(scratch.file()), factory=recording.connections()), schemas) as store:
         hub = _hub(schemas, store)
@@ -103,7 +103,7 @@ async def _record(scratch: Scratch, sessions: int) -> list[Transaction]:
 
 
 async def _commit(scratch: Scratch, sessions: int) -> float:
-    """Hand the store the commits of as many events, each session's in order, without waiting; return seconds."""
+    """Pass the commits of as many events to the store, each session's in order, without waiting; return seconds."""
     message = ChatMessageEntity(text=CHUNK)
     async with SQLiteStore.open(scratch.file(), new_schemas()) as store:
         await store.cursors("s0")

@@ -1,10 +1,10 @@
-"""What delivering a UI event costs with one server core and another: CPU time per frame, of the whole process.
+"""The cost of delivering a UI event with different server cores: CPU time of the process for each frame.
 
     python -m benchmarks.server_cores [CORE ...]
 
-As deliver_frames.py, over every core of cores.py that is installed (``pip install granian picows uvloop`` adds some),
-with asyncio's loop and with uvloop, events coming one at a time and ten at once. Ratios are to a bare ``broadcast()``
-under asyncio, of the same number at once.
+As deliver_frames.py, for every installed core of cores.py (``pip install granian picows uvloop`` adds some), with
+asyncio's loop and with uvloop, and with one event or ten events at once. Ratios are to a bare ``broadcast()`` under
+asyncio with the same number of events at once.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def _installed(package: str) -> bool:
 
 
 def variants() -> list[str]:
-    """Return what can run here, the one that the others are compared to first."""
+    """Return the variants that can run here; the others are compared with the first."""
     cores = [core for core in (*BARE, *ASGI) if core not in PACKAGES or _installed(PACKAGES[core])]
     loops = ("", "+uvloop") if _installed("uvloop") else ("",)
     return [core + loop for core in cores for loop in loops]

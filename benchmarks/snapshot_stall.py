@@ -1,20 +1,21 @@
-"""How long reading a timeline of 50,000 entities keeps the event loop from running anything else.
+"""How long reading a timeline of 50,000 entities blocks the event loop.
 
     python -m benchmarks.snapshot_stall
 
-A task that sleeps for a millisecond, again and again, notes how much the loop's thread computes at most, and how much
-time passes at most, between two of its runs: while
-``hub.snapshot`` is awaited; while a client subscribes over a WebSocketServer, from its frame to the last frame of the
-answer; and while a hub loads the session. Cold is a new hub and a new server on a store that has the session; warm is a
-hub that has the session cached, and a server to which another client has subscribed before. More time passes on a
-machine that others use too, and where another thread has the interpreter.
+A task repeatedly sleeps for a millisecond, and records the longest CPU time of the loop's thread and the longest
+elapsed time between two of its runs: while ``hub.snapshot`` is awaited; while a client subscribes over a
+WebSocketServer, from its frame to the last frame of the answer; and while a hub loads the session. "Cold" is a new hub
+and a new server on a store that has the session; "warm" is a hub that has cached the session, and a server to which
+another client has subscribed before. The elapsed time is longer if other processes use the machine, or another thread
+holds the interpreter lock.
 
-All of that without Python's garbage collector. A full run of it looks at every object of the process and stops every
-thread meanwhile; when it comes depends on how many objects were made. So the time that passes is measured with the
-collector as well, in other rounds, and beside it stands what a full run takes: where as much passes, there was one.
+These rounds run without Python's garbage collector. A full collection visits every object of the process and stops
+every thread meanwhile; when it happens depends on the number of new objects. So other rounds measure the elapsed time
+with the collector, and the duration of a full collection is printed beside it: an elapsed time of that length contains
+one.
 
-And the CPU time of the loop's thread that a warm subscription to 5,000 entities takes, beside that of joining their
-JSON, which is there already.
+It also measures the CPU time of the loop's thread for a warm subscription to 5,000 entities, compared with the time of
+joining their cached JSON.
 """
 
 from __future__ import annotations
@@ -51,10 +52,10 @@ async def _fill(store: HydrationStore, entities: int) -> None:
 
 
 async def longest_gap(work: Callable[[], Awaitable[object]], *, collect: bool = False) -> tuple[float, float]:
-    """Return the most that this thread computes, and the most that passes, between two runs of a sleeping task.
+    """Return the longest CPU time and the longest elapsed time between two runs of a sleeping task, in milliseconds.
 
-    Milliseconds. With ``collect`` the garbage collector is on, and they are what passes, and what a full run of the
-    collector takes in the end.
+    With ``collect`` the garbage collector is on, and the results are the elapsed time and the duration of a full
+    collection at the end.
     """
     gaps: list[tuple[float, float]] = []
     working = True
@@ -86,7 +87,7 @@ async def longest_gap(work: Callable[[], Awaitable[object]], *, collect: bool = 
 
 @asynccontextmanager
 async def _client(store: HydrationStore, *, warm: bool) -> AsyncIterator[tuple[Hub, Peer]]:
-    """Have a new hub, and a client of its server that has not subscribed."""
+    """Make a new hub, and a client of its server that has not subscribed yet."""
     hub = Hub(new_schemas(), store=store)
     hub.register_timeline_projection(timeline_projection)
     server = WebSocketServer(hub)

@@ -1,9 +1,9 @@
-"""Reading a timeline of 5,000 entities, against parsing those payloads alone.
+"""Reading a timeline of 5,000 entities, compared with only parsing their payloads.
 
     python -m benchmarks.snapshots
 
-From the hub's cache, where the cost is that of the copies, and from the file, with a newly opened store.
-Both return whole snapshots: entities in order, each with a payload of its own.
+Snapshots are read from the hub's cache, where the copies are the cost, and from the file with a newly opened store.
+Both are full snapshots: entities in order, each with its own payload.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Bare loops over SQLite: the very statements that the store executes, without the store.
+"""Bare loops over SQLite: the statements that the store executes, without the store.
 
-They are recorded while a hub publishes to one file, and executed again on another that is as empty as that one was.
-So the loops make no row, encode no payload, compute no delta, and know the outcome of every question.
+They are recorded while a hub publishes to an empty file, and executed again on another empty file. So the loops build
+no rows, encode no payloads, compute no deltas, and make no decisions.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ _FRAME = ("BEGIN", "COMMIT", "PRAGMA")
 
 
 class Recording:
-    """What the writer of a store executed, one list of statements for each transaction, without what frames them."""
+    """The statements of a store's writer, one list for each transaction, without BEGIN and COMMIT."""
 
     def __init__(self) -> None:
         self.changes: list[Transaction] = []
 
     def connections(self) -> type[sqlite3.Connection]:
-        """Return the class of connections to open the store with."""
+        """Return the class of connections for opening the store."""
         changes = self.changes
 
         class Connection(sqlite3.Connection):
@@ -70,7 +70,7 @@ def directly(file: Path, changes: Sequence[Transaction], at_once: int = 1) -> fl
 
 
 async def by_thread(file: Path, changes: Sequence[Transaction]) -> float:
-    """Hand each change to a writer thread as a transaction of its own, and await it; return seconds."""
+    """Pass each change to a writer thread as a separate transaction, and await it; return seconds."""
     loop = asyncio.get_running_loop()
     queue: SimpleQueue[tuple[Transaction, asyncio.Future[None]] | None] = SimpleQueue()
 

@@ -1,9 +1,9 @@
-"""What history costs in a SQLite file: deltas against full copies, `as_of`, and how long others wait for a clean-up.
+"""The cost of history in a SQLite file: deltas compared with full copies, `as_of`, and waits during a clean-up.
 
     python -m benchmarks.stored_versions
 
-An answer of 16,000 characters is streamed in pieces of 10, each a commit. The other side of every ratio is measured in
-the same run: the same store with every version in full; the present snapshot; a commit while nothing else goes on.
+An answer of 16,000 characters is streamed in pieces of 10, each in its own commit. The other side of every ratio is
+measured in the same run: the same store with every version in full; the current snapshot; a commit without other work.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ async def _questions(store: SQLiteStore) -> dict[str, float]:
 
 
 async def _longest_wait(store: SQLiteStore, session_id: str, work: Awaitable[object]) -> tuple[float, float]:
-    """Return the longest wait of another session's commits meanwhile, and how long the work took; milliseconds."""
+    """Return the longest wait of another session's commits during the work, and its duration, in milliseconds."""
     running = asyncio.ensure_future(_milliseconds(work))
     waits: list[float] = []
     ordinal = 0

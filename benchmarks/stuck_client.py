@@ -1,10 +1,11 @@
-"""One client that reads nothing, among 200: what publishing costs, and when the others hear of it.
+"""One client that does not read, among 200: the cost of publishing, and the delay of the other clients.
 
     python -m benchmarks.stuck_client
 
-Each figure stands beside itself with nobody stuck, in turns and in one server: how long a call of ``publish_ui``
-takes, and how long after it the others have read the event. The stuck client's socket is full before anything is
-measured; its outbox fills up and overflows meanwhile, and it stays connected (``conflate``), the most expensive case.
+Each figure is compared with that of a server without a stuck client; the measurements alternate in one server. They are
+the duration of ``publish_ui``, and the time after it until the other clients have read the event. The stuck client's
+socket is full before the measurement; its outbox fills up and overflows meanwhile, and it stays connected
+(``conflate``), which is the most expensive case.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _STAMP = re.compile(rb'"chunk":"([0-9.]+) ')
 
 
 def latencies(server: Served, *, stuck: bool) -> tuple[float, ...]:
-    """Return microseconds: of the median publish_ui, and until the median and 9 of 10 frames are read."""
+    """Return microseconds: of the median publish_ui, and until half and nine tenths of the frames are read."""
     last = Client(server.port, buffer=4_096 if stuck else 0)
     if stuck:
         last.subscribe(STUFFED)

@@ -1,9 +1,9 @@
-"""Subscribing to a session of 1,000 entities, against parsing its payloads and writing them as JSON, and nothing else.
+"""Subscribing to a session of 1,000 entities, compared with only parsing its payloads and encoding them as JSON.
 
     python -m benchmarks.subscribe
 
-From the client's frame to the last frame of the answer, in memory: the hub's cache, the server, no socket. Once in
-full, and once by a client that holds all but the last entity and asks for what changed.
+It measures from the client's frame to the last frame of the answer, in memory: the hub's cache and the server, without
+a socket. One subscription is full; the other is that of a client that lacks only the last entity and requests a delta.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SESSION = "s"
 
 
 class Peer:
-    """A connection of which nothing but the server is there."""
+    """A connection without a socket: only the server's side."""
 
     def __init__(self, server: WebSocketServer) -> None:
         self._incoming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
@@ -42,7 +42,7 @@ class Peer:
             self._sent.put_nowait(message["text"])
 
     async def subscribe(self, **fields: object) -> str:
-        """Subscribe, and return the snapshot once everything is there."""
+        """Subscribe, and return the snapshot when it is complete."""
         request = {"subscribe": {"sessionId": SESSION, **fields}}
         self._incoming.put_nowait({"type": "websocket.receive", "text": json.dumps(request)})
         snapshot = ""

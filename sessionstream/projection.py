@@ -66,7 +66,7 @@ class ProjectionPolicies:
     """The effect of a projection that fails.
 
     ``"fail"``: the event is stored, the publisher gets a ProjectionError, and the session is held until the
-    projection succeeds. ``"advance"``: the error is recorded and the session goes on, without this event's UI
+    projection succeeds. ``"advance"``: the error is recorded and the session continues, without this event's UI
     events (``ui``) or without its entities (``timeline``).
 
     Raises:

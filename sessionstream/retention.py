@@ -73,10 +73,10 @@ class RetentionPolicy:
     async def apply(
         self, store: HydrationStore, session_ids: Iterable[str] | None = None, *, now: datetime | None = None
     ) -> AsyncIterator[RetentionStep]:
-        """Apply the policy to these sessions, or to all, and yield each one that something was done to.
+        """Apply the policy to these sessions, or to all, and yield a step for each session that changed.
 
-        Work goes on when the next step is requested, so the caller sets the pace and may stop anywhere. A session that
-        is used while it is about to be deleted stays.
+        The work continues when the next step is requested, so the caller sets the pace and may stop at any step. A
+        session that is used while it is about to be deleted stays.
 
         Raises:
             TypeError: a session id is not a string, ``store`` is not a store, or ``now`` is not a datetime.
@@ -105,7 +105,7 @@ class RetentionPolicy:
         floor = cursors.floor
         if cursors.event:
             first_kept = min(await self._first_kept(store, session_id, cursors, now), cursors.timeline)
-            if first_kept > max(floor, 1):  # there is nothing before the first
+            if first_kept > max(floor, 1):  # ordinal 1 is the first
                 floor = first_kept
                 await store.prune(session_id, before=floor)
         if floor == cursors.floor and not errors and not keys:

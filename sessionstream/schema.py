@@ -117,12 +117,7 @@ class SchemaRegistry:
     __slots__ = ("_by_type", "_codecs", "_families", "_forms")
 
     def __init__(self) -> None:
-        self._families: dict[Family, dict[str, Codec]] = {
-            "command": {},
-            "event": {},
-            "ui event": {},
-            "timeline entity": {},
-        }
+        self._families: dict[Family, dict[str, Codec]] = {family: {} for family in get_args(Family)}
         self._by_type: dict[str, Codec] = {}
         self._codecs: dict[type[Message], Codec] = {}
         self._forms = JsonForms()

@@ -67,7 +67,7 @@ class MemoryBus:
         """Take a message; wait while the bus is full.
 
         Raises:
-            BusError: the bus is closed, or full while nobody subscribes. It does not have the message.
+            BusError: the bus is closed, or full without a subscriber. It does not have the message.
             TypeError: it is not a BusMessage.
         """
         if not isinstance(message, BusMessage):
@@ -124,7 +124,7 @@ class MemoryBus:
             raise BusError("the memory bus is closed")
 
     def _work(self, key: str) -> None:
-        """Start a task for the messages of a key, unless one runs or nobody subscribes."""
+        """Start a task for the messages of a key, unless one runs or there is no subscriber."""
         if key in self._working or not self._subscriptions:
             return
         self._turn += 1
@@ -193,7 +193,7 @@ class _Subscription:
         self._bus.forget(self)
         if self.open:
             self._ended.set_result(None) if error is None else self._ended.set_exception(_ended(error))
-            self._ended.exception()  # marks the error as seen, in case nobody waits
+            self._ended.exception()  # marks the error as retrieved, in case no task waits
 
     async def wait(self) -> None:
         """Return when it is closed; raise BusError when the handler raised."""

@@ -1,4 +1,4 @@
-"""The embedded help: markdown entries that ship inside the package, and the few functions that read them.
+"""The embedded help: Markdown entries in the package, and functions that read them.
 
     >>> from sessionstream import doc
     >>> [entry.slug for entry in doc.entries()][0]
@@ -28,7 +28,7 @@ __all__ = [
     "files",
     "Entry",
     "Section",
-    # as a command of other programs
+    # commands for other programs
     "add_to_click",
     "add_to_typer",
     "add_to_argparse",

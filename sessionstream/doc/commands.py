@@ -1,7 +1,8 @@
-"""The entries as a command of somebody else's command line: ``app sessionstream-help [SLUG]``.
+"""Adds the embedded help to the command line of an application: ``app sessionstream-help [SLUG]``.
 
-Without a slug the command lists the entries. An entry is laid out where rich is installed (extra ``lab``), and is the
-markdown that it is where not. Neither click nor typer is needed by this module: who has a group of theirs has them.
+Without a slug the command lists the entries. An entry is formatted for the terminal if rich is installed (extra
+``lab``); otherwise its Markdown is printed. This module does not require click or typer: an application that has a
+group of theirs has installed them.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ def add_to_click(group: click.Group, name: str = NAME) -> click.Command:
     """Add the help to a click group, in one line: ``doc.add_to_click(cli)``.
 
     Args:
-        group: where the command goes.
-        name: what people type.
+        group: the group that gets the command.
+        name: the name of the command.
 
     Returns:
         The command. An unknown slug is a usage error, status 2. Shells complete slugs.
@@ -53,8 +54,8 @@ def add_to_typer(app: typer.Typer, name: str = NAME) -> None:
     """Add the help to a typer app, in one line: ``doc.add_to_typer(app)``.
 
     Args:
-        app: where the command goes.
-        name: what people type.
+        app: the app that gets the command.
+        name: the name of the command.
 
     An unknown slug is a usage error, status 2. Shells complete slugs.
     """
@@ -75,12 +76,12 @@ def add_to_argparse(
     """Add the help to the commands of an argument parser: ``doc.add_to_argparse(parser.add_subparsers())``.
 
     Args:
-        commands: what ``add_subparsers`` returned.
-        name: what people type.
+        commands: the result of ``add_subparsers``.
+        name: the name of the command.
 
     Returns:
-        The parser of the command. As argparse has it, its default ``func`` is a function of the parsed arguments that
-        carries the command out. An unknown slug is a usage error, status 2.
+        The parser of the command. Its default ``func`` is a function of the parsed arguments that executes the
+        command. An unknown slug is a usage error, status 2.
     """
     parser = commands.add_parser(name, help=_SHORT, description=_SHORT)
     parser.add_argument("slug", nargs="?", help=_SLUG)

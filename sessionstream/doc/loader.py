@@ -1,8 +1,8 @@
-"""From the packaged markdown files to entries. Standard library only, also out of a wheel or a zip file.
+"""Loads entries from the packaged Markdown files, also from a wheel or a zip file. Uses only the standard library.
 
-An entry begins with front matter: lines ``key: value`` between two lines ``---``. It looks like YAML and is a small
-part of it, small enough that every reader reads the same: plain text, ``[a, b]``, an integer, an ISO date; no
-quotes, no nesting, no comments. Every key of ``Entry`` that is not taken from the place of the file occurs once.
+An entry begins with front matter: lines ``key: value`` between two lines ``---``. This is a small subset of YAML that
+all parsers read alike: plain text, ``[a, b]``, an integer, an ISO date; no quotes, no nesting, no comments. Every
+attribute of ``Entry`` that does not follow from the file's path or body occurs once.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ class Entry:
     """One page of the embedded help.
 
     Attributes:
-        section: the directory it is in; with the slug it gives its place, ``f"{section}/{slug}.md"``.
-        slug: unique name, the one people type.
+        section: the directory of the file, whose path is ``f"{section}/{slug}.md"``.
+        slug: unique name, as users type it.
         short: one sentence.
-        topics: what it is about, for lists and searches.
-        commands: the console commands it explains.
-        doc_version: raised when the entry is reorganised.
-        last_updated: when its contents changed last.
-        body: markdown, without front matter and without a heading for the title.
+        topics: keywords for lists and searches.
+        commands: the console commands that it explains.
+        doc_version: a number that rises when the entry is reorganised.
+        last_updated: the date of the last change.
+        body: Markdown without front matter and without a heading for the title.
     """
 
     section: Section
@@ -56,19 +56,19 @@ class Entry:
 
 
 class DocError(SessionstreamError):
-    """The embedded help cannot give what was asked for."""
+    """The base of the errors of the embedded help."""
 
 
 class UnknownEntryError(DocError):
-    """There is no entry of that slug.
+    """No entry has this slug.
 
     Attributes:
-        slug: what was asked for.
-        close: slugs that resemble it, best first; may be empty.
+        slug: the requested slug.
+        close: similar slugs, the most similar first; may be empty.
     """
 
     def __init__(self, slug: str, known: tuple[str, ...]) -> None:
-        stems = {_stem(other): other for other in known}  # what all have in common makes nothing resemble
+        stems = {_stem(other): other for other in known}  # the common prefix does not make slugs similar
         asked = _stem(slug)
         close = [stems[stem] for stem in get_close_matches(asked, stems, cutoff=0.6)]
         close += [other for stem, other in stems.items() if asked and asked in stem and other not in close]
@@ -86,8 +86,8 @@ class EntryFormatError(DocError):
     """A file of the help is not an entry.
 
     Attributes:
-        file: its place below ``files()``.
-        line: the line concerned, from 1.
+        file: its path below ``files()``.
+        line: the number of the line, from 1.
     """
 
     def __init__(self, file: str, line: int, reason: str) -> None:
@@ -97,7 +97,7 @@ class EntryFormatError(DocError):
 
 
 def files() -> Traversable:
-    """Return the directory of the help, as it is in the installed package."""
+    """Return the directory of the help in the installed package."""
     return resources.files("sessionstream.doc")
 
 
@@ -106,7 +106,7 @@ def entries() -> tuple[Entry, ...]:
     """Return every entry, by section in reading order and by slug within a section.
 
     Raises:
-        EntryFormatError: a file is not an entry; in a released package that does not happen.
+        EntryFormatError: a file is not an entry, which does not happen in a released package.
     """
     return load(files())
 
@@ -115,7 +115,7 @@ def get(slug: str) -> Entry:
     """Return one entry.
 
     Raises:
-        UnknownEntryError: there is none of that slug. It lists the ones that resemble it.
+        UnknownEntryError: no entry has this slug; the error lists similar ones.
     """
     found = {entry.slug: entry for entry in entries()}
     try:
@@ -148,7 +148,7 @@ def parse(section: Section, place: str, text: str) -> Entry:
     """Read one file.
 
     Raises:
-        EntryFormatError: the front matter is malformed, or does not fit the name of the file.
+        EntryFormatError: the front matter is malformed, or its slug is not the name of the file.
     """
     matter, body = _split(place, text)
     entry = Entry(
@@ -169,7 +169,7 @@ def parse(section: Section, place: str, text: str) -> Entry:
 
 @dataclass(frozen=True, slots=True)
 class _Matter:
-    """The values of one front matter as text, and the lines they are on."""
+    """The values of a front matter as text, with their line numbers."""
 
     place: str
     values: dict[str, str]

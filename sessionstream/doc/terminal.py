@@ -1,7 +1,7 @@
-"""The entries in a terminal: a table of them, and one of them laid out, in a pager where there is somebody to page.
+"""Prints entries to a terminal: a table of all, or one of them, in a pager if a user can operate it.
 
-It needs rich (extra ``lab``). Colours and a pager are for terminals: what goes into a pipe or a file is plain text,
-and lines of code are never broken.
+It needs rich (extra ``lab``). Colours and the pager are only for terminals: output to a pipe or a file is plain text.
+Lines of code are never broken.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ if TYPE_CHECKING:
     from markdown_it.token import Token
 
 WIDEST: Final = 100
-"""Columns that a line of text may have; longer ones are hard to read."""
+"""The maximum width of text, in columns; longer lines are hard to read."""
 
 _PIPED: Final = 240
-"""Columns for a table that goes into a pipe: wide enough not to be cut."""
+"""The width of a table in a pipe, in columns: wide enough that no cell is cut."""
 
 _LOOK: Final = Theme({"markdown.code": "bold cyan"})
-"""Code within a line without a background, which a light terminal does not have."""
+"""Inline code has no background colour, which would be dark in a light terminal."""
 
 _OTHER_ENTRY: Final = re.compile(r"(?:\.\./\w+/)?([\w-]+)\.md(?:#.*)?")
 
 
 def list_entries(out: TextIO | None = None) -> None:
-    """Print a table of the entries: slug, and what it is about.
+    """Print a table of the entries, with slug and short description.
 
     Args:
-        out: where to; None is standard output.
+        out: the stream; None is standard output.
     """
     target = out or sys.stdout
     table = Table("entry", "what it is", box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
@@ -59,12 +59,12 @@ def show_entry(slug: str, out: TextIO | None = None, *, pager: bool = True) -> N
     """Print one entry.
 
     Args:
-        slug: which.
-        out: where to; None is standard output.
-        pager: whether a reader at a terminal may turn pages: with ``$PAGER``, or else less.
+        slug: the slug of the entry.
+        out: the stream; None is standard output.
+        pager: whether to use ``$PAGER``, or else less, in a terminal.
 
     Raises:
-        UnknownEntryError: there is none of that slug. Nothing is printed.
+        UnknownEntryError: no entry has this slug. Nothing is printed.
     """
     entry = get(slug)
     target = out or sys.stdout
@@ -76,13 +76,13 @@ def show_entry(slug: str, out: TextIO | None = None, *, pager: bool = True) -> N
 
 
 class _Code(CodeBlock):
-    """A block of code whose lines are as long as they are, so that they can be copied; within a list, if they fit."""
+    """A block of code whose lines are not broken, so that they can be copied; within a list, long lines are folded."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         highlighter = Syntax("", self.lexer_name, theme="ansi_dark", background_color="default")
         code = highlighter.highlight(str(self.text).rstrip())
         code.rstrip()
-        within = options.max_width < console.width  # a list, say, which cuts what is too long for it
+        within = options.max_width < console.width  # for example in a list, which cuts longer lines
         for line in code.split("\n", allow_blank=True):
             indented = Text("    " if line.plain else "").append_text(line)
             indented.no_wrap, indented.overflow = not within, "fold" if within else "ignore"
@@ -90,7 +90,7 @@ class _Code(CodeBlock):
 
 
 class _Page(Markdown):
-    """Markdown in which a link to another entry is its slug, and one within the page is only its text."""
+    """Markdown in which a link to another entry shows its slug, and a link within the page only its text."""
 
     elements: ClassVar = {**Markdown.elements, "fence": _Code, "code_block": _Code}
 
@@ -122,7 +122,7 @@ def _page(entry: Entry) -> RenderableType:
 
 
 def _laid_out(what: RenderableType, width: int, out: TextIO) -> str:
-    """Lay it out for where it goes: with colours for a terminal, unless ``NO_COLOR`` is set; else plain."""
+    """Return it as text for a stream: with colours for a terminal, unless ``NO_COLOR`` is set; otherwise plain."""
     written = StringIO()
     console = Console(
         file=written,
@@ -144,13 +144,13 @@ def _columns(out: TextIO, otherwise: int) -> int:
 
 
 def _pager() -> list[str]:
-    """The command that turns pages; none where there is none, or it is asked for none (``PAGER=`` or ``PAGER=cat``)."""
+    """Return the command of the pager; empty if it is not installed, or switched off (``PAGER=`` or ``PAGER=cat``)."""
     command = shlex.split(os.environ.get("PAGER", "less"))
     return command if command and command != ["cat"] and shutil.which(command[0]) else []
 
 
 def _turn_pages(program: list[str], text: str) -> None:
-    # As git has it: let colours through, do not page what fits, and leave the page on the screen.
+    # The options of git: show colours, do not page a text that fits, and leave the text on the screen.
     environment = {"LESS": "FRX", **os.environ}
-    # The reader may leave before the end; subprocess takes a broken pipe for that.
+    # If the user quits before the end, subprocess ignores the broken pipe.
     subprocess.run(program, input=text, text=True, encoding="utf-8", env=environment, check=False)  # noqa: S603 - the user's own

@@ -10,7 +10,7 @@ Value: TypeAlias = str | int | bool
 FieldKind: TypeAlias = Literal["text", "number", "choice", "flag"]
 
 MAX_TEXT = 10_000
-"""The longest text that a field takes where it says nothing else, in characters."""
+"""The maximum length of a text, in characters, of a field without its own limit."""
 
 
 class BadRequest(Exception):
@@ -22,15 +22,15 @@ class Field:
     """One input of an action.
 
     Attributes:
-        name: its key in the request.
-        label: what it is called on the page.
-        default: what the page shows first, and what is taken where a request does not name it. Its type says what
-            kind of field it is, unless there are choices.
-        choices: value and label of each that may be chosen; empty: anything.
-        minimum: of a number.
-        maximum: of a number.
+        name: the key in the request.
+        label: the name on the page.
+        default: the value that the page shows first, and that a request without the field has. Its type is the type
+            of the field, unless there are choices.
+        choices: the allowed values with their labels; empty allows any value.
+        minimum: the lowest number.
+        maximum: the highest number.
         hint: a sentence below the field.
-        longest: of a text, in characters.
+        longest: the maximum length of a text, in characters.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Field:
 
     @property
     def kind(self) -> FieldKind:
-        """What the page makes of it."""
+        """The kind of input that the page shows."""
         if self.choices:
             return "choice"
         if isinstance(self.default, bool):
@@ -52,14 +52,14 @@ class Field:
         return "number" if isinstance(self.default, int) else "text"
 
     def words(self, value: str) -> str:
-        """Return the label of what may be chosen."""
+        """Return the label of a choice."""
         return dict(self.choices)[value]
 
     def read(self, value: object) -> Value:
-        """Return what was sent, if it is what the field takes.
+        """Return the value from a request, if it is valid.
 
         Raises:
-            BadRequest: it is not; says what the field takes.
+            BadRequest: it is not valid; the message names the valid values.
         """
         match self.kind:
             case "flag" if isinstance(value, bool):
@@ -87,7 +87,7 @@ class Field:
 
 
 class Arguments:
-    """What an action was given: a value for every field of it, of that field's kind."""
+    """The arguments of an action: a value for each of its fields, of the field's kind."""
 
     def __init__(self, values: Mapping[str, Value]) -> None:
         self._values = values
@@ -110,16 +110,16 @@ Run: TypeAlias = Callable[[Arguments], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One thing to do on a page.
+    """An action of a page.
 
     Attributes:
-        name: what a request calls it.
-        label: what its button says.
-        run: does it. Whatever came of it is in the phase's next state.
-        fields: what it needs to know.
-        help: what it does, in a sentence.
-        harm: whether it breaks or deletes something, so that the page shows it apart.
-        hidden: whether the page's own script sends it, so that there is no form for it.
+        name: the name in requests.
+        label: the text of its button.
+        run: performs it; the phase's next state has the results.
+        fields: its parameters.
+        help: a sentence that describes it.
+        harm: whether it breaks or deletes something; the page shows such actions separately.
+        hidden: whether only the page's script sends it, so that it has no form.
     """
 
     name: str
@@ -131,10 +131,10 @@ class Action:
     hidden: bool = False
 
     def arguments(self, document: Mapping[str, object]) -> Arguments:
-        """Return the arguments that a request gives, defaults filled in.
+        """Return the arguments of a request, with defaults for missing fields.
 
         Raises:
-            BadRequest: a field is unknown, or has a value that it does not take.
+            BadRequest: a field is unknown, or its value is not valid.
         """
         names = {field.name for field in self.fields}
         if unknown := sorted(set(document) - names):

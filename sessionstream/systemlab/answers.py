@@ -21,18 +21,18 @@ from sessionstream.systemlab.checks import Check, Json, count, judge
 from sessionstream.systemlab.delivery import few
 
 SHOWN: Final = 12
-"""How many answers are shown as evidence, the latest."""
+"""The maximum number of answers that are shown as evidence; the latest are shown."""
 
 
 @dataclass(slots=True)
 class Answer:
-    """What the log says of one answer.
+    """The events of one answer in the log.
 
     Attributes:
         started: the ordinals of the events that began it.
         pieces: its text, piece by piece.
         ended: the ordinal, the status and the text of each event that ended it.
-        after: ordinals of what came of it after its end.
+        after: the ordinals of its events after its end.
     """
 
     id: str
@@ -42,7 +42,7 @@ class Answer:
     after: list[int] = field(default_factory=list)
 
     def take(self, event: Event) -> None:
-        """Take note of an event of the answer."""
+        """Add an event of the answer."""
         if self.ended:
             self.after.append(event.ordinal)
         match event.payload:
@@ -56,11 +56,11 @@ class Answer:
 
     @property
     def status(self) -> str:
-        """What has become of it."""
+        """The status of the answer."""
         return self.ended[0][1] if self.ended else STREAMING
 
     def to_json(self) -> Json:
-        """Return what the checks judge."""
+        """Return the answer as evidence of a check."""
         shown: dict[str, Json] = {"answer": self.id, "started": list[Json](self.started), "pieces": len(self.pieces)}
         shown["ended"] = [f"{status} at {ordinal}" for ordinal, status, _ in self.ended]
         shown["after its end"] = list[Json](self.after)
@@ -79,12 +79,12 @@ def answers(events: Iterable[Event]) -> list[Answer]:
 
 
 def one_answer(prompts: Sequence[str], events: Sequence[Event], *, sending: bool = False) -> Check:
-    """Every prompt that was sent, however often, is in the log once, with one answer.
+    """Check that every prompt, even if sent several times, is in the log once and has one answer.
 
     Args:
-        prompts: what was sent, each once, in order.
+        prompts: the prompts that were sent, each once, in order.
         events: the log.
-        sending: whether a prompt is just being sent, so that nobody knows how far it has come.
+        sending: whether a prompt is being sent at the moment; the check then waits.
     """
     accepted = [event.payload for event in events if isinstance(event.payload, UserMessageAcceptedEvent)]
     taken = [message.content for message in accepted]
@@ -113,26 +113,26 @@ def one_answer(prompts: Sequence[str], events: Sequence[Event], *, sending: bool
 
 
 def stop_stops(events: Sequence[Event], timeline: Sequence[ChatMessageEntity]) -> Check:
-    """Nothing comes of an answer after it was stopped, and the timeline keeps what it had."""
+    """Check that a stopped answer has no later events, and that the timeline keeps its text."""
     stopped = [answer for answer in answers(events) if answer.status == STOPPED]
     kept = {message.message_id: message for message in timeline}
-    wrong = [f"{answer.id} was stopped, and went on at {answer.after[0]}" for answer in stopped if answer.after]
+    wrong = [f"{answer.id} was stopped, but continued at {answer.after[0]}" for answer in stopped if answer.after]
     for answer in stopped:
         message = kept.get(answer.id)
         if message is None or (message.status, message.text) != (STOPPED, answer.ended[0][2]):
-            wrong.append(f"{answer.id} was stopped, and is not on the timeline as it was then")
+            wrong.append(f"{answer.id} was stopped, but the timeline has another text or status")
     return judge(
         "stop-stops",
-        "Stop really stops: nothing comes of an answer after it, and what was said stays.",
+        "Stop really stops: a stopped answer has no later events, and its text stays.",
         wrong=few(wrong),
-        right=f"{len(stopped)} stopped, and silent since",
+        right=f"{len(stopped)} stopped, without later events",
         evidence=_shown(stopped),
         waiting="" if stopped else "no answer has been stopped yet: stream a long one, and stop it",
     )
 
 
 def pieces_add_up(events: Sequence[Event], timeline: Sequence[ChatMessageEntity]) -> Check:
-    """The pieces of an answer make its text, in the log and on the timeline."""
+    """Check that the pieces of an answer add up to its text, in the log and on the timeline."""
     finished = [answer for answer in answers(events) if answer.status == FINISHED]
     kept = {message.message_id: message.text for message in timeline}
     wrong: list[str] = []
@@ -144,7 +144,7 @@ def pieces_add_up(events: Sequence[Event], timeline: Sequence[ChatMessageEntity]
             wrong.append(f"{answer.id} is on the timeline with another text")
     return judge(
         "pieces-add-up",
-        "An answer is the sum of its pieces: streamed, finished and on the timeline it has one text.",
+        "An answer is the sum of its pieces: it has the same text in its pieces, at its end and on the timeline.",
         wrong=few(wrong),
         right=f"{count(len(finished), 'answer')} finished, each with the text of its pieces",
         evidence=_shown(finished),

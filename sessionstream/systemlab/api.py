@@ -24,11 +24,11 @@ class Api:
         self._lab = lab
 
     async def status(self, _request: Request) -> Response:
-        """``GET /api/status``: the version, and how the checks of every phase stand."""
+        """``GET /api/status``: the version, and the results of the checks of every phase."""
         return answer(await self._lab.status())
 
     async def reset(self, request: Request) -> Response:
-        """``POST /api/reset``: every phase anew; ``{"phase": N}``: this one."""
+        """``POST /api/reset``: restart every phase, or with ``{"phase": N}`` this one."""
         wanted = await json_object(request, "a reset")
         number = wanted.pop("phase", None)
         if wanted:
@@ -39,7 +39,7 @@ class Api:
         return answer(await self._lab.status())
 
     async def run(self, request: Request) -> Response:
-        """``POST /api/phaseN/run``: run an action; answers with the state after it."""
+        """``POST /api/phaseN/run``: run an action, and return the state after it."""
         fields = await json_object(request, "a run")
         name = fields.pop("action", None)
         if not isinstance(name, str):
@@ -48,13 +48,13 @@ class Api:
         return await self.state(request)
 
     async def state(self, request: Request) -> Response:
-        """``GET /api/phaseN/state``: what the phase shows now."""
+        """``GET /api/phaseN/state``: the current state of the phase."""
         number = _number(request)
         state = await self._lab.state(number)
         return answer(document(self._lab.phase(number), state))
 
     async def export(self, request: Request) -> Response:
-        """``GET /api/phaseN/export?format=json|markdown``: the same as a file."""
+        """``GET /api/phaseN/export?format=json|markdown``: the state as a file."""
         number = _number(request)
         state, phase = await self._lab.state(number), self._lab.phase(number)
         match request.query_params.get("format", "json"):
@@ -83,7 +83,7 @@ def answer(document: object, status: int = 200) -> Response:
 
 
 def problem(status: int, words: str) -> Response:
-    """Return the answer to a request that is not done."""
+    """Return an error response."""
     return answer({"error": words}, status)
 
 

@@ -30,9 +30,9 @@ def lab_app(lab: Lab, hosts: Collection[str] | None = None, store: Path | None =
     """Return the ASGI application of an open lab.
 
     Args:
-        lab: whose phases are shown.
-        hosts: the names that requests may be for; None: any.
-        store: a SQLite file for the inspector; None: only the phases' own.
+        lab: the lab whose phases are shown.
+        hosts: the hosts that requests may name; None means any.
+        store: a SQLite file for the inspector; None: it shows only the phases.
     """
     pages, api = Pages(lab), Api(lab)
     errors = _Errors(pages)
@@ -63,7 +63,7 @@ def lab_app(lab: Lab, hosts: Collection[str] | None = None, store: Path | None =
 
 
 class _Watch:
-    """The WebSocket of a phase: served by whichever server the phase has at the moment."""
+    """The WebSocket of a phase: passes connections to the current server of the phase."""
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
@@ -80,7 +80,7 @@ class _Watch:
 
 
 class _Errors:
-    """What cannot be done is said as JSON to scripts, and as a page to people."""
+    """Error responses: JSON for requests to the API, otherwise a page."""
 
     def __init__(self, pages: Pages) -> None:
         self._pages = pages
@@ -113,7 +113,7 @@ class _Errors:
         return self._say(request, 409, str(error))
 
     async def fault(self, request: Request, _error: Exception) -> Response:
-        return self._say(request, 500, "the lab met a fault of its own; what it printed says more")
+        return self._say(request, 500, "the lab met a fault of its own; its output has the details")
 
     def _say(self, request: Request, status: int, words: str) -> Response:
         if request.url.path.startswith("/api/"):

@@ -19,13 +19,13 @@ StreamIds: TypeAlias = Callable[[str], str]
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """A message as the broker knows it.
+    """A message and its deliveries.
 
     Attributes:
-        number: its place among all that were published, from 1.
-        published_ordinal: what the publisher said its ordinal is.
-        deliveries: how often it was handed over.
-        done: whether a subscriber has finished with it.
+        number: its number in the order of publishing, from 1.
+        published_ordinal: the ordinal that the publisher set.
+        deliveries: how often it was delivered.
+        done: whether a subscriber has handled it.
     """
 
     number: int
@@ -42,8 +42,8 @@ class Broker:
     """An EventBus around a ``MemoryBus`` that keeps a history of its messages.
 
     Attributes:
-        stream_ids: gives the stream ids from now on.
-        copies: how many times each message is delivered from now on; a broker may do so at any time.
+        stream_ids: returns the stream ids of further messages.
+        copies: how many times further messages are delivered; a real broker may deliver any message more than once.
     """
 
     def __init__(self) -> None:
@@ -58,16 +58,16 @@ class Broker:
 
     @property
     def history(self) -> tuple[Carried, ...]:
-        """Every message, in the order in which they were published."""
+        """All messages, in the order of publishing."""
         return tuple(self._history.values())
 
     @property
     def waiting(self) -> int:
-        """How many deliveries are still to be made or finished."""
+        """How many deliveries have not been made or finished."""
         return self._accepted - self._finished
 
     async def publish(self, message: BusMessage, /) -> None:
-        """Take a message, with a stream id of the broker's own.
+        """Publish a message with a stream id from ``stream_ids``.
 
         Raises:
             BusError: as that of a MemoryBus.
@@ -88,7 +88,7 @@ class Broker:
             await self._bus.publish(message)
 
     async def subscribe(self, handler: MessageHandler, /) -> Subscription:
-        """Give messages to ``handler`` from now on, those that wait first.
+        """Deliver messages to ``handler`` from now on, waiting ones first.
 
         Raises:
             BusError: as that of a MemoryBus.
@@ -116,7 +116,7 @@ class Broker:
         return not self.waiting
 
     async def close(self) -> None:
-        """End the subscriptions and take nothing more."""
+        """End the subscriptions and accept no more messages."""
         await self._bus.close()
 
     def _note(self, message: BusMessage, change: Callable[[Carried], Carried]) -> None:
@@ -129,7 +129,7 @@ class Broker:
 
 
 class _Watched:
-    """A subscription whose end the broker hears of."""
+    """A subscription that tells the broker when it ends."""
 
     def __init__(self, inner: Subscription, left: Callable[[], None]) -> None:
         self._inner = inner

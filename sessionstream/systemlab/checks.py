@@ -14,14 +14,14 @@ Verdict: TypeAlias = Literal["passed", "failed", "waiting"]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One promise of the framework, judged.
+    """One guarantee of the framework, and whether it holds.
 
     Attributes:
         id: unique within its page.
-        claim: what it proves when it passes, as a sentence about the framework.
-        verdict: ``"waiting"`` while there is nothing to judge yet.
-        because: what decided it, in words: what was found where something else was promised, say.
-        evidence: the data that was judged.
+        claim: the guarantee, as a sentence about the framework.
+        verdict: ``"waiting"`` while there is no data yet.
+        because: the reason for the verdict, such as what was found instead.
+        evidence: the data that the check is based on.
     """
 
     id: str
@@ -31,7 +31,7 @@ class Check:
     evidence: Json = None
 
     def to_json(self) -> dict[str, Json]:
-        """Return it as the page gets it."""
+        """Return it as JSON for the page."""
         return {
             "id": self.id,
             "claim": self.claim,
@@ -47,10 +47,10 @@ def judge(id: str, claim: str, *, wrong: list[str], right: str, evidence: Json, 
     Args:
         id: as ``Check.id``.
         claim: as ``Check.claim``.
-        wrong: every way in which the claim was found to fail, each in words.
-        right: the words for when there is none.
+        wrong: a description of each violation of the claim.
+        right: the reason if there are no violations.
         evidence: as ``Check.evidence``.
-        waiting: what is still to be done before it can be judged; empty: nothing.
+        waiting: what the user has to do before there is data; empty if there is data.
     """
     if wrong:
         return Check(id, claim, "failed", "; ".join(wrong), evidence)
@@ -60,5 +60,5 @@ def judge(id: str, claim: str, *, wrong: list[str], right: str, evidence: Json, 
 
 
 def count(number: int, what: str, several: str = "") -> str:
-    """Return a number of things in words: ``1 event``, ``2 events``; ``several`` is for plurals that no ``s`` makes."""
+    """Return a number with its noun, as ``1 event`` or ``2 events``; ``several`` is an irregular plural."""
     return f"{number} {what if number == 1 else several or f'{what}s'}"

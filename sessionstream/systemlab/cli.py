@@ -59,7 +59,7 @@ def _serve(options: argparse.Namespace) -> int:
         return _complain(f"there is no file {options.store}", USAGE)
     from sessionstream.systemlab import running  # the only part that needs all of the extra
 
-    # What the phases make fail on purpose is shown on their pages.
+    # Failures that the phases cause on purpose are shown on their pages, not logged.
     logging.getLogger("sessionstream").addFilter(lambda entry: not hasattr(entry, "error_record"))
     with suppress(KeyboardInterrupt, asyncio.CancelledError):  # told to end before it was served
         asyncio.run(running.serve(options.addr, options.store, partial(print, flush=True), browser=options.open))
@@ -68,7 +68,7 @@ def _serve(options: argparse.Namespace) -> int:
 
 def _help(slug: str | None) -> int:
     if missing := commands.missing(TERMINAL):
-        return _complain(commands.how_to_install("the help is laid out for the terminal", missing, "lab"), USAGE)
+        return _complain(commands.how_to_install("the help is formatted for the terminal", missing, "lab"), USAGE)
     from sessionstream.doc import terminal  # needs rich
 
     if slug is None:
@@ -87,7 +87,7 @@ def _complain(words: str, status: int) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
-        description="Understand sessionstream in the browser, and see that its promises are kept.",
+        description="Try sessionstream in the browser, and check its guarantees.",
         epilog="exit status: 0 done; 1 what was asked for failed; 2 wrong usage, or the extra 'lab' is not installed",
     )
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {version('sessionstream')}")
@@ -98,10 +98,10 @@ def _parser() -> argparse.ArgumentParser:
         type=commands.address,
         default=ADDRESS,
         metavar="HOST:PORT",
-        help="where to listen; without a host: this machine alone (default: %(default)s)",
+        help="where to listen; without a host: on this machine only (default: %(default)s)",
     )
     serve.add_argument("--open", action="store_true", help="open it in a browser")
-    serve.add_argument("--store", type=Path, metavar="FILE", help="a SQLite file to look into with the inspector")
+    serve.add_argument("--store", type=Path, metavar="FILE", help="a SQLite file for the inspector")
     shown = subparsers.add_parser("help", help="list the entries of the embedded help, or show one")
     shown.add_argument("slug", nargs="?", metavar="SLUG", help="the entry to show")
     shell = subparsers.add_parser("completion", help="print a script that makes a shell complete this command")

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from sessionstream.transport.ws import ConnectionObserver
 
 KEPT: Final = 40
-"""How many conversations are kept; the oldest that have ended go first."""
+"""The maximum number of conversations; the oldest ended ones are removed first."""
 
 FRAMES: Final = 2_000
-"""How many frames of a conversation are kept: the first ones."""
+"""The maximum number of frames of a conversation; the first ones are kept."""
 
 _NAME: Final = 32
 
@@ -28,15 +28,15 @@ Message: TypeAlias = MutableMapping[str, Any]
 
 
 class Line(Protocol):
-    """What lies between a server and one client of it."""
+    """The line between a server and one of its clients."""
 
     def carry(self, message: Message) -> Iterable[Message]:
-        """Take what the server sends; return what the client gets now."""
+        """Pass a message of the server; return the messages that the client receives now."""
         ...
 
 
 class Cable:
-    """A line that does what it should."""
+    """A line that passes every message unchanged."""
 
     def carry(self, message: Message) -> Iterable[Message]:
         """Return the message."""
@@ -45,19 +45,19 @@ class Cable:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One thing that was said. A field that says nothing about its kind is empty.
+    """A frame of a conversation. Fields that its kind does not have are empty.
 
     Attributes:
-        place: its place among everything that was taken note of.
-        by: who said it.
+        place: its position among all recorded frames and batches.
+        by: who sent it.
         kind: the member of the frame, as on the wire; ``close`` for the end of the connection.
         ordinal: of a live event, or of a snapshot.
         epoch: of a snapshot; of a subscribe request: the epoch the client holds.
-        since: of a snapshot: what the delta starts from; of a request: what the client holds.
-        entities: how many a snapshot has.
+        since: of a delta: the ordinal it starts from; of a request: the ordinal that the client holds.
+        entities: the number of entities of a snapshot.
         name: of a live event; the code of an error or a close.
-        told: what the hub had told of the session when the frame was on its way: its highest ordinal.
-        asked: of a snapshot, the place at which it began to load.
+        told: the highest ordinal that the hub had passed to the fan-out when the frame was sent.
+        asked: of a snapshot: the position at which it began to load.
     """
 
     place: int
@@ -78,10 +78,10 @@ class Conversation:
     """One connection.
 
     Attributes:
-        client: what the client calls itself, by ``?client=`` in the address.
-        connection_id: as the hello says it.
-        frames: what was said, in order.
-        open: whether it goes on.
+        client: the name that the client gives as ``?client=`` in the URL.
+        connection_id: the id in the hello frame.
+        frames: the frames in order.
+        open: whether the connection is open.
     """
 
     client: str
@@ -91,11 +91,11 @@ class Conversation:
 
 
 class Conversations:
-    """Keeps conversations.
+    """Keeps the conversations of a server.
 
     Args:
-        places: where frames get their numbers from.
-        ledger: knows what the hub told.
+        places: numbers the frames.
+        ledger: the calls of the fan-out.
     """
 
     def __init__(self, places: Places, ledger: Ledger) -> None:
@@ -110,7 +110,7 @@ class Conversations:
         return iter(tuple(self._kept))
 
     def begin(self, client: str) -> Conversation:
-        """Take note of a new connection."""
+        """Record a new connection."""
         conversation = Conversation(client)
         self._kept.append(conversation)
         ended = [kept for kept in self._kept if not kept.open]
@@ -119,7 +119,7 @@ class Conversations:
         return conversation
 
     def add(self, conversation: Conversation, by: Literal["client", "server"], message: Mapping[str, Any]) -> None:
-        """Take note of an ASGI message, if it says something."""
+        """Record the frame of an ASGI message, if it has one."""
         kind, facts = _read(message)
         if not kind or len(conversation.frames) >= FRAMES:
             return
@@ -138,14 +138,14 @@ class Conversations:
         )
 
     def end(self, conversation: Conversation) -> None:
-        """Take note that a connection is gone."""
+        """Record that a connection has ended."""
         conversation.open = False
         for key in [key for key in self._asked if key[0] == conversation.connection_id]:
             del self._asked[key]
             self._loading.pop(key, None)
 
     def observe(self, record: ConnectionRecord) -> None:
-        """Take note of a stage: an observer for a server."""
+        """Record a stage; this is an observer for a server."""
         key = (record.connection_id, record.session_id)
         match record.stage:
             case "load_started" | "resync":
@@ -159,12 +159,12 @@ class Conversations:
 
 
 class ListeningServer(WebSocketServer):
-    """A WebSocket server that keeps what is said.
+    """A WebSocket server that records its conversations.
 
     Args:
         source: as for a WebSocketServer.
-        conversations: where it is kept.
-        line: makes what lies between the server and a client, which gets what comes out of it.
+        conversations: where they are recorded.
+        line: makes the line between the server and a client.
         observer: as for a WebSocketServer.
     """
 
@@ -185,7 +185,7 @@ class ListeningServer(WebSocketServer):
         self._line = line
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Serve as a WebSocketServer does, and listen."""
+        """Serve a connection as a WebSocketServer does, and record it."""
         if scope["type"] != "websocket":
             await super().__call__(scope, receive, send)
             return
@@ -214,7 +214,7 @@ def _client(scope: Mapping[str, Any]) -> str:
 
 
 def _read(message: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    """Return the kind of a frame and its facts; an empty kind for what is no frame."""
+    """Return the kind and the fields of a frame; an empty kind for other messages."""
     if message["type"] in ("websocket.close", "websocket.disconnect"):
         return "close", {"name": f"{message.get('code', 1000)} {message.get('reason') or ''}".rstrip()}
     text = message.get("text")

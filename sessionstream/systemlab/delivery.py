@@ -13,13 +13,13 @@ from sessionstream.systemlab.conversations import Conversation, Conversations, F
 from sessionstream.systemlab.ledger import Batch, Ledger
 
 SHOWN: Final = 12
-"""How many hydrations are shown as evidence, the latest."""
+"""The maximum number of hydrations that are shown as evidence; the latest are shown."""
 
 _NAMED: Final = 3
-"""How many faults of a kind are named."""
+"""The maximum number of faults of a kind that are described."""
 
-_NOBODY: Final = "nobody has subscribed yet"
-_NO_LIVE: Final = "no live event has been heard yet"
+_NOBODY: Final = "no client has subscribed yet"
+_NO_LIVE: Final = "no live event has been received yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +27,10 @@ class Hydration:
     """A snapshot on a connection and the live events after it, up to the next snapshot or the end.
 
     Attributes:
-        client: who heard it.
+        client: the name of the client.
         snapshot: None for live events that had no snapshot before them.
-        live: what came after it, in order.
-        settled: whether everything that was told by now ought to be there; else the last events may be on their way.
+        live: the live events after it, in order.
+        settled: whether all events so far must have arrived; otherwise the last ones may still be in transit.
     """
 
     client: str
@@ -39,7 +39,7 @@ class Hydration:
     settled: bool = False
 
     def to_json(self) -> Json:
-        """Return what the checks judge."""
+        """Return the hydration as evidence of a check."""
         shown: dict[str, Json] = {"client": self.client}
         if self.snapshot is not None:
             shown["snapshot"] = self.snapshot.ordinal
@@ -52,7 +52,7 @@ def hydrations(conversations: Conversations, session_id: str, waiting: Iterable[
     """Return every hydration of a session, connection by connection.
 
     Args:
-        waiting: ids of connections for which frames wait in the server.
+        waiting: ids of the connections whose frames wait in the server.
     """
     busy = set(waiting)
     found: list[Hydration] = []
@@ -90,7 +90,7 @@ def _of(conversation: Conversation, session_id: str, settled: bool) -> list[Hydr
 
 
 def runs(ordinals: Sequence[int]) -> str:
-    """Return ordinals in the order given, neighbours that follow on each other as a range.
+    """Return ordinals as text in the given order; consecutive ones are joined to a range.
 
     >>> runs([1, 2, 3, 5, 4])
     '1-3, 5, 4'
@@ -105,7 +105,7 @@ def runs(ordinals: Sequence[int]) -> str:
 
 
 def few(faults: Sequence[str]) -> list[str]:
-    """Return the first faults, and how many more there are."""
+    """Return the first faults, and the number of further ones."""
     more = len(faults) - _NAMED
     return [*faults[:_NAMED], *([f"and {more} more"] if more > 0 else [])]
 
@@ -114,32 +114,32 @@ def few(faults: Sequence[str]) -> list[str]:
 
 
 def snapshot_first(heard: Sequence[Hydration]) -> Check:
-    """Every subscription began with a snapshot."""
-    wrong = [f"{h.client} heard {h.live[0].ordinal} before any snapshot" for h in heard if h.snapshot is None]
+    """Check that every subscription began with a snapshot."""
+    wrong = [f"{h.client} received {h.live[0].ordinal} before any snapshot" for h in heard if h.snapshot is None]
     return judge(
         "snapshot-first",
-        "A subscriber gets its snapshot before any live event.",
+        "A subscriber receives its snapshot before any live event.",
         wrong=few(wrong),
-        right=f"{count(len(heard), 'snapshot')}, and what was live came after",
+        right=f"{count(len(heard), 'snapshot')}, each before its live events",
         evidence=_shown(heard),
         waiting="" if heard else _NOBODY,
     )
 
 
 def in_order(heard: Sequence[Hydration]) -> Check:
-    """Live ordinals lie above the snapshot's and rise."""
+    """Check that the ordinals of live events are above that of the snapshot, and rise."""
     wrong: list[str] = []
     for h in heard:
         floor = h.snapshot.ordinal if h.snapshot else 0
-        wrong += [f"{h.client} heard {f.ordinal} live over a snapshot at {floor}" for f in h.live if f.ordinal <= floor]
+        wrong += [f"{h.client} received {f.ordinal} live after snapshot {floor}" for f in h.live if f.ordinal <= floor]
         wrong += [
-            f"{h.client} heard {after.ordinal} after {before.ordinal}"
+            f"{h.client} received {after.ordinal} after {before.ordinal}"
             for before, after in pairwise(h.live)
             if after.ordinal < before.ordinal
         ]
     return judge(
         "in-order",
-        "Live events lie above the snapshot, and their ordinals only rise.",
+        "Live events are above the snapshot, and their ordinals only rise.",
         wrong=few(wrong),
         right=f"{_live(heard)} live events, each above its snapshot and after the one before it",
         evidence=_shown(heard),
@@ -148,7 +148,7 @@ def in_order(heard: Sequence[Hydration]) -> Check:
 
 
 def none_missing(heard: Sequence[Hydration], batches: Sequence[Batch]) -> Check:
-    """Whoever was subscribed heard of every event above the snapshot."""
+    """Check that every subscriber received all events above its snapshot."""
     wrong: list[str] = []
     for h in heard:
         if h.snapshot is None:
@@ -157,56 +157,56 @@ def none_missing(heard: Sequence[Hydration], batches: Sequence[Batch]) -> Check:
         until = max(ordinals, default=0)
         due = [b.ordinal for b in batches if b.ordinal > h.snapshot.ordinal and (h.settled or b.ordinal < until)]
         if missing := [ordinal for ordinal in due if ordinal not in ordinals]:
-            wrong.append(f"{h.client}, with a snapshot at {h.snapshot.ordinal}, never heard {runs(missing)}")
+            wrong.append(f"{h.client}, with a snapshot at {h.snapshot.ordinal}, never received {runs(missing)}")
     return judge(
         "none-missing",
-        "None is missing: a subscriber hears every event above its snapshot.",
+        "None is missing: a subscriber receives every event above its snapshot.",
         wrong=few(wrong),
-        right=f"{_live(heard)} live events heard, with no gap in what the hub told",
+        right=f"{_live(heard)} live events received, without a gap",
         evidence=_told(heard, batches),
         waiting="" if _live(heard) else _NO_LIVE,
     )
 
 
 def none_twice(heard: Sequence[Hydration], batches: Sequence[Batch]) -> Check:
-    """Nobody heard an event more often than it was told."""
+    """Check that no client received an event more often than the hub sent it."""
     told = {batch.ordinal: len(batch.events) for batch in batches}
     wrong = [
-        f"{h.client} heard {ordinal} {count(times, 'time')}, and it was told {count(told[ordinal], 'time')}"
+        f"{h.client} received {ordinal} {count(times, 'time')}, and it was sent {count(told[ordinal], 'time')}"
         for h in heard
         for ordinal, times in Counter(frame.ordinal for frame in h.live).items()
         if times > told.get(ordinal, times)
     ]
     return judge(
         "none-twice",
-        "None comes twice, whatever happened while the snapshot loaded.",
+        "None arrives twice, whatever happened while the snapshot loaded.",
         wrong=few(wrong),
-        right=f"{_live(heard)} live events heard, each as often as it was told",
+        right=f"{_live(heard)} live events received, each as often as it was sent",
         evidence=_told(heard, batches),
         waiting="" if _live(heard) else _NO_LIVE,
     )
 
 
 def true_first(heard: Sequence[Hydration]) -> Check:
-    """Nothing was on its way before it was committed."""
+    """Check that no event was sent before its commit."""
     wrong = [
-        f"{h.client} was told of {frame.ordinal} when {frame.told} was the latest that was committed"
+        f"{h.client} was sent {frame.ordinal} when {frame.told} was the latest committed event"
         for h in heard
         for frame in h.live
         if frame.ordinal > frame.told
     ]
     return judge(
         "true-first",
-        "Nobody is told of an event before it is committed.",
+        "No client is sent an event before it is committed.",
         wrong=few(wrong),
-        right=f"{_live(heard)} live events were on their way after their commit",
+        right=f"{_live(heard)} live events were sent after their commit",
         evidence=_shown(heard),
         waiting="" if _live(heard) else _NO_LIVE,
     )
 
 
 def one_epoch(conversations: Iterable[Conversation], session_id: str, ledger: Ledger) -> Check:
-    """A delta was only sent to a client that held the epoch it belongs to, and that had not ended."""
+    """Check that deltas were sent only to clients that held the epoch of the session."""
     wrong: list[str] = []
     shown: list[Json] = []
     for conversation in conversations:
@@ -232,11 +232,11 @@ def one_epoch(conversations: Iterable[Conversation], session_id: str, ledger: Le
             held = frame.epoch
     return judge(
         "one-epoch",
-        "A client gets only what changed within the epoch that it holds, and everything otherwise.",
+        "A client receives a delta if it holds the current epoch, and otherwise a full snapshot.",
         wrong=few(wrong),
         right=f"{count(len(shown), 'delta')}, each within the epoch of the client and of the session",
         evidence=shown[-SHOWN:],
-        waiting="" if shown else "no client has come back with something in its hands yet",
+        waiting="" if shown else "no client that holds a snapshot has reconnected yet",
     )
 
 

@@ -64,6 +64,6 @@ def _code(value: Json) -> Iterator[str]:
 
 
 def _inline(value: object) -> str:
-    """Return a value as text that stays on its line and in its cell, and means only itself."""
+    """Return a value as Markdown text on one line, with special characters escaped."""
     text = " ".join(str(value).split("\n"))
     return "".join(f"\\{char}" if char in "\\`*_[]<>|#" else char for char in text)

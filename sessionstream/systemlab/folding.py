@@ -18,8 +18,8 @@ def folded(events: Iterable[Event], up_to: int | None = None) -> tuple[TimelineE
     """Return the timeline that the notebook's projection makes of these events, in snapshot order.
 
     Args:
-        events: of one session, from its first on, in the order of the log.
-        up_to: the last ordinal to take in; None: all.
+        events: the events of one session from the first, in the order of the log.
+        up_to: the last ordinal to include; None includes all.
     """
     fold = _Fold()
     for event in events:
@@ -29,7 +29,7 @@ def folded(events: Iterable[Event], up_to: int | None = None) -> tuple[TimelineE
 
 
 def differences(expected: Iterable[TimelineEntity], found: Iterable[TimelineEntity]) -> builtins.list[str]:
-    """Return in words what distinguishes a timeline from the one that is expected."""
+    """Describe the differences between the expected timeline and another."""
     wanted, got = _lines(expected), _lines(found)
     words = [f"{kind} {name} is missing" for kind, name in wanted if (kind, name) not in got]
     for key, line in got.items():
@@ -48,7 +48,7 @@ def _lines(entities: Iterable[TimelineEntity]) -> dict[tuple[str, str], str]:
 
 
 class _Fold:
-    """A timeline that is a dictionary, and the view of it that the projection reads."""
+    """A timeline in a dictionary, which is also the view for the projection."""
 
     def __init__(self) -> None:
         self._entities: dict[tuple[str, str], TimelineEntity] = {}

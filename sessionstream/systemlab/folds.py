@@ -22,14 +22,14 @@ LONGEST: Final = 200_000
 
 @dataclass(frozen=True, slots=True)
 class Fold:
-    """What one client holds.
+    """The state that one client reports.
 
     Attributes:
-        client: what it calls itself.
+        client: its name.
         live: whether it is connected and subscribed.
-        epoch: of what it holds.
-        ordinal: of the last it has heard of.
-        items: what it holds, in its order.
+        epoch: of its snapshot.
+        ordinal: of the last event that it received.
+        items: the items of its state, in order.
     """
 
     client: str
@@ -46,18 +46,18 @@ class Folds:
         self._folds: dict[str, Fold] = {}
 
     def present(self, watching: Collection[str]) -> tuple[Fold, ...]:
-        """Return them, the latest last; whoever said so and does not watch at the moment is not live.
+        """Return them, the latest last; a client that does not watch at the moment is not live.
 
         Args:
-            watching: what the clients are called that are connected and subscribed.
+            watching: the names of the connected and subscribed clients.
         """
         return tuple(replace(fold, live=fold.live and fold.client in watching) for fold in self._folds.values())
 
     def action(self) -> Action:
-        """Return the action by which a page reports."""
+        """Return the action with which a page reports its state."""
         return Action(
             "report",
-            "Report what a client holds",
+            "Report the state of a client",
             self._report,
             (
                 Field("client", "Client", "", longest=32),
@@ -96,16 +96,16 @@ def converged(
     told: int,
     clients: int,
 ) -> Check:
-    """Return the check that browsers hold what the store holds.
+    """Return the check that the states of browsers equal that of the store.
 
     Args:
         id: as ``Check.id``.
         claim: as ``Check.claim``.
-        folds: what they reported.
-        truths: the timeline in the form of their items, at each ordinal that one of them reported.
-        epoch: of the session now.
-        told: the ordinal of the latest event that live clients were told of.
-        clients: how many have to be live.
+        folds: their reports.
+        truths: the timeline, in the form of their items, at each reported ordinal.
+        epoch: the current epoch of the session.
+        told: the ordinal of the latest event that was sent to live clients.
+        clients: the number of live clients that the check needs.
     """
     current = [fold for fold in folds if fold.epoch == epoch]
     wrong = [
@@ -130,12 +130,12 @@ def converged(
         }
         for fold in current
     ]
-    right = f"{count(len(current), 'client')} with what the store has, {len(live)} live and up to {told}"
+    right = f"{count(len(current), 'client')} with the state of the store, {len(live)} live and up to {told}"
     return judge(id, claim, wrong=few(wrong), right=right, evidence=evidence, waiting=waiting)
 
 
 def difference(items: Sequence[Json], truth: Sequence[Json]) -> str:
-    """Return in words where items differ from what they should be first; empty if they do not."""
+    """Describe the first difference of items from the expected ones; empty if there is none."""
     for number, (item, right) in enumerate(zip(items, truth, strict=False), start=1):
         if item != right:
             return f"item {number} is {_short(item)} and should be {_short(right)}"
@@ -143,12 +143,12 @@ def difference(items: Sequence[Json], truth: Sequence[Json]) -> str:
 
 
 def fold_table(folds: Sequence[Fold], empty: str) -> Table:
-    """Return what clients hold as a table."""
+    """Return the states of clients as a table."""
     rows = tuple(
         (fold.client, "live" if fold.live else "away", fold.ordinal, len(fold.items), _text(fold.items))
         for fold in folds
     )
-    return Table("folds", "What the browsers hold", ("Client", "State", "Ordinal", "Items", "Folded"), rows, empty)
+    return Table("folds", "State of the browsers", ("Client", "State", "Ordinal", "Items", "Folded"), rows, empty)
 
 
 def _text(value: Json) -> str:

@@ -20,37 +20,37 @@ from sessionstream.systemlab.sabotage.breaches import BREACHES, NONE
 from sessionstream.systemlab.sabotage.fanouts import Hasty, Projection
 
 SHOWN: Final = 60
-"""How many frames, events and stages are shown, the latest."""
+"""The maximum number of frames, events and stages that are shown; the latest are shown."""
 
 
 def breach_field(labels: Mapping[str, str]) -> Field:
-    """Return the field of an action that breaks a promise, from the labels of what can be chosen."""
+    """Return the field of an action that breaks a promise, from the labels of its choices."""
     return Field(
         "breach",
         "What goes wrong",
         "drop",
         choices=tuple(labels.items()),
-        hint="All connections are made anew. What has been heard stays on record until the page is reset.",
+        hint="All clients reconnect. The recorded frames stay until the page is reset.",
     )
 
 
 class Front:
-    """What stands between a hub and browsers.
+    """The parts between a hub and browsers.
 
     Make it, give ``ledger`` to the hub as its fan-out, register ``hasty.project`` there as one more UI projection, and
     open it.
 
     Args:
         projection: the hub's UI projection.
-        kept: is told of the stages of connections, and knows of errors.
+        kept: records the stages of connections, and errors.
 
     Attributes:
-        ledger: knows what the hub told.
-        hasty: tells before the commit, when that is what goes wrong.
-        conversations: what clients heard.
-        folds: what clients report that they hold.
-        breach: the name of what goes wrong.
-        server: who answers browsers, once it is open; another one after each ``connect``.
+        ledger: the calls of the fan-out.
+        hasty: sends UI events before the commit, if that is broken.
+        conversations: the frames of each client.
+        folds: the states that clients report.
+        breach: the name of the broken guarantee.
+        server: serves browsers, once it is open; a new one after each ``connect``.
     """
 
     def __init__(self, projection: Projection, kept: Journal) -> None:
@@ -67,15 +67,15 @@ class Front:
         self._journal = kept
 
     async def open(self, source: SnapshotSource) -> None:
-        """Have a server answer, with snapshots from this source."""
+        """Start a server with snapshots from this source."""
         self._source = source
         await self.connect(NONE)
 
     async def connect(self, breach: str | None = None) -> None:
-        """Put a new server in the place of the one there is, whose clients are told to come to it at once.
+        """Replace the server by a new one, and tell its clients to reconnect at once.
 
         Args:
-            breach: what goes wrong from now on; None: the same as until now.
+            breach: the guarantee that is broken from now on; None changes nothing.
         """
         if breach is not None:
             self.breach = breach
@@ -106,22 +106,22 @@ class Front:
             self._leaving.pop()
 
     def watched(self, session_id: str) -> bool:
-        """Whether anybody is subscribed to a session."""
+        """Whether a client is subscribed to a session."""
         return bool(self._subscribed(session_id))
 
     def _subscribed(self, session_id: str) -> set[str]:
         connections = () if self.server is None else self.server.connections()
         return {each.connection_id for each in connections if session_id in each.subscriptions}
 
-    # -- what came of it ---------------------------------------------------------------------------------------
+    # -- results ----------------------------------------------------------------------------------------------
 
     def held(self, session_id: str) -> tuple[Fold, ...]:
-        """Return what browsers hold of a session."""
+        """Return the states of browsers of a session."""
         subscribed = self._subscribed(session_id)
         return self.folds.present({each.client for each in self.conversations if each.connection_id in subscribed})
 
     def checks(self, session_id: str) -> tuple[Check, ...]:
-        """Return the checks of what was delivered of a session."""
+        """Return the checks of the delivery of a session."""
         heard, batches = self._heard(session_id), self.ledger.batches(session_id)
         return (
             delivery.snapshot_first(heard),
@@ -141,21 +141,21 @@ class Front:
         return delivery.hydrations(self.conversations, session_id, waiting)
 
     def evidence(self, session_id: str, folds: Sequence[Fold]) -> tuple[Table, ...]:
-        """Return what the checks are judged by, the latest of it, as tables.
+        """Return the latest data of the checks as tables.
 
         Args:
             session_id: the session of the page.
-            folds: what browsers hold of it.
+            folds: the states of browsers.
         """
         batches, stages = self.ledger.batches(session_id), list(self._journal.connections)
         told = [(batch.ordinal, event) for batch in batches[-SHOWN:] for event in batch.events]
         return (
             self._frames(),
-            fold_table(folds, "No client holds anything: connect one above."),
-            journal.ui_table("told", "What the hub told live clients", told, "Nothing was told yet.").latest(
+            fold_table(folds, "No client has a state: connect one above."),
+            journal.ui_table("told", "UI events of the hub for live clients", told, "No event yet.").latest(
                 SHOWN, of=len(batches)
             ),
-            journal.stage_table("stages", "Stages of connections", stages[-SHOWN:], "Nobody has connected yet.").latest(
+            journal.stage_table("stages", "Stages of connections", stages[-SHOWN:], "No connection yet.").latest(
                 SHOWN, of=len(stages)
             ),
             journal.error_table("errors", "Errors", self._journal.errors, "None."),
@@ -167,13 +167,13 @@ class Front:
             key=lambda pair: pair[0].place,
         )
         rows = tuple((client, _DIRECTIONS[frame.by], frame.kind, *_details(frame)) for frame, client in said[-SHOWN:])
-        empty = "Nobody is connected. Connect a client above."
+        empty = "No client is connected. Connect one above."
         table = Table("frames", "Frames on all connections, in order", _COLUMNS, rows, empty)
         return table.latest(SHOWN, of=len(said))
 
     @property
     def connections(self) -> int:
-        """How many are connected."""
+        """The number of connected clients."""
         return 0 if self.server is None else len(self.server.connections())
 
 

@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
 KEPT: Final = 400
-"""How many records of a kind are kept; the oldest go first."""
+"""The maximum number of records of a kind; the oldest are removed first."""
 
 
 class Journal:
-    """Observers for a hub and a WebSocket server that keep what they are told.
+    """Observers for a hub and a WebSocket server that keep their records.
 
     Pass ``journal.pipeline.append`` as pipeline observer, ``journal.errors.append`` as error observer and
     ``journal.connections.append`` as observer of a server.
 
     Attributes:
-        pipeline: one record per event on its way, oldest first.
-        errors: what went wrong, oldest first.
+        pipeline: one record for each event, oldest first.
+        errors: the error records, oldest first.
         connections: the stages of connections, oldest first.
     """
 

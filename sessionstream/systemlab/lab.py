@@ -25,7 +25,7 @@ class UnknownPhase(LookupError):
 
 
 class Interrupted(Exception):
-    """An action did not come to its end, because its phase was reset or the lab closes."""
+    """An action was interrupted, because its phase was reset or the lab closes."""
 
 
 class Lab:
@@ -57,16 +57,16 @@ class Lab:
         await self.close()
 
     async def close(self) -> None:
-        """End what runs, close every phase and delete the files; calling it again is allowed."""
+        """End running actions, close every phase and delete the files; calling it again is allowed."""
         await self._stack.aclose()
 
     @property
     def phases(self) -> tuple[Phase, ...]:
-        """The phases as they are now, by number."""
+        """The current phases, by number."""
         return tuple(bench.phase for _, bench in sorted(self._benches.items()))
 
     def phase(self, number: int) -> Phase:
-        """Return one phase as it is now.
+        """Return the current phase of a number.
 
         Raises:
             UnknownPhase: there is none of that number.
@@ -74,7 +74,7 @@ class Lab:
         return self._bench(number).phase
 
     async def server(self, number: int) -> WebSocketServer | None:
-        """Return who answers a phase's WebSocket; of a phase that is being reset, who does so afterwards.
+        """Return the server of a phase's WebSocket; while the phase is reset, wait for the new one.
 
         Raises:
             UnknownPhase: there is none of that number.
@@ -82,7 +82,7 @@ class Lab:
         return await self._bench(number).server()
 
     async def state(self, number: int) -> State:
-        """Return what a phase shows now; of one that is being reset, what it shows afterwards.
+        """Return the state of a phase; while it is reset, wait for the new one.
 
         Raises:
             UnknownPhase: there is none of that number.
@@ -90,13 +90,13 @@ class Lab:
         return await self._bench(number).state()
 
     async def run(self, number: int, name: str, fields: Mapping[str, object]) -> None:
-        """Run an action, after those of the phase that run already.
+        """Run an action, after the actions of the phase that already run.
 
         Raises:
             UnknownPhase: there is no phase of that number.
             BadRequest: the phase has no such action, or the action does not take these fields.
             Interrupted: the phase was reset meanwhile.
-            SessionstreamError: the library refused what the action did, and the action did not expect it.
+            SessionstreamError: the library raised an error that the action did not expect.
         """
         await self._bench(number).run(name, fields)
 
@@ -110,7 +110,7 @@ class Lab:
             await bench.reset()
 
     async def status(self) -> dict[str, Json]:
-        """Return the version, and how the checks of each phase stand."""
+        """Return the version, and the results of the checks of each phase."""
         phases: list[Json] = []
         for phase in self.phases:
             verdicts = Counter(check.verdict for check in (await self.state(phase.number)).checks)

@@ -44,7 +44,7 @@ NOTE: Final = "Note"
 
 
 def notebook_schemas() -> SchemaRegistry:
-    """Return a registry that knows every message of the notebook."""
+    """Return a registry with every message of the notebook."""
     registry = SchemaRegistry()
     registry.register_command(ADD_NOTE, AddNoteCommand)
     registry.register_command(REMOVE_NOTE, RemoveNoteCommand)
@@ -68,7 +68,7 @@ def open_notebook(hub: Hub) -> Hub:
 
 
 async def add_note(command: Command, session: Session, publisher: EventPublisher) -> None:
-    """Write a note: one event that begins it, one for each word, one that finishes it."""
+    """Write a note: an event for its beginning, one for each word, and one for its end."""
     note_id = f"note-{uuid4().hex[:8]}"
     await publisher.publish(Event(NOTE_STARTED, NoteStartedEvent(note_id=note_id), session.id))
     for word in cast("AddNoteCommand", command.payload).text.split():
@@ -77,13 +77,13 @@ async def add_note(command: Command, session: Session, publisher: EventPublisher
 
 
 async def remove_note(command: Command, session: Session, publisher: EventPublisher) -> None:
-    """Remove a note; one that is not there changes nothing."""
+    """Remove a note; no effect if it does not exist."""
     note_id = cast("RemoveNoteCommand", command.payload).note_id
     await publisher.publish(Event(NOTE_REMOVED, NoteRemovedEvent(note_id=note_id), session.id))
 
 
 def project_ui(event: Event, _session: Session, view: TimelineView) -> list[UIEvent]:
-    """Tell live clients how the note is after the event, or that it is gone."""
+    """Return the UI event with the note after the event, or with its removal."""
     match event.payload:
         case NoteRemovedEvent(note_id=note_id):
             return [UIEvent(NOTE_GONE, NoteGone(note_id=note_id))] if view.get(NOTE, note_id) else []
@@ -94,7 +94,7 @@ def project_ui(event: Event, _session: Session, view: TimelineView) -> list[UIEv
 
 
 def project_timeline(event: Event, _session: Session, view: TimelineView) -> list[TimelineEntity]:
-    """Keep one entity per note, until it is removed."""
+    """Return the entity of the note after the event."""
     match event.payload:
         case NoteRemovedEvent(note_id=note_id):
             return [TimelineEntity(NOTE, note_id, None, tombstone=True)] if view.get(NOTE, note_id) else []
@@ -103,7 +103,7 @@ def project_timeline(event: Event, _session: Session, view: TimelineView) -> lis
 
 
 def note_after(event: Event, view: TimelineView) -> NoteEntity | None:
-    """Return the note as it is after the event, or None where the event concerns no note that is there."""
+    """Return the note after the event, or None if the event concerns no existing note."""
     match event.payload:
         case NoteStartedEvent(note_id=note_id):
             return NoteEntity(note_id=note_id)

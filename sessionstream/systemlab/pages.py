@@ -41,7 +41,7 @@ class Pages:
         self._templates.globals["version"] = version("sessionstream")
 
     async def front(self, _request: Request) -> Response:
-        """``/``: the phases, and how their checks stand."""
+        """``/``: the phases, and the results of their checks."""
         status = await self._lab.status()
         return self._page("front.html", here="lab", status=status)
 
@@ -74,17 +74,17 @@ class Pages:
         return self._page("entry.html", here="docs", entry=entry, prose=render(entry.body))
 
     async def raw(self, request: Request) -> Response:
-        """``/docs/SLUG.md``: one entry, as it was written."""
+        """``/docs/SLUG.md``: the Markdown source of one entry."""
         entry = _entry(request)
         text = (doc.files() / entry.section / f"{entry.slug}.md").read_text(encoding="utf-8")
         return PlainTextResponse(text, headers=HEADERS, media_type="text/markdown")
 
     async def chapters(self, _request: Request) -> Response:
-        """``/chapters/``: what the phases are about, to be read."""
+        """``/chapters/``: the texts of all phases."""
         return self._page("chapters.html", here="chapters")
 
     async def chapter(self, request: Request) -> Response:
-        """``/chapters/N``: the text of one phase alone."""
+        """``/chapters/N``: the text of one phase."""
         phase = self._lab.phase(request.path_params["number"])
         return self._page("chapter.html", here="chapters", phase=phase, chapter=_chapter(phase.number))
 

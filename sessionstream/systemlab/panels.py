@@ -10,11 +10,11 @@ from sessionstream.systemlab.checks import Json
 Cell: TypeAlias = str | int
 
 EXACT: Final = 2**53 - 1
-"""The highest number that a browser reads exactly; ordinals made from stream ids are far above it."""
+"""The highest integer that a browser represents exactly; ordinals derived from stream ids are far above it."""
 
 
 def exact(cell: Cell) -> Cell:
-    """Return a number as text where a browser would round it; anything else as it is."""
+    """Return an integer that a browser would round as text; return any other value unchanged."""
     return str(cell) if isinstance(cell, int) and abs(cell) > EXACT else cell
 
 
@@ -26,9 +26,9 @@ class Table:
         id: unique within its page.
         title: its caption.
         columns: the headings.
-        rows: as many cells each; a cell that begins with ``{`` or ``[`` is shown as code.
-        empty: what is said when there are no rows: what to do to get some.
-        cut: whether the rows are the latest of more.
+        rows: one cell for each column; a cell that begins with ``{`` or ``[`` is shown as code.
+        empty: the text if there are no rows, such as how to get some.
+        cut: whether there are more rows, of which these are the latest.
     """
 
     id: str
@@ -39,16 +39,16 @@ class Table:
     cut: bool = False
 
     def latest(self, most: int, *, of: int) -> Table:
-        """Return it as what shows at most so many, of so many."""
+        """Return the table; it is ``cut`` if there are more than ``most`` rows."""
         return replace(self, cut=of > most)
 
     @property
     def count(self) -> str:
-        """How many rows there are, in words where that is not all."""
+        """The number of rows as text."""
         return f"the latest {len(self.rows)}" if self.cut else str(len(self.rows))
 
     def to_json(self) -> dict[str, Json]:
-        """Return it as the page gets it."""
+        """Return it as JSON for the page."""
         return {
             "kind": "table",
             "id": self.id,
@@ -62,12 +62,12 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One JSON value, as it is.
+    """A JSON value.
 
     Attributes:
         id: unique within its page.
         title: its caption.
-        value: what is shown.
+        value: the value.
     """
 
     id: str
@@ -75,7 +75,7 @@ class Document:
     value: Json
 
     def to_json(self) -> dict[str, Json]:
-        """Return it as the page gets it."""
+        """Return it as JSON for the page."""
         return {"kind": "document", "id": self.id, "title": self.title, "value": self.value}
 
 

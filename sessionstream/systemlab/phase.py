@@ -14,13 +14,13 @@ from sessionstream.transport.ws import WebSocketServer
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What a phase shows at one moment.
+    """The state of a phase at one moment.
 
     Attributes:
-        checks: every check of the page, in the order of its story; also those that wait.
-        panels: the evidence, in the order it is read.
-        facts: a few numbers and words for the head of the page, label first.
-        sessions: the sessions whose live events change this state; the page watches them and asks again.
+        checks: every check of the page in order, including those that wait for data.
+        panels: the evidence, in the order of the page.
+        facts: pairs of a label and a value for the top of the page.
+        sessions: the sessions whose live events change this state; the page watches them and requests the state again.
     """
 
     checks: tuple[Check, ...]
@@ -29,7 +29,7 @@ class State:
     sessions: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Json]:
-        """Return it as ``/api/phaseN/state`` answers."""
+        """Return it as JSON for ``/api/phaseN/state``."""
         return {
             "checks": [check.to_json() for check in self.checks],
             "panels": [panel.to_json() for panel in self.panels],
@@ -39,7 +39,7 @@ class State:
 
 
 class Phase(Protocol):
-    """One page of the lab, with a backend of its own behind it.
+    """One page of the lab, with its own backend.
 
     The lab makes a phase, awaits ``start``, and awaits ``close`` before it makes another in its place. Its actions are
     run one at a time; ``state`` may be asked for at any time in between, also while one of them runs.
@@ -47,36 +47,36 @@ class Phase(Protocol):
 
     @property
     def number(self) -> int:
-        """Its place in the lab, from 0."""
+        """Its number in the lab, from 0."""
         ...
 
     @property
     def title(self) -> str:
-        """What the page is called."""
+        """The title of the page."""
         ...
 
     @property
     def lead(self) -> str:
-        """What there is to see, in a sentence."""
+        """A sentence that describes the page."""
         ...
 
     @property
     def server(self) -> WebSocketServer | None:
-        """Who answers at ``/api/phaseN/ws`` now; None: nobody. May be another one after an action."""
+        """The current server of ``/api/phaseN/ws``, or None. An action may replace it."""
         ...
 
     def actions(self) -> Sequence[Action]:
-        """Return what can be done, in the order of the page; names do not change while the phase lives."""
+        """Return the actions in the order of the page; their names do not change."""
         ...
 
     async def start(self) -> None:
-        """Open what it needs."""
+        """Open stores, hubs and servers."""
         ...
 
     async def state(self) -> State:
-        """Return what is so now."""
+        """Return the current state."""
         ...
 
     async def close(self) -> None:
-        """Stop everything it runs, tell its clients to reconnect, and leave no task running."""
+        """Stop the backend, tell its clients to reconnect, and leave no task running."""
         ...

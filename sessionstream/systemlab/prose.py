@@ -23,7 +23,7 @@ _OUTLINE: Final = (1, 2)
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """One heading: its level from 1, its words, and the id that a link names."""
+    """One heading: its level from 1, its text, and its id for links."""
 
     level: int
     text: str
@@ -35,7 +35,7 @@ class Prose:
     """A page of Markdown, rendered.
 
     Attributes:
-        html: safe to put into a page: HTML in the source is shown, not taken.
+        html: safe for a page: HTML in the source is escaped.
         outline: the headings of the first two levels.
     """
 
@@ -48,7 +48,7 @@ def render(text: str, *, below: int = 0) -> Prose:
 
     Args:
         text: the source.
-        below: how many levels the headings are lowered, to take their place below those of the page.
+        below: the number of levels by which headings are lowered, to be below those of the page.
     """
     tokens = _PARSER.parse(text)
     headings = list(_headings(tokens))
@@ -80,7 +80,7 @@ def _headings(tokens: Sequence[Token]) -> list[Heading]:
 
 
 def _link(renderer: RendererHTML, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType) -> str:
-    """Lead from one entry of the help to another by its address here."""
+    """Replace a link to another entry of the help by its URL in the lab."""
     token = tokens[index]
     target = urlsplit(str(token.attrGet("href") or ""))
     if not target.scheme and (entry := _ENTRY.fullmatch(target.path)):
@@ -89,7 +89,7 @@ def _link(renderer: RendererHTML, tokens: Sequence[Token], index: int, options: 
 
 
 def _fence(_: RendererHTML, tokens: Sequence[Token], index: int, *_more: Any) -> str:
-    """A block of code that can be scrolled with the keyboard as well."""
+    """Render a block of code that the keyboard can scroll."""
     token = tokens[index]
     language = Markup.escape(token.info.split(" ")[0])
     return Markup('<pre tabindex="0"><code class="language-{}">{}</code></pre>\n').format(language, token.content)

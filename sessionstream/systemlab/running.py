@@ -16,13 +16,13 @@ from sessionstream.transport.ws import Limits
 
 
 async def serve(address: Address, store: Path | None, say: Callable[[str], None], *, browser: bool) -> None:
-    """Serve the lab until SIGINT or SIGTERM; a second SIGINT does not wait for anybody.
+    """Serve the lab until SIGINT or SIGTERM; a second SIGINT does not wait for requests.
 
     Args:
         address: where to listen.
-        store: a SQLite file for the inspector; None: only the phases' own.
+        store: a SQLite file for the inspector; None: it shows only the phases.
         say: prints a line for the user who started it.
-        browser: whether to open the lab in one.
+        browser: whether to open the lab in a browser.
 
     Raises:
         TransportError: the address cannot be listened on.
@@ -36,7 +36,7 @@ async def serve(address: Address, store: Path | None, say: Callable[[str], None]
             if not address.local:
                 say(f"Whoever can reach {address.host} can use this lab, and break what is in it.")
             if browser:
-                # Some browsers have the terminal until one leaves them; the lab has to answer meanwhile.
+                # Some browsers use the terminal until the user quits them; the lab has to respond meanwhile.
                 Thread(target=_browse, args=(url, say), daemon=True).start()
             await running.run(
                 lab_app(lab, address.names, store), listening, frame_bytes=Limits().frame_bytes, farewell=lab.close

@@ -15,7 +15,7 @@ KINDS: Final[tuple[tuple[str, str], ...]] = (
     ("swapped", "Out of order: the later id first"),
     ("repeated", "Repeated: each id twice"),
 )
-"""The kinds of stream ids, and what they are called on the page."""
+"""The kinds of stream ids, with their labels on the page."""
 
 INVALID: Final = (
     "not-a-stream-id",
@@ -25,17 +25,17 @@ INVALID: Final = (
 )
 
 START: Final = 1_700_000_000_000
-"""The milliseconds at which the lab's streams begin; those of a real broker are of the present."""
+"""The milliseconds of the first id of the lab's streams; those of a real broker are the current time."""
 
 
 class Stream:
-    """One stream of one broker: its milliseconds only rise, whatever comes of the ids."""
+    """One stream of one broker: its milliseconds only rise, even if the ids are invalid."""
 
     def __init__(self) -> None:
         self._milliseconds = START
 
     def ids(self, kind: str) -> StreamIds:
-        """Return a source of stream ids of this kind; each session gets the pattern for itself."""
+        """Return a source of stream ids of this kind; the pattern is separate for each session."""
         sources: dict[str, Iterator[str]] = {}
 
         def next_id(session_id: str) -> str:

@@ -9,10 +9,10 @@ from sessionstream.transport.ws import WebSocketServer
 
 
 class Witness:
-    """A fan-out that keeps what it is given and passes it on to a server.
+    """A fan-out that records UI events and passes them on to a server.
 
     Attributes:
-        heard: by session, every UI event with the ordinal of its backend event, in the order in which they came.
+        heard: by session, every UI event with the ordinal of its backend event, in order.
     """
 
     def __init__(self, server: WebSocketServer) -> None:
@@ -20,6 +20,6 @@ class Witness:
         self.heard: dict[str, list[tuple[int, UIEvent]]] = {}
 
     def publish_ui(self, session_id: str, ordinal: int, events: Sequence[UIEvent], /) -> None:
-        """Keep the UI events of one backend event, and pass them on."""
+        """Record the UI events of one backend event, and pass them on."""
         self.heard.setdefault(session_id, []).extend((ordinal, event) for event in events)
         self._server.publish_ui(session_id, ordinal, events)

@@ -13,6 +13,7 @@ import pytest
 
 from sessionstream.bus import BusMessage, EventBus, Subscription
 from sessionstream.errors import BusError
+from sessionstream.testing.contract.base import named_as
 
 Self = TypeVar("Self", bound="BusContract")
 
@@ -20,7 +21,7 @@ _numbers: Final = count()
 
 
 def message(body: str = "body", *, key: str = "session", **metadata: str) -> BusMessage:
-    """Return a message with an id of its own."""
+    """Return a message with a new id."""
     return BusMessage(body.encode(), metadata, key, f"message-{next(_numbers)}")
 
 
@@ -70,9 +71,7 @@ def on_fresh_bus(test: Callable[[Self, Any], Coroutine[Any, Any, None]]) -> Call
 
         asyncio.run(with_bus())
 
-    run.__name__, run.__qualname__, run.__doc__ = test.__name__, test.__qualname__, test.__doc__
-    run.__module__ = test.__module__
-    return run
+    return named_as(test, run)
 
 
 class BusContract:

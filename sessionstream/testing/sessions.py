@@ -102,7 +102,8 @@ class SessionWriter:
         if commit.event is not None:
             self.events.append(commit.event)
         self.event, self.timeline = commit.event_cursor, commit.timeline_cursor
-        self.states[self.timeline] = self._after(commit.entities)
+        before = max(known for known in self.states if known <= self.timeline)
+        self.states[self.timeline] = _changed(self.states[before].values(), commit.entities)
 
     def at(self, ordinal: int) -> tuple[TimelineEntity, ...]:
         """Return the timeline as it stood right after ``ordinal``."""
@@ -123,24 +124,10 @@ class SessionWriter:
             placed.append(replace(entity, created_ordinal=created, last_event_ordinal=ordinal))
         return tuple(placed)
 
-    def _after(self, entities: Iterable[TimelineEntity]) -> dict[tuple[str, str], TimelineEntity]:
-        before = max(known for known in self.states if known <= self.timeline)
-        state = dict(self.states[before])
-        for entity in entities:
-            state.pop((entity.kind, entity.id), None)
-            if not entity.tombstone:
-                state[entity.kind, entity.id] = entity
-        return state
-
 
 def applied(old: Iterable[TimelineEntity], changes: Iterable[TimelineEntity]) -> tuple[TimelineEntity, ...]:
     """Return the entities of a client that held ``old`` and applied ``changes``, the answer to ``since``."""
-    state = {(entity.kind, entity.id): entity for entity in old}
-    for entity in changes:
-        state.pop((entity.kind, entity.id), None)
-        if not entity.tombstone:
-            state[entity.kind, entity.id] = entity
-    return tuple(in_snapshot_order(state.values()))
+    return tuple(in_snapshot_order(_changed(old, changes).values()))
 
 
 def texts(entities: Iterable[TimelineEntity]) -> dict[str, str]:
@@ -148,3 +135,9 @@ def texts(entities: Iterable[TimelineEntity]) -> dict[str, str]:
     return {
         entity.id: entity.payload.text for entity in entities if isinstance(entity.payload, chat_pb2.ChatMessageEntity)
     }
+
+
+def _changed(old: Iterable[TimelineEntity], changes: Iterable[TimelineEntity]) -> dict[tuple[str, str], TimelineEntity]:
+    """Return the live entities by kind and id, after changes with tombstones."""
+    state = {(entity.kind, entity.id): entity for entity in (*old, *changes)}
+    return {key: entity for key, entity in state.items() if not entity.tombstone}

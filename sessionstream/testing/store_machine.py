@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -17,9 +17,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from sessionstream.examples.chatdemo.v1.chat_pb2 import ChatMessageEntity
 from sessionstream.hydration.memory import MemoryStore
 from sessionstream.observe import ErrorRecord
-from sessionstream.schema import SchemaRegistry
 from sessionstream.store import Commit, Cursors, HydrationStore, TimelineReplacement
-from sessionstream.testing.contract.base import raised_by
+from sessionstream.testing.contract.base import Opener, raised_by
 from sessionstream.testing.sessions import EVENT, KIND, OTHER_EVENT, OTHER_KIND, sample_registry
 from sessionstream.testing.strategies import payloads
 from sessionstream.types import Event, TimelineEntity
@@ -37,7 +36,7 @@ _event_ids = st.one_of(st.none(), st.sampled_from(["twice", "thrice"]))
 _bounds = st.integers(0, 40)
 
 
-class StoreMachine(RuleBasedStateMachine):
+class StoreMachine(Opener, RuleBasedStateMachine):
     """Makes the same random calls to your store and to MemoryStore, and compares everything they return.
 
     Override ``open``, and for a durable store ``reopen``, as for ``StoreContract``; run it with
@@ -46,16 +45,6 @@ class StoreMachine(RuleBasedStateMachine):
     Hypothesis' default of 100 examples of up to 50 steps, a store on a disk takes minutes; ``TestMyStore.settings`` can
     set fewer.
     """
-
-    durable: ClassVar[bool] = False
-
-    def open(self, registry: SchemaRegistry) -> AbstractAsyncContextManager[HydrationStore]:
-        """Return an async context manager that enters a fresh, empty store and closes it at the end."""
-        raise NotImplementedError(f"{type(self).__name__} does not override open, which returns its store")
-
-    def reopen(self, registry: SchemaRegistry) -> AbstractAsyncContextManager[HydrationStore]:
-        """Return an async context manager that enters the store that ``open`` opened last, with its contents."""
-        raise NotImplementedError(f"{type(self).__name__} is durable, but does not override reopen")
 
     def __init__(self) -> None:
         super().__init__()

@@ -78,14 +78,14 @@ def test_a_stopped_answer_is_silent_and_stays() -> None:
     assert stop_stops(log(*WHOLE), [message("ab")]).verdict == "waiting"
     assert stop_stops(events, [message("a", STOPPED)]).verdict == "passed"
     assert (
-        stop_stops([*events, *log(said("b"))], [message("a", STOPPED)]).because == "m-1 was stopped, and went on at 1"
+        stop_stops([*events, *log(said("b"))], [message("a", STOPPED)]).because == "m-1 was stopped, but continued at 1"
     )
 
 
 def test_a_stopped_answer_that_is_not_on_the_timeline_as_it_was_is_seen() -> None:
     events = log(asked(), began(), said("a"), stopped("a"))
     for timeline in ([], [message("ab", STOPPED)], [message("a")]):
-        assert stop_stops(events, timeline).because == "m-1 was stopped, and is not on the timeline as it was then"
+        assert stop_stops(events, timeline).because == "m-1 was stopped, but the timeline has another text or status"
 
 
 def test_pieces_make_the_text() -> None:

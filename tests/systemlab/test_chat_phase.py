@@ -188,5 +188,5 @@ async def test_what_cannot_be_done_is_said(phase: ChatPhase) -> None:
     await act(phase, "stop")  # which does nothing
     for _ in range(PROMPTS):
         await act(phase, "send", prompt="again")
-    with pytest.raises(BadRequest, match="40 prompts are enough"):
+    with pytest.raises(BadRequest, match="40 prompts are the maximum"):
         await act(phase, "send")

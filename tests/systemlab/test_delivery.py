@@ -40,7 +40,7 @@ def test_a_snapshot_comes_first() -> None:
     assert verdict(delivery.snapshot_first([])) == "waiting"
     assert verdict(delivery.snapshot_first([heard(1)])) == "passed"
     wrong = delivery.snapshot_first([heard(1), heard(1, 2, snapshot=None)])
-    assert (wrong.verdict, wrong.because) == ("failed", "A heard 1 before any snapshot")
+    assert (wrong.verdict, wrong.because) == ("failed", "A received 1 before any snapshot")
     assert wrong.evidence == [
         {"client": "A", "snapshot": 0, "entities": 0, "live": "1"},
         {"client": "A", "live": "1-2"},
@@ -50,8 +50,8 @@ def test_a_snapshot_comes_first() -> None:
 def test_ordinals_lie_above_the_snapshot_and_rise() -> None:
     assert verdict(delivery.in_order([heard()])) == "waiting"
     assert verdict(delivery.in_order([heard(3, 3, 7, snapshot=2)])) == "passed"
-    assert delivery.in_order([heard(2, 3, snapshot=2)]).because == "A heard 2 live over a snapshot at 2"
-    assert delivery.in_order([heard(3, 5, 4, snapshot=2)]).because == "A heard 4 after 5"
+    assert delivery.in_order([heard(2, 3, snapshot=2)]).because == "A received 2 live after snapshot 2"
+    assert delivery.in_order([heard(3, 5, 4, snapshot=2)]).because == "A received 4 after 5"
 
 
 def test_none_is_missing() -> None:
@@ -59,14 +59,14 @@ def test_none_is_missing() -> None:
     assert verdict(delivery.none_missing([heard()], [])) == "waiting"
     assert verdict(delivery.none_missing([heard(2, 4, 5, snapshot=1), heard(4, 5, snapshot=2)], log)) == "passed"
     gap = delivery.none_missing([heard(1, 5)], log)
-    assert (gap.verdict, gap.because) == ("failed", "A, with a snapshot at 0, never heard 2, 4")
+    assert (gap.verdict, gap.because) == ("failed", "A, with a snapshot at 0, never received 2, 4")
     assert verdict(delivery.none_missing([heard(1, 5, settled=False)], log)) == "failed"
 
 
 def test_the_last_events_are_missing_only_when_nothing_is_on_its_way() -> None:
     log = batches(1, 2, 3)
     assert verdict(delivery.none_missing([heard(1, settled=False)], log)) == "passed"
-    assert delivery.none_missing([heard(1)], log).because.endswith("never heard 2-3")
+    assert delivery.none_missing([heard(1)], log).because.endswith("never received 2-3")
     assert delivery.none_missing([heard()], log).verdict == "failed"
 
 
@@ -74,7 +74,7 @@ def test_none_comes_twice() -> None:
     assert verdict(delivery.none_twice([], [])) == "waiting"
     assert verdict(delivery.none_twice([heard(1, 1, 2, 2)], batches(1, 2, events=2))) == "passed"
     twice = delivery.none_twice([heard(1, 2, 2)], batches(1, 2))
-    assert (twice.verdict, twice.because) == ("failed", "A heard 2 2 times, and it was told 1 time")
+    assert (twice.verdict, twice.because) == ("failed", "A received 2 2 times, and it was sent 1 time")
 
 
 def test_nothing_is_told_before_it_is_true() -> None:
@@ -83,12 +83,12 @@ def test_nothing_is_told_before_it_is_true() -> None:
     early = delivery.true_first([heard(3, told=2)])
     assert (early.verdict, early.because) == (
         "failed",
-        "A was told of 3 when 2 was the latest that was committed",
+        "A was sent 3 when 2 was the latest committed event",
     )
 
 
 def test_a_few_faults_are_named_and_the_others_counted() -> None:
-    assert delivery.in_order([heard(5, 4, 3, 2, 1)]).because.endswith("A heard 2 after 3; and 1 more")
+    assert delivery.in_order([heard(5, 4, 3, 2, 1)]).because.endswith("A received 2 after 3; and 1 more")
 
 
 class Said:

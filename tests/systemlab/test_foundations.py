@@ -49,7 +49,7 @@ def test_what_is_right_passes() -> None:
     [
         ("struct", {"registrations": {"command": "…", "event": ""}}, "it took one as event"),
         ("agree", {"memory": "at 1: nothing"}, "they differ"),
-        ("survives", {"reopened": "at 0: nothing"}, "the file holds something else"),
+        ("survives", {"reopened": "at 0: nothing"}, "the file has another timeline"),
         ("once", {"twice": (1, 2)}, "the first time it was 1, the second time 2"),
         ("once", {"logged": 2}, "there are 2 events in the log"),
         ("linter", {"linter": ""}, "it did not find the planted mistake"),

@@ -173,7 +173,7 @@ async def test_events_that_are_published_while_a_snapshot_loads_come_after_it(ph
 async def test_a_snapshot_that_nobody_asks_for_is_not_waited_for_for_ever(tmp_path: Path) -> None:
     async with running(tmp_path, patience=0) as phase:
         await connected(phase, "A")
-        with pytest.raises(BadRequest, match="no subscriber asked for its snapshot in time"):
+        with pytest.raises(BadRequest, match="no snapshot was requested in time"):
             await act(phase, "hydrate")
         assert dict((await phase.state()).facts)["Snapshots held back"] == "no"
 
@@ -207,13 +207,13 @@ async def test_dropped_connections_are_told_to_come_back_and_lose_nothing(phase:
 
 
 async def test_what_cannot_be_done_is_said(phase: Hydration) -> None:
-    with pytest.raises(BadRequest, match="nobody is subscribed"):
+    with pytest.raises(BadRequest, match="no client is subscribed"):
         await act(phase, "hydrate")
     with pytest.raises(BadRequest, match="no note to remove"):
         await act(phase, "remove")
     for _ in range(NOTES // 20):
         await act(phase, "add", notes=20, text="")
-    with pytest.raises(BadRequest, match="60 are enough"):
+    with pytest.raises(BadRequest, match="60 are the maximum"):
         await act(phase, "add")
 
 

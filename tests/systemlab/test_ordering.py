@@ -99,7 +99,7 @@ def test_an_ordinal_that_does_not_rise_is_noticed(second: int) -> None:
 )
 def test_an_ordinal_that_the_rule_does_not_give_is_noticed(stream_id: str, ordinal: int, due: int) -> None:
     found = verdict("assigned", [message(1, A, "x", stream_id)], log(A, event(A, ordinal, "x")))
-    assert found == ("failed", f"{A} gave {ordinal} where the rule gives {due} (stream id {stream_id!r})")
+    assert found == ("failed", f"{A} assigned {ordinal}, and the rule gives {due} (stream id {stream_id!r})")
 
 
 def test_a_derived_ordinal_below_the_cursor_is_noticed() -> None:
@@ -107,7 +107,7 @@ def test_a_derived_ordinal_below_the_cursor_is_noticed() -> None:
     first = 1_700_000_000_009_000_000
     found = verdict("assigned", messages, log(A, event(A, first, "x"), event(A, first + 2, "y")))
     assert found[0] == "failed"
-    assert f"gave {first + 2} where the rule gives {first + 1}" in found[1]
+    assert f"assigned {first + 2}, and the rule gives {first + 1}" in found[1]
 
 
 def test_events_logged_in_another_order_are_noticed() -> None:
@@ -125,17 +125,17 @@ def test_a_second_ordinal_is_noticed() -> None:
     twice = [message(1, A, "x", deliveries=2)]
     assert verdict("once", twice, log(A, event(A, 1, "x"), event(A, 2, "x"))) == ("failed", "event 'x' has 2 ordinals")
     found = verdict("once", twice, log(A, event(A, 1, "x"), event(A, 2, "x-again")))
-    assert found == ("failed", f"ordinal 2 of {A} went to event 'x-again', which nobody published")
+    assert found == ("failed", f"ordinal 2 of {A} went to event 'x-again', which was never published")
 
 
 def test_a_message_that_is_in_no_log_is_noticed() -> None:
     found = verdict("nothing-lost", [message(1, A, "x")], log(A))
-    assert found == ("failed", f"message 1 of {A} was delivered, and is in no log")
+    assert found == ("failed", f"message 1 of {A} was delivered, but is in no log")
 
 
 def test_a_message_that_waits_is_not_lost() -> None:
     waiting = [message(1, A, "x", done=False)]
-    assert verdict("nothing-lost", waiting, log(A)) == ("waiting", "In the bus, 1 message to be taken.")
+    assert verdict("nothing-lost", waiting, log(A)) == ("waiting", "1 message waiting in the bus.")
     assert verdict("nothing-lost", waiting, log(A), restarts=0) == ("waiting", "Restart the consumer.")
 
 

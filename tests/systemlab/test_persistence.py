@@ -77,7 +77,7 @@ def test_a_file_that_loses_is_noticed() -> None:
 
 def test_a_file_that_adds_or_reorders_is_noticed() -> None:
     more = Restart(BEFORE, standing("a", "b", "c"))
-    assert "never there before: 3 NoteStarted e-c" in checks.events_kept("sqlite", more).because
+    assert "new: 3 NoteStarted e-c" in checks.events_kept("sqlite", more).because
     swapped = Restart(BEFORE, replace(BEFORE, events=BEFORE.events[::-1]))
     assert outcome(checks.events_kept("sqlite", swapped)) == ("failed", "they are in another order")
 

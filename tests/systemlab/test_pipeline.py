@@ -89,8 +89,8 @@ def test_numbered_notices(seen: Seen, spoil: Any, because: str) -> None:
 @pytest.mark.parametrize(
     ("spoil", "because"),
     [
-        (lambda records, events: (records, events[:-1]), "event 8 NoteFinished passed but is not in the log"),
-        (lambda records, events: (records[:-1], events), "event 8 NoteFinished is in the log but was not seen to pass"),
+        (lambda records, events: (records, events[:-1]), "event 8 NoteFinished passed, but is not in the log"),
+        (lambda records, events: (records[:-1], events), "event 8 NoteFinished is in the log, but did not pass"),
         (
             lambda records, events: ([*records, records[0]], events),
             "event 1 NoteStarted passed 2 times",
@@ -118,10 +118,10 @@ def test_traced_notices(seen: Seen, spoil: Any, because: str) -> None:
 @pytest.mark.parametrize(
     ("spoil", "because"),
     [
-        (lambda heard: heard[1:], "1 NoteUpdated was never told"),
-        (lambda heard: [heard[0], *heard], "1 NoteUpdated was told 2 times"),
-        (lambda heard: heard[::-1], "the UI events were told in another order than that of their backend events"),
-        (lambda heard: [(9, heard[0][1]), *heard], "9 NoteUpdated was told and never projected"),
+        (lambda heard: heard[1:], "1 NoteUpdated was never sent"),
+        (lambda heard: [heard[0], *heard], "1 NoteUpdated was sent 2 times"),
+        (lambda heard: heard[::-1], "the UI events were sent in another order than that of their backend events"),
+        (lambda heard: [(9, heard[0][1]), *heard], "9 NoteUpdated was sent, but never projected"),
     ],
     ids=["lost", "twice", "order", "invented"],
 )
@@ -132,7 +132,7 @@ def test_told_notices(seen: Seen, spoil: Any, because: str) -> None:
 
 def test_current_notices(seen: Seen) -> None:
     check = checks.current(seen[1], replace(seen[3], snapshot_ordinal=7))
-    assert (check.verdict, check.because) == ("failed", "the snapshot stands at 7, the log ends at 8")
+    assert (check.verdict, check.because) == ("failed", "the snapshot is at 7, the log ends at 8")
 
 
 def test_fold_notices(seen: Seen) -> None:
@@ -148,8 +148,8 @@ def test_live_notices(seen: Seen) -> None:
     _, _, heard, snapshot = seen
     first, second = (entity.id for entity in snapshot.entities)
     for heard_instead, entities, because in (
-        (heard[:4], snapshot.entities, f"{second} is in the snapshot, and live clients do not know it"),
-        (heard, snapshot.entities[1:], f"{first} is gone, and live clients still show it"),
+        (heard[:4], snapshot.entities, f"{second} is in the snapshot, but live clients do not have it"),
+        (heard, snapshot.entities[1:], f"{first} was removed, but live clients still show it"),
         (
             heard[:-1],
             snapshot.entities,

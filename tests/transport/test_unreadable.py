@@ -34,9 +34,9 @@ from sessionstream import (
 )
 from sessionstream.admin.cli import main
 from sessionstream.transport.ws import LiveEvent, WebSocketServer
-from sessionstream.transport.ws.client.deltas import apply_snapshot
 from sessionstream.transport.ws.client.frames import SnapshotFrame, UIEventFrame, read
 from sessionstream.transport.ws.client.payloads import PayloadDecoder
+from sessionstream.transport.ws.client.subscription import apply_snapshot
 from sessionstream.transport.ws.client.updates import JsonSnapshot
 from sessionstream.transport.ws.server.effects import Basis, Hydration
 from sessionstream.transport.ws.server.loading import SnapshotLoader, SnapshotRequest

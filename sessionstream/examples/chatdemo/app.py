@@ -26,7 +26,7 @@ class Chat:
     """A chat that streams its answers. Use it as an async context manager.
 
     Args:
-        store: where sessions are kept; None keeps them in this process. Whoever opened it closes it, after the chat.
+        store: the store of the sessions; None keeps them in this process. The caller closes it, after the chat.
         fanout: receives the live UI events.
         delay: seconds between two pieces of an answer.
         tracing: whether to log trace events.
@@ -34,7 +34,7 @@ class Chat:
         error_observer: as for the hub.
 
     Attributes:
-        hub: the hub, for everything else: ``chat.hub.snapshot(session_id)``, say.
+        hub: the hub, for other calls, such as ``chat.hub.snapshot(session_id)``.
 
     >>> import asyncio
     >>> async def main() -> None:
@@ -71,17 +71,17 @@ class Chat:
         self.hub.register_timeline_projection(project_timeline)
 
     async def start(self, session_id: str, prompt: str, *, idempotency_key: str | None = None) -> None:
-        """Submit a prompt, and return while its answer is streamed. A running answer is stopped first.
+        """Submit a prompt, and return when its answer has started. A running answer is stopped first.
 
         Raises:
-            EmptyPromptError: the prompt is empty or blank; the session is as it was.
+            EmptyPromptError: the prompt is empty or blank; the session is unchanged.
             SessionstreamError: as ``Hub.submit``.
         """
         command = StartInferenceCommand(prompt=prompt)
         await self.hub.submit(session_id, schemas.START_INFERENCE, command, idempotency_key=idempotency_key)
 
     async def stop(self, session_id: str) -> None:
-        """End the session's running answer with what it has; without one, do nothing.
+        """End the session's running answer with its text so far; without one, do nothing.
 
         Raises:
             SessionstreamError: as ``Hub.submit``.
@@ -89,10 +89,10 @@ class Chat:
         await self.hub.submit(session_id, schemas.STOP_INFERENCE, StopInferenceCommand())
 
     async def wait(self, session_id: str) -> None:
-        """Return when no answer of the session is being streamed here.
+        """Return when this process streams no answer of the session.
 
         Raises:
-            SessionstreamError: what the session's latest answer failed with.
+            SessionstreamError: the session's latest answer failed with it.
         """
         await self._engine.wait(session_id)
 
@@ -102,7 +102,7 @@ class Chat:
         Raises:
             SessionstreamError: as ``Hub.shutdown``.
         """
-        # The engine first: it still has to publish that its answers were stopped.
+        # The engine is closed first, because it publishes that its answers were stopped.
         try:
             await self._engine.close()
         finally:

@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command == "serve" and (missing := commands.missing(WEB)):
         return _complain(commands.how_to_install("the page needs a web server", missing, "lab"), USAGE)
     console = Console(sys.stdout)
-    # SIGTERM ends us like Ctrl-C, with nothing left behind.
+    # SIGTERM ends the command like Ctrl-C, with the same clean-up.
     previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         if options.command == "demo":
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(f"error: {error}", FAILED)
     except KeyboardInterrupt:
         return _complain("interrupted", INTERRUPTED)
-    except BrokenPipeError:  # whoever read our output is gone
+    except BrokenPipeError:  # the reader of the output has gone
         output.give_up()
         return FAILED
     finally:
@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 async def serve(options: argparse.Namespace) -> None:
-    """Serve the chat page until the process is told to end.
+    """Serve the chat page until the process is interrupted.
 
     Raises:
         SessionstreamError: the address cannot be listened on, or the file cannot be opened.
@@ -80,7 +80,7 @@ async def serve(options: argparse.Namespace) -> None:
 
 
 async def chat(console: Console, options: argparse.Namespace) -> None:
-    """Stream one answer, then print the session. Interrupted, the answer is stopped and kept as far as it came.
+    """Stream one answer, then print the session. If interrupted, the answer is stopped and its text so far is kept.
 
     Raises:
         SessionstreamError: the file cannot be opened, or the answer failed.

@@ -41,9 +41,9 @@ class InferenceEngine:
     """Streams one answer per session at a time.
 
     Args:
-        hub: where sessions are read.
-        delay: seconds between two pieces of an answer. 0 streams as fast as it can and still lets others run.
-        tracing: whether to publish trace events, which live clients and the timeline take no notice of.
+        hub: the hub, for reading sessions.
+        delay: seconds between two pieces of an answer. 0 streams as fast as possible, and other tasks still run.
+        tracing: whether to publish trace events, which change neither live clients nor the timeline.
 
     Raises:
         ValueError: the delay is negative or NaN.
@@ -64,12 +64,12 @@ class InferenceEngine:
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def start(self, command: Command, session: Session, publisher: EventPublisher) -> None:
-        """Handle ChatStartInference: accept the prompt, start the answer, return while it is streamed.
+        """Handle ChatStartInference: accept the prompt and start the answer; return before it ends.
 
         An answer that the session is still streaming is stopped first.
 
         Raises:
-            EmptyPromptError: there is no prompt.
+            EmptyPromptError: the prompt is empty or blank.
             HubClosed: the engine is closed.
         """
         prompt = cast("StartInferenceCommand", command.payload).prompt  # the hub has checked the type
@@ -83,15 +83,15 @@ class InferenceEngine:
             await _uninterrupted(self._begin(session.id, number, prompt, publisher))
 
     async def stop(self, _command: Command, session: Session, publisher: EventPublisher) -> None:
-        """Handle ChatStopInference: end the running answer with what it had. Without one, nothing happens."""
+        """Handle ChatStopInference: end the running answer with its text so far. Without one, nothing happens."""
         async with self._lock(session.id):
             await self._settle(session.id, publisher)
 
     async def wait(self, session_id: str) -> None:
-        """Return when the session's answer has ended, however it ended. Cancelling the wait leaves it running.
+        """Return when the session's answer has ended in any way. Cancelling the wait does not stop it.
 
         Raises:
-            SessionstreamError: what the latest answer failed with.
+            SessionstreamError: the latest answer failed with it.
         """
         run = self._runs.get(session_id)
         if run is not None:
@@ -106,23 +106,23 @@ class InferenceEngine:
             async with self._lock(session_id):
                 try:
                     await self._settle(session_id, self._hub)
-                except Exception:  # one session's trouble must not leave another one's task running
+                except Exception:  # an error of one session must not leave the task of another running
                     logger.exception("session %r: its answer could not be stopped properly", session_id)
 
     def _lock(self, session_id: str) -> asyncio.Lock:
         return self._locks.setdefault(session_id, asyncio.Lock())
 
     async def _settle(self, session_id: str, publisher: EventPublisher) -> list[str]:
-        """Let no answer of the session be streaming, and return the ids of its messages.
+        """Stop the session's running answer, and return the ids of its messages.
 
-        The task goes first, if there is one. Then whatever the timeline still shows as streaming is declared
-        stopped, with the text it has there. That may also be an answer that was lost with an earlier process, or
-        to an error: it will not continue, so its reader must see that.
+        The task, if there is one, is cancelled first. Then each message that is streaming on the timeline is marked as
+        stopped, with its text there. This includes answers that ended with an earlier process or with an error: they
+        will not continue, and clients must see that.
         """
         run = self._runs.pop(session_id, None)
         if run is not None and not run.done():
             run.cancel()
-            # An event that was being committed is completed, so the timeline below has all that was published.
+            # A commit in progress is completed, so the timeline below has all published events.
             await asyncio.wait([run])
         snapshot = await self._hub.snapshot(session_id)
         for entity in snapshot.entities:
@@ -166,7 +166,7 @@ class InferenceEngine:
         for index, piece in enumerate(messages.pieces(answer)):
             if index:
                 await asyncio.sleep(self._delay)
-            # Only the new piece is logged; the projections put the text together.
+            # Only the new piece is logged; the projections append it to the text.
             delta = TokensDeltaEvent(
                 message_id=message_id,
                 role=messages.ASSISTANT,
@@ -175,7 +175,7 @@ class InferenceEngine:
                 streaming=True,
             )
             await publisher.publish(Event(schemas.TOKENS_DELTA, delta, session_id))
-        # Once per answer the log holds the whole text, for readers that do not want to fold.
+        # The log has the whole text once for each answer, so that it can be read without a fold.
         finished = InferenceFinishedEvent(
             message_id=message_id, role=messages.ASSISTANT, text=answer, status=messages.FINISHED
         )

@@ -22,7 +22,7 @@ from sessionstream.examples.chatdemo.v1.chat_pb2 import (
 
 
 def project_ui(event: Event, _session: Session, view: TimelineView) -> list[UIEvent]:
-    """Tell live clients how one message looks after the event."""
+    """Return the UI event with the message after the event."""
     message = message_after(event, view)
     if message is None:
         return []
@@ -44,7 +44,7 @@ def project_ui(event: Event, _session: Session, view: TimelineView) -> list[UIEv
 
 
 def project_timeline(event: Event, _session: Session, view: TimelineView) -> list[TimelineEntity]:
-    """Keep one entity per message."""
+    """Return the entity of the message after the event."""
     message = message_after(event, view)
     if message is None:
         return []
@@ -54,8 +54,8 @@ def project_timeline(event: Event, _session: Session, view: TimelineView) -> lis
 def message_after(event: Event, view: TimelineView) -> ChatMessageEntity | None:
     """Return the message as it is after the event, or None if the event changes no message.
 
-    A piece, or an end, of an answer that is not streaming (any more) changes nothing, and neither does another start of
-    a message that is there: what a straggler still says about a stopped answer cannot bring it back to life.
+    A piece or an end of an answer that is not streaming changes nothing, and neither does the start of an existing
+    message. So late events of a stopped answer have no effect.
     """
     match event.payload:
         case UserMessageAcceptedEvent() | InferenceStartedEvent() as begun if view.get(CHAT_MESSAGE, begun.message_id):
@@ -99,7 +99,7 @@ def _streaming(view: TimelineView, message_id: str) -> ChatMessageEntity | None:
 def _with_text(
     message: ChatMessageEntity, text: str, source: TokensDeltaEvent | InferenceFinishedEvent | InferenceStoppedEvent
 ) -> ChatMessageEntity:
-    # The view hands out copies, so this one is ours to change.
+    # The view returns copies, so this message may be changed.
     message.text = message.content = text
     message.status = source.status
     message.streaming = source.streaming

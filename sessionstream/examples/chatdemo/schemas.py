@@ -27,14 +27,14 @@ UI_EVENTS: Final = {
     INFERENCE_FINISHED: "ChatMessageFinished",
     INFERENCE_STOPPED: "ChatMessageStopped",
 }
-"""What live clients are told, by the backend event that causes it. A trace tells them nothing."""
+"""The UI event of each backend event. A trace event has none."""
 
 CHAT_MESSAGE: Final = "ChatMessage"
 """The one kind of timeline entity; the id of an entity is the id of its message."""
 
 
 def chat_schemas() -> SchemaRegistry:
-    """Return a registry of everything the chat sends, logs and keeps."""
+    """Return the registry of the chat's commands, events, UI events and entities."""
     registry = SchemaRegistry()
     registry.register_command(START_INFERENCE, chat_pb2.StartInferenceCommand)
     registry.register_command(STOP_INFERENCE, chat_pb2.StopInferenceCommand)

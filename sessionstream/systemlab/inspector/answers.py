@@ -26,7 +26,7 @@ def timeline(found: SeenTimeline) -> dict[str, Any]:
 
 
 def diff(found: Diff) -> dict[str, Any]:
-    """Return what became of entities."""
+    """Return the differences between two timelines."""
     return {
         "added": [documents.entity(each, each.payload) for each in found.added],
         "changed": [
@@ -54,7 +54,7 @@ def connection(found: ConnectionInfo, where: Source) -> dict[str, Any]:
 
 
 def replay(found: ReplayReport) -> dict[str, Any]:
-    """Return what a retry did."""
+    """Return the result of a retry."""
     return {
         "sessionId": found.session_id,
         "events": found.events,

@@ -10,7 +10,7 @@ from sessionstream.systemlab.inspector.seen import SeenEntity, SeenTimeline
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """An entity that is there in both timelines, and differs."""
+    """An entity that is in both timelines and differs."""
 
     before: SeenEntity
     after: SeenEntity
@@ -26,7 +26,7 @@ class Diff:
 
 
 def diff(before: SeenTimeline, after: SeenTimeline) -> Diff:
-    """Return what became of the entities of ``before``, and which are new in ``after``, each in snapshot order."""
+    """Return the added, changed and removed entities, each in snapshot order."""
     old = {(each.kind, each.id): each for each in before.entities}
     new = {(each.kind, each.id): each for each in after.entities}
     return Diff(

@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class FileSource:
-    """The sessions of a SQLite file; each question is answered from one state of it.
+    """The sessions of a SQLite file; each method reads one consistent state.
 
     Args:
         path: the file.
@@ -29,21 +29,21 @@ class FileSource:
 
     @property
     def id(self) -> str:
-        """What a request calls it."""
+        """Its id in requests."""
         return "file"
 
     @property
     def kind(self) -> SourceKind:
-        """That it is a file."""
+        """The kind: a file."""
         return "file"
 
     @property
     def title(self) -> str:
-        """What it is called on the page."""
+        """Its title on the page."""
         return f"File {self._path}"
 
     async def sessions(self, after: str, limit: int) -> list[SeenSession]:
-        """Return the sessions that hold anything, by id, above ``after``, at most ``limit``."""
+        """Return the sessions that are not empty, by id, above ``after``, at most ``limit``."""
 
         def ask(file: SQLiteFile) -> list[SeenSession]:
             ids = [session_id for session_id in file.sessions() if session_id > after][:limit]
@@ -52,7 +52,7 @@ class FileSource:
         return await self._look(ask)
 
     async def session(self, session_id: str) -> SeenSession | None:
-        """Return where a session stands, None if it holds nothing."""
+        """Return the cursors of a session, None if it is empty."""
         return await self._look(lambda file: _session(file, session_id))
 
     async def timeline(self, session_id: str, as_of: int | None) -> SeenTimeline:
@@ -89,13 +89,13 @@ class FileSource:
         return []
 
     async def retry(self, session_id: str) -> ReplayReport:
-        """Refuse: mending a file takes the app's projections.
+        """Refuse: a retry needs the application's projections.
 
         Raises:
             ReadOnly: always.
         """
         raise ReadOnly(
-            f"the file is only read here; to mend the session, run: "
+            f"the lab only reads the file; to resume the session, run: "
             f"sessionstream retry {quote(str(self._path))} {quote(session_id)} --app MODULE:FUNCTION"
         )
 

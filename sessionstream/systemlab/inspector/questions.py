@@ -16,12 +16,12 @@ MOST: Final = 500
 
 
 class Question:
-    """What one request asks.
+    """The parameters of one request.
 
     Args:
-        parameters: by name, as text.
-        takes: every name that may be among them.
-        sources: what may be asked about.
+        parameters: texts by name.
+        takes: the allowed names.
+        sources: the available sources.
 
     Raises:
         BadRequest: there is a parameter of another name.
@@ -35,7 +35,7 @@ class Question:
         self._sources = {source.id: source for source in sources}
 
     def source(self) -> Source:
-        """Return the source that is asked.
+        """Return the requested source.
 
         Raises:
             BadRequest: none is named.
@@ -47,11 +47,11 @@ class Question:
         return self._sources[name]
 
     def has(self, name: str) -> bool:
-        """Return whether a parameter is given, and not empty."""
+        """Whether a parameter is given and not empty."""
         return bool(self._parameters.get(name))
 
     def session_id(self) -> str:
-        """Return the session that is asked about.
+        """Return the id of the requested session.
 
         Raises:
             BadRequest: none is named.
@@ -59,7 +59,7 @@ class Question:
         return self._text("session", "the id of a session")
 
     async def session(self, source: Source) -> SeenSession:
-        """Return the session that is asked about, as it stands.
+        """Return the requested session with its cursors.
 
         Raises:
             BadRequest: none is named.
@@ -80,7 +80,7 @@ class Question:
         return self._number(name, 0, MAX_ORDINAL) if self.has(name) else None
 
     def limit(self) -> int:
-        """Return how many rows are wanted.
+        """Return the requested number of rows.
 
         Raises:
             BadRequest: it is no such number.

@@ -34,8 +34,8 @@ def inspector_routes(lab: Lab, store: Path | None = None) -> list[BaseRoute]:
     What is wrong with a request is raised: BadRequest and Refused, which are the application's to answer.
 
     Args:
-        lab: whose phases are sources.
-        store: a SQLite file that is one more; None: there is none.
+        lab: the lab whose phases are sources.
+        store: a SQLite file as a further source; None: none.
     """
     inspector = _Inspector(lab, store)
     return [
@@ -58,12 +58,12 @@ class _Inspector:
         self._file = [] if store is None else [FileSource(store)]
 
     async def sources(self, request: Request) -> Response:
-        """``GET sources``: where there are sessions."""
+        """``GET sources``: the sources of sessions."""
         self._question(request)
         return _answer({"sources": [answers.source(each) for each in self._sources()]})
 
     async def sessions(self, request: Request) -> Response:
-        """``GET sessions?source=&after=&limit=``: which sessions there are, by id, and where they stand."""
+        """``GET sessions?source=&after=&limit=``: the sessions by id, with their cursors."""
         asked = self._question(request, "source", "after", "limit")
         limit = asked.limit()
         found = await asked.source().sessions(asked.text("after"), limit + 1)
@@ -75,7 +75,7 @@ class _Inspector:
         )
 
     async def session(self, request: Request) -> Response:
-        """``GET session?source=&session=&as_of=``: where a session stands, and its timeline, now or at an ordinal."""
+        """``GET session?source=&session=&as_of=``: the cursors of a session, and its timeline, now or at an ordinal."""
         asked = self._question(request, "source", "session", "as_of")
         source = asked.source()
         found = await asked.session(source)
@@ -83,7 +83,7 @@ class _Inspector:
         return _answer({**documents.session(found.id, found.cursors), **answers.timeline(timeline)})
 
     async def diff(self, request: Request) -> Response:
-        """``GET diff?source=&session=&from=&to=``: what became of the entities; from the floor on, up to now."""
+        """``GET diff?source=&session=&from=&to=``: the changes of the entities; from the floor on, up to now."""
         asked = self._question(request, "source", "session", "from", "to")
         source = asked.source()
         found = await asked.session(source)
@@ -111,7 +111,7 @@ class _Inspector:
         return _answer({"errors": [documents.error(each) for each in records]})
 
     async def connections(self, request: Request) -> Response:
-        """``GET connections?source=``: who is connected to one source, or to all, and what waits for them."""
+        """``GET connections?source=``: the connections of one source or of all, with their waiting frames."""
         asked = self._question(request, "source")
         sources = [asked.source()] if asked.has("source") else self._sources()
         found = [answers.connection(each, source) for source in sources for each in source.connections()]

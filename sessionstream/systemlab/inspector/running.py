@@ -15,21 +15,21 @@ from sessionstream.transport.ws import ConnectionInfo
 
 
 class Inspectable(Protocol):
-    """What a phase offers beside its page, if it can be inspected."""
+    """The further attributes of a phase that can be inspected."""
 
     @property
     def hub(self) -> Hub:
-        """The hub that runs now."""
+        """The current hub."""
         ...
 
     @property
     def store(self) -> HydrationStore:
-        """Where that hub keeps its sessions."""
+        """The store of that hub."""
         ...
 
 
 class PhaseSource:
-    """The sessions of one phase, as they are at the moment of asking."""
+    """The sessions of one phase."""
 
     def __init__(self, phase: Phase, inspectable: Inspectable) -> None:
         self._phase = phase
@@ -37,27 +37,27 @@ class PhaseSource:
 
     @property
     def id(self) -> str:
-        """What a request calls it."""
+        """Its id in requests."""
         return f"phase{self._phase.number}"
 
     @property
     def kind(self) -> SourceKind:
-        """That it runs."""
+        """The kind: a running phase."""
         return "hub"
 
     @property
     def title(self) -> str:
-        """What it is called on the page."""
+        """Its title on the page."""
         return f"Phase {self._phase.number}: {self._phase.title}"
 
     async def sessions(self, after: str, limit: int) -> list[SeenSession]:
-        """Return the sessions that hold anything, by id, above ``after``, at most ``limit``."""
+        """Return the sessions that are not empty, by id, above ``after``, at most ``limit``."""
         store = self._inspectable.store
         ids = await store.sessions(after=after, limit=limit)
         return [SeenSession(session_id, await store.cursors(session_id)) for session_id in ids]
 
     async def session(self, session_id: str) -> SeenSession | None:
-        """Return where a session stands, None if it holds nothing."""
+        """Return the cursors of a session, None if it is empty."""
         store = self._inspectable.store
         cursors = await store.cursors(session_id)
         held = cursors.event or await store.error_records(session_id, limit=1)
@@ -74,7 +74,7 @@ class PhaseSource:
         return SeenTimeline(found.snapshot_ordinal, found.epoch, entities)
 
     async def events(self, session_id: str, after: int, limit: int) -> list[SeenEvent]:
-        """Return logged events; the port of stores does not say when they were recorded."""
+        """Return logged events without their times, which the port of stores does not have."""
         found = await self._inspectable.store.events(session_id, after=after, limit=limit)
         return [SeenEvent(each.ordinal, each.event_id, each.name, None, readable(each.payload)) for each in found]
 
@@ -93,7 +93,7 @@ class PhaseSource:
 
 
 def running(phases: Iterable[Phase]) -> list[PhaseSource]:
-    """Return the sources that phases are: those that offer a hub and a store."""
+    """Return the phases that have a hub and a store, as sources."""
     # Statically: a phase that is being restarted has no hub at the moment, but is still a source.
     offering = [phase for phase in phases if all(_has(phase, name) for name in ("hub", "store"))]
     return [PhaseSource(phase, cast("Inspectable", phase)) for phase in offering]

@@ -12,7 +12,7 @@ from sessionstream.hydration.sqlite import Payload
 
 @dataclass(frozen=True, slots=True)
 class SeenSession:
-    """Where a session stands."""
+    """A session with its cursors."""
 
     id: str
     cursors: Cursors
@@ -31,7 +31,7 @@ class SeenEntity:
 
 @dataclass(frozen=True, slots=True)
 class SeenTimeline:
-    """A timeline as it was right after an event, in snapshot order."""
+    """A timeline right after an event, in snapshot order."""
 
     ordinal: int
     epoch: int
@@ -40,7 +40,7 @@ class SeenTimeline:
 
 @dataclass(frozen=True, slots=True)
 class SeenEvent:
-    """An event of the log; ``recorded_at`` is None where that is not known."""
+    """An event of the log; ``recorded_at`` is None if unknown."""
 
     ordinal: int
     event_id: str

@@ -13,33 +13,33 @@ SourceKind: TypeAlias = Literal["hub", "file"]
 
 
 class ReadOnly(Exception):
-    """What was asked for would change something that is only looked at."""
+    """The request would change a source that is read-only."""
 
 
 class Source(Protocol):
-    """Somewhere with sessions. Every method may raise SessionstreamError, where what is behind it fails."""
+    """A source of sessions. Every method may raise SessionstreamError, if its store or hub fails."""
 
     @property
     def id(self) -> str:
-        """What a request calls it."""
+        """Its id in requests."""
         ...
 
     @property
     def title(self) -> str:
-        """What it is called on the page."""
+        """Its title on the page."""
         ...
 
     @property
     def kind(self) -> SourceKind:
-        """Whether it runs, or is a file."""
+        """Whether it is a running phase or a file."""
         ...
 
     async def sessions(self, after: str, limit: int) -> list[SeenSession]:
-        """Return the sessions that hold anything, by id, above ``after``, at most ``limit``."""
+        """Return the sessions that are not empty, by id, above ``after``, at most ``limit``."""
         ...
 
     async def session(self, session_id: str) -> SeenSession | None:
-        """Return where a session stands, None if it holds nothing."""
+        """Return the cursors of a session, None if it is empty."""
         ...
 
     async def timeline(self, session_id: str, as_of: int | None) -> SeenTimeline:
@@ -55,7 +55,7 @@ class Source(Protocol):
         ...
 
     async def errors(self, session_id: str | None, limit: int) -> list[ErrorRecord]:
-        """Return the last error records of one session, or of all, in the order they came."""
+        """Return the last error records of one session or of all, in order."""
         ...
 
     def connections(self) -> Sequence[ConnectionInfo]:

@@ -15,7 +15,7 @@ from sessionstream.systemlab.phases.persistence import Persistence
 from sessionstream.systemlab.phases.pipeline import Pipeline
 
 PhaseFactory: TypeAlias = Callable[[Path], Phase]
-"""Makes a phase whose files go into a directory of its own, which is deleted after it."""
+"""Makes a phase with its own directory for files, which is deleted at the end."""
 
 PHASES: Final[tuple[PhaseFactory, ...]] = (
     Foundations,

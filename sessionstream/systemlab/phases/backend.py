@@ -16,16 +16,16 @@ from sessionstream.systemlab.journal import Journal
 from sessionstream.transport.ws import WebSocketServer
 
 Around: TypeAlias = Callable[[HydrationStore], HydrationStore]
-"""Puts something around a store, to break what it promises."""
+"""Wraps a store to break a guarantee."""
 
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """What ends with a process.
+    """The parts of a backend that end with its process.
 
     Attributes:
-        server: its principals are the names by which clients call themselves.
-        file: where the store is; None: in memory.
+        server: its principals are the names that clients give.
+        file: the file of the store; None: the store is in memory.
     """
 
     store: HydrationStore
@@ -34,13 +34,13 @@ class Backend:
     file: Path | None
 
     async def end(self, *, retry_after: float | None = RETURN_AFTER) -> None:
-        """End it in good order: say goodbye to clients, finish what is under way, close the store. Twice is allowed."""
+        """Shut down: tell clients to reconnect, finish running work, close the store. Calling it twice is allowed."""
         await self.server.shutdown(retry_after=retry_after)
         await self.hub.shutdown()
         await self.store.close()
 
     async def as_killed(self, copy: Path | None) -> None:
-        """Leave in ``copy`` what a kill at this moment would leave of the file, then end without having told anybody.
+        """Copy the file to ``copy`` as a kill at this moment would leave it, then end without telling clients.
 
         A kill finishes nothing: what the file and its write-ahead log hold now is all that the next process finds.
         """
@@ -55,11 +55,11 @@ async def open_backend(
     """Start a backend.
 
     Args:
-        file: where the store is; None: in memory.
-        schemas: of the store and the hub.
+        file: the file of the store; None: the store is in memory.
+        schemas: the registry of the store and the hub.
         opened: registers the application on the hub.
-        around: put around the store.
-        journal: is told of errors, and of the stages of connections.
+        around: wraps the store.
+        journal: receives errors and the stages of connections.
 
     Raises:
         StoreError: the file cannot be opened.

@@ -27,10 +27,10 @@ SESSION: Final = "chat"
 """The session of the page."""
 
 PROMPTS: Final = 40
-"""How many prompts the page takes."""
+"""The maximum number of prompts."""
 
 SHOWN: Final = 60
-"""How many backend events are shown, the latest."""
+"""The maximum number of backend events that are shown; the latest are shown."""
 
 STRAGGLER: Final = "straggler"
 STRANGER: Final = "stranger"
@@ -43,7 +43,7 @@ OWN_BREACHES: Final[Mapping[str, str]] = MappingProxyType(
         KEYLESS: "Prompts are sent without an idempotency key",
     }
 )
-"""What can go wrong in an application, besides what can go wrong between it and the browser."""
+"""Faults of an application, in addition to those between it and the browser."""
 
 _SENTENCE: Final = "Streams are events in order, and a reader may join at any time. "
 
@@ -53,10 +53,10 @@ _BREACH: Final = breach_field(
 
 
 class ChatPhase:
-    """The chat example behind a WebSocket server that is listened to.
+    """The chat example behind a WebSocket server whose frames are recorded.
 
     Args:
-        directory: where its store is.
+        directory: for the file of its store.
         delay: seconds between two pieces of an answer.
     """
 
@@ -64,7 +64,7 @@ class ChatPhase:
     title = "Chat"
     lead = (
         "A prompt becomes events, events become live messages and a timeline. "
-        "What this page folded from live events has to be what the store has."
+        "The state that this page folds from live events must equal that of the store."
     )
 
     def __init__(self, directory: Path, delay: float = 0.1) -> None:
@@ -81,11 +81,11 @@ class ChatPhase:
 
     @property
     def server(self) -> WebSocketServer | None:
-        """Who answers browsers now."""
+        """The current WebSocket server."""
         return self._front.server
 
     def actions(self) -> Sequence[Action]:
-        """Return what can be done."""
+        """Return the actions."""
         return (
             Action(
                 "send",
@@ -102,15 +102,17 @@ class ChatPhase:
                 "Stream a long answer",
                 self._stream,
                 (Field("sentences", "Sentences", 4, minimum=1, maximum=7),),
-                help="Time enough to stop it, or to lose the connection meanwhile.",
+                help="It is long enough to stop it, or to disconnect meanwhile.",
             ),
-            Action("stop", "Stop", self._stop, help="The answer ends with what it has."),
-            Action("drop", "Drop all connections", self._drop, help="The answer goes on; clients come back to it."),
+            Action("stop", "Stop", self._stop, help="The answer ends with its text so far."),
+            Action(
+                "drop", "Drop all connections", self._drop, help="The answer continues, and clients reconnect to it."
+            ),
             Action("break", "Break a promise", self._break, (_BREACH,), harm=True),
             self._front.folds.action(),
         )
 
-    # -- its life ----------------------------------------------------------------------------------------------
+    # -- lifecycle ---------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Open store, chat and server."""
@@ -136,7 +138,7 @@ class ChatPhase:
         """Stop the running answers, tell clients to reconnect, and close everything."""
         await self._stack.aclose()
 
-    # -- what can be done --------------------------------------------------------------------------------------
+    # -- actions -----------------------------------------------------------------------------------------------
 
     async def _send(self, arguments: Arguments) -> None:
         prompt = arguments.text("prompt")
@@ -149,7 +151,7 @@ class ChatPhase:
 
     async def _start(self, prompt: str, times: int) -> None:
         if len(self._prompts) >= PROMPTS:
-            raise BadRequest(f"{PROMPTS} prompts are enough for one page: reset it to begin anew")
+            raise BadRequest(f"{PROMPTS} prompts are the maximum: reset the page")
         self._sending = True
         try:
             self._prompts.append(prompt)
@@ -167,7 +169,7 @@ class ChatPhase:
             await self._say(STOPPED, " and another thing")
 
     async def _say(self, status: str, chunk: str) -> None:
-        """Publish a piece of the latest answer that has this status, as only its engine should."""
+        """Publish a piece of the latest answer with this status, which only its engine should do."""
         of_status = [
             message for message in messages(await self._chat.hub.snapshot(SESSION)) if message.status == status
         ]
@@ -184,10 +186,10 @@ class ChatPhase:
         self._breach = arguments.text("breach")
         await self._front.connect(self._breach if self._breach in BREACHES else NONE)
 
-    # -- what is so --------------------------------------------------------------------------------------------
+    # -- state -------------------------------------------------------------------------------------------------
 
     async def state(self) -> State:
-        """Return the checks, and what they were judged by."""
+        """Return the checks and their data."""
         front, folds, sending = self._front, self._front.held(SESSION), self._sending
         truths = {ordinal: await self._at(ordinal) for ordinal in {fold.ordinal for fold in folds}}
         prompts = list(self._prompts)
@@ -202,7 +204,7 @@ class ChatPhase:
                 answers.stop_stops(events, timeline),
                 converged(
                     "matches",
-                    "The timeline matches the UI: what a page made of live events is what the store has.",
+                    "The timeline matches the UI: the state that a page folds equals that of the store.",
                     folds,
                     truths,
                     epoch=snapshot.epoch,

@@ -42,12 +42,12 @@ PACKAGES: Final = (
 )
 
 BROKEN: Final = {
-    "registry": ("The registry takes anything", Subjects(registry=PermissiveRegistry)),
+    "registry": ("The registry accepts any payload", Subjects(registry=PermissiveRegistry)),
     "memory": ("The store in memory loses an entity", Subjects(store=StoreThatLosesEntities)),
     "disk": ("The disk forgets its files", Subjects(forgets_files=True)),
     "ids": ("The store forgets event ids", Subjects(store=StoreThatForgetsIds)),
-    "linter": ("Somebody silences the linter", Subjects(sample=linting.SAMPLE.replace("Struct)", "Struct)  # noqa"))),
-    "help": ("The package came with an empty entry", Subjects(entries=torn_entries)),
+    "linter": ("A comment silences the linter", Subjects(sample=linting.SAMPLE.replace("Struct)", "Struct)  # noqa"))),
+    "help": ("The package has an empty help entry", Subjects(entries=torn_entries)),
     "imports": ("The core imports a web server", Subjects(first_import="import starlette")),
 }
 
@@ -57,11 +57,11 @@ FAULT: Final = Field(
 
 
 class Foundations:
-    """Small runs of everything, judged; repeated on demand, also with a part exchanged for a broken one."""
+    """Small runs of all parts, with checks; repeated on demand, also with one part replaced by a broken one."""
 
     number = 0
     title = "Foundations"
-    lead = "What is installed, which messages are known, and whether the ground holds that the other phases stand on."
+    lead = "The installation, the registered messages, and checks of the functions that the other phases depend on."
 
     def __init__(self, _directory: Path) -> None:
         self._subjects = Subjects()
@@ -74,27 +74,27 @@ class Foundations:
         return None
 
     def actions(self) -> Sequence[Action]:
-        """Run, break."""
+        """Return the actions."""
         return (
             Action(
-                "run", "Run the checks", self._run, help="Each is a small real run; together they take about a second."
+                "run", "Run the checks", self._run, help="Each check is a small run; together they take about a second."
             ),
             Action(
                 "break",
                 "Break a promise",
                 self._break,
                 (FAULT,),
-                help="Exchanges a part for a broken one, and runs the checks with it, until the phase is reset.",
+                help="Replaces a part by a broken one and runs the checks with it, until the phase is reset.",
                 harm=True,
             ),
         )
 
     async def start(self) -> None:
-        """Begin to run the checks for the first time; whoever asks for the state waits for them."""
+        """Start the first run of the checks; requests for the state wait for it."""
         self._probe()
 
     async def close(self) -> None:
-        """End what still runs."""
+        """End a run in progress."""
         self._probing.cancel()
         await asyncio.wait({self._probing})
 
@@ -111,7 +111,7 @@ class Foundations:
         return self._probing
 
     async def state(self) -> State:
-        """Return what the last run found, and what is installed."""
+        """Return the results of the last run, and the installed versions."""
         return State(
             checks=all_checks(await asyncio.shield(self._probing)),
             panels=(_packages(), _schemas(), _help()),

@@ -16,12 +16,12 @@ HELP: Final = (
 
 
 def all_checks(findings: Findings) -> tuple[Check, ...]:
-    """Judge everything that was found."""
+    """Return all checks of the findings."""
     return tuple(judge_it(findings) for judge_it in (struct, agree, survives, once, linter, embedded, light))
 
 
 def struct(findings: Findings) -> Check:
-    """Judge whether the registry refuses payloads without a schema."""
+    """Check that the registry refuses payloads without a schema."""
     taken = [family for family, words in findings.registrations.items() if not words]
     return judge(
         "struct",
@@ -33,11 +33,11 @@ def struct(findings: Findings) -> Check:
 
 
 def agree(findings: Findings) -> Check:
-    """Judge whether memory and disk hold the same after the same story."""
+    """Check that memory and disk have the same timeline after the same events."""
     same = findings.memory == findings.sqlite
     return judge(
         "agree",
-        "The store in memory and the one on disk hold the same timeline after the same events.",
+        "The store in memory and the one on disk have the same timeline after the same events.",
         wrong=[] if same else ["they differ"],
         right=findings.memory,
         evidence={"memory": findings.memory, "sqlite": findings.sqlite},
@@ -45,19 +45,19 @@ def agree(findings: Findings) -> Check:
 
 
 def survives(findings: Findings) -> Check:
-    """Judge whether a file keeps what was acknowledged."""
+    """Check that a file keeps acknowledged events."""
     same = findings.sqlite == findings.reopened
     return judge(
         "survives",
-        "What a SQLite store acknowledged is there when its file is opened again.",
-        wrong=[] if same else ["the file holds something else"],
-        right="the same before and after",
+        "A SQLite store has all acknowledged events after its file is reopened.",
+        wrong=[] if same else ["the file has another timeline"],
+        right="the timeline is the same before and after",
         evidence={"before": findings.sqlite, "reopened": findings.reopened},
     )
 
 
 def once(findings: Findings) -> Check:
-    """Judge whether an event that is published twice counts once."""
+    """Check that an event that is published twice is logged once."""
     first, second = findings.twice
     wrong = []
     if first != second:
@@ -74,7 +74,7 @@ def once(findings: Findings) -> Check:
 
 
 def linter(findings: Findings) -> Check:
-    """Judge whether the linter finds a mistake before the program runs."""
+    """Check that the linter finds a mistake before the program runs."""
     said = findings.linter
     found = said is not None and f"{findings.planted}: SST001" in said
     return judge(
@@ -88,7 +88,7 @@ def linter(findings: Findings) -> Check:
 
 
 def embedded(findings: Findings) -> Check:
-    """Judge whether the help came with the package."""
+    """Check that the package contains the help."""
     entries = findings.entries
     if isinstance(entries, str):
         wrong, evidence = [entries], dict[str, Json](error=entries)
@@ -106,7 +106,7 @@ def embedded(findings: Findings) -> Check:
 
 
 def light(findings: Findings) -> Check:
-    """Judge whether the library loads only what it needs."""
+    """Check that the library loads only the modules that it needs."""
     return judge(
         "light",
         "import sessionstream loads protobuf and the standard library: no web server, no driver, no linter.",

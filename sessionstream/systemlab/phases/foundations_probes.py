@@ -40,7 +40,7 @@ _HEAVY: Final = ("starlette", "uvicorn", "websockets", "jinja2", "flake8", "libc
 
 @dataclass(frozen=True, slots=True)
 class Subjects:
-    """What is tried. Each may be exchanged for one that breaks its promise."""
+    """The tested parts. Each can be replaced by a broken one."""
 
     registry: Callable[[], SchemaRegistry] = SchemaRegistry
     store: Callable[[HydrationStore], HydrationStore] = StoreProxy
@@ -52,19 +52,19 @@ class Subjects:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What came of it; ``None`` where it could not be tried.
+    """The results; ``None`` if a test could not run.
 
     Attributes:
-        registrations: by family, what the registry said to a top-level Struct; empty: nothing, it took it.
-        memory: the timeline of a short story in memory, as text.
-        sqlite: that of the same story in a file.
+        registrations: by family, the error for a top-level Struct; empty if the registry accepted it.
+        memory: the timeline of a few events in memory, as text.
+        sqlite: that of the same events in a file.
         reopened: that of the file after it was closed and opened again.
-        twice: the ordinals that one event got when it was published twice, or what was said the second time.
-        logged: how many events the log had after that.
-        entries: by slug of the help, how many characters it has; or why it cannot be read.
-        linter: what the linter said of a sample with a mistake.
-        planted: where the mistake is.
-        imported: the packages that ``import sessionstream`` loads, of those it must not.
+        twice: the ordinals of one event that was published twice, or the error of the second time.
+        logged: the number of events in the log after that.
+        entries: by slug of the help, its number of characters; or why it cannot be read.
+        linter: the output of the linter for a sample with a mistake.
+        planted: the place of the mistake.
+        imported: the packages that ``import sessionstream`` loads but must not load.
     """
 
     registrations: dict[str, str]
@@ -80,7 +80,7 @@ class Findings:
 
 
 async def probe(subjects: Subjects) -> Findings:
-    """Try everything."""
+    """Run all tests."""
     with TemporaryDirectory(prefix="foundations-") as directory:
         place = Path(directory)
         lint, imported = await asyncio.gather(

@@ -26,7 +26,7 @@ SESSION: Final = "notebook"
 """The session that all clients of the page watch."""
 
 NOTES: Final = 60
-"""How many notes the page lets one have."""
+"""The maximum number of notes."""
 
 _BREACH: Final = breach_field({name: breach.label for name, breach in BREACHES.items()})
 
@@ -35,15 +35,15 @@ class Hydration:
     """The notebook behind a real WebSocket server whose snapshots can be made slow.
 
     Args:
-        directory: where its store is.
-        patience: seconds to wait for a subscriber's snapshot to be asked for.
+        directory: for the file of its store.
+        patience: seconds to wait until a subscriber's snapshot is requested.
     """
 
     number = 3
     title = "Hydration and reconnect"
     lead = (
-        "Two clients watch one notebook. Cut them off, let them come back, publish while a snapshot loads: "
-        "both end up with what the store has."
+        "Two clients watch one notebook. Disconnect and reconnect them, and publish while a snapshot loads: "
+        "both reach the state of the store."
     )
 
     def __init__(self, directory: Path, patience: float = 5.0) -> None:
@@ -57,11 +57,11 @@ class Hydration:
 
     @property
     def server(self) -> WebSocketServer | None:
-        """Who answers browsers now."""
+        """The current WebSocket server."""
         return self._front.server
 
     def actions(self) -> Sequence[Action]:
-        """Return what can be done."""
+        """Return the actions."""
         return (
             Action(
                 "add",
@@ -79,22 +79,27 @@ class Hydration:
                 "Publish while they hydrate",
                 self._hydrate,
                 (Field("notes", "Notes", 5, minimum=1, maximum=20),),
-                help="Every subscriber is given a new snapshot; it is held back until the notes are written.",
+                help="Every subscriber is sent a new snapshot, which is held back until the notes are written.",
             ),
-            Action("hold", "Hold snapshots back", self._hold, help="Whoever subscribes now waits, and events pile up."),
+            Action(
+                "hold",
+                "Hold snapshots back",
+                self._hold,
+                help="Clients that subscribe now wait, and events are buffered.",
+            ),
             Action("release", "Let snapshots go", self._release),
-            Action("drop", "Drop all connections", self._drop, help="Another server answers when clients come back."),
+            Action("drop", "Drop all connections", self._drop, help="Clients reconnect to another server."),
             Action(
                 "rebuild",
                 "Rebuild the timeline",
                 self._rebuild,
-                help="From the log, in a new epoch: what clients hold of the old one counts no more.",
+                help="From the log, in a new epoch: snapshots of the old epoch are no longer valid.",
             ),
             Action("break", "Break a promise", self._break, (_BREACH,), harm=True),
             self._front.folds.action(),
         )
 
-    # -- its life ----------------------------------------------------------------------------------------------
+    # -- lifecycle ---------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Open store, hub and server."""
@@ -115,7 +120,7 @@ class Hydration:
         """Tell clients to reconnect, and close everything."""
         await self._stack.aclose()
 
-    # -- what can be done --------------------------------------------------------------------------------------
+    # -- actions -----------------------------------------------------------------------------------------------
 
     async def _add(self, arguments: Arguments) -> None:
         await self._write(arguments.text("text"), arguments.number("notes"))
@@ -123,7 +128,7 @@ class Hydration:
     async def _write(self, text: str, notes: int) -> None:
         there = len((await self._hub.snapshot(SESSION)).entities)
         if there + notes > NOTES:
-            raise BadRequest(f"there are {there} notes, and {NOTES} are enough: remove some, or reset the page")
+            raise BadRequest(f"there are {there} notes, and {NOTES} are the maximum: remove some, or reset the page")
         for _ in range(notes):
             await self._hub.submit(SESSION, ADD_NOTE, AddNoteCommand(text=text))
 
@@ -136,7 +141,7 @@ class Hydration:
     async def _hydrate(self, arguments: Arguments) -> None:
         server = self.server
         if server is None or not self._front.watched(SESSION):
-            raise BadRequest("nobody is subscribed: connect a client and subscribe first")
+            raise BadRequest("no client is subscribed: connect a client and subscribe first")
         self._held.hold()
         try:
             server.resync(SESSION)
@@ -144,7 +149,7 @@ class Hydration:
                 await self._held.until_waiting()
             await self._write("said while a snapshot was loading", arguments.number("notes"))
         except TimeoutError as error:
-            raise BadRequest("no subscriber asked for its snapshot in time: try again") from error
+            raise BadRequest("no snapshot was requested in time: try again") from error
         finally:
             self._held.let_go()
 
@@ -163,10 +168,10 @@ class Hydration:
     async def _break(self, arguments: Arguments) -> None:
         await self._front.connect(arguments.text("breach"))
 
-    # -- what is so --------------------------------------------------------------------------------------------
+    # -- state -------------------------------------------------------------------------------------------------
 
     async def state(self) -> State:
-        """Return the checks, and what they were judged by."""
+        """Return the checks and their data."""
         front, folds = self._front, self._front.held(SESSION)
         truths = {ordinal: await self._at(ordinal) for ordinal in {fold.ordinal for fold in folds}}
         snapshot = await self._hub.snapshot(SESSION)
@@ -176,7 +181,7 @@ class Hydration:
                 front.one_epoch(SESSION),
                 converged(
                     "converged",
-                    "Clients that came and went converge: each holds the timeline that the store has.",
+                    "Clients that disconnected and reconnected converge: each has the timeline of the store.",
                     folds,
                     truths,
                     epoch=snapshot.epoch,

@@ -31,7 +31,7 @@ from sessionstream.transport.ws import WebSocketServer
 SESSIONS: Final = ("a", "b")
 
 ROWS: Final = 200
-"""Rows of a table at most; the last ones."""
+"""The maximum number of rows of a table; the last ones are shown."""
 
 _BURST: Final = (
     Field("session", "Session", "both", choices=(("a", "A"), ("b", "B"), ("both", "Both, in turn"))),
@@ -44,7 +44,7 @@ _RESTART: Final = (Field("meanwhile", "Events published to each session meanwhil
 
 @dataclass(frozen=True, slots=True)
 class _Ways:
-    """How a promise is broken: what is put around the bus and around the store."""
+    """How a guarantee is broken: the wrappers of the bus and of the store."""
 
     label: str
     bus: Callable[[EventBus], EventBus] = buses.BusThatWorks
@@ -71,13 +71,13 @@ _BREAK: Final = (
 
 @dataclass(slots=True)
 class _Live:
-    """What runs between ``start`` and ``close``.
+    """The parts that run between ``start`` and ``close``.
 
     Attributes:
-        bus: the broker, with whatever breaks its promises around it.
-        store: the file, likewise.
-        producer: publishes; it is never run, so that it consumes nothing.
-        consumer: gives ordinals, projects, and stores.
+        bus: the broker, with the wrapper that breaks a guarantee.
+        store: the file, with its wrapper.
+        producer: publishes; it does not run, so it consumes nothing.
+        consumer: assigns ordinals, projects and stores.
     """
 
     file: SQLiteStore
@@ -91,12 +91,12 @@ class Ordering:
     """Two sessions whose events travel over a bus, with stream ids of every kind.
 
     Args:
-        directory: where the store's file is; it is empty, and nobody else's.
+        directory: an empty directory for the store's file.
     """
 
     number = 2
     title = "Ordering and ordinals"
-    lead = "Two sessions over one bus: who gives an ordinal, when, and what it is made of."
+    lead = "Two sessions over one bus: which hub assigns an ordinal, when, and how it is derived."
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -110,21 +110,21 @@ class Ordering:
 
     @property
     def server(self) -> WebSocketServer | None:
-        """None: there is nobody to watch."""
+        """None, because no page watches this phase."""
         return None
 
     @property
     def hub(self) -> Hub:
-        """The hub that consumes."""
+        """The consuming hub."""
         return self._running.consumer
 
     @property
     def store(self) -> HydrationStore:
-        """Where that hub keeps its sessions."""
+        """The store of that hub."""
         return self._running.store
 
     def actions(self) -> Sequence[Action]:
-        """Return what can be done."""
+        """Return the actions."""
         return (
             Action("burst", "Send a burst", self._burst, _BURST, "Publishes a note's events, one after the other."),
             Action(
@@ -132,14 +132,14 @@ class Ordering:
                 "Restart the consumer",
                 self._restart,
                 _RESTART,
-                "Ends the hub that consumes, publishes, and lets another hub take over.",
+                "Ends the consuming hub, publishes, and starts another hub.",
             ),
             Action(
                 "break",
                 "Break a promise",
                 self._break,
                 _BREAK,
-                "Puts something between the hubs and the bus, or the store. Send a burst and restart to see it.",
+                "Wraps the bus or the store. Send a burst and restart the consumer to see the effect.",
                 harm=True,
             ),
         )
@@ -163,10 +163,10 @@ class Ordering:
         await live.file.close()
 
     async def state(self) -> State:
-        """Return what the bus carried, what the logs hold, and what that proves."""
+        """Return the messages of the bus, the logs, and the checks."""
         done = {message.number for message in self._broker.history if message.done}
         logs = [await self._log(session_id) for session_id in SESSIONS]
-        # The messages after the logs, so that every event has its message; but whether one is done is asked before.
+        # Messages are read after the logs, so that every event has its message; whether they are done is read before.
         messages = tuple(replace(each, done=each.number in done) for each in self._broker.history)
         found = Found(messages, logs, self._restarts)
         return State(ordering_checks(found), self._panels(found), self._facts(found))
@@ -261,8 +261,8 @@ class Ordering:
         if status is not None:
             tried_again = ", ".join(status.waiting) or "none"
             rows = ((status.state, self._broker.waiting, status.consumed, status.refused, tried_again, status.error),)
-        columns = ("State", "Wait in the bus", "Consumed", "Refused", "Sessions tried again", "Error")
-        return Table("consumer", "Consumer", columns, rows, "No hub consumes.")
+        columns = ("State", "Waiting in the bus", "Consumed", "Refused", "Retried sessions", "Error")
+        return Table("consumer", "Consumer", columns, rows, "No hub is consuming.")
 
 
 def _event(session_id: str, note: str, number: int, *, last: bool) -> Event:
@@ -285,7 +285,7 @@ def _ordinals(found: Found) -> Table:
 
 
 def _assigned(message: Carried, assigned: int | None) -> tuple[Cell, ...]:
-    """Return the ordinal assigned, which of the two rules gave it, the stream id, and the ordinal derived from that."""
+    """Return the assigned ordinal, the rule that gave it, the stream id, and the ordinal derived from that."""
     derived = derive_ordinal(message.stream_id)
     source = message.stream_id or "none", "none" if derived is None else derived
     if assigned is None:

@@ -13,14 +13,14 @@ from sessionstream.systemlab.checks import Check, Json, count, judge
 from sessionstream.systemlab.folding import differences, folded
 
 EVIDENCE: Final = 60
-"""Rows of evidence at most; the last ones."""
+"""The maximum number of rows of evidence; the last ones are shown."""
 
 SEND: Final = "Send a burst."
 
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """One session as the store has it: its whole log, and its timeline as it was read before that."""
+    """One session in the store: its whole log, and its timeline, which was read before the log."""
 
     session_id: str
     events: Sequence[Event]
@@ -29,10 +29,10 @@ class Log:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What there is to judge.
+    """The data of the checks.
 
     Attributes:
-        messages: what the bus carried, in the order of publishing.
+        messages: the messages of the bus, in the order of publishing.
         logs: the sessions.
         restarts: how often the consumer was replaced.
     """
@@ -42,12 +42,12 @@ class Found:
     restarts: int
 
     def by_event_id(self) -> dict[str, Carried]:
-        """Return the messages by the events that they carried."""
+        """Return the messages by their events."""
         return {message.event_id: message for message in self.messages}
 
 
 def ordering_checks(found: Found) -> tuple[Check, ...]:
-    """Return every check of the page, in the order of its story."""
+    """Return every check in the order of the page."""
     return (
         published_without(found.messages),
         rising(found.logs),
@@ -61,10 +61,10 @@ def ordering_checks(found: Found) -> tuple[Check, ...]:
 
 
 def published_without(messages: Sequence[Carried]) -> Check:
-    """Judge that publishers give no ordinals."""
+    """Check that publishers assign no ordinals."""
     return judge(
         "published-without",
-        "Whoever publishes over a bus gives no ordinal: every message says 0.",
+        "A publisher over a bus assigns no ordinal: every message says 0.",
         wrong=[
             f"message {m.number} says {m.published_ordinal or 'nothing'}"
             for m in messages
@@ -77,7 +77,7 @@ def published_without(messages: Sequence[Carried]) -> Check:
 
 
 def rising(logs: Sequence[Log]) -> Check:
-    """Judge that ordinals rise."""
+    """Check that ordinals rise."""
     wrong = [
         f"in {log.session_id}, {after.ordinal} comes after {before.ordinal}"
         for log in logs
@@ -95,7 +95,7 @@ def rising(logs: Sequence[Log]) -> Check:
 
 
 def assigned(found: Found) -> Check:
-    """Judge that each ordinal is the one that the rule gives."""
+    """Check that each ordinal follows the rule."""
     wrong: list[str] = []
     evidence: list[Json] = []
     known = found.by_event_id()
@@ -108,7 +108,7 @@ def assigned(found: Found) -> Check:
             due = derived if derived is not None and derived > cursor else cursor + 1
             if event.ordinal != due:
                 wrong.append(
-                    f"{log.session_id} gave {event.ordinal} where the rule gives {due} (stream id {stream_id!r})"
+                    f"{log.session_id} assigned {event.ordinal}, and the rule gives {due} (stream id {stream_id!r})"
                 )
             evidence.append([log.session_id, stream_id, str(cursor), str(due), str(event.ordinal)])
             cursor = event.ordinal
@@ -116,14 +116,14 @@ def assigned(found: Found) -> Check:
         "assigned",
         "An ordinal is the one derived from the stream id if that is above the session's cursor, else cursor + 1.",
         wrong=wrong,
-        right=f"{count(len(evidence), 'ordinal')}, each as the rule gives it",
+        right=f"{count(len(evidence), 'ordinal')}, each according to the rule",
         evidence=evidence[-EVIDENCE:],
         waiting=_until_events(found.logs),
     )
 
 
 def in_order(found: Found) -> Check:
-    """Judge that a session's log has the order in which its events were published."""
+    """Check that a session's log has the order in which its events were published."""
     wrong: list[str] = []
     known = found.by_event_id()
     for log in found.logs:
@@ -144,7 +144,7 @@ def in_order(found: Found) -> Check:
 
 
 def apart(found: Found) -> Check:
-    """Judge that a session holds its own events only."""
+    """Check that a session contains only its own events."""
     known = found.by_event_id()
     wrong = [
         f"ordinal {event.ordinal} of {log.session_id} went to an event of {message.session_id}"
@@ -155,7 +155,7 @@ def apart(found: Found) -> Check:
     empty = [log.session_id for log in found.logs if not log.events]
     return judge(
         "apart",
-        "Sessions share no ordinals: each counts its own events, and holds no others.",
+        "Sessions share no ordinals: each numbers its own events, and contains no others.",
         wrong=wrong,
         right=_counts(found.logs),
         evidence={log.session_id: _range(log.events) for log in found.logs},
@@ -164,10 +164,10 @@ def apart(found: Found) -> Check:
 
 
 def once(found: Found) -> Check:
-    """Judge that a message delivered twice was logged once."""
+    """Check that a message that was delivered twice was logged once."""
     known = found.by_event_id()
     wrong = [
-        f"ordinal {event.ordinal} of {log.session_id} went to event {event.event_id!r}, which nobody published"
+        f"ordinal {event.ordinal} of {log.session_id} went to event {event.event_id!r}, which was never published"
         for log in found.logs
         for event in log.events
         if event.event_id not in known
@@ -188,21 +188,21 @@ def once(found: Found) -> Check:
 
 
 def nothing_lost(found: Found) -> Check:
-    """Judge that whatever the bus got rid of is in a log, also over a restart."""
+    """Check that every delivered message is in a log, also after a restart."""
     logged = {event.event_id for log in found.logs for event in log.events}
     missing = [m for m in found.messages if m.done and m.event_id not in logged]
     waiting = sum(not m.done for m in found.messages)
     until = (
         "Restart the consumer."
         if not found.restarts
-        else f"In the bus, {count(waiting, 'message')} to be taken."
+        else f"{count(waiting, 'message')} waiting in the bus."
         if waiting
         else ""
     )
     return judge(
         "nothing-lost",
-        "Nothing is lost over a restart of the consumer: what was published meanwhile waits, and is logged then.",
-        wrong=[f"message {m.number} of {m.session_id} was delivered, and is in no log" for m in missing],
+        "A restart of the consumer loses nothing: messages published meanwhile wait, and are logged later.",
+        wrong=[f"message {m.number} of {m.session_id} was delivered, but is in no log" for m in missing],
         right=f"{count(len(found.messages), 'message')} published, {count(len(logged), 'event')} logged",
         evidence={
             "restarts": found.restarts,
@@ -215,7 +215,7 @@ def nothing_lost(found: Found) -> Check:
 
 
 def as_folded(logs: Sequence[Log]) -> Check:
-    """Judge that each timeline is what its log says."""
+    """Check that each timeline is the fold of its log."""
     wrong: list[str] = []
     evidence: dict[str, Json] = {}
     for log in logs:
@@ -228,7 +228,7 @@ def as_folded(logs: Sequence[Log]) -> Check:
         }
     return judge(
         "as-folded",
-        "The timeline is what the log says, event by event, up to its cursor.",
+        "The timeline is the fold of the log, event by event, up to its cursor.",
         wrong=wrong,
         right=", ".join(f"{log.session_id}: {count(len(log.snapshot.entities), 'note')}" for log in logs),
         evidence=evidence,

@@ -34,13 +34,13 @@ from sessionstream.transport.ws import WebSocketServer
 SESSION: Final = "persistence"
 
 TROUBLE: Final = "trouble"
-"""The word at which a projection of this page fails, so that there is an error to keep."""
+"""The word at which a projection of this page fails, so that an error is recorded."""
 
 NOTES: Final = 200
-"""Notes at most: a page reports all of them."""
+"""The maximum number of notes; a page reports all of them."""
 
 ROWS: Final = 200
-"""Rows of a table at most; the last ones."""
+"""The maximum number of rows of a table; the last ones are shown."""
 
 _CHOOSE: Final = (
     Field("store", "Store", "sqlite", choices=(("sqlite", "SQLite: a file"), ("memory", "Memory: this process"))),
@@ -48,28 +48,28 @@ _CHOOSE: Final = (
 _SEED: Final = (
     Field("text", "Text", "written to last", longest=120),
     Field("notes", "Notes", 1, minimum=1, maximum=20),
-    Field("trouble", "Let a UI projection fail", False, hint="Its error is recorded; the timeline goes on."),
+    Field("trouble", "Let a UI projection fail", False, hint="Its error is recorded, and the timeline continues."),
 )
 _RESTART: Final = (
     Field(
         "how",
         "How",
         "ended",
-        choices=(("ended", "Ended, in good order"), ("killed", "Killed")),
-        hint="Killed: nobody is told, nothing is closed, and the file stays as it lies.",
+        choices=(("ended", "Shut down"), ("killed", "Killed")),
+        hint="Killed: clients are not told, nothing is closed, and the file stays as it is.",
     ),
-    Field("meanwhile", "Notes written before the page is back", 1, minimum=0, maximum=20),
+    Field("meanwhile", "Notes written before the page reconnects", 1, minimum=0, maximum=20),
 )
 _LOOK: Final = (Field("ordinal", "Right after event", 1, minimum=0, maximum=100_000),)
 
 _BROKEN: Final[dict[str, tuple[str, Callable[[], Around]]]] = {
     "none": ("None: keep every promise", lambda: StoreProxy),
     "forgets": ("The store forgets everything when it is closed", lambda: stores.StoreThatForgetsOnClose),
-    "drops-entities": ("The store keeps events, and not what they mean", lambda: stores.StoreThatDropsEntities),
-    "miscounts": ("The store says that it stands one event earlier", lambda: stores.StoreThatMiscounts),
+    "drops-entities": ("The store drops the entities", lambda: stores.StoreThatDropsEntities),
+    "miscounts": ("The store returns cursors that are one too low", lambda: stores.StoreThatMiscounts),
     "forgets-errors": ("The store keeps no errors", lambda: stores.StoreThatForgetsErrors),
-    "forgets-keys": ("The store knows no command again", lambda: stores.StoreThatForgetsKeys),
-    "stale": ("The store shows an old timeline as the present one", lambda: stores.StoreThatIsStale),
+    "forgets-keys": ("The store recognises no repeated command", lambda: stores.StoreThatForgetsKeys),
+    "stale": ("The store returns an old timeline as the current one", lambda: stores.StoreThatIsStale),
     "lingers": ("The memory store outlives its process", stores.Lingering),
 }
 _BREAK: Final = (
@@ -79,22 +79,22 @@ _BREAK: Final = (
 
 @dataclass(frozen=True, slots=True)
 class _Sent:
-    """A command that was submitted, and under which idempotency key."""
+    """A submitted command with its idempotency key."""
 
     key: str
     text: str
 
 
 class Persistence:
-    """One session on a store that can be chosen, in a backend that can be restarted.
+    """One session on a selectable store, in a backend that can be restarted.
 
     Args:
-        directory: where the store's files are; it is empty, and nobody else's.
+        directory: an empty directory for the store's files.
     """
 
     number = 5
     title = "Persistence and restart"
-    lead = "The backend goes and comes back under an open page: what its store kept, and what is gone."
+    lead = "The backend restarts while a page is open: what its store keeps, and what is lost."
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -107,7 +107,7 @@ class Persistence:
         self._begin("sqlite")
 
     def _begin(self, kind: Kind) -> None:
-        """Know nothing of what was before."""
+        """Discard all data of earlier backends."""
         self._kind: Kind = kind
         self._journal = Journal()
         self._commands = 0
@@ -123,47 +123,50 @@ class Persistence:
 
     @property
     def server(self) -> WebSocketServer | None:
-        """Who answers pages: nobody during a restart; then another one, once there is what pages shall come back to."""
+        """The current server; None during a restart, until the new backend is ready for pages."""
         return self._server
 
     @property
     def hub(self) -> Hub:
-        """The hub of the present backend."""
+        """The hub of the current backend."""
         return self._running.hub
 
     @property
     def store(self) -> HydrationStore:
-        """The store of the present backend."""
+        """The store of the current backend."""
         return self._running.store
 
     def actions(self) -> Sequence[Action]:
-        """Return what can be done."""
+        """Return the actions."""
         return (
-            Action("choose", "Choose the store", self._choose, _CHOOSE, "Begins anew, on an empty store."),
-            Action("seed", "Write notes", self._seed, _SEED, "Submits a command for each, under a key of its own."),
+            Action("choose", "Choose the store", self._choose, _CHOOSE, "Starts again, on an empty store."),
+            Action("seed", "Write notes", self._seed, _SEED, "Submits a command for each note, with its own key."),
             Action(
                 "restart",
                 "Restart the backend",
                 self._restart_backend,
                 _RESTART,
-                "Store, hub and server go and come back.",
+                "Restarts the store, the hub and the server.",
             ),
             Action(
                 "repeat",
                 "Send a command again",
                 self._send_again,
-                help="The last one from before the restart, under the same key.",
+                help="The last command before the restart, with the same key.",
             ),
             Action(
-                "replay", "Replay the log", self._replay_log, help="Builds the timeline from nothing, in a new epoch."
+                "replay",
+                "Replay the log",
+                self._replay_log,
+                help="Computes the timeline again from the log, in a new epoch.",
             ),
-            Action("look", "Look back", self._look_back, _LOOK, "Shows the timeline as it was."),
+            Action("look", "Look back", self._look_back, _LOOK, "Shows the timeline right after an event."),
             Action(
                 "break",
                 "Break a promise",
                 self._break,
                 _BREAK,
-                "Puts something around the store. Write notes, restart and send a command again to see it.",
+                "Wraps the store. Write notes, restart and send a command again to see the effect.",
                 harm=True,
             ),
             self._folds.action(),
@@ -182,7 +185,7 @@ class Persistence:
                 await backend.end()
 
     async def state(self) -> State:
-        """Return how the session stands, what the latest restart left of it, and what that proves."""
+        """Return the state of the session, the effect of the latest restart, and the checks."""
         async with self._swapping:
             now, folds = await self._standing(), self._present_folds()
             truths = {ordinal: await self._notes_at(ordinal) for ordinal in {fold.ordinal for fold in folds}}
@@ -251,7 +254,7 @@ class Persistence:
 
     async def _write(self, text: str, notes: int) -> None:
         if self._commands + notes > NOTES:
-            raise BadRequest(f"{NOTES} notes are enough: choose a store, or reset the page, to begin anew")
+            raise BadRequest(f"{NOTES} notes are the maximum: choose a store, or reset the page")
         for _ in range(notes):
             self._commands += 1
             self._latest = _Sent(f"note-{self._commands}", text)
@@ -279,18 +282,18 @@ class Persistence:
         self._backend = await open_backend(file, self._schemas, _register, self._around, self._journal)
 
     def _answer(self) -> None:
-        """Let pages come to the present backend."""
+        """Let pages connect to the current backend."""
         self._server = self._running.server
 
     async def _standing(self, *, stored: bool = False) -> Standing:
-        """Return how the session stands: as clients see it; errors as they were told, or as they are ``stored``."""
+        """Return the state of the session; its errors are those of the observer, or if ``stored`` of the store."""
         store = self._running.store
         snapshot = await self._running.hub.snapshot(SESSION)
         errors = await store.error_records(SESSION) if stored else tuple(self._journal.errors)
         return Standing(await store.events(SESSION), snapshot, await store.cursors(SESSION), errors)
 
     def _present_folds(self) -> tuple[Fold, ...]:
-        """Return what browsers hold."""
+        """Return the states of browsers."""
         connections = self._running.server.connections()
         names = (connection.principal for connection in connections if SESSION in connection.subscriptions)
         return self._folds.present({name for name in names if isinstance(name, str)})
@@ -298,7 +301,7 @@ class Persistence:
     async def _notes_at(self, ordinal: int) -> list[Json]:
         return notes(await self._running.store.snapshot(SESSION, as_of=ordinal))
 
-    # -- what is shown -----------------------------------------------------------------------------------------------
+    # -- the page --------------------------------------------------------------------------------------------------
 
     def _facts(self, now: Standing) -> tuple[tuple[str, Cell], ...]:
         return (
@@ -319,15 +322,11 @@ class Persistence:
             _kept_and_lost(found, checks),
             event_table("log", "Event log", now.events[-ROWS:], "Write notes.").latest(ROWS, of=len(now.events)),
             entity_table("timeline", "Timeline", now.snapshot.entities, "Write notes."),
-            entity_table(
-                "earlier", f"Timeline right after event {ordinal}", earlier.entities, "Nothing was there then."
-            ),
+            entity_table("earlier", f"Timeline right after event {ordinal}", earlier.entities, "It had no entities."),
             fold_table(found.folds, "No page watches this session."),
-            error_table(
-                "errors", "Error records of the store", errors, "Nothing went wrong that this store remembers."
-            ),
+            error_table("errors", "Error records of the store", errors, "The store has no error records."),
             _replayed(self._replay),
-            stage_table("stages", "Connections", stages[-ROWS:], "Nobody has connected.").latest(ROWS, of=len(stages)),
+            stage_table("stages", "Connections", stages[-ROWS:], "No connection yet.").latest(ROWS, of=len(stages)),
         )
         return tuple(panel for panel in panels if panel is not None)
 
@@ -347,7 +346,7 @@ def _stumble(event: Event, _session: Session, _view: TimelineView) -> list[UIEve
 
 
 def _kept_and_lost(found: Found, checks: Sequence[Check]) -> Table:
-    """Lay out what the latest restart kept and lost, and why."""
+    """Return the table of what the latest restart kept and lost, and why."""
     restart = found.restart
     rows: tuple[tuple[Cell, ...], ...] = ()
     if restart is not None:

@@ -19,7 +19,7 @@ from sessionstream.systemlab.journal import payload
 Kind: TypeAlias = Literal["sqlite", "memory"]
 
 EVIDENCE: Final = 60
-"""Rows of evidence at most; the last ones."""
+"""The maximum number of rows of evidence; the last ones are shown."""
 
 RESTART: Final = "Write notes, then restart the backend."
 ENDED: Final = "a memory store ends with its process"
@@ -27,7 +27,7 @@ ENDED: Final = "a memory store ends with its process"
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A session at one moment: what the store says, and what the observers of the hub were told of errors."""
+    """A session at one moment: the contents of the store, and the errors that the observers received."""
 
     events: Sequence[Event]
     snapshot: Snapshot
@@ -37,7 +37,7 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """A command that was sent again under its key, after a restart: how many events it published."""
+    """A command that was sent again with its key after a restart, and the number of events that it published."""
 
     key: str
     events: int
@@ -45,7 +45,7 @@ class Repeat:
 
 @dataclass(frozen=True, slots=True)
 class Restart:
-    """The latest restart: how the session stood when it began, and when the new backend was there."""
+    """The latest restart: the session before it, and with the new backend."""
 
     before: Standing
     after: Standing
@@ -53,14 +53,14 @@ class Restart:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What there is to judge.
+    """The data of the checks.
 
     Attributes:
-        now: how the session stands.
+        now: the current state of the session.
         restart: the latest one of a session that had events.
-        repeat: the latest since that restart.
-        folds: what browsers hold, by their own account.
-        truths: the notes of the timeline at each ordinal that one of them is at.
+        repeat: the latest repeated command since that restart.
+        folds: the states that browsers report.
+        truths: the notes of the timeline at each of their ordinals.
     """
 
     kind: Kind
@@ -72,7 +72,7 @@ class Found:
 
 
 def persistence_checks(found: Found) -> tuple[Check, ...]:
-    """Return every check of the page, in the order of its story."""
+    """Return every check in the order of the page."""
     kind, restart = found.kind, found.restart
     return (
         events_kept(kind, restart),
@@ -87,7 +87,7 @@ def persistence_checks(found: Found) -> tuple[Check, ...]:
 
 
 def events_kept(kind: Kind, restart: Restart | None) -> Check:
-    """Judge what became of the log."""
+    """Check the log after a restart."""
     return _kept(
         "events-kept",
         ("The event log survives a restart: every event, with ordinal, id and payload.", "The event log is lost"),
@@ -99,7 +99,7 @@ def events_kept(kind: Kind, restart: Restart | None) -> Check:
 
 
 def entities_kept(kind: Kind, restart: Restart | None) -> Check:
-    """Judge what became of the timeline."""
+    """Check the timeline after a restart."""
     return _kept(
         "entities-kept",
         ("The timeline survives a restart: every entity, with both ordinals.", "The timeline is lost"),
@@ -114,7 +114,7 @@ def entities_kept(kind: Kind, restart: Restart | None) -> Check:
 
 
 def errors_kept(kind: Kind, restart: Restart | None) -> Check:
-    """Judge what became of the error records: whatever observers were told is in the store afterwards."""
+    """Check the error records: those that observers received are in the store afterwards."""
     return _kept(
         "errors-kept",
         ("Error records survive a restart.", "Error records are lost"),
@@ -126,7 +126,7 @@ def errors_kept(kind: Kind, restart: Restart | None) -> Check:
 
 
 def cursors_kept(kind: Kind, restart: Restart | None) -> Check:
-    """Judge what became of the cursors, and whether they are where the log and the timeline end."""
+    """Check the cursors after a restart, and that they are at the end of the log and of the timeline."""
     wrong: list[str] = []
     evidence: Json = None
     if restart is not None:
@@ -143,18 +143,18 @@ def cursors_kept(kind: Kind, restart: Restart | None) -> Check:
                 wrong.append(f"the event cursor is {after.cursors.event}, and the log ends at {end}")
     return judge(
         "cursors-kept",
-        "Cursors, epoch and floor survive a restart, and are where the log ends."
+        "Cursors, epoch and floor survive a restart, and are at the end of the log."
         if kind == "sqlite"
         else f"The cursors begin at 0 again: {ENDED}.",
         wrong=wrong,
-        right="they are as they were" if kind == "sqlite" else "they are 0, as they have to be",
+        right="they are unchanged" if kind == "sqlite" else "they are 0, as expected",
         evidence=evidence,
         waiting="" if restart else RESTART,
     )
 
 
 def ordinals_continue(kind: Kind, restart: Restart | None, now: Standing) -> Check:
-    """Judge which ordinal the first event after a restart got."""
+    """Check the ordinal of the first event after a restart."""
     wrong: list[str] = []
     evidence: Json = None
     first: int | None = None
@@ -168,9 +168,7 @@ def ordinals_continue(kind: Kind, restart: Restart | None, now: Standing) -> Che
             wrong.append(f"the first event after the restart got {first} instead of {due}")
     return judge(
         "ordinals-continue",
-        "Ordinals go on after a restart where they stopped."
-        if kind == "sqlite"
-        else f"Ordinals begin at 1 again: {ENDED}.",
+        "Ordinals continue after a restart." if kind == "sqlite" else f"Ordinals begin at 1 again: {ENDED}.",
         wrong=wrong,
         right=f"the first event after the restart got {first}",
         evidence=evidence,
@@ -179,7 +177,7 @@ def ordinals_continue(kind: Kind, restart: Restart | None, now: Standing) -> Che
 
 
 def once(kind: Kind, restart: Restart | None, repeat: Repeat | None) -> Check:
-    """Judge what a command does that is sent again after a restart."""
+    """Check the effect of a command that is sent again after a restart."""
     wrong: list[str] = []
     if repeat is not None:
         if kind == "sqlite" and repeat.events:
@@ -188,22 +186,22 @@ def once(kind: Kind, restart: Restart | None, repeat: Repeat | None) -> Check:
             wrong.append(f"it did not run again, though {ENDED}")
     return judge(
         "once",
-        "A command that is repeated under its idempotency key after a restart does not run again."
+        "A command that is repeated with its idempotency key after a restart does not run again."
         if kind == "sqlite"
         else f"A command that is repeated after a restart runs again, because its key is lost: {ENDED}.",
         wrong=wrong,
-        right="it published nothing" if kind == "sqlite" else "it ran again, as it has to",
+        right="it published nothing" if kind == "sqlite" else "it ran again, as expected",
         evidence=None if repeat is None else {"key": repeat.key, "eventsPublished": repeat.events},
         waiting=RESTART if restart is None else "Send a command again." if repeat is None else "",
     )
 
 
 def as_folded(now: Standing) -> Check:
-    """Judge whether the timeline is what the log says."""
+    """Check that the timeline is the fold of the log."""
     expected = folded(now.events, up_to=now.snapshot.snapshot_ordinal)
     return judge(
         "as-folded",
-        "Replaying the log gives the timeline, whatever was restarted, repeated or rebuilt.",
+        "Replaying the log gives the timeline, also after restarts, repeated commands and rebuilds.",
         wrong=differences(expected, now.snapshot.entities),
         right=f"{count(len(now.events), 'event')} replayed: {count(len(expected), 'note')}, as stored",
         evidence={"ordinal": str(now.snapshot.snapshot_ordinal), "notes": [entity.id for entity in expected]},
@@ -212,10 +210,10 @@ def as_folded(now: Standing) -> Check:
 
 
 def client_converges(found: Found) -> Check:
-    """Judge whether browsers hold what the store has, and are up to date, also after a restart."""
+    """Check that browsers have the state of the store and are up to date, also after a restart."""
     check = converged(
         "client-converges",
-        "A page that was open before the restart shows what the store has, without a reload.",
+        "A page that was open before the restart shows the state of the store, without a reload.",
         found.folds,
         found.truths,
         epoch=found.now.cursors.epoch,
@@ -235,7 +233,7 @@ def _kept(
     listed: Callable[[Standing], list[str]],
     what: tuple[str, str],
 ) -> Check:
-    """Judge what became of a list: a file gives it back as it was, a memory store gives nothing back."""
+    """Check a list after a restart: a file keeps it, a memory store loses it."""
     before = [] if restart is None else listed(restart.before)
     after = [] if restart is None else listed(restart.after)
     if kind == "memory":
@@ -243,7 +241,7 @@ def _kept(
         right = f"{count(len(before), *what)} before, none now, as it has to be"
     else:
         wrong = [f"lost: {each}" for each in before if each not in after]
-        wrong += [f"never there before: {each}" for each in after if each not in before]
+        wrong += [f"new: {each}" for each in after if each not in before]
         if not wrong and before != after:
             wrong.append("they are in another order")
         right = f"{count(len(after), *what)}, the same as before"

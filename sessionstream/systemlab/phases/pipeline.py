@@ -36,12 +36,12 @@ from sessionstream.transport.ws import WebSocketServer
 SESSION: Final = "lab-1"
 MOST_WORDS: Final = 60
 MOST_EVENTS: Final = 600
-"""Where a session has so many events, the page asks for another one."""
+"""From this number of events on, the page asks for another session."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A way to break a promise: what is put around the fan-out, or around the store."""
+    """A way to break a guarantee: the wrapper of the fan-out or of the store."""
 
     label: str
     fanout: Callable[[UIFanout], UIFanout] = fanouts.Passing
@@ -50,7 +50,7 @@ class Fault:
 
 FAULTS: Final = {
     "drop": Fault("The fan-out drops every second batch", fanout=partial(fanouts.Dropping, every=2)),
-    "repeat": Fault("The fan-out says everything twice", fanout=fanouts.Repeating),
+    "repeat": Fault("The fan-out sends everything twice", fanout=fanouts.Repeating),
     "swap": Fault("The fan-out swaps neighbouring batches", fanout=fanouts.Reordering),
     "gap": Fault("The log loses its second event", store=stores.StoreThatSkips),
     "lost": Fault("Snapshots lose their last entity", store=stores.StoreThatLosesEntities),
@@ -64,18 +64,18 @@ _SESSION_FIELD: Final = Field("session", "Session", SESSION, longest=100)
 
 
 class Pipeline:
-    """The notebook on a store in memory; what its observers see, and what its live clients are told."""
+    """The notebook on a store in memory, with the records of its observers and the events of its live clients."""
 
     number = 1
     title = "Command, event, projection"
-    lead = "Follow a prompt: what the handler publishes, what the projections make of it, what is kept, who is told."
+    lead = "Follow a prompt: the published events, the results of the projections, the commit, and the fan-out."
 
     def __init__(self, _directory: Path) -> None:
         schemas = notebook_schemas()
         self._journal = Journal(MOST_EVENTS * 20)
         self._commands: list[tuple[str, str, str, str]] = []
         self._store = stores.Exchangeable(MemoryStore(schemas))
-        # Nothing is cached, so that what the page shows is what the store says.
+        # Nothing is cached, so that the page shows the contents of the store.
         self._hub = open_notebook(
             Hub(
                 schemas,
@@ -96,21 +96,21 @@ class Pipeline:
 
     @property
     def server(self) -> WebSocketServer:
-        """Who tells the page's live clients."""
+        """The WebSocket server of the page's live clients."""
         return self._server
 
     @property
     def hub(self) -> Hub:
-        """The hub that runs."""
+        """The hub."""
         return self._hub
 
     @property
     def store(self) -> HydrationStore:
-        """Where that hub keeps its sessions."""
+        """The store of the hub."""
         return self._store
 
     def actions(self) -> Sequence[Action]:
-        """Submit, remove, break."""
+        """Return the actions."""
         return (
             Action(
                 "submit",
@@ -127,14 +127,14 @@ class Pipeline:
                 "Remove the oldest note",
                 self._remove,
                 (_SESSION_FIELD,),
-                help="Deletes an entity. The log keeps what happened; the timeline keeps what is so.",
+                help="Deletes an entity. The log keeps its events; the timeline has only the current state.",
             ),
             Action(
                 "break",
                 "Break a promise",
                 self._break,
                 (_FAULT_FIELD,),
-                help="From now on, until the phase is reset. Submit again, and see which check notices.",
+                help="From now on, until the phase is reset. Submit again, and see which check fails.",
                 harm=True,
             ),
             Action(
@@ -158,14 +158,14 @@ class Pipeline:
         await self._hub.shutdown()
         await self._store.close()
 
-    # -- what can be done ------------------------------------------------------------------------------------------
+    # -- actions ---------------------------------------------------------------------------------------------------
 
     async def _submit(self, arguments: Arguments) -> None:
         session_id, prompt = self._chosen(arguments), arguments.text("prompt")
         if not prompt.strip():
             raise BadRequest("the prompt is empty: write a few words")
         if len(prompt.split()) > MOST_WORDS:
-            raise BadRequest(f"a prompt has at most {MOST_WORDS} words here, so that its trace can be read")
+            raise BadRequest(f"a prompt has at most {MOST_WORDS} words here, so that its trace stays readable")
         if await self._hub.event_cursor(session_id) > MOST_EVENTS:
             raise BadRequest(f"session {session_id!r} has many events already: name another, or reset the phase")
         await self._do(session_id, ADD_NOTE, AddNoteCommand(text=prompt))
@@ -202,14 +202,14 @@ class Pipeline:
         self._stumbles = arguments.flag("fails")
 
     def _stumble(self, event: Event, _session: Session, _view: TimelineView) -> None:
-        """Project nothing, and fail while it is told to: a bug that is mended later."""
+        """Return no entities, and fail while this is switched on: a bug that is fixed later."""
         if self._stumbles:
             raise RuntimeError(f"the lab was told to fail at {event.name}")
 
-    # -- what there is to see --------------------------------------------------------------------------------------
+    # -- state ----------------------------------------------------------------------------------------------------
 
     async def state(self) -> State:
-        """Return the trace of the session that was used last, and what it proves."""
+        """Return the trace of the session that was used last, and its checks."""
         session_id = self._session
         events = await self._store.events(session_id)
         snapshot = await self._hub.snapshot(session_id)
@@ -231,7 +231,7 @@ class Pipeline:
                 self._command_table(session_id),
                 _trace(records),
                 event_table("events", "Backend events, from the log", events, "None yet. Submit a prompt."),
-                ui_table("ui", "UI events, as live clients heard them", heard, "Nobody was told anything yet."),
+                ui_table("ui", "UI events that live clients received", heard, "No event yet."),
                 entity_table("snapshot", "Snapshot", ordered, "The timeline is empty. Submit a prompt."),
                 Document(
                     "session",
@@ -280,7 +280,7 @@ def _trace(records: Sequence[PipelineRecord]) -> Table:
         )
         for record in records
     )
-    return Table("steps", "Trace of the pipeline", columns, rows, "Nothing has passed yet. Submit a prompt.")
+    return Table("steps", "Trace of the pipeline", columns, rows, "No event yet. Submit a prompt.")
 
 
 def _names(names: Sequence[str], error: Exception | None) -> str:

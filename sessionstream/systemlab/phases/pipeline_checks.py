@@ -18,7 +18,7 @@ WAITING: Final = "submit a prompt"
 
 
 def numbered(events: Sequence[Event]) -> Check:
-    """Judge the ordinals of a log."""
+    """Check the ordinals of a log."""
     ordinals = [event.ordinal for event in events]
     expected = list(range(1, len(events) + 1))
     wrong = [
@@ -37,13 +37,11 @@ def numbered(events: Sequence[Event]) -> Check:
 
 
 def traced(records: Sequence[PipelineRecord], events: Sequence[Event]) -> Check:
-    """Judge whether the log holds what went through the pipeline, and whether each event went through all of it."""
+    """Check that the log and the trace have the same events, and that each passed every step."""
     passed = [(record.event.ordinal, record.event.name, record.event.event_id) for record in records]
     logged = [(event.ordinal, event.name, event.event_id) for event in events]
-    wrong = [f"event {each[0]} {each[1]} passed but is not in the log" for each in passed if each not in logged]
-    wrong += [
-        f"event {each[0]} {each[1]} is in the log but was not seen to pass" for each in logged if each not in passed
-    ]
+    wrong = [f"event {each[0]} {each[1]} passed, but is not in the log" for each in passed if each not in logged]
+    wrong += [f"event {each[0]} {each[1]} is in the log, but did not pass" for each in logged if each not in passed]
     wrong += [f"event {each[0]} {each[1]} passed {times} times" for each, times in Counter(passed).items() if times > 1]
     for record in records:
         ordinal = record.event.ordinal
@@ -65,32 +63,32 @@ def traced(records: Sequence[PipelineRecord], events: Sequence[Event]) -> Check:
 
 
 def told(records: Sequence[PipelineRecord], heard: Heard) -> Check:
-    """Judge whether live clients were told what the UI projection returned, once and in order."""
+    """Check that live clients were sent the events of the UI projection, once and in order."""
     due = [_line(record.event.ordinal, event) for record in records for event in record.ui_events]
     got = [_line(ordinal, event) for ordinal, event in heard]
-    wrong = [f"{_short(line)} was never told" for line in due if line not in got][:3]
-    wrong += [f"{_short(line)} was told and never projected" for line in got if line not in due][:3]
-    wrong += [f"{_short(line)} was told {times} times" for line, times in Counter(got).items() if times > 1][:3]
+    wrong = [f"{_short(line)} was never sent" for line in due if line not in got][:3]
+    wrong += [f"{_short(line)} was sent, but never projected" for line in got if line not in due][:3]
+    wrong += [f"{_short(line)} was sent {times} times" for line, times in Counter(got).items() if times > 1][:3]
     if got != due and not wrong:
-        wrong = ["the UI events were told in another order than that of their backend events"]
+        wrong = ["the UI events were sent in another order than that of their backend events"]
     return judge(
         "told",
-        "Live clients are told every UI event of a committed event, once, in the order of the events.",
+        "Live clients are sent every UI event of a committed event, once, in the order of the events.",
         wrong=wrong,
-        right=f"{len(got)} UI events projected, the same {len(due)} told",
+        right=f"{len(got)} UI events projected, the same {len(due)} sent",
         waiting=WAITING if not records else "",
         evidence={"projected": list[Json](due), "told": list[Json](got)},
     )
 
 
 def current(events: Sequence[Event], snapshot: Snapshot) -> Check:
-    """Judge whether a snapshot stands where the log ends."""
+    """Check that a snapshot is at the end of the log."""
     last = events[-1].ordinal if events else 0
     ordinal = snapshot.snapshot_ordinal
     return judge(
         "current",
-        "A snapshot stands at the ordinal of the last event: what was acknowledged is in it.",
-        wrong=[] if ordinal == last else [f"the snapshot stands at {ordinal}, the log ends at {last}"],
+        "A snapshot is at the ordinal of the last event: it includes all acknowledged events.",
+        wrong=[] if ordinal == last else [f"the snapshot is at {ordinal}, the log ends at {last}"],
         right=f"both at {last}",
         waiting=WAITING if not events else "",
         evidence={"snapshotOrdinal": ordinal, "lastEvent": last},
@@ -98,13 +96,13 @@ def current(events: Sequence[Event], snapshot: Snapshot) -> Check:
 
 
 def is_fold(events: Sequence[Event], snapshot: Snapshot) -> Check:
-    """Judge whether a snapshot is what the projection makes of the log."""
+    """Check that a snapshot is the fold of the log."""
     expected = folded(events)
     return judge(
         "fold",
-        "The timeline is the fold of the log: projecting its events again from the first gives the same entities.",
+        "The timeline is the fold of the log: projecting all its events again gives the same entities.",
         wrong=differences(expected, snapshot.entities),
-        right=f"{len(snapshot.entities)} entities, the same by both ways",
+        right=f"{len(snapshot.entities)} entities, the same both times",
         waiting=WAITING if not events else "",
         evidence={
             "folded": [[e.kind, e.id, e.created_ordinal, e.last_event_ordinal, payload(e.payload)] for e in expected],
@@ -116,11 +114,11 @@ def is_fold(events: Sequence[Event], snapshot: Snapshot) -> Check:
 
 
 def live_agrees(heard: Heard, snapshot: Snapshot) -> Check:
-    """Judge whether somebody who only heard UI events knows what a snapshot says."""
+    """Check that a client that received only UI events has the state of the snapshot."""
     live = live_notes(event for _, event in heard)
     kept = {note.note_id: (note.text, note.finished) for note in map(_note, snapshot.entities)}
-    wrong = [f"{name} is in the snapshot, and live clients do not know it" for name in kept if name not in live]
-    wrong += [f"{name} is gone, and live clients still show it" for name in live if name not in kept]
+    wrong = [f"{name} is in the snapshot, but live clients do not have it" for name in kept if name not in live]
+    wrong += [f"{name} was removed, but live clients still show it" for name in live if name not in kept]
     wrong += [
         f"{name} is {_words(kept[name])} in the snapshot and {_words(live[name])} live"
         for name in kept
@@ -128,7 +126,7 @@ def live_agrees(heard: Heard, snapshot: Snapshot) -> Check:
     ]
     return judge(
         "live",
-        "Who heard every UI event from the first knows what a snapshot says.",
+        "A client that received every UI event has the state of the snapshot.",
         wrong=wrong,
         right=f"{len(kept)} notes, the same live and in the snapshot",
         waiting=WAITING if not (heard or kept) else "",

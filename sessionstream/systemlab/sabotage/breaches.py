@@ -20,14 +20,14 @@ def _as_it_is(source: SnapshotSource) -> SnapshotSource:
 
 @dataclass(frozen=True, slots=True)
 class Breach:
-    """One way to break a promise.
+    """One way to break a guarantee.
 
     Attributes:
-        label: what is wrong, in words.
-        fanout: put between the hub and the server.
-        source: put between the server and the hub.
-        line: put between the server and each client.
-        hasty: whether events are told before they are committed.
+        label: a description.
+        fanout: wraps the fan-out, between the hub and the server.
+        source: wraps the snapshot source, between the server and the hub.
+        line: wraps the connection, between the server and each client.
+        hasty: whether UI events are sent before the commit.
     """
 
     label: str
@@ -41,15 +41,15 @@ NONE: Final = "none"
 
 BREACHES: Final[Mapping[str, Breach]] = MappingProxyType(
     {
-        NONE: Breach("Nothing: keep every promise"),
+        NONE: Breach("Nothing: keep every guarantee"),
         "overtake": Breach("A proxy lets a live event overtake the snapshot", line=Overtaking),
         "swap": Breach("A proxy swaps neighbouring live events", line=Swapping),
         "drop": Breach("The fan-out loses every third event", fanout=Dropping),
-        "reorder": Breach("The fan-out tells neighbours in the wrong order", fanout=Reordering),
-        "repeat": Breach("The fan-out tells everything twice", fanout=Repeating),
-        "hasty": Breach("Events are told before they are committed", hasty=True),
-        "stale": Breach("Snapshots are those of long ago", source=Stale),
+        "reorder": Breach("The fan-out sends neighbouring events in the wrong order", fanout=Reordering),
+        "repeat": Breach("The fan-out sends every event twice", fanout=Repeating),
+        "hasty": Breach("UI events are sent before the commit", hasty=True),
+        "stale": Breach("Snapshots are outdated", source=Stale),
         "epoch": Breach("Snapshots claim an epoch that has ended", source=OneEpoch),
     }
 )
-"""By the name in a request."""
+"""The breaches by their names in requests."""

@@ -15,65 +15,65 @@ from sessionstream import BusMessage, EventBus, MessageHandler, Subscription
 from sessionstream.bus import EVENT_ID, PUBLISHED_ORDINAL, SESSION_ID, STREAM_ID
 
 EVERY: Final = 3
-"""Of so many messages, the last is treated badly."""
+"""Of every so many messages, the last is affected."""
 
 
 class BusThatWorks:
-    """Passes everything on, both ways; the others change one thing about it."""
+    """Forwards to another bus; each subclass changes one behaviour."""
 
     def __init__(self, bus: EventBus) -> None:
         self._bus = bus
 
     async def publish(self, message: BusMessage, /) -> None:
-        """Take a message."""
+        """Publish a message."""
         await self._bus.publish(message)
 
     async def subscribe(self, handler: MessageHandler, /) -> Subscription:
-        """Give messages to ``handler`` from now on."""
+        """Deliver messages to ``handler`` from now on."""
         return await self._bus.subscribe(partial(self.deliver, handler))
 
     async def deliver(self, handler: MessageHandler, message: BusMessage) -> None:
-        """Hand one message over."""
+        """Deliver one message."""
         await handler(message)
 
 
 class BusThatNumbers(BusThatWorks):
-    """Publishes events as if their ordinals were known already."""
+    """Publishes events with ordinals, as if these were already assigned."""
 
     def __init__(self, bus: EventBus) -> None:
         super().__init__(bus)
         self._number = 0
 
     async def publish(self, message: BusMessage, /) -> None:
-        """Take a message, with a number that nobody gave it."""
+        """Publish a message with an invented ordinal."""
         self._number += 1
         await super().publish(_with(message, PUBLISHED_ORDINAL, str(self._number)))
 
 
 class BusThatDropsStreamIds(BusThatWorks):
-    """Delivers messages without the stream ids that it gave them."""
+    """Delivers messages without their stream ids."""
 
     async def deliver(self, handler: MessageHandler, message: BusMessage) -> None:
-        """Hand a message over without its stream id."""
+        """Deliver a message without its stream id."""
         await handler(_with(message, STREAM_ID, ""))
 
 
 class BusThatLoses(BusThatWorks):
-    """Says of every third message that it was delivered, and does not deliver it."""
+    """Acknowledges every third message without delivering it."""
 
     def __init__(self, bus: EventBus) -> None:
         super().__init__(bus)
         self._seen = 0
 
     async def deliver(self, handler: MessageHandler, message: BusMessage) -> None:
-        """Hand two messages over, and one not."""
+        """Deliver a message, except every third."""
         self._seen += 1
         if self._seen % EVERY:
             await handler(message)
 
 
 class BusThatForgets(BusThatWorks):
-    """Keeps nothing for subscribers who are away."""
+    """Drops messages that are published without a subscriber."""
 
     def __init__(self, bus: EventBus) -> None:
         super().__init__(bus)
@@ -87,12 +87,12 @@ class BusThatForgets(BusThatWorks):
         await super().publish(message)
 
     async def subscribe(self, handler: MessageHandler, /) -> Subscription:
-        """Give messages to ``handler`` from now on, none of those that waited."""
+        """Deliver messages to ``handler`` from now on, without those that waited."""
         self._subscribers += 1
         return _Left(await super().subscribe(handler), self._leave)
 
     async def deliver(self, handler: MessageHandler, message: BusMessage) -> None:
-        """Hand a message over that somebody was there for."""
+        """Deliver a message that was published with a subscriber."""
         if message.message_id not in self._forgotten:
             await handler(message)
 
@@ -108,21 +108,21 @@ class BusThatRenames(BusThatWorks):
         self._seen: set[str] = set()
 
     async def deliver(self, handler: MessageHandler, message: BusMessage) -> None:
-        """Hand a message over, under another name if it was handed over before."""
+        """Deliver a message, with another event id if it was delivered before."""
         again = message.message_id in self._seen
         self._seen.add(message.message_id)
         await handler(_with(message, EVENT_ID, f"{message.metadata[EVENT_ID]}-again") if again else message)
 
 
 class BusThatSwaps(BusThatWorks):
-    """Delivers two messages of a session in the wrong order, again and again."""
+    """Delivers pairs of messages of a session in the wrong order, repeatedly."""
 
     def __init__(self, bus: EventBus) -> None:
         super().__init__(bus)
         self._kept: dict[str, BusMessage] = {}
 
     async def deliver(self, handler: MessageHandler, message: BusMessage) -> None:
-        """Keep a message back until the next one of its session was handed over."""
+        """Hold a message until the next one of its session was delivered."""
         earlier = self._kept.pop(message.key, None)
         if earlier is None:
             self._kept[message.key] = message
@@ -132,7 +132,7 @@ class BusThatSwaps(BusThatWorks):
 
 
 class BusThatMisdelivers(BusThatWorks):
-    """Puts every third message into another session, the first that it ever saw a message of."""
+    """Puts every third message into another session, the first that it saw."""
 
     def __init__(self, bus: EventBus) -> None:
         super().__init__(bus)
@@ -140,14 +140,14 @@ class BusThatMisdelivers(BusThatWorks):
         self._first = ""
 
     async def deliver(self, handler: MessageHandler, message: BusMessage) -> None:
-        """Hand a message over, sometimes as one of another session."""
+        """Deliver a message, every third as one of another session."""
         self._seen += 1
         self._first = self._first or message.key
         await handler(message if self._seen % EVERY else _moved(message, self._first))
 
 
 class _Left:
-    """A subscription that says when it is closed."""
+    """A subscription that calls a function when it is closed."""
 
     def __init__(self, inner: Subscription, left: Callable[[], None]) -> None:
         self._inner = inner

@@ -11,7 +11,7 @@ Projection: TypeAlias = Callable[[Event, Session, TimelineView], Sequence[UIEven
 
 
 class Passing:
-    """A fan-out before another one, to which it passes everything on."""
+    """Forwards to another fan-out; each subclass changes one behaviour."""
 
     def __init__(self, fanout: UIFanout) -> None:
         self._fanout = fanout
@@ -28,7 +28,7 @@ class Passing:
 
 
 class Dropping(Passing):
-    """Loses every so many batches of all."""
+    """Drops one batch of every so many."""
 
     def __init__(self, fanout: UIFanout, every: int = 3) -> None:
         super().__init__(fanout)
@@ -36,32 +36,32 @@ class Dropping(Passing):
         self._batches = 0
 
     def publish_ui(self, session_id: str, ordinal: int, events: Sequence[UIEvent], /) -> None:
-        """Pass a batch on, or lose it."""
+        """Pass a batch on, or drop it."""
         self._batches += 1
         if self._batches % self._every:
             super().publish_ui(session_id, ordinal, events)
 
 
 class Repeating(Passing):
-    """Tells everything twice.
+    """Passes every batch on twice.
 
     Within a batch, because the server notices an ordinal that it has sent before.
     """
 
     def publish_ui(self, session_id: str, ordinal: int, events: Sequence[UIEvent], /) -> None:
-        """Pass a batch on, twice over."""
+        """Pass a batch on twice."""
         super().publish_ui(session_id, ordinal, [*events, *events])
 
 
 class Reordering(Passing):
-    """Keeps every other batch of a session back until the one after it has been told."""
+    """Holds every second batch of a session until the next one was passed on."""
 
     def __init__(self, fanout: UIFanout) -> None:
         super().__init__(fanout)
         self._kept: dict[str, tuple[int, Sequence[UIEvent]]] = {}
 
     def publish_ui(self, session_id: str, ordinal: int, events: Sequence[UIEvent], /) -> None:
-        """Keep a batch back, or pass it on with the one that was kept after it."""
+        """Hold a batch, or pass it on and then the held one."""
         kept = self._kept.pop(session_id, None)
         if kept is None:
             self._kept[session_id] = (ordinal, events)
@@ -71,13 +71,13 @@ class Reordering(Passing):
 
 
 class Hasty:
-    """A UI projection that tells by itself, before the commit, what the fan-out will be told after it.
+    """A UI projection that sends its UI events itself, before the commit.
 
     Args:
-        projection: says what there is to tell.
+        projection: returns the UI events.
 
     Attributes:
-        fanout: whom it tells; None: nobody.
+        fanout: receives them; None: they are not sent early.
     """
 
     def __init__(self, projection: Projection) -> None:
@@ -85,7 +85,7 @@ class Hasty:
         self.fanout: UIFanout | None = None
 
     def project(self, event: Event, session: Session, view: TimelineView) -> list[UIEvent]:
-        """Tell the fan-out, if there is one; return nothing more for the pipeline to tell."""
+        """Send the UI events to the fan-out, if there is one, and return none to the pipeline."""
         if self.fanout is not None:
             self.fanout.publish_ui(session.id, event.ordinal, self._projection(event, session, view))
         return []

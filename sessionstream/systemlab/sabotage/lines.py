@@ -14,7 +14,7 @@ class Overtaking:
         self._snapshot: Message | None = None
 
     def carry(self, message: Message) -> list[Message]:
-        """Return the message, or nothing yet, or a live event and the snapshot that it has overtaken."""
+        """Return the message, nothing yet, or a live event and the snapshot that it overtakes."""
         match _kind(message):
             case "snapshot" if self._snapshot is None:
                 self._snapshot = message
@@ -26,13 +26,13 @@ class Overtaking:
 
 
 class Swapping:
-    """Keeps every other live event back until the one after it has passed."""
+    """Holds every second live event until the next one has passed."""
 
     def __init__(self) -> None:
         self._kept: Message | None = None
 
     def carry(self, message: Message) -> list[Message]:
-        """Return the message, or nothing yet, or a live event and the one that was before it."""
+        """Return the message, nothing yet, or a live event and the one before it."""
         if _kind(message) != "uiEvent":
             return [message]
         kept, self._kept = self._kept, message if self._kept is None else None
@@ -40,7 +40,7 @@ class Swapping:
 
 
 def _kind(message: Message) -> str:
-    """Return the kind of a server's frame; empty for anything else."""
+    """Return the kind of a server's frame; empty for other messages."""
     if message["type"] != "websocket.send":
         return ""
     return next(iter(json.loads(message["text"])), "")

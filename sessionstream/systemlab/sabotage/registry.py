@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class PermissiveRegistry(SchemaRegistry):
-    """A ``SchemaRegistry`` that shrugs where the real one refuses an event."""
+    """A ``SchemaRegistry`` that accepts events that the real one refuses."""
 
     def register_event(self, name: str, message: type[Message] | Message) -> None:
-        """Take anything, and forget it."""
+        """Accept any payload without registering it."""

@@ -9,10 +9,10 @@ from sessionstream import Snapshot, SnapshotSource
 
 
 class Held:
-    """A source whose snapshots, once taken, can be held back and let go. It keeps every promise: it is only slow.
+    """A source whose loaded snapshots can be held back and released. It breaks no guarantee: it is only slow.
 
     Attributes:
-        waiting: how many snapshots are held back now.
+        waiting: the number of snapshots that are held back.
     """
 
     def __init__(self, source: SnapshotSource) -> None:
@@ -28,7 +28,7 @@ class Held:
         return not self._free.is_set()
 
     def hold(self) -> None:
-        """Hold back what is asked for from now on."""
+        """Hold back further snapshots."""
         self._free.clear()
 
     def let_go(self) -> None:
@@ -41,7 +41,7 @@ class Held:
             await self._changed.wait_for(lambda: self.waiting > 0)
 
     async def snapshot(self, session_id: str, *, since: int | None = None) -> Snapshot:
-        """Return a snapshot as it is now, when it is let go."""
+        """Load a snapshot now, and return it when it is released."""
         snapshot = await self._source.snapshot(session_id, since=since)
         if self.holds:
             await self._count(1)
@@ -58,14 +58,14 @@ class Held:
 
 
 class Stale:
-    """A source that shows a session for ever as it was when it was asked first."""
+    """A source that always returns the first snapshot of a session."""
 
     def __init__(self, source: SnapshotSource) -> None:
         self._source = source
         self._first: dict[str, Snapshot] = {}
 
     async def snapshot(self, session_id: str, *, since: int | None = None) -> Snapshot:
-        """Return the first snapshot there was."""
+        """Return the first snapshot of the session."""
         del since  # whatever is asked for, it is what it has
         if session_id not in self._first:
             self._first[session_id] = await self._source.snapshot(session_id)
@@ -73,13 +73,13 @@ class Stale:
 
 
 class OneEpoch:
-    """A source that does not notice when an epoch ends: it says the first one that it saw."""
+    """A source whose snapshots always have the first epoch of their session."""
 
     def __init__(self, source: SnapshotSource) -> None:
         self._source = source
         self._epochs: dict[str, int] = {}
 
     async def snapshot(self, session_id: str, *, since: int | None = None) -> Snapshot:
-        """Return a snapshot as it is, but for its epoch."""
+        """Return a correct snapshot with the first epoch."""
         snapshot = await self._source.snapshot(session_id, since=since)
         return replace(snapshot, epoch=self._epochs.setdefault(session_id, snapshot.epoch))

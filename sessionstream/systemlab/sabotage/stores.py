@@ -28,18 +28,18 @@ class StoreThatListsBackwards(StoreProxy):
 
 
 class StoreThatDropsEntities(StoreProxy):
-    """Logs every event, and keeps nothing of what it means."""
+    """Logs every event, but drops the entities."""
 
     def commit(self, commit: Commit, /) -> Awaitable[None]:
-        """Make a step true, without its entities."""
+        """Commit without the entities."""
         return super().commit(replace(commit, entities=()))
 
 
 class StoreThatIsStale(StoreProxy):
-    """Shows the timeline without the last event, and says that it is the present one."""
+    """Returns the timeline before the last event as the current one."""
 
     async def snapshot(self, session_id: str, *, as_of: int | None = None, since: int | None = None) -> Snapshot:
-        """Return the timeline, or what changed in it, short of the last event unless one says as of when."""
+        """Return the timeline or its changes without the last event, unless ``as_of`` is given."""
         found = await super().snapshot(session_id, as_of=as_of, since=since)
         ordinal = found.snapshot_ordinal
         if as_of is not None or not ordinal:
@@ -50,7 +50,7 @@ class StoreThatIsStale(StoreProxy):
         return replace(earlier, snapshot_ordinal=ordinal)
 
     async def timeline(self, session_id: str, /, *, known: Cursors | None = None) -> StoredTimeline:
-        """Return the cursors, and the timeline or what changed in it, short of the last event."""
+        """Return the cursors, and the timeline or its changes without the last event."""
         found = await super().timeline(session_id, known=known)
         last = found.cursors.timeline
         if found.since is not None:
@@ -62,12 +62,12 @@ class StoreThatIsStale(StoreProxy):
 
 
 class StoreThatForgetsOnClose(StoreProxy):
-    """Keeps sessions until it is closed."""
+    """Deletes its sessions when it is closed."""
 
     _closed = False
 
     async def close(self) -> None:
-        """Let go of the medium, and of everything on it."""
+        """Delete all sessions, and close the store."""
         if not self._closed:
             self._closed = True
             for session_id in await self.sessions():
@@ -76,19 +76,19 @@ class StoreThatForgetsOnClose(StoreProxy):
 
 
 class StoreThatMiscounts(StoreProxy):
-    """Says of every session that it stands one event before where it does."""
+    """Returns cursors that are one event too low."""
 
     async def cursors(self, session_id: str, /) -> Cursors:
-        """Return cursors that are wrong by one."""
+        """Return cursors that are too low by one."""
         found = await super().cursors(session_id)
         return replace(found, event=max(found.event - 1, 0), timeline=max(found.timeline - 1, 0))
 
 
 class StoreThatForgetsKeys(StoreProxy):
-    """Never knows a command again."""
+    """Does not recognise a repeated command."""
 
     async def claim_command(self, _session_id: str, _key: str, _digest: bytes, /) -> bytes | None:
-        """Say of any key that it is free."""
+        """Return that the key is free."""
         return None
 
 
@@ -96,59 +96,59 @@ class StoreThatForgetsErrors(StoreProxy):
     """Keeps no error records."""
 
     async def record_error(self, record: ErrorRecord, /) -> None:
-        """Take an error record and let it go."""
+        """Drop an error record."""
 
 
 class StoreThatSkips(StoreProxy):
-    """Leaves the second event out of its log."""
+    """Omits the second event from its log."""
 
     async def events(self, session_id: str, *, after: int = 0, limit: int | None = None) -> list[Event]:
-        """Return logged events, but for one."""
+        """Return logged events without the second one."""
         return [event for event in await super().events(session_id, after=after, limit=limit) if event.ordinal != 2]
 
 
 class StoreThatLosesEntities(StoreProxy):
-    """Leaves the last entity out of its snapshots."""
+    """Omits the last entity from its snapshots."""
 
     async def snapshot(self, session_id: str, *, as_of: int | None = None, since: int | None = None) -> Snapshot:
-        """Return a timeline, but for one entity."""
+        """Return a timeline without its last entity."""
         found = await super().snapshot(session_id, as_of=as_of, since=since)
         return replace(found, entities=found.entities[:-1])
 
 
 class StoreThatLags(StoreProxy):
-    """Shows the timeline as it was before the last event, and says so."""
+    """Returns the timeline before the last event, with its ordinal."""
 
     async def snapshot(self, session_id: str, *, as_of: int | None = None, since: int | None = None) -> Snapshot:
-        """Return an earlier timeline where the present one is asked for."""
+        """Return an earlier timeline instead of the current one."""
         if as_of is None and since is None:
             as_of = max((await self.cursors(session_id)).timeline - 1, 0)
         return await super().snapshot(session_id, as_of=as_of, since=since)
 
 
 class StoreThatForgetsIds(StoreProxy):
-    """Never knows an event again."""
+    """Does not recognise a repeated event."""
 
     async def find_event(self, _session_id: str, _event_id: str, /) -> LoggedEvent | None:
-        """Say of any event id that it is new."""
+        """Return that the event id is new."""
         return None
 
 
 class StoreThatLingers(StoreProxy):
-    """Is as it was, also after it was closed."""
+    """Keeps its contents after it was closed."""
 
     async def close(self) -> None:
-        """Let go of nothing."""
+        """Do nothing."""
 
 
 class Lingering:
-    """Gives each process the memory store of the first; any other store is what it is."""
+    """Gives each process the memory store of the first one; other stores are unchanged."""
 
     def __init__(self) -> None:
         self._first: MemoryStore | None = None
 
     def __call__(self, store: HydrationStore) -> HydrationStore:
-        """Return what a process uses in the place of a store."""
+        """Return the store that a process uses instead of its own."""
         if not isinstance(store, MemoryStore):
             return store
         self._first = self._first or store
@@ -156,12 +156,12 @@ class Lingering:
 
 
 class Exchangeable(StoreProxy):
-    """A store around which another way of breaking promises can be put while it is in use."""
+    """A store whose wrapper can be replaced while it is in use."""
 
     def __init__(self, store: HydrationStore) -> None:
         super().__init__(store)
         self._honest = store
 
     def exchange(self, around: Callable[[HydrationStore], HydrationStore]) -> None:
-        """Break promises as ``around`` does, and no longer as before."""
+        """Replace the wrapper by ``around``."""
         self.inner = around(self._honest)

@@ -1,4 +1,4 @@
-"""The base of the contract tests: it opens a store for each test."""
+"""The base of the contract tests and of the store machine: it opens the store under test."""
 
 from __future__ import annotations
 
@@ -17,19 +17,14 @@ from sessionstream.testing.clock import WallClock
 from sessionstream.testing.sessions import sample_registry
 
 Self = TypeVar("Self", bound="ContractBase")
+Run = TypeVar("Run", bound=Callable[..., None])
 
 
-class ContractBase:
-    """Opens stores; see ``StoreContract``."""
+class Opener:
+    """Opens the store under test; see ``StoreContract`` and ``StoreMachine``, which are subclasses."""
 
     durable: ClassVar[bool] = False
     """Whether ``reopen`` works; the tests of durability then apply."""
-
-    clocked: ClassVar[bool] = False
-    """Whether ``open`` passes ``self.clock`` to the store; the tests of time then apply."""
-
-    clock: Callable[[], datetime] = staticmethod(time_of_day)
-    """Returns the time of day with a time zone: the machine's, or one that a test sets."""
 
     def open(self, registry: SchemaRegistry) -> AbstractAsyncContextManager[HydrationStore]:
         """Return an async context manager that enters a fresh, empty store and closes it at the end."""
@@ -40,19 +35,34 @@ class ContractBase:
         raise NotImplementedError(f"{type(self).__name__} is durable, but does not override reopen")
 
 
+class ContractBase(Opener):
+    """Opens stores for tests; see ``StoreContract``."""
+
+    clocked: ClassVar[bool] = False
+    """Whether ``open`` passes ``self.clock`` to the store; the tests of time then apply."""
+
+    clock: Callable[[], datetime] = staticmethod(time_of_day)
+    """Returns the time of day with a time zone: the machine's, or one that a test sets."""
+
+    def with_store(self, check: Callable[[Any], Coroutine[Any, Any, None]]) -> None:
+        """Open a store and run a coroutine function with it."""
+
+        async def run() -> None:
+            async with self.open(sample_registry()) as store:
+                await check(store)
+
+        asyncio.run(run())
+
+
 def on_fresh_store(
     test: Callable[[Self, Any], Coroutine[Any, Any, None]],
 ) -> Callable[[Self], None]:
     """Turn ``async def test_…(self, store)`` into a plain test that opens a store and runs the coroutine."""
 
     def run(self: Self) -> None:
-        async def with_store() -> None:
-            async with self.open(sample_registry()) as store:
-                await test(self, store)
+        self.with_store(lambda store: test(self, store))
 
-        asyncio.run(with_store())
-
-    return _named(run, test)
+    return named_as(test, run)
 
 
 def on_clocked_store(
@@ -64,18 +74,16 @@ def on_clocked_store(
         if not self.clocked:
             pytest.skip("this store takes no clock")
         self.clock = clock = WallClock()
+        self.with_store(lambda store: test(self, store, clock))
 
-        async def with_store() -> None:
-            async with self.open(sample_registry()) as store:
-                await test(self, store, clock)
-
-        asyncio.run(with_store())
-
-    return _named(run, test)
+    return named_as(test, run)
 
 
-def _named(run: Callable[[Self], None], test: Callable[..., object]) -> Callable[[Self], None]:
-    # Not functools.wraps: pytest would then look for a fixture named `store`.
+def named_as(test: Callable[..., object], run: Run) -> Run:
+    """Give ``run`` the name and the docstring of ``test``.
+
+    Unlike after ``functools.wraps``, pytest does not look for fixtures that are named as the arguments of ``test``.
+    """
     run.__name__, run.__qualname__, run.__doc__ = test.__name__, test.__qualname__, test.__doc__
     run.__module__ = test.__module__
     return run

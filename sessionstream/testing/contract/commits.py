@@ -199,8 +199,7 @@ class CommitContract(ContractBase):
 
     @pytest.mark.parametrize("ordinal", [2**63, 2**64 - 1])
     def test_an_ordinal_is_held_or_refused_but_never_wrapped(self, ordinal: int) -> None:
-        @on_fresh_store
-        async def check(_: ContractBase, store: HydrationStore) -> None:
+        async def check(store: HydrationStore) -> None:
             writer = SessionWriter(store)
             await writer.log(put("a"))
             step = writer.step(put("a", "last"), ordinal=ordinal)
@@ -213,7 +212,7 @@ class CommitContract(ContractBase):
                 await writer.log(put("b"))
             await self._unchanged(writer)
 
-        check(self)
+        self.with_store(check)
 
     @on_fresh_store
     async def test_no_ordinal_above_the_highest_is_held(self, store: HydrationStore) -> None:

@@ -3,10 +3,9 @@
 # ruff: noqa: S101, D102 - these are tests, and their names describe them
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final, TypeAlias
 
 import pytest
 
@@ -15,67 +14,39 @@ from sessionstream.store import HydrationStore
 from sessionstream.testing.contract.base import ContractBase, on_fresh_store, raised_by
 from sessionstream.testing.contract.records import record
 from sessionstream.testing.contract.timelines import eventful
-from sessionstream.testing.sessions import sample_registry
 
-NUMBERS = ["as_of", "since", "events after", "events limit", "error_records limit", "sessions limit", "before"]
-REQUIRED = ["events after", "before"]
-TEXTS = [
-    "snapshot of",
-    "events of",
-    "error_records of",
-    "sessions after",
-    "prune",
-    "delete",
-    "cursors",
-    "timeline",
-    "find in",
-    "find",
-    "claim in",
-    "release in",
-]
+Call: TypeAlias = Callable[[HydrationStore, Any], Awaitable[object]]
+"""Calls a store with one argument set to a given value."""
 
-
-def ask(store: HydrationStore, argument: str, value: Any) -> Awaitable[object]:
-    """Call the store with one argument set to a given value."""
-    match argument:
-        case "as_of" | "since":
-            return store.snapshot("session", **{argument: value})
-        case "events after" | "events limit":
-            return store.events("session", **{argument.split()[1]: value})
-        case "error_records limit":
-            return store.error_records(limit=value)
-        case "sessions limit" | "sessions after":
-            return store.sessions(**{argument.split()[1]: value})
-        case "before":
-            return store.prune("session", before=value)
-        case "snapshot of":
-            return store.snapshot(value)
-        case "events of":
-            return store.events(value)
-        case "error_records of":
-            return store.error_records(value)
-        case "cursors":
-            return store.cursors(value)
-        case "timeline":
-            return store.timeline(value)
-        case "find in":
-            return store.find_event(value, "event-1")
-        case "find":
-            return store.find_event("session", value)
-        case "claim in":
-            return store.claim_command(value, "key", b"")
-        case "release in":
-            return store.release_command(value, "key")
-        case "replacement":
-            return store.replace_timeline(value)
-        case "known":
-            return store.timeline("session", known=value)
-        case "expected":
-            return store.delete_session("session", expected=value)
-        case "prune":
-            return store.prune(value, before=1)
-        case _:
-            return store.delete_session(value)
+NUMBERS: Final[dict[str, Call]] = {
+    "as_of": lambda store, value: store.snapshot("session", as_of=value),
+    "since": lambda store, value: store.snapshot("session", since=value),
+    "events after": lambda store, value: store.events("session", after=value),
+    "events limit": lambda store, value: store.events("session", limit=value),
+    "error_records limit": lambda store, value: store.error_records(limit=value),
+    "sessions limit": lambda store, value: store.sessions(limit=value),
+    "before": lambda store, value: store.prune("session", before=value),
+}
+TEXTS: Final[dict[str, Call]] = {
+    "snapshot of": lambda store, value: store.snapshot(value),
+    "events of": lambda store, value: store.events(value),
+    "error_records of": lambda store, value: store.error_records(value),
+    "sessions after": lambda store, value: store.sessions(after=value),
+    "prune": lambda store, value: store.prune(value, before=1),
+    "delete": lambda store, value: store.delete_session(value),
+    "cursors": lambda store, value: store.cursors(value),
+    "timeline": lambda store, value: store.timeline(value),
+    "find in": lambda store, value: store.find_event(value, "event-1"),
+    "find": lambda store, value: store.find_event("session", value),
+    "claim in": lambda store, value: store.claim_command(value, "key", b""),
+    "release in": lambda store, value: store.release_command(value, "key"),
+}
+VALUES: Final[dict[str, Call]] = {
+    "replacement": lambda store, value: store.replace_timeline(value),
+    "known": lambda store, value: store.timeline("session", known=value),
+    "expected": lambda store, value: store.delete_session("session", expected=value),
+}
+CALLS: Final = NUMBERS | TEXTS | VALUES
 
 
 def _name(argument: str) -> str:
@@ -87,22 +58,21 @@ class QuestionContract(ContractBase):
     """Tests of arguments that a store has to refuse."""
 
     def _check_refused(self, argument: str, value: object, error: type[Exception], name: str) -> None:
-        async def check() -> None:
-            async with self.open(sample_registry()) as store:
-                writer = await eventful(store)
-                await store.record_error(record("session", 1))
-                refusals = [await raised_by(ask(store, argument, value))]
-                assert (await store.snapshot("session")).entities == writer.at(writer.timeline)
-                assert await store.events("session") == writer.events
-                assert await store.error_records() == [record("session", 1)]
-                await store.close()
-                refusals.append(await raised_by(ask(store, argument, value)))
+        async def check(store: HydrationStore) -> None:
+            writer = await eventful(store)
+            await store.record_error(record("session", 1))
+            refusals = [await raised_by(CALLS[argument](store, value))]
+            assert (await store.snapshot("session")).entities == writer.at(writer.timeline)
+            assert await store.events("session") == writer.events
+            assert await store.error_records() == [record("session", 1)]
+            await store.close()
+            refusals.append(await raised_by(CALLS[argument](store, value)))
             for refusal in refusals:
                 assert type(refusal) is error
                 assert str(refusal).startswith(name)
                 assert repr(value) in str(refusal)
 
-        asyncio.run(check())
+        self.with_store(check)
 
     @pytest.mark.parametrize("argument", NUMBERS)
     @pytest.mark.parametrize("value", [-1, -(2**64)])
@@ -114,7 +84,7 @@ class QuestionContract(ContractBase):
     def test_what_is_no_number_is_a_type_error(self, argument: str, value: object) -> None:
         self._check_refused(argument, value, TypeError, argument.split()[-1])
 
-    @pytest.mark.parametrize("argument", REQUIRED)
+    @pytest.mark.parametrize("argument", ["events after", "before"])
     def test_a_number_that_is_due_is_not_none(self, argument: str) -> None:
         self._check_refused(argument, None, TypeError, argument.split()[-1])
 
@@ -128,7 +98,7 @@ class QuestionContract(ContractBase):
     def test_a_text_that_not_every_store_can_ask_for_is_refused(self, argument: str, value: str) -> None:
         self._check_refused(argument, value, InvalidIdError, _name(argument))
 
-    @pytest.mark.parametrize("argument", ["replacement", "known", "expected"])
+    @pytest.mark.parametrize("argument", VALUES)
     @pytest.mark.parametrize("value", [3, "session", b"x", (1, 2)], ids=repr)
     def test_a_value_of_another_type_is_a_type_error(self, argument: str, value: object) -> None:
         self._check_refused(argument, value, TypeError, argument)
@@ -165,9 +135,8 @@ class QuestionContract(ContractBase):
 
     @pytest.mark.parametrize("ordinals", [(0, 0), (1, 1), (3, 2)])
     def test_as_of_and_since_exclude_each_other(self, ordinals: tuple[int, int]) -> None:
-        async def check() -> None:
-            async with self.open(sample_registry()) as store:
-                refusal = await raised_by(store.snapshot("session", as_of=ordinals[0], since=ordinals[1]))
-                assert type(refusal) is ValueError
+        async def check(store: HydrationStore) -> None:
+            refusal = await raised_by(store.snapshot("session", as_of=ordinals[0], since=ordinals[1]))
+            assert type(refusal) is ValueError
 
-        asyncio.run(check())
+        self.with_store(check)

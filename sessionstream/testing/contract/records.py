@@ -13,7 +13,7 @@ from sessionstream.errors import StoreClosed
 from sessionstream.observe import ErrorRecord
 from sessionstream.store import Cursors, HydrationStore, LoggedEvent, TimelineReplacement
 from sessionstream.testing.contract.base import ContractBase, on_fresh_store, raised_by
-from sessionstream.testing.sessions import SessionWriter, put, sample_registry
+from sessionstream.testing.sessions import SessionWriter, put
 
 UNICODE_IDS = ["ä", "会话 1", "🧵", "a\u0301", "\u00e1", "back\\slash", "quo'te\"", "%_*", "\u202e", "x" * 1000, " x "]
 
@@ -120,8 +120,7 @@ class RecordContract(ContractBase):
 
     @pytest.mark.parametrize("session_id", UNICODE_IDS)
     def test_ids_may_be_any_unicode(self, session_id: str) -> None:
-        @on_fresh_store
-        async def check(_: ContractBase, store: HydrationStore) -> None:
+        async def check(store: HydrationStore) -> None:
             writer = SessionWriter(store, session_id)
             await writer.log(put(session_id, session_id), event_id=session_id)
             await store.claim_command(session_id, session_id, b"digest")
@@ -131,32 +130,31 @@ class RecordContract(ContractBase):
             assert await store.claim_command(session_id, session_id, b"") == b"digest"
             assert await store.sessions() == [session_id]
 
-        check(self)
+        self.with_store(check)
 
     def test_closing_twice_is_allowed_and_everything_else_is_not(self) -> None:
-        async def check() -> None:
-            async with self.open(sample_registry()) as store:
-                writer = SessionWriter(store)
-                await writer.log(put("a"))
-                await store.close()
-                await store.close()
-                rebuilt = TimelineReplacement("session", (), 1, Cursors(1, 1, 1))
-                calls = [
-                    store.commit(writer.step()),
-                    store.snapshot("session"),
-                    store.events("session"),
-                    store.find_event("session", "event-1"),
-                    store.timeline("session"),
-                    store.cursors("session"),
-                    store.replace_timeline(rebuilt),
-                    store.claim_command("session", "key", b""),
-                    store.release_command("session", "key"),
-                    store.record_error(record("session", 1)),
-                    store.error_records(),
-                    store.sessions(),
-                    store.prune("session", before=1),
-                    store.delete_session("session"),
-                ]
-                assert [type(await raised_by(call)) for call in calls] == [StoreClosed] * len(calls)
+        async def check(store: HydrationStore) -> None:
+            writer = SessionWriter(store)
+            await writer.log(put("a"))
+            await store.close()
+            await store.close()
+            rebuilt = TimelineReplacement("session", (), 1, Cursors(1, 1, 1))
+            calls = [
+                store.commit(writer.step()),
+                store.snapshot("session"),
+                store.events("session"),
+                store.find_event("session", "event-1"),
+                store.timeline("session"),
+                store.cursors("session"),
+                store.replace_timeline(rebuilt),
+                store.claim_command("session", "key", b""),
+                store.release_command("session", "key"),
+                store.record_error(record("session", 1)),
+                store.error_records(),
+                store.sessions(),
+                store.prune("session", before=1),
+                store.delete_session("session"),
+            ]
+            assert [type(await raised_by(call)) for call in calls] == [StoreClosed] * len(calls)
 
-        asyncio.run(check())
+        self.with_store(check)

@@ -75,8 +75,7 @@ class RetentionContract(ContractBase):
 
     @pytest.mark.parametrize("before", [0, 1, 2, 3, 4, 6, 9, 10, 11])
     def test_pruning_keeps_every_remaining_answer(self, before: int) -> None:
-        @on_fresh_store
-        async def check(_: ContractBase, store: HydrationStore) -> None:
+        async def check(store: HydrationStore) -> None:
             writer, other = await eventful(store), await eventful(store, "other")
             epoch = (await writer.cursors()).epoch
             await store.prune("session", before=before)
@@ -86,7 +85,7 @@ class RetentionContract(ContractBase):
             await writer.log(put("a", "later"), put("b", "again"))
             await check_above_floor(writer, before)
 
-        check(self)
+        self.with_store(check)
 
     @on_fresh_store
     async def test_the_floor_rises_step_by_step_and_never_falls(self, store: HydrationStore) -> None:
@@ -381,12 +380,11 @@ class RetentionContract(ContractBase):
         ids=repr,
     )
     def test_what_is_no_moment(self, session_id: Any, moment: Any, error: type[Exception], question: str) -> None:
-        @on_fresh_store
-        async def check(_: ContractBase, store: HydrationStore) -> None:
+        async def check(store: HydrationStore) -> None:
             with pytest.raises(error):
                 await getattr(store, question)(session_id, moment)
 
-        check(self)
+        self.with_store(check)
 
     @on_fresh_store
     async def test_every_deletion_starts_an_epoch(self, store: HydrationStore) -> None:

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 class CheckFailed(Exception):
-    """Something the demo promises did not come true."""
+    """A guarantee that the demo checks does not hold."""
 
 
 def require(condition: bool, otherwise: str) -> None:
-    """Raise CheckFailed, with the words of ``otherwise``, unless the condition holds."""
+    """Raise CheckFailed with the message ``otherwise`` unless the condition holds."""
     if not condition:
         raise CheckFailed(otherwise)
 
@@ -37,7 +37,7 @@ def found_planted(run: LintRun, line: int, column: int) -> str:
 
 
 def found_nothing(run: LintRun) -> str:
-    """The linter has nothing to say."""
+    """The linter reports nothing."""
     require(
         run.status == 0 and not run.output,
         f"flake8 should have passed {run.file}, it exited with {run.status}:\n{run.output}",
@@ -59,7 +59,7 @@ def live_in_order(updates: Sequence[LiveUpdate], after: int) -> str:
 
 
 def stored_as_streamed(prompt: str, updates: Sequence[LiveUpdate], snapshot: StoredSnapshot) -> str:
-    """The snapshot is at the last live event, and holds the messages as live readers last saw them."""
+    """The snapshot is at the last live event, and has the messages as live clients last received them."""
     last = updates[-1].ordinal
     require(snapshot.ordinal == last, f"the snapshot is at ordinal {snapshot.ordinal}, the last live event was {last}")
     stored = {entity.id: entity.message for entity in snapshot.entities}
@@ -76,7 +76,7 @@ def stored_as_streamed(prompt: str, updates: Sequence[LiveUpdate], snapshot: Sto
 
 
 def killed(status: int, expected: int, leftover_bytes: int) -> str:
-    """The process died of the signal, and had no time to tidy up its file."""
+    """The process was killed by the signal, and did not close its file."""
     require(status == expected, f"the process should have been killed (status {expected}), it ended with {status}")
     require(leftover_bytes > 0, "the process closed its file before it died: its write-ahead log is gone")
     return f"the process was killed (exit status {status}) while it held the file: its write-ahead log was left behind"
@@ -114,7 +114,7 @@ def fresh_ids(before: StoredSnapshot, updates: Sequence[LiveUpdate]) -> str:
 
 
 def kept(before: StoredSnapshot, after: StoredSnapshot) -> str:
-    """What was there before the crash is still there, unchanged, after the session went on."""
+    """The messages from before the kill are unchanged after the session continued."""
     now = {entity.id: entity for entity in after.entities}
     changed = [entity.id for entity in before.entities if now.get(entity.id) != entity]
     require(not changed, f"messages from before the kill have changed or are gone: {', '.join(changed)}")

@@ -12,7 +12,7 @@ from sessionstream.examples.chatdemo.demo.records import LiveUpdate, StoredSnaps
 from sessionstream.examples.chatdemo.schemas import INFERENCE_STARTED, TOKENS_DELTA, UI_EVENTS
 
 PIECES_SHOWN = 12
-"""Of a longer answer only so many pieces are printed."""
+"""The maximum number of pieces of an answer that are printed."""
 
 NAME_WIDTH = max(map(len, UI_EVENTS.values()))
 
@@ -21,8 +21,8 @@ class Console:
     """Prints to a stream and counts the checks.
 
     Args:
-        out: where to; characters it cannot write are replaced.
-        environ: looked at for NO_COLOR and TERM.
+        out: the stream; characters that it cannot encode are replaced.
+        environ: the environment, for NO_COLOR and TERM.
     """
 
     def __init__(self, out: TextIO, environ: Mapping[str, str] = os.environ) -> None:
@@ -56,7 +56,7 @@ class Console:
         self.line(f"   {self._paint('31', 'FAILED')}  {words}")
 
     def success(self, words: str) -> None:
-        """Print the good end."""
+        """Print the final line."""
         self.line()
         self.line(self._paint("1;32", words))
 

@@ -37,7 +37,7 @@ PAYLOAD: Final = "struct_pb2.Struct)"
 
 @dataclass(frozen=True, slots=True)
 class LintRun:
-    """What flake8 said about a file."""
+    """The result of flake8 for a file."""
 
     file: str
     status: int

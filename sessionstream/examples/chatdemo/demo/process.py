@@ -24,15 +24,15 @@ _PATIENCE = 30.0
 
 
 class ChatProcess:
-    """A running ``child`` that holds a file.
+    """A running ``child`` that has a file open.
 
     Args:
-        patience: seconds to wait for the next word from the process.
+        patience: seconds to wait for the next record of the process.
     """
 
     def __init__(self, process: asyncio.subprocess.Process, patience: float) -> None:
         self._process = process
-        self._stdin = cast("asyncio.StreamWriter", process.stdin)  # pipes were asked for
+        self._stdin = cast("asyncio.StreamWriter", process.stdin)  # there are pipes, see chat_process
         self._stdout = cast("asyncio.StreamReader", process.stdout)
         self._patience = patience
 
@@ -42,10 +42,10 @@ class ChatProcess:
         return self._process.pid
 
     async def ask(self, prompt: str) -> None:
-        """Send a prompt; ``next`` gives what comes of it.
+        """Send a prompt; ``next`` returns the resulting records.
 
         Raises:
-            CheckFailed: the process is gone.
+            CheckFailed: the process has ended.
         """
         try:
             self._stdin.write(f"{json.dumps(prompt)}\n".encode("ascii"))
@@ -54,10 +54,10 @@ class ChatProcess:
             raise await self._gone() from None
 
     async def next(self) -> LiveUpdate | StoredSnapshot:
-        """Return the next thing the process says.
+        """Return the next record of the process.
 
         Raises:
-            CheckFailed: it says nothing for too long, or no more at all, or nonsense.
+            CheckFailed: it printed nothing in time, has ended, or printed an invalid line.
         """
         try:
             async with asyncio.timeout(self._patience):
@@ -72,10 +72,10 @@ class ChatProcess:
             raise CheckFailed(f"the chat process said something odd: {error}") from error
 
     async def kill(self) -> int:
-        """Kill it, so that it can tidy up nothing (SIGKILL; TerminateProcess on Windows). Return its exit status.
+        """Kill it without any clean-up (SIGKILL; TerminateProcess on Windows). Return its exit status.
 
         Raises:
-            CheckFailed: it is gone already.
+            CheckFailed: it has already ended.
         """
         if self._process.returncode is not None:
             raise await self._gone()
@@ -95,7 +95,7 @@ class ChatProcess:
             raise CheckFailed(f"the chat process did not end within {_PATIENCE:g} seconds") from None
 
     async def _gone(self) -> CheckFailed:
-        try:  # it ends in a moment: a kill now could replace its exit status
+        try:  # it is about to end: a kill now could change its exit status
             async with asyncio.timeout(_PATIENCE):
                 status = await self._reap()
         except TimeoutError:
@@ -106,13 +106,13 @@ class ChatProcess:
 
     async def _reap(self) -> int:
         self._stdin.close()
-        await self._stdout.read()  # its pipe is let go of at its end
+        await self._stdout.read()  # reading to the end closes the pipe
         return await self._process.wait()
 
 
 @asynccontextmanager
 async def chat_process(path: Path, session_id: str, *, delay: float, limit: int) -> AsyncIterator[ChatProcess]:
-    """Start a process that holds the file. However the block is left, the process is gone afterwards.
+    """Start a process that opens the file. It has ended when the block is left, also by an exception.
 
     Args:
         delay: seconds between the pieces of an answer.
@@ -123,7 +123,7 @@ async def chat_process(path: Path, session_id: str, *, delay: float, limit: int)
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         limit=_LONGEST_LINE,
-        start_new_session=True,  # Ctrl-C is for us; we tell the child
+        start_new_session=True,  # Ctrl-C does not reach the child; this process ends it
     )
     chat = ChatProcess(process, _PATIENCE + delay)
     try:

@@ -19,10 +19,10 @@ SECOND_PROMPT: Final = "Where were we?"
 
 LONGEST_DELAY: Final = 0.05
 ANSWER_SECONDS: Final = 5.0
-"""Unless a delay is asked for, an answer takes no longer than this."""
+"""The maximum seconds for an answer, if no delay is given."""
 
 LIMIT: Final = 400
-"""Pieces after which a longer answer is stopped, as its reader would."""
+"""The number of pieces after which a longer answer is stopped."""
 
 
 async def tell(console: Console, prompt: str, delay: float | None = None) -> None:
@@ -32,7 +32,7 @@ async def tell(console: Console, prompt: str, delay: float | None = None) -> Non
         delay: seconds between the pieces of an answer; None picks a delay that keeps the demo short.
 
     Raises:
-        CheckFailed: something was not as it has to be.
+        CheckFailed: a check failed.
     """
     began = monotonic()
     if delay is None:

@@ -1,4 +1,4 @@
-"""Allows one server per file: a second one would mark answers as stopped that the first is streaming."""
+"""Allows one server for each file: a second one would mark answers as stopped that the first is streaming."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sessionstream import StoreError
 
 @contextmanager
 def alone(store: Path) -> Iterator[None]:
-    """Be the only server of a file, until the block or the process ends, however it does.
+    """Be the only server of a file until the block or the process ends.
 
     Raises:
         StoreError: another process is.
@@ -31,7 +31,7 @@ def alone(store: Path) -> Iterator[None]:
 
 
 def _locked(lock: Path) -> int | None:
-    """Return an open file that nobody else has locked, or None."""
+    """Return the lock file, open and locked; None if another process has locked it."""
     if sys.platform == "win32":
         with suppress(FileExistsError):
             return os.open(lock, os.O_CREAT | os.O_EXCL | os.O_TEMPORARY)

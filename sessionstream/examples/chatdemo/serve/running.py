@@ -25,7 +25,7 @@ Say = Callable[[str], None]
 
 
 async def serve(address: Address, store: str, delay: float, say: Say, *, fresh: bool = False) -> None:
-    """Serve the chat until SIGINT or SIGTERM; a second SIGINT does not wait for anybody.
+    """Serve the chat until SIGINT or SIGTERM; a second SIGINT does not wait for requests.
 
     Args:
         address: where to listen.
@@ -77,8 +77,8 @@ async def _sessions(store: HydrationStore) -> AsyncIterator[str]:
 
 
 async def _stop_lost_answer(chat: Chat, session_id: str) -> None:
-    """Declare the answer stopped that an earlier process was streaming when it was killed."""
+    """Mark an answer as stopped that a killed process was streaming."""
     try:
         await chat.stop(session_id)
-    except SessionstreamError as error:  # one chat's trouble must not keep the others from being served
+    except SessionstreamError as error:  # an error of one chat must not prevent serving the others
         logger.warning("session %r: %s", session_id, error)

@@ -80,7 +80,7 @@ def connect(
         async with connect("wss://app.example/ws", schemas=registry) as client:
             async for update in client.subscribe("session-1"):
                 match update:
-                    case Snapshot(snapshot_ordinal=ordinal, entities=entities): ...   # replaces what was there
+                    case Snapshot(snapshot_ordinal=ordinal, entities=entities): ...   # replaces all earlier state
                     case LiveEvent(ordinal, name, payload): ...
 
     ``url``, ``headers`` and ``subprotocols`` may be functions, plain or async. They are called before each attempt, and

@@ -1,7 +1,6 @@
 """The client's side of the protocol, without I/O: inputs are method calls, outputs are effects.
 
-A conversation spans connections: it decides when to connect, reconnect and give up. The sessions that are watched are
-    in
+A conversation spans connections: it decides when to connect, reconnect and give up. The watched sessions are in
 subscriptions.py.
 """
 
@@ -18,7 +17,6 @@ from sessionstream.errors import TransportError
 from sessionstream.schema import SchemaRegistry
 from sessionstream.transport.ws.client import frames
 from sessionstream.transport.ws.client.backoff import Backoff, after_close, after_refusal, status_of, told_in
-from sessionstream.transport.ws.client.deltas import DeltaGap
 from sessionstream.transport.ws.client.effects import Connect, Disconnect, Effect, Effects, End, Send, StateChanged
 from sessionstream.transport.ws.client.errors import ClientClosed, ConnectionEnded, HandshakeRefused, SubscriptionEnded
 from sessionstream.transport.ws.client.frames import (
@@ -34,6 +32,7 @@ from sessionstream.transport.ws.client.frames import (
 from sessionstream.transport.ws.client.pacing import Pacer
 from sessionstream.transport.ws.client.payloads import PayloadDecoder
 from sessionstream.transport.ws.client.states import Input
+from sessionstream.transport.ws.client.subscription import DeltaGap
 from sessionstream.transport.ws.client.subscriptions import Subscriptions, Why
 from sessionstream.transport.ws.client.updates import ConnectionState
 from sessionstream.transport.ws.wire.codes import (
@@ -256,7 +255,7 @@ class Conversation:
     # -- time --------------------------------------------------------------------------------------------------
 
     def tick(self, now: float) -> Effects:
-        """Do what is due; to be called at ``deadline``, harmless at other times."""
+        """Perform the actions that are due; to be called at ``deadline``, harmless at other times."""
         self._now = now
         if now >= self._connect_at:
             self._open()
@@ -328,7 +327,7 @@ class Conversation:
     # -- sending -----------------------------------------------------------------------------------------------
 
     def _send(self) -> None:
-        """Send what is due, as far as the pacer allows."""
+        """Send the frames that are due, as far as the pacer allows."""
         self._send_at = math.inf
         while self._link in CONNECTED and (send := self._next()) is not None:
             if not self._pacer.take(self._now):

@@ -1,12 +1,14 @@
-"""One session of a client: its state, its watchers, and the timeline it holds."""
+"""One session of a client: its state, its watchers, the timeline it holds, and how snapshots change that. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Final
 
+from sessionstream.transport.ws.client.frames import SnapshotFrame
 from sessionstream.transport.ws.client.states import State
 from sessionstream.transport.ws.client.updates import JsonSnapshot
+from sessionstream.types import in_snapshot_order
 
 REPLAY_EVENTS: Final = 256
 REPLAY_CHARACTERS: Final = 1_048_576
@@ -65,3 +67,30 @@ class Subscription:
     retry_at: float | None = None
     crowded: bool = False
     again: bool = False
+
+
+class DeltaGap(Exception):
+    """A delta does not continue the timeline that the client holds."""
+
+
+def apply_snapshot(held: JsonSnapshot | None, came: SnapshotFrame) -> JsonSnapshot:
+    """Return the timeline after a snapshot frame.
+
+    A full snapshot replaces the held timeline. A delta updates it; it must have the same epoch, start at or below the
+    held ordinal, and not end below it.
+
+    Raises:
+        DeltaGap: the frame is a delta that does not meet these conditions.
+    """
+    if not came.since:
+        living = tuple(entity for entity in came.entities if not entity.tombstone)
+        return JsonSnapshot(came.session_id, came.ordinal, living, came.epoch)
+    if held is None or held.epoch != came.epoch or not came.since <= held.snapshot_ordinal <= came.ordinal:
+        raise DeltaGap(f"the server sent a delta of session {came.session_id!r} that does not follow")
+    entities = {(entity.kind, entity.id): entity for entity in held.entities}
+    for entity in came.entities:
+        if entity.tombstone:
+            entities.pop((entity.kind, entity.id), None)
+        else:
+            entities[entity.kind, entity.id] = entity
+    return JsonSnapshot(came.session_id, came.ordinal, tuple(in_snapshot_order(entities.values())), came.epoch)

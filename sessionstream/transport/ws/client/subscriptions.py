@@ -18,7 +18,6 @@ from typing import ClassVar, TypeAlias, cast
 
 from sessionstream.errors import TransportError
 from sessionstream.transport.ws.client import frames
-from sessionstream.transport.ws.client.deltas import apply_snapshot
 from sessionstream.transport.ws.client.effects import Deliver, Effect, End, Send
 from sessionstream.transport.ws.client.errors import UnexpectedPayload
 from sessionstream.transport.ws.client.frames import SnapshotFrame, UIEventFrame
@@ -26,7 +25,7 @@ from sessionstream.transport.ws.client.outstanding import Outstanding
 from sessionstream.transport.ws.client.pacing import Pacer
 from sessionstream.transport.ws.client.payloads import PayloadDecoder
 from sessionstream.transport.ws.client.states import ASKING, TABLE, UNANSWERED, Action, Input, State
-from sessionstream.transport.ws.client.subscription import Subscription
+from sessionstream.transport.ws.client.subscription import Subscription, apply_snapshot
 
 Why: TypeAlias = Callable[[], TransportError | None]
 """Makes the error that ends a subscription. It is called for each watcher, because raising adds a traceback."""

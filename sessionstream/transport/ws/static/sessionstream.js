@@ -122,7 +122,7 @@ export class Protocol {
     return this.#goneAt === Infinity ? this.#heardAt + this.#options.heartbeat : this.#goneAt;
   }
 
-  // -- what the application wants ------------------------------------------------------------------------------
+  // -- calls of the application --------------------------------------------------------------------------------
 
   /** Connect. */
   start(now) {
@@ -173,7 +173,7 @@ export class Protocol {
     return this.#done(0);
   }
 
-  // -- what the network does -----------------------------------------------------------------------------------
+  // -- events of the network -----------------------------------------------------------------------------------
 
   /** The socket is open. */
   opened(now) {
@@ -351,7 +351,7 @@ export class Protocol {
     }
   }
 
-  // -- what the server is told -----------------------------------------------------------------------------------
+  // -- requests to the server ----------------------------------------------------------------------------------
 
   /** Queue the frame that the server needs for a subscription, and delete a subscription that is no longer used. */
   #settle(subscription) {
@@ -953,7 +953,7 @@ function compareText(a, b) {
   return left.length - right.length;
 }
 
-// -- the surroundings --------------------------------------------------------------------------------------------
+// -- URLs, errors and warnings -----------------------------------------------------------------------------------
 
 function socketUrl(url) {
   const absolute = new URL(url, globalThis.location?.href);

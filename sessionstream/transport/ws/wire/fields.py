@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 from google.protobuf.descriptor import FieldDescriptor
@@ -94,15 +95,7 @@ def _bool(value: object, where: str) -> bool:
     return value
 
 
-def _uint64(value: object, where: str) -> int:
-    return _whole(value, where, MAX_ORDINAL)
-
-
-def _uint32(value: object, where: str) -> int:
-    return _whole(value, where, _MAX_UINT32)
-
-
-def _whole(value: object, where: str, largest: int) -> int:
+def _whole(value: object, where: str, *, largest: int) -> int:
     match value:
         case bool():
             number = -1
@@ -132,8 +125,8 @@ def _double(value: object, where: str) -> float:
 _SCALARS: Final[dict[int, Callable[[object, str], object]]] = {
     FieldDescriptor.TYPE_STRING: _string,
     FieldDescriptor.TYPE_BOOL: _bool,
-    FieldDescriptor.TYPE_UINT64: _uint64,
-    FieldDescriptor.TYPE_UINT32: _uint32,
+    FieldDescriptor.TYPE_UINT64: partial(_whole, largest=MAX_ORDINAL),
+    FieldDescriptor.TYPE_UINT32: partial(_whole, largest=_MAX_UINT32),
     FieldDescriptor.TYPE_DOUBLE: _double,
 }
 
