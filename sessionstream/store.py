@@ -235,6 +235,8 @@ class HydrationStore(Protocol):
     async def events(self, session_id: str, *, after: int = 0, limit: int | None = None) -> list[Event]:
         """Return logged events with a higher ordinal than ``after``, in order, at most ``limit``.
 
+        Each has the metadata that it was logged with, and as ``recorded_at`` the time of that, by the store's clock.
+
         Raises:
             ValueError: a number is negative.
             TypeError: one is not an int, or the session id is not a string.

@@ -119,7 +119,9 @@ class Consumer:
             await self._refuse("decode", message, error, "", "")
             return
         stream_id = message.metadata.get(STREAM_ID, "")
-        draft = Draft(event.name, event.payload, event.session_id, event.event_id, True, stream_id)
+        draft = Draft(
+            event.name, event.payload, event.session_id, event.event_id, True, stream_id, metadata=event.metadata
+        )
         pause = FIRST_PAUSE
         while True:
             try:

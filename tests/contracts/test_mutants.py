@@ -17,6 +17,7 @@ from sessionstream.hydration.rules import new_epoch
 from sessionstream.schema import SchemaRegistry
 from sessionstream.store import Commit, Cursors, HydrationStore
 from sessionstream.testing.store_contract import StoreContract
+from sessionstream.types import Event
 
 
 class Kept(MemoryStore):
@@ -154,6 +155,20 @@ class Begun(MemoryStore):
         return outcome
 
 
+class WithoutFacts(MemoryStore):
+    """Loses the metadata of events."""
+
+    async def _events(self, session_id: str, after: int, limit: int | None) -> list[Event]:
+        return [replace(event, metadata={}) for event in await super()._events(session_id, after, limit)]
+
+
+class WithoutTimes(MemoryStore):
+    """Returns events with the time that they were given."""
+
+    async def _events(self, session_id: str, after: int, limit: int | None) -> list[Event]:
+        return [event for event in self._look(session_id).log if event.ordinal > after]
+
+
 class NewEpochs(MemoryStore):
     """Begins an epoch for what has no history."""
 
@@ -204,6 +219,8 @@ BROKEN: list[tuple[type[MemoryStore], str]] = [
     (OwnEpochs, "test_unused_sessions_have_one_epoch_and_begin_with_it"),
     (HalfDone, "test_a_stale_event_cursor_is_a_conflict"),
     (Begun, "test_a_commit_that_is_refused_begins_no_session"),
+    (WithoutFacts, "test_an_event_keeps_its_metadata"),
+    (WithoutTimes, "test_an_event_has_the_time_of_its_record"),
     (ForgetsOthers, "test_old_error_records_are_forgotten"),
     (ForgetsYoung, "test_old_keys_are_forgotten"),
     (ClaimsAnew, "test_old_keys_are_forgotten"),

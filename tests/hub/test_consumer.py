@@ -108,6 +108,17 @@ async def test_publishing_hands_over_and_consuming_gives_the_ordinal() -> None:
         assert message.key == "s"
 
 
+async def test_metadata_rides_in_the_envelope() -> None:
+    app, _, bus = app_on()
+    async with app.hub:
+        published = await app.hub.publish(replace(said("a"), metadata={"trace": "1", "sessionId": "2"}))
+        assert published.metadata == {"trace": "1", "sessionId": "2"}
+        await soon(bus.idle())
+        (event,) = await app.store.events("s")
+        assert event.metadata == {"trace": "1", "sessionId": "2"}
+        assert json.loads(bus.sent[0].body)["metadata"] == {"trace": "1", "sessionId": "2"}
+
+
 async def test_a_hub_that_does_not_run_publishes_for_one_that_does() -> None:
     front, store, bus = app_on()
     back = App(store, schemas=front.schemas, bus=bus)
@@ -226,6 +237,9 @@ WRONG: list[tuple[bytes, str, str, str]] = [
     (b'{"name": "Said", "sessionId": "s", "payload": []}', "object", "s", "Said"),
     (b'{"name": "Said", "name": "Said", "sessionId": "s"}', "twice", "", ""),
     (b'{"name": "Said", "sessionId": "s", "payload": {"\\ud800": 1}}', "", "s", "Said"),
+    (b'{"name": "Said", "sessionId": "s", "metadata": 3}', "mapping of strings, not 3", "s", "Said"),
+    (b'{"name": "Said", "sessionId": "s", "metadata": {"a": 1}}', "metadata 'a' has the value 1", "s", "Said"),
+    (b'{"name": "Said", "sessionId": "s", "metadata": {"a": "\\ud800"}}', "", "s", "Said"),
 ]
 
 

@@ -19,7 +19,7 @@ from sessionstream.hydration.sqlite import history
 from sessionstream.hydration.sqlite.columns import MAX_STORED, Query, Row
 from sessionstream.hydration.sqlite.history import STATE, check_states
 from sessionstream.hydration.sqlite.payload_types import ReadTypes
-from sessionstream.hydration.sqlite.rows import ERROR, bounded, error_record
+from sessionstream.hydration.sqlite.rows import ERROR, bounded, error_record, event_metadata, moment
 from sessionstream.hydration.sqlite.sessions import Stored, stored
 from sessionstream.observe import ErrorRecord
 from sessionstream.schema import Family, SchemaRegistry
@@ -42,7 +42,7 @@ LOG: Final = "WHERE sid = ? AND ordinal > ? ORDER BY ordinal LIMIT ?"
 LOGGED: Final = ("name", "type", "payload")
 """The columns that an event has until it is pruned."""
 
-_EVENTS: Final = Query("events", EVENT, LOG, required=LOGGED)
+_EVENTS: Final = Query("events", f"{EVENT}, recorded_at, metadata", LOG, required=LOGGED)
 _EVENT: Final = Query(
     "events",
     "sid, ordinal, name, type, payload, digest",
@@ -152,13 +152,14 @@ class Reading:
         session = self.session(db, session_id)
         events = []
         for row in log(db, _EVENTS, session, after, limit):
-            _, ordinal, event_id, name, number, payload = row
+            _, ordinal, event_id, name, number, payload, recorded_at, metadata = row
             try:
                 message = self._decode(db, "event", name, number, payload)
             except SchemaError as error:
                 error.ordinal = ordinal
                 raise
-            events.append(Event(name, message, session_id, ordinal, event_id))
+            facts = event_metadata(_EVENTS, row, metadata)
+            events.append(Event(name, message, session_id, ordinal, event_id, facts, moment(recorded_at)))
         return events
 
     def ordinal_from_end(self, db: sqlite3.Connection, session_id: str, count: int) -> int:

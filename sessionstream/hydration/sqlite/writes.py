@@ -39,8 +39,8 @@ class Writing:
     sessions: KnownSessions
 
 
-_LOG: Final = """INSERT INTO events (sid, ordinal, event_id, name, type, payload, recorded_at)
-    VALUES (?, ?, ?, ?, ?, ?, ?)"""
+_LOG: Final = """INSERT INTO events (sid, ordinal, event_id, name, type, payload, recorded_at, metadata)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?)"""
 _EVENT: Final = Query("events", "sid, ordinal", "WHERE sid = ? AND event_id = ?")
 _CLAIM: Final = Query("command_claims", "session_id, key, digest", "WHERE session_id = ? AND key = ?")
 _SUPERSEDE: Final = """INSERT INTO entity_versions
@@ -118,9 +118,9 @@ class _Batch:
         last_time = session.last_time
         if event is not None:
             last_time = writing.times.of_event(writing.db, session.sid, last_time)
-            number = self._type(event.message)
-            values = (session.sid, event.ordinal, event.event_id, event.name, number, event.payload, last_time)
-            self._events.append(values)
+            ordinal, event_id, name, message, payload, metadata = event
+            number = self._type(message)
+            self._events.append((session.sid, ordinal, event_id, name, number, payload, last_time, metadata))
         for row in entities:
             self.state(session.timeline, row)
         cursors = Cursors(step.event_cursor, step.timeline_cursor, cursors.epoch, cursors.floor)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -39,6 +40,32 @@ class RecordContract(ContractBase):
             assert await store.events("session", after=after) == above
             for limit in range(7):
                 assert await store.events("session", after=after, limit=limit) == above[:limit]
+
+    @on_fresh_store
+    async def test_an_event_keeps_its_metadata(self, store: HydrationStore) -> None:
+        writer = SessionWriter(store)
+        facts: tuple[dict[str, str], ...] = (
+            {"ключ": "\0\U0001f9f5", "": "empty key"},
+            {},
+            {str(number): "x" * 120 for number in range(64)},
+        )
+        for metadata in facts:
+            step = writer.step()
+            await writer.commit(replace(step, event=replace(writer.new_event(), metadata=metadata)))
+        assert [dict(event.metadata) for event in await store.events("session")] == list(facts)
+        await store.prune("session", before=3)
+        assert [dict(event.metadata) for event in await store.events("session")] == [facts[2]]
+
+    @on_fresh_store
+    async def test_an_event_has_the_time_of_its_record(self, store: HydrationStore) -> None:
+        writer, start = SessionWriter(store), datetime.now(UTC) - timedelta(seconds=1)
+        for _ in range(3):
+            early = replace(writer.new_event(), recorded_at=datetime.min.replace(tzinfo=UTC))
+            await writer.commit(replace(writer.step(), event=early))
+        times = [event.recorded_at or start for event in await store.events("session")]
+        assert times == sorted(times)
+        assert all(start < time <= datetime.now(UTC) and time.utcoffset() == timedelta() for time in times)
+        assert [event.recorded_at for event in await store.events("session", after=2)] == times[2:]
 
     @on_fresh_store
     async def test_an_event_is_found_by_its_id(self, store: HydrationStore) -> None:
