@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 from google.protobuf import json_format
 
 from sessionstream.errors import BusError, InvalidIdError, PayloadValueError, SchemaError
-from sessionstream.ids import check_id
+from sessionstream.ids import check_id, check_new_id
 from sessionstream.json_form import why_unwritable
 from sessionstream.schema import check_name, load_json
 from sessionstream.types import NO_METADATA, Event
@@ -174,7 +174,7 @@ def read_envelope(message: BusMessage, schemas: SchemaRegistry) -> Event:
         checked_name = check_name("event", name)
         payload = schemas.parse("event", checked_name, body.get("payload", {}))
         checked_session = check_id("session id", session_id)
-        event_id, facts = check_id("event id", _event_id(message)), body.get("metadata", NO_METADATA)
+        event_id, facts = check_new_id("event id", _event_id(message)), body.get("metadata", NO_METADATA)
         return Event(checked_name, payload, checked_session, 0, event_id, facts)
     except (InvalidIdError, SchemaError, TypeError, ValueError) as error:
         usable, refused = _session(session_id)

@@ -195,7 +195,9 @@ class HydrationStore(Protocol):
     acknowledged before. Reading an unused session returns an empty one and stores nothing.
     Every method raises StoreClosed once the store is closed, and another StoreError where the medium fails. Wrong
     arguments are refused first: a TypeError or a ValueError whose message begins with the argument's name, or an
-    InvalidIdError for an id that is not valid Unicode or holds a NUL character.
+    InvalidIdError for an id that is not valid Unicode or holds a NUL character. A first event, a key or a timeline
+    that would begin a session is refused with InvalidIdError if the session's id has more than 1,024 bytes of UTF-8; so
+    is such a key. Sessions that have events under a longer id, from before this limit, are read and written as others.
     """
 
     @property

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from sessionstream.fast_init import fast_init
-from sessionstream.ids import check_id
+from sessionstream.ids import check_new_id
 from sessionstream.types import NO_METADATA, Event
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def new_draft(event: object, schemas: SchemaRegistry, on_published: Callable[[],
     payload = schemas.checked_copy("event", event.name, event.payload)
     if event.event_id == "":
         return Draft(event.name, payload, event.session_id, new_event_id(), False, "", on_published, event.metadata)
-    event_id = check_id("event id", event.event_id)
+    event_id = check_new_id("event id", event.event_id)
     return Draft(event.name, payload, event.session_id, event_id, True, "", on_published, event.metadata)
 
 

@@ -29,6 +29,7 @@ from sessionstream.hub.repeats import is_repeat
 from sessionstream.hub.reporting import record_of
 from sessionstream.hub.step import Hold, Step
 from sessionstream.hub.timeline import Timeline, TimelineAhead, View
+from sessionstream.ids import check_new_id
 from sessionstream.ordinals import assign_ordinal
 from sessionstream.store import Commit, Cursors
 
@@ -324,6 +325,8 @@ class Turn:
 
     def _new_step(self, draft: Draft, timeline: Timeline | TimelineAhead, cursor: int) -> Step:
         limit = self._context.max_ordinal
+        if cursor == 0:
+            check_new_id("session id", self.state.id)
         ordinal = assign_ordinal(cursor, draft.stream_id, session_id=self.state.id, limit=limit)
         return Step("live", draft.numbered(ordinal), timeline.ordinal, draft.on_published)
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from sessionstream.digests import payload_digest
-from sessionstream.errors import StoreClosed
+from sessionstream.errors import InvalidIdError, StoreClosed
 from sessionstream.observe import ErrorRecord
 from sessionstream.store import Cursors, HydrationStore, LoggedEvent, TimelineReplacement
 from sessionstream.testing.contract.base import ContractBase, on_fresh_store, raised_by
@@ -159,6 +159,25 @@ class RecordContract(ContractBase):
             assert await store.sessions() == [session_id]
 
         check(self)
+
+    @on_fresh_store
+    async def test_nothing_begins_under_an_id_of_more_than_1024_bytes(self, store: HydrationStore) -> None:
+        longest = "ä" * 512
+        writer = SessionWriter(store, longest)
+        await writer.log(put("a"))
+        assert await store.claim_command(longest, longest, b"digest") is None
+        for long in (f"{longest}x", "x" * 1025, "\U0001f9f5" * 300):
+            calls = [
+                store.commit(SessionWriter(store, long).step(put("a"))),
+                store.replace_timeline(TimelineReplacement(long, (), 0, await store.cursors(long))),
+                store.claim_command(long, "key", b"digest"),
+                store.claim_command("session", long, b"digest"),
+            ]
+            errors = [await raised_by(call) for call in calls]
+            assert [type(error) for error in errors] == [InvalidIdError] * len(calls)
+            assert str(len(long.encode())) in str(errors[0])
+            assert (await store.snapshot(long)).entities == ()
+        assert await store.sessions() == [longest]
 
     def test_closing_twice_is_allowed_and_everything_else_is_not(self) -> None:
         async def check() -> None:
