@@ -434,9 +434,10 @@ class EventConflict(StoreError):
         session_id: the session the id belongs to.
         event_id: the id.
         ordinal: ordinal of the event that has it.
+        digest, descriptors: of that event, as in ``LoggedEvent``; from them a hub knows whether it is a repeat.
     """
 
-    def __init__(self, session_id: str, event_id: str, ordinal: int) -> None:
+    def __init__(self, session_id: str, event_id: str, ordinal: int, digest: bytes, descriptors: bytes = b"") -> None:
         super().__init__(
             f"event id {event_id!r} of session {session_id!r} belongs to another event, at ordinal "
             f"{ordinal}: use a new id for a new event"
@@ -444,6 +445,8 @@ class EventConflict(StoreError):
         self.session_id = session_id
         self.event_id = event_id
         self.ordinal = ordinal
+        self.digest = digest
+        self.descriptors = descriptors
 
 
 class HistoryPruned(StoreError):

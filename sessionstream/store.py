@@ -215,7 +215,7 @@ class HydrationStore(Protocol):
         Raises:
             OrdinalConflict: cursors, epoch or last commit are not what the commit expects. A store that has
                 forgotten the id of the last commit refuses as well.
-            EventConflict: the session has an event of that id already.
+            EventConflict: the session has an event of that id already; it has the digest of that one.
             StoreError: an ordinal is beyond what this store can hold, or the medium failed.
         """
         ...

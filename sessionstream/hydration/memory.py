@@ -92,7 +92,8 @@ class _Session:
             raise conflict(commit, self.cursors())
         if event is not None:
             if event.event_id in self.ids:
-                raise EventConflict(commit.session_id, event.event_id, self.ids[event.event_id].ordinal)
+                logged = _logged(self.ids[event.event_id])
+                raise EventConflict(commit.session_id, event.event_id, logged.ordinal, logged.digest)
             if event.ordinal > MAX_ORDINAL:
                 raise StoreError(f"ordinal {event.ordinal} of {commit.session_id!r} is beyond 64 bits")
 

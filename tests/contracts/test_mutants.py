@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from sessionstream.errors import OrdinalConflict
+from sessionstream.digests import payload_digest
+from sessionstream.errors import EventConflict, OrdinalConflict
 from sessionstream.hydration.memory import Claim, MemoryStore
 from sessionstream.hydration.rules import new_epoch
 from sessionstream.schema import SchemaRegistry
@@ -176,6 +177,17 @@ class AnyLength(MemoryStore):
         return self._commit(commit)
 
 
+class WithoutDigests(MemoryStore):
+    """Refuses a taken id with the digest of the event that is refused."""
+
+    def commit(self, commit: Commit, /) -> asyncio.Future[None]:
+        outcome = super().commit(commit)
+        error, event = outcome.exception(), commit.event
+        if isinstance(error, EventConflict) and event is not None:
+            error.digest = payload_digest(event.name, event.payload)
+        return outcome
+
+
 class NewEpochs(MemoryStore):
     """Begins an epoch for what has no history."""
 
@@ -229,6 +241,7 @@ BROKEN: list[tuple[type[MemoryStore], str]] = [
     (WithoutFacts, "test_an_event_keeps_its_metadata"),
     (WithoutTimes, "test_an_event_has_the_time_of_its_record"),
     (AnyLength, "test_nothing_begins_under_an_id_of_more_than_1024_bytes"),
+    (WithoutDigests, "test_a_taken_id_is_told_with_the_digest_of_its_event"),
     (ForgetsOthers, "test_old_error_records_are_forgotten"),
     (ForgetsYoung, "test_old_keys_are_forgotten"),
     (ClaimsAnew, "test_old_keys_are_forgotten"),

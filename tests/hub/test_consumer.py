@@ -464,7 +464,7 @@ async def test_a_consumer_that_cannot_go_on_ends_the_body() -> None:
     async def program() -> None:
         nonlocal reached
         async with app.hub:
-            store.fail("find_event", StoreClosed("the store"))
+            store.fail("timeline", StoreClosed("the store"))
             await app.publish("a")
             await soon(asyncio.Event().wait())
             reached = True
@@ -486,7 +486,7 @@ async def test_a_body_that_ends_at_that_very_moment() -> None:
 
     async def program() -> None:
         async with app.hub:
-            store.fail("find_event", StoreClosed("the store"))
+            store.fail("timeline", StoreClosed("the store"))
             await app.publish("a")
             await until(lambda: status_of(app).state == "failed")
             # The cancellation is asked for, and finds nobody waiting any more.
@@ -514,7 +514,7 @@ async def test_it_says_then_that_the_consumer_had_failed() -> None:
 
     async def program() -> None:
         async with app.hub:
-            store.fail("find_event", StoreClosed("the store"))
+            store.fail("timeline", StoreClosed("the store"))
             await app.publish("a")
             try:
                 await soon(asyncio.Event().wait())
@@ -545,7 +545,7 @@ async def test_without_a_body_its_state_says_so() -> None:
     app, store, _bus = app_on()
     await app.hub.run()
     await app.hub.run()
-    store.fail("find_event", StoreClosed("the store"))
+    store.fail("timeline", StoreClosed("the store"))
     await app.publish("a")
     await until(lambda: status_of(app).state == "failed")
     await app.hub.run()

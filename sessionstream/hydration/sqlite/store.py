@@ -66,7 +66,7 @@ class Opening:
     async def _open(self) -> SQLiteStore:
         watch = Watch(self._database.path)
         reader = Reader(self._database, watch)
-        writer = Writer(self._database, watch, reader.close, Times(self._clock))
+        writer = Writer(self._database, watch, reader.close, Times(self._clock), self._registry)
         try:
             first_epoch = await asyncio.wrap_future(writer.opened)
         except asyncio.CancelledError:

@@ -17,11 +17,13 @@ from sessionstream.hydration.delta import MIN_SIZE
 from sessionstream.hydration.rules import check_expected, conflict, new_epoch
 from sessionstream.hydration.sqlite.columns import Query, Row
 from sessionstream.hydration.sqlite.discarded import discard, keep
-from sessionstream.hydration.sqlite.payload_types import WrittenTypes
+from sessionstream.hydration.sqlite.event_ids import find_event
+from sessionstream.hydration.sqlite.payload_types import ReadTypes, WrittenTypes
 from sessionstream.hydration.sqlite.rows import CommitRows, ErrorRow
 from sessionstream.hydration.sqlite.sessions import KnownSessions, Stored
 from sessionstream.hydration.sqlite.times import Times
 from sessionstream.hydration.versions import EntityRow, HistoryRow, kept
+from sessionstream.schema import SchemaRegistry
 from sessionstream.store import Cursors, TimelineReplacement
 
 if TYPE_CHECKING:
@@ -37,11 +39,11 @@ class Writing:
     first_epoch: int
     times: Times
     sessions: KnownSessions
+    registry: SchemaRegistry
 
 
 _LOG: Final = """INSERT INTO events (sid, ordinal, event_id, name, type, payload, recorded_at, metadata)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?)"""
-_EVENT: Final = Query("events", "sid, ordinal", "WHERE sid = ? AND event_id = ?")
 _CLAIM: Final = Query("command_claims", "session_id, key, digest", "WHERE session_id = ? AND key = ?")
 _SUPERSEDE: Final = """INSERT INTO entity_versions
     (timeline, kind, id, created, changed, superseded, tombstone, type, payload)
@@ -177,11 +179,13 @@ class _Batch:
         try:
             db.executemany(_LOG, self._events)
         except sqlite3.IntegrityError:
-            (sid, _, event_id, *_), (session_id, *_) = self._events[0], self._sessions
-            found = _EVENT.first(db, (sid, event_id))
-            if found is None or len(self._events) > 1:
+            (_, _, event_id, *_), (session_id, *_) = self._events[0], self._sessions
+            if len(self._events) > 1:
                 raise
-            raise EventConflict(session_id, event_id, found[1]) from None
+            found = find_event(db, ReadTypes(), self._writing.registry, session_id, event_id)
+            if found is None:
+                raise
+            raise EventConflict(session_id, event_id, found.ordinal, found.digest, found.descriptors) from None
 
     def _put(self, timeline: int, row: EntityRow, depth: int) -> None:
         kind, entity_id, created, changed, message, payload = row
