@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 from google.protobuf import json_format
 
 from sessionstream.errors import BusError, InvalidIdError, PayloadValueError, SchemaError
-from sessionstream.ids import check_id
+from sessionstream.ids import check_id, check_new_id
 from sessionstream.json_form import why_unwritable
 from sessionstream.schema import check_name, load_json
-from sessionstream.types import Event
+from sessionstream.types import NO_METADATA, Event
 
 if TYPE_CHECKING:
     from sessionstream.schema import SchemaRegistry
@@ -40,7 +40,7 @@ class BusMessage:
     """A message as a bus carries it.
 
     Attributes:
-        body: the envelope: JSON with ``name``, ``sessionId`` and ``payload``.
+        body: the envelope: JSON with ``name``, ``sessionId`` and ``payload``, and ``metadata`` if the event has any.
         metadata: name, session and id of the event, readable without parsing the body. A bus adds the stream id where
             its broker has one.
         key: the session id. Messages of one key stay in order.
@@ -141,6 +141,8 @@ def envelope(event: Event, *, partition_key: str = "") -> BusMessage:
         full_name = event.payload.DESCRIPTOR.full_name
         raise PayloadValueError("event", event.name, expected=full_name, path=flaw.path, reason=flaw.reason) from error
     body = {"name": event.name, "sessionId": event.session_id, "payload": payload}
+    if event.metadata:
+        body["metadata"] = dict(event.metadata)
     metadata = {
         EVENT_NAME: event.name,
         SESSION_ID: event.session_id,
@@ -172,8 +174,9 @@ def read_envelope(message: BusMessage, schemas: SchemaRegistry) -> Event:
         checked_name = check_name("event", name)
         payload = schemas.parse("event", checked_name, body.get("payload", {}))
         checked_session = check_id("session id", session_id)
-        return Event(checked_name, payload, checked_session, 0, check_id("event id", _event_id(message)))
-    except (InvalidIdError, SchemaError) as error:
+        event_id, facts = check_new_id("event id", _event_id(message)), body.get("metadata", NO_METADATA)
+        return Event(checked_name, payload, checked_session, 0, event_id, facts)
+    except (InvalidIdError, SchemaError, TypeError, ValueError) as error:
         usable, refused = _session(session_id)
         raise EnvelopeError(str(error), session_id=usable, event_name=_known(name), refused_id=refused) from error
 

@@ -63,8 +63,9 @@ def copy_message(message: M) -> M:
 
 
 def copy_event(event: Event) -> Event:
-    """Return an equal event whose payload is a copy."""
-    return Event(event.name, event.payload.__deepcopy__(None), event.session_id, event.ordinal, event.event_id)
+    """Return an equal event whose payload is a copy, without the time of its record."""
+    payload = event.payload.__deepcopy__(None)
+    return Event(event.name, payload, event.session_id, event.ordinal, event.event_id, event.metadata)
 
 
 def copy_ui_event(event: UIEvent) -> UIEvent:

@@ -5,6 +5,7 @@ Keys are in camelCase. Ordinals and epochs are strings, as in protobuf JSON, bec
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -33,6 +34,8 @@ class _Event(Protocol):
     def name(self) -> str: ...
     @property
     def recorded_at(self) -> datetime | None: ...
+    @property
+    def metadata(self) -> Mapping[str, str]: ...
 
 
 def session(session_id: str, cursors: Cursors) -> dict[str, Any]:
@@ -66,6 +69,7 @@ def event(found: _Event, shown: Payload, *, cursor: int) -> dict[str, Any]:
         "name": found.name,
         "recordedAt": _time(found.recorded_at),
         "applied": found.ordinal <= cursor,
+        "metadata": dict(found.metadata),
         **payload(shown),
     }
 

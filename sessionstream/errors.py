@@ -39,6 +39,7 @@ The attributes of an error are part of its contract; the wording of its message 
 
 from __future__ import annotations
 
+from reprlib import Repr
 from typing import TYPE_CHECKING, Any, Final
 
 from sessionstream.tracebacks import where
@@ -231,8 +232,12 @@ class StructPayloadError(SchemaError):
         )
 
 
+_ids: Final = Repr()
+_ids.maxstring = _ids.maxother = 200
+
+
 class InvalidIdError(SessionstreamError):
-    """An id is empty, blank, not a string, or has characters that not every store can keep.
+    """An id is empty, blank, not a string, too long, or has characters that not every store can keep.
 
     Attributes:
         what: which id, for example ``"session id"``.
@@ -240,7 +245,7 @@ class InvalidIdError(SessionstreamError):
     """
 
     def __init__(self, what: str, value: object, reason: str) -> None:
-        super().__init__(f"{what} {value!r} is not usable: {reason}")
+        super().__init__(f"{what} {_ids.repr(value)} is not usable: {reason}")
         self.what = what
         self.value = value
 
@@ -429,9 +434,10 @@ class EventConflict(StoreError):
         session_id: the session the id belongs to.
         event_id: the id.
         ordinal: ordinal of the event that has it.
+        digest, descriptors: of that event, as in ``LoggedEvent``; from them a hub knows whether it is a repeat.
     """
 
-    def __init__(self, session_id: str, event_id: str, ordinal: int) -> None:
+    def __init__(self, session_id: str, event_id: str, ordinal: int, digest: bytes, descriptors: bytes = b"") -> None:
         super().__init__(
             f"event id {event_id!r} of session {session_id!r} belongs to another event, at ordinal "
             f"{ordinal}: use a new id for a new event"
@@ -439,6 +445,8 @@ class EventConflict(StoreError):
         self.session_id = session_id
         self.event_id = event_id
         self.ordinal = ordinal
+        self.digest = digest
+        self.descriptors = descriptors
 
 
 class HistoryPruned(StoreError):

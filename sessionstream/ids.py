@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from sessionstream.errors import InvalidIdError
+
+MAX_ID_BYTES: Final = 1024
+"""Bytes of UTF-8 that a new id may have: every store can index as many."""
 
 
 def check_id(what: str, value: object) -> str:
@@ -23,3 +28,20 @@ def check_id(what: str, value: object) -> str:
         except UnicodeEncodeError as error:
             raise InvalidIdError(what, value, f"it is not valid Unicode: {error.reason}") from None
     return value
+
+
+def check_new_id(what: str, value: object) -> str:
+    """Return ``value`` if something that is new may have it as its id; what is stored may have a longer one.
+
+    Raises:
+        InvalidIdError: ``check_id`` refuses it, or it has more than ``MAX_ID_BYTES`` bytes of UTF-8.
+    """
+    text = check_id(what, value)
+    if is_long(text):
+        raise InvalidIdError(what, text, f"it has {len(text.encode())} bytes of UTF-8, and at most {MAX_ID_BYTES} fit")
+    return text
+
+
+def is_long(value: str) -> bool:
+    """Return whether a valid id has more than ``MAX_ID_BYTES`` bytes of UTF-8."""
+    return len(value) > MAX_ID_BYTES // 4 and len(value.encode()) > MAX_ID_BYTES

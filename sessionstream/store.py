@@ -199,7 +199,9 @@ class HydrationStore(Protocol):
     acknowledged before. Reading an unused session returns an empty one and stores nothing.
     Every method raises StoreClosed once the store is closed, and another StoreError where the medium fails. Wrong
     arguments are refused first: a TypeError or a ValueError whose message begins with the argument's name, or an
-    InvalidIdError for an id that is not valid Unicode or holds a NUL character.
+    InvalidIdError for an id that is not valid Unicode or holds a NUL character. A first event, a key or a timeline
+    that would begin a session is refused with InvalidIdError if the session's id has more than 1,024 bytes of UTF-8; so
+    is such a key. Sessions that have events under a longer id, from before this limit, are read and written as others.
     """
 
     @property
@@ -217,7 +219,7 @@ class HydrationStore(Protocol):
         Raises:
             OrdinalConflict: cursors, epoch or last commit are not what the commit expects. A store that has
                 forgotten the id of the last commit refuses as well.
-            EventConflict: the session has an event of that id already.
+            EventConflict: the session has an event of that id already; it has the digest of that one.
             StoreError: an ordinal is beyond what this store can hold, or the medium failed.
         """
         ...
@@ -238,6 +240,8 @@ class HydrationStore(Protocol):
 
     async def events(self, session_id: str, *, after: int = 0, limit: int | None = None) -> list[Event]:
         """Return logged events with a higher ordinal than ``after``, in order, at most ``limit``.
+
+        Each has the metadata that it was logged with, and as ``recorded_at`` the time of that, by the store's clock.
 
         Raises:
             ValueError: a number is negative.

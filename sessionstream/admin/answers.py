@@ -223,11 +223,13 @@ def _events(found: Excerpt, payloads: Payloads) -> Table:
             _moment(each.recorded_at),
             "yes" if found.applies(each) else "waiting",
             each.event_id,
+            _json(dict(each.metadata)) if each.metadata else "-",
             *_shown(payloads.read(each.payload)),
         )
         for each in found.events
     ]
-    return Table(("#ORDINAL", "NAME", "RECORDED", "APPLIED", "EVENT ID", "MESSAGE", "PAYLOAD"), rows, "none", "events")
+    heading = ("#ORDINAL", "NAME", "RECORDED", "APPLIED", "EVENT ID", "METADATA", "MESSAGE", "PAYLOAD")
+    return Table(heading, rows, "none", "events")
 
 
 def _errors(records: Sequence[ErrorRecord]) -> Table:
@@ -263,7 +265,11 @@ def _shown(payload: Payload) -> tuple[str, str]:
 def _payload(payload: Payload) -> str:
     if payload.unreadable:
         return f"({payload.type}, {_count(payload.size, 'byte')}: {payload.unreadable})"
-    return json.dumps(payload.json, ensure_ascii=False, separators=(",", ":"))
+    return _json(payload.json)
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _error(record: ErrorRecord) -> str:

@@ -122,7 +122,7 @@ def _copied(file: SQLiteFile, session_id: str, replay: Replay) -> _Copy:
             for each in file.timeline(session_id).entities
         ]
         events = [
-            Event(each.name, payloads.message(each.payload), session_id, each.ordinal, each.event_id)
+            Event(each.name, payloads.message(each.payload), session_id, each.ordinal, each.event_id, each.metadata)
             for each in file.events(session_id, after=after)
         ]
     except UndecodablePayload as error:

@@ -17,7 +17,7 @@ from sessionstream.errors import (
 from sessionstream.hub.completion import Completion
 from sessionstream.hub.repeats import is_repeat
 from sessionstream.hub.reporting import record_of
-from sessionstream.ids import check_id
+from sessionstream.ids import check_id, check_new_id
 from sessionstream.schema import check_name
 from sessionstream.types import Command, Event, Session
 
@@ -105,7 +105,7 @@ class Commands:
             raise UnknownCommandError(name)
         payload = self._pipeline.schemas.checked_copy("command", name, payload)
         if idempotency_key is not None:
-            check_id("idempotency key", idempotency_key)
+            check_new_id("idempotency key", idempotency_key)
         self._pipeline.check_call("submit", session_id)
         command = Command(name, payload, session_id)
         session = await self._pipeline.session(session_id)

@@ -17,6 +17,7 @@ from sessionstream.errors import (
     BusError,
     EventConflict,
     HubClosed,
+    InvalidIdError,
     OrdinalExhausted,
     ProjectionError,
     SessionHeld,
@@ -119,7 +120,9 @@ class Consumer:
             await self._refuse("decode", message, error, "", "")
             return
         stream_id = message.metadata.get(STREAM_ID, "")
-        draft = Draft(event.name, event.payload, event.session_id, event.event_id, True, stream_id)
+        draft = Draft(
+            event.name, event.payload, event.session_id, event.event_id, True, stream_id, metadata=event.metadata
+        )
         pause = FIRST_PAUSE
         while True:
             try:
@@ -139,6 +142,9 @@ class Consumer:
             await self._pipeline.apply(draft)
         except (EventConflict, OrdinalExhausted) as error:
             await self._refuse("ordinal", message, error, draft.session_id, draft.name)
+        except InvalidIdError as error:  # the session would be a new one, under an id that is too long
+            facts = {"refused_session_id": ascii(draft.session_id)}
+            await self._refuse("decode", message, error, "", draft.name, facts)
         except (ProjectionError, SessionHeld):
             self._consumed += 1  # the event is in the log, and the session is held
         else:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from sessionstream.fast_init import fast_init
-from sessionstream.ids import check_id
-from sessionstream.types import Event
+from sessionstream.ids import check_new_id
+from sessionstream.types import NO_METADATA, Event
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -52,10 +52,11 @@ class Draft:
     has_given_id: bool
     stream_id: str = ""
     on_published: Callable[[], None] | None = None
+    metadata: Mapping[str, str] = NO_METADATA
 
     def numbered(self, ordinal: int) -> Event:
         """Return the event with an ordinal."""
-        return Event(self.name, self.payload, self.session_id, ordinal, self.event_id)
+        return Event(self.name, self.payload, self.session_id, ordinal, self.event_id, self.metadata)
 
 
 def new_draft(event: object, schemas: SchemaRegistry, on_published: Callable[[], None] | None = None) -> Draft:
@@ -73,9 +74,9 @@ def new_draft(event: object, schemas: SchemaRegistry, on_published: Callable[[],
         _refuse_ordinal(event)
     payload = schemas.checked_copy("event", event.name, event.payload)
     if event.event_id == "":
-        return Draft(event.name, payload, event.session_id, new_event_id(), False, "", on_published)
-    event_id = check_id("event id", event.event_id)
-    return Draft(event.name, payload, event.session_id, event_id, True, "", on_published)
+        return Draft(event.name, payload, event.session_id, new_event_id(), False, "", on_published, event.metadata)
+    event_id = check_new_id("event id", event.event_id)
+    return Draft(event.name, payload, event.session_id, event_id, True, "", on_published, event.metadata)
 
 
 def new_event_id() -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sessionstream.callables import projection_of, refuse_unasked
 from sessionstream.codec import copy_event
 from sessionstream.errors import ProjectionError
-from sessionstream.ids import check_id
+from sessionstream.ids import check_id, check_new_id, is_long
 from sessionstream.projection import (
     TimelineProjection,
     TimelineProjectionFunction,
@@ -122,7 +122,9 @@ class Projections:
             check_id("timeline entity id", entity_id)
         created = timeline.created_ordinal(kind, entity_id)
         if created is None:  # a new entity, whose id is not checked yet
-            check_id("timeline entity id", entity_id)
+            check_new_id("timeline entity id", entity_id)
+            if is_long(kind):
+                check_new_id("timeline entity kind", kind)
         if payload is not None:
             entity = TimelineEntity(kind, entity_id, payload, ordinal if created is None else created, ordinal)
             changes[kind, entity_id] = entity

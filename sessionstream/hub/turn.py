@@ -2,12 +2,12 @@
 
 The steps, in their order, and the invariants that they ensure:
 
-1. A known event id is recognised before an ordinal is assigned.
-2. Held events are resumed first, so that the timeline is always the fold of the events up to its cursor.
-3. Projections see the timeline before the event. If one fails, only the event is stored.
-4. One commit stores the event and its entities. It has the cursors and the epoch that it is based on: if another
-   process has moved the session, the store refuses it, and the turn reloads the timeline and begins again at 1.
-5. Once the commit is passed to the store, a cancellation is delayed until the fan-out is done.
+1. Held events are resumed first, so that the timeline is always the fold of the events up to its cursor.
+2. Projections see the timeline before the event. If one fails, only the event is stored.
+3. One commit stores the event and its entities. It has the cursors and the epoch that it is based on: if another
+   process has moved the session, the store refuses it, and the turn reloads the timeline and begins again at 1. If the
+   session has an event with this id already, the store refuses it too: a repeat changes nothing.
+4. Once the commit is passed to the store, a cancellation is delayed until the fan-out is done.
 """
 
 from __future__ import annotations
@@ -20,7 +20,14 @@ from typing import TYPE_CHECKING, Final, ParamSpec, TypeGuard, TypeVar
 
 from sessionstream.callables import refuse_coroutine
 from sessionstream.codec import copy_event, copy_ui_event
-from sessionstream.errors import EventConflict, OrdinalConflict, SchemaError, SessionHeld, error_text
+from sessionstream.errors import (
+    EventConflict,
+    OrdinalConflict,
+    OrdinalExhausted,
+    SchemaError,
+    SessionHeld,
+    error_text,
+)
 from sessionstream.feed import Position
 from sessionstream.hub.completion import Completion
 from sessionstream.hub.drafts import new_event_id
@@ -30,8 +37,9 @@ from sessionstream.hub.repeats import is_repeat
 from sessionstream.hub.reporting import record_of
 from sessionstream.hub.step import Hold, Step
 from sessionstream.hub.timeline import Timeline, TimelineAhead, View
+from sessionstream.ids import check_new_id
 from sessionstream.ordinals import assign_ordinal
-from sessionstream.store import Commit, Cursors
+from sessionstream.store import Commit, Cursors, LoggedEvent
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -40,7 +48,6 @@ if TYPE_CHECKING:
     from sessionstream.hub.drafts import Draft
     from sessionstream.hub.sessions import SessionState
     from sessionstream.observe import ErrorKind
-    from sessionstream.store import LoggedEvent
     from sessionstream.types import Session
 
 P = ParamSpec("P")
@@ -182,29 +189,45 @@ class Turn:
 
     # -- publishing --------------------------------------------------------------------------------------------
 
-    async def publish(self, draft: Draft) -> int:
+    async def publish(self, draft: Draft, logged: LoggedEvent | None = None) -> int:
         """Log one event and apply it; return its ordinal, or the one it already has.
+
+        Args:
+            logged: the event that has its id, if there is one and it was looked up.
 
         Raises:
             OrdinalConflict: another process moved the session meanwhile; the event is not logged.
             ProjectionError, SessionHeld, EventConflict, OrdinalExhausted, StoreError: as ``Hub.publish``.
         """
-        state, timeline, logged, hold = self.state, self.state.timeline, None, None
-        # Cursors are read before the id: if another process logs the id after that, our commit conflicts.
+        state, timeline, hold = self.state, self.state.timeline, None
         if timeline is None or not state.current:
             timeline = await self.refresh()
-        if draft.has_given_id:
-            logged = await self._find(draft)
         if timeline.ordinal < state.event_cursor or (logged is not None and timeline.ordinal < logged.ordinal):
             timeline = await self.refresh()
             hold = await self.resume()
             self.completion.checkpoint()
-        if logged is not None:
-            if draft.on_published is not None:
-                draft.on_published()
-            if logged.ordinal > timeline.ordinal and hold is not None:
-                raise SessionHeld(copy_event(draft.numbered(logged.ordinal)), hold.ordinal) from hold.error
-            return logged.ordinal
+        if logged is None:
+            try:
+                return await self._publish_new(draft, timeline, hold)
+            except EventConflict as conflict:
+                logged = LoggedEvent(conflict.ordinal, conflict.digest, conflict.descriptors)
+            except OrdinalExhausted:
+                if not draft.has_given_id:
+                    raise
+                logged = await self._context.store.find_event(state.id, draft.event_id)
+                if logged is None:
+                    raise
+        what = f"event {draft.event_id!r}"
+        if not is_repeat(what, state.id, logged.digest, draft.name, draft.payload, logged.descriptors):
+            raise EventConflict(state.id, draft.event_id, logged.ordinal, logged.digest, logged.descriptors)
+        if draft.on_published is not None:
+            draft.on_published()
+        if logged.ordinal > timeline.ordinal and hold is not None:
+            raise SessionHeld(copy_event(draft.numbered(logged.ordinal)), hold.ordinal) from hold.error
+        return logged.ordinal
+
+    async def _publish_new(self, draft: Draft, timeline: Timeline, hold: Hold | None) -> int:
+        state = self.state
         step = self._new_step(draft, timeline, state.event_cursor)
         if hold is None:
             await self._project(step, timeline)
@@ -227,22 +250,27 @@ class Turn:
             Everything that ``publish`` raises, with a note that says how many events are published.
         """
         ordinals: list[int] = []
-        taken: dict[str, bool] = {}
+        taken: dict[str, LoggedEvent | None] = {}
+        ours: set[str] = set()
         try:
             while len(ordinals) < len(drafts):
-                await retried(self._publish_ahead, drafts, ordinals, taken)
+                await retried(self._publish_ahead, drafts, ordinals, taken, ours)
                 if len(ordinals) < len(drafts):  # its id is taken, or the session is held
-                    ordinals.append(await retried(self.publish, drafts[len(ordinals)]))
+                    draft = drafts[len(ordinals)]
+                    ordinals.append(await retried(self.publish, draft, taken.get(draft.event_id)))
         except BaseException as error:
             error.add_note(f"publish_many: of {len(drafts)} events, the first {len(ordinals)} are published")
             raise
         return ordinals
 
-    async def _publish_ahead(self, drafts: Sequence[Draft], ordinals: list[int], taken: dict[str, bool]) -> None:
+    async def _publish_ahead(
+        self, drafts: Sequence[Draft], ordinals: list[int], taken: dict[str, LoggedEvent | None], ours: set[str]
+    ) -> None:
         """Publish the drafts that have no ordinals yet, up to one that has to be published singly.
 
         Args:
-            taken: of the ids that callers chose and that were looked up, whether an event has them.
+            taken: of the ids that callers chose and that were looked up, the events that have them.
+            ours: those that this call has published, or tried to.
 
         Raises:
             OrdinalConflict: another process moved the session before one of them was published.
@@ -269,9 +297,9 @@ class Turn:
                 if draft.has_given_id:
                     if draft.event_id not in taken:
                         await self._look_up(drafts[number : number + MAX_UNDER_WAY], taken)
-                    if taken[draft.event_id]:
+                    if taken[draft.event_id] is not None or draft.event_id in ours:
                         break
-                    taken[draft.event_id] = True
+                    ours.add(draft.event_id)
                 self._context.budget.events += 1
                 if self._context.budget.is_spent():
                     await self._context.budget.renew()
@@ -290,6 +318,7 @@ class Turn:
                 await complete_first()
         except BaseException as error:
             taken.clear()
+            ours.clear()
             while under_way:
                 if self.state.current:
                     with suppress(Exception):  # recorded
@@ -310,29 +339,16 @@ class Turn:
         if step.failure is None and step.ui_events:
             self.state.unsure.append((step, epoch))
 
-    async def _look_up(self, drafts: Sequence[Draft], taken: dict[str, bool]) -> None:
+    async def _look_up(self, drafts: Sequence[Draft], taken: dict[str, LoggedEvent | None]) -> None:
         """Ask the store which of the ids that callers chose are in the log."""
         given = [each.event_id for each in drafts if each.has_given_id and each.event_id not in taken]
         found = await asyncio.gather(*[self._context.store.find_event(self.state.id, each) for each in given])
-        taken.update((event_id, logged is not None) for event_id, logged in zip(given, found, strict=True))
-
-    async def _find(self, draft: Draft) -> LoggedEvent | None:
-        """Return the logged event with a draft's id, or None.
-
-        Raises:
-            EventConflict: it belongs to another event.
-        """
-        state = self.state
-        logged = await self._context.store.find_event(state.id, draft.event_id)
-        what = f"event {draft.event_id!r}"
-        if logged is not None and not is_repeat(
-            what, state.id, logged.digest, draft.name, draft.payload, logged.descriptors
-        ):
-            raise EventConflict(state.id, draft.event_id, logged.ordinal)
-        return logged
+        taken.update(zip(given, found, strict=True))
 
     def _new_step(self, draft: Draft, timeline: Timeline | TimelineAhead, cursor: int) -> Step:
         limit = self._context.max_ordinal
+        if cursor == 0:
+            check_new_id("session id", self.state.id)
         ordinal = assign_ordinal(cursor, draft.stream_id, session_id=self.state.id, limit=limit)
         return Step("live", draft.numbered(ordinal), timeline.ordinal, draft.on_published)
 
@@ -392,8 +408,8 @@ class Turn:
                 await self._context.report.catch_up(self.completion)
             if step.ui_failed is not None or step.timeline_failed is not None:
                 await self._record_failures(step)
-        except OrdinalConflict:
-            raise  # the attempt is repeated, and not observed
+        except (OrdinalConflict, EventConflict):
+            raise  # the attempt is repeated, or the event; neither is observed
         except Exception as error:
             step.error = error
             self._observe(step)
@@ -412,6 +428,8 @@ class Turn:
         except OrdinalConflict:
             state.current = False
             raise
+        except EventConflict:
+            raise  # nothing was stored
         except (Exception, asyncio.CancelledError) as error:
             # The commit may have been stored nevertheless, for example if an event loop that shuts down cancelled it:
             # the timeline is read from the store before the next event.

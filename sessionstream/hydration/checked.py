@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from sessionstream.errors import StoreClosed
 from sessionstream.hydration.rules import check_instance, check_number, check_snapshot, check_text, check_time
+from sessionstream.ids import check_new_id, is_long
 from sessionstream.observe import ErrorRecord
 from sessionstream.store import Commit, Cursors, TimelineReplacement
 
@@ -49,6 +50,8 @@ class CheckedStore(ABC):
             session_id = commit.session_id
             if type(session_id) is not str or not session_id.isascii() or "\0" in session_id:
                 check_text("session_id", session_id)
+            if commit.expected_ordinal == 0:
+                check_new_id("session id", session_id)
             self._check_open()
             return self._commit(commit)
         except Exception as error:  # noqa: BLE001 - raised where the outcome is awaited
@@ -94,6 +97,8 @@ class CheckedStore(ABC):
         """Swap a rebuilt timeline in, under a new epoch, and return the new cursors."""
         check_instance("replacement", TimelineReplacement, replacement)
         check_text("session_id", replacement.session_id)
+        if replacement.expected.event == 0:
+            check_new_id("session id", replacement.session_id)
         self._check_open()
         return await self._replace_timeline(replacement)
 
@@ -103,7 +108,11 @@ class CheckedStore(ABC):
         check_text("key", key)
         if not isinstance(digest, bytes):
             raise TypeError(f"digest is bytes, not {digest!r}")
+        if is_long(key):
+            check_new_id("idempotency key", key)
         self._check_open()
+        if is_long(session_id) and not (await self._cursors(session_id)).event:
+            check_new_id("session id", session_id)
         return await self._claim_command(session_id, key, digest)
 
     async def release_command(self, session_id: str, key: str, /) -> None:

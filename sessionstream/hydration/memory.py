@@ -6,7 +6,7 @@ import asyncio
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
@@ -92,7 +92,8 @@ class _Session:
             raise conflict(commit, self.cursors())
         if event is not None:
             if event.event_id in self.ids:
-                raise EventConflict(commit.session_id, event.event_id, self.ids[event.event_id].ordinal)
+                logged = _logged(self.ids[event.event_id])
+                raise EventConflict(commit.session_id, event.event_id, logged.ordinal, logged.digest)
             if event.ordinal > MAX_ORDINAL:
                 raise StoreError(f"ordinal {event.ordinal} of {commit.session_id!r} is beyond 64 bits")
 
@@ -219,9 +220,10 @@ class MemoryStore(CheckedStore):
         start = bisect_right(log, after, key=_event_ordinal)
         stop = None if limit is None else start + limit
         events = []
-        for event in log[start:stop]:
+        for event, logged_at in zip(log[start:stop], self._look(session_id).times[start:stop], strict=True):
             try:
-                events.append(replace(event, payload=self._copy("event", event.name, event.payload)))
+                payload = self._copy("event", event.name, event.payload)
+                events.append(replace(event, payload=payload, recorded_at=logged_at.astimezone(UTC)))
             except SchemaError as error:
                 error.ordinal = event.ordinal
                 raise

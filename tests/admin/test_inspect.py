@@ -6,6 +6,7 @@ import asyncio
 import shutil
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -379,6 +380,18 @@ def test_a_file_that_is_opened_meanwhile_is_asked_again(file: Path) -> None:
     assert len(asked) == 2
 
 
+def test_the_metadata_of_an_event_is_shown(run: Run, tmp_path: Path) -> None:
+    async def work(store: SQLiteStore) -> None:
+        for metadata in ({"trace": "ä"}, {}):
+            await app_on(store).hub.publish(replace(said("a", "s"), metadata=metadata))
+
+    with_store(tmp_path / "app.db", work)
+    shown = run("inspect", tmp_path / "app.db", "--session", "s", "--events")
+    assert '{"trace":"ä"}' in shown.out
+    document = run("inspect", tmp_path / "app.db", "--session", "s", "--events", "--json").document
+    assert [event["metadata"] for event in document["events"]] == [{"trace": "ä"}, {}]
+
+
 def test_an_older_file_is_shown_and_stays_as_it_is(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "old.db"
     with closing(sqlite3.connect(path)) as db:
@@ -388,7 +401,7 @@ def test_an_older_file_is_shown_and_stays_as_it_is(run: Run, tmp_path: Path) -> 
     assert sessions
     for each in sessions:
         document = run("inspect", path, "--session", each["sessionId"], "--as-of", 2**63, "--events", "--json").document
-        assert all(event["recordedAt"] is None for event in document["events"])
+        assert all((event["recordedAt"], event["metadata"]) == (None, {}) for event in document["events"])
     assert contents(tmp_path) == before
 
 

@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 
-from sessionstream.errors import OrdinalConflict
+from sessionstream.digests import payload_digest
+from sessionstream.errors import EventConflict, OrdinalConflict
 from sessionstream.hydration.memory import Claim, MemoryStore
 from sessionstream.hydration.rules import new_epoch
 from sessionstream.schema import SchemaRegistry
 from sessionstream.store import Commit, Cursors, HydrationStore
 from sessionstream.testing.store_contract import StoreContract
+from sessionstream.types import Event
 
 
 class Kept(MemoryStore):
@@ -154,6 +156,38 @@ class Begun(MemoryStore):
         return outcome
 
 
+class WithoutFacts(MemoryStore):
+    """Loses the metadata of events."""
+
+    async def _events(self, session_id: str, after: int, limit: int | None) -> list[Event]:
+        return [replace(event, metadata={}) for event in await super()._events(session_id, after, limit)]
+
+
+class WithoutTimes(MemoryStore):
+    """Returns events with the time that they were given."""
+
+    async def _events(self, session_id: str, after: int, limit: int | None) -> list[Event]:
+        return [event for event in self._look(session_id).log if event.ordinal > after]
+
+
+class AnyLength(MemoryStore):
+    """Begins a session under an id of any length."""
+
+    def commit(self, commit: Commit, /) -> asyncio.Future[None]:
+        return self._commit(commit)
+
+
+class WithoutDigests(MemoryStore):
+    """Refuses a taken id with the digest of the event that is refused."""
+
+    def commit(self, commit: Commit, /) -> asyncio.Future[None]:
+        outcome = super().commit(commit)
+        error, event = outcome.exception(), commit.event
+        if isinstance(error, EventConflict) and event is not None:
+            error.digest = payload_digest(event.name, event.payload)
+        return outcome
+
+
 class NewEpochs(MemoryStore):
     """Begins an epoch for what has no history."""
 
@@ -204,6 +238,10 @@ BROKEN: list[tuple[type[MemoryStore], str]] = [
     (OwnEpochs, "test_unused_sessions_have_one_epoch_and_begin_with_it"),
     (HalfDone, "test_a_stale_event_cursor_is_a_conflict"),
     (Begun, "test_a_commit_that_is_refused_begins_no_session"),
+    (WithoutFacts, "test_an_event_keeps_its_metadata"),
+    (WithoutTimes, "test_an_event_has_the_time_of_its_record"),
+    (AnyLength, "test_nothing_begins_under_an_id_of_more_than_1024_bytes"),
+    (WithoutDigests, "test_a_taken_id_is_told_with_the_digest_of_its_event"),
     (ForgetsOthers, "test_old_error_records_are_forgotten"),
     (ForgetsYoung, "test_old_keys_are_forgotten"),
     (ClaimsAnew, "test_old_keys_are_forgotten"),

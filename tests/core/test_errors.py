@@ -141,7 +141,7 @@ SAMPLES: list[SessionstreamError] = [
     StoreError("the disk is full"),
     OrdinalConflict("s-1", expected=4, actual=5),
     OrdinalExhausted("s-1", 2**64 - 1),
-    EventConflict("s-1", "id-1", 3),
+    EventConflict("s-1", "id-1", 3, b"digest"),
     HistoryPruned("s-1", 2, 9),
     StoreClosed("the memory store"),
     StoreDamaged("the file", "words", table="events", row="sid 1", column="payload"),
@@ -231,7 +231,7 @@ def test_errors_survive_pickling(error: SessionstreamError, protocol: int) -> No
             ["'s-1'", "18446744073709551615", "new session"],
         ),
         (
-            EventConflict("s-1", "id-1", 3),
+            EventConflict("s-1", "id-1", 3, b"digest"),
             {"session_id": "s-1", "event_id": "id-1", "ordinal": 3},
             ["'s-1'", "'id-1'", "3", "new id"],
         ),

@@ -63,6 +63,7 @@ PROMISED = [
 ]
 
 INTERNAL = {
+    "Metadata",
     "deprecated",
     "load_json",
     "in_snapshot_order",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import pickle
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -31,7 +34,7 @@ def entity(kind: str, entity_id: str, created: int, changed: int) -> TimelineEnt
 
 VALUES: list[tuple[object, list[str]]] = [
     (Command("Say", PAYLOAD, "s"), ["name", "payload", "session_id"]),
-    (Event("Said", PAYLOAD, "s"), ["name", "payload", "session_id", "ordinal", "event_id"]),
+    (Event("Said", PAYLOAD, "s"), ["name", "payload", "session_id", "ordinal", "event_id", "metadata", "recorded_at"]),
     (UIEvent("Told", PAYLOAD), ["name", "payload"]),
     (
         TimelineEntity("Text", "1", PAYLOAD),
@@ -53,6 +56,39 @@ def test_values_have_these_fields_in_this_order_frozen_and_slotted(value: object
     # a frozen dataclass with slots raises one or the other, depending on the Python
     with pytest.raises((dataclasses.FrozenInstanceError, TypeError, AttributeError)):
         setattr(value, "another", 1)  # noqa: B010
+
+
+def test_metadata_is_a_checked_copy() -> None:
+    given = {"trace": "1", "who": "me"}
+    event = Event("Said", PAYLOAD, "s", metadata=given)
+    given["trace"] = "2"
+    assert event.metadata == {"trace": "1", "who": "me"}
+    assert event == Event("Said", PAYLOAD, "s")
+    assert repr(event.metadata) == "{'trace': '1', 'who': 'me'}"
+    assert not hasattr(event.metadata, "__setitem__")
+    for again in (pickle.loads(pickle.dumps(event)), copy.deepcopy(event), dataclasses.replace(event)):
+        assert again.metadata == event.metadata
+        assert hash(again.metadata) == hash(event.metadata)
+    assert Event("Said", PAYLOAD, "s", metadata={}).metadata is Event("Said", PAYLOAD, "s").metadata
+
+
+@pytest.mark.parametrize(
+    ("metadata", "error", "words"),
+    [
+        (None, TypeError, "a mapping of strings, not None"),
+        (["a"], TypeError, r"a mapping of strings, not \['a'\]"),
+        ({"a": 1}, TypeError, "metadata 'a' has the value 1"),
+        ({2: "b"}, TypeError, "metadata 2 has the key 2"),
+        ({"a": "\ud800"}, ValueError, "metadata 'a' has a value that is no valid Unicode"),
+        ({"\ud800": "a"}, ValueError, "has a key that is no valid Unicode"),
+        ({str(number): "" for number in range(65)}, ValueError, "has 65 entries, and at most 64"),
+        ({"a": "", "b": "ä" * 4096}, ValueError, "metadata 'b' brings .* to 8194 bytes or more"),
+    ],
+)
+def test_metadata_that_no_event_can_have(metadata: Any, error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        Event("Said", PAYLOAD, "s", metadata=metadata)
+    Event("Said", PAYLOAD, "s", metadata={str(number): "ä" * 62 for number in range(64)})
 
 
 def test_defaults() -> None:

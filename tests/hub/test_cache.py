@@ -298,10 +298,9 @@ async def test_a_commit_that_fails_is_recorded_and_the_timeline_read_again(lande
     assert app.recorder.ordinals() == list(range(1, len(expected) + 2))
 
 
-@pytest.mark.parametrize("method", ["timeline", "find_event"])
-async def test_a_store_that_cannot_be_read(method: str) -> None:
+async def test_a_store_that_cannot_be_read() -> None:
     app, store = app_on()
-    store.fail(method, StoreError("the disk is gone"))
+    store.fail("timeline", StoreError("the disk is gone"))
     with pytest.raises(StoreError, match="gone"):
         await app.hub.publish(said("a", event_id="id"))
     assert await app.log() == []

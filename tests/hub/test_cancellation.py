@@ -116,11 +116,10 @@ async def test_in_a_projection(family: str) -> None:
 
 
 @styles
-@pytest.mark.parametrize("method", ["find_event", "timeline"])
 @pytest.mark.parametrize("moment", ["before", "after"])
-async def test_while_the_store_is_asked(method: str, moment: str, futures: bool) -> None:
+async def test_while_the_store_is_asked(moment: str, futures: bool) -> None:
     app, store = app_on(futures=futures)
-    gate = store.stop_before(method) if moment == "before" else store.stop_after(method)
+    gate = store.stop_before("timeline") if moment == "before" else store.stop_after("timeline")
     task = asyncio.create_task(app.hub.publish(said("x", event_id="id")))
     await gate.reached()
     task.cancel()

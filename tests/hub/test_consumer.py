@@ -108,6 +108,17 @@ async def test_publishing_hands_over_and_consuming_gives_the_ordinal() -> None:
         assert message.key == "s"
 
 
+async def test_metadata_rides_in_the_envelope() -> None:
+    app, _, bus = app_on()
+    async with app.hub:
+        published = await app.hub.publish(replace(said("a"), metadata={"trace": "1", "sessionId": "2"}))
+        assert published.metadata == {"trace": "1", "sessionId": "2"}
+        await soon(bus.idle())
+        (event,) = await app.store.events("s")
+        assert event.metadata == {"trace": "1", "sessionId": "2"}
+        assert json.loads(bus.sent[0].body)["metadata"] == {"trace": "1", "sessionId": "2"}
+
+
 async def test_a_hub_that_does_not_run_publishes_for_one_that_does() -> None:
     front, store, bus = app_on()
     back = App(store, schemas=front.schemas, bus=bus)
@@ -226,6 +237,9 @@ WRONG: list[tuple[bytes, str, str, str]] = [
     (b'{"name": "Said", "sessionId": "s", "payload": []}', "object", "s", "Said"),
     (b'{"name": "Said", "name": "Said", "sessionId": "s"}', "twice", "", ""),
     (b'{"name": "Said", "sessionId": "s", "payload": {"\\ud800": 1}}', "", "s", "Said"),
+    (b'{"name": "Said", "sessionId": "s", "metadata": 3}', "mapping of strings, not 3", "s", "Said"),
+    (b'{"name": "Said", "sessionId": "s", "metadata": {"a": 1}}', "metadata 'a' has the value 1", "s", "Said"),
+    (b'{"name": "Said", "sessionId": "s", "metadata": {"a": "\\ud800"}}', "", "s", "Said"),
 ]
 
 
@@ -450,7 +464,7 @@ async def test_a_consumer_that_cannot_go_on_ends_the_body() -> None:
     async def program() -> None:
         nonlocal reached
         async with app.hub:
-            store.fail("find_event", StoreClosed("the store"))
+            store.fail("timeline", StoreClosed("the store"))
             await app.publish("a")
             await soon(asyncio.Event().wait())
             reached = True
@@ -472,7 +486,7 @@ async def test_a_body_that_ends_at_that_very_moment() -> None:
 
     async def program() -> None:
         async with app.hub:
-            store.fail("find_event", StoreClosed("the store"))
+            store.fail("timeline", StoreClosed("the store"))
             await app.publish("a")
             await until(lambda: status_of(app).state == "failed")
             # The cancellation is asked for, and finds nobody waiting any more.
@@ -500,7 +514,7 @@ async def test_it_says_then_that_the_consumer_had_failed() -> None:
 
     async def program() -> None:
         async with app.hub:
-            store.fail("find_event", StoreClosed("the store"))
+            store.fail("timeline", StoreClosed("the store"))
             await app.publish("a")
             try:
                 await soon(asyncio.Event().wait())
@@ -531,7 +545,7 @@ async def test_without_a_body_its_state_says_so() -> None:
     app, store, _bus = app_on()
     await app.hub.run()
     await app.hub.run()
-    store.fail("find_event", StoreClosed("the store"))
+    store.fail("timeline", StoreClosed("the store"))
     await app.publish("a")
     await until(lambda: status_of(app).state == "failed")
     await app.hub.run()

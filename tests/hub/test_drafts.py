@@ -10,11 +10,20 @@ from uuid import UUID
 
 import pytest
 
-from sessionstream import Event, EventConflict, InvalidIdError, MemoryStore, ProjectionError, SessionHeld
+from sessionstream import (
+    Commit,
+    Event,
+    EventConflict,
+    InvalidIdError,
+    MemoryStore,
+    OrdinalExhausted,
+    ProjectionError,
+    SessionHeld,
+)
 from sessionstream.examples.chatdemo.v1.chat_pb2 import InferenceTraceEvent, TokensDeltaEvent
 from sessionstream.hub.drafts import new_event_id
 
-from .support import App, Store, registry, said, settle, soon
+from .support import App, Store, registry, said, soon
 
 
 def app_on() -> tuple[App, Store]:
@@ -155,7 +164,7 @@ async def test_delivered_concurrently(together: int) -> None:
     assert app.recorder.ordinals() == [1]
 
 
-@pytest.mark.parametrize("method", ["find_event", "timeline", "commit"])
+@pytest.mark.parametrize("method", ["timeline", "commit"])
 @pytest.mark.parametrize("moment", ["before", "after"])
 async def test_delivered_to_two_hubs_at_once(method: str, moment: str) -> None:
     app, store = app_on()
@@ -211,17 +220,36 @@ async def test_a_repeat_is_not_held_when_another_hub_repaired_the_session() -> N
     await app.usable()
 
 
-async def test_a_repeat_is_recognised_before_an_ordinal_is_assigned() -> None:
-    app, store = app_on()
-    await app.hub.publish(said("x", event_id="id"))
-    commits = store.calls.count("commit")
-    await app.hub.publish(said("x", event_id="id"))
-    await settle()
-    assert store.calls.count("commit") == commits
-    assert (await app.hub.publish(said("y"))).ordinal == 2
-
-
-async def test_only_given_ids_are_looked_up() -> None:
+async def test_no_id_is_looked_up() -> None:
+    """The store refuses a commit whose id is taken, and says of which event."""
     app, store = app_on()
     await app.publish("x")
-    assert "find_event" not in store.calls
+    for _ in range(2):
+        assert (await app.hub.publish(said("y", event_id="id"))).ordinal == 2
+    with pytest.raises(EventConflict):
+        await app.hub.publish(said("z", event_id="id"))
+    assert store.calls == ["timeline", *["commit"] * 4]
+    assert app.recorder.errors == []
+    assert [record.event.ordinal for record in app.recorder.records] == [1, 2]
+    assert (await app.hub.publish(said("z"))).ordinal == 3
+
+
+async def test_a_repeat_on_which_a_projection_fails_is_a_repeat() -> None:
+    app, _ = app_on()
+    await app.hub.publish(said("x", event_id="id"))
+    for projection in app.broken.values():
+        projection.add("x")
+    assert (await app.hub.publish(said("x", event_id="id"))).ordinal == 1
+    await app.usable()
+
+
+async def test_a_repeat_where_no_ordinal_is_left() -> None:
+    app, store = app_on()
+    last = Event("Said", said("x").payload, "s", store.max_ordinal, "id")
+    await store.commit(Commit("s", last, (), 0, store.max_ordinal))
+    assert (await app.hub.publish(said("x", event_id="id"))).ordinal == store.max_ordinal
+    for event in (said("x"), said("y", event_id="other")):
+        with pytest.raises(OrdinalExhausted):
+            await app.hub.publish(event)
+    with pytest.raises(EventConflict):
+        await app.hub.publish(said("y", event_id="id"))

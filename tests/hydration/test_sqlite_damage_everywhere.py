@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import aclosing, closing, redirect_stderr, redirect_stdout
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from itertools import cycle
@@ -55,7 +56,6 @@ ONLY_COMPARED = {
     "command_claims.claimed_at",
     "command_claims.node",
     "command_claims.finished",
-    "events.metadata",
     *(f"{table}.{column}" for table in ("nodes", "ui_events") for column in COLUMNS[table]),
     "errors.seq",
     "meta.key",
@@ -75,7 +75,8 @@ def intact() -> Path:
             app.hub.register_command("Say", lambda command, session, publisher: None)
             for session_id in ("s", "p"):
                 for number in range(8):
-                    await app.hub.publish(said("a long text " * 9, session_id, event_id=f"id-{number}"))
+                    event = said("a long text " * 9, session_id, event_id=f"id-{number}")
+                    await app.hub.publish(replace(event, metadata={"a": "b"}))
                 await app.hub.publish(said("", session_id, entity="2"))
                 await app.hub.publish(said("", session_id, entity="2", status="delete"))
                 await app.hub.submit(session_id, "Say", say(), idempotency_key="key")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
@@ -190,7 +191,7 @@ async def test_who_has_gone_is_not_told_for_long(tmp_path: Path, monkeypatch: py
         change(path, "INSERT INTO nodes VALUES ('was killed', 1)")
         await there.hub.shutdown()
         await there.store.close()
-        await until(lambda: here.store._node.others_until < feed.time.time())
+        await until(lambda: here.store._node.others_until < time.time())
         await here.tell("a")
         assert rows(path, "ui_events") == 0
 

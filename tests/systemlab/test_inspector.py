@@ -176,7 +176,8 @@ async def test_events_come_a_page_at_a_time(ask: Asking, lab: Lab, source: str) 
     assert first["events"][1]["payload"]["word"] == "one"
     rest = await ask.of("events", source=source, session=session, after=3)
     assert ([each["ordinal"] for each in rest["events"]], rest["more"]) == (["4", "5", "6", "7", "8"], False)
-    assert (rest["events"][0]["recordedAt"] is None) == (source == "phase5")
+    assert rest["events"][0]["recordedAt"].endswith("+00:00")
+    assert rest["events"][0]["metadata"] == {}
 
 
 async def test_an_event_that_waits_says_so_and_so_does_its_error(ask: Asking) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -21,7 +21,7 @@ from sessionstream.hydration.sqlite.columns import Query
 from sessionstream.hydration.sqlite.database import Database, check_length
 from sessionstream.hydration.sqlite.payload_types import PAYLOAD_TYPE, ReadTypes
 from sessionstream.hydration.sqlite.reads import Reading
-from sessionstream.hydration.sqlite.rows import bounded, moment
+from sessionstream.hydration.sqlite.rows import bounded, event_metadata, moment
 from sessionstream.hydration.sqlite.sessions import stored
 from sessionstream.observe import ErrorRecord
 from sessionstream.schema import SchemaRegistry
@@ -33,8 +33,19 @@ T = TypeVar("T")
 _TIMED: Final = 2
 """The first schema version that keeps the time of an event."""
 
-_EVENTS: Final = Query("events", f"{reads.EVENT}, recorded_at", reads.LOG, required=reads.LOGGED)
-_UNTIMED: Final = Query("events", reads.EVENT, reads.LOG, required=reads.LOGGED)
+_WITH_METADATA: Final = 4
+"""The first schema version that keeps the metadata of an event."""
+
+
+def _events_of(version: int) -> Query:
+    """Return the query for events of a file of that schema version; what it does not keep is 0 or empty."""
+    recorded_at = "recorded_at" if version >= _TIMED else "0"
+    metadata = "metadata" if version >= _WITH_METADATA else "''"
+    query = f"SELECT {reads.EVENT}, {recorded_at}, {metadata} FROM events {reads.LOG}"  # noqa: S608 - our own names
+    return Query("events", f"{reads.EVENT}, recorded_at, metadata", query, required=reads.LOGGED)
+
+
+_EVENTS: Final = {version: _events_of(version) for version in range(1, schema.VERSION + 1)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +100,7 @@ class StoredEvent:
     name: str
     recorded_at: datetime | None
     payload: StoredPayload
+    metadata: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,17 +179,14 @@ class SQLiteFile:
         check_number("after", after)
         check_number("limit", limit, optional=True)
         session = self._reading.session(self._db, session_id)
-        query = _EVENTS if self._version >= _TIMED else _UNTIMED
-        return [
-            StoredEvent(
-                ordinal,
-                event_id,
-                name,
-                moment(recorded[0]) if recorded else None,
-                self._payload(number, data),
-            )
-            for _, ordinal, event_id, name, number, data, *recorded in reads.log(self._db, query, session, after, limit)
-        ]
+        query = _EVENTS[self._version]
+        events = []
+        for row in reads.log(self._db, query, session, after, limit):
+            _, ordinal, event_id, name, number, data, recorded_at, metadata = row
+            time = moment(recorded_at) if self._version >= _TIMED else None
+            facts = event_metadata(query, row, metadata)
+            events.append(StoredEvent(ordinal, event_id, name, time, self._payload(number, data), facts))
+        return events
 
     def count_events(self, session_id: str, *, after: int = 0, below: int | None = None) -> int:
         """Return how many events there are above ``after``, and below an ordinal, that were not pruned."""

@@ -10,16 +10,14 @@ import sqlite3
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from sessionstream.descriptors import descriptor_set
-from sessionstream.digests import stored_digest
 from sessionstream.errors import PayloadDecodeError, SchemaError, UnknownSchemaError
 from sessionstream.hydration.rules import check_floor, known_since
 from sessionstream.hydration.slices import in_order
-from sessionstream.hydration.sqlite import history
+from sessionstream.hydration.sqlite import event_ids, history
 from sessionstream.hydration.sqlite.columns import MAX_STORED, Query, Row
 from sessionstream.hydration.sqlite.history import STATE, check_states
 from sessionstream.hydration.sqlite.payload_types import ReadTypes
-from sessionstream.hydration.sqlite.rows import ERROR, bounded, error_record
+from sessionstream.hydration.sqlite.rows import ERROR, bounded, error_record, event_metadata, moment
 from sessionstream.hydration.sqlite.sessions import Stored, stored
 from sessionstream.observe import ErrorRecord
 from sessionstream.schema import Family, SchemaRegistry
@@ -42,12 +40,7 @@ LOG: Final = "WHERE sid = ? AND ordinal > ? ORDER BY ordinal LIMIT ?"
 LOGGED: Final = ("name", "type", "payload")
 """The columns that an event has until it is pruned."""
 
-_EVENTS: Final = Query("events", EVENT, LOG, required=LOGGED)
-_EVENT: Final = Query(
-    "events",
-    "sid, ordinal, name, type, payload, digest",
-    "WHERE event_id = ? AND sid = (SELECT sid FROM sessions WHERE session_id = ?)",
-)
+_EVENTS: Final = Query("events", f"{EVENT}, recorded_at, metadata", LOG, required=LOGGED)
 _FIRST_YOUNG: Final = Query(
     "events",
     "sid, ordinal, recorded_at",
@@ -152,13 +145,14 @@ class Reading:
         session = self.session(db, session_id)
         events = []
         for row in log(db, _EVENTS, session, after, limit):
-            _, ordinal, event_id, name, number, payload = row
+            _, ordinal, event_id, name, number, payload, recorded_at, metadata = row
             try:
                 message = self._decode(db, "event", name, number, payload)
             except SchemaError as error:
                 error.ordinal = ordinal
                 raise
-            events.append(Event(name, message, session_id, ordinal, event_id))
+            facts = event_metadata(_EVENTS, row, metadata)
+            events.append(Event(name, message, session_id, ordinal, event_id, facts, moment(recorded_at)))
         return events
 
     def ordinal_from_end(self, db: sqlite3.Connection, session_id: str, count: int) -> int:
@@ -185,22 +179,7 @@ class Reading:
 
     def find_event(self, db: sqlite3.Connection, session_id: str, event_id: str) -> LoggedEvent | None:
         """Return what is known of the event with this id, or None."""
-        row = _EVENT.first(db, (event_id, session_id))
-        if row is None:
-            return None
-        _, ordinal, name, number, payload, digest = row
-        if digest is None:
-            for column, value in (("name", name), ("type", number), ("payload", payload)):
-                if value is None:
-                    _EVENT.damaged(row, column, "missing, as in an event that was pruned, and so is its digest")
-        elif number is None:  # pruned by an earlier version, which forgot the type
-            return LoggedEvent(ordinal, digest)
-        payload_type, descriptors = self.types.described(db, number)
-        if digest is None:
-            present = self.registry.stored_as(payload_type)
-            known = [descriptors] if present is None else [descriptors, descriptor_set(present)]
-            digest = stored_digest(name, payload_type, payload, *known)
-        return LoggedEvent(ordinal, digest, descriptors)
+        return event_ids.find_event(db, self.types, self.registry, session_id, event_id)
 
     def _present(self, db: sqlite3.Connection, session: Stored, since: int | None) -> list[Row]:
         """Return the rows of the timeline as it is, or those that changed since an ordinal."""

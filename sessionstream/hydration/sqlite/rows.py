@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
@@ -13,6 +13,7 @@ from sessionstream.hydration.sqlite.columns import MAX_STORED, Query, Row, short
 from sessionstream.hydration.versions import EntityRow
 from sessionstream.observe import ErrorRecord
 from sessionstream.store import Commit
+from sessionstream.types import NO_METADATA, Metadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,6 +49,7 @@ class EventRow(NamedTuple):
     name: str
     message: type[Message]
     payload: bytes
+    metadata: str
 
 
 def check_ordinal(session_id: str, ordinal: int) -> None:
@@ -116,7 +118,8 @@ def _event_row(commit: Commit, codec_of: CodecOf) -> EventRow | None:
         return None
     payload = event.payload
     data = _encoded("event", event.name, payload, codec_of)
-    return EventRow(event.ordinal, event.event_id, event.name, payload.__class__, data)
+    metadata = "" if event.metadata is NO_METADATA else json.dumps(dict(event.metadata))
+    return EventRow(event.ordinal, event.event_id, event.name, payload.__class__, data, metadata)
 
 
 def entity_rows(entities: Iterable[TimelineEntity], codec_of: CodecOf) -> list[EntityRow]:
@@ -155,6 +158,30 @@ def error_row(record: ErrorRecord) -> ErrorRow:
     )
 
 
+def event_metadata(query: Query, row: Row, metadata: str) -> Mapping[str, str]:
+    """Return the metadata of an event, whose row a query has returned.
+
+    Raises:
+        Damage: it is none: something else has written there.
+    """
+    if not metadata:
+        return NO_METADATA
+    try:
+        return Metadata(_texts(query, row, metadata))
+    except ValueError as error:
+        query.damaged(row, "metadata", str(error))
+
+
+def _texts(query: Query, row: Row, metadata: str) -> dict[str, str]:
+    try:
+        facts = json.loads(metadata)
+        if not isinstance(facts, dict) or not all(isinstance(each, str) for each in facts.values()):
+            raise ValueError(metadata)
+    except (ValueError, RecursionError):
+        query.damaged(row, "metadata", f"{shortly(metadata)}, not a JSON object of texts")
+    return facts
+
+
 def error_record(query: Query, row: Row) -> ErrorRecord:
     """Return the error record of a row that a query for the columns ``ERROR`` has returned.
 
@@ -166,12 +193,7 @@ def error_record(query: Query, row: Row) -> ErrorRecord:
         number = int(ordinal)
     except ValueError:
         query.damaged(row, "ordinal", f"{shortly(ordinal)}, not an ordinal")
-    try:
-        facts = json.loads(metadata)
-        if not isinstance(facts, dict) or not all(isinstance(each, str) for each in facts.values()):
-            raise ValueError(metadata)
-    except (ValueError, RecursionError):
-        query.damaged(row, "metadata", f"{shortly(metadata)}, not a JSON object of texts")
+    facts = _texts(query, row, metadata)
     place, text = facts.pop(_WHERE, ""), facts.pop(_TRACEBACK, "")
     time = moment(recorded_at)
     return ErrorRecord(kind, session_id, number, event_name, error, raw_message, facts, time, place, text)

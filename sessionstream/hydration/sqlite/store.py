@@ -70,7 +70,7 @@ class Opening:
         watch = Watch(self._database.path)
         reader = Reader(self._database, watch)
         node = Node(self._database.busy_seconds)
-        writer = Writer(self._database, watch, reader.close, Times(self._clock), node)
+        writer = Writer(self._database, watch, reader.close, Times(self._clock), node, self._registry)
         try:
             first_epoch = await asyncio.wrap_future(writer.opened)
         except asyncio.CancelledError:

@@ -30,6 +30,7 @@ from sessionstream.hydration.sqlite.sessions import KnownSessions
 from sessionstream.hydration.sqlite.times import Times
 from sessionstream.hydration.sqlite.watch import Watch
 from sessionstream.hydration.sqlite.writes import Writing, commit
+from sessionstream.schema import SchemaRegistry
 
 _log = logging.getLogger("sessionstream")
 
@@ -74,7 +75,15 @@ class Writer:
         closed: done when all submitted changes are finished and the file is closed.
     """
 
-    def __init__(self, database: Database, watch: Watch, at_end: Callable[[], None], times: Times, node: Node) -> None:
+    def __init__(
+        self,
+        database: Database,
+        watch: Watch,
+        at_end: Callable[[], None],
+        times: Times,
+        node: Node,
+        registry: SchemaRegistry,
+    ) -> None:
         self.opened: ThreadFuture[int] = ThreadFuture()
         self.closed: ThreadFuture[None] = ThreadFuture()
         self.opened.set_running_or_notify_cancel()  # from now on they cannot be cancelled
@@ -84,6 +93,7 @@ class Writer:
         self._at_end = at_end
         self._times = times
         self._node = node
+        self._registry = registry
         self._queue: SimpleQueue[list[_Change] | None] = SimpleQueue()
         self._left: list[_Change] = []  # taken from the queue beyond a full group; used by the thread only
         self._lock = Lock()
@@ -187,7 +197,7 @@ class Writer:
         except (sqlite3.Error, OSError, StoreError):
             db.close()
             raise
-        return Writing(db, WrittenTypes(), first_epoch, self._times, KnownSessions(), self._node)
+        return Writing(db, WrittenTypes(), first_epoch, self._times, KnownSessions(), self._node, self._registry)
 
     def _run_group(self) -> bool:
         """Carry out the waiting changes; return whether more may come."""

@@ -17,12 +17,14 @@ from sessionstream.hydration.delta import MIN_SIZE
 from sessionstream.hydration.rules import check_expected, conflict, new_epoch
 from sessionstream.hydration.sqlite.columns import Query, Row
 from sessionstream.hydration.sqlite.discarded import discard, keep
+from sessionstream.hydration.sqlite.event_ids import find_event
 from sessionstream.hydration.sqlite.feed import MoveRow, Node
-from sessionstream.hydration.sqlite.payload_types import WrittenTypes
+from sessionstream.hydration.sqlite.payload_types import ReadTypes, WrittenTypes
 from sessionstream.hydration.sqlite.rows import CommitRows, ErrorRow
 from sessionstream.hydration.sqlite.sessions import KnownSessions, Stored
 from sessionstream.hydration.sqlite.times import Times
 from sessionstream.hydration.versions import EntityRow, HistoryRow, kept
+from sessionstream.schema import SchemaRegistry
 from sessionstream.store import Cursors, TimelineReplacement
 
 if TYPE_CHECKING:
@@ -39,11 +41,11 @@ class Writing:
     times: Times
     sessions: KnownSessions
     node: Node
+    registry: SchemaRegistry
 
 
-_LOG: Final = """INSERT INTO events (sid, ordinal, event_id, name, type, payload, recorded_at)
-    VALUES (?, ?, ?, ?, ?, ?, ?)"""
-_EVENT: Final = Query("events", "sid, ordinal", "WHERE sid = ? AND event_id = ?")
+_LOG: Final = """INSERT INTO events (sid, ordinal, event_id, name, type, payload, recorded_at, metadata)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?)"""
 _CLAIM: Final = Query("command_claims", "session_id, key, digest", "WHERE session_id = ? AND key = ?")
 _SUPERSEDE: Final = """INSERT INTO entity_versions
     (timeline, kind, id, created, changed, superseded, tombstone, type, payload)
@@ -121,9 +123,9 @@ class _Batch:
         last_time = session.last_time
         if event is not None:
             last_time = writing.times.of_event(writing.db, session.sid, last_time)
-            number = self._type(event.message)
-            values = (session.sid, event.ordinal, event.event_id, event.name, number, event.payload, last_time)
-            self._events.append(values)
+            ordinal, event_id, name, message, payload, metadata = event
+            number = self._type(message)
+            self._events.append((session.sid, ordinal, event_id, name, number, payload, last_time, metadata))
         for row in entities:
             self.state(session.timeline, row)
         if ui_events is not None and step.timeline_cursor != cursors.timeline:
@@ -185,11 +187,13 @@ class _Batch:
         try:
             db.executemany(_LOG, self._events)
         except sqlite3.IntegrityError:
-            (sid, _, event_id, *_), (session_id, *_) = self._events[0], self._sessions
-            found = _EVENT.first(db, (sid, event_id))
-            if found is None or len(self._events) > 1:
+            (_, _, event_id, *_), (session_id, *_) = self._events[0], self._sessions
+            if len(self._events) > 1:
                 raise
-            raise EventConflict(session_id, event_id, found[1]) from None
+            found = find_event(db, ReadTypes(), self._writing.registry, session_id, event_id)
+            if found is None:
+                raise
+            raise EventConflict(session_id, event_id, found.ordinal, found.digest, found.descriptors) from None
 
     def _put(self, timeline: int, row: EntityRow, depth: int) -> None:
         kind, entity_id, created, changed, message, payload = row

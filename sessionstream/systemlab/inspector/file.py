@@ -74,7 +74,7 @@ class FileSource:
         def ask(file: SQLiteFile) -> list[SeenEvent]:
             payloads = Payloads()
             return [
-                SeenEvent(e.ordinal, e.event_id, e.name, e.recorded_at, payloads.read(e.payload))
+                SeenEvent(e.ordinal, e.event_id, e.name, e.recorded_at, payloads.read(e.payload), e.metadata)
                 for e in file.events(session_id, after=after, limit=limit)
             ]
 

@@ -74,9 +74,12 @@ class PhaseSource:
         return SeenTimeline(found.snapshot_ordinal, found.epoch, entities)
 
     async def events(self, session_id: str, after: int, limit: int) -> list[SeenEvent]:
-        """Return logged events without their times, which the port of stores does not have."""
+        """Return logged events."""
         found = await self._inspectable.store.events(session_id, after=after, limit=limit)
-        return [SeenEvent(each.ordinal, each.event_id, each.name, None, readable(each.payload)) for each in found]
+        return [
+            SeenEvent(each.ordinal, each.event_id, each.name, each.recorded_at, readable(each.payload), each.metadata)
+            for each in found
+        ]
 
     async def errors(self, session_id: str | None, limit: int) -> list[ErrorRecord]:
         """Return the last error records."""

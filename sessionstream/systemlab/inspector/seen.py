@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -47,3 +47,4 @@ class SeenEvent:
     name: str
     recorded_at: datetime | None
     payload: Payload
+    metadata: Mapping[str, str]

@@ -9,9 +9,10 @@ from typing import TypeVar
 
 import pytest
 
+from sessionstream.digests import payload_digest
 from sessionstream.errors import EventConflict, OrdinalConflict, StoreError
 from sessionstream.ordinals import MAX_ORDINAL
-from sessionstream.store import Commit, Cursors, HydrationStore
+from sessionstream.store import Commit, Cursors, HydrationStore, LoggedEvent
 from sessionstream.testing.contract.base import ContractBase, on_fresh_store, raised_by
 from sessionstream.testing.sessions import SessionWriter, drop, put
 
@@ -106,6 +107,22 @@ class CommitContract(ContractBase):
         await writer.log(put("a"), event_id="same")
         error = await self._refused(writer, writer.step(put("a", "x"), event_id="same"), EventConflict)
         assert (error.session_id, error.event_id, error.ordinal) == ("session", "same", 1)
+
+    @on_fresh_store
+    async def test_a_taken_id_is_told_with_the_digest_of_its_event(self, store: HydrationStore) -> None:
+        writer = SessionWriter(store)
+        await writer.log(put("a"), event_id="same")
+        await writer.log(put("a"))
+        for _ in range(2):
+            logged, error = (
+                await store.find_event("session", "same"),
+                await raised_by(store.commit(writer.step(event_id="same"))),
+            )
+            assert isinstance(error, EventConflict)
+            assert logged == LoggedEvent(1, payload_digest("Delta", writer.events[0].payload))
+            assert LoggedEvent(error.ordinal, error.digest) == logged
+            assert error.descriptors == logged.descriptors
+            await store.prune("session", before=2)
 
     @on_fresh_store
     async def test_an_event_id_belongs_to_its_session(self, store: HydrationStore) -> None:

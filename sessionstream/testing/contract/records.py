@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from sessionstream.digests import payload_digest
-from sessionstream.errors import StoreClosed
+from sessionstream.errors import InvalidIdError, StoreClosed
 from sessionstream.observe import ErrorRecord
 from sessionstream.store import Cursors, HydrationStore, LoggedEvent, TimelineReplacement
 from sessionstream.testing.contract.base import ContractBase, on_fresh_store, raised_by
@@ -39,6 +40,32 @@ class RecordContract(ContractBase):
             assert await store.events("session", after=after) == above
             for limit in range(7):
                 assert await store.events("session", after=after, limit=limit) == above[:limit]
+
+    @on_fresh_store
+    async def test_an_event_keeps_its_metadata(self, store: HydrationStore) -> None:
+        writer = SessionWriter(store)
+        facts: tuple[dict[str, str], ...] = (
+            {"ключ": "\0\U0001f9f5", "": "empty key"},
+            {},
+            {str(number): "x" * 120 for number in range(64)},
+        )
+        for metadata in facts:
+            step = writer.step()
+            await writer.commit(replace(step, event=replace(writer.new_event(), metadata=metadata)))
+        assert [dict(event.metadata) for event in await store.events("session")] == list(facts)
+        await store.prune("session", before=3)
+        assert [dict(event.metadata) for event in await store.events("session")] == [facts[2]]
+
+    @on_fresh_store
+    async def test_an_event_has_the_time_of_its_record(self, store: HydrationStore) -> None:
+        writer, start = SessionWriter(store), datetime.now(UTC) - timedelta(seconds=1)
+        for _ in range(3):
+            early = replace(writer.new_event(), recorded_at=datetime.min.replace(tzinfo=UTC))
+            await writer.commit(replace(writer.step(), event=early))
+        times = [event.recorded_at or start for event in await store.events("session")]
+        assert times == sorted(times)
+        assert all(start < time <= datetime.now(UTC) and time.utcoffset() == timedelta() for time in times)
+        assert [event.recorded_at for event in await store.events("session", after=2)] == times[2:]
 
     @on_fresh_store
     async def test_an_event_is_found_by_its_id(self, store: HydrationStore) -> None:
@@ -131,6 +158,25 @@ class RecordContract(ContractBase):
             assert await store.sessions() == [session_id]
 
         self.with_store(check)
+
+    @on_fresh_store
+    async def test_nothing_begins_under_an_id_of_more_than_1024_bytes(self, store: HydrationStore) -> None:
+        longest = "ä" * 512
+        writer = SessionWriter(store, longest)
+        await writer.log(put("a"))
+        assert await store.claim_command(longest, longest, b"digest") is None
+        for long in (f"{longest}x", "x" * 1025, "\U0001f9f5" * 300):
+            calls = [
+                store.commit(SessionWriter(store, long).step(put("a"))),
+                store.replace_timeline(TimelineReplacement(long, (), 0, await store.cursors(long))),
+                store.claim_command(long, "key", b"digest"),
+                store.claim_command("session", long, b"digest"),
+            ]
+            errors = [await raised_by(call) for call in calls]
+            assert [type(error) for error in errors] == [InvalidIdError] * len(calls)
+            assert str(len(long.encode())) in str(errors[0])
+            assert (await store.snapshot(long)).entities == ()
+        assert await store.sessions() == [longest]
 
     def test_closing_twice_is_allowed_and_everything_else_is_not(self) -> None:
         async def check(store: HydrationStore) -> None:
