@@ -25,6 +25,7 @@ from benchmarks import (
     cached_memory,
     calls,
     deliver_frames,
+    follow,
     publish_growth,
     publish_memory,
     publish_sqlite,
@@ -47,6 +48,7 @@ CLAIMS: tuple[Callable[[], Awaitable[list[Figure]]], ...] = (
     deliver_frames.main,
     stuck_client.main,
     subscribe.main,
+    follow.main,
 )
 
 RESULTS = Path(__file__).parent / "results" / "latest.json"
