@@ -18,6 +18,7 @@ from sessionstream.errors import (
     BusError,
     CommandConflict,
     CommandError,
+    CommitUnknown,
     DuplicateCommandError,
     DuplicateSchemaError,
     EventConflict,
@@ -46,6 +47,7 @@ from sessionstream.errors import (
     TransportError,
     UnknownCommandError,
     UnknownSchemaError,
+    Unstorable,
 )
 from sessionstream.fanout import FanoutFunction, SnapshotSource, UIFanout
 from sessionstream.hub import CommandHandler, EventPublisher, Hub, ReplayReport, SessionMetadata
@@ -161,6 +163,8 @@ __all__ = [
     "EventConflict",
     "EventLoopError",
     "HistoryPruned",
+    "Unstorable",
+    "CommitUnknown",
     "StoreClosed",
     "StoreDamaged",
     "StoreLost",

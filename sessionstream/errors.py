@@ -27,6 +27,8 @@
     │   ├── OrdinalExhausted           no ordinal is left
     │   ├── EventConflict              an event id was used before for another event
     │   ├── HistoryPruned              that part of the history was pruned
+    │   ├── Unstorable                 the store can never keep this
+    │   ├── CommitUnknown              whether a change was stored is not known
     │   ├── StoreClosed
     │   ├── StoreDamaged               its file holds values that it did not write
     │   ├── StoreLost                  its file was deleted or replaced while it was open
@@ -463,6 +465,31 @@ class HistoryPruned(StoreError):
         self.session_id = session_id
         self.ordinal = ordinal
         self.floor = floor
+
+
+class Unstorable(StoreError):
+    """The store can never keep this: it is too large, or a value has no form in which it could be stored.
+
+    Nothing was stored. To try again is of no use; another StoreError may be transient.
+    """
+
+
+class CommitUnknown(StoreError):
+    """The store did not answer in time, so whether a change was stored, or will be, is not known.
+
+    Attributes:
+        name: the store, for example the path of its file.
+        seconds: how long it was waited for.
+    """
+
+    def __init__(self, name: str, seconds: float) -> None:
+        super().__init__(
+            f"{name} has not answered within {seconds:g} seconds, so whether the change was stored is not known: "
+            f"repeat it with the same event id or idempotency key, which changes nothing if it was, once the disk or "
+            f"the server answers"
+        )
+        self.name = name
+        self.seconds = seconds
 
 
 class StoreClosed(StoreError):

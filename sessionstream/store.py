@@ -220,7 +220,9 @@ class HydrationStore(Protocol):
             OrdinalConflict: cursors, epoch or last commit are not what the commit expects. A store that has
                 forgotten the id of the last commit refuses as well.
             EventConflict: the session has an event of that id already; it has the digest of that one.
-            StoreError: an ordinal is beyond what this store can hold, or the medium failed.
+            Unstorable: the store can never hold it, such as an ordinal beyond ``max_ordinal`` or too large a payload.
+            CommitUnknown: the medium did not answer in time; the outcome of a commit comes always.
+            StoreError: the medium failed.
         """
         ...
 

@@ -22,6 +22,7 @@ from sessionstream.errors import (
     ProjectionError,
     SessionHeld,
     StoreClosed,
+    Unstorable,
     error_text,
 )
 from sessionstream.hub.completion import Completion
@@ -142,6 +143,8 @@ class Consumer:
             await self._pipeline.apply(draft)
         except (EventConflict, OrdinalExhausted) as error:
             await self._refuse("ordinal", message, error, draft.session_id, draft.name)
+        except Unstorable as error:
+            await self._refuse("store", message, error, draft.session_id, draft.name)
         except InvalidIdError as error:  # the session would be a new one, under an id that is too long
             facts = {"refused_session_id": ascii(draft.session_id)}
             await self._refuse("decode", message, error, "", draft.name, facts)

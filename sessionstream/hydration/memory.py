@@ -15,8 +15,8 @@ from sessionstream.digests import payload_digest
 from sessionstream.errors import (
     EventConflict,
     SchemaError,
-    StoreError,
     UnknownSchemaError,
+    Unstorable,
 )
 from sessionstream.hydration.checked import CheckedStore
 from sessionstream.hydration.rules import (
@@ -95,7 +95,7 @@ class _Session:
                 logged = _logged(self.ids[event.event_id])
                 raise EventConflict(commit.session_id, event.event_id, logged.ordinal, logged.digest)
             if event.ordinal > MAX_ORDINAL:
-                raise StoreError(f"ordinal {event.ordinal} of {commit.session_id!r} is beyond 64 bits")
+                raise Unstorable(f"ordinal {event.ordinal} of {commit.session_id!r} is beyond 64 bits")
 
     def apply(self, commit: Commit, now: datetime) -> None:
         event, times = commit.event, self.times

@@ -14,6 +14,7 @@ from sessionstream.errors import (
     BusError,
     CommandConflict,
     CommandError,
+    CommitUnknown,
     DuplicateCommandError,
     DuplicateSchemaError,
     EventConflict,
@@ -42,6 +43,7 @@ from sessionstream.errors import (
     TransportError,
     UnknownCommandError,
     UnknownSchemaError,
+    Unstorable,
 )
 from sessionstream.examples.chatdemo.v1.chat_pb2 import TokensDeltaEvent
 from sessionstream.types import Event
@@ -92,6 +94,8 @@ def test_the_contract_s_tree_holds() -> None:
             OrdinalExhausted,
             EventConflict,
             HistoryPruned,
+            Unstorable,
+            CommitUnknown,
             StoreClosed,
             StoreDamaged,
             StoreLost,
@@ -143,6 +147,8 @@ SAMPLES: list[SessionstreamError] = [
     OrdinalExhausted("s-1", 2**64 - 1),
     EventConflict("s-1", "id-1", 3, b"digest"),
     HistoryPruned("s-1", 2, 9),
+    Unstorable("too large"),
+    CommitUnknown("the file", 30.0),
     StoreClosed("the memory store"),
     StoreDamaged("the file", "words", table="events", row="sid 1", column="payload"),
     StoreLost("the file"),
@@ -240,6 +246,7 @@ def test_errors_survive_pickling(error: SessionstreamError, protocol: int) -> No
             {"session_id": "s-1", "ordinal": 2, "floor": 9},
             ["'s-1'", "2", "9"],
         ),
+        (CommitUnknown("x.db", 30), {"name": "x.db", "seconds": 30}, ["x.db", "30 seconds", "same event id"]),
         (StoreClosed("the store"), {}, ["the store"]),
         (
             StoreDamaged("x.db", "words", table="events", row="sid 1, ordinal 2", column="payload"),

@@ -204,7 +204,7 @@ async def test_a_table_that_vanishes_while_the_store_is_open(tmp_path: Path) -> 
 async def test_a_locked_file_names_the_way_out(tmp_path: Path) -> None:
     await a_store_at(path := tmp_path / "x.db")
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
-        database = Database(str(path), busy_seconds=0.05)
+        database = Database(str(path), patience=0.3)
         async with Opening(database, REGISTRY) as store:
             other.execute("BEGIN IMMEDIATE")
             with pytest.raises(StoreError, match=r"another process.*for more than 0\.05 seconds: end it, or try again"):

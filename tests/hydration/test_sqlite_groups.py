@@ -26,13 +26,14 @@ from hypothesis import strategies as st
 from sessionstream.errors import EventConflict, OrdinalConflict, StoreError
 from sessionstream.hydration.memory import MemoryStore
 from sessionstream.hydration.sqlite import SQLiteStore, sessions
-from sessionstream.hydration.sqlite.database import Database
 from sessionstream.hydration.sqlite.inspection import SQLiteFile
 from sessionstream.hydration.sqlite.store import Opening
 from sessionstream.observe import ErrorRecord
 from sessionstream.store import Commit, Cursors, HydrationStore, TimelineReplacement
 from sessionstream.testing import SessionWriter, WallClock, put, sample_registry
 from sessionstream.types import Event, TimelineEntity
+
+from .hasty import HastyDatabase
 
 REGISTRY = sample_registry()
 SESSIONS = ("a", "b", "c")
@@ -199,7 +200,7 @@ class Pair:
         self.model = MemoryStore(REGISTRY)
 
     def open(self) -> Opening:
-        database = Database(str(self.path), factory=self.faults.connections(), busy_seconds=0.05)
+        database = HastyDatabase(str(self.path), factory=self.faults.connections())
         return Opening(database, REGISTRY, self.clock)
 
     async def play(self, rounds: Sequence[Round]) -> None:

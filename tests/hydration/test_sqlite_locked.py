@@ -14,13 +14,13 @@ import pytest
 
 from sessionstream import Event, Hub, SQLiteStore, StoreError
 from sessionstream.hydration.sqlite import writer
-from sessionstream.hydration.sqlite.database import Database
 from sessionstream.hydration.sqlite.failures import is_busy
 from sessionstream.hydration.sqlite.store import Opening
 from sessionstream.testing import RecordingObserver, SessionWriter, put, sample_registry
 
+from .hasty import BUSY, HastyDatabase
+
 REGISTRY = sample_registry()
-BUSY = 0.2
 
 
 class Waits:
@@ -63,7 +63,7 @@ def delta(session_id: str = "session") -> Event:
 
 async def test_a_publish_waits_once_for_a_lock_and_its_error_is_recorded_later(tmp_path: Path) -> None:
     path, waits, observer = tmp_path / "x.db", Waits(), RecordingObserver()
-    database = Database(str(path), factory=waits.connections(), busy_seconds=BUSY)
+    database = HastyDatabase(str(path), factory=waits.connections())
     async with Opening(database, REGISTRY) as store, Hub(REGISTRY, store=store, error_observer=observer.error) as hub:
         await hub.publish(delta())
         with locked(path):
@@ -86,7 +86,7 @@ async def test_a_publish_waits_once_for_a_lock_and_its_error_is_recorded_later(t
 async def test_many_sessions_that_fail_of_a_lock_wait_once_each(tmp_path: Path) -> None:
     """The records of some arrive while the writer waits for the lock for others."""
     path, waits, observer = tmp_path / "x.db", Waits(), RecordingObserver()
-    database = Database(str(path), factory=waits.connections(), busy_seconds=BUSY)
+    database = HastyDatabase(str(path), factory=waits.connections())
     async with Opening(database, REGISTRY) as store, Hub(REGISTRY, store=store, error_observer=observer.error) as hub:
         await hub.publish(delta())
         with locked(path):
@@ -104,7 +104,7 @@ async def test_many_sessions_that_fail_of_a_lock_wait_once_each(tmp_path: Path) 
 
 async def test_what_a_mixed_group_records_waits_for_nobody(tmp_path: Path) -> None:
     path, waits = tmp_path / "x.db", Waits()
-    database = Database(str(path), factory=waits.connections(), busy_seconds=BUSY)
+    database = HastyDatabase(str(path), factory=waits.connections())
     async with Opening(database, REGISTRY) as store:
         session = SessionWriter(store)
         await session.log(put("a"))
@@ -130,7 +130,7 @@ async def test_what_a_mixed_group_records_waits_for_nobody(tmp_path: Path) -> No
 
 async def test_records_that_could_not_be_written_are_when_the_hub_ends(tmp_path: Path) -> None:
     path, observer = tmp_path / "x.db", RecordingObserver()
-    async with Opening(Database(str(path), busy_seconds=BUSY), REGISTRY) as store:
+    async with Opening(HastyDatabase(str(path)), REGISTRY) as store:
         async with Hub(REGISTRY, store=store, error_observer=observer.error) as hub:
             with locked(path), pytest.raises(StoreError, match="another process"):
                 await hub.publish(delta())
@@ -141,7 +141,7 @@ async def test_records_that_still_cannot_be_written_are_told_of_and_kept(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path, observer = tmp_path / "x.db", RecordingObserver()
-    async with Opening(Database(str(path), busy_seconds=BUSY), REGISTRY) as store:
+    async with Opening(HastyDatabase(str(path)), REGISTRY) as store:
         hub = Hub(REGISTRY, store=store, error_observer=observer.error)
         with locked(path):
             for _ in range(2):

@@ -16,9 +16,15 @@ import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 from sessionstream.descriptors import descriptor_set
-from sessionstream.errors import EventConflict, OrdinalConflict, StoreClosed, StoreError, UnknownSchemaError
+from sessionstream.errors import (
+    EventConflict,
+    OrdinalConflict,
+    StoreClosed,
+    StoreError,
+    UnknownSchemaError,
+    Unstorable,
+)
 from sessionstream.hydration.sqlite import SQLiteStore
-from sessionstream.hydration.sqlite.database import Database
 from sessionstream.hydration.sqlite.store import Opening
 from sessionstream.hydration.sqlite.writer import GROUP_LIMIT
 from sessionstream.schema import SchemaRegistry
@@ -26,6 +32,8 @@ from sessionstream.store import Commit
 from sessionstream.testing import SessionWriter, drop, put, sample_registry
 from sessionstream.types import Event, TimelineEntity
 from sessionstream.v1 import transport_pb2
+
+from .hasty import HastyDatabase
 
 REGISTRY = sample_registry()
 NOT_UNICODE = drop("\ud800")
@@ -143,7 +151,7 @@ async def test_bad_commits_of_a_group_fail_alone(path: Path) -> None:
         outcomes = [store.commit(bad[0]), store.commit(bad[1]), store.commit(good), store.commit(bad[2])]
         gate.open()
         results = await asyncio.gather(*outcomes, return_exceptions=True)
-        assert [type(result) for result in results] == [EventConflict, OrdinalConflict, type(None), StoreError]
+        assert [type(result) for result in results] == [EventConflict, OrdinalConflict, type(None), Unstorable]
         fine.remember(good)
         assert (await store.snapshot("fine")).entities == fine.at(1)
         assert await store.sessions() == ["fine", "taken"]
@@ -155,7 +163,7 @@ async def test_a_new_payload_type_of_a_commit_that_failed_is_still_known_later(p
         outcomes = [store.commit(one.step(put("a"), NOT_UNICODE)), store.commit(two.step(put("a")))]
         gate.open()
         results = await asyncio.gather(*outcomes, return_exceptions=True)
-        assert [type(result) for result in results] == [StoreError, type(None)]
+        assert [type(result) for result in results] == [Unstorable, type(None)]
         await one.log(put("a"))
         assert (await store.snapshot("one")).entities == one.at(1)
 
@@ -251,7 +259,7 @@ async def test_a_lock_of_another_program_delays_the_writer_and_nobody_else(path:
 
 
 async def test_a_lock_that_stays_is_a_store_error_and_no_harm(path: Path) -> None:
-    async with Opening(Database(str(path), busy_seconds=0.05), REGISTRY) as store:
+    async with Opening(HastyDatabase(str(path)), REGISTRY) as store:
         writer = SessionWriter(store)
         await writer.log(put("a"))
         with closing(sqlite3.connect(path, isolation_level=None)) as other:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Final, Literal, TypeAlias, TypeVar, get_args
 
@@ -21,8 +22,11 @@ T = TypeVar("T")
 
 Synchronous: TypeAlias = Literal["normal", "full"]
 
-BUSY_SECONDS: Final = 5.0
-"""How long the writer waits for another process's transaction."""
+PATIENCE: Final = 30.0
+"""Seconds within which every change has an outcome."""
+
+_BUSY_SHARE: Final = 1 / 6
+"""The part of it that one transaction waits for another process's: a change may have to wait for more than one."""
 
 _MINIMUM: Final = (3, 24)
 _BUSY: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
@@ -78,24 +82,36 @@ class Database:
     Attributes:
         synchronous: what a commit waits for; see ``SQLiteStore.open``.
         factory: the class of connections, for tests that inject faults.
+        patience: seconds; see ``SQLiteStore.open``.
     """
 
     path: str
     synchronous: Synchronous = "normal"
     factory: type[sqlite3.Connection] = sqlite3.Connection
-    busy_seconds: float = BUSY_SECONDS
+    patience: float = PATIENCE
+
+    @property
+    def busy_seconds(self) -> float:
+        """How long the writer waits for another process's transaction."""
+        return self.patience * _BUSY_SHARE
 
     @classmethod
-    def at(cls, path: str | os.PathLike[str], synchronous: Synchronous = "normal") -> Database:
+    def at(
+        cls, path: str | os.PathLike[str], synchronous: Synchronous = "normal", patience: float = PATIENCE
+    ) -> Database:
         """Return the database at ``path`` without opening it.
 
         Raises:
             StoreError: the path does not name a file, or SQLite is too old.
-            ValueError: ``synchronous`` is neither ``"normal"`` nor ``"full"``.
-            TypeError: ``path`` is not a path.
+            ValueError: ``synchronous`` is neither ``"normal"`` nor ``"full"``, or ``patience`` is not above 0.
+            TypeError: ``path`` is not a path, or ``patience`` not a number.
         """
         if synchronous not in get_args(Synchronous):
             raise ValueError(f"synchronous is 'normal' or 'full', not {synchronous!r}")
+        if isinstance(patience, bool) or not isinstance(patience, int | float):
+            raise TypeError(f"patience is a number of seconds, not {patience!r}")
+        if not 0 < patience < inf:
+            raise ValueError(f"patience is a number of seconds above 0, not {patience!r}")
         if sqlite3.sqlite_version_info < _MINIMUM:
             raise StoreError(f"the SQLite library is {sqlite3.sqlite_version}; the SQLite store needs 3.24 or newer")
         try:
@@ -108,7 +124,7 @@ class Database:
             raise StoreError(f"{text!r} would not outlive the process: use MemoryStore, which is made for that")
         if text.startswith("file:"):
             raise StoreError(f"{text!r} is a URI: give the plain path of the file")
-        return cls(str(Path(text).absolute()), synchronous)
+        return cls(str(Path(text).absolute()), synchronous, patience=patience)
 
     def connect_writer(self) -> sqlite3.Connection:
         """Open the file for writing, create or migrate it, and return the connection.

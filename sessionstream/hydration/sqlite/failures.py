@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
-from sessionstream.errors import StoreDamaged, StoreError
+from sessionstream.errors import StoreDamaged, StoreError, Unstorable
 
 CHANGED: Final = "something else has changed it, so restore it from a backup, or open another file"
 
@@ -165,8 +165,9 @@ def failure(path: str, error: Exception, what: str, busy_seconds: float) -> Stor
     if isinstance(error, OSError):
         return StoreError(f"{what} {path}: {error.strerror}: {_SYSTEM.get(error.errno or 0, _DISK)}")
     if isinstance(error, sqlite3.Error):
-        return StoreError(f"{what} {path}: {error}: {_way_out(path, error).format(busy=busy_seconds)}")
-    return StoreError(f"{what} {path}: {error}: SQLite keeps no such value, so correct the value in the call")
+        kind = Unstorable if code_of(error) == sqlite3.SQLITE_TOOBIG else StoreError
+        return kind(f"{what} {path}: {error}: {_way_out(path, error).format(busy=busy_seconds)}")
+    return Unstorable(f"{what} {path}: {error}: SQLite keeps no such value, so correct the value in the call")
 
 
 def _way_out(path: str, error: sqlite3.Error) -> str:

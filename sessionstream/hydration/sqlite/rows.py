@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
-from sessionstream.errors import StoreError
+from sessionstream.errors import Unstorable
 from sessionstream.hydration.recorded import encode_ui_events
 from sessionstream.hydration.sqlite.columns import MAX_STORED, Query, Row, shortly
 from sessionstream.hydration.versions import EntityRow
@@ -56,10 +56,10 @@ def check_ordinal(session_id: str, ordinal: int) -> None:
     """Refuse an ordinal that SQLite cannot hold.
 
     Raises:
-        StoreError: it is above 2**63 - 1.
+        Unstorable: it is above 2**63 - 1.
     """
     if ordinal > MAX_STORED:
-        raise StoreError(
+        raise Unstorable(
             f"ordinal {ordinal} of session {session_id!r} is beyond {MAX_STORED}, the highest that SQLite holds"
         )
 
@@ -82,7 +82,7 @@ def moment(recorded_at: int) -> datetime:
 def _encoded(what: str, name: str, payload: Message, codec_of: CodecOf) -> bytes:
     data = codec_of(payload.__class__).encode(payload)
     if len(data) > MAX_PAYLOAD:
-        raise StoreError(
+        raise Unstorable(
             f"{what} {name!r} has a payload of {len(data)} bytes, and SQLite holds no more than {MAX_PAYLOAD}: keep it "
             f"elsewhere, and its place in the {what}"
         )
@@ -105,7 +105,7 @@ def commit_rows(commit: Commit, codec_of: CodecOf, *, is_heard: bool) -> CommitR
     """Return what a commit writes; ``is_heard``: other processes hear of its UI events.
 
     Raises:
-        StoreError: SQLite cannot hold its ordinal, or a payload.
+        Unstorable: SQLite cannot hold its ordinal, or a payload.
     """
     check_ordinal(commit.session_id, commit.event_cursor)
     ui_events = encode_ui_events(commit.ui_events, codec_of) if is_heard else None

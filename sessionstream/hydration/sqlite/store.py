@@ -11,13 +11,13 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sessionstream.errors import OrdinalConflict, StoreError
+from sessionstream.errors import OrdinalConflict, StoreError, Unstorable
 from sessionstream.hydration.checked import CheckedStore
 from sessionstream.hydration.rules import check_clock, check_instance, time_of_day
 from sessionstream.hydration.sqlite import reads, rows, writes
 from sessionstream.hydration.sqlite.backup import back_up
 from sessionstream.hydration.sqlite.columns import MAX_STORED
-from sessionstream.hydration.sqlite.database import Database, Synchronous
+from sessionstream.hydration.sqlite.database import PATIENCE, Database, Synchronous
 from sessionstream.hydration.sqlite.feed import Node, SQLiteFeed
 from sessionstream.hydration.sqlite.inspection import SQLiteFile, look
 from sessionstream.hydration.sqlite.payload_types import ReadTypes
@@ -124,6 +124,7 @@ class SQLiteStore(CheckedStore):
         registry: SchemaRegistry,
         *,
         synchronous: Synchronous = "normal",
+        patience: float = PATIENCE,
         clock: Callable[[], datetime] = time_of_day,
     ) -> Opening:
         """Open the file, creating it where there is none.
@@ -139,6 +140,8 @@ class SQLiteStore(CheckedStore):
             path: of the file.
             registry: what payloads are decoded with.
             synchronous: what a commit waits for.
+            patience: seconds after which a commit that has no outcome, because the disk does not answer, raises
+                CommitUnknown, and ``close`` a StoreError. A sixth of it is waited for another process's transaction.
             clock: returns the time of day with a time zone, in the writer's thread; for tests. By default it is the
                 machine's.
 
@@ -146,12 +149,13 @@ class SQLiteStore(CheckedStore):
             StoreError: the path does not name a file (nor does ``":memory:"``: use MemoryStore); or, when awaited, the
                 file cannot be opened or may not be written, is not a database, is damaged, another application's, or
                 of a newer version. A file that is refused is not changed.
-            ValueError: ``synchronous`` is neither "normal" nor "full".
-            TypeError: ``path`` is not a path, ``registry`` is not a SchemaRegistry, or ``clock`` is not a function.
+            ValueError: ``synchronous`` is neither "normal" nor "full", or ``patience`` is not above 0.
+            TypeError: ``path`` is not a path, ``patience`` is not a number, ``registry`` is not a SchemaRegistry, or
+                ``clock`` is not a function.
         """
         check_instance("registry", SchemaRegistry, registry)
         check_clock(clock)
-        return Opening(Database.at(path, synchronous), registry, clock)
+        return Opening(Database.at(path, synchronous, patience), registry, clock)
 
     @staticmethod
     def look(path: str | os.PathLike[str], question: Callable[[SQLiteFile], T]) -> T:
@@ -213,7 +217,7 @@ class SQLiteStore(CheckedStore):
         except StoreError:
             raise
         except Exception as error:
-            raise StoreError(f"the commit cannot be encoded: {error}") from error
+            raise Unstorable(f"the commit cannot be encoded: {error}") from error
         return self._writer.submit(encoded)
 
     async def _snapshot(self, session_id: str, as_of: int | None, since: int | None) -> Snapshot:
@@ -285,7 +289,14 @@ class SQLiteStore(CheckedStore):
         if self._is_inherited():
             return
         self._writer.stop()
-        await asyncio.wrap_future(self._writer.closed)
+        patience = self._database.patience
+        try:
+            await asyncio.wait_for(asyncio.wrap_future(self._writer.closed), patience)
+        except TimeoutError:
+            raise StoreError(
+                f"{self._database.path} could not be closed within {patience:g} seconds, because the disk does not "
+                f"answer: commits whose outcome is not known are stored, or not, when it does"
+            ) from None
         self._writer.join()
 
     def __del__(self, warn: Callable[..., None] = warnings.warn) -> None:

@@ -12,6 +12,7 @@ import asyncio
 import logging
 import sqlite3
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future as ThreadFuture
 from contextlib import suppress
@@ -20,7 +21,7 @@ from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from typing import Any, Final
 
-from sessionstream.errors import StoreClosed, StoreError, StoreLost
+from sessionstream.errors import CommitUnknown, StoreClosed, StoreError, StoreLost
 from sessionstream.hydration.sqlite import failures, schema
 from sessionstream.hydration.sqlite.database import Database
 from sessionstream.hydration.sqlite.feed import IDLE_SECONDS, Node
@@ -37,6 +38,9 @@ _log = logging.getLogger("sessionstream")
 GROUP_LIMIT: Final = 500
 """Changes in one transaction: more would only make the first of them wait for the last."""
 
+_TICK: Final = 1 / 8
+"""The part of the patience that lies between two looks at changes that have no outcome yet."""
+
 
 class _Torn(Exception):  # internal: never leaves the thread
     """A change failed after it had written something, so that the transaction cannot go on."""
@@ -49,17 +53,18 @@ class _Torn(Exception):  # internal: never leaves the thread
 class _Change:
     """A change that was handed over, and later its outcome."""
 
-    __slots__ = ("error", "future", "patient", "result", "run")
+    __slots__ = ("at", "error", "future", "patient", "result", "run")
 
     def __init__(self, run: CommitRows | Callable[[Writing], Any], future: asyncio.Future[Any], patient: bool) -> None:
         self.run = run
         self.patient = patient
         self.future = future
+        self.at = time.monotonic()
         self.result: Any = None
         self.error: Exception | None = None
 
     def deliver(self) -> None:
-        if self.future.done():  # cancelled: the change is true all the same
+        if self.future.done():  # cancelled, or it took too long: the change is true all the same
             return
         if self.error is None:
             self.future.set_result(self.result)
@@ -104,6 +109,8 @@ class Writer:
         self._blind = False  # whether the last look for other processes failed
         self._waits = False  # whether the thread waits for another process now
         self._gathered: dict[asyncio.AbstractEventLoop, list[_Change]] = {}
+        self._undelivered: dict[asyncio.AbstractEventLoop, deque[_Change]] = {}  # by loops that have a timer for it
+        self._stuck = False  # whether a change has taken too long since the last outcome
         self._writing: Writing | None = None  # used by the thread only
         self._thread = Thread(target=self._main, name=f"sessionstream writer {database.path}", daemon=True)
         self._thread.start()
@@ -116,7 +123,7 @@ class Writer:
 
         Raises:
             StoreClosed: ``stop`` was called.
-            StoreError: it is not patient, and other changes are waiting for the lock.
+            StoreError: it is not patient, and other changes are waiting for the lock, or have waited too long.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
@@ -127,8 +134,14 @@ class Writer:
             locked = self._locked
             if locked is not None and self._waits and not patient:
                 raise self._explain(locked)
+            if self._stuck and not patient:
+                raise self._unknown()
             alone = not self._under_way
             self._under_way += 1
+            undelivered = self._undelivered.get(loop)
+            if undelivered is None:
+                undelivered = self._begin_timer(loop)
+            undelivered.append(change)
             if loop in self._gathered:  # first, so that no change overtakes an earlier one
                 self._gathered[loop].append(change)
                 self._crowded = True
@@ -156,6 +169,32 @@ class Writer:
     def join(self) -> None:
         """Wait for the thread to end. It ends right after ``closed`` is done."""
         self._thread.join()
+
+    def _begin_timer(self, loop: asyncio.AbstractEventLoop) -> deque[_Change]:
+        """Begin to look at a loop's changes every so often, for as long as there are any."""
+        for each in [each for each in self._undelivered if each.is_closed()]:
+            del self._undelivered[each]
+        undelivered = self._undelivered[loop] = deque()
+        loop.call_later(self._database.patience * _TICK, self._check_timer, loop)
+        return undelivered
+
+    def _check_timer(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Give up the changes that will have taken too long at the next check."""
+        tick = self._database.patience * _TICK
+        too_old = time.monotonic() + tick - self._database.patience
+        undelivered = self._undelivered[loop]
+        while undelivered and (undelivered[0].at <= too_old or undelivered[0].future.done()):
+            change = undelivered.popleft()
+            if not change.future.done():
+                change.future.set_exception(self._unknown())
+                self._stuck = True
+        if undelivered:
+            loop.call_later(tick, self._check_timer, loop)
+        else:
+            del self._undelivered[loop]
+
+    def _unknown(self) -> CommitUnknown:
+        return CommitUnknown(self._database.path, self._database.patience)
 
     def _pass_on(self, loop: asyncio.AbstractEventLoop) -> None:
         """Pass the changes that one iteration of an event loop has gathered to the thread."""
@@ -384,8 +423,12 @@ class Writer:
 
     def _deliver_here(self, changes: Sequence[_Change]) -> None:
         self._count_off(changes)
+        self._stuck = False
         for change in changes:
             change.deliver()
+        undelivered = self._undelivered.get(changes[0].future.get_loop())
+        while undelivered and undelivered[0].future.done():
+            undelivered.popleft()
 
 
 def _portions(group: Sequence[_Change], together: bool) -> Iterator[list[_Change]]:

@@ -10,7 +10,7 @@ from typing import TypeVar
 import pytest
 
 from sessionstream.digests import payload_digest
-from sessionstream.errors import EventConflict, OrdinalConflict, StoreError
+from sessionstream.errors import EventConflict, OrdinalConflict, Unstorable
 from sessionstream.ordinals import MAX_ORDINAL
 from sessionstream.store import Commit, Cursors, HydrationStore, LoggedEvent
 from sessionstream.testing.contract.base import ContractBase, on_fresh_store, raised_by
@@ -224,8 +224,7 @@ class CommitContract(ContractBase):
             if error is None:
                 writer.remember(step)
             else:
-                assert isinstance(error, StoreError)
-                assert not isinstance(error, OrdinalConflict | EventConflict)
+                assert isinstance(error, Unstorable)
                 await writer.log(put("b"))
             await self._unchanged(writer)
 
@@ -234,7 +233,7 @@ class CommitContract(ContractBase):
     @on_fresh_store
     async def test_no_ordinal_above_the_highest_is_held(self, store: HydrationStore) -> None:
         writer = SessionWriter(store)
-        await self._refused(writer, writer.step(put("a"), ordinal=store.max_ordinal + 1), StoreError)
+        await self._refused(writer, writer.step(put("a"), ordinal=store.max_ordinal + 1), Unstorable)
         await writer.log(put("a"), ordinal=store.max_ordinal)
         await self._unchanged(writer)
 
