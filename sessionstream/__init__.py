@@ -50,7 +50,7 @@ from sessionstream.errors import (
     Unstorable,
 )
 from sessionstream.fanout import FanoutFunction, SnapshotSource, UIFanout
-from sessionstream.hub import CommandHandler, EventPublisher, Hub, ReplayReport, SessionMetadata
+from sessionstream.hub import CommandHandler, EventPublisher, Hub, ReplayReport, SessionEvents, SessionMetadata
 from sessionstream.hydration.checked import CheckedStore
 from sessionstream.hydration.memory import MemoryStore
 from sessionstream.observe import ConsumerStatus, ErrorObserver, ErrorRecord, PipelineObserver, PipelineRecord
@@ -94,6 +94,7 @@ __all__ = [
     "CommandHandler",
     "EventPublisher",
     "ReplayReport",
+    "SessionEvents",
     "SessionMetadata",
     # projections
     "UIProjection",

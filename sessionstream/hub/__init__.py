@@ -3,6 +3,7 @@
 from sessionstream.hub.commands import CommandHandler, EventPublisher
 from sessionstream.hub.hub import Hub
 from sessionstream.hub.replay import ReplayReport
+from sessionstream.hub.session_events import SessionEvents
 from sessionstream.hub.sessions import SessionMetadata
 
-__all__ = ["CommandHandler", "EventPublisher", "Hub", "ReplayReport", "SessionMetadata"]
+__all__ = ["CommandHandler", "EventPublisher", "Hub", "ReplayReport", "SessionEvents", "SessionMetadata"]

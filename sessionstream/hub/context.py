@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from sessionstream.hub.yielding import YieldBudget
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from sessionstream.hub.follower import Follower
     from sessionstream.hub.projecting import Projections
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from sessionstream.hub.sessions import SessionCache
     from sessionstream.projection import ProjectionPolicies
     from sessionstream.store import HydrationStore
-    from sessionstream.types import UIEvent
+    from sessionstream.types import Event, UIEvent
+
+    Listener: TypeAlias = Callable[[int, Event | None], None]
 
 _log = logging.getLogger("sessionstream")
 
@@ -29,6 +31,8 @@ class TurnContext:
     Attributes:
         max_ordinal: the highest ordinal that the store can hold.
         follower: follows other processes for the fan-out; None if the store has no feed.
+        listeners: of each session with any, functions that are called when its log may have grown: with the event that
+            this hub has logged and the ordinal before it, or with 0 and None.
         misses_events: whether the log says already that the fan-out does not get the UI events of other processes.
     """
 
@@ -42,7 +46,14 @@ class TurnContext:
     resync: Callable[[str, int, int], None] | None = None
     follower: Follower | None = None
     misses_events: bool = False
+    listeners: dict[str, list[Listener]] = field(default_factory=dict)
     budget: YieldBudget = field(default_factory=YieldBudget)
+
+    def logged(self, session_ids: Collection[str] | None) -> None:
+        """Tell the listeners of some sessions that there may be new events; None stands for every session."""
+        for session_id in self.listeners.keys() if session_ids is None else self.listeners.keys() & session_ids:
+            for listener in self.listeners[session_id]:
+                listener(0, None)
 
     def warn_of_missed_events(self, session_id: str) -> None:
         """Log, once, that another process has moved a session and the fan-out cannot be told."""

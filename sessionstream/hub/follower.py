@@ -23,7 +23,7 @@ from sessionstream.feed import Position
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 
-    from sessionstream.feed import Feed, Moves
+    from sessionstream.feed import Feed, Hint, Moves
     from sessionstream.types import UIEvent
 
 RETRY_SECONDS: Final = 1.0
@@ -74,11 +74,12 @@ class Follower:
         publish: passes UI events to the fan-out: session id, ordinal, events; returns what that raised.
         resync: asks the fan-out for a snapshot: session id, ordinal, epoch; returns what that raised.
         failed: records what was raised: session id, ordinal, error.
+        logged: is told of every hint: the ids of sessions whose logs may have grown, or None for all.
 
     It belongs to one event loop. Only ``catch_up`` waits.
     """
 
-    __slots__ = ("_behind", "_failed", "_feed", "_publish", "_reading", "_resync", "_stop", "watched")
+    __slots__ = ("_behind", "_failed", "_feed", "_logged", "_publish", "_reading", "_resync", "_stop", "watched")
 
     def __init__(
         self,
@@ -86,12 +87,14 @@ class Follower:
         publish: Callable[[str, int, Sequence[UIEvent]], Exception | None],
         resync: Callable[[str, int, int], Exception | None],
         failed: Callable[[str, int, Exception], Awaitable[None]],
+        logged: Hint,
     ) -> None:
         self.watched: dict[str, Watched] = {}
         self._feed = feed
         self._publish = publish
         self._resync = resync
         self._failed = failed
+        self._logged = logged
         self._behind: set[str] = set()
         self._reading: asyncio.Task[None] | None = None
         self._stop: Callable[[], None] | None = None
@@ -182,6 +185,7 @@ class Follower:
     # -- what other processes do -------------------------------------------------------------------------------
 
     def _hint(self, session_ids: Collection[str] | None) -> None:
+        self._logged(session_ids)
         self._read(self.watched if session_ids is None else session_ids)
 
     def _read(self, session_ids: Iterable[str]) -> None:

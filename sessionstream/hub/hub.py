@@ -18,10 +18,11 @@ from sessionstream.hub.lane import refuse_reentry
 from sessionstream.hub.pipeline import Pipeline
 from sessionstream.hub.projecting import Projections
 from sessionstream.hub.reporting import Reporter
+from sessionstream.hub.session_events import SessionEvents
 from sessionstream.hub.sessions import SessionCache, SessionMetadata
 from sessionstream.hub.unreadable import UnreadableEntities, stored_states
 from sessionstream.hydration.memory import MemoryStore
-from sessionstream.hydration.rules import check_snapshot
+from sessionstream.hydration.rules import check_number, check_snapshot
 from sessionstream.ids import check_id
 from sessionstream.projection import (
     ProjectionPolicies,
@@ -118,7 +119,9 @@ class Hub:
         feed: Feed | None = getattr(self._store, "feed", None)
         if feed is not None:
             pipeline = self._pipeline
-            pipeline.follower = Follower(feed, pipeline.publish_elsewhere, pipeline.resync_elsewhere, pipeline.failed)
+            pipeline.follower = Follower(
+                feed, pipeline.publish_elsewhere, pipeline.resync_elsewhere, pipeline.failed, pipeline.logged
+            )
         self._body = BodyCanceller()
         self._consumer = None if bus is None else Consumer(self._pipeline, bus, self._body.cancel)
         self._commands = Commands(self._pipeline)
@@ -425,6 +428,32 @@ class Hub:
         self._pipeline.check_open()
         return (await self._store.cursors(session_id)).event
 
+    def session_events(self, session_id: str, *, after: int | None = None) -> SessionEvents:
+        """Listen to the events of a session as they are logged, in this process or in another one.
+
+        .. code-block:: python
+
+            async with hub.session_events(session_id) as events:
+                async for event in events:
+                    ...
+
+        Each event comes once, in ordinal order, with a payload of its own. Those of other processes come if the store
+        has a ``feed``. The iteration ends when the hub is shut down. It may be used in a command handler, for example
+        to stop long work that another process was asked to stop; leave it by ``break``, or by cancelling its task.
+
+        Args:
+            after: the ordinal after which it begins; None means the session's last event, when the context is entered.
+
+        Raises:
+            ValueError: ``after`` is negative.
+            TypeError: ``after`` is not an int.
+            InvalidIdError, HubClosed: as ``publish``.
+        """
+        check_id("session id", session_id)
+        check_number("after", after, optional=True)
+        self._pipeline.check_open()
+        return SessionEvents(self._pipeline, session_id, after)
+
     # -- start and shutdown ------------------------------------------------------------------------------------
 
     @property
@@ -463,6 +492,8 @@ class Hub:
         self._pipeline.closed = True
         if self._pipeline.follower is not None:
             self._pipeline.follower.close()
+        self._pipeline.logged(None)
+        self._pipeline.listeners.clear()
         await self._sessions.wait_idle()
         self._sessions.clear()
         await self._pipeline.report.write_unrecorded(Completion())

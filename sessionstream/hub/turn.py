@@ -441,7 +441,10 @@ class Turn:
             await self._record_of(step, "store", error)
             raise
         if step.mode == "live":
-            state.event_cursor = ordinal
+            before, state.event_cursor = state.event_cursor, ordinal
+            if state.id in self._context.listeners:
+                for listener in self._context.listeners[state.id]:
+                    listener(before, step.event)
             if step.on_published is not None:
                 step.on_published()
         step.stored = True

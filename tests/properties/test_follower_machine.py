@@ -152,7 +152,7 @@ class FollowerMachine(RuleBasedStateMachine):
         self.loop = asyncio.new_event_loop()
         self.store = Store()
         self.feed = LateFeed(self.store)
-        self.follower = self.follower_class(self.feed, self.publish, self.resync, self.failed)
+        self.follower = self.follower_class(self.feed, self.publish, self.resync, self.failed, lambda _: None)
         self.clients: list[Client] = []
         self.unacknowledged: list[Move] = []
         self.hints = 0

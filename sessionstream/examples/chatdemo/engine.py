@@ -2,7 +2,8 @@
 
 An answer is streamed by a task of the engine, not by the caller that submitted the command. So it continues when the
 caller or its browser is gone. The engine does not store the text so far: it is on the timeline. Therefore stopping,
-replacing, and cleaning up after a crash are the same step: see ``_settle``.
+replacing, and cleaning up after a crash are the same step: see ``_settle``. That step may be taken by another process
+than the one that streams, which then hears of it as an event of the session.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from time import monotonic
 from typing import Any, cast
 from weakref import WeakValueDictionary
 
-from sessionstream import Command, Event, EventPublisher, Hub, HubClosed, Session
+from sessionstream import Command, Event, EventPublisher, Hub, HubClosed, Session, SessionEvents
 from sessionstream.examples.chatdemo import messages, schemas
 from sessionstream.examples.chatdemo.v1.chat_pb2 import (
     ChatMessageEntity,
@@ -144,14 +145,31 @@ class InferenceEngine:
             status=messages.STREAMING,
             streaming=True,
         )
-        await publisher.publish(Event(schemas.INFERENCE_STARTED, started, session_id))
+        begun = await publisher.publish(Event(schemas.INFERENCE_STARTED, started, session_id))
         run = asyncio.create_task(
-            self._stream(session_id, started.message_id, messages.answer_to(prompt), publisher),
+            self._stream_until_stopped(begun, started.message_id, messages.answer_to(prompt), publisher),
             name=f"chatdemo: {started.message_id} of {session_id}",
         )
         # The engine keeps the task: the event loop alone would only hold it weakly.
         self._runs[session_id] = run
         run.add_done_callback(lambda ended: self._ended(session_id, ended))
+
+    async def _stream_until_stopped(
+        self, begun: Event, message_id: str, answer: str, publisher: EventPublisher
+    ) -> None:
+        """Stream the answer, and end early if any process has stopped it after it had begun."""
+        async with self._hub.session_events(begun.session_id, after=begun.ordinal) as events:
+            stream = asyncio.ensure_future(self._stream(begun.session_id, message_id, answer, publisher))
+            stopped = asyncio.ensure_future(_stopped(events, message_id))
+            try:
+                await asyncio.wait({stream, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in (stream, stopped):
+                    task.cancel()
+                await asyncio.wait({stream, stopped})
+        for task in (stream, stopped):
+            if not task.cancelled():
+                task.result()
 
     async def _stream(self, session_id: str, message_id: str, answer: str, publisher: EventPublisher) -> None:
         began = monotonic()
@@ -189,6 +207,13 @@ class InferenceEngine:
             logger.error("session %r: its answer failed (%s)", session_id, run.get_name(), exc_info=error)
         elif self._runs.get(session_id) is run:
             del self._runs[session_id]
+
+
+async def _stopped(events: SessionEvents, message_id: str) -> None:
+    """Return when an answer is stopped, by this process or another one."""
+    async for event in events:
+        if isinstance(event.payload, InferenceStoppedEvent) and event.payload.message_id == message_id:
+            return
 
 
 async def _uninterrupted(work: Coroutine[Any, Any, None]) -> None:
