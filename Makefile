@@ -40,11 +40,11 @@ systemlab-run: $(STAMP) ## the lab on http://127.0.0.1:8091: see the promises ke
 systemlab-build: build ## the wheel, and the lab smoke-started from it in an empty environment
 	@$(BIN)/python -m tests.repo.smoke_lab dist/*.whl
 
-test: $(STAMP) ## every test (a few minutes)
+test: $(STAMP) ## every test but those of torture and docs (a few minutes)
 	@$(BIN)/python -m pytest -n auto --dist worksteal
 
 torture: $(STAMP) ## the properties, searched for hours instead of seconds
-	@HYPOTHESIS_PROFILE=torture $(BIN)/python -m pytest -m "torture or not torture" --timeout=0 \
+	@HYPOTHESIS_PROFILE=torture $(BIN)/python -m pytest -m "not site" --timeout=0 \
 		tests/properties tests/contracts tests/durability tests/hydration tests/lint tests/transport tests/browser
 
 coverage: $(STAMP) ## the tests with branch coverage
@@ -65,8 +65,8 @@ bench-lint: $(STAMP) ## the linter beside mypy, pylint and semgrep; what it cost
 	@$(BIN)/python -m benchmarks.lint_overhead
 	@$(BIN)/python -m benchmarks.lint_overhead --registering 20
 
-docs: $(STAMP) ## a site of the help, the API and the decisions, into site/; warnings are errors
-	@$(BIN)/python docs/sources.py site
+docs: $(STAMP) ## a site of the help, the API and the decisions, into site/; built and checked
+	@$(BIN)/python -m pytest -q -m site tests/doc/test_site.py
 	@echo "docs: site/index.html"
 
 build: $(STAMP) ## the sdist and the wheel, into dist/

@@ -1,4 +1,6 @@
-"""Lay out what the site is made of, and let Sphinx make it: ``python docs/sources.py SITE``, as ``make docs`` does.
+"""Lay out what the site is made of, and let Sphinx make it: ``python docs/sources.py SITE``.
+
+`make docs` does so, and checks the site.
 
 The site has no text of its own but its front page and the lists in ``api/``. Everything else is what ships, or lies in
 the repository, copied for the time of the build: the embedded help, the decisions, the rules of the linter, the

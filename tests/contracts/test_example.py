@@ -11,9 +11,9 @@ import sessionstream.testing
 pytest_plugins = ["pytester"]
 
 FEW_EXAMPLES = """
-from hypothesis import settings
+from hypothesis import Phase, settings
 
-settings.register_profile("few", max_examples=5, stateful_step_count=10)
+settings.register_profile("few", max_examples=5, stateful_step_count=10, phases=[Phase.explicit, Phase.generate])
 settings.load_profile("few")
 """
 
@@ -30,7 +30,9 @@ def test_the_worked_example_passes(pytester: pytest.Pytester, monkeypatch: pytes
     assert outcomes["passed"] > 60
 
 
-def test_a_store_that_breaks_a_promise_is_caught(pytester: pytest.Pytester) -> None:
+def test_a_store_that_breaks_a_promise_is_caught(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    pytester.makeconftest(FEW_EXAMPLES)
     pytester.makepyfile(
         test_forgetful_store="""
         from contextlib import asynccontextmanager
@@ -50,5 +52,5 @@ def test_a_store_that_breaks_a_promise_is_caught(pytester: pytest.Pytester) -> N
                 yield ForgetfulStore(registry)
         """
     )
-    outcomes = pytester.runpytest_subprocess("-q").parseoutcomes()
+    outcomes = pytester.runpytest_subprocess("-q", "--tb=no").parseoutcomes()
     assert outcomes["failed"] > 10

@@ -203,6 +203,8 @@ def environment() -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",
         "PYTHONWARNINGS": "error",
         "COLUMNS": "120",
+        "PYTEST_ADDOPTS": "-p few_steps",
+        "PYTHONPATH": str(Path(__file__).parent / "plugins"),
     }
 
 

@@ -1,4 +1,4 @@
-"""The site that ``make docs`` builds: without a warning, complete, whole, and on its own."""
+"""Build the site for ``make docs``: without a warning, complete, whole, and on its own."""
 
 from __future__ import annotations
 
@@ -44,10 +44,13 @@ class Page(HTMLParser):
             self.loads.append(given["src"])
 
 
+pytestmark = pytest.mark.site
+
+
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site, built as ``make docs`` builds it."""
-    built = tmp_path_factory.mktemp("docs") / "site"
+def site() -> Path:
+    """The site, built where ``make docs`` is to leave it."""
+    built = ROOT / "site"
     done = subprocess.run(
         [sys.executable, str(ROOT / "docs" / "sources.py"), str(built)], capture_output=True, text=True, check=False
     )

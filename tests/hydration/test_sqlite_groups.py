@@ -277,7 +277,7 @@ class Pair:
 
 @pytest.mark.parametrize("remembered", [sessions.REMEMBERED, 1], ids=["many remembered", "one remembered"])
 @given(rounds=st.lists(_rounds, min_size=1, max_size=6))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=settings().max_examples // 2)
 def test_a_group_does_what_its_changes_do_one_by_one(remembered: int, rounds: list[Round]) -> None:
     with TemporaryDirectory() as place, patch.object(sessions, "REMEMBERED", remembered):
         asyncio.run(Pair(Path(place) / "x.db", WallClock()).play(rounds))

@@ -85,6 +85,7 @@ IN_PART = {
     "test_another_code_suppresses_nothing",
     "test_line_ends_do_not_move_findings",
     "test_indenting_everything_moves_columns_and_nothing_else",
+    "test_each_message_leads_to_its_page",
 }
 """Tests of which `make test` takes every fourth example, as what they show is the same for all rules."""
 

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ import pytest
 from .conftest import Example, examples
 
 VERSIONS = ("3.11", "3.12", "3.13", "3.14")
+RUNNING = ".".join(map(str, sys.version_info[:2]))  # which every other test here is about
+OTHERS = [pytest.param(one, marks=[pytest.mark.torture] if one == RUNNING else []) for one in VERSIONS]
 FALLBACK = """
 import json, sys, warnings
 from pathlib import Path
@@ -45,7 +48,7 @@ def readable(version: str) -> list[Example]:
     return examples(tuple(map(int, version.split("."))))
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", OTHERS)
 def test_the_fallback_reader_finds_the_same(version: str, root: Path) -> None:
     """Without an installation: the linter needs nothing but the standard library for it."""
     all_examples = readable(version)

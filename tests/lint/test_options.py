@@ -16,6 +16,8 @@ from sessionstream_lint.options import Options
 from sessionstream_lint.plugin import Plugin
 from sessionstream_lint.rules import SUMMARIES
 
+from ..pairs import pairs
+
 FILES = {
     "generated/shared/__init__.py": "",
     "generated/shared/payloads.py": "from google.protobuf.struct_pb2 import Struct as Payload\n",
@@ -60,9 +62,12 @@ def flake8(python: str, *args: str, status: int | None = None) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "written", ["generated", "./generated", "generated, app", "app,\n    generated", "{}/generated"]
+    ("name", "written"),
+    pairs(
+        ["setup.cfg", "tox.ini", ".flake8"],
+        ["generated", "./generated", "generated, app", "app,\n    generated", "{}/generated"],
+    ),
 )
-@pytest.mark.parametrize("name", ["setup.cfg", "tox.ini", ".flake8"])
 def test_flake8_resolves_roots_relative_to_its_configuration(
     project: Path, name: str, written: str, python: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -72,8 +77,7 @@ def test_flake8_resolves_roots_relative_to_its_configuration(
     assert flake8(python, "-j1", f"--config={project / name}", "use.py") == ["use.py:4:38: SST001"]
 
 
-@pytest.mark.parametrize("jobs", ["-j1", "-j2"])
-@pytest.mark.parametrize("written", ["generated", "./generated", "app,generated"])
+@pytest.mark.parametrize(("written", "jobs"), pairs(["generated", "./generated", "app,generated"], ["-j1", "-j2"]))
 def test_flake8_takes_roots_on_the_command_line(project: Path, written: str, jobs: str, python: str) -> None:
     assert flake8(python, "--isolated", "--select=SST001", jobs, "app") == [PLAIN]
     found = flake8(python, "--isolated", "--select=SST001", jobs, f"--sst-src-roots={written}", "app")
@@ -156,27 +160,30 @@ def test_the_command_takes_roots_and_refuses_missing_ones(project: Path, capsys:
 # Codes -------------------------------------------------------------------------------------------------------
 
 
+OPT_IN = [
+    ((), {"SST001", "SST004"}),
+    (("--select=SST",), {"SST001", "SST002", "SST004"}),
+    (("--select=SST0",), {"SST001", "SST002", "SST004"}),
+    (("--select=SST002",), {"SST002"}),
+    (("--select=F,E9",), set()),
+    (("--extend-select=SST",), {"SST001", "SST002", "SST004"}),
+    (("--extend-select=SST002",), {"SST001", "SST002", "SST004"}),
+    (("--ignore=E501",), {"SST001", "SST004"}),
+    (("--extend-ignore=SST001",), {"SST004"}),
+    (("--select=SST", "--ignore=SST001"), {"SST002", "SST004"}),
+    (("--select=SST", "--extend-ignore=SST002"), {"SST001", "SST004"}),
+    (("--ignore=SST", "--select=SST002"), {"SST002"}),
+]
+
+
 @pytest.mark.parametrize(
-    ("options", "codes"),
-    [
-        ((), {"SST001", "SST004"}),
-        (("--select=SST",), {"SST001", "SST002", "SST004"}),
-        (("--select=SST0",), {"SST001", "SST002", "SST004"}),
-        (("--select=SST002",), {"SST002"}),
-        (("--select=F,E9",), set()),
-        (("--extend-select=SST",), {"SST001", "SST002", "SST004"}),
-        (("--extend-select=SST002",), {"SST001", "SST002", "SST004"}),
-        (("--ignore=E501",), {"SST001", "SST004"}),
-        (("--extend-ignore=SST001",), {"SST004"}),
-        (("--select=SST", "--ignore=SST001"), {"SST002", "SST004"}),
-        (("--select=SST", "--extend-ignore=SST002"), {"SST001", "SST004"}),
-        (("--ignore=SST", "--select=SST002"), {"SST002"}),
-    ],
+    ("chosen", "place"),
+    pairs(OPT_IN, ["command line", "file"], ids=lambda each: each if isinstance(each, str) else " ".join(each[0])),
 )
-@pytest.mark.parametrize("place", ["command line", "file"])
 def test_flake8_runs_opt_in_rules_for_those_who_select_them(
-    project: Path, options: tuple[str, ...], codes: set[str], place: str, python: str
+    project: Path, chosen: tuple[tuple[str, ...], set[str]], place: str, python: str
 ) -> None:
+    options, codes = chosen
     if place == "file":
         lines = (option[2:].replace("=", " = ") for option in options)
         (project / ".flake8").write_text("\n".join(["[flake8]", *lines, ""]))

@@ -57,6 +57,8 @@ def main(wheel: Path) -> None:
     with TemporaryDirectory() as directory:
         environment = Environment(Path(directory) / "venv")
         environment.install(f"{wheel.resolve()}[lab]")
+        printed = environment.run("sessionstream.systemlab", "help", "sessionstream-user-guide", status=0)
+        assert "Sessionstream user guide" in printed, printed
         print(f"{wheel.name}[lab] in an empty environment:")
         print(*(f"  {line}" for line in smoke(environment, Path(directory))), sep="\n")
 

@@ -11,7 +11,6 @@ import pytest
 from sessionstream.systemlab.phases import PHASES
 
 from .conftest import ROOT, Environment
-from .smoke_lab import smoke
 
 FLOOR = "protobuf==5.29.1"
 
@@ -87,14 +86,6 @@ def test_the_lab_without_its_extra_says_what_to_install(bare: Environment) -> No
         printed = bare.run("sessionstream.systemlab", *arguments, status=2)
         assert printed.endswith("not installed:\n  pip install 'sessionstream[lab]'\n")
         assert "Traceback" not in printed
-
-
-def test_the_lab_runs_from_the_wheel_with_its_extra_alone(wheel: Path, tmp_path: Path) -> None:
-    environment = Environment(tmp_path / "venv")
-    environment.install(f"{wheel}[lab]")
-    printed = environment.run("sessionstream.systemlab", "help", "sessionstream-user-guide", status=0)
-    assert "Sessionstream user guide" in printed
-    assert smoke(environment, tmp_path)[-1] == "ended by SIGTERM, status 0"
 
 
 def test_flake8_without_libcst_goes_on_working(bare: Environment, tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ async def test_it_can_be_ended_before_it_serves(server: ServedLab) -> None:
         await server.begin()
         async with asyncio.timeout(PATIENCE):
             while not list(server.temporary.iterdir()):  # noqa: ASYNC110 - of another process's files nobody is told
-                await asyncio.sleep(0)
+                await asyncio.sleep(0.01)
         assert await server.end(how) == ""
 
 

@@ -21,6 +21,7 @@ from sessionstream.transport.ws.server.connection import Connection
 from sessionstream.transport.ws.server.effects import Hydration
 from sessionstream.transport.ws.server.frames import Batch, Frame
 
+from ..pairs import pairs
 from . import notes
 from .asgi import ManualClock
 from .running import served
@@ -157,8 +158,7 @@ SAID: list[dict[str, Any] | str] = [
 ]
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("last", ["event", *SAID])
+@pytest.mark.parametrize(("way", "last"), pairs(WAYS, ["event", *SAID], ids=lambda each: str(each)[:20]))
 async def test_an_idle_connection(way: str, last: Any, alive: Alive) -> None:
     source = Source()
     source.entities["s"] = source.ordinals["s"] = 3
@@ -176,8 +176,9 @@ async def test_an_idle_connection(way: str, last: Any, alive: Alive) -> None:
         assert socket.traces.left() == []
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("fault", ["fails", "hangs and is cut off", "hangs and is cancelled", "hangs and leaves"])
+@pytest.mark.parametrize(
+    ("way", "fault"), pairs(WAYS, ["fails", "hangs and is cut off", "hangs and is cancelled", "hangs and leaves"])
+)
 async def test_a_connection_that_ended_while_it_was_sent_something(way: str, fault: str, alive: Alive) -> None:
     """What a send returned is freed without the garbage collector, which does not see into a server in Rust."""
     source, clock = Source(), ManualClock()
