@@ -107,6 +107,8 @@ def refuse_coroutine(what: str, result: object) -> None:
 
 
 def _checked(what: str, function: Callable[P, object]) -> Callable[P, None]:
+    """Return the function, with a check that its result is not a coroutine or a generator."""
+
     def call(*args: P.args, **kwargs: P.kwargs) -> None:
         refuse_coroutine(what, function(*args, **kwargs))
 
@@ -114,6 +116,7 @@ def _checked(what: str, function: Callable[P, object]) -> Callable[P, None]:
 
 
 def _plain(what: str, arguments: str, candidate: object, *, method: str = "", instead: str = "") -> Callable[..., Any]:
+    """Return a function that is neither async nor a generator function."""
     function = _function(what, arguments, candidate, method=method)
     _refuse_generators(what, function)
     if _is(iscoroutinefunction, function):
@@ -122,6 +125,7 @@ def _plain(what: str, arguments: str, candidate: object, *, method: str = "", in
 
 
 def _function(what: str, arguments: str, candidate: object, *, method: str = "") -> Callable[..., Any]:
+    """Return a function, or the method of an object."""
     _refuse_class(what, candidate)
     function = getattr(candidate, method, candidate) if method else candidate
     _refuse_class(what, function)
@@ -132,17 +136,20 @@ def _function(what: str, arguments: str, candidate: object, *, method: str = "")
 
 
 def _refuse_class(what: str, candidate: object) -> None:
+    """Raise TypeError if the candidate is a class."""
     cls = _unwrapped(candidate)
     if isinstance(cls, type):
         raise TypeError(f"{what} {cls.__qualname__} is a class: give an instance of it, {cls.__name__}(…)")
 
 
 def _refuse_generators(what: str, function: Callable[..., Any]) -> None:
+    """Raise TypeError if the function is a generator function."""
     if _is(isgeneratorfunction, function) or _is(isasyncgenfunction, function):
         raise TypeError(f"{what} {function!r} is a generator function, which would never run: write it without yield")
 
 
 def _unwrapped(function: object) -> object:
+    """Return the function within partials."""
     while isinstance(function, partial):
         function = function.func
     return function

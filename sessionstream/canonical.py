@@ -72,6 +72,7 @@ class _Form:
         self._shapes = shapes
 
     def message(self, data: bytes, name: str, depth: int) -> bytes:
+        """Return the canonical encoding of a message."""
         shape = self._shapes.get(name)
         known, parts = self._sorted(data, {} if shape is None else shape.fields, depth)
         if name == _ANY:
@@ -137,6 +138,7 @@ class _Form:
         return bool(found) and _number(enum.kind, found[-1]) not in enum.values
 
     def _unknown(self, tag: int, value: Value, depth: int) -> bytes:
+        """Return an unknown field, encoded."""
         wire = tag & 7
         if wire == START and isinstance(value, bytes):
             return varint(tag) + self.message(value, "", depth + 1) + varint(tag - START + END)
@@ -155,6 +157,7 @@ class _Form:
         return b"".join([field.tag + each for each in encoded])
 
     def _messages(self, field: Field, values: list[bytes], depth: int) -> bytes:
+        """Return the messages of a field, encoded with their tags."""
         shape = self._shapes.get(field.message)
         if shape is not None and shape.entry:
             return self._map(field, shape, values, depth)
@@ -169,6 +172,7 @@ class _Form:
         return b"".join(parts)
 
     def _map(self, field: Field, shape: Shape, entries: list[bytes], depth: int) -> bytes:
+        """Return the entries of a map, sorted and encoded."""
         key, value = shape.fields[1], shape.fields[2]
         found: dict[Value, bytes] = {}
         for entry in entries:

@@ -97,6 +97,7 @@ def _descriptor_set(message: Descriptor) -> bytes:
 
 
 def _extensions(descriptor: Any) -> list[Any]:
+    """Return the extensions of a message type and of the types in it."""
     found, seen, left = [], set(), [descriptor]
     while left:
         message = left.pop()
@@ -191,6 +192,7 @@ class _Declared:
         enums: Iterable[EnumDescriptorProto],
         extensions: Iterable[FieldDescriptorProto],
     ) -> None:
+        """Collect the declarations of a file or of a message."""
         prefix = f"{scope}." if scope else ""
         for enum in enums:
             if _features(features, enum.options).enum_type == FeatureSet.CLOSED:
@@ -217,6 +219,7 @@ class _Declared:
             yield extension.extendee.removeprefix("."), self._field(extension, own, "")
 
     def _field(self, field: FieldDescriptorProto, features: FeatureSet, oneof: str, within: str = "") -> Field:
+        """Return one field with its features resolved."""
         kind = FieldDescriptorProto.Type.Name(field.type).removeprefix("TYPE_").lower()
         name = field.type_name.removeprefix(".")
         repeated = field.label == FieldDescriptorProto.LABEL_REPEATED

@@ -108,6 +108,7 @@ class JsonForms:
         return None if find is None else find(message)
 
     def _doubts_of(self, descriptor: Any) -> frozenset[str]:
+        """Return the types that may have a flaw among those that a type contains."""
         known = self._doubts.get(descriptor)
         if known is None:
             doubtful = filter(_is_doubtful, reachable(descriptor))
@@ -115,9 +116,11 @@ class JsonForms:
         return known
 
     def _check(self, descriptor: Any) -> _Check:
+        """Return the check of a message type."""
         return self._checks.get(descriptor.full_name, self._fields_flaw)
 
     def _fields_flaw(self, message: Message, level: int) -> Flaw | None:
+        """Return the first flaw in the fields of a message."""
         for descriptor, value in message.ListFields():
             field = self._fields.get(descriptor) or self._add(descriptor)
             if field.check is None:
@@ -136,6 +139,7 @@ class JsonForms:
         return None
 
     def _add(self, descriptor: Any) -> _Field:
+        """Return how to check a field, and cache it."""
         name = f"[{descriptor.full_name}]" if descriptor.is_extension else descriptor.name
         inner, shape, check = descriptor.message_type, _shape(descriptor), None
         if inner is not None and shape == "map":
@@ -146,12 +150,14 @@ class JsonForms:
         return field
 
     def _value_flaw(self, message: Any, level: int) -> Flaw | None:
+        """Return the flaw of a google.protobuf.Value."""
         kind = message.WhichOneof("kind")
         if kind == "number_value" and not math.isfinite(message.number_value):
             return Flaw(kind, f"{message.number_value} is no JSON number")
         return self._fields_flaw(message, level) if kind in ("struct_value", "list_value") else None
 
     def _any_flaw(self, message: Any, level: int) -> Flaw | None:
+        """Return the flaw of a google.protobuf.Any."""
         type_url, value = message.type_url, message.value
         if not type_url and not value:
             return None
@@ -179,6 +185,7 @@ def why_unwritable(message: Message, failure: Exception) -> Flaw:
 
 
 def _text_flaw(message: Any, _: int) -> Flaw | None:
+    """Return the flaw of a message whose JSON form is a string."""
     try:
         message.ToJsonString()
     except ValueError as error:
@@ -187,11 +194,13 @@ def _text_flaw(message: Any, _: int) -> Flaw | None:
 
 
 def _timestamp_flaw(message: Any, level: int) -> Flaw | None:
+    """Return the flaw of a Timestamp."""
     sure = 0 <= message.seconds < _SURE_SECONDS and 0 <= message.nanos < 1_000_000_000
     return None if sure else _text_flaw(message, level)
 
 
 def _shape(descriptor: Any) -> Literal["one", "many", "map"]:
+    """Return whether a field is singular, repeated or a map."""
     if not isinstance(descriptor.default_value, list):  # in every runtime it is a list for repeated fields only
         return "one"
     inner = descriptor.message_type

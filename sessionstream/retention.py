@@ -95,6 +95,7 @@ class RetentionPolicy:
                 yield step
 
     async def _apply_to(self, store: HydrationStore, session_id: str, now: datetime) -> RetentionStep | None:
+        """Apply the policy to one session; return None if nothing changed."""
         cursors = await store.cursors(session_id)
         if self.delete_idle is not None:
             idle = await _idle(store, session_id, cursors, _ago(now, self.delete_idle))
@@ -125,10 +126,12 @@ class RetentionPolicy:
 async def _forgotten(
     forget: Callable[[str, datetime], Awaitable[int]], session_id: str, now: datetime, kept_for: timedelta | None
 ) -> int:
+    """Forget old records or keys; return their number."""
     return 0 if kept_for is None else await forget(session_id, _ago(now, kept_for))
 
 
 def _check_duration(name: str, value: object) -> None:
+    """Check that a duration is None or a timedelta of at least 0."""
     if value is None:
         return
     if not isinstance(value, timedelta):
@@ -138,6 +141,7 @@ def _check_duration(name: str, value: object) -> None:
 
 
 def _ago(now: datetime, duration: timedelta) -> datetime:
+    """Return the time before ``now``, or the earliest time."""
     try:
         return now - duration
     except OverflowError:  # before there were clocks
@@ -145,12 +149,14 @@ def _ago(now: datetime, duration: timedelta) -> datetime:
 
 
 async def _given(session_ids: Iterable[str]) -> AsyncIterator[str]:
+    """Yield the given session ids."""
     for session_id in session_ids:
         check_text("session_id", session_id)
         yield session_id
 
 
 async def _all(store: HydrationStore) -> AsyncIterator[str]:
+    """Yield the ids of all sessions, and "" for the records without one."""
     yield ""  # records without a session are not listed
     page = await store.sessions(limit=_PAGE)
     while page:
@@ -169,6 +175,7 @@ async def _idle(store: HydrationStore, session_id: str, cursors: Cursors, moment
 
 
 async def _deleted(store: HydrationStore, session_id: str, cursors: Cursors) -> bool:
+    """Delete a session if its cursors are unchanged; return whether it was deleted."""
     try:
         await store.delete_session(session_id, expected=cursors)
     except OrdinalConflict:  # it is no longer idle

@@ -70,6 +70,7 @@ def load_json(text: str | bytes) -> object:
 
 
 def _once_each(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Return the members of a JSON object; raise ValueError if a key occurs twice."""
     found = dict(pairs)
     if len(found) != len(pairs):
         raise ValueError(f"a key occurs twice among {[key for key, _ in pairs]}")
@@ -77,6 +78,7 @@ def _once_each(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def _refuse_constant(name: str) -> NoReturn:
+    """Refuse NaN and infinities."""
     raise ValueError(f"{name} is no JSON")
 
 
@@ -328,15 +330,18 @@ class SchemaRegistry:
         return None
 
     def _names(self, family: Family) -> dict[str, Codec]:
+        """Return the codecs of a family by name; raise ValueError if the family does not exist."""
         if family not in get_args(Family):  # a tuple, so that unhashable values can be compared too
             raise ValueError(f"a family is 'command', 'event', 'ui event' or 'timeline entity', not {family!r}")
         return self._families[family]
 
     def _find(self, family: Family, name: object) -> type[Message] | None:
+        """Return the message class of a name, or None."""
         codec = self._families[family].get(name) if isinstance(name, str) else None
         return None if codec is None else codec.message
 
     def _expect(self, family: Family, name: str) -> Codec:
+        """Return the codec of a name; raise UnknownSchemaError if it is not registered."""
         try:
             return self._families[family][name]
         except (KeyError, TypeError):
@@ -344,6 +349,7 @@ class SchemaRegistry:
             raise UnknownSchemaError(family, name) from None
 
     def _register(self, family: Family, name: object, message: object) -> None:
+        """Register a message under a name."""
         name = check_name(family, name)
         cls = message if isinstance(message, type) else type(message)
         if not issubclass(cls, Message) or getattr(cls, "DESCRIPTOR", None) is None:

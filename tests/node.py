@@ -24,7 +24,7 @@ def nodes() -> dict[int, Path]:
 
 
 def every_node() -> list[object]:
-    """Return the parameters of a test that every Node is to run; without any, one that says so by skipping."""
+    """Return the parameters of a test that runs with every Node; without Node, one that is skipped."""
     if not nodes():
         why = f"no Node {OLDEST} or newer: install nodejs, or the dev extra"
         return [pytest.param(Path("node"), marks=pytest.mark.skip(reason=why))]

@@ -108,6 +108,7 @@ class MemoryBus:
         self._wake_publishers()
 
     async def _wait_for_room(self) -> None:
+        """Return when the bus is not full; raise BusError if it has no subscriber."""
         while self._size >= self._capacity:
             if not self._subscriptions:
                 raise BusError(
@@ -120,6 +121,7 @@ class MemoryBus:
             self._check_open()
 
     def _check_open(self) -> None:
+        """Raise BusError if the bus is closed."""
         if self._closed:
             raise BusError("the memory bus is closed")
 
@@ -160,6 +162,7 @@ class MemoryBus:
                 self._work(key)
 
     def _wake_publishers(self) -> None:
+        """Let waiting publishers check again whether there is room."""
         for room in self._publishers:
             if not room.done():
                 room.set_result(None)
@@ -207,6 +210,7 @@ class _Subscription:
 
 
 def _ended(error: BaseException) -> BusError:
+    """Return the error that ``wait`` raises."""
     if isinstance(error, BusError):
         return error
     ended = BusError(f"the subscriber failed: {error_text(error)}")

@@ -97,10 +97,12 @@ def add_to_argparse(
 
 
 def _starting_with(start: str) -> list[tuple[str, str]]:
+    """Return the slugs with this beginning, and their descriptions."""
     return [(entry.slug, entry.short) for entry in entries() if entry.slug.startswith(start)]
 
 
 def _show(slug: str | None) -> None:
+    """Print the list of entries or one entry, formatted if rich is installed."""
     try:
         from sessionstream.doc import terminal
     except ImportError:
@@ -113,6 +115,7 @@ def _show(slug: str | None) -> None:
 
 
 def _show_as_it_is(slug: str | None) -> None:
+    """Print the list of entries or one entry as Markdown."""
     if slug is None:
         for entry in entries():
             sys.stdout.write(f"{entry.slug}  {entry.short}\n")

@@ -176,6 +176,7 @@ class _Matter:
     lines: dict[str, int]
 
     def take(self, key: str, read: Callable[[str], T]) -> T:
+        """Read the value of a key."""
         try:
             return read(self.values[key])
         except ValueError as error:
@@ -183,6 +184,7 @@ class _Matter:
 
 
 def _split(place: str, text: str) -> tuple[_Matter, str]:
+    """Return the front matter and the body of a file."""
     lines = text.splitlines()
     if not lines or lines[0] != _FENCE:
         raise EntryFormatError(place, 1, f"an entry begins with a line {_FENCE!r}")
@@ -205,6 +207,7 @@ def _split(place: str, text: str) -> tuple[_Matter, str]:
 
 
 def _pair(place: str, number: int, line: str) -> tuple[str, str]:
+    """Return the key and the value of a line of front matter."""
     key, colon, value = line.partition(": ")
     if not colon or key not in _KEYS:
         raise EntryFormatError(place, number, f"{line!r} is not 'key: value' with a key of {', '.join(_KEYS)}")
@@ -217,12 +220,14 @@ def _pair(place: str, number: int, line: str) -> tuple[str, str]:
 
 
 def _text(text: str) -> str:
+    """Read plain text."""
     if text.startswith("["):
         raise ValueError(f"{text!r} is a list: give plain text")
     return text
 
 
 def _items(text: str) -> tuple[str, ...]:
+    """Read a list."""
     if not (text.startswith("[") and text.endswith("]")):
         raise ValueError(f"{text!r} is no list: write [a, b], or [] for none")
     inner = text[1:-1].strip()
@@ -233,6 +238,7 @@ def _items(text: str) -> tuple[str, ...]:
 
 
 def _version(text: str) -> int:
+    """Read a version."""
     if not (text.isascii() and text.isdigit() and int(text) > 0):
         raise ValueError(f"{text!r} is no version: count 1, 2, 3 …")
     return int(text)

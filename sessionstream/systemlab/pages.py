@@ -80,7 +80,7 @@ class Pages:
         return PlainTextResponse(text, headers=HEADERS, media_type="text/markdown")
 
     async def chapters(self, _request: Request) -> Response:
-        """``/chapters/``: the texts of all phases."""
+        """``/chapters/``: the list of the phases' texts."""
         return self._page("chapters.html", here="chapters")
 
     async def chapter(self, request: Request) -> Response:

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from google.protobuf import any_pb2, duration_pb2, empty_pb2, field_mask_pb2, timestamp_pb2, wrappers_pb2
+from google.protobuf import (
+    any_pb2,
+    duration_pb2,
+    empty_pb2,
+    field_mask_pb2,
+    json_format,
+    struct_pb2,
+    timestamp_pb2,
+    wrappers_pb2,
+)
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from hypothesis import strategies as st
@@ -19,6 +28,9 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound=Message)
 
 _MAX_MILLISECONDS: Final = MAX_ORDINAL // SEQUENCE_LIMIT
+_MALFORMED: Final = (
+    "", "-", "1", "1-", "-1", "1-2-3", "a-b", " 1-2", "1-2\n", "+1-2", "1--2", "1_0-1", "²-1", "\u0661-\u0662",
+)  # fmt: skip
 
 
 def session_ids(*, max_size: int = 40) -> st.SearchStrategy[str]:
@@ -41,32 +53,26 @@ def ordinals(*, min_value: int = 0, max_value: int = MAX_ORDINAL) -> st.SearchSt
 
 def stream_ids() -> st.SearchStrategy[str]:
     """Stream ids ``<milliseconds>-<sequence>``: valid ones, extreme ones, and malformed ones."""
-    return st.one_of(_valid_stream_ids(), _extreme_stream_ids(), _malformed_stream_ids())
+    return st.one_of(
+        # valid
+        _stream_ids(st.integers(0, 30), st.integers(0, 3)),
+        _stream_ids(st.integers(0, _MAX_MILLISECONDS - 1), st.integers(0, SEQUENCE_LIMIT - 1)),
+        # near the limits, and above them
+        _stream_ids(st.integers(0, 30), _near(SEQUENCE_LIMIT, 1)),
+        _stream_ids(_near(_MAX_MILLISECONDS, 1), _near(MAX_ORDINAL % SEQUENCE_LIMIT, 2)),
+        _stream_ids(st.integers(2**63, 2**65), st.integers(0, 2**65)),
+        # malformed
+        st.sampled_from(_MALFORMED),
+        st.text(max_size=12),
+    )
 
 
-def _join(milliseconds: st.SearchStrategy[int], sequence: st.SearchStrategy[int]) -> st.SearchStrategy[str]:
+def _stream_ids(milliseconds: st.SearchStrategy[int], sequence: st.SearchStrategy[int]) -> st.SearchStrategy[str]:
     return st.builds("{}-{}".format, milliseconds, sequence)
 
 
-def _valid_stream_ids() -> st.SearchStrategy[str]:
-    return st.one_of(
-        _join(st.integers(0, 30), st.integers(0, 3)),
-        _join(st.integers(0, _MAX_MILLISECONDS - 1), st.integers(0, SEQUENCE_LIMIT - 1)),
-    )
-
-
-def _extreme_stream_ids() -> st.SearchStrategy[str]:
-    edge = st.integers(_MAX_MILLISECONDS - 1, _MAX_MILLISECONDS + 1)
-    return st.one_of(
-        _join(st.integers(0, 30), st.integers(SEQUENCE_LIMIT - 1, SEQUENCE_LIMIT + 1)),
-        _join(edge, st.integers(MAX_ORDINAL % SEQUENCE_LIMIT - 2, MAX_ORDINAL % SEQUENCE_LIMIT + 2)),
-        _join(st.integers(2**63, 2**65), st.integers(0, 2**65)),
-    )
-
-
-def _malformed_stream_ids() -> st.SearchStrategy[str]:
-    known = ["", "-", "1", "1-", "-1", "1-2-3", "a-b", " 1-2", "1-2\n", "+1-2", "1--2", "1_0-1", "²-1", "\u0661-\u0662"]
-    return st.one_of(st.sampled_from(known), st.text(max_size=12))
+def _near(number: int, distance: int) -> st.SearchStrategy[int]:
+    return st.integers(number - distance, number + distance)
 
 
 def registered_payloads(registry: SchemaRegistry, family: Family) -> st.SearchStrategy[tuple[str, Message]]:
@@ -125,7 +131,7 @@ def _messages(draw: st.DrawFn, message: type[M], depth: int) -> M:
 def _fill(draw: st.DrawFn, message: Message, depth: int) -> None:
     special = _SPECIAL.get(message.DESCRIPTOR.full_name)
     if special is not None:
-        special(draw, message)
+        message.MergeFromString(draw(special).SerializeToString())  # its class may be of another descriptor pool
         return
     for field in _required_fields(message.DESCRIPTOR) if depth < 0 else _chosen_fields(draw, message.DESCRIPTOR):
         if _is_repeated(field):
@@ -211,56 +217,35 @@ def _scalars(field: FieldDescriptor) -> st.SearchStrategy[Any]:
     return _SCALARS[field.cpp_type]
 
 
-def _fill_timestamp(draw: st.DrawFn, message: Message) -> None:
-    message.MergeFrom(
-        timestamp_pb2.Timestamp(
-            seconds=draw(st.integers(-62_135_596_800, 253_402_300_799)), nanos=draw(st.integers(0, 999_999_999))
-        )
-    )
+def _duration(sign: int, seconds: int, nanos: int) -> Message:
+    return duration_pb2.Duration(seconds=sign * seconds, nanos=sign * nanos)
 
 
-def _fill_duration(draw: st.DrawFn, message: Message) -> None:
-    sign = draw(st.sampled_from([1, -1]))
-    seconds, nanos = draw(st.integers(0, 315_576_000_000)), draw(st.integers(0, 999_999_999))
-    message.MergeFrom(duration_pb2.Duration(seconds=sign * seconds, nanos=sign * nanos))
-
-
-def _fill_field_mask(draw: st.DrawFn, message: Message) -> None:
-    paths = st.from_regex(r"[a-z]{1,6}(\.[a-z]{1,6})?", fullmatch=True)
-    message.MergeFrom(field_mask_pb2.FieldMask(paths=draw(st.lists(paths, max_size=3))))
-
-
-def _fill_any(draw: st.DrawFn, message: Message) -> None:
-    inner = draw(st.sampled_from([empty_pb2.Empty, wrappers_pb2.StringValue, timestamp_pb2.Timestamp]))()
-    _fill(draw, inner, 0)
+def _packed(message: Message) -> Message:
     packed = any_pb2.Any()
-    packed.Pack(inner)
-    message.MergeFrom(packed)
+    packed.Pack(message)
+    return packed
 
 
-def _fill_value(draw: st.DrawFn, message: Any) -> None:
-    """A google.protobuf.Value always has a kind, as one without has no JSON form."""
-    kind = draw(st.sampled_from(["null", "number", "string", "bool", "list", "struct"]))
-    if kind == "null":
-        message.null_value = 0
-    elif kind == "number":
-        message.number_value = draw(_floats(64))
-    elif kind == "string":
-        message.string_value = draw(st.text(st.characters(exclude_categories=["Cs"]), max_size=8))
-    elif kind == "bool":
-        message.bool_value = draw(st.booleans())
-    elif kind == "list":
-        message.list_value.SetInParent()
-        message.list_value.extend(draw(st.lists(st.booleans(), max_size=2)))
-    else:
-        message.struct_value.SetInParent()
-        message.struct_value.update(draw(st.dictionaries(st.text("abc", max_size=3), st.booleans(), max_size=2)))
-
-
-_SPECIAL: Final = {
-    "google.protobuf.Timestamp": _fill_timestamp,
-    "google.protobuf.Duration": _fill_duration,
-    "google.protobuf.FieldMask": _fill_field_mask,
-    "google.protobuf.Any": _fill_any,
-    "google.protobuf.Value": _fill_value,
+_NANOS: Final = st.integers(0, 999_999_999)
+_PATHS: Final = st.lists(st.from_regex(r"[a-z]{1,6}(\.[a-z]{1,6})?", fullmatch=True), max_size=3)
+_JSON: Final = st.one_of(
+    st.none(),
+    _floats(64),
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=8),
+    st.booleans(),
+    st.lists(st.booleans(), max_size=2),
+    st.dictionaries(st.text("abc", max_size=3), st.booleans(), max_size=2),
+)
+_SPECIAL: Final[dict[str, st.SearchStrategy[Message]]] = {
+    "google.protobuf.Timestamp": st.builds(
+        timestamp_pb2.Timestamp, seconds=st.integers(-62_135_596_800, 253_402_300_799), nanos=_NANOS
+    ),
+    "google.protobuf.Duration": st.builds(_duration, st.sampled_from([1, -1]), st.integers(0, 315_576_000_000), _NANOS),
+    "google.protobuf.FieldMask": st.builds(field_mask_pb2.FieldMask, paths=_PATHS),
+    "google.protobuf.Any": st.sampled_from([empty_pb2.Empty, wrappers_pb2.StringValue, timestamp_pb2.Timestamp])
+    .flatmap(lambda message: _messages(message, 0))
+    .map(_packed),
+    "google.protobuf.Value": _JSON.map(lambda value: json_format.ParseDict(value, struct_pb2.Value())),
 }
+"""Messages whose fields cannot have arbitrary values. A Value always has a kind, as one without has no JSON form."""

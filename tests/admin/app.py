@@ -130,7 +130,7 @@ def with_store(path: Path, work: Callable[[SQLiteStore], Awaitable[T]]) -> T:
 
 
 def write(path: Path, *chunks: str, session_id: str = "s", broken: Sequence[str] = ()) -> None:
-    """Publish; what is held is logged all the same."""
+    """Publish; an event of a held session is logged too."""
 
     async def work(store: SQLiteStore) -> None:
         app = app_on(store, *broken)

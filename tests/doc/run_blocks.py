@@ -1,4 +1,4 @@
-"""Do what a page says, in order: ``python run_blocks.py PAGE < blocks.json``, in an empty directory.
+"""Execute the blocks of a page, in order: ``python run_blocks.py PAGE < blocks.json``, in an empty directory.
 
 Standard input is a JSON list of the page's blocks ``[info, line, text]``. Prints a JSON list of what each block
 printed, "" for those that are not run.
@@ -55,7 +55,7 @@ class Block(NamedTuple):
 
 
 class Terminal:
-    """A program that goes on by itself, and what it has printed."""
+    """A program that runs in the background, and its output."""
 
     def __init__(self, command: str) -> None:
         self._command = command
@@ -84,7 +84,7 @@ class Terminal:
                 self._changed.notify_all()
 
     def printed(self, until: str) -> str:
-        """Return what it has printed since the last call, when that is ``until``, or has had the time to be."""
+        """Return the output since the last call, once it equals ``until`` or the time is over."""
         if self._serves:
             return ""
         with self._changed:
@@ -109,7 +109,7 @@ class Terminal:
 
 
 class Page:
-    """What there is while a page is done: names, programs in terminals, a port."""
+    """The state while a page is executed: names, programs in terminals, a port."""
 
     def __init__(self, path: str, runner: asyncio.Runner) -> None:
         self._path = path
@@ -183,7 +183,7 @@ def free_port() -> str:
 
 
 def named(text: str) -> str:
-    """Return the path in the first line of a block that is a file or goes on with one, else nothing."""
+    """Return the path in the first line of a block that is a file or continues one; otherwise empty."""
     first = text.partition("\n")[0]
     found = re.fullmatch(r"(?:#|//|<!--) ([\w./-]+\.\w+)(?:, continued)?(?: -->)?", first)
     return found[1] if found else ""

@@ -1,4 +1,4 @@
-"""A web server of a page as a process of its own."""
+"""A web server of a page in a separate process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PATIENCE = 30.0
 
 
 class Server:
-    """A process that serves, and can be told to end."""
+    """A server process that can be ended."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
@@ -34,7 +34,7 @@ class Server:
         self._process.send_signal(signal.SIGTERM)
 
     async def ended(self) -> int:
-        """Return its exit status, when it has ended and said nothing bad."""
+        """Return its exit status when it has ended without an error in its output."""
         async with asyncio.timeout(PATIENCE):
             _, rest = await self._process.communicate()
         assert not re.search("Traceback|ERROR|ResourceWarning", self._said + rest.decode()), rest.decode()
@@ -44,7 +44,7 @@ class Server:
 
 @asynccontextmanager
 async def serving(directory: Path, *arguments: str) -> AsyncIterator[Server]:
-    """Run ``python *arguments`` there until it is left; a server that was not told to end is told then."""
+    """Run ``python *arguments`` there within the block; end the server at its end, if it still runs."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-W", "error", *arguments, cwd=directory,
         stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,

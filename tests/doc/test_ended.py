@@ -125,7 +125,7 @@ def test_an_answer_that_has_ended_stays_as_it_ended(make: Any, page: dict[str, A
 
 
 @pytest.mark.parametrize("name", ["TextSaid", "AnswerEnded"])
-async def test_what_is_said_of_an_answer_nobody_knows_holds_no_session(page: dict[str, Any], name: str) -> None:
+async def test_events_of_an_unknown_answer_do_not_hold_the_session(page: dict[str, Any], name: str) -> None:
     hub, _, _ = howto_app(page)
     unknown = {"TextSaid": chat_pb2.TokensDeltaEvent, "AnswerEnded": chat_pb2.InferenceFinishedEvent}[name]
     await hub.publish(Event(name, unknown(message_id="reply-9"), "s"))

@@ -60,7 +60,7 @@ class Said:
 
     @classmethod
     def of(cls, event: Event) -> Said:
-        """What an event of a log says."""
+        """The content of a logged event."""
         payload = event.payload
         assert isinstance(payload, TokensDeltaEvent)
         return cls(event.event_id, payload.message_id, payload.chunk, payload.status)
@@ -90,7 +90,7 @@ def text_of(entity: TimelineEntity | None) -> str | None:
 
 
 def new_hub(schemas: SchemaRegistry, store: HydrationStore, *, shaky: bool, tell: Tell) -> Hub:
-    """Return a hub of the app, whose fan-out tells what it is told."""
+    """Return a hub of the app, whose fan-out passes UI events on."""
 
     def fan_out(session_id: str, ordinal: int, events: Sequence[UIEvent]) -> None:
         for event in events:

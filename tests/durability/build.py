@@ -1,4 +1,4 @@
-"""A process of another protobuf build, or of an older release of the app, that does with a store what it is told to.
+"""A process of another protobuf build, or of an older release of the app, that executes commands on a store.
 
     python -m tests.durability.build FILE [--older]
 
@@ -50,7 +50,7 @@ class Build:
         return {"kept": [event.ordinal for event in await self._store.events(SESSION)]}
 
     async def digest(self, data: str, descriptors: str = "") -> dict[str, Any]:
-        """Return the digest of a payload, and what this build makes of it."""
+        """Return the digest of a payload, and its encoding by this build."""
         payload = self._cls.FromString(bytes.fromhex(data))
         found = payload_digest("Done", payload, bytes.fromhex(descriptors))
         return {"digest": found.hex(), "data": payload.SerializeToString().hex()}

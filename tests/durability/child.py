@@ -57,7 +57,7 @@ def tell(what: str, **details: Any) -> None:
 
 
 class Life:
-    """What one process does to one session."""
+    """The operations of one process on one session."""
 
     def __init__(self, hub: Hub, store: SQLiteStore, session: str, options: argparse.Namespace) -> None:
         self.hub = hub

@@ -1,4 +1,4 @@
-"""Starting the processes that are killed, killing them, and looking at the file that they leave.
+"""Starts processes, kills them, and checks the file that they leave.
 
 Everything is drawn from a seed: what the processes do, and when they are killed. The instant of a kill is still the
 machine's, so a seed gives the same story, not the same interleaving; run it some times.
@@ -36,7 +36,7 @@ SEED: Final = "DURABILITY_SEED"
 
 @contextmanager
 def story(name: str) -> Iterator[Random]:
-    """Give what everything of one test is drawn from; a failure says how to have it again."""
+    """Return the random generator of one test; a failure shows how to repeat it."""
     seed = os.environ.get(SEED) or str(SystemRandom().getrandbits(32))
     try:
         yield Random(f"{seed} {name}")
@@ -59,7 +59,7 @@ class Kill:
 
     @classmethod
     def draw(cls, random: Random) -> Kill:
-        """Draw a kill: mostly among the acknowledgements, and sometimes where something rare goes on."""
+        """Choose a kill at random: mostly at an acknowledgement, and sometimes during a rare operation."""
         microseconds = random.choice((0, random.randrange(300), random.randrange(5_000)))
         chance = random.random()
         if chance < 0.1:
@@ -80,7 +80,7 @@ def _what(printed: dict[str, Any]) -> str:
 
 
 def run_and_kill(command: Sequence[str], kill: Kill) -> list[dict[str, Any]]:
-    """Run a process until it is to be killed; return what it printed, to the last line.
+    """Run a process until it is killed; return its output.
 
     Raises:
         AssertionError: it ended by itself, or hangs.
@@ -109,7 +109,7 @@ def run_and_kill(command: Sequence[str], kill: Kill) -> list[dict[str, Any]]:
 
 
 class Killing:
-    """One file, the processes that use it one after the other, and what is known of it.
+    """One file, the processes that use it one after the other, and its expected contents.
 
     Args:
         children: processes at once.
@@ -150,7 +150,7 @@ class Killing:
             raise
 
     async def check(self, *, thorough: bool = False) -> None:
-        """Open the file and compare it with what is known.
+        """Open the file and compare it with the expected contents.
 
         Raises:
             AssertionError: an invariant does not hold.

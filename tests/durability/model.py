@@ -1,6 +1,6 @@
-"""What a file must hold after any number of kills, learned from what the processes printed and from the file before.
+"""The expected contents of a file after any number of kills, from the output of the processes and the file before.
 
-Nothing here asks the file how it keeps things: only the store's own questions are asked.
+It does not depend on the format of the file: it uses only the methods of the store.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def after(texts: Texts, said: Said, ordinal: int) -> Texts:
 
 
 def texts_of(entities: tuple[TimelineEntity, ...]) -> Texts:
-    """Return what a snapshot has, after checking that each entity is in it once."""
+    """Return the texts of a snapshot, after checking that it has each entity once."""
     found = {}
     for entity in entities:
         text = text_of(entity)
@@ -82,7 +82,7 @@ class SessionModel:
     renewed: bool = False
 
     def hear(self, printed: list[dict[str, Any]]) -> None:
-        """Take in what one process printed about this session, in its order."""
+        """Process the output of one process about this session, in order."""
         last = 0
         for each in printed:
             match each["what"]:
@@ -190,7 +190,7 @@ class Model:
         self.sessions = {name: SessionModel(name) for name in SESSIONS}
 
     def hear(self, printed: list[dict[str, Any]]) -> None:
-        """Take in what one process printed."""
+        """Process the output of one process."""
         by_session: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for each in printed:
             if "session" in each:

@@ -125,7 +125,7 @@ def files(*, older: bool = False) -> bytes:
 
 
 def message_class(descriptors: bytes, name: str = NAME) -> type[Message]:
-    """Return the class of a message, made in a pool of its own."""
+    """Return the class of a message in a separate pool."""
     pool = descriptor_pool.DescriptorPool()
     for file in FileDescriptorSet.FromString(descriptors).file:
         pool.Add(file)  # type: ignore[no-untyped-call, unused-ignore]

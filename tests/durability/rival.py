@@ -1,4 +1,4 @@
-"""A process that publishes to sessions which another one publishes to at the same time.
+"""A process that publishes to the same sessions as another one at the same time.
 
     python -m tests.durability.rival FILE NAME COUNT
 
@@ -17,7 +17,7 @@ from .child import tell
 
 
 async def main(file: str, name: str, count: int) -> None:
-    """Publish an event of its own to each session, and one that the other publishes as well; so many times."""
+    """Publish to each session an event, and one that the other process publishes too; so many times."""
     schemas = registry()
     async with SQLiteStore.open(file, schemas) as store:
         hub = new_hub(schemas, store, shaky=False, tell=tell)

@@ -1,4 +1,4 @@
-"""Coverage-guided fuzzing of what a client may say and what may become of it, for `atheris` (`pip install atheris`):
+"""Coverage-guided fuzzing of the messages of a client and their outcomes, for `atheris` (`pip install atheris`):
 
     python -m tests.fuzz.client_frames [CORPUS_DIRECTORY] [-max_total_time=600] [-max_len=2000]
 
@@ -16,7 +16,7 @@ with atheris.instrument_imports(include=["sessionstream", "google.protobuf.json_
 
 
 def run(data: bytes) -> None:
-    """As atheris wants it."""
+    """The entry point for atheris."""
     one_input(data)
 
 

@@ -94,7 +94,7 @@ def _value(choices: Choices, depth: int = 0) -> Any:
 
 
 def _message(choices: Choices) -> str:
-    """What a client says: most of it is nearly right."""
+    """A message of a client, which is usually almost valid."""
     match choices.number(10):
         case 0 | 1 | 2:
             request: dict[str, Any] = {"sessionId": choices.pick(SESSIONS)}
@@ -116,7 +116,7 @@ def _message(choices: Choices) -> str:
 
 
 class Story:
-    """A conversation, and what stands around one: the application, the store, the sessions' events.
+    """A conversation and its surroundings: the application, the store, the sessions' events.
 
     Attributes:
         happened: how often each kind of step was taken, and each kind of frame was sent.
@@ -268,7 +268,7 @@ class Story:
 
 
 def one_input(data: bytes) -> Counter[str]:
-    """Run the story that the bytes tell; return what happened in it."""
+    """Run the story that the bytes encode; return its counts."""
     story = Story(data)
     story.run()
     return story.happened

@@ -76,11 +76,11 @@ def texts(snapshot: Snapshot) -> dict[str, str]:
 
 
 class Broken(RuntimeError):
-    """What the tests raise where something is to fail."""
+    """The exception that tests raise where something must fail."""
 
 
 class Gate:
-    """A place where somebody is stopped until a test lets them go on."""
+    """A point at which a task is stopped until the test releases it."""
 
     def __init__(self) -> None:
         self._reached = asyncio.Event()
@@ -99,7 +99,7 @@ class Gate:
 
 
 async def soon(awaitable: Awaitable[T]) -> T:
-    """Await what must not hang."""
+    """Await with a time limit."""
     async with asyncio.timeout(PATIENCE):
         return await awaitable
 
@@ -120,7 +120,7 @@ async def settle(rounds: int = 20) -> None:
 
 
 class Recorder:
-    """A fan-out and both observers; keeps what it is told."""
+    """A fan-out and both observers, which keep what they receive."""
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, int, tuple[UIEvent, ...]]] = []
@@ -159,7 +159,7 @@ def write(event: Event, session: Session, view: TimelineView) -> Iterable[Timeli
 
 
 class App:
-    """A hub whose texts grow by what is said, whose projections fail on what they are told to fail on.
+    """A hub whose texts grow by chunks, and whose projections fail at chosen chunks.
 
     Attributes:
         broken: chunks on which the ``"ui"`` or the ``"timeline"`` projection raises Broken.
@@ -254,7 +254,7 @@ class Store(StoreProxy):
         self._hooks.setdefault(method, []).append(hook)
 
     def calm(self) -> None:
-        """Forget what was to happen in calls that did not come."""
+        """Reset the behaviour for calls that were not made."""
         self._hooks.clear()
         self._failures.clear()
 

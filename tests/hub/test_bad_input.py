@@ -150,7 +150,7 @@ async def test_an_ordinal_of_another_type(app: App, ordinal: object) -> None:
 
 
 @pytest.mark.parametrize("event_id", [None, 0, False, b"", (), [], 5, " "], ids=repr)
-async def test_an_event_id_that_is_none(app: App, event_id: object) -> None:
+async def test_an_invalid_event_id(app: App, event_id: object) -> None:
     with pytest.raises(InvalidIdError, match="event id") as caught:
         await app.hub.publish(Event("Said", TokensDeltaEvent(), "s", event_id=not_a(event_id)))
     assert caught.value.value is event_id
@@ -158,7 +158,7 @@ async def test_an_event_id_that_is_none(app: App, event_id: object) -> None:
 
 
 @pytest.mark.parametrize("key", ["", 0, False, b"k", ["k"]], ids=repr)
-async def test_an_idempotency_key_that_is_none(app: App, key: object) -> None:
+async def test_an_invalid_idempotency_key(app: App, key: object) -> None:
     with pytest.raises(InvalidIdError, match="idempotency key"):
         await app.hub.submit("s", "Say", say(), idempotency_key=not_a(key))
     assert await app.log() == []

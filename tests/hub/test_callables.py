@@ -94,7 +94,7 @@ TOLD = ["set_fanout", "fanout", "pipeline_observer", "error_observer"]
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("cls", [Projector, Bare, functools.partial(Bare)], ids=["Projector", "Bare", "partial"])
-async def test_a_class_is_refused_with_the_way_out(place: str, cls: Any) -> None:
+async def test_a_class_is_refused_with_a_hint(place: str, cls: Any) -> None:
     app = App()
     what, register = PLACES[place]
     name = "Projector" if cls is Projector else "Bare"
@@ -130,7 +130,7 @@ async def test_a_generator_would_never_run(place: str, form: object) -> None:
 
 @pytest.mark.parametrize("place", TOLD)
 @pytest.mark.parametrize("form", wrapped(coroutine))
-def test_nobody_awaits_what_is_told(place: str, form: object) -> None:
+def test_async_callbacks_are_refused(place: str, form: object) -> None:
     what, register = PLACES[place]
     with pytest.raises(TypeError, match=f"{what}.*has to be plain, not async.*put_nowait"):
         register(App(), form)

@@ -94,7 +94,7 @@ def future() -> asyncio.Future[object]:
         future,
     ],
 )
-async def test_any_iterable_or_what_gives_one(answer: object) -> None:
+async def test_a_projection_may_return_any_iterable(answer: object) -> None:
     hub = scripted(answer)
     await play(hub, 1)
     assert texts(await hub.snapshot("s")) == {"1": "a", "2": "b"}
@@ -152,7 +152,7 @@ def stop() -> None:
         ([entity("2"), TimelineEntity("Text", "1", ChatMessageUpdate())], PayloadTypeError),
     ],
 )
-async def test_what_is_none_is_a_failure_of_the_projection(answer: object, cause: type[Exception]) -> None:
+async def test_an_invalid_result_is_a_failure_of_the_projection(answer: object, cause: type[Exception]) -> None:
     hub = scripted(answer, [entity("1", "mended")], None)
     with pytest.raises(ProjectionError) as failed:
         await play(hub, 1)

@@ -60,7 +60,7 @@ async def test_events_come_back_in_order_with_ordinals_and_ids() -> None:
     assert [record.view_ordinal for record in app.recorder.records] == [0, 1, 2]
 
 
-async def test_none_at_all_changes_nothing() -> None:
+async def test_publishing_no_events_changes_nothing() -> None:
     app = App()
     assert await app.hub.publish_many("s", []) == []
     assert await app.store.sessions() == []
@@ -80,7 +80,7 @@ async def test_commits_are_handed_over_before_the_first_is_acknowledged() -> Non
     assert app.recorder.ordinals() == [1, 2, 3, 4]
 
 
-async def test_nobody_is_shown_what_is_under_way() -> None:
+async def test_uncommitted_changes_are_not_visible() -> None:
     app, store = app_on()
     await app.publish("a")
     gate = store.stop_after("commit")

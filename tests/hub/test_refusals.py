@@ -57,7 +57,7 @@ INSIDE: dict[str, tuple[Callable[[Hub], Awaitable[object]], str]] = {
 
 
 @pytest.mark.parametrize("call", INSIDE)
-async def test_a_call_inside_a_projection_is_named_with_its_way_out(call: str) -> None:
+async def test_a_call_inside_a_projection_is_refused_with_a_hint(call: str) -> None:
     do, way_out = INSIDE[call]
     inside: list[LaneReentryError] = []
     later: list[asyncio.Task[object]] = []

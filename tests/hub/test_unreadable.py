@@ -105,7 +105,7 @@ async def test_the_rest_of_a_timeline_is_there_and_what_vanished_says_so(store: 
     ]
 
 
-async def test_so_it_is_with_what_changed_since(store: HydrationStore) -> None:
+async def test_changes_show_unreadable_entities_too(store: HydrationStore) -> None:
     hub = Hub(without(), store=store)
     changes = await hub.states("s", since=2)
     assert shown(changes) == [

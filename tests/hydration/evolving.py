@@ -56,7 +56,7 @@ class Spec:
     closed: tuple[int, ...] = (0, 1)
 
     def message(self) -> type[Message]:
-        """Return its class, of a pool of its own."""
+        """Return its class in a separate pool."""
         file = FileDescriptorProto(name="t.proto", package="t", syntax="editions", edition=EDITION_2023)
         for name, numbers in (("Open", (0, 1)), ("Closed", self.closed)):
             enum = file.enum_type.add(name=name)
@@ -177,7 +177,7 @@ def fill(draw: Callable[[st.SearchStrategy[Any]], Any], message: Any, fields: di
 
 
 def reads(was: Any, now: Any) -> bool:
-    """Say whether what was set in one message is set in another of a changed shape."""
+    """Whether the fields set in one message are set in another of a changed shape."""
     if not now.IsInitialized():
         return False
     for old in was.DESCRIPTOR.fields:

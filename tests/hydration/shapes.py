@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def shaped(*fields: str, inner: tuple[str, ...] = ()) -> type[Message]:
-    """Return ``test.Shape`` with fields like ``"2 repeated int64 x"``, of a pool of its own.
+    """Return ``test.Shape`` with fields like ``"2 repeated int64 x"``, in a separate pool.
 
     A field of type ``message`` holds a ``test.Shape.Inner``, which has the fields of ``inner``; one of type ``enum``
     holds a ``test.Mood``.

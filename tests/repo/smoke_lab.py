@@ -1,6 +1,6 @@
-"""The lab as a new user meets it: the wheel with its extra in an empty environment, served, used, and ended.
+"""The lab of a new user: installs the wheel with its extra in an empty environment, serves it, uses it, and ends it.
 
-``python -m tests.repo.smoke_lab WHEEL`` does it and says so.
+``python -m tests.repo.smoke_lab WHEEL`` runs it and prints the result.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ PAGES = ("healthz", "", "phases/1", "docs/", "static/sessionstream.js", "api/sta
 
 
 def smoke(environment: Environment, cwd: Path) -> list[str]:
-    """Start the installed lab, ask for its pages, run an action, end it; return what was done.
+    """Start the installed lab, request its pages, run an action, end it; return the steps.
 
     Raises:
-        AssertionError: something was not as it has to be.
+        AssertionError: a check failed.
     """
     command = [environment.command("sessionstream-systemlab"), "serve", "--addr", "127.0.0.1:0"]
     process = subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

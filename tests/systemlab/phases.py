@@ -1,4 +1,4 @@
-"""What tests of phases share: press a button, look at a check."""
+"""Helpers for tests of phases: run an action, read a check."""
 
 from __future__ import annotations
 

@@ -13,11 +13,11 @@ PATIENCE = 30.0
 
 
 class ServedLab:
-    """One process after the other on one port, with its temporary files in a directory of the test's.
+    """One process after the other on one port, with its temporary files in a directory of the test.
 
     Attributes:
-        url: where it is, once it has started.
-        said: the lines that it printed before it could be connected to.
+        url: its URL, once it has started.
+        said: the lines that it printed before it accepted connections.
         temporary: where its temporary files go.
     """
 
@@ -51,7 +51,7 @@ class ServedLab:
         return self._process
 
     async def end(self, by: signal.Signals = signal.SIGTERM) -> str:
-        """Tell the process to end; it does so well, and leaves nothing behind. Returns what else it printed."""
+        """End the process, and check that it leaves no files. Return its further output."""
         status, printed, errors = await self._stopped(by)
         assert (status, errors) == (0, ""), errors
         assert list(self.temporary.iterdir()) == []

@@ -132,7 +132,7 @@ async def test_an_export_has_one_of_two_formats(client: Client) -> None:
     assert (answer.status, answer.json) == (400, {"error": "an export has the format json or markdown, not 'pdf'"})
 
 
-async def test_what_is_not_there_is_said_to_scripts_and_to_people(client: Client) -> None:
+async def test_a_404_is_json_for_scripts_and_a_page_for_people(client: Client) -> None:
     for path in ("/api/nope", "/api/phase7/state", "/api/phase7/run", "/api/phase7/ws", "/api/phase7/export"):
         answer = await (client.post(path, {"action": "x"}) if path.endswith("run") else client.get(path))
         assert answer.status == 404, path

@@ -160,7 +160,7 @@ async def test_who_has_lost_a_message_does_not_match(phase: ChatPhase) -> None:
         assert (await check(phase, "matches")).verdict == ("passed" if number < 3 else "failed")
 
 
-async def test_an_answer_goes_on_while_nobody_is_there_and_who_comes_back_has_it_all(phase: ChatPhase) -> None:
+async def test_an_answer_continues_without_clients_and_is_complete_after_a_reconnect(phase: ChatPhase) -> None:
     client = await connected(phase)
     await act(phase, "stream", sentences=2)
     await client.until(4)
@@ -173,7 +173,7 @@ async def test_an_answer_goes_on_while_nobody_is_there_and_who_comes_back_has_it
         await judged(phase, name, "passed")
 
 
-async def test_what_is_streaming_when_the_phase_is_closed_is_stopped_for_whoever_watches(tmp_path: Path) -> None:
+async def test_closing_the_phase_stops_a_streaming_answer_for_its_watchers(tmp_path: Path) -> None:
     async with running(tmp_path) as phase:
         client = await connected(phase)
         await act(phase, "stream", sentences=7)

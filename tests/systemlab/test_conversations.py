@@ -59,7 +59,7 @@ async def test_a_conversation_is_kept_frame_by_frame() -> None:
     assert {record.stage for record in stages} >= {"connected", "live", "disconnected"}
 
 
-async def test_who_does_not_say_a_name_is_somebody_and_a_long_one_is_cut() -> None:
+async def test_a_client_without_a_name_gets_one_and_a_long_name_is_cut() -> None:
     kept, _ = keeping()
     server = ListeningServer(Source(), kept, observer=lambda _: None)
     peers = [await Peer(server).accepted(), await Peer(server, query_string=b"client=" + b"x" * 99).accepted()]

@@ -165,7 +165,7 @@ def test_each_snapshot_begins_a_hydration_and_only_the_last_is_settled() -> None
     ]
 
 
-def test_nothing_is_settled_while_frames_wait_a_snapshot_loads_or_nobody_is_there() -> None:
+def test_a_hydration_is_not_settled_while_frames_wait_or_a_snapshot_loads() -> None:
     kept, conversation = conversations(frame("snapshot", 1))
     assert [h.settled for h in delivery.hydrations(kept, S)] == [True]
     assert [h.settled for h in delivery.hydrations(kept, S, waiting=["c"])] == [False]

@@ -20,11 +20,11 @@ def fold(client: str, items: list[Json] = A_NOTE, *, ordinal: int = 4, epoch: in
     return Fold(client, live, epoch, ordinal, items)
 
 
-def test_two_that_hold_what_the_store_has_have_converged() -> None:
+def test_two_clients_with_the_state_of_the_store_have_converged() -> None:
     assert judged(fold("A"), fold("B")).verdict == "passed"
 
 
-def test_one_that_holds_something_else_has_not() -> None:
+def test_a_client_with_another_state_has_not_converged() -> None:
     wrong = judged(fold("A"), fold("B", [["n", "tex", True]]))
     assert (wrong.verdict, wrong.because) == (
         "failed",
@@ -32,13 +32,13 @@ def test_one_that_holds_something_else_has_not() -> None:
     )
 
 
-def test_one_that_went_away_has_to_hold_what_was_so_then() -> None:
+def test_a_disconnected_client_must_hold_an_earlier_state() -> None:
     truths: dict[int, list[Json]] = {2: [], 4: A_NOTE}
     assert judged(fold("A"), fold("B"), fold("C", [], ordinal=2, live=False), truths=truths).verdict == "passed"
     assert judged(fold("A"), fold("B"), fold("C", ordinal=2, live=False), truths=truths).verdict == "failed"
 
 
-def test_it_waits_for_whoever_is_behind_or_not_there() -> None:
+def test_it_waits_for_clients_that_are_behind_or_missing() -> None:
     assert judged().because == "2 live clients needed, and there are 0"
     assert judged(fold("A"), fold("B", live=False)).because == "2 live clients needed, and there are 1"
     assert judged(fold("A"), fold("B", [], epoch=6)).verdict == "waiting"
@@ -78,6 +78,6 @@ async def test_a_report_that_could_not_be_shown_is_refused(items: str) -> None:
     assert kept.present(()) == ()
 
 
-def test_what_they_hold_is_a_row_each() -> None:
+def test_each_client_has_a_row_in_the_table() -> None:
     rows = folds.fold_table([fold("A"), fold("B", [], live=False)], "nobody").rows
     assert rows == (("A", "live", 4, 1, '[["n", "text", true]]'), ("B", "away", 4, 0, "[]"))

@@ -218,6 +218,6 @@ async def test_what_cannot_be_done_is_said(phase: Hydration) -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"items": "{}"}, {"items": "[" * 100_000}, {"items": "x"}, {"epoch": "²"}])
-async def test_a_report_that_is_none_is_refused(phase: Hydration, wrong: dict[str, str]) -> None:
+async def test_an_invalid_report_is_refused(phase: Hydration, wrong: dict[str, str]) -> None:
     with pytest.raises(BadRequest):
         await act(phase, "report", client="A", **wrong)

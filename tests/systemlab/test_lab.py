@@ -101,7 +101,7 @@ async def test_a_reset_interrupts_what_runs_and_makes_everything_anew(temporary:
     assert files(temporary) == []
 
 
-async def test_who_asks_during_a_reset_is_told_of_the_new_one() -> None:
+async def test_a_request_during_a_reset_gets_the_new_state() -> None:
     async with Lab([Slow]) as lab:
         asked = asyncio.create_task(lab.state(7))
         reset = asyncio.create_task(lab.reset(7))
@@ -111,7 +111,7 @@ async def test_who_asks_during_a_reset_is_told_of_the_new_one() -> None:
         assert (await lab.state(7)).facts == (("made", 2),)
 
 
-async def test_a_caller_who_leaves_ends_what_it_asked_for() -> None:
+async def test_a_cancelled_call_ends_its_action() -> None:
     async with Lab([Slow]) as lab:
         run = asyncio.create_task(lab.run(7, "wait", {}))
         await Slow.made[0].began.wait()

@@ -66,7 +66,7 @@ async def test_one_loses_every_third() -> None:
     assert names(await carried(buses.BusThatLoses)) == ["a1", "b1", "b2", "a3", "a4", "b4"]
 
 
-async def test_one_forgets_what_nobody_is_there_for() -> None:
+async def test_one_drops_messages_without_a_subscriber() -> None:
     assert names(await carried(buses.BusThatForgets, before=("a0", "b0"))) == list(EIGHT)
 
 

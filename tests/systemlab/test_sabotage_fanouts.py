@@ -52,7 +52,7 @@ def test_reordering_swaps_neighbours_within_a_session() -> None:
     ]
 
 
-def test_where_a_timeline_stands_is_passed_on_to_whoever_wants_to_know() -> None:
+def test_resync_is_passed_on_to_fanouts_that_have_it() -> None:
     class Server(RecordingFanout):
         resynced: tuple[str, int, int] | None = None
 
@@ -75,7 +75,7 @@ class Nothing:
         return []
 
 
-def test_hasty_tells_before_the_commit_if_it_has_somebody_to_tell() -> None:
+def test_hasty_sends_before_the_commit_if_it_has_a_fanout() -> None:
     def project(event: Event, _session: Session, _view: TimelineView) -> list[UIEvent]:
         return [TOLD]
 

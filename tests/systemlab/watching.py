@@ -1,4 +1,4 @@
-"""A browser in memory: it talks to a phase's server, folds what it hears as the pages do, and reports what it holds."""
+"""A browser in memory: it connects to a phase's server, folds updates as the pages do, and reports its state."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Item = tuple[str, Any]
 
 
 async def act(phase: Phase, name: str, **arguments: Value) -> None:
-    """Do what the page's form does."""
+    """Run an action, as the form of the page does."""
     [action] = [action for action in phase.actions() if action.name == name]
     await action.run(action.arguments(arguments))
 
@@ -47,8 +47,8 @@ class Watching:
     """One client of a session.
 
     Args:
-        of_entity: returns what to hold of an entity's payload.
-        of_event: returns the id that a live event is about, and what to hold of it.
+        of_entity: returns the item for an entity's payload.
+        of_event: returns the id and the item of a live event.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Watching:
         self.held: dict[str, Any] = {}
 
     async def connect(self) -> None:
-        """Connect and subscribe, since what is held."""
+        """Connect and subscribe, with the held ordinal and epoch."""
         assert self.phase.server is not None
         self._peer = await Peer(self.phase.server, query_string=f"client={self.name}".encode()).accepted()
         self.hydrated = False
@@ -80,7 +80,7 @@ class Watching:
         self._peer.subscribe(self.session_id, **request)
 
     async def leave(self) -> None:
-        """Lose the connection, and keep what is held."""
+        """Lose the connection, and keep the state."""
         assert self._peer is not None
         self._peer.lose()
         await self._peer.ended()
@@ -101,7 +101,7 @@ class Watching:
             self._take(frame)
 
     async def report(self, *, live: bool = True) -> None:
-        """Tell the phase what is held."""
+        """Report the state to the phase."""
         items = json.dumps([value for value in self.held.values() if value is not None])
         report: dict[str, Value] = {"live": live, "epoch": str(self.epoch), "ordinal": self.ordinal, "items": items}
         await act(self.phase, "report", client=self.name, **report)

@@ -68,7 +68,7 @@ class Peer:
 
     @property
     def id(self) -> str:
-        """As the hello said it."""
+        """The id in the hello frame."""
         return str(self.hello["connectionId"])
 
     def stall(self) -> None:
@@ -112,7 +112,7 @@ class Peer:
         return heard
 
     def heard(self) -> list[dict[str, Any]]:
-        """What is there already."""
+        """The frames received so far."""
         there = []
         while not self._heard.empty():
             there.append(self._heard.get_nowait())
@@ -145,7 +145,7 @@ async def peers(server: WebSocketServer, count: int, **scope: Any) -> AsyncItera
 
 
 class ManualClock:
-    """Time stands still until a test moves it; sleepers wake in order."""
+    """A clock that only the test advances; sleepers wake in order."""
 
     def __init__(self) -> None:
         self._now = 0.0
@@ -160,7 +160,7 @@ class ManualClock:
         await waiting
 
     async def advance(self, seconds: float) -> None:
-        """Move the time on; whoever sleeps wakes at its moment and runs until it sleeps again."""
+        """Advance the clock; each sleeper wakes at its time and runs until it sleeps again."""
         end = self._now + seconds
         await _settle()
         while due := [sleeper for sleeper in self._sleepers if sleeper[0] <= end]:

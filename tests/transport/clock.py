@@ -11,7 +11,7 @@ SHORT = 600.0
 
 
 class MovedClock(ManualClock):
-    """A clock on which short sleeps take no time, and long ones last until the test says so."""
+    """A clock on which short sleeps take no time, and long ones last until the test ends them."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Random faults between clients and a real server, and users who fold what they are given and complain.
+"""Random faults between clients and a real server, and users that fold their updates and check them.
 
 Every UI event says which it is of how many, so that nobody is given anything twice, out of order, or after a gap. When
 the faults are over, everybody has what the store has.
@@ -37,8 +37,8 @@ class Watcher:
     """A user of one session.
 
     Attributes:
-        ordinal: of what was given last; -1 before the first snapshot.
-        left: UI events of this ordinal that are to come.
+        ordinal: of the last update; -1 before the first snapshot.
+        left: the number of UI events of this ordinal that are still missing.
     """
 
     def __init__(self, session_id: str) -> None:
@@ -67,7 +67,7 @@ class Watcher:
         self._changed.set()
 
     def fail(self, error: BaseException) -> None:
-        """Let whoever waits know that nothing more will come."""
+        """Tell waiting tasks that there are no more updates."""
         if not self._failed.done():
             self._failed.set_exception(error)
             self._failed.exception()  # it is seen in time by whoever waits
@@ -205,7 +205,7 @@ class World:
                 await asyncio.sleep(0)
 
     async def check(self) -> None:
-        """Everybody has what the store has; and a last event finds them live."""
+        """Check that all users have the state of the store, and receive a last event live."""
         for session_id in SESSIONS:
             await self._publish_to(session_id)
         for watcher in self.watchers:
@@ -233,7 +233,7 @@ async def world(seed: int, watching: Watching) -> AsyncIterator[World]:
 
 
 async def schedule(seed: int, watching: Watching) -> None:
-    """Let faults happen and heal, several times; every time everybody has to have what the store has."""
+    """Cause faults and heal them, several times; after each, all users must have the state of the store."""
     async with world(seed, watching) as made:
         try:
             await made.check()

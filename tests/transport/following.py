@@ -1,4 +1,4 @@
-"""The JavaScript client in a Node process of its own, see follow.mjs."""
+"""The JavaScript client in a separate Node process, see follow.mjs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SCRIPT = Path(__file__).parent / "js" / "follow.mjs"
 
 
 class Follower:
-    """A Node process that watches sessions and prints what comes; see follow.mjs."""
+    """A Node process that watches sessions and prints the updates; see follow.mjs."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process

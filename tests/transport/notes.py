@@ -1,4 +1,4 @@
-"""The application of the conformance scripts: an event says itself what it puts, drops and tells."""
+"""The application of the conformance scripts: an event contains the entities to put and drop, and its UI events."""
 
 from __future__ import annotations
 

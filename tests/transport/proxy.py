@@ -1,4 +1,4 @@
-"""A TCP proxy on loopback that does to connections what networks do."""
+"""A TCP proxy on loopback that simulates faults of networks."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Link:
         self.pipes = {"up": Pipe(proxy, "up"), "down": Pipe(proxy, "down")}
 
     def reset(self) -> None:
-        """Have both sides told that the other one has vanished."""
+        """Reset both connections."""
         for writer in (self.client, self.server):
             if writer.is_closing():
                 continue
@@ -75,12 +75,12 @@ class Link:
             writer.transport.abort()
 
     def vanish(self) -> None:
-        """Lose everything from now on, in both directions, without either side being told: a half-open connection."""
+        """Drop all further bytes in both directions without closing: a half-open connection."""
         for pipe in self.pipes.values():
             pipe.half_closed = True
 
     def half_close(self, direction: Direction) -> None:
-        """Say no more in this direction; the other one goes on."""
+        """Close this direction; the other one stays open."""
         pipe, writer = self.pipes[direction], self.server if direction == "up" else self.client
         if not pipe.half_closed:
             pipe.half_closed = True
@@ -90,7 +90,7 @@ class Link:
 
 
 class Proxy:
-    """Passes bytes on, or does not.
+    """Passes bytes on, or delays, changes or drops them.
 
     Attributes:
         target: port of the server; 0 refuses.
@@ -195,13 +195,13 @@ class Proxy:
         self.every(lambda link: link.half_close(direction))
 
     def garbage(self, direction: Direction) -> None:
-        """Put garbage before what comes next."""
+        """Insert garbage before the next bytes."""
         for link in self.links:
             link.pipes[direction].garbage = GARBAGE
             self.poisoned = True
 
     def heal(self) -> None:
-        """From now on everything passes. What was garbled or vanished stays so."""
+        """Pass all further bytes. Connections with garbage or lost bytes stay broken."""
         self.answers.clear()
         self.always = None
         self.sizes = {"up": 65_536, "down": 65_536}

@@ -1,4 +1,4 @@
-"""Real servers on loopback ports, and clients that wait for what they are told."""
+"""Real servers on loopback ports, and clients that wait for frames."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ async def served(app: Any, *, port: int = 0, **options: Any) -> AsyncIterator[st
 
 
 def unused_port() -> int:
-    """Return a port that nobody listens on yet."""
+    """Return an unused port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -60,7 +60,7 @@ def _no_signals() -> Any:
 
 
 class Client:
-    """A client that says and hears JSON."""
+    """A client that sends and receives JSON."""
 
     def __init__(self, socket: ClientConnection) -> None:
         self.socket = socket
@@ -82,12 +82,12 @@ class Client:
         return heard
 
     async def subscribe(self, session_id: str, **fields: Any) -> list[dict[str, Any]]:
-        """Subscribe; return what came up to ``subscribed``."""
+        """Subscribe; return the frames up to ``subscribed``."""
         await self.say({"subscribe": {"sessionId": session_id, **fields}})
         return await self.hear_until("subscribed")
 
     async def closed(self) -> tuple[int, str]:
-        """Return code and reason of the close, however much comes before it."""
+        """Skip further frames; return the code and the reason of the close."""
         async with asyncio.timeout(PATIENCE):
             with suppress(ConnectionClosed):
                 while True:
@@ -97,7 +97,7 @@ class Client:
 
 @asynccontextmanager
 async def client(address: str, **options: Any) -> AsyncIterator[Client]:
-    """Connect, and hear the hello."""
+    """Connect, and receive the hello."""
     async with connect(address, compression=None, **options) as socket:
         connected = Client(socket)
         hello = await connected.hear()

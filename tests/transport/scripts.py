@@ -1,4 +1,4 @@
-"""Reading the conformance scripts: what a runner of either side needs."""
+"""Reads the conformance scripts, for the runners of both sides."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Variables:
         self._values: dict[str, str] = {}
 
     def filled(self, value: Any) -> Any:
-        """Return what is to be said, with the values in place of their names."""
+        """Return a message with names replaced by their values."""
         match value:
             case dict():
                 return {key: self.filled(item) for key, item in value.items()}
@@ -56,7 +56,7 @@ class Variables:
 
 
 class Pending:
-    """What the one under test did and no step has expected yet, by kind."""
+    """The effects of the tested side that no step has expected yet, by kind."""
 
     def __init__(self) -> None:
         self._kinds: dict[str, deque[Any]] = defaultdict(deque)

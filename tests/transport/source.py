@@ -15,7 +15,7 @@ def told(*texts: str) -> list[UIEvent]:
 
 
 class Source:
-    """Timelines of entities that never change. Every call is noted; ``gate`` stops those that come after it is set.
+    """Timelines of entities that never change. Every call is recorded; ``gate`` stops the calls after it is set.
 
     Attributes:
         asked: ``(session_id, since)`` of every call, in order.
@@ -69,7 +69,7 @@ class Source:
 
 
 class Watched:
-    """What a fan-out of several sessions looks like to a test: rising ordinals for each."""
+    """Publishes to several sessions with rising ordinals for each."""
 
     def __init__(self, source: Source, publish: Callable[[str, int, Sequence[UIEvent]], None]) -> None:
         self._source = source

@@ -48,6 +48,6 @@ def test_the_recordings_are_json_twice() -> None:
                 assert json.loads(step["raw"]) == step["json"]
 
 
-def test_a_name_that_is_none() -> None:
+def test_an_unknown_file_name() -> None:
     with pytest.raises(ValueError, match="client, server, transcripts"):
         load(cast("Name", "proxy"))

@@ -1,4 +1,4 @@
-"""A small world for the protocol: sessions whose timelines are folds of events, and clients that fold what they hear.
+"""A model for tests of the protocol: sessions whose timelines are folds of events, and clients that fold updates.
 
 A client applies exactly what the wire contract says, and complains about whatever is missing, twice or out of order.
 """
@@ -36,7 +36,7 @@ class SessionModel:
     """One session: what happened, and its timeline at every ordinal of this epoch.
 
     Attributes:
-        told: UI events by ordinal: what clients hear between snapshots.
+        told: the UI events by ordinal, which clients receive between snapshots.
     """
 
     def __init__(self, session_id: str) -> None:
@@ -61,7 +61,7 @@ class SessionModel:
         self.unsent = self.ordinal
 
     def swap(self) -> None:
-        """Rebuild the timeline by projections that changed; clients are not told yet."""
+        """Rebuild the timeline with changed projections; clients are not informed yet."""
         self.epoch += 1
         self.state = {key: text + "'" for key, text in self.state.items()}
         self.unsent = "resync"
@@ -91,7 +91,7 @@ class SessionModel:
 
 @dataclass
 class View:
-    """What a client has of one session.
+    """The state of a client for one session.
 
     Attributes:
         held: its timeline as the last snapshot made it; what a delta is put over.
@@ -200,7 +200,7 @@ class Listener:
         view.hydrated = view.ready = False
 
     def check(self) -> None:
-        """Everything was heard: what the client has is what the store has."""
+        """Check that the client has received everything and has the state of the store."""
         for session_id, view in self.views.items():
             if view.hydrated:
                 assert view.ready, f"{session_id} was never subscribed"
@@ -208,10 +208,10 @@ class Listener:
 
 
 class Wire:
-    """One connection: a conversation, what it asked for, what waits for the client, and the client.
+    """One connection: a conversation, its open requests, the frames that wait for the client, and the client.
 
     Attributes:
-        closed: the code it was closed with.
+        closed: the close code.
     """
 
     def __init__(self, sessions: dict[str, SessionModel], limits: Limits) -> None:
@@ -282,13 +282,13 @@ class Wire:
             self.perform(self.conversation.resync(session_id))
 
     def revoke(self, session_id: str) -> None:
-        """Take the right to see a session away; what waits of it is dropped."""
+        """Revoke the right to a session; its waiting frames are dropped."""
         if not self.closed:
             self.queue = deque(frame for frame in self.queue if frame.session_id != session_id)
             self.perform(self.conversation.revoke(session_id, ""))
 
     def conflate(self, session_id: str) -> None:
-        """What the connection does when its outbox overflows and the policy names this session."""
+        """Conflate a session, as the connection does when its outbox overflows."""
         self.queue = deque(frame for frame in self.queue if frame.kind != "ui" or frame.session_id != session_id)
         self.resync(session_id)
 

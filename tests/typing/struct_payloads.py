@@ -1,4 +1,4 @@
-"""Payloads that type checkers warn of, where they are told to: checked by mypy and pyright, never run.
+"""Payloads for which type checkers warn: checked by mypy and pyright, never run.
 
 A line that has to be reported as deprecated ends in ``# deprecated``; no other line may be.
 """

@@ -111,6 +111,7 @@ class InferenceEngine:
                     logger.exception("session %r: its answer could not be stopped properly", session_id)
 
     def _lock(self, session_id: str) -> asyncio.Lock:
+        """Return the lock of a session."""
         return self._locks.setdefault(session_id, asyncio.Lock())
 
     async def _settle(self, session_id: str, publisher: EventPublisher) -> list[str]:
@@ -136,6 +137,7 @@ class InferenceEngine:
         return [entity.id for entity in snapshot.entities]
 
     async def _begin(self, session_id: str, number: int, prompt: str, publisher: EventPublisher) -> None:
+        """Publish the prompt and the start of the answer, and start its task."""
         accepted = UserMessageAcceptedEvent(message_id=messages.prompt_id(number), role=messages.USER, content=prompt)
         await publisher.publish(Event(schemas.USER_MESSAGE_ACCEPTED, accepted, session_id))
         started = InferenceStartedEvent(
@@ -172,6 +174,7 @@ class InferenceEngine:
                 task.result()
 
     async def _stream(self, session_id: str, message_id: str, answer: str, publisher: EventPublisher) -> None:
+        """Publish the pieces and the end of an answer."""
         began = monotonic()
 
         async def trace(stage: str, detail: str = "") -> None:

@@ -57,7 +57,7 @@ function draw() {
       record.cursorMoved ? `moves the cursor to ${record.ordinal}` : "does not move the cursor",
       [...(record.stored ? [["the event", ""]] : []), ...record.committed.map((entity) => [entity, ""])],
     ),
-    step("Fan-out", "tells whoever watches", record.fannedOut.map((name) => [name, ""])),
+    step("Fan-out", "sends to live clients", record.fannedOut.map((name) => [name, ""])),
   );
 }
 

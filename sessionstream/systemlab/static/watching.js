@@ -276,7 +276,7 @@ export function stateOf(client) {
   return client.subscribed ? (client.hydrated ? "Live" : "Waiting for its snapshot") : word;
 }
 
-/** What a client that folds notes says of what it holds. */
+/** The report of a client that folds notes. */
 export function holdsOf({ items, ordinal, epoch }) {
   if (!epoch) return "Holds nothing";
   return `Holds ${items.size} ${items.size === 1 ? "note" : "notes"}, at ordinal ${ordinal} of epoch ${epoch}`;

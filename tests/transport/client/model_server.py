@@ -13,7 +13,7 @@ from sessionstream.transport.ws.server.requests import Ping, Pong, Subscribe, Un
 
 @dataclass
 class Timeline:
-    """A session: every event changes its one entity, and is told."""
+    """A session: every event changes its one entity, and is sent to clients."""
 
     epoch: int = 1
     ordinal: int = 0
@@ -21,7 +21,7 @@ class Timeline:
 
 @dataclass
 class ModelServer:
-    """Frames that come are handled one by one, and what it says waits until it is taken from ``said``.
+    """A model of a server: it handles frames one by one, and its frames wait in ``said``.
 
     Attributes:
         tells: whether it tells its budget. One of before there were budgets refuses unsubscribes too.

@@ -48,7 +48,7 @@ def test_only_a_snapshot_makes_a_subscription_live() -> None:
     assert ways == snapshots | {(State.LIVE, Input.EVENT)}
 
 
-def test_what_the_server_was_told_can_be_said_again_until_it_answers() -> None:
+def test_requests_can_be_repeated_until_the_server_answers() -> None:
     for state in UNANSWERED:
         (what,) = {what for what, (_, after) in TABLE[state].items() if after is state} - {Input.EVENT}
         assert what in (Input.ASK, Input.LEAVE)
@@ -60,7 +60,7 @@ def test_what_the_server_was_told_can_be_said_again_until_it_answers() -> None:
 
 
 @given(st.integers(0, 10_000), st.floats(0, 1), st.floats(0, 1e9))
-def test_a_wait_is_between_the_floor_and_the_ceiling_and_after_what_was_told(
+def test_a_wait_is_between_floor_and_ceiling_plus_the_seconds_of_the_server(
     attempt: int, draw: float, told: float
 ) -> None:
     backoff = Backoff(0.5, 2.0, 30.0)

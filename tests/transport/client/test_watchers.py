@@ -46,7 +46,7 @@ def event(update: Update) -> tuple[int, str]:
     return update.ordinal, update.payload["value"]
 
 
-async def test_whoever_comes_later_begins_with_what_is_held() -> None:
+async def test_a_later_watcher_begins_with_the_held_snapshot() -> None:
     async with watching() as (hub, server, proxy, client):
         await notes.publish(hub, "s-1", put={"a": "A"})
         one = client.subscribe("s-1")
@@ -83,7 +83,7 @@ async def test_the_subscription_ends_with_the_last_one() -> None:
         assert [info.subscriptions for info in server.connections()] in ([("s-2",)], [()])
 
 
-async def test_what_one_is_given_is_its_own() -> None:
+async def test_watchers_share_no_payloads() -> None:
     async with watching() as (hub, _, _, client):
         await notes.publish(hub, "s-1", put={"a": "A"})
         watchers = [client.subscribe("s-1") for _ in range(3)]
@@ -147,7 +147,7 @@ async def _numbers(updates: AsyncIterator[Update], count: int) -> list[int]:
     return [int(event(await take(updates))[1]) for _ in range(count)]
 
 
-async def test_one_that_leaves_because_of_what_it_is_told_harms_no_other() -> None:
+async def test_a_watcher_that_leaves_at_an_event_harms_no_other() -> None:
     async with watching(schemas=notes.registry()) as (hub, _, _, client):
         heard: list[str] = []
 
@@ -232,7 +232,7 @@ def test_with_too_many_events_since_the_snapshot_the_server_is_asked_again(event
     assert given(talk.event()) == [(1, talk.ordinal), (2, talk.ordinal), (3, talk.ordinal)]
 
 
-def test_one_too_many_who_leaves_before_its_turn_has_asked_for_nothing() -> None:
+def test_a_watcher_that_leaves_before_its_turn_sends_no_request() -> None:
     talk = Talk()
     talk.hear(subscribed={"sessionId": "s", "budget": {"framesBurst": 1, "framesPerSecond": 1, "subscriptions": 9}})
     for _ in range(REPLAY_EVENTS + 1):
@@ -252,7 +252,7 @@ def test_as_many_as_are_kept_are_given() -> None:
     assert given(effects) == [(2, ordinal) for ordinal in range(1, talk.ordinal + 1)]
 
 
-def test_one_that_comes_back_before_the_server_heard_of_its_leaving_has_cost_no_frame() -> None:
+def test_leaving_and_returning_before_the_unsubscribe_costs_no_frame() -> None:
     talk = Talk()
     talk.hear(subscribed={"sessionId": "s", "budget": {"framesBurst": 1, "framesPerSecond": 1, "subscriptions": 9}})
     assert not said(talk.client.unsubscribe("s", 1, 0.0))
@@ -263,7 +263,7 @@ def test_one_that_comes_back_before_the_server_heard_of_its_leaving_has_cost_no_
     assert not said(talk.client.tick(5.0))
 
 
-def test_one_that_waits_for_room_does_so_no_longer_than_another_is_being_left() -> None:
+def test_a_crowded_session_waits_only_while_another_is_being_left() -> None:
     talk = Talk()
     talk.hear(subscribed={"sessionId": "s", "budget": {"framesBurst": 1, "framesPerSecond": 1}})
     talk.client.subscribe("t", 2, 0.0)

@@ -92,7 +92,7 @@ async def test_any_origin_and_none_at_all() -> None:
     assert not await admitted(nobody, **scope_from("https://app.example"))
 
 
-async def test_two_origins_or_two_hosts_are_none() -> None:
+async def test_two_origins_or_two_hosts_are_refused() -> None:
     two = [(b"host", b"a.example"), (b"origin", b"https://a.example")]
     server = WebSocketServer(Source())
     assert not await admitted(server, scheme="wss", headers=[*two, (b"origin", b"https://a.example")])
@@ -103,7 +103,7 @@ async def test_two_origins_or_two_hosts_are_none() -> None:
     "origin",
     ["app.example", "https://app.example/", "ftp://app.example", "https://", "https://a:b", "https://*.app.example"],
 )
-def test_an_allowed_origin_that_is_none(origin: str) -> None:
+def test_an_invalid_allowed_origin(origin: str) -> None:
     with pytest.raises(ValueError, match=r"origin|host|Port"):
         WebSocketServer(Source(), allowed_origins=[origin])
 

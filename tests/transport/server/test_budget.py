@@ -86,7 +86,7 @@ async def test_of_several_subscribes_at_once_the_last_says_whether_it_is_told() 
 # -- what it is good for ---------------------------------------------------------------------------------------
 
 
-async def test_whoever_leaves_is_let_go_at_any_rate() -> None:
+async def test_an_unsubscribe_is_accepted_at_any_rate() -> None:
     server = WebSocketServer(Source(), limits=STRICT, clock=ManualClock())
     async with peers(server, 1) as (peer,):
         for session_id in "abcd":
@@ -101,7 +101,7 @@ async def test_whoever_leaves_is_let_go_at_any_rate() -> None:
         assert (await peer.hear())["error"]["code"] == "rate_limited"
 
 
-async def test_whoever_leaves_before_the_snapshot_is_let_go_too() -> None:
+async def test_an_unsubscribe_before_the_snapshot_is_accepted_too() -> None:
     source = Source()
     async with peers(WebSocketServer(source, limits=STRICT, clock=ManualClock()), 1) as (peer,):
         source.stop()

@@ -69,7 +69,7 @@ class AtOnce:
         return Snapshot(session_id, 1, ())
 
 
-async def test_who_asks_for_a_snapshot_while_one_is_handed_over_gets_the_next(eager: list[Any]) -> None:
+async def test_a_request_during_the_delivery_of_a_snapshot_gets_the_next_one(eager: list[Any]) -> None:
     loader = SnapshotLoader(AtOnce(), concurrency=1, timeout_seconds=5, cache_bytes=1_000_000)
     told: list[str] = []
     done = asyncio.Event()

@@ -91,7 +91,7 @@ def test_the_server_goes_on(said: list[str | bytes]) -> None:
 
 
 @given(st.binary(max_size=600))
-def test_whatever_becomes_of_what_is_asked_for_the_rules_hold(data: bytes) -> None:
+def test_the_rules_hold_for_every_outcome_of_requests(data: bytes) -> None:
     one_input(data)
 
 

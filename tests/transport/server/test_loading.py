@@ -45,7 +45,7 @@ def loader_on(source: Source, *, concurrency: int = 8, timeout_seconds: float = 
     return SnapshotLoader(source, concurrency=concurrency, timeout_seconds=timeout_seconds, cache_bytes=1_000_000)
 
 
-async def test_those_who_wait_share_the_next_load_and_never_the_running_one() -> None:
+async def test_waiting_requests_share_the_next_load_and_not_the_running_one() -> None:
     source = Source()
     loader = loader_on(source)
     source.stop()
@@ -132,7 +132,7 @@ async def test_closing_ends_what_runs() -> None:
     assert [each.results for each in waiting] == [[], []]
 
 
-async def test_a_delta_for_who_holds_something() -> None:
+async def test_a_client_that_holds_a_snapshot_gets_a_delta() -> None:
     source = Source()
     source.ordinals["s"], source.entities["s"] = 5, 5
     loader = loader_on(source)
@@ -158,7 +158,7 @@ async def test_several_holders_share_the_delta_of_the_oldest() -> None:
     await loader.close()
 
 
-async def test_whoever_holds_what_no_delta_continues_gets_everything() -> None:
+async def test_a_position_that_no_delta_continues_gets_a_full_snapshot() -> None:
     source = Source()
     source.ordinals["s"], source.entities["s"] = 5, 5
     for basis in (Basis(3, 8), Basis(6, 7)):  # another epoch; an ordinal from the future

@@ -73,7 +73,7 @@ async def test_every_session_of_a_principal() -> None:
         assert await server.revoke("nobody") == 0
 
 
-async def test_without_authenticate_none_is_everybody() -> None:
+async def test_without_authenticate_none_means_all_connections() -> None:
     server = WebSocketServer(Source())
     async with peers(server, 2) as both:
         for peer in both:
@@ -115,7 +115,7 @@ async def test_a_load_under_way_shows_nothing() -> None:
         assert peer.heard() == []
 
 
-async def test_who_subscribes_anew_to_what_it_watches_is_told_nothing_of_either() -> None:
+async def test_revoking_ends_a_subscription_and_its_repeated_subscribe() -> None:
     gate, server = asyncio.Event(), WebSocketServer(Source(), authorize=lambda *_: gate.wait())
     async with peers(server, 1) as (peer,):
         gate.set()
@@ -156,7 +156,7 @@ async def test_a_snapshot_that_waits_is_not_shown_and_its_end_neither() -> None:
             await peer.subscribed(f"s{number % 3}")
 
 
-async def test_who_is_on_its_way_out_has_no_subscriptions_to_lose() -> None:
+async def test_a_closing_connection_has_no_subscriptions_to_revoke() -> None:
     server = WebSocketServer(Source(), limits=Limits(frame_bytes=10))
     async with peers(server, 1) as (peer,):
         peer.stall()
@@ -166,7 +166,7 @@ async def test_who_is_on_its_way_out_has_no_subscriptions_to_lose() -> None:
         peer.resume()
 
 
-async def test_arguments_that_can_mean_nobody_and_nothing_are_refused() -> None:
+async def test_invalid_arguments_of_revoke_are_refused() -> None:
     server = WebSocketServer(Source())
     with pytest.raises(TypeError, match="unhashable"):
         await server.revoke(["ada"])
@@ -202,7 +202,7 @@ async def test_a_connection_ends_when_what_it_came_with_expires() -> None:
 
 
 @pytest.mark.parametrize("until", [datetime.max.replace(tzinfo=UTC), None])
-async def test_a_far_end_and_none(until: datetime | None) -> None:
+async def test_an_expiry_far_away_and_no_expiry(until: datetime | None) -> None:
     clock = ManualClock()
     limits = Limits(heartbeat_seconds=None, pong_timeout_seconds=1e9, send_timeout_seconds=1e9)
     server = WebSocketServer(Source(), authenticate=admitting(lambda: until), clock=clock, limits=limits)
@@ -231,7 +231,7 @@ async def test_an_end_that_is_past_is_a_refusal(zone: timezone) -> None:
 
 
 @pytest.mark.parametrize("principal", [None, False])
-async def test_nobody_is_not_admitted(principal: object) -> None:
+async def test_admitted_without_a_principal_is_refused(principal: object) -> None:
     server = WebSocketServer(Source(), authenticate=lambda scope: Admitted(principal, until=in_seconds(60)))
     assert await Peer(server).ended() == 403
 

@@ -108,7 +108,7 @@ async def test_the_application_being_cancelled_leaves_nothing_behind() -> None:
 
 
 @pytest.mark.parametrize("retry_after", [-1, float("nan"), float("inf")])
-async def test_a_time_to_return_that_is_none_is_refused(retry_after: float) -> None:
+async def test_an_invalid_retry_after_is_refused(retry_after: float) -> None:
     with pytest.raises(ValueError, match="retry_after"):
         await WebSocketServer(Source()).shutdown(retry_after)
 

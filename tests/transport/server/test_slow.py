@@ -393,7 +393,7 @@ async def test_snapshots_are_always_taken() -> None:
     assert not outbox.has_room
 
 
-async def test_dropping_keeps_what_is_no_ui_event_and_other_sessions() -> None:
+async def test_dropping_keeps_other_frames_and_other_sessions() -> None:
     outbox = box(max_frames=10)
     for frame in (ui("a"), Frame("c", 1), ui("b"), Frame("s", 1, "snapshot", "a"), ui("a")):
         outbox.offer(frame)

@@ -18,7 +18,7 @@ def test_every_state_can_be_reached_and_left_for_absent() -> None:
     assert all(row[Input.UNSUBSCRIBE] == (Action.UNSUBSCRIBE, State.ABSENT) for row in TABLE.values())
 
 
-def test_whatever_a_subscription_is_at_the_right_to_it_can_be_taken_away() -> None:
+def test_the_right_can_be_revoked_in_every_state() -> None:
     rows = {state: row.get(Input.REVOKED) for state, row in TABLE.items()}
     assert rows == {state: (None if state is State.ABSENT else (Action.DENY, State.ABSENT)) for state in State}
 

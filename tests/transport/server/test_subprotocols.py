@@ -105,7 +105,7 @@ async def test_who_offers_ours_hears_of_a_refusal_by_a_close(token: str, code: i
 
 
 @pytest.mark.parametrize(("token", "code"), REFUSED)
-async def test_who_offers_nothing_that_is_known_sees_what_it_has_always_seen(token: str, code: int) -> None:
+async def test_a_client_without_a_known_sub_protocol_gets_the_old_behaviour(token: str, code: int) -> None:
     for known, offered in (((SUBPROTOCOL,), [token]), ((), [SUBPROTOCOL, token]), (("mine",), ["mine", token])):
         peer = Offering(WebSocketServer(Source(), authenticate=by_token, subprotocols=known), *offered)
         assert await peer.ended() == (401 if token == "token.old" else 403)

@@ -56,7 +56,7 @@ async def test_the_connections_of_one_principal_are_closed_and_no_others() -> No
         assert await server.close_connections("ada") == 0
 
 
-async def test_without_authenticate_none_is_everybody() -> None:
+async def test_without_authenticate_none_means_all_connections() -> None:
     server = WebSocketServer(Source())
     async with peers(server, 2) as both:
         assert await server.close_connections("ada") == 0
@@ -131,6 +131,6 @@ async def test_a_reason_that_no_close_frame_holds() -> None:
         assert len(server.connections()) == 1
 
 
-async def test_what_cannot_be_a_principal_is_refused_whoever_is_coming() -> None:
+async def test_an_unhashable_principal_is_refused_even_without_connections() -> None:
     with pytest.raises(TypeError, match="unhashable"):
         await WebSocketServer(Source()).close_connections(["ada"])

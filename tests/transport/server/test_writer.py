@@ -214,7 +214,7 @@ async def test_an_awaitable_that_is_no_coroutine_is_awaited_by_the_task() -> Non
         assert sent == [("a", task), ("b", task)]
 
 
-async def test_what_a_send_brings_about_comes_behind_it() -> None:
+async def test_frames_caused_by_a_send_follow_it() -> None:
     desk, socket = Desk(), Socket()
     async with desk.running(socket.send):
         socket.at_once = lambda: desk.offer("b")
@@ -264,7 +264,7 @@ async def test_the_goodbye_comes_last_and_ends_the_task(waits: bool) -> None:
         assert task.exception() is None
 
 
-async def test_what_was_there_before_it_began_is_sent() -> None:
+async def test_frames_from_before_the_start_are_sent() -> None:
     desk, socket = Desk(), Socket()
     desk.offer("a")
     async with desk.running(socket.send):

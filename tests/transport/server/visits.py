@@ -1,4 +1,4 @@
-"""A server in a process of its own that says what it holds: ``python -m tests.transport.visits CORE``."""
+"""A server in a separate process that reports what it keeps: ``python -m tests.transport.visits CORE``."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TEXT = "x" * 100_000
 
 
 async def application() -> Any:
-    """A session with something in it; plain HTTP is told how many connections there are, and how much memory."""
+    """A server with a session; plain HTTP requests return the number of connections and the memory."""
     schemas = SchemaRegistry()
     schemas.register_event("E", StringValue)
     schemas.register_ui_event("U", StringValue)
@@ -79,7 +79,7 @@ async def serving(core: str) -> AsyncIterator[str]:
 
 
 async def ask(address: str) -> dict[str, int]:
-    """Ask a process what it holds."""
+    """Request the report of a process."""
     host, port = address.removeprefix("ws://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")

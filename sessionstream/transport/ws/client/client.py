@@ -154,6 +154,7 @@ def connect(
 
 
 def _policy(given: Callable[[int, int], bool] | None, *, asks_anew: bool) -> Callable[[int, int], bool]:
+    """Return the function that decides about refused handshakes: the given one, or else the default."""
     policy = plain_function("refusal", "(status, attempt)", given) if given is not None else None
 
     def decide(status: int, attempt: int) -> bool:
@@ -168,6 +169,7 @@ def _policy(given: Callable[[int, int], bool] | None, *, asks_anew: bool) -> Cal
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:
+    """Return the running event loop of this thread, or None."""
     try:
         return asyncio.get_running_loop()
     except RuntimeError:  # this thread has no running loop
@@ -306,6 +308,7 @@ class Client:
         return self._running
 
     def _watch(self, session_id: str) -> tuple[int, Feed]:
+        """Start to watch a session; return the number of the watcher, and its queue."""
         self._check_loop()
         watcher = next(self._numbers)
         feed = self._feeds[watcher] = Feed(self._buffered)
@@ -338,6 +341,7 @@ class Client:
         self._set_alarm()
 
     def _do(self, effect: Effect) -> None:
+        """Perform one effect."""
         match effect:
             case Deliver(watcher, update):
                 if watcher in self._feeds:  # the iterator may be closed by now
@@ -355,6 +359,7 @@ class Client:
                 self._became(state)
 
     def _hang_up(self, why: str) -> None:
+        """End the connection, or the attempt to make one."""
         if self._connection is not None:
             _log.warning("a connection is given up: %s", why)
             self._connection.abort()
@@ -363,6 +368,7 @@ class Client:
             self._attempt.reschedule(0.0)
 
     def _became(self, state: ConnectionState) -> None:
+        """Set the new state, and report it to ``on_state``."""
         self._state = state
         if state.retry_in is not None:
             _log.info("connecting again in %.1f seconds", state.retry_in)
@@ -375,6 +381,7 @@ class Client:
                 _log.exception("on_state raised at %r", state)
 
     async def _room(self) -> None:
+        """Return when no queue is full."""
         for feed in list(self._feeds.values()):
             await feed.room()
 
@@ -391,6 +398,7 @@ class Client:
             self._alarm = self._loop.create_task(self._ring(deadline - self._clock.now()), name=name)
 
     async def _ring(self, seconds: float) -> None:
+        """Sleep, and then perform the actions of the conversation that are due."""
         try:
             await self._clock.sleep(seconds)
             now = max(self._clock.now(), self._alarm_at)  # not before it, however the clock rounds
@@ -404,6 +412,7 @@ class Client:
     # -- connections -------------------------------------------------------------------------------------------
 
     async def _run(self) -> None:
+        """Make one connection after the other until the client ends."""
         try:
             while True:
                 await self._wanted.wait()
@@ -415,10 +424,12 @@ class Client:
             self._fail(failure)
 
     def _fail(self, failure: Exception) -> None:
+        """End the client because of an internal failure."""
         _log.error("the WebSocket client cannot go on", exc_info=failure)
         self._perform(self._conversation.fail(error_text(failure)))
 
     async def _connect(self) -> None:
+        """Make one attempt to connect, and serve the connection until it is closed."""
         made = await self._open()
         if not isinstance(made, Exception):
             await self._talk(made)
@@ -443,10 +454,12 @@ class Client:
             self._attempt = None
 
     def _refused(self, status: int, reason: str, told: float = 0.0) -> None:
+        """Report a refused handshake to the conversation."""
         _log.warning("the handshake is refused with HTTP status %d %s", status, reason)
         self._perform(self._conversation.refused(status, self._clock.now(), reason=reason, told=told))
 
     async def _talk(self, socket: ClientConnection) -> None:
+        """Serve a connection until it is closed."""
         connection = self._connection = Connection(socket, self._conversation, self._clock, self._perform, self._room)
         try:
             self._perform(self._conversation.opened(self._clock.now()))

@@ -93,6 +93,7 @@ class Connection:
             self._conversation.occupied(self._clock.now())
 
     def _receive(self, message: str | bytes) -> None:
+        """Pass a message to the conversation, and perform the effects."""
         now = self._clock.now()
         if isinstance(message, str):
             self._perform(self._conversation.text(message, now))
@@ -100,6 +101,7 @@ class Connection:
             self._perform(self._conversation.binary(now))
 
     async def _write(self) -> None:
+        """Send messages of the outbox until the connection is closed."""
         try:
             while True:
                 await self._wake.wait()

@@ -279,6 +279,7 @@ class Conversation:
     # -- frames ------------------------------------------------------------------------------------------------
 
     def _handle(self, said: ServerMessage | None, text: str) -> None:
+        """Handle one frame of the server; ``text`` is its JSON."""
         match said:
             case Hello() if self._link is Link.OPEN:
                 self._link = Link.READY
@@ -299,6 +300,7 @@ class Conversation:
                 self._failed(said)
 
     def _hydrate(self, came: SnapshotFrame) -> None:
+        """Apply a snapshot frame."""
         try:
             if self._subscriptions.receive(came.session_id, Input.SNAPSHOT, came):
                 self._attempt = 0
@@ -306,6 +308,7 @@ class Conversation:
             self._hang_up(str(error))
 
     def _failed(self, failed: ErrorFrame) -> None:
+        """Handle an error frame."""
         match failed.code:
             case RATE_LIMITED.code:
                 self._slow_down()
@@ -354,11 +357,13 @@ class Conversation:
     # -- helpers -----------------------------------------------------------------------------------------------
 
     def _open(self) -> None:
+        """Request a connection."""
         self._link = Link.OPENING
         self._connect_at = math.inf
         self._out.append(Connect())
 
     def _refused(self, state: ConnectionState, told: float = 0.0) -> None:
+        """Try again after a refused handshake, or end the client; ``told`` is the Retry-After in seconds."""
         status = state.status or 0
         self._refusals += 1
         if self._refusal(status, self._refusals):
@@ -369,14 +374,17 @@ class Conversation:
             self._finish(lambda: HandshakeRefused(status, state.code, state.reason), over)
 
     def _hang_up(self, why: str) -> None:
+        """End the connection, and reconnect."""
         self._out.append(Disconnect(why))
         self._come_back(ConnectionState("reconnecting", code=LOST, reason=why))
 
     def _hang_up_for_good(self, why: str) -> None:
+        """End the connection, if there is one."""
         if self._link in CONNECTED:
             self._out.append(Disconnect(why))
 
     def _come_back(self, state: ConnectionState, told: float = 0.0) -> None:
+        """Schedule the next attempt to connect; ``told`` seconds, which the server asked for, are added to the wait."""
         self._link = Link.DOWN
         self._disconnected()
         wait = self._backoff.wait(self._attempt, self._draw(), told)
@@ -406,6 +414,7 @@ class Conversation:
         return Heartbeat(self._heartbeat_seconds, self._patience_seconds, self._now)
 
     def _done(self) -> Effects:
+        """Return the effects of an input, with the frames that can be sent now."""
         self._send()
         out = self._out[:]
         self._out.clear()
@@ -413,4 +422,5 @@ class Conversation:
 
 
 def _ended(failed: ErrorFrame, session_id: str) -> Why:
+    """Return a function that makes the error of an ended subscription."""
     return partial(SubscriptionEnded, session_id, failed.code, failed.message)

@@ -99,6 +99,7 @@ class Dialer:
         )
 
     async def _credentials(self) -> tuple[str, Mapping[str, str] | None, Sequence[str] | None]:
+        """Return the URL, headers and sub-protocols of this attempt."""
         try:
             async with asyncio.timeout(self._open_timeout):
                 url = await _asked(self._url)
@@ -116,6 +117,7 @@ class Dialer:
         return url, headers, subprotocols
 
     def _check_url(self, url: object) -> None:
+        """Check that the URL is valid, and encrypted if there is an ``ssl_context``."""
         if not isinstance(url, str):
             raise TypeError(
                 f"url must be a string, such as 'wss://app.example/ws', or a function that returns one, not {url!r}"
@@ -129,6 +131,7 @@ class Dialer:
 
 
 async def _asked(source: Source[_T]) -> _T:
+    """Return a value, or the result of the function that was given instead."""
     try:
         given: Any = source() if callable(source) else source
         answer: _T = await given if isawaitable(given) else given
@@ -142,6 +145,7 @@ async def _asked(source: Source[_T]) -> _T:
 
 
 def _check_headers(headers: object) -> None:
+    """Check the names and the values of headers."""
     if not isinstance(headers, Mapping):
         raise TypeError(f"headers must be a mapping, or a function that returns one, not {headers!r}")
     for name, value in headers.raw_items() if isinstance(headers, Headers) else headers.items():
@@ -155,6 +159,7 @@ def _check_headers(headers: object) -> None:
 
 
 def _check_subprotocols(subprotocols: object) -> None:
+    """Check that sub-protocols are tokens."""
     texts = isinstance(subprotocols, Sequence) and not isinstance(subprotocols, str | bytes)
     if not texts or not all(isinstance(name, str) for name in cast("Sequence[object]", subprotocols)):
         raise TypeError(f"subprotocols must be a list of strings, or a function that returns one, not {subprotocols!r}")

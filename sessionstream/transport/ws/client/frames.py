@@ -149,6 +149,7 @@ def _happened(fields: Fields) -> ServerMessage:
 
 
 def _subscribed(fields: Fields) -> ServerMessage:
+    """Return the end of an answer to subscribe, with a valid budget or none."""
     told = fields.get("budget", {})
     burst, rate = told.get("frames_burst", 0), told.get("frames_per_second", 0.0)
     if burst > 0 and rate > 0:
@@ -168,6 +169,7 @@ _READERS: Final[dict[str, Callable[[Fields], ServerMessage]]] = {
 
 
 def _session_id(what: str, fields: Fields) -> str:
+    """Return the session id of a frame; raise ValueError if it is missing."""
     session_id: str = fields.get("session_id", "")
     if not session_id:
         raise ValueError(f"{what} is missing its session id")

@@ -85,6 +85,7 @@ def _due(subscription: Subscription) -> Input | None:
 
 
 def _keep(kept: dict[str, _T], session_id: str, value: _T | None) -> None:
+    """Set or remove the value of a session."""
     if value is None:
         kept.pop(session_id, None)
     else:
@@ -92,6 +93,7 @@ def _keep(kept: dict[str, _T], session_id: str, value: _T | None) -> None:
 
 
 def _mark(marked: set[str], session_id: str, so: bool) -> None:
+    """Add a session to a set, or remove it."""
     if so:
         marked.add(session_id)
     else:

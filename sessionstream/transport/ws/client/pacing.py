@@ -69,12 +69,14 @@ class Pacer:
         self._left, self._filled_at = min(self._left, float(WINDOW)), until
 
     def _set(self, budget: Budget) -> None:
+        """Apply a budget."""
         self._burst = max(1, int(budget.frames_burst * SHARE))
         self._window = max(1, budget.frames_burst - 1)
         self._rate = budget.frames_per_second * SHARE
         self.subscriptions = budget.subscriptions
 
     def _fill(self, now: float) -> None:
+        """Add the tokens for the time since the last call."""
         if now > self._filled_at:
             self._left = min(self._burst, self._left + (now - self._filled_at) * self._rate)
             self._filled_at = now

@@ -66,6 +66,7 @@ class PayloadDecoder:
         return Snapshot(held.session_id, held.snapshot_ordinal, typed, held.epoch)
 
     def _entity(self, session_id: str, schemas: SchemaRegistry, held: JsonEntity) -> TimelineEntity:
+        """Return an entity with its payload as a message, if its kind is registered."""
         expected = _expected(held.payload, schemas.timeline_entity_schema(held.kind))
         if expected is None:
             return _copied(held)
@@ -83,6 +84,7 @@ def _expected(payload: dict[str, Any] | None, registered: type[Message] | None) 
 
 
 def _type_of(payload: dict[str, Any]) -> str:
+    """Return the full name of the message in a JSON payload; empty if it has none."""
     type_url = payload.get("@type")
     return type_url.rpartition("/")[2] if isinstance(type_url, str) else ""
 
@@ -94,6 +96,7 @@ def _message(
     expected: type[Message],
     payload: dict[str, Any],
 ) -> Message:
+    """Decode a payload as a message; raise UnexpectedPayload if it is another."""
     descriptor: Any = expected.DESCRIPTOR
     wanted: str = descriptor.full_name
     if _type_of(payload) != wanted:

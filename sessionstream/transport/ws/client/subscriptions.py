@@ -138,6 +138,7 @@ class Subscriptions:
     # -- the actions of the table ------------------------------------------------------------------------------
 
     def _ask(self, subscription: Subscription, _: object) -> None:
+        """Send a subscribe, for a delta if possible."""
         held = subscription.held
         if not self._delta:
             self._out.append(Send(frames.subscribe(subscription.session_id, delta=False)))
@@ -147,6 +148,7 @@ class Subscriptions:
         self._out.append(Send(frames.subscribe(subscription.session_id, delta=True, since=since, epoch=epoch)))
 
     def _leave(self, subscription: Subscription, _: object) -> None:
+        """Send an unsubscribe."""
         subscription.held = None  # a later subscribe starts without it
         self._out.append(Send(frames.unsubscribe(subscription.session_id)))
 
@@ -155,6 +157,7 @@ class Subscriptions:
         subscription.retry_at = None
 
     def _hydrate(self, subscription: Subscription, came: SnapshotFrame) -> None:
+        """Apply a snapshot, and give it to all watchers."""
         held, subscription.held = subscription.held, None
         subscription.held = held = apply_snapshot(held, came)
         subscription.refusals = 0
@@ -164,6 +167,7 @@ class Subscriptions:
             self._catch_up(subscription, watcher)
 
     def _pass_on(self, subscription: Subscription, came: tuple[UIEventFrame, str]) -> None:
+        """Give a live event to the watchers that have a snapshot, unless it is old."""
         happened, text = came
         held = subscription.held
         if held is None or happened.ordinal <= held.snapshot_ordinal or happened.ordinal < subscription.reached:
@@ -176,6 +180,7 @@ class Subscriptions:
             own = replace(happened, payload=copy.deepcopy(happened.payload))
 
     def _retry(self, subscription: Subscription, now: float) -> None:
+        """Schedule another subscribe after a failed snapshot."""
         subscription.retry_at = now + self._wait(subscription.refusals)
         subscription.refusals += 1
 
@@ -183,6 +188,7 @@ class Subscriptions:
         subscription.crowded = True
 
     def _make_room(self, *_: object) -> None:
+        """Subscribe to the sessions that waited until another one was left."""
         for each in list(self._all.values()):
             if each.crowded:
                 each.crowded = False
@@ -220,6 +226,7 @@ class Subscriptions:
             self._give_event(subscription, watcher, cast("UIEventFrame", frames.read(text)))
 
     def _give_event(self, subscription: Subscription, watcher: int, happened: UIEventFrame) -> None:
+        """Give a live event to one watcher; end all watchers if its payload is unexpected."""
         if watcher in subscription.watchers:
             try:
                 self._out.append(Deliver(watcher, self._decoder.event(happened)))
@@ -227,12 +234,14 @@ class Subscriptions:
                 self._end_watchers(subscription, _again(error))
 
     def _end_watchers(self, subscription: Subscription, why: Why) -> None:
+        """End all watchers of a session with an error."""
         self._out.extend([End(watcher, why()) for watcher in subscription.watchers])
         subscription.watchers.clear()
 
     # -- helpers -----------------------------------------------------------------------------------------------
 
     def _enter(self, subscription: Subscription, what: Input, value: object = None) -> bool:
+        """Apply an input to the state table; return whether the state accepts it."""
         step = TABLE[subscription.state].get(what)
         if step is not None:
             action, subscription.state = step
@@ -252,6 +261,7 @@ class Subscriptions:
             self._make_room()  # no session is being left any more: those that wait for room ask again
 
     def _told(self, states: frozenset[State]) -> list[Subscription]:
+        """Return the subscriptions in these states."""
         return [subscription for subscription in self._all.values() if subscription.state in states]
 
 

@@ -49,6 +49,7 @@ def read_fields(text: str, descriptor: Any, where: str, *, skip_unknown: bool = 
 
 
 def _message(value: object, descriptor: Any, where: str, skip_unknown: bool) -> Fields:
+    """Return the fields of a JSON object."""
     if not isinstance(value, dict):
         raise ValueError(f"{where} has to be a JSON object, not {_kind(value)}")
     if descriptor.full_name == _ANY:
@@ -68,6 +69,7 @@ def _message(value: object, descriptor: Any, where: str, skip_unknown: bool) -> 
 
 
 def _field(value: object, field: Any, skip_unknown: bool) -> object:
+    """Return the value of a field, which may be a list."""
     where = f"{field.json_name!r}"
     if not isinstance(field.default_value, list):  # only repeated fields have a list here, in every protobuf runtime
         return _one(value, field, where, skip_unknown)
@@ -77,12 +79,14 @@ def _field(value: object, field: Any, skip_unknown: bool) -> object:
 
 
 def _one(value: object, field: Any, where: str, skip_unknown: bool) -> object:
+    """Return one value of a field."""
     if field.type == FieldDescriptor.TYPE_MESSAGE:
         return _message(value, field.message_type, where, skip_unknown)
     return _SCALARS[field.type](value, where)
 
 
 def _string(value: object, where: str) -> str:
+    """Check a string."""
     if not isinstance(value, str):
         raise ValueError(f"{where} has to be a string, not {_kind(value)}")
     value.encode()  # a lone surrogate raises UnicodeEncodeError, a ValueError
@@ -96,6 +100,7 @@ def _bool(value: object, where: str) -> bool:
 
 
 def _whole(value: object, where: str, *, largest: int) -> int:
+    """Check a whole number; it may be a string of digits."""
     match value:
         case bool():
             number = -1
@@ -113,6 +118,7 @@ def _whole(value: object, where: str, *, largest: int) -> int:
 
 
 def _double(value: object, where: str) -> float:
+    """Check a finite number; it may be a string."""
     try:
         number = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else math.nan
     except (ValueError, OverflowError):
@@ -132,5 +138,6 @@ _SCALARS: Final[dict[int, Callable[[object, str], object]]] = {
 
 
 def _kind(value: object) -> str:
+    """Return the JSON type of a value, for error messages."""
     kinds = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
     return kinds.get(type(value), "a number")
