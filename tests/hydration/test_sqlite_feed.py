@@ -198,7 +198,7 @@ async def test_who_has_gone_is_not_told_for_long(tmp_path: Path, monkeypatch: py
 
 async def test_rows_are_deleted_after_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feed, "KEPT_SECONDS", 0.1)
-    monkeypatch.setattr(feed, "IDLE_SECONDS", 0.02)
+    monkeypatch.setattr(feed, "PRUNE_SECONDS", 0.02)
     monkeypatch.setattr(feed, "DELETED_AT_ONCE", 2)
     path = tmp_path / "x.db"
     async with processes(path) as (here, there):

@@ -32,8 +32,11 @@ if TYPE_CHECKING:
 TICK_SECONDS: Final = 0.05
 """How often a process that watches sessions looks for commits of others."""
 
-IDLE_SECONDS: Final = 2.0
+IDLE_SECONDS: Final = 0.25
 """How often any other process looks for others."""
+
+PRUNE_SECONDS: Final = 2.0
+"""How often old rows are looked for."""
 
 SWEEP_SECONDS: Final = 1.0
 """How long after a commit of another process the positions of all watched sessions are compared."""
@@ -219,7 +222,7 @@ class Node:
     def _prune(self, db: sqlite3.Connection, ticks: float, now: float) -> None:
         young = _FIRST_YOUNG.first(db, (_micro(now - KEPT_SECONDS),))
         first = db.execute("SELECT min(position) FROM ui_events").fetchone()[0]
-        self._prune_at = ticks + IDLE_SECONDS
+        self._prune_at = ticks + PRUNE_SECONDS
         if first is None or (young is not None and young[0] <= first):
             return
         end = first + DELETED_AT_ONCE if young is None else min(first + DELETED_AT_ONCE, young[0])

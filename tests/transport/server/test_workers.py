@@ -21,18 +21,39 @@ PATIENCE = 60.0
 """Seconds; several interpreters start at once."""
 
 
+class Server:
+    """A server process, which is perhaps the parent of several.
+
+    Attributes:
+        address: without the scheme.
+    """
+
+    def __init__(self, process: asyncio.subprocess.Process, address: str) -> None:
+        self.process = process
+        self.address = address
+
+
 @asynccontextmanager
 async def workers(file: Path, count: int) -> AsyncIterator[str]:
     """Run uvicorn with some workers; yield its address without the scheme."""
+    async with server(file, count) as running:
+        yield running.address
+
+
+@asynccontextmanager
+async def server(file: Path, count: int = 1) -> AsyncIterator[Server]:
+    """Run uvicorn with some workers."""
     port = unused_port()
     command = ["-m", "uvicorn", APP, "--port", str(port), "--workers", str(count), "--log-level", "warning"]
     process = await asyncio.create_subprocess_exec(
         sys.executable, *command, cwd=ROOT, env={**os.environ, "WORKER_FILE": str(file)}, start_new_session=True
     )
     try:
-        yield f"127.0.0.1:{port}"
+        yield Server(process, f"127.0.0.1:{port}")
     finally:
-        process.send_signal(signal.SIGTERM)
+        if process.returncode is None:
+            process.send_signal(signal.SIGCONT)
+            process.send_signal(signal.SIGTERM)
         async with asyncio.timeout(PATIENCE):
             await process.wait()
 
@@ -93,3 +114,62 @@ async def test_a_rebuild_and_a_deletion_in_one_worker_are_noticed_in_all(tmp_pat
         await post(address, "/publish?put=y")
         for watcher in watchers:
             assert (await heard(watcher))[0] == 2
+
+
+async def caught_up(watcher: Client, seen: int, ordinal: int) -> list[str]:
+    """Follow a session up to an ordinal: each event is the next one, or a snapshot comes. Return their kinds."""
+    kinds = []
+    while seen < ordinal:
+        frame = await watcher.hear()
+        if "ping" in frame:
+            continue
+        kinds.append(next(iter(frame)))
+        if "snapshot" in frame:
+            seen = int(frame["snapshot"]["snapshotOrdinal"])
+        else:
+            assert int(frame["uiEvent"]["eventOrdinal"]) == seen + 1, (seen, frame)
+            seen += 1
+    return kinds
+
+
+async def acquainted(watcher: Client, ordinal: int, publisher: Server) -> int:
+    """Publish until the event comes as one; return its ordinal. A process may not know yet that another has come."""
+    kinds = ["snapshot"]
+    while kinds != ["uiEvent"]:
+        await post(publisher.address, "/publish?put=")
+        kinds, ordinal = await caught_up(watcher, ordinal, ordinal + 1), ordinal + 1
+    return ordinal
+
+
+async def test_browsers_hear_the_others_when_a_process_is_killed(tmp_path: Path) -> None:
+    file = tmp_path / "app.db"
+    async with server(file) as one, server(file) as two, server(file) as three:
+        for each in (one, two, three):
+            await started(each.address, 1)
+        async with client(f"ws://{one.address}/ws") as watcher:
+            await watcher.subscribe("s")
+            ordinal = 0
+            for each in (two, three):
+                ordinal = await acquainted(watcher, ordinal, each)
+            await post(two.address, "/publish?put=")
+            two.process.kill()
+            for each in (three, one, three):
+                await post(each.address, "/publish?put=")
+            assert await caught_up(watcher, ordinal, ordinal + 4) == ["uiEvent"] * 4
+
+
+@pytest.mark.torture
+async def test_a_process_that_was_stopped_for_longer_than_its_lease_catches_up(tmp_path: Path) -> None:
+    file = tmp_path / "app.db"
+    async with server(file) as one, server(file) as two:
+        for each in (one, two):
+            await started(each.address, 1)
+        async with client(f"ws://{one.address}/ws", ping_interval=None) as watcher:
+            await watcher.subscribe("s")
+            one.process.send_signal(signal.SIGSTOP)
+            for _ in range(12):
+                await post(two.address, "/publish?put=x")
+                await asyncio.sleep(1)  # in all for longer than LEASE_SECONDS: the last ones leave no rows
+            one.process.send_signal(signal.SIGCONT)
+            assert "snapshot" in await caught_up(watcher, 0, 12)
+            await acquainted(watcher, 12, two)
