@@ -245,7 +245,7 @@ async def test_a_screen_reader_is_told_what_changed(lab_tabs: Tabs) -> None:
     await expect_verdict(page, "told", "waiting")
     await press(page, "break", fault="repeat")
     await press(page, "submit")
-    await expect(page.locator("#announcer")).to_contain_text("failed: Live clients are told every UI event")
+    await expect(page.locator("#announcer")).to_contain_text("failed: Live clients are sent every UI event")
     assert lab_tabs.faults == []
 
 

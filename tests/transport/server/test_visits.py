@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from ..running import PATIENCE
 from .servers import CORES
 from .visits import TEXT, ask, serving, visit
 
@@ -15,11 +16,9 @@ pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="me
 
 async def settled(address: str) -> dict[str, int]:
     """What is held when the last visitor's connection is gone, or what is held all the same after a while."""
-    told = await ask(address)
-    for _ in range(100):
-        if told["connections"]:
-            await asyncio.sleep(0.02)
-            told = await ask(address)
+    over = asyncio.get_running_loop().time() + PATIENCE
+    while (told := await ask(address))["connections"] and asyncio.get_running_loop().time() < over:  # noqa: ASYNC110 - of another process nobody is told
+        await asyncio.sleep(0.02)
     return told
 
 
