@@ -14,7 +14,7 @@ from sessionstream.observe import ErrorRecord
 from sessionstream.store import Commit, Cursors, TimelineReplacement
 
 if TYPE_CHECKING:
-    from sessionstream.store import LoggedEvent, StoredTimeline
+    from sessionstream.store import CommandClaim, LoggedEvent, StoredTimeline
     from sessionstream.types import Event, Snapshot
 
 
@@ -102,8 +102,8 @@ class CheckedStore(ABC):
         self._check_open()
         return await self._replace_timeline(replacement)
 
-    async def claim_command(self, session_id: str, key: str, digest: bytes, /) -> bytes | None:
-        """Claim an idempotency key; return None, or the digest of the earlier claim."""
+    async def claim_command(self, session_id: str, key: str, digest: bytes, /) -> CommandClaim | None:
+        """Claim an idempotency key; return None, or the earlier claim."""
         check_text("session_id", session_id)
         check_text("key", key)
         if not isinstance(digest, bytes):
@@ -114,6 +114,14 @@ class CheckedStore(ABC):
         if is_long(session_id) and not (await self._cursors(session_id)).event:
             check_new_id("session id", session_id)
         return await self._claim_command(session_id, key, digest)
+
+    async def end_command(self, session_id: str, key: str, /, *, finished: bool) -> None:
+        """Note that the command of a claim runs no more."""
+        check_text("session_id", session_id)
+        check_text("key", key)
+        check_instance("finished", bool, finished)
+        self._check_open()
+        await self._end_command(session_id, key, finished)
 
     async def release_command(self, session_id: str, key: str, /) -> None:
         """Give a claim back."""
@@ -223,7 +231,10 @@ class CheckedStore(ABC):
     async def _replace_timeline(self, replacement: TimelineReplacement) -> Cursors: ...
 
     @abstractmethod
-    async def _claim_command(self, session_id: str, key: str, digest: bytes) -> bytes | None: ...
+    async def _claim_command(self, session_id: str, key: str, digest: bytes) -> CommandClaim | None: ...
+
+    @abstractmethod
+    async def _end_command(self, session_id: str, key: str, finished: bool) -> None: ...
 
     @abstractmethod
     async def _release_command(self, session_id: str, key: str) -> None: ...
