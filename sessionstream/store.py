@@ -325,6 +325,8 @@ class HydrationStore(Protocol):
     async def record_error(self, record: ErrorRecord, /) -> None:
         """Keep an error record with the present time, which is not earlier than the session's last record and event.
 
+        In its texts NUL and halves of surrogate pairs are spelled out, as ``\\x00`` and ``\\ud800``.
+
         Raises:
             TypeError: it is not an ErrorRecord, or a text in it is not a string.
         """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from sessionstream.hydration.rules import check_instance, check_number, check_sn
 from sessionstream.ids import check_new_id, is_long
 from sessionstream.observe import ErrorRecord
 from sessionstream.store import Commit, Cursors, TimelineReplacement
+from sessionstream.tracebacks import storable
 
 if TYPE_CHECKING:
     from sessionstream.store import CommandClaim, LoggedEvent, StoredTimeline
@@ -136,7 +138,7 @@ class CheckedStore(ABC):
         for name in ("kind", "session_id", "event_name", "error", "where", "traceback"):
             check_instance(name, str, getattr(record, name))  # any string: a record must never be refused for its text
         self._check_open()
-        await self._record_error(record)
+        await self._record_error(_storable(record))
 
     async def error_records(self, session_id: str | None = None, *, limit: int | None = None) -> list[ErrorRecord]:
         """Return the last ``limit`` error records of one session, or of all, in the order they came."""
@@ -269,3 +271,16 @@ class CheckedStore(ABC):
     @abstractmethod
     async def _close(self) -> None:
         """Finish what was handed over and release the medium. It may be called again, also while it runs."""
+
+
+def _storable(record: ErrorRecord) -> ErrorRecord:
+    """Return an error record whose texts every store can keep: it must never be refused for them."""
+    return replace(
+        record,
+        session_id=storable(record.session_id),
+        event_name=storable(record.event_name),
+        error=storable(record.error),
+        metadata={storable(key): storable(value) for key, value in record.metadata.items()},
+        where=storable(record.where),
+        traceback=storable(record.traceback),
+    )

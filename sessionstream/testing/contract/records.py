@@ -132,6 +132,23 @@ class RecordContract(ContractBase):
         assert await store.error_records("nobody") == []
 
     @on_fresh_store
+    async def test_an_error_record_may_have_any_text(self, store: HydrationStore) -> None:
+        odd, spelled = "a\0\ud800\U0001f9f5", "a\\x00\\ud800\U0001f9f5"
+        early = datetime.min.replace(tzinfo=UTC)
+        await store.record_error(ErrorRecord("decode", odd, 1, odd, odd, b"\0", {odd: odd}, early, odd, odd))
+        records = await store.error_records()
+        assert [each.session_id for each in records] == [spelled]
+        assert await store.error_records(spelled) == records
+        found = records[0]
+        assert found == ErrorRecord(
+            "decode", spelled, 1, spelled, spelled, b"\0", {spelled: spelled}, where=spelled, traceback=spelled
+        )
+        assert (found.metadata, found.where, found.traceback) == ({spelled: spelled}, spelled, spelled)
+        assert found.recorded_at is not None
+        assert found.recorded_at > early
+        assert await store.sessions() == [spelled]
+
+    @on_fresh_store
     async def test_an_error_record_may_have_any_ordinal(self, store: HydrationStore) -> None:
         await store.record_error(record("session", 1))
         extreme = ErrorRecord("ordinal", "session", 2**64 - 1, "", "OrdinalExhausted")
