@@ -18,6 +18,7 @@ from sessionstream.errors import (
     BusError,
     CommandConflict,
     CommandError,
+    CommandUnfinished,
     CommitUnknown,
     DuplicateCommandError,
     DuplicateSchemaError,
@@ -66,6 +67,7 @@ from sessionstream.projection import (
 from sessionstream.retention import RetentionPolicy, RetentionStep
 from sessionstream.schema import SchemaRegistry
 from sessionstream.store import (
+    CommandClaim,
     Commit,
     Cursors,
     HydrationStore,
@@ -115,6 +117,7 @@ __all__ = [
     "stored_digest",
     "StoredTimeline",
     "UnreadableEntity",
+    "CommandClaim",
     "TimelineReplacement",
     "RetentionPolicy",
     "RetentionStep",
@@ -153,6 +156,7 @@ __all__ = [
     "UnknownCommandError",
     "DuplicateCommandError",
     "CommandConflict",
+    "CommandUnfinished",
     "ProjectionError",
     "SessionHeld",
     "HubError",

@@ -15,7 +15,8 @@
     ├── CommandError
     │   ├── UnknownCommandError        no handler is registered
     │   ├── DuplicateCommandError      a handler is registered already
-    │   └── CommandConflict            an idempotency key was used before for another command
+    │   ├── CommandConflict            an idempotency key was used before for another command
+    │   └── CommandUnfinished          the command with this idempotency key ended before it had finished
     ├── ProjectionError                a projection failed; its session is held
     ├── SessionHeld                    an earlier event still holds the session; this one waits in the log
     ├── HubError
@@ -293,6 +294,27 @@ class CommandConflict(CommandError):
         super().__init__(
             f"idempotency key {key!r} of session {session_id!r} was used before for another command "
             f"than this {name!r}: use a new key for a new command",
+            name=name,
+        )
+        self.session_id = session_id
+        self.key = key
+
+
+class CommandUnfinished(CommandError):
+    """A command was repeated that began with this idempotency key, and ended before it had finished.
+
+    Its handler was cancelled or failed after it had published events, or its process ended. It does not run again by
+    itself: what it has published stays, and how far it came only the application knows.
+
+    Attributes:
+        session_id: the session the key belongs to.
+        key: the idempotency key.
+    """
+
+    def __init__(self, session_id: str, key: str, *, name: str) -> None:
+        super().__init__(
+            f"command {name!r} with idempotency key {key!r} began in session {session_id!r} and ended before it had "
+            f"finished: see from the session's events how far it came, and submit what is missing under a new key",
             name=name,
         )
         self.session_id = session_id

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from sessionstream.fast_init import fast_init
 
@@ -188,6 +188,23 @@ class LoggedEvent:
     descriptors: bytes = field(default=b"", compare=False, repr=False)
 
 
+ClaimState: TypeAlias = Literal["running", "finished", "unfinished"]
+"""Whether the command of a claim runs, has finished, or has ended before that. If a store does not know whether a
+process lives, its commands count as running."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandClaim:
+    """An idempotency key that is claimed already.
+
+    Attributes:
+        digest: what the key was claimed with.
+    """
+
+    digest: bytes
+    state: ClaimState = "running"
+
+
 class HydrationStore(Protocol):
     """Keeps sessions. One store may serve several hubs, of several processes.
 
@@ -277,13 +294,23 @@ class HydrationStore(Protocol):
         """
         ...
 
-    async def claim_command(self, session_id: str, key: str, digest: bytes, /) -> bytes | None:
-        """Claim an idempotency key durably. Return None if it was free, else the earlier claim's digest.
+    async def claim_command(self, session_id: str, key: str, digest: bytes, /) -> CommandClaim | None:
+        """Claim an idempotency key durably, for a command that begins to run. Return None, or the claim that there is.
 
         It is claimed at the present time, not earlier than the session's other keys and its last event.
 
         Raises:
             TypeError: the session id or the key is not a string, or the digest is not bytes.
+        """
+        ...
+
+    async def end_command(self, session_id: str, key: str, /, *, finished: bool) -> None:
+        """Note that the command of a claim runs no more: whether it has finished, or has ended before that.
+
+        A key that is not claimed stays free.
+
+        Raises:
+            TypeError: the session id or the key is not a string, or ``finished`` is not a bool.
         """
         ...
 
@@ -297,6 +324,8 @@ class HydrationStore(Protocol):
 
     async def record_error(self, record: ErrorRecord, /) -> None:
         """Keep an error record with the present time, which is not earlier than the session's last record and event.
+
+        In its texts NUL and halves of surrogate pairs are spelled out, as ``\\x00`` and ``\\ud800``.
 
         Raises:
             TypeError: it is not an ErrorRecord, or a text in it is not a string.

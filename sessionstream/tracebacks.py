@@ -97,3 +97,8 @@ def _placed(frame: FrameType, line: int) -> str:
     module = str(frame.f_globals.get("__name__", ""))
     parts = Path(frame.f_code.co_filename).parts
     return f"{'/'.join(parts[-1 - module.count('.') :])}:{line} in {frame.f_code.co_name}"
+
+
+def storable(text: str) -> str:
+    """Return a text of an error record with what some stores cannot keep spelled out: NUL, half a surrogate pair."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")

@@ -10,6 +10,7 @@ from sessionstream.callables import handler_of, refuse_generator
 from sessionstream.digests import payload_digest
 from sessionstream.errors import (
     CommandConflict,
+    CommandUnfinished,
     DuplicateCommandError,
     UnknownCommandError,
     UnknownSchemaError,
@@ -31,8 +32,9 @@ class EventPublisher(Protocol):
     """Publishes events for a command handler. (Reference: EventPublisher.)
 
     It works also after the handler has returned, so that a handler may start a task that publishes later. A command
-    with an idempotency key keeps its key once its first event is stored: publish that event before the handler returns
-    or can be cancelled; otherwise a repeat may find the key free and run the handler again.
+    with an idempotency key keeps its key once its first event is stored: publish that event before the handler can be
+    cancelled; otherwise a repeat finds the key free and runs the handler again. It counts as finished when the handler
+    returns.
     """
 
     async def publish(self, event: Event, /) -> Event:
@@ -120,8 +122,10 @@ class Commands:
         claimed = await completion.finish(store.claim_command(session.id, key, digest))
         if claimed is not None:
             completion.checkpoint()
-            if not is_repeat(f"idempotency key {key!r}", session.id, claimed, command.name, command.payload):
+            if not is_repeat(f"idempotency key {key!r}", session.id, claimed.digest, command.name, command.payload):
                 raise CommandConflict(session.id, key, name=command.name)
+            if claimed.state == "unfinished":
+                raise CommandUnfinished(session.id, key, name=command.name)
             return
         publisher = _Publisher(self._pipeline)
         try:
@@ -130,16 +134,20 @@ class Commands:
         except GeneratorExit:  # the event loop has ended, and nothing can be awaited: the claim stays
             raise
         except BaseException as error:
-            if not publisher.published:
-                await self._release(command, key, completion)
-                if isinstance(error, Exception):
-                    completion.checkpoint()
+            if publisher.published:
+                await self._end(command, key, store.end_command(session.id, key, finished=False), completion)
+            else:
+                await self._end(command, key, store.release_command(session.id, key), completion)
+            if isinstance(error, Exception):
+                completion.checkpoint()
             raise
+        await self._end(command, key, store.end_command(session.id, key, finished=True), completion)
+        completion.checkpoint()
 
-    async def _release(self, command: Command, key: str, completion: Completion) -> None:
-        """Release a claim. An error of the store is only recorded, as the submitter gets the handler's error."""
+    async def _end(self, command: Command, key: str, change: Awaitable[None], completion: Completion) -> None:
+        """End or release a claim. An error of the store is only recorded, as the submitter gets that of the handler."""
         try:
-            await completion.finish(self._pipeline.store.release_command(command.session_id, key))
+            await completion.finish(change)
         except Exception as error:  # noqa: BLE001 - reported
             facts = {"command": command.name, "key": key}
             record = record_of("store", command.session_id, 0, "", error, metadata=facts)

@@ -242,7 +242,8 @@ class Hub:
         With an ``idempotency_key`` the handler runs at most once for the session and the key, across restarts and
         processes: the key is claimed durably before the handler starts, and released only if the handler raised
         (or was cancelled) before it published an event. A repeat returns without effect, also while the first run is
-        still in progress: if that run then fails without having published, only its own submitter gets the error.
+        still in progress: if that run then fails without having published, only its own submitter gets the error. If
+        the first run ended before it had finished, a repeat raises CommandUnfinished.
 
         Handlers of one session may run concurrently. Exceptions of a handler are raised unchanged.
 
@@ -252,6 +253,8 @@ class Hub:
             UnknownSchemaError: the command is not in the schema registry.
             PayloadTypeError: the payload is another message, or not a message.
             CommandConflict: the key was used for another command.
+            CommandUnfinished: the command with this key has published events, and then failed or was cancelled; or its
+                process ended.
             HubClosed: the hub is shut down.
             LaneReentryError: called from inside a projection.
             StoreError: the store failed.

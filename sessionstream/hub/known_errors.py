@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from sessionstream.errors import StoreError, error_text
-from sessionstream.tracebacks import where
+from sessionstream.tracebacks import storable, where
 
 if TYPE_CHECKING:
     from sessionstream.hub.completion import Completion
@@ -54,7 +54,7 @@ class KnownErrors:
         if known is None:
             known = await self._recorded(kind, ordinal, completion) if tried_before else set()
             self._known[ordinal, kind] = known
-        what = where(error, projector), error_text(error)
+        what = storable(where(error, projector)), storable(error_text(error))
         if what in known or len(known) >= MAX_DIFFERENT:
             return False
         known.add(what)

@@ -16,6 +16,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from random import random
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeGuard, TypeVar
 
 from sessionstream.callables import refuse_coroutine
@@ -55,6 +56,12 @@ T = TypeVar("T")
 
 MAX_ATTEMPTS: Final = 1000
 """How many attempts of an operation may fail with OrdinalConflict before the conflict is raised."""
+
+FIRST_PAUSE: Final = 0.001
+"""The longest wait before the third attempt, in seconds."""
+
+LONGEST_PAUSE: Final = 0.05
+"""The longest wait before any attempt, in seconds."""
 
 RESUME_BATCH: Final = 64
 """How many held events are read at a time."""
@@ -530,14 +537,19 @@ class Turn:
 async def retried(attempt: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
     """Repeat an attempt until it does not conflict with another process. Each attempt begins at the current state.
 
+    Before the third attempt and each later one it waits: for a random time, the limit of which doubles each time.
+
     Raises:
         OrdinalConflict: the last of ``MAX_ATTEMPTS`` attempts failed; the error has a note that says so.
     """
-    for _ in range(MAX_ATTEMPTS - 1):
+    pause = FIRST_PAUSE
+    for number in range(1, MAX_ATTEMPTS):
         try:
             return await attempt(*args, **kwargs)
         except OrdinalConflict:
-            continue
+            if number > 1:
+                await asyncio.sleep(pause * random())  # noqa: S311 - no secret
+                pause = min(2 * pause, LONGEST_PAUSE)
     try:
         return await attempt(*args, **kwargs)
     except OrdinalConflict as conflict:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -12,9 +13,10 @@ from sessionstream.hydration.rules import check_instance, check_number, check_sn
 from sessionstream.ids import check_new_id, is_long
 from sessionstream.observe import ErrorRecord
 from sessionstream.store import Commit, Cursors, TimelineReplacement
+from sessionstream.tracebacks import storable
 
 if TYPE_CHECKING:
-    from sessionstream.store import LoggedEvent, StoredTimeline
+    from sessionstream.store import CommandClaim, LoggedEvent, StoredTimeline
     from sessionstream.types import Event, Snapshot
 
 
@@ -102,8 +104,8 @@ class CheckedStore(ABC):
         self._check_open()
         return await self._replace_timeline(replacement)
 
-    async def claim_command(self, session_id: str, key: str, digest: bytes, /) -> bytes | None:
-        """Claim an idempotency key; return None, or the digest of the earlier claim."""
+    async def claim_command(self, session_id: str, key: str, digest: bytes, /) -> CommandClaim | None:
+        """Claim an idempotency key; return None, or the earlier claim."""
         check_text("session_id", session_id)
         check_text("key", key)
         if not isinstance(digest, bytes):
@@ -114,6 +116,14 @@ class CheckedStore(ABC):
         if is_long(session_id) and not (await self._cursors(session_id)).event:
             check_new_id("session id", session_id)
         return await self._claim_command(session_id, key, digest)
+
+    async def end_command(self, session_id: str, key: str, /, *, finished: bool) -> None:
+        """Note that the command of a claim runs no more."""
+        check_text("session_id", session_id)
+        check_text("key", key)
+        check_instance("finished", bool, finished)
+        self._check_open()
+        await self._end_command(session_id, key, finished)
 
     async def release_command(self, session_id: str, key: str, /) -> None:
         """Give a claim back."""
@@ -128,7 +138,7 @@ class CheckedStore(ABC):
         for name in ("kind", "session_id", "event_name", "error", "where", "traceback"):
             check_instance(name, str, getattr(record, name))  # any string: a record must never be refused for its text
         self._check_open()
-        await self._record_error(record)
+        await self._record_error(_storable(record))
 
     async def error_records(self, session_id: str | None = None, *, limit: int | None = None) -> list[ErrorRecord]:
         """Return the last ``limit`` error records of one session, or of all, in the order they came."""
@@ -223,7 +233,10 @@ class CheckedStore(ABC):
     async def _replace_timeline(self, replacement: TimelineReplacement) -> Cursors: ...
 
     @abstractmethod
-    async def _claim_command(self, session_id: str, key: str, digest: bytes) -> bytes | None: ...
+    async def _claim_command(self, session_id: str, key: str, digest: bytes) -> CommandClaim | None: ...
+
+    @abstractmethod
+    async def _end_command(self, session_id: str, key: str, finished: bool) -> None: ...
 
     @abstractmethod
     async def _release_command(self, session_id: str, key: str) -> None: ...
@@ -258,3 +271,16 @@ class CheckedStore(ABC):
     @abstractmethod
     async def _close(self) -> None:
         """Finish what was handed over and release the medium. It may be called again, also while it runs."""
+
+
+def _storable(record: ErrorRecord) -> ErrorRecord:
+    """Return an error record whose texts every store can keep: it must never be refused for them."""
+    return replace(
+        record,
+        session_id=storable(record.session_id),
+        event_name=storable(record.event_name),
+        error=storable(record.error),
+        metadata={storable(key): storable(value) for key, value in record.metadata.items()},
+        where=storable(record.where),
+        traceback=storable(record.traceback),
+    )

@@ -33,6 +33,8 @@ from sessionstream.hydration.slices import all_in_order, each_of
 from sessionstream.ordinals import MAX_ORDINAL
 from sessionstream.schema import Family, SchemaRegistry
 from sessionstream.store import (
+    ClaimState,
+    CommandClaim,
     Commit,
     Cursors,
     LoggedEvent,
@@ -59,6 +61,7 @@ class Claim(NamedTuple):
 
     digest: bytes
     claimed_at: datetime
+    state: ClaimState = "running"
 
 
 class _Session:
@@ -267,14 +270,19 @@ class MemoryStore(CheckedStore):
         self._by_id[replacement.session_id] = session
         return session.cursors()
 
-    async def _claim_command(self, session_id: str, key: str, digest: bytes) -> bytes | None:
+    async def _claim_command(self, session_id: str, key: str, digest: bytes) -> CommandClaim | None:
         claims = self._claims.setdefault(session_id, {})
         earlier = claims.get(key)
         if earlier is not None:
-            return earlier.digest
+            return CommandClaim(earlier.digest, earlier.state)
         last = next(reversed(claims.values()), None)
         claims[key] = Claim(digest, self._time(session_id, None if last is None else last.claimed_at))
         return None
+
+    async def _end_command(self, session_id: str, key: str, finished: bool) -> None:
+        claims = self._claims.get(session_id, {})
+        if key in claims:
+            claims[key] = claims[key]._replace(state="finished" if finished else "unfinished")
 
     async def _release_command(self, session_id: str, key: str) -> None:
         claims = self._claims.get(session_id, {})

@@ -11,7 +11,7 @@ from sessionstream.store import Commit, Cursors, HydrationStore, TimelineReplace
 if TYPE_CHECKING:
     from sessionstream.feed import Feed
     from sessionstream.observe import ErrorRecord
-    from sessionstream.store import LoggedEvent, StoredTimeline
+    from sessionstream.store import CommandClaim, LoggedEvent, StoredTimeline
     from sessionstream.types import Event, Snapshot
 
 T = TypeVar("T")
@@ -71,9 +71,13 @@ class StoreProxy:
         """Swap a rebuilt timeline in."""
         return await self.around("replace_timeline", lambda: self.inner.replace_timeline(replacement))
 
-    async def claim_command(self, session_id: str, key: str, digest: bytes, /) -> bytes | None:
-        """Claim an idempotency key; return None, or the digest of the earlier claim."""
+    async def claim_command(self, session_id: str, key: str, digest: bytes, /) -> CommandClaim | None:
+        """Claim an idempotency key; return None, or the earlier claim."""
         return await self.around("claim_command", lambda: self.inner.claim_command(session_id, key, digest))
+
+    async def end_command(self, session_id: str, key: str, /, *, finished: bool) -> None:
+        """Note that the command of a claim runs no more."""
+        await self.around("end_command", lambda: self.inner.end_command(session_id, key, finished=finished))
 
     async def release_command(self, session_id: str, key: str, /) -> None:
         """Give a claim back."""

@@ -152,6 +152,11 @@ class StoreMachine(Opener, RuleBasedStateMachine):
         """Claim an idempotency key for a command."""
         self._both(lambda store, _: store.claim_command(session_id, key, digest), session_id)
 
+    @rule(session_id=_sessions, key=st.sampled_from("kl"), finished=st.booleans())
+    def end(self, session_id: str, key: str, finished: bool) -> None:
+        """End the command of an idempotency key."""
+        self._both(lambda store, _: store.end_command(session_id, key, finished=finished), session_id)
+
     @rule(session_id=_sessions, key=st.sampled_from("kl"))
     def release(self, session_id: str, key: str) -> None:
         """Release the idempotency key of a command that failed."""

@@ -14,6 +14,7 @@ from sessionstream.errors import (
     BusError,
     CommandConflict,
     CommandError,
+    CommandUnfinished,
     CommitUnknown,
     DuplicateCommandError,
     DuplicateSchemaError,
@@ -87,7 +88,7 @@ def test_the_drawing_is_the_tree() -> None:
 def test_the_contract_s_tree_holds() -> None:
     promised: dict[type, list[type]] = {
         SchemaError: [UnknownSchemaError, DuplicateSchemaError, PayloadTypeError, StructPayloadError],
-        CommandError: [UnknownCommandError, DuplicateCommandError, CommandConflict],
+        CommandError: [UnknownCommandError, DuplicateCommandError, CommandConflict, CommandUnfinished],
         HubError: [HubClosed, LaneReentryError, EventLoopError],
         StoreError: [
             OrdinalConflict,
@@ -136,6 +137,7 @@ SAMPLES: list[SessionstreamError] = [
     UnknownCommandError("Say"),
     DuplicateCommandError("Say"),
     CommandConflict("s-1", "key-1", name="Say"),
+    CommandUnfinished("s-1", "key-1", name="Say"),
     ProjectionError(EVENT, "timeline projection app.write", ValueError("no")),
     SessionHeld(EVENT, 3),
     HubError("words"),
@@ -212,6 +214,11 @@ def test_errors_survive_pickling(error: SessionstreamError, protocol: int) -> No
         (DuplicateCommandError("Say"), {"name": "Say"}, ["'Say'"]),
         (
             CommandConflict("s-1", "key-1", name="Say"),
+            {"session_id": "s-1", "key": "key-1", "name": "Say"},
+            ["'s-1'", "'key-1'", "'Say'", "new key"],
+        ),
+        (
+            CommandUnfinished("s-1", "key-1", name="Say"),
             {"session_id": "s-1", "key": "key-1", "name": "Say"},
             ["'s-1'", "'key-1'", "'Say'", "new key"],
         ),

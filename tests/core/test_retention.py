@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from sessionstream import (
+    CommandClaim,
     Hub,
     HydrationStore,
     MemoryStore,
@@ -86,7 +87,7 @@ async def test_old_records_and_keys_of_sessions_in_use_are_forgotten(store: Hydr
     steps = await applied(policy, store, now=moment + 2 * DAY)
     assert steps == [RetentionStep("only keys", 0, keys=1), RetentionStep("session", 0, errors=1, keys=1)]
     assert not any(step.deleted for step in steps)
-    assert await store.claim_command("session", "young", b"again") == b"young"
+    assert await store.claim_command("session", "young", b"again") == CommandClaim(b"young")
     assert await store.sessions() == ["session"]
     await check_above_floor(writer, 0)
     both = RetentionPolicy(keep_events=3, keep_keys=timedelta(0))

@@ -30,6 +30,7 @@ from typing import Any
 
 from sessionstream import (
     Command,
+    CommandUnfinished,
     EventPublisher,
     HistoryPruned,
     Hub,
@@ -116,7 +117,10 @@ class Life:
         key = f"key-{random.randrange(KEYS)}" if random.random() < 0.5 else f"{self.name}-{next(self.number)}"
         again: list[str] = []
         ran.set(again)
-        await self.hub.submit(self.session, "Say", StartInferenceCommand(prompt=key), idempotency_key=key)
+        try:
+            await self.hub.submit(self.session, "Say", StartInferenceCommand(prompt=key), idempotency_key=key)
+        except CommandUnfinished:  # of a process that was killed
+            return
         tell("submitted", session=self.session, key=key, ran=bool(again))
 
     async def operate(self, what: str, operation: Any) -> None:

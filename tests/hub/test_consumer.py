@@ -14,6 +14,7 @@ from sessionstream import (
     BusError,
     BusMessage,
     Command,
+    CommandUnfinished,
     ConsumerStatus,
     Event,
     EventPublisher,
@@ -169,7 +170,8 @@ async def test_an_idempotency_key_is_kept_once_an_event_may_be_on_its_way() -> N
     bus.failures.append(BusError("the broker is gone"))
     with pytest.raises(BusError):
         await app.hub.submit("s", "Say", say(), idempotency_key="key")
-    await app.hub.submit("s", "Say", say(), idempotency_key="key")
+    with pytest.raises(CommandUnfinished):
+        await app.hub.submit("s", "Say", say(), idempotency_key="key")
     assert bus.sent == []
 
 

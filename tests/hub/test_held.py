@@ -22,6 +22,7 @@ from sessionstream import (
     UnknownSchemaError,
 )
 from sessionstream.examples.chatdemo.v1.chat_pb2 import ChatMessageEntity, InferenceTraceEvent
+from sessionstream.hub import turn
 from sessionstream.hub.turn import RESUME_BATCH
 
 from .support import App, Broken, Store, chunk, registry, said, soon
@@ -311,7 +312,8 @@ async def test_a_waiting_event_whose_message_vanished_holds_its_session() -> Non
     assert await app.hub.cursor("s") == 2
 
 
-async def test_a_store_that_lost_waiting_events_is_not_believed() -> None:
+async def test_a_store_that_lost_waiting_events_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turn, "LONGEST_PAUSE", 0.0)
     app, store = app_on()
     await hold(app, "a")
     assert isinstance(store.inner, MemoryStore)

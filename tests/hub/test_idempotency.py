@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+import time
 from collections.abc import Awaitable, Callable
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from sessionstream import (
     Command,
     CommandConflict,
+    CommandUnfinished,
     EventPublisher,
     HubClosed,
     InvalidIdError,
     MemoryStore,
     ProjectionError,
     Session,
+    SQLiteStore,
     StoreError,
 )
 from sessionstream.examples.chatdemo.v1.chat_pb2 import StartInferenceCommand, StopInferenceCommand
@@ -50,6 +56,11 @@ class Talking(App):
 
     async def submit(self, prompt: str = "hello", key: str = "key") -> None:
         await soon(self.hub.submit("s", "Say", say(prompt), idempotency_key=key))
+
+    async def unfinished(self) -> None:
+        with pytest.raises(CommandUnfinished, match="ended before it had finished") as caught:
+            await self.submit()
+        assert (caught.value.session_id, caught.value.key, caught.value.name) == ("s", "key", "Say")
 
 
 async def fail(publisher: EventPublisher) -> None:
@@ -162,7 +173,7 @@ async def test_a_handler_that_published_keeps_its_key() -> None:
     app.then.append(publish_and_fail)
     with pytest.raises(Broken, match="after"):
         await app.submit()
-    await app.submit()
+    await app.unfinished()
     assert (app.runs, await app.log()) == (1, ["half"])
 
 
@@ -172,7 +183,7 @@ async def test_an_event_that_holds_its_session_was_published(family: str) -> Non
     app.broken[family].add("hello")
     with pytest.raises(ProjectionError):
         await app.submit()
-    await app.submit()
+    await app.unfinished()
     assert (app.runs, await app.log()) == (1, ["hello"])
 
 
@@ -181,7 +192,7 @@ async def test_an_event_that_may_have_been_stored_counts_as_published() -> None:
     app.stopping.fail_after("commit", StoreError("the connection broke before the answer came"))
     with pytest.raises(StoreError):
         await app.submit()
-    await app.submit()
+    await app.unfinished()
     assert (app.runs, await app.log()) == (1, ["hello"])
 
 
@@ -190,7 +201,7 @@ async def test_a_commit_that_an_ending_event_loop_cancelled_counts_as_published(
     app.stopping.fail_after("commit", asyncio.CancelledError())
     with pytest.raises(asyncio.CancelledError):
         await app.submit()
-    await app.submit()
+    await app.unfinished()
     assert (app.runs, await app.log()) == (1, ["hello"])
 
 
@@ -218,7 +229,7 @@ async def test_a_repeated_event_was_published() -> None:
     app.then.append(repeat_and_fail)
     with pytest.raises(Broken):
         await app.submit()
-    await app.submit()
+    await app.unfinished()
     assert app.runs == 1
 
 
@@ -244,7 +255,7 @@ async def test_a_handler_cancelled_in_its_commit_keeps_its_key() -> None:
     gate.open()
     with pytest.raises(asyncio.CancelledError):
         await task
-    await app.submit()
+    await app.unfinished()
     assert (app.runs, await app.log()) == (1, ["hello"])
 
 
@@ -362,3 +373,107 @@ async def test_a_handler_that_its_event_loop_left_behind_is_closed_without_waiti
     left.send(None)
     left.close()
     assert "release_command" not in app.stopping.calls
+
+
+async def test_a_handler_cancelled_between_two_events_is_unfinished() -> None:
+    app, gate = Talking(), Gate()
+
+    async def half(publisher: EventPublisher) -> None:
+        await publisher.publish(said("half"))
+        await gate.stop()
+
+    app.then.append(half)
+    task = asyncio.create_task(app.submit())
+    await gate.reached()
+    await app.submit()  # it still runs
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    for _ in range(2):
+        await app.unfinished()
+    with pytest.raises(CommandConflict):
+        await app.submit("goodbye")
+    assert (app.runs, await app.log()) == (1, ["half"])
+
+
+async def test_an_end_that_cannot_be_stored_is_recorded() -> None:
+    app = Talking()
+    app.stopping.fail("end_command", StoreError("the disk is full"))
+    await app.submit()
+    assert app.recorder.kinds() == ["store"]
+    await app.submit()
+    assert app.runs == 1
+
+
+async def test_a_cancellation_while_the_end_is_stored_comes_after_it() -> None:
+    app = Talking()
+    gate = app.stopping.stop_before("end_command")
+    task = asyncio.create_task(app.submit())
+    await gate.reached()
+    task.cancel()
+    await settle()
+    gate.open()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await app.submit()
+    assert app.runs == 1
+
+
+async def test_a_command_of_another_process_runs_while_that_is_there(tmp_path: Path) -> None:
+    path, schemas = tmp_path / "x.db", registry()
+    async with SQLiteStore.open(path, schemas) as theirs, SQLiteStore.open(path, schemas) as ours:
+        other, app, gate = Talking(Store(theirs)), Talking(Store(ours)), Gate()
+        other.then.append(lambda _: gate.stop())
+        task = asyncio.create_task(other.submit())
+        await gate.reached()
+        await app.submit()
+        gate.open()
+        await task
+        await app.submit()
+        assert app.runs == 0
+
+
+@pytest.mark.parametrize(
+    ("until", "just_opened", "gone"),
+    [(None, True, False), (-1, True, False), (None, False, True), (-1, False, True), (3600, False, False)],
+)
+async def test_a_command_of_a_process_that_may_be_gone(
+    tmp_path: Path, until: int | None, just_opened: bool, gone: bool
+) -> None:
+    """A process says until when it is there at least; one that was alone says so again when it sees another one."""
+    path, schemas = tmp_path / "x.db", registry()
+    async with SQLiteStore.open(path, schemas) as store:
+        app, gate = Talking(Store(store)), Gate()
+        app.then.append(lambda _: gate.stop())
+        task = asyncio.create_task(app.submit())
+        await gate.reached()
+        with closing(sqlite3.connect(path, isolation_level=None)) as db:
+            db.execute("UPDATE command_claims SET node = 'another'")
+            if until is not None:
+                db.execute("INSERT INTO nodes VALUES ('another', ?)", (time.time_ns() // 1000 + until * 1_000_000,))
+        if not just_opened:
+            store._writer._node._joined_at -= 60
+        if gone:
+            await app.unfinished()
+        else:
+            await app.submit()
+        gate.open()
+        await task
+        assert app.runs == 1
+
+
+async def test_a_copy_of_the_file_has_no_command_that_runs(tmp_path: Path) -> None:
+    schemas = registry()
+    async with SQLiteStore.open(tmp_path / "x.db", schemas) as store:
+        await Talking(Store(store)).submit(key="finished")
+        app, gate = Talking(Store(store)), Gate()
+        app.then.append(lambda _: gate.stop())
+        task = asyncio.create_task(app.submit())
+        await gate.reached()
+        SQLiteStore.back_up(tmp_path / "x.db", tmp_path / "copy.db")
+        gate.open()
+        await task
+    async with SQLiteStore.open(tmp_path / "copy.db", schemas) as store:
+        app = Talking(Store(store))
+        await app.submit(key="finished")
+        await app.unfinished()

@@ -66,6 +66,11 @@ CALLS: dict[str, tuple[Callable[[Any], Awaitable[object]], Callable[[Any], Await
     "ordinal_before": (lambda s: s.ordinal_before("s", NOW), lambda s: s.ordinal_before("s", 3), ("s", NOW)),
     "ordinal_from_end": (lambda s: s.ordinal_from_end("s", 2), lambda s: s.ordinal_from_end("s", None), ("s", 2)),
     "forget_errors": (lambda s: s.forget_errors("", NOW), lambda s: s.forget_errors("s", ""), ("", NOW)),
+    "end_command": (
+        lambda s: s.end_command("s", "k", finished=True),
+        lambda s: s.end_command("s", "k", finished=1),
+        ("s", "k", True),
+    ),
     "forget_claims": (lambda s: s.forget_claims("s", NOW), lambda s: s.forget_claims("s", 1.0), ("s", NOW)),
     "delete_session": (lambda s: s.delete_session("s"), lambda s: s.delete_session("s", expected=0), ("s", None)),
 }

@@ -176,6 +176,7 @@ CHANGES: dict[str, Callable[[SQLiteStore], Awaitable[object]]] = {
     "release": lambda store: store.release_command("one", "claimed"),
     "record": lambda store: store.record_error(ErrorRecord("store", "one", 1, "Delta", "again")),
     "forget errors": lambda store: store.forget_errors("one", LATER),
+    "end": lambda store: store.end_command("one", "claimed", finished=True),
     "forget claims": lambda store: store.forget_claims("one", LATER),
 }
 SWEPT = {"rebuild", "prune", "delete"}
@@ -194,7 +195,7 @@ async def answers(path: Path) -> list[object]:
                 found += [await store.snapshot(name, as_of=ordinal), await store.snapshot(name, since=ordinal)]
             found += [await store.find_event(name, f"event-{number}") for number in range(1, 4)]
             found.append([replace(record, recorded_at=None) for record in await store.error_records(name)])
-        found += [await store.sessions(), rows(path, "SELECT session_id, key, digest FROM command_claims")]
+        found += [await store.sessions(), rows(path, "SELECT session_id, key, digest, finished FROM command_claims")]
     return found
 
 

@@ -15,7 +15,7 @@ import pytest
 from sessionstream.hydration.memory import MemoryStore
 from sessionstream.hydration.sqlite import SQLiteStore, schema
 from sessionstream.observe import ErrorRecord
-from sessionstream.store import HydrationStore
+from sessionstream.store import CommandClaim, HydrationStore
 from sessionstream.testing import SessionWriter, drop, put, sample_registry
 from sessionstream.testing.contract.retention import check_above_floor
 from sessionstream.testing.contract.timelines import eventful
@@ -67,7 +67,7 @@ async def test_an_older_file_keeps_all_it_holds_and_goes_on(path: Path) -> None:
             assert (deleted.event, deleted.timeline) == (11, 11)
             (record,) = await store.error_records()
             assert (record.error, record.raw_message, record.metadata) == ("what", b"raw", {"a": "b"})
-            assert await store.claim_command("session", "key", b"other") == b"digest"
+            assert await store.claim_command("session", "key", b"other") == CommandClaim(b"digest", "finished")
         async with SQLiteStore.open(path, REGISTRY) as store:
             writer.store = store
             if writer.event > writer.timeline:

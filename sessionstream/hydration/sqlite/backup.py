@@ -81,5 +81,6 @@ def _finish(copy: sqlite3.Connection, path: str) -> None:
         copy.execute("UPDATE sessions SET epoch = ?", (epoch,))
         copy.execute("UPDATE meta SET value = ? WHERE key = 'first_epoch'", (epoch,))
         if copy.execute("PRAGMA user_version").fetchone()[0] >= schema.FIRST_WITH_NODES:
+            copy.execute("UPDATE command_claims SET node = ''")  # none of their processes has the copy open
             copy.execute("DELETE FROM nodes")
             copy.execute("DELETE FROM ui_events")

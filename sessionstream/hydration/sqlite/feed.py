@@ -44,6 +44,9 @@ SWEEP_SECONDS: Final = 1.0
 LEASE_SECONDS: Final = 10.0
 """How long a process counts as there after it has last renewed its row."""
 
+NOTICED_SECONDS: Final = 2 * IDLE_SECONDS
+"""How long a process that was just opened may be unknown to others."""
+
 KEPT_SECONDS: Final = 60.0
 """How long a row of ``ui_events`` is kept."""
 
@@ -68,6 +71,7 @@ _LATEST: Final = Query(
     "node, until",
     "WHERE node <> ? AND typeof(until) = 'integer' AND until BETWEEN 0 AND ? ORDER BY until DESC LIMIT 1",
 )
+_ROW: Final = Query("nodes", "node, until", "WHERE node = ?")
 _NEW: Final = Query("ui_events", "position, session_id", "WHERE position > ? AND node <> ? ORDER BY position")
 _FIRST_YOUNG: Final = Query("ui_events", "position", "WHERE at >= ? ORDER BY position LIMIT 1")
 _MOVES: Final = Query(
@@ -112,6 +116,7 @@ class Node:
         self._version: int | None = None  # of the file, when it was last looked at
         self._position: int | None = None  # of the last row that was heard of; None before the first look
         # These are on the monotonic clock.
+        self._joined_at = 0.0  # the first time
         self._sweep_at: float | None = None
         self._swept_at = 0.0
         self._prune_at = 0.0
@@ -138,6 +143,7 @@ class Node:
     def join(self, db: sqlite3.Connection) -> None:
         """Say that this process has the file open. If the file is locked, ``look`` does it later."""
         self._position, self._version = None, None
+        self._joined_at = self._joined_at or time.monotonic()
         now = time.time()
         if self._write(db, "DELETE FROM nodes WHERE until < ?", _micro(now - FORGOTTEN_SECONDS)):
             self._renew(db, now)
@@ -147,6 +153,16 @@ class Node:
     def leave(self, db: sqlite3.Connection) -> None:
         """Say that this process is about to close the file."""
         self._write(db, "DELETE FROM nodes WHERE node = ?", self.id)
+
+    def is_there(self, db: sqlite3.Connection, node: str) -> bool:
+        """Return whether a process has the file open, as far as is known.
+
+        One that was alone has not renewed its row. It does so once it has seen this process, which takes it a moment.
+        """
+        if node == self.id or (node and time.monotonic() < self._joined_at + NOTICED_SECONDS):
+            return True
+        found = _ROW.first(db, (node,))
+        return found is not None and found[1] > _micro(time.time())
 
     def look(self, db: sqlite3.Connection) -> None:
         """Look for other processes and what they have done."""

@@ -140,19 +140,14 @@ def entity_rows(entities: Iterable[TimelineEntity], codec_of: CodecOf) -> list[E
     return rows
 
 
-def _storable(text: str) -> str:
-    """Return the text, with what UTF-8 cannot say spelled out: an error record must never be refused."""
-    return text.encode("utf-8", "backslashreplace").decode()
-
-
 def error_row(record: ErrorRecord) -> ErrorRow:
     """Return the row of an error record, but for its time."""
     return (
-        _storable(record.session_id),
+        record.session_id,
         record.kind,
         str(record.ordinal),  # as text: an ordinal that no integer column holds may be what went wrong
-        _storable(record.event_name),
-        _storable(record.error),
+        record.event_name,
+        record.error,
         bytes(record.raw_message),
         json.dumps({**record.metadata, _WHERE: record.where, _TRACEBACK: record.traceback}),
     )

@@ -119,9 +119,10 @@ _VERSION_2: Final = (
 # Keys of an older file count as claimed when it was brought to this version.
 _VERSION_3: Final = ("ALTER TABLE command_claims ADD COLUMN claimed_at INTEGER NOT NULL DEFAULT $now",)
 
-# A claim says which process has made it (`node`, a row of `nodes` while that has the file open), and whether its
-# command has finished; keys of an older file count as finished. `ui_events` holds for a short time what moved a
-# timeline (from `before` to `ordinal`), for other processes that have the file open. Neither is of use in a copy.
+# A claim says which process runs its command (`node`, a row of `nodes` while that has the file open; empty once it runs
+# no more), and whether the command has finished; those of an older file count as finished. `ui_events` holds for a
+# short time what moved a timeline (from `before` to `ordinal`), for other processes that have the file open. A copy of
+# the file has neither table's rows.
 _VERSION_4: Final = (
     "ALTER TABLE events ADD COLUMN metadata TEXT NOT NULL DEFAULT ''",
     "ALTER TABLE command_claims ADD COLUMN node TEXT NOT NULL DEFAULT ''",

@@ -29,7 +29,7 @@ from sessionstream.hydration.sqlite.times import Times
 from sessionstream.hydration.sqlite.watch import Watch
 from sessionstream.hydration.sqlite.writer import Writer
 from sessionstream.schema import SchemaRegistry
-from sessionstream.store import Commit, Cursors, LoggedEvent, StoredTimeline, TimelineReplacement
+from sessionstream.store import CommandClaim, Commit, Cursors, LoggedEvent, StoredTimeline, TimelineReplacement
 from sessionstream.types import Event, Snapshot
 
 if TYPE_CHECKING:
@@ -245,8 +245,11 @@ class SQLiteStore(CheckedStore):
         await self._sweeper.sweep()
         return cursors
 
-    async def _claim_command(self, session_id: str, key: str, digest: bytes) -> bytes | None:
+    async def _claim_command(self, session_id: str, key: str, digest: bytes) -> CommandClaim | None:
         return await self._write(partial(writes.claim_command, session_id=session_id, key=key, digest=digest))
+
+    async def _end_command(self, session_id: str, key: str, finished: bool) -> None:
+        await self._write(partial(writes.end_command, session_id=session_id, key=key, finished=finished))
 
     async def _release_command(self, session_id: str, key: str) -> None:
         await self._write(partial(writes.release_command, session_id=session_id, key=key))

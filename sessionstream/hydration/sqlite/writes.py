@@ -25,7 +25,7 @@ from sessionstream.hydration.sqlite.sessions import KnownSessions, Stored
 from sessionstream.hydration.sqlite.times import Times
 from sessionstream.hydration.versions import EntityRow, HistoryRow, kept
 from sessionstream.schema import SchemaRegistry
-from sessionstream.store import Cursors, TimelineReplacement
+from sessionstream.store import CommandClaim, Cursors, TimelineReplacement
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -46,7 +46,7 @@ class Writing:
 
 _LOG: Final = """INSERT INTO events (sid, ordinal, event_id, name, type, payload, recorded_at, metadata)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?)"""
-_CLAIM: Final = Query("command_claims", "session_id, key, digest", "WHERE session_id = ? AND key = ?")
+_CLAIM: Final = Query("command_claims", "session_id, key, digest, node, finished", "WHERE session_id = ? AND key = ?")
 _SUPERSEDE: Final = """INSERT INTO entity_versions
     (timeline, kind, id, created, changed, superseded, tombstone, type, payload)
     SELECT timeline, kind, id, created, changed, ?, tombstone, type, payload
@@ -331,16 +331,26 @@ def delete_session(writing: Writing, session_id: str, expected: Cursors | None) 
     db.execute("UPDATE sessions SET sid = (SELECT max(sid) + 1 FROM sessions) WHERE sid = ?", (session.sid,))
 
 
-def claim_command(writing: Writing, session_id: str, key: str, digest: bytes) -> bytes | None:
-    """Claim an idempotency key; return None, or the digest of the earlier claim."""
+def claim_command(writing: Writing, session_id: str, key: str, digest: bytes) -> CommandClaim | None:
+    """Claim an idempotency key for this process; return None, or the earlier claim."""
     found = _CLAIM.first(writing.db, (session_id, key))
     if found is None:
-        values = (session_id, key, digest, writing.times.of_claim(writing.db, session_id))
-        writing.db.execute(
-            "INSERT INTO command_claims (session_id, key, digest, claimed_at, finished) VALUES (?, ?, ?, ?, 0)", values
-        )
+        values = (session_id, key, digest, writing.times.of_claim(writing.db, session_id), writing.node.id)
+        columns = "session_id, key, digest, claimed_at, node, finished"
+        writing.db.execute(f"INSERT INTO command_claims ({columns}) VALUES (?, ?, ?, ?, ?, 0)", values)  # noqa: S608
         return None
-    return bytes(found[2])
+    _, _, earlier, node, finished = found
+    if finished:
+        return CommandClaim(earlier, "finished")
+    return CommandClaim(earlier, "running" if writing.node.is_there(writing.db, node) else "unfinished")
+
+
+def end_command(writing: Writing, session_id: str, key: str, finished: bool) -> None:
+    """Note that the command of a claim runs no more: then the claim has no process."""
+    writing.db.execute(
+        "UPDATE command_claims SET node = '', finished = ? WHERE session_id = ? AND key = ?",
+        (finished, session_id, key),
+    )
 
 
 def release_command(writing: Writing, session_id: str, key: str) -> None:

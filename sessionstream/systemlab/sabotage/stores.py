@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from sessionstream import (
+    CommandClaim,
     Commit,
     Cursors,
     ErrorRecord,
@@ -87,7 +88,7 @@ class StoreThatMiscounts(StoreProxy):
 class StoreThatForgetsKeys(StoreProxy):
     """Does not recognise a repeated command."""
 
-    async def claim_command(self, _session_id: str, _key: str, _digest: bytes, /) -> bytes | None:
+    async def claim_command(self, _session_id: str, _key: str, _digest: bytes, /) -> CommandClaim | None:
         """Return that the key is free."""
         return None
 

@@ -12,7 +12,7 @@ import pytest
 
 from sessionstream.hydration.rules import time_of_day
 from sessionstream.schema import SchemaRegistry
-from sessionstream.store import HydrationStore
+from sessionstream.store import CommandClaim, HydrationStore
 from sessionstream.testing.clock import WallClock
 from sessionstream.testing.sessions import sample_registry
 
@@ -87,6 +87,12 @@ def named_as(test: Callable[..., object], run: Run) -> Run:
     run.__name__, run.__qualname__, run.__doc__ = test.__name__, test.__qualname__, test.__doc__
     run.__module__ = test.__module__
     return run
+
+
+async def claimed(outcome: Awaitable[CommandClaim | None]) -> bytes | None:
+    """Return the digest of the earlier claim, or None."""
+    claim = await outcome
+    return None if claim is None else claim.digest
 
 
 async def raised_by(outcome: Awaitable[object]) -> BaseException | None:

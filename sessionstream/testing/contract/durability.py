@@ -15,7 +15,7 @@ from sessionstream.errors import EventConflict, OrdinalConflict, UnknownSchemaEr
 from sessionstream.examples.chatdemo.v1 import chat_pb2
 from sessionstream.schema import SchemaRegistry
 from sessionstream.store import Commit, HydrationStore, UnreadableEntity
-from sessionstream.testing.contract.base import ContractBase, raised_by
+from sessionstream.testing.contract.base import ContractBase, claimed, raised_by
 from sessionstream.testing.contract.records import record
 from sessionstream.testing.contract.retention import check_above_floor
 from sessionstream.testing.contract.timelines import eventful
@@ -50,7 +50,7 @@ class DurabilityContract(ContractBase):
             writer.store = store
             await check_above_floor(writer, 2)
             assert (await writer.cursors()).epoch == epoch
-            assert await store.claim_command("session", "key", b"new") == b"digest"
+            assert await claimed(store.claim_command("session", "key", b"new")) == b"digest"
             assert await store.error_records() == [record("session", 1)]
             assert isinstance(await raised_by(store.commit(SessionWriter(store).step())), OrdinalConflict)
             again = writer.step(event_id=writer.events[0].event_id)
@@ -65,7 +65,7 @@ class DurabilityContract(ContractBase):
             await store.claim_command("session", "key", b"digest")
 
         async def read(store: HydrationStore, _: None) -> None:
-            assert await store.claim_command("session", "key", b"new") == b"digest"
+            assert await claimed(store.claim_command("session", "key", b"new")) == b"digest"
 
         self._twice(write, read, sample_registry())
 

@@ -12,8 +12,8 @@ import pytest
 from sessionstream.digests import payload_digest
 from sessionstream.errors import InvalidIdError, StoreClosed
 from sessionstream.observe import ErrorRecord
-from sessionstream.store import Cursors, HydrationStore, LoggedEvent, TimelineReplacement
-from sessionstream.testing.contract.base import ContractBase, on_fresh_store, raised_by
+from sessionstream.store import CommandClaim, Cursors, HydrationStore, LoggedEvent, TimelineReplacement
+from sessionstream.testing.contract.base import ContractBase, claimed, on_fresh_store, raised_by
 from sessionstream.testing.sessions import SessionWriter, put
 
 UNICODE_IDS = ["ä", "会话 1", "🧵", "a\u0301", "\u00e1", "back\\slash", "quo'te\"", "%_*", "\u202e", "x" * 1000, " x "]
@@ -81,18 +81,33 @@ class RecordContract(ContractBase):
     @on_fresh_store
     async def test_a_key_is_claimed_once_until_it_is_released(self, store: HydrationStore) -> None:
         assert await store.claim_command("session", "key", b"first") is None
-        assert await store.claim_command("session", "key", b"second") == b"first"
+        assert await claimed(store.claim_command("session", "key", b"second")) == b"first"
         assert await store.claim_command("session", "other key", b"third") is None
         assert await store.claim_command("other session", "key", b"fourth") is None
         await store.release_command("session", "key")
         await store.release_command("session", "never claimed")
         assert await store.claim_command("session", "key", b"second") is None
-        assert await store.claim_command("other session", "key", b"x") == b"fourth"
+        assert await claimed(store.claim_command("other session", "key", b"x")) == b"fourth"
+
+    @on_fresh_store
+    async def test_a_claim_says_whether_its_command_has_finished(self, store: HydrationStore) -> None:
+        for key in ("running", "finished", "unfinished"):
+            assert await store.claim_command("session", key, b"digest") is None
+        for key in ("finished", "unfinished", "never claimed"):
+            await store.end_command("session", key, finished=key == "finished")
+        for _ in range(2):
+            assert await store.claim_command("session", "running", b"") == CommandClaim(b"digest", "running")
+            assert await store.claim_command("session", "finished", b"") == CommandClaim(b"digest", "finished")
+            assert await store.claim_command("session", "unfinished", b"") == CommandClaim(b"digest", "unfinished")
+        assert await store.claim_command("session", "never claimed", b"digest") is None
+        await store.release_command("session", "unfinished")
+        assert await store.claim_command("session", "unfinished", b"digest") is None
+        assert await store.claim_command("session", "unfinished", b"") == CommandClaim(b"digest", "running")
 
     @on_fresh_store
     async def test_of_claims_that_race_one_wins(self, store: HydrationStore) -> None:
         digests = [bytes([number]) * 32 for number in range(20)]
-        earlier = await asyncio.gather(*[store.claim_command("session", "key", d) for d in digests])
+        earlier = await asyncio.gather(*[claimed(store.claim_command("session", "key", d)) for d in digests])
         assert earlier.count(None) == 1
         winner = digests[earlier.index(None)]
         assert {digest for digest in earlier if digest is not None} == {winner}
@@ -115,6 +130,23 @@ class RecordContract(ContractBase):
             assert await store.error_records(limit=limit) == records[max(7 - limit, 0) :]
             assert await store.error_records("one", limit=limit) == of_one[max(3 - limit, 0) :]
         assert await store.error_records("nobody") == []
+
+    @on_fresh_store
+    async def test_an_error_record_may_have_any_text(self, store: HydrationStore) -> None:
+        odd, spelled = "a\0\ud800\U0001f9f5", "a\\x00\\ud800\U0001f9f5"
+        early = datetime.min.replace(tzinfo=UTC)
+        await store.record_error(ErrorRecord("decode", odd, 1, odd, odd, b"\0", {odd: odd}, early, odd, odd))
+        records = await store.error_records()
+        assert [each.session_id for each in records] == [spelled]
+        assert await store.error_records(spelled) == records
+        found = records[0]
+        assert found == ErrorRecord(
+            "decode", spelled, 1, spelled, spelled, b"\0", {spelled: spelled}, where=spelled, traceback=spelled
+        )
+        assert (found.metadata, found.where, found.traceback) == ({spelled: spelled}, spelled, spelled)
+        assert found.recorded_at is not None
+        assert found.recorded_at > early
+        assert await store.sessions() == [spelled]
 
     @on_fresh_store
     async def test_an_error_record_may_have_any_ordinal(self, store: HydrationStore) -> None:
@@ -154,7 +186,7 @@ class RecordContract(ContractBase):
             assert (await store.snapshot(session_id)).entities == writer.at(1)
             assert await store.events(session_id) == writer.events
             assert await store.find_event(session_id, session_id) is not None
-            assert await store.claim_command(session_id, session_id, b"") == b"digest"
+            assert await claimed(store.claim_command(session_id, session_id, b"")) == b"digest"
             assert await store.sessions() == [session_id]
 
         self.with_store(check)
@@ -194,6 +226,7 @@ class RecordContract(ContractBase):
                 store.cursors("session"),
                 store.replace_timeline(rebuilt),
                 store.claim_command("session", "key", b""),
+                store.end_command("session", "key", finished=True),
                 store.release_command("session", "key"),
                 store.record_error(record("session", 1)),
                 store.error_records(),

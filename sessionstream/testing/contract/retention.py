@@ -15,7 +15,7 @@ from sessionstream.errors import EventConflict, HistoryPruned, OrdinalConflict
 from sessionstream.retention import RetentionPolicy
 from sessionstream.store import HydrationStore
 from sessionstream.testing.clock import WallClock
-from sessionstream.testing.contract.base import ContractBase, on_clocked_store, on_fresh_store, raised_by
+from sessionstream.testing.contract.base import ContractBase, claimed, on_clocked_store, on_fresh_store, raised_by
 from sessionstream.testing.contract.records import record
 from sessionstream.testing.contract.timelines import eventful
 from sessionstream.testing.sessions import SessionWriter, applied, drop, put
@@ -139,7 +139,7 @@ class RetentionContract(ContractBase):
         assert await store.sessions() == ["other"]
         assert await store.claim_command("session", "key", b"new") is None
         await check_above_floor(other, 0)
-        assert await store.claim_command("other", "key", b"new") == b"digest"
+        assert await claimed(store.claim_command("other", "key", b"new")) == b"digest"
         assert await store.error_records() == [record("other", 1)]
 
     @on_fresh_store
@@ -330,7 +330,7 @@ class RetentionContract(ContractBase):
         assert await store.forget_errors("session", between) == 0
         assert await store.forget_errors("session", await a_moment()) == 1
         assert await store.error_records() == [*old[6:], young[1]]
-        assert await store.claim_command("session", "key", b"other") == b"digest"
+        assert await claimed(store.claim_command("session", "key", b"other")) == b"digest"
 
     @on_fresh_store
     async def test_old_keys_are_forgotten(self, store: HydrationStore) -> None:
@@ -343,15 +343,15 @@ class RetentionContract(ContractBase):
         between = await a_moment()
         for key in ("A", "c", "released"):
             await store.claim_command("session", key, b"young")
-        assert await store.claim_command("session", "a", b"again") == b"old"  # which does not change its time
+        assert await claimed(store.claim_command("session", "a", b"again")) == b"old"  # which does not change its time
         assert await store.forget_claims("session", before) == 0
         assert await store.forget_claims("session", between) == 2
         for key in ("A", "c", "released"):
-            assert await store.claim_command("session", key, b"again") == b"young"
+            assert await claimed(store.claim_command("session", key, b"again")) == b"young"
         for key in ("a", "b"):
             assert await store.claim_command("session", key, b"again") is None
         assert await store.forget_claims("nobody", between) == 0
-        assert await store.claim_command("other", "a", b"again") == b"old"
+        assert await claimed(store.claim_command("other", "a", b"again")) == b"old"
         assert await store.error_records() == [record("session", 1)]
         assert await store.forget_claims("other", between) == 3
         assert await store.sessions() == ["session"]
@@ -366,7 +366,7 @@ class RetentionContract(ContractBase):
         assert await store.forget_errors("session", moment) == 2_500
         assert await store.forget_claims("session", moment) == 2_500
         assert await store.error_records() == [record("session", 1)]
-        assert await store.claim_command("session", "5.", b"") == b"digest"
+        assert await claimed(store.claim_command("session", "5.", b"")) == b"digest"
 
     @pytest.mark.parametrize("question", ["ordinal_before", "forget_errors", "forget_claims"])
     @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 
 from sessionstream import (
     CommandConflict,
+    CommandUnfinished,
     Hub,
     HubClosed,
     InvalidIdError,
@@ -46,7 +47,7 @@ class Commands:
             return _answer(404, str(error))
         except (PayloadDecodeError, InvalidIdError, EmptyPromptError) as error:
             return _answer(400, str(error))
-        except CommandConflict as error:
+        except (CommandConflict, CommandUnfinished) as error:
             return _answer(409, str(error))
         except HubClosed:
             return _answer(503, "the server is shutting down; try again in a moment")
