@@ -12,7 +12,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route, WebSocketRoute
 
 from sessionstream import SQLiteStore
-from sessionstream.transport.ws import WebSocketServer
+from sessionstream.transport.ws import Limits, WebSocketServer
 
 from .. import notes
 
@@ -26,7 +26,7 @@ PROCESS = str(os.getpid())
 async def running(app: Starlette) -> AsyncIterator[None]:
     schemas = notes.registry()
     async with SQLiteStore.open(os.environ["WORKER_FILE"], schemas) as store, notes.application(store) as hub:
-        server = WebSocketServer(hub)
+        server = WebSocketServer(hub, limits=Limits(heartbeat_seconds=3600, pong_timeout_seconds=3600))
         hub.set_fanout(server)
         app.state.hub, app.state.store = hub, store
         app.router.routes.append(WebSocketRoute("/ws", server))
