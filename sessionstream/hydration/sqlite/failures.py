@@ -18,7 +18,7 @@ _NOT_WRITABLE: Final = (
     "the store needs to write, as it writes to the file and beside it: allow both to the user of this process, or copy "
     "the file, with those that begin with its name, to where that is allowed"
 )
-_BUSY: Final = "another process has been writing to it for more than {busy} seconds: end it, or try again"
+_BUSY: Final = "another process has been writing to it for more than {busy:g} seconds: end it, or try again"
 _FULL: Final = "nothing of this was written; make room on the disk and try again"
 _REFUSED: Final = (
     "nothing of this was written; a quota or the limit for the size of a file (`ulimit -f`) is used up, or the disk "
