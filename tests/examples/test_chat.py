@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from sessionstream import Event, Hub, HubClosed, HydrationStore, MemoryStore, Snapshot
+from sessionstream import CommandUnfinished, Event, Hub, HubClosed, HydrationStore, MemoryStore, Snapshot
 from sessionstream.examples.chatdemo import Chat, EmptyPromptError, InferenceEngine, chat_schemas
 from sessionstream.examples.chatdemo.v1.chat_pb2 import (
     ChatMessageEntity,
@@ -88,7 +88,8 @@ async def test_a_start_that_is_cancelled_half_way_is_completed_or_never_was() ->
             await submitting
         await chat.wait("s-1")
         assert (await chat.hub.snapshot("s-1")).snapshot_ordinal == 6
-        await chat.start("s-1", "Explain ordinals", idempotency_key="k")
+        with pytest.raises(CommandUnfinished):
+            await chat.start("s-1", "Explain ordinals", idempotency_key="k")
         assert await chat.hub.event_cursor("s-1") == 6
 
 
