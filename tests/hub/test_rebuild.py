@@ -23,6 +23,7 @@ from sessionstream import (
     UnknownSchemaError,
 )
 from sessionstream.examples.chatdemo.v1.chat_pb2 import ChatMessageEntity
+from sessionstream.hub import turn
 from sessionstream.hub.replay import REBUILD_BATCH
 
 from .support import App, Broken, Gate, Store, chunk, registry, said, settle, soon, text, texts
@@ -206,7 +207,8 @@ async def test_two_rebuilds_at_once() -> None:
     await app.usable()
 
 
-async def test_a_rebuild_that_always_loses_gives_up() -> None:
+async def test_a_rebuild_that_always_loses_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turn, "FIRST_PAUSE", 0.0)
     app, store = app_on()
     await app.publish("a")
     store.fail("replace_timeline", OrdinalConflict("s", expected=1, actual=2), times=1000)

@@ -360,38 +360,14 @@ class TrustsSnapshots(Follower):
         super().loaded(session_id, position)
 
 
-class ForgetsEarlyHints(Follower):
-    """Ignores hints until a snapshot is loaded."""
-
-    def _read(self, session_ids: Iterable[str]) -> None:
-        super()._read([each for each in session_ids if each in self.watched and self.watched[each].ordinal >= 0])
-
-
-class TrustsOldAnswers(Follower):
-    """Applies an answer that was asked for before the timeline was replaced."""
-
-    def replaced(self, session_id: str, position: Position) -> None:
-        super().replaced(session_id, position)
-        if session_id in self.watched:
-            self.watched[session_id].resets -= 1
-
-
 @pytest.mark.parametrize(
     "broken",
-    [
-        IgnoresGaps,
-        IgnoresEpochs,
-        TrustsSnapshots,
-        *(
-            pytest.param(each, marks=pytest.mark.torture)
-            for each in (TrustsTheRecord, ForgetsEarlyHints, TrustsOldAnswers)
-        ),
-    ],
+    [IgnoresGaps, IgnoresEpochs, TrustsTheRecord, pytest.param(TrustsSnapshots, marks=pytest.mark.torture)],
 )
 def test_the_machine_finds_a_follower_that_lacks_a_rule(broken: type[Follower]) -> None:
     class Machine(FollowerMachine):
         follower_class = broken
 
-    thorough = settings(max_examples=5_000, database=None, report_multiple_bugs=False, phases=[Phase.generate])
+    thorough = settings(max_examples=5_000, database=None, derandomize=True, phases=[Phase.generate])
     with pytest.raises((AssertionError, ExceptionGroup)):
         run_state_machine_as_test(Machine, settings=thorough)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sessionstream import ErrorRecord, Event, Hub, MemoryStore, Snapshot, SQLiteStore
+from sessionstream import Commit, ErrorRecord, Event, Hub, MemoryStore, Snapshot, SQLiteStore
 from sessionstream.systemlab.notebook import ADD_NOTE, NOTE_STARTED, notebook_schemas, open_notebook
 from sessionstream.systemlab.sabotage import stores
 from sessionstream.systemlab.v1.lab_pb2 import AddNoteCommand, NoteEntity, NoteStartedEvent
@@ -110,8 +110,12 @@ async def test_one_lags() -> None:
 async def test_one_forgets_event_ids() -> None:
     store = stores.StoreThatForgetsIds(MemoryStore(SCHEMAS))
     await written(store)
-    (first, *_) = await store.events("s")
+    (first, *_) = events = await store.events("s")
     assert await store.find_event("s", first.event_id) is None
+    last = len(events)
+    again = Event(first.name, first.payload, "s", last + 1, first.event_id)
+    await store.commit(Commit("s", again, (), last, last + 1))
+    assert [event.name for event in await store.events("s")] == [*(event.name for event in events), first.name]
 
 
 async def test_one_breaks_what_it_is_told_to_break() -> None:

@@ -11,6 +11,7 @@ from sessionstream import (
     Cursors,
     ErrorRecord,
     Event,
+    EventConflict,
     HydrationStore,
     LoggedEvent,
     MemoryStore,
@@ -129,6 +130,19 @@ class StoreThatLags(StoreProxy):
 
 class StoreThatForgetsIds(StoreProxy):
     """Does not recognise a repeated event."""
+
+    def commit(self, commit: Commit, /) -> Awaitable[None]:
+        """Store an event again whose id is known, under another id."""
+        return self._commit(commit)
+
+    async def _commit(self, commit: Commit) -> None:
+        try:
+            await self.inner.commit(commit)
+        except EventConflict as conflict:
+            if commit.event is None:
+                raise
+            event = replace(commit.event, event_id=f"{commit.event.event_id} after {conflict.ordinal}")
+            await self.inner.commit(replace(commit, event=event))
 
     async def find_event(self, _session_id: str, _event_id: str, /) -> LoggedEvent | None:
         """Return that the event id is new."""
