@@ -119,6 +119,7 @@ class CommitContract(ContractBase):
                 await raised_by(store.commit(writer.step(event_id="same"))),
             )
             assert isinstance(error, EventConflict)
+            assert logged is not None
             assert logged == LoggedEvent(1, payload_digest("Delta", writer.events[0].payload))
             assert LoggedEvent(error.ordinal, error.digest) == logged
             assert error.descriptors == logged.descriptors
