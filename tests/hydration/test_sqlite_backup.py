@@ -60,7 +60,7 @@ async def test_what_open_processes_tell_each_other_is_not_in_the_copy(store: SQL
     live, copy = tmp_path / "live.db", tmp_path / "copy.db"
     with closing(sqlite3.connect(live, isolation_level=None)) as db:
         db.execute("INSERT INTO nodes VALUES ('node', 1)")
-        db.execute("INSERT INTO ui_events VALUES (1, 'session', 1, 0, 1, 'node', x'00', 1)")
+        db.execute("INSERT INTO ui_events VALUES (1, 'session', 1, 0, 1, 'node', x'00', 253402300799999999)")
     SQLiteStore.back_up(live, copy)
     for file, nodes, ui_events in ((live, 2, 1), (copy, 0, 0)):  # the store that is open is a node as well
         with closing(sqlite3.connect(file)) as db:
