@@ -49,7 +49,7 @@ async def test_an_entity_that_would_be_new() -> None:
 
 async def test_a_kind_that_would_be_new() -> None:
     schemas = registry()
-    schemas.register_timeline_entity(LONG, type(say()))
+    schemas.register_timeline_entity(LONG, type(say()))  # noqa: SST003 - too long to write out
     app = App(MemoryStore(schemas), schemas=schemas)
 
     app.hub.register_timeline_projection(lambda event, session, view: [TimelineEntity(LONG, "1", say())])
