@@ -16,6 +16,9 @@ PATIENCE = 30_000
 expect.set_options(timeout=PATIENCE)
 
 CHROMIUM = shutil.which("chromium")
+LOST = ("ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "ERR_SOCKET_NOT_CONNECTED", "ERR_EMPTY_RESPONSE")
+"""What the browser itself logs when a server is not there."""
+
 ARGUMENTS = [
     "--headless",
     "--no-sandbox",

@@ -7,10 +7,7 @@ from typing import Any
 from playwright.async_api import Locator, Page, Route, expect
 
 from ..systemlab.process import ServedLab
-from .chromium import Tabs
-
-LOST = ("ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "ERR_SOCKET_NOT_CONNECTED", "ERR_EMPTY_RESPONSE")
-"""What the browser itself logs when a server is not there."""
+from .chromium import LOST, Tabs
 
 REFUSED = "the server responded with a status of 4"
 """What it logs when a server says no."""
