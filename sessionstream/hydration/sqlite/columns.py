@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from reprlib import Repr
 from typing import Any, Final, NoReturn, TypeAlias
 
+from sessionstream.hydration.encoding import MAX_STORED
 from sessionstream.hydration.sqlite.failures import Damage
 
 Row: TypeAlias = tuple[Any, ...]
@@ -42,9 +43,6 @@ class Kind:
             return False
         return self.bounds is None or self.bounds[0] <= value <= self.bounds[1]  # type: ignore[operator]  # an int
 
-
-MAX_STORED: Final = 2**63 - 1
-"""SQLite's integers are signed."""
 
 MAX_MOMENT: Final = 253_402_300_799_999_999
 """The last microsecond of the year 9999, the highest that a datetime can hold."""

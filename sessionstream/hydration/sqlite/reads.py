@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from sessionstream.errors import PayloadDecodeError, SchemaError, UnknownSchemaError
+from sessionstream.hydration.encoding import MAX_STORED, bounded
 from sessionstream.hydration.rules import check_floor, known_since
 from sessionstream.hydration.slices import in_order
 from sessionstream.hydration.sqlite import event_ids, history
-from sessionstream.hydration.sqlite.columns import MAX_STORED, Query, Row
+from sessionstream.hydration.sqlite.columns import Query, Row
 from sessionstream.hydration.sqlite.history import STATE, check_states
 from sessionstream.hydration.sqlite.payload_types import ReadTypes
-from sessionstream.hydration.sqlite.rows import ERROR, bounded, error_record, event_metadata, moment
+from sessionstream.hydration.sqlite.rows import ERROR, error_record, event_metadata, moment
 from sessionstream.hydration.sqlite.sessions import Stored, stored
 from sessionstream.observe import ErrorRecord
 from sessionstream.schema import Family, SchemaRegistry

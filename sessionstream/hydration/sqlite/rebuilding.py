@@ -16,7 +16,8 @@ from operator import is_
 from typing import Final, Protocol, TypeVar
 
 from sessionstream.errors import OrdinalConflict, StoreError
-from sessionstream.hydration.sqlite import rows, writes
+from sessionstream.hydration.encoding import CodecOf, entity_rows
+from sessionstream.hydration.sqlite import writes
 from sessionstream.hydration.versions import HistoryRow, history_rows
 from sessionstream.store import Cursors, TimelineReplacement
 from sessionstream.types import TimelineEntity
@@ -59,7 +60,7 @@ class _Rebuild:
 class Rebuilds:
     """The timelines that a store has written and not yet swapped in."""
 
-    def __init__(self, run: _Run, codec_of: rows.CodecOf) -> None:
+    def __init__(self, run: _Run, codec_of: CodecOf) -> None:
         self._run = run
         self._codec_of = codec_of
         self._by_session: dict[str, _Rebuild] = {}
@@ -73,7 +74,7 @@ class Rebuilds:
         """
         versions = tuple(replacement.versions)  # a list could grow meanwhile
         rebuild = await self._all_but_the_last(replacement.session_id, versions, write)
-        last = rows.entity_rows(versions[len(rebuild.states) :], self._codec_of)
+        last = entity_rows(versions[len(rebuild.states) :], self._codec_of)
         swap = partial(writes.replace_timeline, replacement=replacement, timeline=rebuild.timeline, last=last)
         try:
             return await write(swap)
@@ -97,7 +98,7 @@ class Rebuilds:
             rebuild.states = versions
         while len(versions) - len(rebuild.states) > LAST_STATES:
             end = len(rebuild.states) + LAST_STATES
-            more = rows.entity_rows(versions[len(rebuild.states) : end], self._codec_of)
+            more = entity_rows(versions[len(rebuild.states) : end], self._codec_of)
             await write(partial(writes.extend_timeline, timeline=rebuild.timeline, rows=more))
             rebuild.states = versions[:end]
         return rebuild
@@ -109,11 +110,11 @@ async def _abandon(rebuild: _Rebuild, write: _Write) -> None:
         await write(partial(writes.abandon_timeline, timeline=rebuild.timeline))
 
 
-def _history_pieces(versions: Sequence[TimelineEntity], codec_of: rows.CodecOf) -> list[list[HistoryRow]]:
+def _history_pieces(versions: Sequence[TimelineEntity], codec_of: CodecOf) -> list[list[HistoryRow]]:
     """Return the rows of a rebuilt timeline in pieces, one for each transaction, so that other commits pass."""
     pieces: list[list[HistoryRow]] = []
     room = 0
-    for row in history_rows(rows.entity_rows(versions, codec_of)):
+    for row in history_rows(entity_rows(versions, codec_of)):
         if not pieces or room <= 0:
             pieces.append([])
             room = PIECE_BYTES

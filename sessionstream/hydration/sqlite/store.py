@@ -12,11 +12,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sessionstream.errors import OrdinalConflict, StoreError, Unstorable
+from sessionstream.hydration import encoding
 from sessionstream.hydration.checked import CheckedStore
 from sessionstream.hydration.rules import check_clock, check_instance, time_of_day
 from sessionstream.hydration.sqlite import reads, rows, writes
 from sessionstream.hydration.sqlite.backup import back_up
-from sessionstream.hydration.sqlite.columns import MAX_STORED
 from sessionstream.hydration.sqlite.database import PATIENCE, Database, Synchronous
 from sessionstream.hydration.sqlite.feed import Node, SQLiteFeed
 from sessionstream.hydration.sqlite.inspection import SQLiteFile, look
@@ -208,12 +208,12 @@ class SQLiteStore(CheckedStore):
     @property
     def max_ordinal(self) -> int:
         """The highest integer of SQLite."""
-        return MAX_STORED
+        return encoding.MAX_STORED
 
     def _commit(self, commit: Commit) -> asyncio.Future[None]:
         try:
             others = self._node.others_until
-            encoded = rows.commit_rows(commit, self.registry.codec_of, is_heard=others > 0 and others > time.time())
+            encoded = encoding.commit_rows(commit, self.registry.codec_of, is_heard=others > 0 and others > time.time())
         except StoreError:
             raise
         except Exception as error:
@@ -236,7 +236,7 @@ class SQLiteStore(CheckedStore):
         return await self._ask(partial(self._reading.cursors, session_id=session_id))
 
     async def _replace_timeline(self, replacement: TimelineReplacement) -> Cursors:
-        rows.check_ordinal(replacement.session_id, replacement.timeline_cursor)
+        encoding.check_ordinal(replacement.session_id, replacement.timeline_cursor)
         try:
             cursors = await self._rebuilds.swap_in(replacement, self._write)
         except OrdinalConflict:
@@ -256,7 +256,7 @@ class SQLiteStore(CheckedStore):
 
     async def _record_error(self, record: ErrorRecord) -> None:
         # While another process holds the lock, only the first record waits for it.
-        await self._write(partial(writes.record_error, row=rows.error_row(record)), patient=False)
+        await self._write(partial(writes.record_error, row=encoding.error_row(record)), patient=False)
 
     async def _error_records(self, session_id: str | None, limit: int | None) -> list[ErrorRecord]:
         return await self._ask(partial(reads.error_records, session_id=session_id, limit=limit))
@@ -265,7 +265,7 @@ class SQLiteStore(CheckedStore):
         return await self._ask(partial(reads.sessions, after=after, limit=limit))
 
     async def _prune(self, session_id: str, before: int) -> None:
-        await self._write(partial(writes.prune, session_id=session_id, before=rows.bounded(before)))
+        await self._write(partial(writes.prune, session_id=session_id, before=encoding.bounded(before)))
         await self._sweeper.sweep()
 
     async def _ordinal_before(self, session_id: str, moment: datetime) -> int:

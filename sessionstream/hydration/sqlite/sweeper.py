@@ -9,7 +9,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from sessionstream.errors import StoreError, error_text
-from sessionstream.hydration.sqlite import rows, writes
+from sessionstream.hydration.encoding import error_row
+from sessionstream.hydration.sqlite import writes
 from sessionstream.hydration.sqlite.discarded import Key, jobs, step
 from sessionstream.hydration.sqlite.failures import is_of_rows
 from sessionstream.observe import ErrorRecord
@@ -96,7 +97,7 @@ class Sweeper:
 
     async def _record(self, job: _Job, error: StoreError) -> bool:
         metadata = {"discarded": "" if job is None else f"{job[0]} {job[1]!r}"}
-        row = rows.error_row(ErrorRecord("store", "", 0, "", error_text(error), metadata=metadata))
+        row = error_row(ErrorRecord("store", "", 0, "", error_text(error), metadata=metadata))
         try:
             await self._writer.submit(partial(writes.record_error, row=row), patient=False)
         except StoreError:  # for the same reason, most likely; it was logged

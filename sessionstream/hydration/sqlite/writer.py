@@ -22,11 +22,11 @@ from threading import Lock, Thread
 from typing import Any, Final
 
 from sessionstream.errors import CommitUnknown, StoreClosed, StoreError, StoreLost
+from sessionstream.hydration.encoding import CommitRows
 from sessionstream.hydration.sqlite import failures, schema
 from sessionstream.hydration.sqlite.database import Database
 from sessionstream.hydration.sqlite.feed import IDLE_SECONDS, Node
 from sessionstream.hydration.sqlite.payload_types import WrittenTypes
-from sessionstream.hydration.sqlite.rows import CommitRows
 from sessionstream.hydration.sqlite.sessions import KnownSessions
 from sessionstream.hydration.sqlite.times import Times
 from sessionstream.hydration.sqlite.watch import Watch

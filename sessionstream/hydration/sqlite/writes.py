@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Final
 
 from sessionstream.errors import EventConflict, OrdinalConflict, StoreError
 from sessionstream.hydration.delta import MIN_SIZE
+from sessionstream.hydration.encoding import CommitRows, ErrorRow
 from sessionstream.hydration.rules import check_expected, conflict, new_epoch
 from sessionstream.hydration.sqlite.columns import Query, Row
 from sessionstream.hydration.sqlite.discarded import discard, keep
 from sessionstream.hydration.sqlite.event_ids import find_event
 from sessionstream.hydration.sqlite.feed import MoveRow, Node
 from sessionstream.hydration.sqlite.payload_types import ReadTypes, WrittenTypes
-from sessionstream.hydration.sqlite.rows import CommitRows, ErrorRow
 from sessionstream.hydration.sqlite.sessions import KnownSessions, Stored
 from sessionstream.hydration.sqlite.times import Times
 from sessionstream.hydration.versions import EntityRow, HistoryRow, kept
