@@ -1,0 +1,144 @@
+"""A TCP proxy in front of a server, which cuts connections, and holds back or loses what passes through it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+_NO_LINGER = struct.pack("ii", 1, 0)
+"""Makes closing a socket send RST."""
+
+
+class Way:
+    """One direction through a proxy: what clients send, or what the server answers."""
+
+    def __init__(self) -> None:
+        self._passing = asyncio.Event()
+        self._passing.set()
+        self._dropping = False
+        self._caught = asyncio.Event()
+
+    def stall(self) -> None:
+        """Hold back what is sent from now on, ends of connections included."""
+        self._caught.clear()
+        self._passing.clear()
+
+    def drop(self) -> None:
+        """Lose what is sent from now on."""
+        self._caught.clear()
+        self._dropping = True
+
+    def go_on(self) -> None:
+        """Pass on what was held back, and what is sent from now on."""
+        self._dropping = False
+        self._passing.set()
+
+    async def caught(self) -> None:
+        """Wait until something was held back or lost since ``stall`` or ``drop``."""
+        await self._caught.wait()
+
+    async def pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Pass on what one connection sends, until it ends."""
+        while True:
+            data = await reader.read(65536)
+            if self._dropping or not self._passing.is_set():
+                self._caught.set()
+            await self._passing.wait()
+            if not data:
+                return
+            if not self._dropping:
+                writer.write(data)
+                await writer.drain()
+
+
+class Proxy:
+    """Listens on a port of 127.0.0.1 for as long as its block runs.
+
+    Args:
+        server: the Unix socket of the server. While nobody listens there, connections are reset.
+    """
+
+    def __init__(self, server: Path) -> None:
+        self.port = 0
+        """Where it listens."""
+        self.requests = Way()
+        """What clients send."""
+        self.answers = Way()
+        """What the server sends."""
+        self._server = server
+        self._listener: asyncio.Server | None = None
+        self._connections: set[asyncio.Task[None]] = set()
+
+    @property
+    def connections(self) -> int:
+        """How many clients are connected."""
+        return len(self._connections)
+
+    def cut(self) -> None:
+        """Reset all connections. What was held back on them is lost; new ones are accepted."""
+        for connection in self._connections:
+            connection.cancel()
+
+    def stall(self) -> None:
+        """Accept everything and pass nothing on in either direction, as a network does that loses every packet."""
+        self.requests.stall()
+        self.answers.stall()
+
+    def go_on(self) -> None:
+        """Be a proxy that breaks nothing again."""
+        self.requests.go_on()
+        self.answers.go_on()
+
+    async def __aenter__(self) -> Self:
+        self._listener = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self.port = self._listener.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        assert self._listener is not None
+        self._listener.close()
+        self.cut()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+        await self._listener.wait_closed()
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = asyncio.create_task(self._connect(reader, writer))
+        self._connections.add(connection)
+        connection.add_done_callback(self._connections.discard)
+
+    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Connect one client to the server, until either ends or this is cancelled."""
+        try:
+            their_reader, their_writer = await asyncio.open_unix_connection(self._server)
+        except BaseException as error:
+            _reset(writer)
+            if isinstance(error, OSError):  # the server is down
+                return
+            raise
+        ways = [
+            asyncio.create_task(self.requests.pump(reader, their_writer)),
+            asyncio.create_task(self.answers.pump(their_reader, writer)),
+        ]
+        try:
+            done, _ = await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            broken = any(way.exception() for way in done)
+        except asyncio.CancelledError:
+            broken = True
+            raise
+        finally:
+            for way in ways:
+                way.cancel()
+            await asyncio.gather(*ways, return_exceptions=True)
+            for each in (writer, their_writer):
+                _reset(each) if broken else each.close()
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+    writer.transport.abort()
