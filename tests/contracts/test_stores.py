@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
 
 from sessionstream.hydration.memory import MemoryStore
+from sessionstream.hydration.postgres import PostgresStore
 from sessionstream.hydration.rules import time_of_day
 from sessionstream.hydration.sqlite import SQLiteStore
 from sessionstream.schema import SchemaRegistry
@@ -20,6 +23,7 @@ from sessionstream.store import HydrationStore
 from sessionstream.testing import StoreProxy, sample_registry
 from sessionstream.testing.store_contract import StoreContract
 from sessionstream.testing.store_machine import StoreMachine
+from tests.servers.postgres import Postgres
 
 
 @asynccontextmanager
@@ -60,6 +64,20 @@ class TestSQLiteStore(StoreContract):
         return self.open(registry)
 
 
+class TestPostgresStore(StoreContract):
+    durable = True
+
+    @pytest.fixture(autouse=True)
+    def place(self, postgres: Postgres, postgres_schema: str) -> None:
+        self.dsn, self.schema = postgres.dsn, postgres_schema
+
+    def open(self, registry: SchemaRegistry) -> AbstractAsyncContextManager[HydrationStore]:
+        return PostgresStore.connect(self.dsn, registry, schema=self.schema)
+
+    def reopen(self, registry: SchemaRegistry) -> AbstractAsyncContextManager[HydrationStore]:
+        return self.open(registry)
+
+
 @pytest.mark.parametrize("own", [TestMemoryStore, TestSQLiteStore])
 @pytest.mark.parametrize("wrong", [None, 3, "session"], ids=repr)
 async def test_a_commit_of_another_type(own: type[StoreContract], wrong: Any, tmp_path: Path) -> None:
@@ -90,6 +108,21 @@ class SQLiteMachine(StoreMachine):
         self.directory.cleanup()
 
 
+class PostgresMachine(StoreMachine):
+    durable = True
+    dsn: ClassVar[str]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.schema = f"test_{secrets.token_hex(8)}"
+
+    def open(self, registry: SchemaRegistry) -> AbstractAsyncContextManager[HydrationStore]:
+        return PostgresStore.connect(self.dsn, registry, schema=self.schema)
+
+    def reopen(self, registry: SchemaRegistry) -> AbstractAsyncContextManager[HydrationStore]:
+        return self.open(registry)
+
+
 class MemoryMachine(StoreMachine):
     def open(self, registry: SchemaRegistry) -> AbstractAsyncContextManager[HydrationStore]:
         return memory(registry)
@@ -101,3 +134,8 @@ TestSQLiteInLockstep = SQLiteMachine.TestCase
 TestSQLiteInLockstep.settings = QUICK
 TestMemoryInLockstep = MemoryMachine.TestCase
 TestMemoryInLockstep.settings = QUICK
+
+
+def test_postgres_in_lockstep(postgres: Postgres) -> None:
+    PostgresMachine.dsn = postgres.dsn
+    run_state_machine_as_test(PostgresMachine, settings=QUICK)

@@ -6,70 +6,24 @@ import asyncio
 import logging
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
-from typing import Any
 
 import pytest
-from google.protobuf.wrappers_pb2 import Int64Value, StringValue
+from google.protobuf.wrappers_pb2 import Int64Value
 
-from sessionstream import Hub, SchemaRegistry, SQLiteStore, UIEvent
+from sessionstream import SchemaRegistry, SQLiteStore, UIEvent
 from sessionstream.feed import Position
 from sessionstream.hydration.sqlite import feed
 
 from ..transport import notes
-
-PATIENCE = 30.0
-
-
-class Fanout:
-    """Notes what a hub says of the sessions that it watches, as a transport would.
-
-    Attributes:
-        told: (ordinal, text) for a UI event, ("resync", ordinal) for a snapshot that clients need.
-    """
-
-    def __init__(self) -> None:
-        self.told: list[tuple[Any, Any]] = []
-        self._changed = asyncio.Condition()
-
-    def publish_ui(self, session_id: str, ordinal: int, events: Sequence[UIEvent], /) -> None:
-        for event in events:
-            assert isinstance(event.payload, StringValue)
-            self.told.append((ordinal, event.payload.value))
-
-    def resync(self, session_id: str, ordinal: int, epoch: int, /) -> None:
-        self.told.append(("resync", ordinal))
-
-    async def hears(self, *expected: tuple[Any, Any]) -> None:
-        """Wait until exactly this was told since the last time."""
-        await until(lambda: len(self.told) >= len(expected))
-        told, self.told = self.told, []
-        assert told == list(expected)
+from . import following
+from .following import until
 
 
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not condition():  # noqa: ASYNC110 - other threads and processes make it true
-            await asyncio.sleep(0.01)
-
-
-class Process:
+class Process(following.Process[SQLiteStore]):
     """A hub on a store of its own, with a fan-out that watches a session."""
-
-    def __init__(self, store: SQLiteStore, hub: Hub) -> None:
-        self.store = store
-        self.hub = hub
-        self.fanout = Fanout()
-        hub.set_fanout(self.fanout)
-
-    async def watch(self) -> None:
-        self.hub.joined("s")
-        await self.hub.states("s")
-
-    async def tell(self, text: str, **step: Any) -> int:
-        return await notes.publish(self.hub, "s", tell=[text], **step)
 
     async def is_ready(self, alone: bool) -> None:
         """Wait until this process leaves rows for the others, if there are any, and its own watching has begun."""

@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -129,7 +130,8 @@ class PostgresServer(Postgres):
         self._process.send(signal.SIGSTOP)  # it must not notice that its children end before it ends itself
         children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
         for each in (self.pid, *map(int, children)):
-            os.kill(each, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # a child that was about to end
+                os.kill(each, signal.SIGKILL)
         self._process.wait()
         self._process = None
 

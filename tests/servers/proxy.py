@@ -137,6 +137,7 @@ class Proxy:
             await asyncio.gather(*ways, return_exceptions=True)
             for each in (writer, their_writer):
                 _reset(each) if broken else each.close()
+            await asyncio.gather(writer.wait_closed(), their_writer.wait_closed(), return_exceptions=True)
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:

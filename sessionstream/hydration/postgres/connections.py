@@ -1,0 +1,232 @@
+"""Connections to the server, and the repetition of what fails because the server or the network does.
+
+Each connection is used by one task at a time, and opened when it is needed. After a failure it is thrown away, and the
+next attempt opens another: what a broken connection still does on the server harms nothing, because every change
+compares cursors or tokens first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import asyncpg
+
+from sessionstream.errors import CommitUnknown
+from sessionstream.hydration.postgres.failures import DRIVER_ERRORS, is_certain, passes, store_error
+
+if TYPE_CHECKING:
+    from asyncpg import Record
+
+T = TypeVar("T")
+
+FIRST_ATTEMPT: Final = 1 / 15
+"""The part of the patience after which a first attempt without an answer is given up; each later one has twice as long,
+so that a slow answer comes in the end, and a dead connection is left early."""
+
+LEAST_ATTEMPT: Final = 1.0
+"""Seconds that a first attempt has at least: opening a connection may take a while."""
+
+FIRST_PAUSE: Final = 0.02
+LONGEST_PAUSE: Final = 1.0
+"""Seconds between two attempts, at the beginning and at the most."""
+
+_SETTINGS: Final = {
+    "application_name": "sessionstream",
+    # Plans are made once, when the tables may be empty still: they have to use the indexes.
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "jit": "off",
+    # A transaction whose client is gone gives its locks back.
+    "idle_in_transaction_session_timeout": "15000",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """Where the tables are.
+
+    Attributes:
+        dsn: of the server, or of a pooler before it.
+        schema: the namespace of the tables.
+        pooled: whether connections lead through a pooler, which may change the server connection between transactions.
+        patience: seconds for which a call is repeated.
+        name: what messages call it; without a password.
+    """
+
+    dsn: str
+    schema: str
+    pooled: bool
+    patience: float
+    name: str
+
+
+class Link:
+    """One connection, opened when it is needed."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.sent = False
+        """Whether something was sent in the present attempt."""
+        self._connection: asyncpg.Connection[Record] | None = None
+        self._texts: dict[str, str] = {}
+
+    async def fetch(self, sql: str, *values: object) -> list[Record]:
+        """Execute a statement, in which ``{s}`` stands for the schema, and return its rows."""
+        text = self._texts.get(sql)
+        if text is None:
+            text = self._texts[sql] = self._text(sql)
+        connection = self._connection or await self._open()
+        self.sent = True
+        return await connection.fetch(text, *values)
+
+    async def run_script(self, statements: Iterable[str]) -> None:
+        """Execute statements without values, sent together."""
+        connection = self._connection or await self._open()
+        await connection.execute(self._text(";".join(statements)))
+
+    def _text(self, sql: str) -> str:
+        return sql.replace("{s}", f'"{self._database.schema}"')
+
+    @asynccontextmanager
+    async def one_state(self) -> AsyncIterator[None]:
+        """Run several statements on one state of the tables, read-only."""
+        connection = self._connection or await self._open()
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            yield
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[None]:
+        """Run several statements in a transaction."""
+        connection = self._connection or await self._open()
+        async with connection.transaction():
+            yield
+
+    def drop(self) -> None:
+        """Throw the connection away; the next statement opens another."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.terminate()
+
+    async def close(self, seconds: float) -> None:
+        """Close the connection; throw it away if that takes too long."""
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        try:
+            await connection.close(timeout=seconds)
+        except Exception:  # noqa: BLE001 - it is given up in any case
+            connection.terminate()
+
+    async def _open(self) -> asyncpg.Connection[Record]:
+        self._connection = connection = await dial(self._database.dsn, self._database.pooled)
+        return connection
+
+
+async def dial(dsn: str, pooled: bool) -> asyncpg.Connection[Record]:
+    """Open a connection. Raises what asyncpg does."""
+    return await asyncpg.connect(
+        dsn,
+        # Through a pooler, a prepared statement may be on another server connection than the next message.
+        statement_cache_size=0 if pooled else 200,
+        server_settings=None if pooled else _SETTINGS,
+    )
+
+
+class Attempts:
+    """The attempts of one call: how long each may take, and when there are no more.
+
+    Args:
+        begun: when the call was made, on the clock of the event loop.
+        name: of the store.
+    """
+
+    def __init__(self, name: str, patience: float, begun: float | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._name = name
+        self._patience = patience
+        self._seconds = max(patience * FIRST_ATTEMPT, LEAST_ATTEMPT)
+        self._pause = FIRST_PAUSE
+        self._end = (self._loop.time() if begun is None else begun) + patience
+        self.uncertain = False
+        """Whether an attempt may have changed something, or may still do so."""
+
+    async def attempt(self, link: Link, work: Callable[[Link], Awaitable[T]]) -> T:
+        """Try once. A failure that passes raises ``Failed`` after a pause.
+
+        Raises:
+            Failed: try again.
+            StoreError: there is no time left, or the failure does not pass.
+        """
+        now = self._loop.time()
+        link.sent = False
+        try:
+            async with asyncio.timeout_at(min(now + self._seconds, self._end)):
+                return await work(link)
+        except asyncio.CancelledError:
+            link.drop()  # the answer to what was asked would be taken for that to the next question
+            raise
+        except DRIVER_ERRORS as error:
+            if not is_certain(error):
+                self.uncertain = self.uncertain or link.sent
+                link.drop()
+            if not passes(error):
+                raise store_error(error, self._name) from error
+            left = self._end - self._loop.time()
+            if left <= self._pause:
+                if self.uncertain:
+                    raise CommitUnknown(self._name, self._patience) from error
+                raise store_error(error, self._name) from error
+            self._seconds *= 2
+            pause = self._pause
+            self._pause = min(2 * pause, LONGEST_PAUSE)
+            await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - no secret
+            raise Failed from error
+
+
+class Failed(Exception):  # internal: never leaves this package
+    """An attempt failed, and another one may succeed."""
+
+
+class Links:
+    """A few connections for everything but commits."""
+
+    def __init__(self, database: Database, count: int) -> None:
+        self._database = database
+        self._idle = [Link(database) for _ in range(count)]
+        self._all = tuple(self._idle)
+        self._free = asyncio.Semaphore(count)
+
+    async def run(self, work: Callable[[Link], Awaitable[T]]) -> T:
+        """Do work on an idle connection, again while the server cannot be reached.
+
+        The work may be done several times, also completely: its changes have to be such that it does not matter.
+
+        Raises:
+            StoreError: the server failed; CommitUnknown if it did not answer in time.
+        """
+        attempts = Attempts(self._database.name, self._database.patience)
+        while True:
+            try:
+                async with self._free:
+                    link = self._idle.pop()
+                    try:
+                        return await attempts.attempt(link, work)
+                    finally:
+                        self._idle.append(link)
+            except Failed:
+                continue
+
+    async def ask(self, sql: str, *values: object) -> list[Any]:
+        """Execute a statement and return its rows; see ``run``."""
+        return await self.run(lambda link: link.fetch(sql, *values))
+
+    async def close(self, seconds: float) -> None:
+        """Close the connections."""
+        await asyncio.gather(*(link.close(seconds) for link in self._all))

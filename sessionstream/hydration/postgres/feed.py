@@ -1,0 +1,96 @@
+"""What other processes do to sessions: hints, and the moves that the table ``ui_events`` keeps for a minute."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+from sessionstream.feed import Move, Moves, Position
+from sessionstream.hydration.recorded import decode_ui_events
+
+if TYPE_CHECKING:
+    from sessionstream.feed import Hint
+    from sessionstream.hints import Hints
+    from sessionstream.hydration.postgres.connections import Link, Links
+    from sessionstream.schema import SchemaRegistry
+
+SWEEP_SECONDS: Final = 1.0
+"""How often the positions of all watched sessions are compared, so that every lost hint is made up for."""
+
+BLIND_SECONDS: Final = 0.2
+"""How often they are while hints do not work."""
+
+MOVES_AT_ONCE: Final = 1_000
+"""A watcher that lacks more moves than this gets a snapshot instead."""
+
+_MOVES: Final = """SELECT c.session_id, c.cursor, c.epoch, m.before, m.ordinal, m.data
+    FROM (
+        SELECT k.session_id, k.ordinal AS known, k.epoch AS known_epoch,
+            coalesce(s.timeline_cursor, 0) AS cursor, coalesce(s.epoch, $4) AS epoch
+        FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS k (session_id, ordinal, epoch)
+        LEFT JOIN {s}.sessions s ON s.session_id = k.session_id
+        WHERE (coalesce(s.timeline_cursor, 0), coalesce(s.epoch, $4)) <> (k.ordinal, k.epoch)) c
+    LEFT JOIN LATERAL (
+        SELECT * FROM {s}.ui_events u WHERE u.session_id = c.session_id AND u.epoch = c.epoch
+        AND u.epoch = c.known_epoch AND u.ordinal > c.known ORDER BY u.ordinal LIMIT $5) m ON true
+    ORDER BY c.session_id, m.ordinal"""
+
+
+class PostgresFeed:
+    """The Feed of a PostgresStore, in its event loop."""
+
+    def __init__(self, links: Links, hints: Hints, registry: SchemaRegistry, first_epoch: int) -> None:
+        self._links = links
+        self._hints = hints
+        self._registry = registry
+        self._first_epoch = first_epoch
+        self._followers: dict[object, Hint] = {}
+        self._sweeper: asyncio.Task[None] | None = None
+
+    def follow(self, hint: Hint, /) -> Callable[[], None]:
+        """Call ``hint`` in the running event loop, whenever other processes may have moved sessions."""
+        key = object()
+        self._followers[key] = hint
+        if self._sweeper is None:
+            self._sweeper = asyncio.get_running_loop().create_task(self._sweep(), name="sessionstream sweeper")
+
+        def stop() -> None:
+            self._followers.pop(key, None)
+            if not self._followers:
+                self.close()
+
+        return stop
+
+    def heard(self, session_ids: Collection[str] | None) -> None:
+        """Pass a hint on."""
+        for hint in list(self._followers.values()):
+            hint(session_ids)
+
+    def close(self) -> None:
+        """Stop comparing positions."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            self._sweeper = None
+
+    async def moves(self, known: Mapping[str, Position], /) -> Sequence[Moves]:
+        """Return what happened to sessions after a known position of each."""
+        ids = list(known)
+        ordinals, epochs = [known[each].ordinal for each in ids], [known[each].epoch for each in ids]
+
+        async def ask(link: Link) -> list[Moves]:
+            found: dict[str, tuple[Position, list[Move]]] = {}
+            for session_id, cursor, epoch, before, ordinal, data in await link.fetch(
+                _MOVES, ids, ordinals, epochs, self._first_epoch, MOVES_AT_ONCE
+            ):
+                _, moves = found.setdefault(session_id, (Position(cursor, epoch), []))
+                if ordinal is not None:
+                    moves.append(Move(before, ordinal, epoch, decode_ui_events(data or b"", self._registry)))
+            return [Moves(session_id, position, moves) for session_id, (position, moves) in found.items()]
+
+        return await self._links.run(ask)
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS if self._hints.works else BLIND_SECONDS)
+            self.heard(None)

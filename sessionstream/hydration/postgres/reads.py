@@ -1,0 +1,253 @@
+"""The questions a store answers. Each is one statement, or several on one state of the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from sessionstream.descriptors import descriptor_set
+from sessionstream.digests import stored_digest
+from sessionstream.errors import PayloadDecodeError, SchemaError, StoreError, UnknownSchemaError
+from sessionstream.hydration.encoding import bounded, error_facts, texts
+from sessionstream.hydration.rules import check_floor, known_since
+from sessionstream.hydration.slices import all_in_order, each_of
+from sessionstream.hydration.versions import DELTA, FULL, restored
+from sessionstream.observe import ErrorRecord
+from sessionstream.store import Cursors, LoggedEvent, StoredTimeline, UnreadableEntity
+from sessionstream.types import NO_METADATA, Event, Metadata, Snapshot, TimelineEntity
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+    from sessionstream.hydration.postgres.connections import Link
+    from sessionstream.hydration.postgres.payload_types import PayloadTypes
+
+_WHERE: Final = "SELECT s.event_cursor, s.timeline_cursor, s.epoch, s.floor FROM {s}.sessions s WHERE s.session_id = $1"
+# If the caller knows the timeline at ordinal $2 of epoch $3, only what changed since, with tombstones; else all.
+_STATES: Final = """SELECT s.event_cursor, s.timeline_cursor, s.epoch, s.floor,
+        e.kind, e.id, e.created, e.changed, e.type, e.payload
+    FROM (SELECT s.*, CASE WHEN $3 = s.epoch AND $2 BETWEEN s.floor AND s.timeline_cursor
+        THEN $2 ELSE -1 END AS since FROM {s}.sessions s WHERE s.session_id = $1) s
+    LEFT JOIN {s}.entities e ON e.timeline = s.timeline AND e.changed > s.since
+    AND (e.type IS NOT NULL OR s.since >= 0)"""
+_SINCE: Final = """SELECT s.event_cursor, s.timeline_cursor, s.epoch, s.floor,
+        e.kind, e.id, e.created, e.changed, e.type, e.payload
+    FROM {s}.sessions s LEFT JOIN {s}.entities e ON e.timeline = s.timeline AND e.changed > $2
+    WHERE s.session_id = $1"""
+_PLACE: Final = (
+    "SELECT s.event_cursor, s.timeline_cursor, s.epoch, s.floor, s.timeline FROM {s}.sessions s WHERE s.session_id = $1"
+)
+_UNCHANGED: Final = """SELECT kind, id, created, changed, type, payload, 0 FROM {s}.entities
+    WHERE timeline = $1 AND changed <= $2 AND type IS NOT NULL"""
+_SUPERSEDED: Final = """SELECT v.kind, v.id, v.created, v.changed, v.type, v.payload, v.encoding
+    FROM {s}.entities e CROSS JOIN LATERAL (
+        SELECT * FROM {s}.entity_versions v
+        WHERE v.timeline = e.timeline AND v.kind = e.kind AND v.id = e.id AND v.changed <= $2
+        ORDER BY v.changed DESC LIMIT 1) v
+    WHERE e.timeline = $1 AND e.changed > $2 AND v.superseded > $2 AND v.type IS NOT NULL"""
+_LATER: Final = """SELECT encoding, payload FROM {s}.entity_versions
+    WHERE timeline = $1 AND kind = $2 AND id = $3 AND changed > $4 ORDER BY changed"""
+_PRESENT: Final = "SELECT payload FROM {s}.entities WHERE timeline = $1 AND kind = $2 AND id = $3"
+_EVENTS: Final = """SELECT e.ordinal, e.event_id, e.name, e.type, e.payload, e.metadata, e.recorded_at
+    FROM {s}.sessions s CROSS JOIN LATERAL (
+        SELECT * FROM {s}.events e WHERE e.sid = s.sid AND e.ordinal > greatest($2, s.floor - 1)
+        ORDER BY e.ordinal LIMIT $3) e
+    WHERE s.session_id = $1 ORDER BY e.ordinal"""
+_EVENT: Final = """SELECT e.ordinal, e.name, e.type, e.payload, e.digest
+    FROM {s}.sessions s JOIN {s}.events e ON e.sid = s.sid WHERE s.session_id = $1 AND e.event_id = $2"""
+_FROM_END: Final = """SELECT coalesce((SELECT e.ordinal FROM {s}.events e
+        WHERE e.sid = s.sid AND e.ordinal >= s.floor ORDER BY e.ordinal DESC LIMIT 1 OFFSET $2), 0)
+    FROM {s}.sessions s WHERE s.session_id = $1"""
+_NEXT: Final = "SELECT event_cursor + 1 FROM {s}.sessions WHERE session_id = $1"
+_BEFORE: Final = """SELECT coalesce((SELECT e.ordinal FROM {s}.events e
+        WHERE e.sid = s.sid AND e.ordinal >= s.floor AND e.recorded_at < $2 ORDER BY e.ordinal DESC LIMIT 1), 0)
+    FROM {s}.sessions s WHERE s.session_id = $1"""
+_SESSIONS: Final = """SELECT session_id FROM (
+        (SELECT s.session_id FROM {s}.sessions s WHERE s.session_id > $1 AND (
+            EXISTS (SELECT 1 FROM {s}.events e WHERE e.sid = s.sid)
+            OR EXISTS (SELECT 1 FROM {s}.entities t WHERE t.timeline = s.timeline)) ORDER BY 1 LIMIT $2)
+        UNION
+        (SELECT DISTINCT session_id FROM {s}.command_claims WHERE session_id > $1 ORDER BY 1 LIMIT $2)
+        UNION
+        (SELECT DISTINCT session_id FROM {s}.errors WHERE session_id > $1 ORDER BY 1 LIMIT $2)
+    ) AS found ORDER BY 1 LIMIT $2"""
+_ERRORS: Final = """SELECT session_id, kind, ordinal, event_name, error, raw_message, metadata, recorded_at
+    FROM {s}.errors WHERE $1::text IS NULL OR session_id = $1 ORDER BY seq DESC LIMIT $2"""
+
+
+class Reads:
+    """Answers questions over a connection."""
+
+    def __init__(self, types: PayloadTypes, first_epoch: int, name: str) -> None:
+        self._types = types
+        self._first_epoch = first_epoch
+        self._name = name
+
+    async def cursors(self, link: Link, session_id: str) -> Cursors:
+        """Return where the session stands."""
+        return self._cursors(await link.fetch(_WHERE, session_id))
+
+    async def snapshot(self, link: Link, session_id: str, as_of: int | None, since: int | None) -> Snapshot:
+        """Return the timeline now, as of an ordinal, or what changed since one.
+
+        Raises:
+            HistoryPruned: the ordinal is below the floor.
+            UnknownSchemaError: a payload's message is no longer registered.
+        """
+        if as_of is not None:
+            return await self._as_of(link, session_id, as_of)
+        if since is None:
+            rows = await link.fetch(_STATES, session_id, 0, 0)
+        else:
+            rows = await link.fetch(_SINCE, session_id, bounded(since))
+        cursors = self._cursors(rows)
+        check_floor(session_id, cursors.floor, since)
+        entities = await self._entities(link, [tuple(row)[4:] for row in rows if row[4] is not None])
+        return Snapshot(session_id, cursors.timeline, tuple(entities), cursors.epoch)
+
+    async def timeline(self, link: Link, session_id: str, known: Cursors | None) -> StoredTimeline:
+        """Return the cursors and the timeline, or what changed in it, as one commit left them."""
+        place = (0, 0) if known is None else (known.timeline, known.epoch)
+        rows = await link.fetch(_STATES, session_id, *place)
+        cursors = self._cursors(rows)
+        states = [tuple(row)[4:] for row in rows if row[4] is not None]
+        await self._types.load(link, (row[4] for row in states))
+        unreadable: list[UnreadableEntity] = []
+
+        def readable(row: Sequence[Any]) -> TimelineEntity | None:
+            try:
+                return self._entity(row)
+            except (UnknownSchemaError, PayloadDecodeError) as error:
+                unreadable.append(_unreadable(row, error))
+                return None
+
+        entities = [entity for entity in await each_of(states, readable) if entity is not None]
+        return StoredTimeline(cursors, entities, unreadable, known_since(known, cursors))
+
+    async def events(self, link: Link, session_id: str, after: int, limit: int | None) -> list[Event]:
+        """Return logged events above ``after``, in order.
+
+        Raises:
+            UnknownSchemaError: a payload's message is no longer registered.
+        """
+        rows = await link.fetch(_EVENTS, session_id, bounded(after), row_limit(limit))
+        await self._types.load(link, (row[3] for row in rows))
+
+        def event(row: Any) -> Event:
+            ordinal, event_id, name, number, payload, metadata, recorded_at = row
+            try:
+                message = self._types.decode("event", name, number, payload)
+            except SchemaError as error:
+                error.ordinal = ordinal
+                raise
+            return Event(name, message, session_id, ordinal, event_id, event_metadata(metadata), recorded_at)
+
+        return await each_of(rows, event)
+
+    async def find_event(self, link: Link, session_id: str, event_id: str) -> LoggedEvent | None:
+        """Return what is known of the event with this id, or None."""
+        rows = await link.fetch(_EVENT, session_id, event_id)
+        if not rows:
+            return None
+        ordinal, name, number, payload, digest = rows[0]
+        await self._types.load(link, [number])
+        payload_type, descriptors = self._types.described(number)
+        if digest is None:
+            present = self._types.registry.stored_as(payload_type)
+            known = [descriptors] if present is None else [descriptors, descriptor_set(present)]
+            digest = stored_digest(name, payload_type, payload, *known)
+        return LoggedEvent(ordinal, digest, descriptors)
+
+    async def ordinal_from_end(self, link: Link, session_id: str, count: int) -> int:
+        """Return the ordinal of the ``count``-th last event, 0 where there are fewer."""
+        if count == 0:
+            rows = await link.fetch(_NEXT, session_id)
+            return int(rows[0][0]) if rows else 1
+        rows = await link.fetch(_FROM_END, session_id, bounded(count - 1))
+        return int(rows[0][0]) if rows else 0
+
+    async def ordinal_before(self, link: Link, session_id: str, moment: datetime) -> int:
+        """Return the highest ordinal that was logged before a moment; 0 where there is none."""
+        rows = await link.fetch(_BEFORE, session_id, moment)
+        return int(rows[0][0]) if rows else 0
+
+    async def sessions(self, link: Link, after: str, limit: int | None) -> list[str]:
+        """Return the ids of the sessions that hold anything, sorted."""
+        return [row[0] for row in await link.fetch(_SESSIONS, after, row_limit(limit))]
+
+    async def error_records(self, link: Link, session_id: str | None, limit: int | None) -> list[ErrorRecord]:
+        """Return the last error records of one session, or of all, in the order they came."""
+        return [_error_record(row) for row in await link.fetch(_ERRORS, session_id, row_limit(limit))][::-1]
+
+    def _cursors(self, rows: Sequence[Any]) -> Cursors:
+        return Cursors(*tuple(rows[0])[:4]) if rows else Cursors(0, 0, self._first_epoch)
+
+    async def _as_of(self, link: Link, session_id: str, as_of: int) -> Snapshot:
+        async with link.one_state():
+            rows = await link.fetch(_PLACE, session_id)
+            cursors = self._cursors(rows)
+            check_floor(session_id, cursors.floor, as_of)
+            ordinal = min(as_of, cursors.timeline)
+            states: list[Any] = []
+            if rows:
+                timeline = rows[0][4]
+                found = await link.fetch(_UNCHANGED, timeline, ordinal)
+                if ordinal < cursors.timeline:
+                    found += await link.fetch(_SUPERSEDED, timeline, ordinal)
+                states = [await self._restored(link, timeline, row) for row in found]
+            entities = await self._entities(link, states)
+        return Snapshot(session_id, ordinal, tuple(entities), cursors.epoch)
+
+    async def _restored(self, link: Link, timeline: int, row: Any) -> tuple[Any, ...]:
+        """Return a state with its payload in full."""
+        kind, entity_id, created, changed, number, payload, encoding = row
+        if encoding == DELTA:
+            key = (timeline, kind, entity_id)
+            later = [(each[0], each[1]) for each in await link.fetch(_LATER, *key, changed)]
+            present = await link.fetch(_PRESENT, *key)
+            later.append((FULL, present[0][0] if present else None))
+            try:
+                payload = restored(payload, later)
+            except ValueError as error:
+                raise StoreError(
+                    f"version {changed} of {kind} {entity_id!r} in the table entity_versions of {self._name}, or a "
+                    f"later one, is damaged ({error}): something else has changed it, so restore it from a backup"
+                ) from error
+        return (kind, entity_id, created, changed, number, payload)
+
+    async def _entities(self, link: Link, states: Sequence[Sequence[Any]]) -> list[TimelineEntity]:
+        await self._types.load(link, (row[4] for row in states))
+        return await all_in_order(await each_of(states, self._entity))
+
+    def _entity(self, row: Sequence[Any]) -> TimelineEntity:
+        kind, entity_id, created, changed, number, data = row
+        payload: Message | None = None
+        if number is not None:
+            payload = self._types.decode("timeline entity", kind, number, data)
+        return TimelineEntity(kind, entity_id, payload, created, changed, number is None)
+
+
+def row_limit(limit: int | None) -> int | None:
+    """Return a LIMIT for PostgreSQL; None for none."""
+    return None if limit is None else bounded(limit)
+
+
+def event_metadata(metadata: str) -> Any:
+    """Return the metadata of an event."""
+    return Metadata(texts(metadata)) if metadata else NO_METADATA
+
+
+def _unreadable(row: Sequence[Any], error: UnknownSchemaError | PayloadDecodeError) -> UnreadableEntity:
+    kind, entity_id, created, changed = row[:4]
+    if isinstance(error, UnknownSchemaError):
+        return UnreadableEntity(kind, entity_id, created, changed, error.payload_type, error.clash)
+    clash = f"its bytes are no such message ({error.reason})"
+    return UnreadableEntity(kind, entity_id, created, changed, error.expected, clash)
+
+
+def _error_record(row: Iterable[Any]) -> ErrorRecord:
+    session_id, kind, ordinal, event_name, error, raw_message, metadata, recorded_at = row
+    facts, place, text = error_facts(metadata)
+    moment = recorded_at.astimezone(UTC)
+    return ErrorRecord(kind, session_id, int(ordinal), event_name, error, raw_message, facts, moment, place, text)

@@ -1,0 +1,119 @@
+"""What a store does beside calls: it says that its process is there, and removes what is old.
+
+Each process renews its row in ``nodes``. One of them, which holds the lease ``upkeep``, removes old rows. A lease is a
+row with a time: a process that was stopped loses it, and another takes over. What both do meanwhile harms nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+from uuid import uuid4
+
+from sessionstream.errors import StoreError, StoreUpgraded
+from sessionstream.hydration.postgres import discarded, schema
+
+if TYPE_CHECKING:
+    from sessionstream.hydration.postgres.connections import Link, Links
+    from sessionstream.hydration.postgres.payload_types import PayloadTypes
+
+_log = logging.getLogger("sessionstream")
+
+BEAT_SECONDS: Final = 3.0
+"""How often a process renews its row, and looks for what is old."""
+
+LEASE_SECONDS: Final = 10.0
+"""How long a process counts as there, and holds the lease, after it has last renewed it."""
+
+KEPT_SECONDS: Final = 60.0
+"""How long a row of ``ui_events`` is kept."""
+
+LEAVE_SECONDS: Final = 1.0
+"""How long closing waits until the row of the process is deleted."""
+
+_BEAT: Final = """INSERT INTO {s}.nodes (node, version, until)
+    VALUES ($1, $2, clock_timestamp() + make_interval(secs => $3))
+    ON CONFLICT (node) DO UPDATE SET version = excluded.version, until = excluded.until"""
+_LEAVE: Final = "DELETE FROM {s}.nodes WHERE node = $1"
+_LEASE: Final = """INSERT INTO {s}.leases AS l (name, owner, fence, until)
+    VALUES ('upkeep', $1, 1, clock_timestamp() + make_interval(secs => $2))
+    ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, until = excluded.until,
+        fence = l.fence + CASE WHEN l.owner = excluded.owner THEN 0 ELSE 1 END
+    WHERE l.owner = excluded.owner OR l.until < clock_timestamp() RETURNING fence"""
+_OLD_MOVES: Final = "DELETE FROM {s}.ui_events WHERE at < clock_timestamp() - make_interval(secs => $1)"
+_OLD_NODES: Final = "DELETE FROM {s}.nodes WHERE until < clock_timestamp() - interval '1 day'"
+
+
+class Upkeep:
+    """The upkeep of one store.
+
+    Attributes:
+        node: identifies the process, or rather its open store.
+        upgraded: the error to raise once another process has made the tables unusable for this version.
+    """
+
+    def __init__(self, links: Links, types: PayloadTypes, name: str) -> None:
+        self.node = uuid4().hex
+        self.upgraded: StoreUpgraded | None = None
+        self._links = links
+        self._types = types
+        self._name = name
+        self._task: asyncio.Task[None] | None = None
+        self._failing = False
+
+    async def join(self, link: Link) -> None:
+        """Say that this process is there."""
+        await link.fetch(_BEAT, self.node, schema.VERSION, LEASE_SECONDS)
+
+    def start(self) -> None:
+        """Go on saying so, and remove what is old."""
+        self._task = asyncio.get_running_loop().create_task(self._run(), name="sessionstream upkeep")
+
+    async def stop(self) -> None:
+        """Stop, and say that this process is about to close the store; if that fails, its row expires."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+        with suppress(StoreError, TimeoutError):
+            async with asyncio.timeout(LEAVE_SECONDS):
+                await self._links.ask(_LEAVE, self.node)
+
+    async def remove(self) -> None:
+        """Remove what is no longer visible.
+
+        Raises:
+            StoreError: the server failed. What is left is removed later.
+        """
+
+        async def work(link: Link) -> None:
+            for what, number, below in await discarded.jobs(link):
+                await discarded.carry_out(link, self._types, what, number, below)
+
+        await self._links.run(work)
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT_SECONDS)
+            try:
+                await self._links.run(self._beat)
+                self._failing = False
+            except StoreUpgraded as error:
+                self.upgraded = error
+                _log.error("%s", error)
+                return
+            except StoreError as error:
+                if not self._failing:
+                    _log.warning("the upkeep of %s failed; trying again: %s", self._name, error)
+                self._failing = True
+
+    async def _beat(self, link: Link) -> None:
+        await schema.check(link, self._name)
+        await link.fetch(_BEAT, self.node, schema.VERSION, LEASE_SECONDS)
+        if await link.fetch(_LEASE, self.node, LEASE_SECONDS):
+            await link.fetch(_OLD_MOVES, KEPT_SECONDS)
+            await link.fetch(_OLD_NODES)
+            for what, number, below in await discarded.jobs(link):
+                await discarded.carry_out(link, self._types, what, number, below)

@@ -1,0 +1,356 @@
+"""PostgresStore while the server restarts, the network breaks, or a commit cannot be stored."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import replace
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from sessionstream.errors import (
+    CommitUnknown,
+    EventConflict,
+    OrdinalConflict,
+    StoreClosed,
+    StoreError,
+    StoreUpgraded,
+    Unstorable,
+)
+from sessionstream.hydration.postgres import PostgresStore, schema
+from sessionstream.retention import RetentionPolicy
+from sessionstream.store import TimelineReplacement
+from sessionstream.testing import SessionWriter, put, sample_registry
+from tests.servers.postgres import Postgres, PostgresServer
+from tests.servers.proxy import Proxy
+
+HALF_A_MINUTE = 30.0
+
+
+@asynccontextmanager
+async def behind(
+    postgres: Postgres, schema: str, patience: float = HALF_A_MINUTE
+) -> AsyncIterator[tuple[PostgresStore, Proxy]]:
+    """Connect a store through a proxy, and have it read once and commit once."""
+    async with Proxy(postgres.socket) as proxy:
+        dsn = postgres.dsn_at(proxy.port)
+        async with PostgresStore.connect(dsn, sample_registry(), schema=schema, patience=patience) as store:
+            yield store, proxy
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until a condition holds, which others make true."""
+    async with asyncio.timeout(HALF_A_MINUTE):
+        while not await condition():  # noqa: ASYNC110 - processes of the server make it true
+            await asyncio.sleep(0.01)
+
+
+async def committing(store: PostgresStore, writer: SessionWriter, text: str = "x") -> asyncio.Future[None]:
+    """Begin a commit, which is sent in the next turn of the loop, and remember it as if it succeeded."""
+    commit = writer.step(put("a", text), epoch=(await store.cursors(writer.session_id)).epoch)
+    outcome = store.commit(commit)
+    writer.remember(commit)
+    return asyncio.ensure_future(outcome)
+
+
+async def whole(store: PostgresStore, writer: SessionWriter) -> None:
+    """Check that a session has what its writer has written, once."""
+    assert await store.events(writer.session_id) == writer.events
+    assert (await store.snapshot(writer.session_id)).entities == writer.at(writer.timeline)
+    for ordinal in range(writer.timeline):
+        assert (await store.snapshot(writer.session_id, as_of=ordinal)).entities == writer.at(ordinal)
+
+
+async def test_a_commit_whose_acknowledgement_is_lost_is_true_once(postgres: Postgres, postgres_schema: str) -> None:
+    async with behind(postgres, postgres_schema) as (store, proxy):
+        writer = SessionWriter(store)
+        await writer.log(put("a"))
+        outcome = await committing(store, writer)
+        proxy.answers.drop()
+        await proxy.answers.caught()
+        proxy.cut()
+        proxy.go_on()
+        await outcome
+        await writer.log(put("a", "y"))
+        await whole(store, writer)
+
+
+async def test_a_lost_commit_that_others_have_continued_is_known(postgres: Postgres, postgres_schema: str) -> None:
+    async with (
+        behind(postgres, postgres_schema) as (store, proxy),
+        PostgresStore.connect(postgres.dsn, sample_registry(), schema=postgres_schema) as other,
+    ):
+        writer = SessionWriter(store)
+        await writer.log(put("a"))
+        outcome = await committing(store, writer)
+        proxy.answers.drop()
+        await until(lambda: has_event(other, 2))
+        writer.store = other
+        await writer.log(put("a", "theirs"))
+        proxy.cut()
+        proxy.go_on()
+        await outcome
+        await whole(store, writer)
+
+
+async def test_a_lost_commit_that_was_overtaken_is_a_conflict(postgres: Postgres, postgres_schema: str) -> None:
+    async with (
+        behind(postgres, postgres_schema) as (store, proxy),
+        PostgresStore.connect(postgres.dsn, sample_registry(), schema=postgres_schema) as other,
+    ):
+        writer = SessionWriter(store)
+        await writer.log(put("a"))
+        faster = writer.step(put("a", "theirs"), event_id="faster")
+        outcome = await committing(store, writer)
+        proxy.requests.drop()
+        await proxy.requests.caught()
+        await other.commit(faster)
+        proxy.cut()
+        proxy.go_on()
+        with pytest.raises(OrdinalConflict):
+            await outcome
+        assert [event.event_id for event in await store.events("session")] == ["event-1", "faster"]
+
+
+async def has_event(store: PostgresStore, ordinal: int) -> bool:
+    return (await store.cursors("session")).event >= ordinal
+
+
+async def test_a_connection_without_answers_holds_up_nothing_for_longer_than_patience(
+    postgres: Postgres, postgres_schema: str
+) -> None:
+    async with behind(postgres, postgres_schema, patience=1.5) as (store, proxy):
+        await SessionWriter(store).log(put("a"))
+        proxy.stall()
+        began = asyncio.get_running_loop().time()
+        commits = [store.commit(SessionWriter(store, f"s{number}").step(put("a"))) for number in range(150)]
+        errors = await asyncio.gather(*commits, store.cursors("session"), return_exceptions=True)
+        assert {type(error) for error in errors} <= {CommitUnknown, StoreError}
+        assert isinstance(errors[0], CommitUnknown)
+        assert "password" not in str(errors[0])
+        assert asyncio.get_running_loop().time() - began < 5
+        async with asyncio.timeout(5):
+            await store.close()
+
+
+async def test_commits_go_on_after_a_connection_has_broken(postgres: Postgres, postgres_schema: str) -> None:
+    async with behind(postgres, postgres_schema, patience=6) as (store, proxy):
+        writer = SessionWriter(store)
+        await writer.log(put("a"))
+        outcome = await committing(store, writer)
+        proxy.stall()
+        await proxy.requests.caught()
+        proxy.cut()
+        proxy.go_on()
+        await outcome
+        await whole(store, writer)
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT, None], ids=["fast", "immediate", "kill -9"])
+async def test_commits_and_reads_wait_for_a_server_that_restarts(
+    own_postgres: PostgresServer, how: signal.Signals | None
+) -> None:
+    async with PostgresStore.connect(own_postgres.dsn, sample_registry()) as store:
+        writers = [SessionWriter(store, f"s{number}") for number in range(5)]
+        stopped = asyncio.Event()
+
+        async def write(writer: SessionWriter) -> None:
+            while not stopped.is_set() or writer.event < 20:
+                await writer.log(put("a", f"{writer.event} " * 300))
+                assert (await store.cursors(writer.session_id)).event == writer.event
+
+        writing = [asyncio.create_task(write(writer)) for writer in writers]
+        await until(lambda: written(writers, 3))
+        if how is None:
+            await asyncio.to_thread(own_postgres.kill)
+            await asyncio.to_thread(own_postgres.start)
+        else:
+            await asyncio.to_thread(own_postgres.restart, how)
+        stopped.set()
+        await asyncio.gather(*writing)
+        for writer in writers:
+            await whole(store, writer)
+
+
+async def written(writers: list[SessionWriter], count: int) -> bool:
+    return min(writer.event for writer in writers) >= count
+
+
+async def test_a_commit_that_cannot_be_stored_leaves_its_group_alone(postgres: Postgres, postgres_schema: str) -> None:
+    async with PostgresStore.connect(postgres.dsn, sample_registry(), schema=postgres_schema) as store:
+        writers = [SessionWriter(store, f"s{number}") for number in range(30)]
+        steps = [writer.step(put("a")) for writer in writers]
+        long = "".join(chr(0x4E00 + number * 7 % 20_000) for number in range(3_000))  # too long for an index
+        steps[7] = writers[7].step(put(long))
+        await writers[3].log(event_id="taken")
+        steps[3] = writers[3].step(put("b"), event_id="taken")
+        outcomes = await asyncio.gather(*map(store.commit, steps), return_exceptions=True)
+        assert isinstance(outcomes[7], Unstorable)
+        assert isinstance(outcomes[3], EventConflict)
+        assert [number for number, outcome in enumerate(outcomes) if outcome is not None] == [3, 7]
+        assert len(await store.sessions()) == 29
+
+
+async def test_commits_of_one_session_in_one_group(postgres: Postgres, postgres_schema: str) -> None:
+    async with PostgresStore.connect(postgres.dsn, sample_registry(), schema=postgres_schema) as store:
+        writers = [SessionWriter(store, f"s{number}") for number in range(3)]
+        commits = []
+        for number in range(30):
+            writer = writers[number % 3]
+            step = writer.step(put("a", f"{number} " * 400), put(str(number)))
+            step = replace(step, commit_id=f"c{number}", expected_commit_id=f"c{number - 3}" if number > 2 else "")
+            writer.remember(step)
+            commits.append(store.commit(step))
+        await asyncio.gather(*commits)
+        for writer in writers:
+            await whole(store, writer)
+
+
+async def test_overlapping_groups_of_several_processes(postgres: Postgres, postgres_schema: str) -> None:
+    """Four stores commit to the same sessions in different orders, and rebuild, prune and delete meanwhile."""
+    ids = [f"s{number}" for number in range(12)]
+    async with AsyncExitStack() as stack:
+        connect = PostgresStore.connect
+        stores = [
+            await stack.enter_async_context(connect(postgres.dsn, sample_registry(), schema=postgres_schema))
+            for _ in range(4)
+        ]
+        done = dict.fromkeys(ids, 0)
+
+        async def commit(store: PostgresStore, session_id: str) -> None:
+            writer = SessionWriter(store, session_id)
+            cursors = await store.cursors(session_id)
+            writer.event, writer.timeline = cursors.event, cursors.timeline
+            writer.states = {cursors.timeline: {}}
+            try:
+                await store.commit(writer.step(put("a", "x"), event_id=uuid4().hex, epoch=cursors.epoch))
+            except OrdinalConflict:
+                return
+            done[session_id] += 1
+
+        async def write(store: PostgresStore, order: Callable[[list[str]], list[str]]) -> None:
+            for _ in range(8):
+                await asyncio.gather(*(commit(store, session_id) for session_id in order(ids)))
+
+        async def disturb(store: PostgresStore) -> None:
+            for session_id in ids[:6]:
+                cursors = await store.cursors(session_id)
+                with suppress(OrdinalConflict):
+                    await store.replace_timeline(TimelineReplacement(session_id, (), cursors.event, cursors))
+                await store.prune(session_id, before=2)
+            await store.delete_session(ids[-1])
+
+        await asyncio.gather(
+            write(stores[0], list), write(stores[1], lambda each: each[::-1]), write(stores[2], sorted),
+            disturb(stores[3]),
+        )  # fmt: skip
+        for session_id in ids[:-1]:
+            cursors = await stores[0].cursors(session_id)
+            assert cursors.event == cursors.timeline == done[session_id] > 0
+            assert await stores[0].ordinal_from_end(session_id, 0) == done[session_id] + 1
+
+
+async def test_eight_processes_begin_at_the_same_time(postgres: Postgres, postgres_schema: str) -> None:
+    connecting = [PostgresStore.connect(postgres.dsn, sample_registry(), schema=postgres_schema) for _ in range(8)]
+    stores = await asyncio.gather(*(_opened(each) for each in connecting))
+    await SessionWriter(stores[0]).log(put("a"))
+    assert {(await store.cursors("session")).epoch for store in stores} == {(await stores[0].cursors("session")).epoch}
+    await asyncio.gather(*(store.close() for store in stores))
+
+
+async def _opened(connecting: object) -> PostgresStore:
+    return await connecting  # type: ignore[misc, no-any-return]
+
+
+async def test_a_process_that_is_too_old_for_the_tables_stops(
+    postgres: Postgres, postgres_schema: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sessionstream.hydration.postgres.upkeep.BEAT_SECONDS", 0.05)
+    async with PostgresStore.connect(postgres.dsn, sample_registry(), schema=postgres_schema) as store:
+        await SessionWriter(store).log(put("a"))
+        db = await asyncpg.connect(postgres.dsn)
+        await db.execute(f"UPDATE {postgres_schema}.meta SET schema_version = 9, min_version = 9")
+        await db.close()
+        await until(lambda: is_refused(store))
+        with pytest.raises(StoreUpgraded, match="schema 9"):
+            await store.commit(SessionWriter(store, "t").step())
+        with pytest.raises(StoreUpgraded, match=rf"schema 9, this store knows {schema.VERSION}"):
+            await PostgresStore.connect(postgres.dsn, sample_registry(), schema=postgres_schema)
+
+
+async def is_refused(store: PostgresStore) -> bool:
+    try:
+        await store.cursors("session")
+    except StoreUpgraded:
+        return True
+    return False
+
+
+async def test_a_schema_with_other_tables_is_refused(postgres: Postgres, postgres_schema: str) -> None:
+    db = await asyncpg.connect(postgres.dsn)
+    await db.execute(f"CREATE SCHEMA {postgres_schema}; CREATE TABLE {postgres_schema}.mine ()")
+    await db.close()
+    with pytest.raises(StoreError, match="holds tables of something else, such as 'mine': give the store"):
+        await PostgresStore.connect(postgres.dsn, sample_registry(), schema=postgres_schema)
+
+
+async def test_what_cannot_be_reached_is_named_without_its_password() -> None:
+    dsn = "postgres://app:secret@127.0.0.1:1/name"
+    with pytest.raises(StoreError, match=r"^postgres://127\.0\.0\.1:1/name \(schema sessionstream\) cannot") as caught:
+        await PostgresStore.connect(dsn, sample_registry(), patience=0.1)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "message"),
+    [
+        ({"dsn": "app.db"}, ValueError, "^dsn is an URL such as 'postgres://"),
+        ({"dsn": 3}, TypeError, "^dsn is a str"),
+        ({"listen_dsn": "x"}, ValueError, "^listen_dsn is an URL"),
+        ({"schema": 'a"b'}, ValueError, "^schema is a name of letters"),
+        ({"schema": 5}, TypeError, "^schema is a str"),
+        ({"patience": 0}, ValueError, "^patience is a number of seconds above 0"),
+        ({"patience": "long"}, TypeError, "^patience is a number"),
+        ({"registry": None}, TypeError, "^registry is a SchemaRegistry"),
+    ],
+)
+def test_wrong_arguments(wrong: dict[str, object], error: type[Exception], message: str) -> None:
+    arguments = {"dsn": "postgres://h/d", "registry": sample_registry()} | wrong
+    with pytest.raises(error, match=message):
+        PostgresStore.connect(**arguments)  # type: ignore[arg-type]
+
+
+async def test_a_store_that_is_made_or_used_in_another_loop(postgres: Postgres, postgres_schema: str) -> None:
+    with pytest.raises(TypeError, match=r"write await PostgresStore\.connect"):
+        PostgresStore(None, sample_registry())  # type: ignore[arg-type]
+    async with PostgresStore.connect(postgres.dsn, sample_registry(), schema=postgres_schema) as store:
+        with pytest.raises(StoreError, match="was connected in another event loop"):
+            await asyncio.to_thread(asyncio.run, store.cursors("s"))
+    with pytest.raises(StoreClosed):
+        await store.cursors("s")
+
+
+async def test_an_unclosed_store_says_so(postgres: Postgres, postgres_schema: str) -> None:
+    store = await PostgresStore.connect(postgres.dsn, sample_registry(), schema=postgres_schema)
+    with pytest.warns(ResourceWarning, match="unclosed PostgresStore of postgres://"):
+        store.__del__()
+    await store.close()
+
+
+async def test_retention_over_several_sessions(postgres: Postgres, postgres_schema: str) -> None:
+    async with PostgresStore.connect(postgres.dsn, sample_registry(), schema=postgres_schema) as store:
+        for session_id in ("a", "b"):
+            writer = SessionWriter(store, session_id)
+            for _ in range(5):
+                await writer.log(put("a", "x" * 600))
+        steps = [step async for step in RetentionPolicy(keep_events=2).apply(store)]
+        assert [(step.session_id, step.floor) for step in steps] == [("a", 4), ("b", 4)]
+        db = await asyncpg.connect(postgres.dsn)
+        kept = await db.fetchval(f"SELECT count(*) FROM {postgres_schema}.entity_versions")
+        left = await db.fetchval(f"SELECT count(*) FROM {postgres_schema}.discarded")
+        await db.close()
+        assert (kept, left) == (2, 0)
