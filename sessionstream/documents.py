@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
-from sessionstream.hydration.sqlite import Payload
+from sessionstream.hydration.payload_json import Payload
 from sessionstream.observe import ErrorRecord
 from sessionstream.store import Cursors
 

@@ -1,10 +1,10 @@
-"""The command ``sessionstream``: inspects a SQLite file, and repairs, prunes or copies it.
+"""The command ``sessionstream``: inspects a store, and repairs, prunes or copies it.
 
 ============================  ===============================================================
 module                        what is in it
 ============================  ===============================================================
 ``cli``                       the command line
-``file``                      reads a file with ``SQLiteStore.look``; changes nothing
+``looking``                   reads a store with ``stores.look``; changes nothing
 ``app``                       loads the application's schemas and projections
 ``repair``, ``rehearsal``     retries, rebuilds, prunes, copies; tells what a retry would change
 ``answers``                   each answer as a JSON document and as text

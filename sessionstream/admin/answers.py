@@ -16,7 +16,8 @@ from sessionstream.admin.rehearsal import Difference, Rehearsal, Side
 from sessionstream.admin.repair import Backup, Pruning
 from sessionstream.admin.tables import Table
 from sessionstream.hub import ReplayReport
-from sessionstream.hydration.sqlite import Payload, Payloads, StoredEvent, StoredSession, StoredSnapshot
+from sessionstream.hydration.payload_json import Payload, Payloads
+from sessionstream.hydration.stored import StoredEvent, StoredSession, StoredSnapshot
 from sessionstream.observe import ErrorRecord
 
 
@@ -38,7 +39,7 @@ class Excerpt:
         return event.ordinal <= self.cursor
 
 
-def listed(file: str, states: Sequence[StoredSession]) -> Answer:
+def listed(store: str, states: Sequence[StoredSession]) -> Answer:
     """Answer which sessions there are."""
     rows = [
         (
@@ -54,12 +55,12 @@ def listed(file: str, states: Sequence[StoredSession]) -> Answer:
         for state in states
     ]
     heading = ("SESSION", "#EVENT", "#TIMELINE", "HELD", "#ENTITIES", "#FLOOR", "#EPOCH", "LAST ERROR")
-    document = {"file": file, "sessions": [_session_document(state) for state in states]}
-    return Answer(document, (Table(heading, rows, f"no sessions in {file}"),))
+    document = {"store": store, "sessions": [_session_document(state) for state in states]}
+    return Answer(document, (Table(heading, rows, f"no sessions in {store}"),))
 
 
 def inspected(
-    file: str,
+    store: str,
     state: StoredSession | None,
     timeline: StoredSnapshot | None,
     events: Excerpt | None,
@@ -69,7 +70,7 @@ def inspected(
 ) -> Answer:
     """Answer what one session holds, or the errors of all of them; None is what was not asked for."""
     payloads = Payloads()
-    document: dict[str, Any] = {"file": file}
+    document: dict[str, Any] = {"store": store}
     blocks: list[str | Table] = []
     if state is not None:
         document["session"] = _session_document(state)
@@ -93,18 +94,18 @@ def inspected(
     return Answer(document, tuple(blocks))
 
 
-def replayed(file: str, which: Replay, report: ReplayReport) -> Answer:
+def replayed(store: str, which: Replay, report: ReplayReport) -> Answer:
     """Answer what a retry or a rebuild did."""
-    document = _replay(file, which, report, dry_run=False) | {"epoch": str(report.epoch)}
+    document = _replay(store, which, report, dry_run=False) | {"epoch": str(report.epoch)}
     verb = "retried" if which == "retry" else "rebuilt"
     text = f"{verb} {report.session_id}: {_count(report.events, 'event')} applied, the timeline is at {report.cursor}"
     return Answer(document, (f"{text}, epoch {report.epoch}",))
 
 
-def rehearsed(file: str, which: Replay, found: Rehearsal) -> Answer:
+def rehearsed(store: str, which: Replay, found: Rehearsal) -> Answer:
     """Answer what a retry or a rebuild would do."""
     report, differences = found.report, found.differences
-    document = _replay(file, which, report, dry_run=True)
+    document = _replay(store, which, report, dry_run=True)
     document["differences"] = [_difference_document(each) for each in differences]
     text = (
         f"{which} {report.session_id}, dry run: {_count(report.events, 'event')} would be applied, the timeline would "
@@ -113,10 +114,10 @@ def rehearsed(file: str, which: Replay, found: Rehearsal) -> Answer:
     return Answer(document, (text, *([_differences(differences)] if differences else [])))
 
 
-def pruned(file: str, plan: Pruning, *, dry_run: bool) -> Answer:
+def pruned(store: str, plan: Pruning, *, dry_run: bool) -> Answer:
     """Answer what a prune did, or would do."""
     document = {
-        "file": file,
+        "store": store,
         "command": "prune",
         "sessionId": plan.session_id,
         "dryRun": dry_run,
@@ -137,7 +138,7 @@ def pruned(file: str, plan: Pruning, *, dry_run: bool) -> Answer:
 def backed_up(made: Backup) -> Answer:
     """Answer what a backup made."""
     document = {
-        "file": made.file,
+        "store": made.file,
         "command": "backup",
         "copy": made.copy,
         "sessions": made.sessions,
@@ -176,9 +177,9 @@ def _side_document(side: Side | None) -> dict[str, Any] | None:
     return ordinals | documents.payload(side.payload)
 
 
-def _replay(file: str, which: Replay, report: ReplayReport, *, dry_run: bool) -> dict[str, Any]:
+def _replay(store: str, which: Replay, report: ReplayReport, *, dry_run: bool) -> dict[str, Any]:
     return {
-        "file": file,
+        "store": store,
         "command": which,
         "sessionId": report.session_id,
         "dryRun": dry_run,

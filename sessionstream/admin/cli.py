@@ -1,6 +1,6 @@
-"""``sessionstream``: inspect a SQLite file, back it up, repair and prune its sessions. (Reference: Commands.)
+"""``sessionstream``: inspect a store, back it up, repair and prune its sessions. (Reference: Commands.)
 
-Exit status: 0 done; 1 the file has no such session, or what was asked for failed; 2 wrong usage, or a file or an app
+Exit status: 0 done; 1 the store has no such session, or what was asked for failed; 2 wrong usage, or a store or an app
 that cannot be used; 130 interrupted.
 """
 
@@ -16,17 +16,18 @@ import shutil
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
-from typing import Final
+from typing import Final, NoReturn
 
 from sessionstream import output
 from sessionstream.admin import answers, rehearsal, repair
 from sessionstream.admin.answers import Excerpt
 from sessionstream.admin.app import Replay, load
-from sessionstream.admin.file import all_sessions, look, one_session
+from sessionstream.admin.looking import all_sessions, look, one_session
 from sessionstream.admin.outcome import FAILED, INTERRUPTED, OK, USAGE, Answer, Failed, Refused
 from sessionstream.admin.tables import rendered, shown
 from sessionstream.errors import SessionstreamError
-from sessionstream.hydration.sqlite import SQLiteFile
+from sessionstream.hydration import stores
+from sessionstream.hydration.stored import StoredState
 from sessionstream.tracebacks import formatted
 
 LIMIT: Final = 100
@@ -74,25 +75,26 @@ def _answer(options: argparse.Namespace) -> Answer:
 
 def _inspect(options: argparse.Namespace) -> Answer:
     _check_questions(options)
-    path, session_id = options.file, options.session
+    location, session_id = options.store, options.session
+    store = stores.shown(location)
     if session_id is None and not options.errors:
-        return answers.listed(path, look(path, all_sessions))
+        return answers.listed(store, look(location, all_sessions))
 
-    def question(file: SQLiteFile) -> Answer:
+    def question(stored: StoredState) -> Answer:
         state = timeline = events = errors = None
         if session_id is not None:
-            state = one_session(file, session_id)
+            state = one_session(stored, session_id)
             if options.as_of is not None or not (options.events or options.errors):
-                timeline = file.timeline(session_id, as_of=options.as_of)
+                timeline = stored.timeline(session_id, as_of=options.as_of)
             if options.events:
                 limit = options.limit or LIMIT
-                found = file.events(session_id, after=options.after or 0, limit=limit + 1)
+                found = stored.events(session_id, after=options.after or 0, limit=limit + 1)
                 events = Excerpt(found[:limit], state.cursors.timeline, len(found) > limit)
         if options.errors:
-            errors = file.error_records(session_id, limit=options.limit or LIMIT)
-        return answers.inspected(path, state, timeline, events, errors, tracebacks=options.traceback)
+            errors = stored.error_records(session_id, limit=options.limit or LIMIT)
+        return answers.inspected(store, state, timeline, events, errors, tracebacks=options.traceback)
 
-    return look(path, question)
+    return look(location, question)
 
 
 def _check_questions(options: argparse.Namespace) -> None:
@@ -108,20 +110,20 @@ def _check_questions(options: argparse.Namespace) -> None:
 
 def _replay(options: argparse.Namespace) -> Answer:
     which: Replay = "retry" if options.command == "retry" else "rebuild"
-    look(options.file, lambda file: one_session(file, options.session))  # before any code of the app runs
+    look(options.store, lambda state: one_session(state, options.session))  # before any code of the app runs
     factory = load(options.app)
     if options.dry_run:
-        found = asyncio.run(rehearsal.rehearse(options.file, options.session, factory, which))
-        return answers.rehearsed(options.file, which, found)
-    report = asyncio.run(repair.replay(options.file, options.session, factory, which))
-    return answers.replayed(options.file, which, report)
+        found = asyncio.run(rehearsal.rehearse(options.store, options.session, factory, which))
+        return answers.rehearsed(stores.shown(options.store), which, found)
+    report = asyncio.run(repair.replay(options.store, options.session, factory, which))
+    return answers.replayed(stores.shown(options.store), which, report)
 
 
 def _prune(options: argparse.Namespace) -> Answer:
-    plan = repair.plan_pruning(options.file, options.session, options.before, options.keep_events)
+    plan = repair.plan_pruning(options.store, options.session, options.before, options.keep_events)
     if not options.dry_run:
-        asyncio.run(repair.prune(options.file, plan))
-    return answers.pruned(options.file, plan, dry_run=options.dry_run)
+        asyncio.run(repair.prune(options.store, plan))
+    return answers.pruned(stores.shown(options.store), plan, dry_run=options.dry_run)
 
 
 def _print(answer: Answer, *, as_json: bool) -> None:
@@ -153,11 +155,17 @@ def _complain(message: str, status: int) -> int:
     return status
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Print a message, which may repeat a URL, without its password, and exit."""
+        super().error(" ".join(map(stores.shown, message.split(" "))))
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="sessionstream",
-        description="Look into a SQLite file of sessions, back it up, and repair or prune its sessions.",
-        epilog="exit status: 0 done; 1 no such session, or what was asked for failed; 2 wrong usage, or a file or an "
+        description="Look into a store of sessions, back it up, and repair or prune its sessions.",
+        epilog="exit status: 0 done; 1 no such session, or what was asked for failed; 2 wrong usage, or a store or an "
         "app that cannot be used",
     )
     parser.add_argument("--version", action="version", version=f"sessionstream {version('sessionstream')}")
@@ -170,10 +178,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_inspect(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_inspect(commands: argparse._SubParsersAction[_Parser]) -> None:
     words = "show sessions, a timeline, events or errors; changes nothing"
     parser = commands.add_parser("inspect", help=words, description=words)
-    parser.add_argument("file", metavar="FILE", help="the SQLite file")
+    parser.add_argument("store", metavar="STORE", help="where the store is: the path of a SQLite file")
     parser.add_argument("--session", metavar="ID", help="show this session: its timeline, unless told otherwise")
     parser.add_argument("--as-of", type=_ordinal, metavar="N", help="show the timeline right after event N")
     parser.add_argument("--events", action="store_true", help="show the session's events")
@@ -186,7 +194,7 @@ def _add_inspect(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     _add_json(parser)
 
 
-def _add_replay(commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, words: str) -> None:
+def _add_replay(commands: argparse._SubParsersAction[_Parser], name: str, words: str) -> None:
     parser = commands.add_parser(name, help=words, description=words)
     _add_session(parser)
     parser.add_argument(
@@ -200,7 +208,7 @@ def _add_replay(commands: argparse._SubParsersAction[argparse.ArgumentParser], n
     _add_json(parser)
 
 
-def _add_prune(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_prune(commands: argparse._SubParsersAction[_Parser]) -> None:
     words = "forget events and versions of a session that only questions below an ordinal need"
     parser = commands.add_parser("prune", help=words, description=words)
     _add_session(parser)
@@ -211,7 +219,7 @@ def _add_prune(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     _add_json(parser)
 
 
-def _add_backup(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_backup(commands: argparse._SubParsersAction[_Parser]) -> None:
     words = "copy a file, also while it is in use, and check the copy; also to restore one"
     parser = commands.add_parser("backup", help=words, description=words)
     parser.add_argument("file", metavar="FILE", help="the SQLite file")
@@ -220,7 +228,7 @@ def _add_backup(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 
 def _add_session(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE", help="the SQLite file")
+    parser.add_argument("store", metavar="STORE", help="where the store is: the path of a SQLite file")
     parser.add_argument("session", metavar="SESSION", help="the session's id")
 
 

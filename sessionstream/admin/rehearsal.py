@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from sessionstream.admin.app import AppSchemas, Factory, Replay, carry_out, hub_on
-from sessionstream.admin.file import look, one_session
+from sessionstream.admin.looking import look, one_session
 from sessionstream.admin.outcome import Failed
 from sessionstream.errors import HistoryPruned
 from sessionstream.hub import ReplayReport
 from sessionstream.hydration.memory import MemoryStore
-from sessionstream.hydration.sqlite import Payload, Payloads, SQLiteFile, UndecodablePayload, readable
+from sessionstream.hydration.payload_json import Payload, Payloads, UndecodablePayload, readable
+from sessionstream.hydration.stored import StoredState
 from sessionstream.store import Commit, Cursors, StoredTimeline, TimelineReplacement, UnreadableEntity
 from sessionstream.types import Event, TimelineEntity
 
@@ -47,15 +49,15 @@ class Rehearsal:
     differences: Sequence[Difference]
 
 
-async def rehearse(path: str, session_id: str, factory: Factory, replay: Replay) -> Rehearsal:
+async def rehearse(location: str, session_id: str, factory: Factory, replay: Replay) -> Rehearsal:
     """Retry or rebuild a copy of the session, which fans nothing out, and compare the timelines.
 
-    The copy is held in memory, the file is only read. Its payloads are decoded with the file's own schemas, so that the
-    app fails to read what it would fail to read in the file.
+    The copy is held in memory, the store is only read. Its payloads are decoded with the store's own schemas, so that
+    the app fails to read what it would fail to read in the store.
 
     Raises:
-        Refused: the file or the app cannot be used.
-        Failed: the file has no such session, or holds a payload that its own schemas cannot decode.
+        Refused: the store or the app cannot be used.
+        Failed: the store has no such session, or holds a payload that its own schemas cannot decode.
         HistoryPruned: it cannot be rebuilt, because its first events were pruned.
         SessionstreamError: what the retry or the rebuild would raise.
     """
@@ -65,7 +67,7 @@ async def rehearse(path: str, session_id: str, factory: Factory, replay: Replay)
         hub = await hub_on(memory, schemas, factory)
         try:
             hub.set_fanout(None)
-            copy = look(path, lambda file: _copied(file, session_id, replay))
+            copy = await asyncio.to_thread(look, location, lambda state: _copied(state, session_id, replay))
             if not copy.events:
                 cursors = copy.cursors
                 return Rehearsal(ReplayReport(session_id, 0, cursors.event, cursors.epoch), ())
@@ -105,8 +107,8 @@ class _Copy:
         await memory.replace_timeline(replacement)
 
 
-def _copied(file: SQLiteFile, session_id: str, replay: Replay) -> _Copy:
-    cursors, payloads = one_session(file, session_id).cursors, Payloads()
+def _copied(state: StoredState, session_id: str, replay: Replay) -> _Copy:
+    cursors, payloads = one_session(state, session_id).cursors, Payloads()
     if replay == "rebuild" and cursors.floor:
         raise HistoryPruned(session_id, 0, cursors.floor)
     after = 0 if replay == "rebuild" else cursors.timeline
@@ -119,11 +121,11 @@ def _copied(file: SQLiteFile, session_id: str, replay: Replay) -> _Copy:
                 each.created_ordinal,
                 each.last_event_ordinal,
             )
-            for each in file.timeline(session_id).entities
+            for each in state.timeline(session_id).entities
         ]
         events = [
             Event(each.name, payloads.message(each.payload), session_id, each.ordinal, each.event_id, each.metadata)
-            for each in file.events(session_id, after=after)
+            for each in state.events(session_id, after=after)
         ]
     except UndecodablePayload as error:
         raise Failed(f"session {session_id!r} has a payload that cannot be copied: {error}") from error

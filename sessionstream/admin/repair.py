@@ -1,20 +1,25 @@
-"""Retry, rebuild and prune, the only commands that open a file for writing; and backup, which makes a new one."""
+"""Retry, rebuild and prune, the only commands that open a store for writing; and backup, which copies a file."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from sessionstream.admin.app import AppSchemas, Factory, Replay, carry_out, hub_on
-from sessionstream.admin.file import look, one_session
+from sessionstream.admin.looking import look, one_session
 from sessionstream.admin.outcome import Refused
 from sessionstream.errors import StoreError
-from sessionstream.hydration.sqlite import SQLiteFile, SQLiteStore
+from sessionstream.hydration import stores
+from sessionstream.hydration.sqlite import SQLiteStore
+from sessionstream.hydration.stored import StoredState
 
 if TYPE_CHECKING:
     from sessionstream.hub import ReplayReport
+    from sessionstream.store import HydrationStore
 
 T = TypeVar("T")
 
@@ -54,75 +59,79 @@ def back_up(path: str, copy: str) -> Backup:
     """Copy a file to a new one.
 
     Raises:
-        Refused: the file cannot be used.
+        Refused: the file cannot be used, or one of them is a URL.
         StoreError: there is something at ``copy``, or it cannot be written.
     """
-    look(path, lambda file: file.version)
+    for each in (path, copy):
+        if stores.is_url(each):
+            raise Refused(
+                f"{stores.shown(each)} is a URL, and backup copies SQLite files: back up a database with its own tool, "
+                f"such as PostgreSQL's pg_dump"
+            )
+    look(path, lambda state: state.version)
     SQLiteStore.back_up(path, copy)
-    return Backup(path, copy, look(copy, lambda file: len(file.sessions())), Path(copy).stat().st_size)
+    return Backup(path, copy, look(copy, lambda state: len(state.sessions())), Path(copy).stat().st_size)
 
 
-async def replay(path: str, session_id: str, factory: Factory, which: Replay) -> ReplayReport:
-    """Retry or rebuild a session of the file with the app's hub, and return the report.
+async def replay(location: str, session_id: str, factory: Factory, which: Replay) -> ReplayReport:
+    """Retry or rebuild a session of the store with the app's hub, and return the report.
 
     Raises:
-        Refused: the file or the app cannot be used, or the app's hub is on another store.
-        Failed: the file has no such session, or another part of the app than a projection failed.
+        Refused: the store or the app cannot be used, or the app's hub is on another store.
+        Failed: the store has no such session, or another part of the app than a projection failed.
         SessionstreamError: as ``Hub.retry_timeline`` and ``Hub.rebuild_timeline``.
     """
-    seen = look(path, lambda file: one_session(file, session_id)).cursors
+    seen = (await asyncio.to_thread(look, location, lambda state: one_session(state, session_id))).cursors
 
-    async def work(store: SQLiteStore, schemas: AppSchemas) -> ReplayReport:
+    async def work(store: HydrationStore, schemas: AppSchemas) -> ReplayReport:
         hub = await hub_on(store, schemas, factory)
         try:
             return await carry_out(hub, session_id, which, seen.event)
         finally:
             await hub.shutdown()
 
-    return await _with_store(path, work)
+    return await _with_store(location, work)
 
 
-def plan_pruning(path: str, session_id: str, before: int | None, keep_events: int | None) -> Pruning:
+def plan_pruning(location: str, session_id: str, before: int | None, keep_events: int | None) -> Pruning:
     """Return what pruning would forget: what is below an ordinal, or all but the last so many events.
 
     Held events always stay.
 
     Raises:
-        Refused: the file cannot be used.
-        Failed: the file has no such session.
+        Refused: the store cannot be used.
+        Failed: the store has no such session.
     """
 
-    def question(file: SQLiteFile) -> Pruning:
-        cursors = one_session(file, session_id).cursors
-        wanted = file.ordinal_from_end(session_id, keep_events or 0) if before is None else before
+    def question(state: StoredState) -> Pruning:
+        cursors = one_session(state, session_id).cursors
+        wanted = state.ordinal_from_end(session_id, keep_events or 0) if before is None else before
         floor = max(min(wanted, cursors.timeline), cursors.floor)
-        return Pruning(session_id, cursors.floor, floor, file.count_events(session_id, below=floor))
+        return Pruning(session_id, cursors.floor, floor, state.count_events(session_id, below=floor))
 
-    return look(path, question)
+    return look(location, question)
 
 
-async def prune(path: str, plan: Pruning) -> None:
+async def prune(location: str, plan: Pruning) -> None:
     """Carry out a plan.
 
     Raises:
-        Refused: the file cannot be opened for writing.
+        Refused: the store cannot be opened for writing.
         StoreError: the store failed; the plan may have been carried out.
     """
 
-    async def work(store: SQLiteStore, _schemas: AppSchemas) -> None:
+    async def work(store: HydrationStore, _schemas: AppSchemas) -> None:
         await store.prune(plan.session_id, before=plan.new_floor)
 
     if plan.new_floor > plan.floor:
-        await _with_store(path, work)
+        await _with_store(location, work)
 
 
-async def _with_store(path: str, work: Callable[[SQLiteStore, AppSchemas], Awaitable[T]]) -> T:
+async def _with_store(location: str, work: Callable[[HydrationStore, AppSchemas], Awaitable[T]]) -> T:
     schemas = AppSchemas()
-    try:
-        store = await SQLiteStore.open(path, schemas)
-    except StoreError as error:
-        raise Refused(str(error)) from error
-    try:
+    async with AsyncExitStack() as stack:
+        try:
+            store = await stack.enter_async_context(stores.open(location, schemas))
+        except StoreError as error:
+            raise Refused(str(error)) from error
         return await work(store, schemas)
-    finally:
-        await store.close()

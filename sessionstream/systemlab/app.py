@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from http import HTTPStatus
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
@@ -12,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route, WebSocketRoute
 
 from sessionstream import SessionstreamError
+from sessionstream.hydration.stores import Location
 from sessionstream.serving.bodies import Refused
 from sessionstream.serving.hosts import only_for
 from sessionstream.systemlab.actions import BadRequest
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
 
-def lab_app(lab: Lab, hosts: Collection[str] | None = None, store: Path | None = None) -> Starlette:
+def lab_app(lab: Lab, hosts: Collection[str] | None = None, store: Location | None = None) -> Starlette:
     """Return the ASGI application of an open lab.
 
     Args:
         lab: the lab whose phases are shown.
         hosts: the hosts that requests may name; None means any.
-        store: a SQLite file for the inspector; None: it shows only the phases.
+        store: where a store for the inspector is; None: it shows only the phases.
     """
     pages, api = Pages(lab), Api(lab)
     errors = _Errors(pages)

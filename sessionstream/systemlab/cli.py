@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from importlib.metadata import version
-from pathlib import Path
 from typing import Final
 
-from sessionstream import SessionstreamError, doc, output
+from sessionstream import SessionstreamError, StoreError, doc, output
+from sessionstream.hydration import stores
 from sessionstream.serving import commands
 from sessionstream.systemlab import completion
 
@@ -55,8 +55,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _serve(options: argparse.Namespace) -> int:
     if missing := commands.missing(WEB):
         return _complain(commands.how_to_install("the lab is a web application", missing, "lab"), USAGE)
-    if options.store is not None and not options.store.is_file():
-        return _complain(f"there is no file {options.store}", USAGE)
+    if options.store is not None:
+        try:
+            stores.look(options.store, lambda state: state.version)
+        except StoreError as error:
+            return _complain(str(error), USAGE)
     from sessionstream.systemlab import running  # the only part that needs all of the extra
 
     # Failures that the phases cause on purpose are shown on their pages, not logged.
@@ -101,7 +104,7 @@ def _parser() -> argparse.ArgumentParser:
         help="where to listen; without a host: on this machine only (default: %(default)s)",
     )
     serve.add_argument("--open", action="store_true", help="open it in a browser")
-    serve.add_argument("--store", type=Path, metavar="FILE", help="a SQLite file for the inspector")
+    serve.add_argument("--store", metavar="STORE", help="a store for the inspector: the path of a SQLite file")
     shown = subparsers.add_parser("help", help="list the entries of the embedded help, or show one")
     shown.add_argument("slug", nargs="?", metavar="SLUG", help="the entry to show")
     shell = subparsers.add_parser("completion", help="print a script that makes a shell complete this command")

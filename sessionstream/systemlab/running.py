@@ -5,9 +5,9 @@ from __future__ import annotations
 import webbrowser
 from collections.abc import Callable
 from contextlib import closing
-from pathlib import Path
 from threading import Thread
 
+from sessionstream.hydration import stores
 from sessionstream.serving import running
 from sessionstream.serving.address import Address
 from sessionstream.systemlab.app import lab_app
@@ -15,12 +15,12 @@ from sessionstream.systemlab.lab import Lab
 from sessionstream.transport.ws import Limits
 
 
-async def serve(address: Address, store: Path | None, say: Callable[[str], None], *, browser: bool) -> None:
+async def serve(address: Address, store: stores.Location | None, say: Callable[[str], None], *, browser: bool) -> None:
     """Serve the lab until SIGINT or SIGTERM; a second SIGINT does not wait for requests.
 
     Args:
         address: where to listen.
-        store: a SQLite file for the inspector; None: it shows only the phases.
+        store: where a store for the inspector is; None: it shows only the phases.
         say: prints a line for the user who started it.
         browser: whether to open the lab in a browser.
 
@@ -32,7 +32,7 @@ async def serve(address: Address, store: Path | None, say: Callable[[str], None]
             url = address.url(listening.getsockname()[1])
             say(f"lab:   {url}")
             if store is not None:
-                say(f"store: {store}")
+                say(f"store: {stores.shown(store)}")
             if not address.local:
                 say(f"Whoever can reach {address.host} can use this lab, and break what is in it.")
             if browser:

@@ -12,7 +12,7 @@ def test_a_backup_says_what_it_made(run: Run, file: Path) -> None:
     copy = file.with_name("copy.db")
     document = run("backup", file, copy, "--json").document
     size = copy.stat().st_size
-    assert document == {"file": str(file), "command": "backup", "copy": str(copy), "sessions": 2, "bytes": size}
+    assert document == {"store": str(file), "command": "backup", "copy": str(copy), "sessions": 2, "bytes": size}
     assert snapshot(copy, "s") == snapshot(file, "s")
     second = file.with_name("second.db")
     assert run("backup", file, second).out == f"copied {file} to {second}: 2 sessions, {size:,} bytes, checked\n"

@@ -23,8 +23,8 @@ from sessionstream import (
     SQLiteStore,
     TimelineEntity,
 )
-from sessionstream.admin.file import look
-from sessionstream.hydration.sqlite import SQLiteFile
+from sessionstream.admin.looking import look
+from sessionstream.hydration.stored import StoredState
 from tests.hub.support import registry, said
 
 from .app import app_on, with_store, write
@@ -55,7 +55,7 @@ def test_it_lists_the_sessions(run: Run, file: Path) -> None:
 def test_the_list_as_json(run: Run, file: Path) -> None:
     cursors: Cursors = with_store(file, lambda store: store.cursors("t"))
     document = run("inspect", file, "--json").document
-    assert document["file"] == str(file)
+    assert document["store"] == str(file)
     s, t = document["sessions"]
     assert (s["sessionId"], s["held"], s["waiting"], s["lastError"]) == ("s", False, 0, None)
     error = t.pop("lastError")
@@ -191,7 +191,7 @@ def test_errors_of_all_sessions_with_their_raw_message(run: Run, file: Path) -> 
 
 def test_a_session_that_is_not_there(run: Run, file: Path) -> None:
     ran = run("inspect", file, "--session", "nobody")
-    assert (ran.status, ran.out, ran.err) == (1, "", "sessionstream: the file has no session 'nobody'\n")
+    assert (ran.status, ran.out, ran.err) == (1, "", "sessionstream: the store has no session 'nobody'\n")
 
 
 def test_what_is_pruned_is_refused(run: Run, file: Path) -> None:
@@ -283,7 +283,7 @@ def test_a_payload_without_json_is_shown_by_name_and_size(run: Run, tmp_path: Pa
     [
         ("UPDATE payload_types SET descriptors = x'ff'", "its schema cannot be read"),
         ("UPDATE payload_types SET descriptors = x''", "its schema cannot be read"),
-        ("DELETE FROM payload_types", "the file does not say what that is"),
+        ("DELETE FROM payload_types", "the store does not say what that is"),
         ("UPDATE entities SET payload = x'ff'", "DecodeError"),
     ],
 )
@@ -368,7 +368,7 @@ def test_the_log_that_a_killed_process_left_is_read_and_kept(run: Run, file: Pat
 def test_a_file_that_is_opened_meanwhile_is_asked_again(file: Path) -> None:
     asked: list[object] = []
 
-    def question(opened: SQLiteFile) -> int:
+    def question(opened: StoredState) -> int:
         if not asked:
             write(file, "d")
         asked.append(opened.version)

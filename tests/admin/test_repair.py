@@ -126,7 +126,7 @@ def test_a_rebuild_replaces_the_timeline_in_a_new_epoch(run: Run, file: Path) ->
     document = run("rebuild", file, "t", *APP, "--json").document
     after = cursors(file, "t")
     assert document == {
-        "file": str(file),
+        "store": str(file),
         "command": "rebuild",
         "sessionId": "t",
         "dryRun": False,
@@ -271,7 +271,7 @@ def test_a_session_that_is_not_there_is_not_begun(run: Run, file: Path, command:
 def test_pruning_and_its_dry_run(run: Run, file: Path, arguments: list[str], floor: int, events: int) -> None:
     planned = unchanged(file, lambda: run("prune", file, "s", *arguments, "--dry-run", "--json")).document
     assert planned == {
-        "file": str(file),
+        "store": str(file),
         "command": "prune",
         "sessionId": "s",
         "dryRun": True,

@@ -77,4 +77,4 @@ def test_a_module_that_cannot_be_imported_says_where(run: Run, file: Path, monke
 
 def test_without_a_cause_there_is_nothing_more_to_show(run: Run, file: Path) -> None:
     ran = run("retry", file, "nobody", *APP, "--traceback")
-    assert ran.err == "sessionstream: the file has no session 'nobody'\n"
+    assert ran.err == "sessionstream: the store has no session 'nobody'\n"

@@ -354,7 +354,7 @@ async def test_the_keyboard_is_enough(lab_tabs: Tabs) -> None:
 
 async def test_the_inspector_walks_along_a_file(lab_tabs: Tabs) -> None:
     page = await lab_tabs.visit("inspector")
-    await page.get_by_role("combobox", name="Source").select_option("file")
+    await page.get_by_role("combobox", name="Source").select_option("store")
     await expect(page.get_by_role("combobox", name="Session")).to_have_value("notes")
     entities = page.locator('[data-id="entities"] tbody tr')
     await expect(entities).to_have_count(2)

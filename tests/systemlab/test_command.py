@@ -99,7 +99,10 @@ def test_a_port_that_is_taken_is_said() -> None:
     ("arguments", "words"),
     [
         (["serve", "--addr", "nowhere"], "'nowhere' is not an address: write HOST:PORT"),
-        (["serve", "--store", "/nonexistent.db"], "sessionstream-systemlab: there is no file /nonexistent.db\n"),
+        (
+            ["serve", "--store", "/nonexistent.db"],
+            "sessionstream-systemlab: cannot read /nonexistent.db: there is no such file\n",
+        ),
         (["help", "sessionstream-refrence"], "did you mean sessionstream-reference"),
         (["completion", "tcsh"], "invalid choice: 'tcsh'"),
         ([], "required: COMMAND"),

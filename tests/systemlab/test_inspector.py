@@ -21,7 +21,7 @@ from sessionstream import (
     TimelineView,
     documents,
 )
-from sessionstream.hydration.sqlite import Payload
+from sessionstream.hydration.payload_json import Payload
 from sessionstream.systemlab.app import lab_app
 from sessionstream.systemlab.inspector.diff import diff
 from sessionstream.systemlab.inspector.seen import SeenEntity, SeenTimeline
@@ -101,7 +101,7 @@ async def test_sources_are_phases_and_the_file(ask: Asking, tmp_path: Path) -> N
     assert await ask.of("sources") == {
         "sources": [
             {"id": "phase5", "title": "Phase 5: Persistence and restart", "kind": "hub", "retry": True},
-            {"id": "file", "title": f"File {tmp_path / 's.db'}", "kind": "file", "retry": False},
+            {"id": "store", "title": f"Store {tmp_path / 's.db'}", "kind": "store", "retry": False},
         ]
     }
 
@@ -111,7 +111,7 @@ async def test_sessions_are_listed_with_where_they_stand(ask: Asking, lab: Lab) 
     await seed(lab)
     (found,) = (await ask.of("sessions", source="phase5"))["sessions"]
     assert (found["sessionId"], found["eventCursor"], found["held"]) == (SESSION, "8", False)
-    of_file = await ask.of("sessions", source="file")
+    of_file = await ask.of("sessions", source="store")
     assert [(each["sessionId"], each["eventCursor"], each["held"]) for each in of_file["sessions"]] == [
         ("s", "8", False),
         (FAILING, "2", True),
@@ -119,13 +119,13 @@ async def test_sessions_are_listed_with_where_they_stand(ask: Asking, lab: Lab) 
 
 
 async def test_sessions_come_a_page_at_a_time(ask: Asking) -> None:
-    first = await ask.of("sessions", source="file", limit=1)
+    first = await ask.of("sessions", source="store", limit=1)
     assert ([each["sessionId"] for each in first["sessions"]], first["more"]) == (["s"], True)
-    second = await ask.of("sessions", source="file", limit=1, after="s")
+    second = await ask.of("sessions", source="store", limit=1, after="s")
     assert ([each["sessionId"] for each in second["sessions"]], second["more"]) == ([FAILING], False)
 
 
-@pytest.mark.parametrize("source", ["phase5", "file"])
+@pytest.mark.parametrize("source", ["phase5", "store"])
 async def test_a_timeline_is_shown_as_it_was_at_any_ordinal(ask: Asking, lab: Lab, source: str) -> None:
     await seed(lab)
     session = SESSION if source == "phase5" else "s"
@@ -151,22 +151,22 @@ async def test_a_timeline_is_shown_as_it_was_at_any_ordinal(ask: Asking, lab: La
 
 
 async def test_a_diff_says_what_was_added_changed_and_removed(ask: Asking) -> None:
-    found = await ask.of("diff", source="file", session="s", from_=2, to=5)
+    found = await ask.of("diff", source="store", session="s", from_=2, to=5)
     assert (found["from"], found["to"], len(found["added"]), len(found["changed"])) == ("2", "5", 1, 1)
     change = found["changed"][0]
     assert (change["before"]["payload"]["text"], change["after"]["payload"]["text"]) == ("one", "one two")
     assert change["kind"] == NOTE
-    found = await ask.of("diff", source="file", session="s", from_=7)
+    found = await ask.of("diff", source="store", session="s", from_=7)
     assert ([each["payload"]["text"] for each in found["removed"]], found["added"], found["changed"]) == (
         ["one two"],
         [],
         [],
     )
-    everything = await ask.of("diff", source="file", session="s")
+    everything = await ask.of("diff", source="store", session="s")
     assert (everything["from"], everything["to"], len(everything["added"])) == ("0", "8", 1)
 
 
-@pytest.mark.parametrize("source", ["phase5", "file"])
+@pytest.mark.parametrize("source", ["phase5", "store"])
 async def test_events_come_a_page_at_a_time(ask: Asking, lab: Lab, source: str) -> None:
     await seed(lab)
     session = SESSION if source == "phase5" else "s"
@@ -181,13 +181,13 @@ async def test_events_come_a_page_at_a_time(ask: Asking, lab: Lab, source: str) 
 
 
 async def test_an_event_that_waits_says_so_and_so_does_its_error(ask: Asking) -> None:
-    events = (await ask.of("events", source="file", session=FAILING))["events"]
+    events = (await ask.of("events", source="store", session=FAILING))["events"]
     assert [each["applied"] for each in events] == [True, False]
-    (error,) = (await ask.of("errors", source="file", session=FAILING))["errors"]
+    (error,) = (await ask.of("errors", source="store", session=FAILING))["errors"]
     assert (error["kind"], error["ordinal"], error["eventName"]) == ("timeline-projection", "2", NOTE_WORD)
     assert error["where"].startswith("tests/systemlab/test_inspector.py:")
-    assert await ask.of("errors", source="file") == {"errors": [error]}
-    assert await ask.of("errors", source="file", session="s") == {"errors": []}
+    assert await ask.of("errors", source="store") == {"errors": [error]}
+    assert await ask.of("errors", source="store", session="s") == {"errors": []}
 
 
 async def test_connections_are_shown_with_what_waits_for_them(ask: Asking) -> None:
@@ -198,7 +198,7 @@ async def test_connections_are_shown_with_what_waits_for_them(ask: Asking) -> No
         (found,) = (await ask.of("connections"))["connections"]
         assert (found["source"], found["subscriptions"], found["queueDepth"]) == ("phase5", [SESSION], 0)
         assert (await ask.of("connections", source="phase5"))["connections"] == [found]
-        assert await ask.of("connections", source="file") == {"connections": []}
+        assert await ask.of("connections", source="store") == {"connections": []}
 
 
 async def test_a_running_hub_retries(ask: Asking, lab: Lab) -> None:
@@ -227,7 +227,7 @@ async def test_a_session_that_cannot_go_on_says_why(ask: Asking, lab: Lab) -> No
 
 
 async def test_a_file_is_only_read(ask: Asking, tmp_path: Path) -> None:
-    answer = await ask.post("/api/inspector/retry", {"source": "file", "session": FAILING})
+    answer = await ask.post("/api/inspector/retry", {"source": "store", "session": FAILING})
     assert answer.status == 400
     assert f"sessionstream retry {tmp_path / 's.db'} {FAILING} --app MODULE:FUNCTION" in answer.json["error"]
 
@@ -243,24 +243,24 @@ async def test_a_session_with_nothing_but_errors_is_one(ask: Asking, lab: Lab) -
     ("question", "parameters", "status", "words"),
     [
         ("sources", {"x": 1}, 400, "x is no parameter here; there are: none"),
-        ("sessions", {}, 400, "source is the id of a source: phase5, file; it is missing"),
-        ("sessions", {"source": "phase9"}, 404, "there is no source 'phase9'; there are phase5, file"),
-        ("sessions", {"source": "file", "limit": 0}, 400, "limit is a whole number from 1 to 500, not '0'"),
-        ("session", {"source": "file"}, 400, "session is the id of a session; it is missing"),
+        ("sessions", {}, 400, "source is the id of a source: phase5, store; it is missing"),
+        ("sessions", {"source": "phase9"}, 404, "there is no source 'phase9'; there are phase5, store"),
+        ("sessions", {"source": "store", "limit": 0}, 400, "limit is a whole number from 1 to 500, not '0'"),
+        ("session", {"source": "store"}, 400, "session is the id of a session; it is missing"),
         ("session", {"source": "phase5", "session": "x"}, 404, "has no session 'x'"),
-        ("session", {"source": "file", "session": "x"}, 404, "has no session 'x'"),
+        ("session", {"source": "store", "session": "x"}, 404, "has no session 'x'"),
         (
             "session",
-            {"source": "file", "session": "s", "as_of": -1},
+            {"source": "store", "session": "s", "as_of": -1},
             400,
             "as_of is a whole number from 0 to 18446744073709551615, not '-1'",
         ),
-        ("session", {"source": "file", "session": "s", "as_of": 2**64}, 400, "as_of is a whole number"),
-        ("diff", {"source": "file", "session": "s", "to": "x"}, 400, "to is a whole number"),
-        ("diff", {"source": "file", "session": "s", "from": "1.5"}, 400, "from is a whole number"),
-        ("events", {"source": "file", "session": "s", "after": "٣"}, 400, "after is a whole number"),
-        ("events", {"source": "file", "session": "s", "limit": 501}, 400, "limit is a whole number"),
-        ("errors", {"source": "file", "session": "x"}, 404, "has no session 'x'"),
+        ("session", {"source": "store", "session": "s", "as_of": 2**64}, 400, "as_of is a whole number"),
+        ("diff", {"source": "store", "session": "s", "to": "x"}, 400, "to is a whole number"),
+        ("diff", {"source": "store", "session": "s", "from": "1.5"}, 400, "from is a whole number"),
+        ("events", {"source": "store", "session": "s", "after": "٣"}, 400, "after is a whole number"),
+        ("events", {"source": "store", "session": "s", "limit": 501}, 400, "limit is a whole number"),
+        ("errors", {"source": "store", "session": "x"}, 404, "has no session 'x'"),
         ("connections", {"source": "x"}, 404, "there is no source 'x'"),
     ],
 )
@@ -276,7 +276,7 @@ async def test_what_cannot_be_answered_is_refused(
     ("document", "status", "words"),
     [
         ({}, 400, "source is the id of a source"),
-        ({"source": 1, "session": "s"}, 400, "source is the id of a source: phase5, file, as text"),
+        ({"source": 1, "session": "s"}, 400, "source is the id of a source: phase5, store, as text"),
         ({"source": "phase5"}, 400, "session is the id of a session"),
         ({"source": "phase5", "session": "x"}, 404, "has no session 'x'"),
         ({"source": "phase5", "session": "x", "y": 1}, 400, "y is no parameter here"),
@@ -291,15 +291,17 @@ async def test_a_retry_that_cannot_be_is_refused(ask: Asking, document: Any, sta
 async def test_a_pruned_ordinal_is_refused(ask: Asking, tmp_path: Path) -> None:
     async with SQLiteStore.open(tmp_path / "s.db", notebook_schemas()) as store:
         await store.prune("s", before=5)
-    assert "as_of is an ordinal that is not pruned" in await ask.of("session", 400, source="file", session="s", as_of=4)
-    assert "from is an ordinal that is not pruned" in await ask.of("diff", 400, source="file", session="s", from_=0)
-    assert (await ask.of("diff", source="file", session="s"))["from"] == "5"
+    assert "as_of is an ordinal that is not pruned" in await ask.of(
+        "session", 400, source="store", session="s", as_of=4
+    )
+    assert "from is an ordinal that is not pruned" in await ask.of("diff", 400, source="store", session="s", from_=0)
+    assert (await ask.of("diff", source="store", session="s"))["from"] == "5"
 
 
 async def test_a_file_that_is_gone_is_said(ask: Asking, tmp_path: Path) -> None:
     for name in ("s.db", "s.db-wal", "s.db-shm"):
         await asyncio.to_thread((tmp_path / name).unlink, missing_ok=True)
-    assert "there is no such file" in await ask.of("sessions", 409, source="file")
+    assert "there is no such file" in await ask.of("sessions", 409, source="store")
 
 
 def test_a_payload_that_cannot_be_read_says_why_instead() -> None:

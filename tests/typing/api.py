@@ -11,7 +11,8 @@ from google.protobuf.message import Message
 from google.protobuf.wrappers_pb2 import Int64Value, StringValue
 
 import sessionstream as ss
-from sessionstream.hydration.sqlite import StoredEvent, StoredSession, StoredSnapshot
+from sessionstream.hydration import stores as places
+from sessionstream.hydration.stored import StoredEvent, StoredSession, StoredSnapshot, StoredState
 
 
 def schemas() -> ss.SchemaRegistry:
@@ -128,6 +129,15 @@ def looking(path: str) -> None:
     (event,) = ss.SQLiteStore.look(path, lambda file: file.events("s", after=2, limit=1))
     assert_type(event, StoredEvent)
     assert_type(event.payload.type.descriptors, bytes)
+    state: StoredState = ss.SQLiteStore.look(path, lambda file: file)
+    assert_type(state.version, int)
+    assert_type(places.look(path, lambda state: state.sessions(after="a", limit=1)), list[str])
+    assert_type(places.shown(path), str)
+
+
+async def placed(path: str) -> None:
+    async with places.open(path, schemas()) as store:
+        assert_type(store, ss.HydrationStore)
 
 
 async def stores(path: str) -> None:

@@ -14,34 +14,12 @@ module                             what is in it
 ``payload_types``                  the message schemas that payloads were written with
 ``database``, ``schema``           how the file is opened; its tables and their migrations
 ``watch``, ``failures``            notices that the file was replaced; SQLite's errors as StoreErrors
-``inspection``, ``payload_json``   reads a file without the app's code: ``SQLiteFile``; its payloads as JSON
+``inspection``                     reads a file without the app's code: ``SQLiteFile``
 ``backup``                         copies a file that may be in use
 =================================  ==================================================================
 """
 
-from sessionstream.hydration.sqlite.inspection import (
-    PayloadType,
-    SQLiteFile,
-    StoredEntity,
-    StoredEvent,
-    StoredPayload,
-    StoredSession,
-    StoredSnapshot,
-)
-from sessionstream.hydration.sqlite.payload_json import Payload, Payloads, UndecodablePayload, readable
+from sessionstream.hydration.sqlite.inspection import SQLiteFile
 from sessionstream.hydration.sqlite.store import SQLiteStore
 
-__all__ = [
-    "SQLiteStore",
-    "SQLiteFile",
-    "PayloadType",
-    "StoredEntity",
-    "StoredEvent",
-    "StoredPayload",
-    "StoredSession",
-    "StoredSnapshot",
-    "Payloads",
-    "Payload",
-    "UndecodablePayload",
-    "readable",
-]
+__all__ = ["SQLiteStore", "SQLiteFile"]

@@ -1,16 +1,11 @@
-"""SQLiteFile: reads one state of a SQLite file without the app's schemas, for operators' tools.
-
-Payloads are returned as the stored bytes, each with the schema it was written with.
-"""
+"""SQLiteFile: the ``StoredState`` of a SQLite file, for operators' tools."""
 
 from __future__ import annotations
 
 import os
 import sqlite3
 import stat
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -24,9 +19,16 @@ from sessionstream.hydration.sqlite.payload_types import PAYLOAD_TYPE, ReadTypes
 from sessionstream.hydration.sqlite.reads import Reading
 from sessionstream.hydration.sqlite.rows import event_metadata, moment
 from sessionstream.hydration.sqlite.sessions import stored
+from sessionstream.hydration.stored import (
+    PayloadType,
+    StoredEntity,
+    StoredEvent,
+    StoredPayload,
+    StoredSession,
+    StoredSnapshot,
+)
 from sessionstream.observe import ErrorRecord
 from sessionstream.schema import SchemaRegistry
-from sessionstream.store import Cursors
 from sessionstream.types import snapshot_order
 
 T = TypeVar("T")
@@ -49,82 +51,8 @@ def _events_of(version: int) -> Query:
 _EVENTS: Final = {version: _events_of(version) for version in range(1, schema.VERSION + 1)}
 
 
-@dataclass(frozen=True, slots=True)
-class PayloadType:
-    """A message schema that something was written with.
-
-    Attributes:
-        number: its key in the file. A message that got another field has two, one for each schema.
-        name: full name of the message; empty if its row is missing.
-        descriptors: a serialized FileDescriptorSet: the message's file and all it imports, dependencies first.
-    """
-
-    number: int
-    name: str
-    descriptors: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class StoredPayload:
-    """A payload as it is stored: protobuf binary, and its type."""
-
-    type: PayloadType
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class StoredEntity:
-    """A live entity."""
-
-    kind: str
-    id: str
-    created_ordinal: int
-    last_event_ordinal: int
-    payload: StoredPayload
-
-
-@dataclass(frozen=True, slots=True)
-class StoredSnapshot:
-    """A timeline as it was right after an event, in snapshot order."""
-
-    ordinal: int
-    epoch: int
-    entities: tuple[StoredEntity, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class StoredEvent:
-    """An event; ``recorded_at`` is None in a file of schema 1, which does not keep it."""
-
-    ordinal: int
-    event_id: str
-    name: str
-    recorded_at: datetime | None
-    payload: StoredPayload
-    metadata: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class StoredSession:
-    """Where a session stands.
-
-    Attributes:
-        waiting: number of events in the log that the timeline does not reflect.
-        entities: number of live entities in the timeline.
-    """
-
-    id: str
-    cursors: Cursors
-    waiting: int
-    entities: int
-    last_error: ErrorRecord | None
-
-
 class SQLiteFile:
-    """One state of a file. It can be used only within the function that ``SQLiteStore.look`` was given.
-
-    The arguments of its methods are checked like those of a store.
-    """
+    """The ``StoredState`` of a file. It can be used only within the function that ``SQLiteStore.look`` was given."""
 
     def __init__(self, db: sqlite3.Connection, version: int, path: str) -> None:
         """Not for callers: use ``SQLiteStore.look``."""
@@ -139,9 +67,11 @@ class SQLiteFile:
         """The schema version of the file, which may be an older one."""
         return self._version
 
-    def sessions(self) -> list[str]:
-        """Return the ids of the sessions that hold events, keys or errors, sorted."""
-        return reads.sessions(self._db, "", None)
+    def sessions(self, *, after: str = "", limit: int | None = None) -> list[str]:
+        """Return the ids of the sessions that hold anything, sorted, above ``after``, at most ``limit``."""
+        check_text("after", after)
+        check_number("limit", limit, optional=True)
+        return reads.sessions(self._db, after, limit)
 
     def session(self, session_id: str) -> StoredSession | None:
         """Return where a session stands, None if the file does not know it."""

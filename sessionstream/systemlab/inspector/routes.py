@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from sessionstream import HistoryPruned, documents
+from sessionstream.hydration.stores import Location
 from sessionstream.serving.bodies import json_object
 from sessionstream.serving.files import HEADERS
 from sessionstream.systemlab.actions import BadRequest
 from sessionstream.systemlab.inspector import answers
 from sessionstream.systemlab.inspector.diff import diff
-from sessionstream.systemlab.inspector.file import FileSource
 from sessionstream.systemlab.inspector.questions import Question
 from sessionstream.systemlab.inspector.running import running
 from sessionstream.systemlab.inspector.seen import SeenTimeline
 from sessionstream.systemlab.inspector.sources import ReadOnly, Source
+from sessionstream.systemlab.inspector.stored import StoreSource
 from sessionstream.systemlab.lab import Lab
 
 if TYPE_CHECKING:
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 BASE: Final = "/api/inspector"
 
 
-def inspector_routes(lab: Lab, store: Path | None = None) -> list[BaseRoute]:
+def inspector_routes(lab: Lab, store: Location | None = None) -> list[BaseRoute]:
     """Return the routes of the inspector.
 
     What is wrong with a request is raised: BadRequest and Refused, which are the application's to answer.
 
     Args:
         lab: the lab whose phases are sources.
-        store: a SQLite file as a further source; None: none.
+        store: where a store is that is a further source; None: none.
     """
     inspector = _Inspector(lab, store)
     return [
@@ -53,9 +53,9 @@ def inspector_routes(lab: Lab, store: Path | None = None) -> list[BaseRoute]:
 class _Inspector:
     """The endpoints."""
 
-    def __init__(self, lab: Lab, store: Path | None) -> None:
+    def __init__(self, lab: Lab, store: Location | None) -> None:
         self._lab = lab
-        self._file = [] if store is None else [FileSource(store)]
+        self._store = [] if store is None else [StoreSource(store)]
 
     async def sources(self, request: Request) -> Response:
         """``GET sources``: the sources of sessions."""
@@ -129,7 +129,7 @@ class _Inspector:
             raise BadRequest(str(error)) from error
 
     def _sources(self) -> Sequence[Source]:
-        return [*running(self._lab.phases), *self._file]
+        return [*running(self._lab.phases), *self._store]
 
     def _question(self, request: Request, *takes: str) -> Question:
         return Question(request.query_params, takes, self._sources())

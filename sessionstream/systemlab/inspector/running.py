@@ -7,7 +7,7 @@ from inspect import getattr_static
 from typing import Protocol, cast
 
 from sessionstream import ErrorRecord, Hub, HydrationStore, ReplayReport
-from sessionstream.hydration.sqlite import readable
+from sessionstream.hydration.payload_json import readable
 from sessionstream.systemlab.inspector.seen import SeenEntity, SeenEvent, SeenSession, SeenTimeline
 from sessionstream.systemlab.inspector.sources import SourceKind
 from sessionstream.systemlab.phase import Phase

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sessionstream import Cursors
-from sessionstream.hydration.sqlite import Payload
+from sessionstream.hydration.payload_json import Payload
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from sessionstream import ErrorRecord, ReplayReport
 from sessionstream.systemlab.inspector.seen import SeenEvent, SeenSession, SeenTimeline
 from sessionstream.transport.ws import ConnectionInfo
 
-SourceKind: TypeAlias = Literal["hub", "file"]
+SourceKind: TypeAlias = Literal["hub", "store"]
 
 
 class ReadOnly(Exception):
@@ -31,7 +31,7 @@ class Source(Protocol):
 
     @property
     def kind(self) -> SourceKind:
-        """Whether it is a running phase or a file."""
+        """Whether it is a running phase or another app's store."""
         ...
 
     async def sessions(self, after: str, limit: int) -> list[SeenSession]:

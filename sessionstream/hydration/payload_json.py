@@ -1,7 +1,7 @@
-"""Decodes payloads with the schemas that the file keeps, without the app's code, and shows them as JSON.
+"""Decodes payloads with the schemas that a store keeps, without the app's code, and shows them as JSON.
 
-Each payload type of the file has its own descriptor pool: the file may hold several schemas of one message, from before
-and after it got another field, and a pool holds only one.
+Each payload type of the store has its own descriptor pool: it may hold several schemas of one message, from before and
+after it got another field, and a pool holds only one.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from sessionstream.errors import error_text
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-    from sessionstream.hydration.sqlite.inspection import PayloadType, StoredPayload
+    from sessionstream.hydration.stored import PayloadType, StoredPayload
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Payload:
 
 
 class UndecodablePayload(Exception):
-    """A payload cannot be decoded with the schema that the file keeps for it."""
+    """A payload cannot be decoded with the schema that the store keeps for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class _Type:
 
 
 class Payloads:
-    """Decodes the payloads of one file; the class of each payload type is made when it is first needed."""
+    """Decodes the payloads of one store; the class of each payload type is made when it is first needed."""
 
     def __init__(self) -> None:
         self._types: dict[PayloadType, _Type] = {}
@@ -100,7 +100,7 @@ def _readable(message: Message, size: int, pool: descriptor_pool.DescriptorPool 
 
 def _load(kind: PayloadType) -> _Type:
     if not kind.name:
-        return _Type(None, None, "the file does not say what that is")
+        return _Type(None, None, "the store does not say what that is")
     pool = descriptor_pool.DescriptorPool()
     try:
         for file in descriptor_pb2.FileDescriptorSet.FromString(kind.descriptors).file:

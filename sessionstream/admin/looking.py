@@ -1,0 +1,44 @@
+"""Looking into a store: what cannot be looked at is refused, a session that is not there is a failure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from sessionstream.admin.outcome import Failed, Refused
+from sessionstream.errors import HistoryPruned, StoreError
+from sessionstream.hydration import stores
+from sessionstream.hydration.stored import StoredSession, StoredState
+
+T = TypeVar("T")
+
+
+def look(location: str, question: Callable[[StoredState], T]) -> T:
+    """Answer a question from one state of a store; see ``stores.look``.
+
+    Raises:
+        Refused: there is no such store, or it cannot be read, is damaged, or of a newer version.
+    """
+    try:
+        return stores.look(location, question)
+    except HistoryPruned:  # an answer to the question, not to what it was asked of
+        raise
+    except StoreError as error:
+        raise Refused(str(error)) from error
+
+
+def one_session(state: StoredState, session_id: str) -> StoredSession:
+    """Return where a session stands.
+
+    Raises:
+        Failed: the store has no such session.
+    """
+    session = state.session(session_id)
+    if session is None:
+        raise Failed(f"the store has no session {session_id!r}")
+    return session
+
+
+def all_sessions(state: StoredState) -> list[StoredSession]:
+    """Return every session that holds anything, by id."""
+    return [one_session(state, session_id) for session_id in state.sessions()]
