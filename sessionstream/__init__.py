@@ -67,6 +67,7 @@ from sessionstream.projection import (
 from sessionstream.retention import RetentionPolicy, RetentionStep
 from sessionstream.schema import SchemaRegistry
 from sessionstream.store import (
+    Change,
     CommandClaim,
     Commit,
     Cursors,
@@ -111,6 +112,7 @@ __all__ = [
     "MemoryStore",
     "SQLiteStore",
     "Commit",
+    "Change",
     "Cursors",
     "LoggedEvent",
     "payload_digest",

@@ -205,6 +205,20 @@ class CommandClaim:
     state: ClaimState = "running"
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A session that has changed.
+
+    Attributes:
+        position: of its last change. Only the store can read it: keep it, and pass it on as ``after``.
+        deleted: whether the session has neither events nor entities now.
+    """
+
+    session_id: str
+    position: str
+    deleted: bool = False
+
+
 class HydrationStore(Protocol):
     """Keeps sessions. One store may serve several hubs, of several processes.
 
@@ -346,6 +360,25 @@ class HydrationStore(Protocol):
 
         Raises:
             ValueError: ``limit`` is negative.
+            TypeError: ``limit`` is not an int, or ``after`` is not a string.
+        """
+        ...
+
+    async def changes(self, *, after: str = "", limit: int | None = None) -> list[Change]:
+        """Return the sessions that changed after a position, each once, in the order of their last changes.
+
+        A session changes when an event is logged, when its timeline moves or is replaced, and when it is deleted. Every
+        change that is later than a position is found above that position at least once. A store that several processes
+        share may find it again, or some moments after it was acknowledged, never not at all. The order is that of a
+        list of sessions: it says nothing of their events.
+
+        Args:
+            after: the position of the last change that is known; empty for all sessions that were ever used.
+            limit: how many at most.
+
+        Raises:
+            ValueError: ``limit`` is negative; ``after`` is not a position, or one of another store or of a state that
+                this store has no more. The caller then begins anew with an empty one.
             TypeError: ``limit`` is not an int, or ``after`` is not a string.
         """
         ...

@@ -16,7 +16,7 @@ from sessionstream.store import Commit, Cursors, TimelineReplacement
 from sessionstream.tracebacks import storable
 
 if TYPE_CHECKING:
-    from sessionstream.store import CommandClaim, LoggedEvent, StoredTimeline
+    from sessionstream.store import Change, CommandClaim, LoggedEvent, StoredTimeline
     from sessionstream.types import Event, Snapshot
 
 
@@ -155,6 +155,13 @@ class CheckedStore(ABC):
         self._check_open()
         return await self._sessions(after, limit)
 
+    async def changes(self, *, after: str = "", limit: int | None = None) -> list[Change]:
+        """Return the sessions that changed after a position, in the order of their last changes, at most ``limit``."""
+        check_text("after", after)
+        check_number("limit", limit, optional=True)
+        self._check_open()
+        return await self._changes(after, limit)
+
     async def prune(self, session_id: str, *, before: int) -> None:
         """Forget what only questions below ordinal ``before`` need."""
         check_text("session_id", session_id)
@@ -249,6 +256,9 @@ class CheckedStore(ABC):
 
     @abstractmethod
     async def _sessions(self, after: str, limit: int | None) -> list[str]: ...
+
+    @abstractmethod
+    async def _changes(self, after: str, limit: int | None) -> list[Change]: ...
 
     @abstractmethod
     async def _prune(self, session_id: str, before: int) -> None: ...

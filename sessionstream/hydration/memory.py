@@ -7,6 +7,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import takewhile
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
@@ -19,6 +20,7 @@ from sessionstream.errors import (
     Unstorable,
 )
 from sessionstream.hydration.checked import CheckedStore
+from sessionstream.hydration.positions import numbers_of, position
 from sessionstream.hydration.rules import (
     check_clock,
     check_expected,
@@ -33,6 +35,7 @@ from sessionstream.hydration.slices import all_in_order, each_of
 from sessionstream.ordinals import MAX_ORDINAL
 from sessionstream.schema import Family, SchemaRegistry
 from sessionstream.store import (
+    Change,
     ClaimState,
     CommandClaim,
     Commit,
@@ -67,7 +70,7 @@ class Claim(NamedTuple):
 class _Session:
     """What is kept of one session, except its keys and errors."""
 
-    __slots__ = ("commit_id", "epoch", "event", "floor", "history", "ids", "log", "timeline", "times")
+    __slots__ = ("changed", "commit_id", "epoch", "event", "floor", "history", "ids", "log", "timeline", "times")
 
     def __init__(self, epoch: int, ordinal: int = 0) -> None:
         self.event = ordinal
@@ -75,10 +78,14 @@ class _Session:
         self.epoch = epoch
         self.floor = 0
         self.commit_id = ""
+        self.changed = 0
         self.log: list[Event] = []
         self.times: list[datetime] = []
         self.ids: dict[str, Event | LoggedEvent] = {}
         self.history: _History = {}
+
+    def is_empty(self) -> bool:
+        return not self.ids and not self.history
 
     def cursors(self) -> Cursors:
         return Cursors(self.event, self.timeline, self.epoch, self.floor)
@@ -180,6 +187,9 @@ class MemoryStore(CheckedStore):
         self._readable: set[type[Message]] = set()
         self._first_epoch = new_epoch()
         self._by_id: dict[str, _Session] = {}
+        """Sessions that were used, in the order of their last changes."""
+        self._changed = 0
+        """The number of changes."""
         self._claims: dict[str, dict[str, Claim]] = {}
         self._errors: list[ErrorRecord] = []
         self._recorded: dict[str, datetime] = {}
@@ -206,7 +216,7 @@ class MemoryStore(CheckedStore):
         session = self._by_id.get(commit.session_id) or _Session(self._first_epoch)
         session.check(commit)
         session.apply(commit, self._clock())
-        self._by_id[commit.session_id] = session
+        self._keep(commit.session_id, session)
         return self._done
 
     async def _snapshot(self, session_id: str, as_of: int | None, since: int | None) -> Snapshot:
@@ -267,7 +277,7 @@ class MemoryStore(CheckedStore):
         _remember(session.history, replacement.versions)
         session.timeline = replacement.timeline_cursor
         session.epoch = new_epoch(session.epoch)
-        self._by_id[replacement.session_id] = session
+        self._keep(replacement.session_id, session)
         return session.cursors()
 
     async def _claim_command(self, session_id: str, key: str, digest: bytes) -> CommandClaim | None:
@@ -304,9 +314,17 @@ class MemoryStore(CheckedStore):
         return records if limit is None else records[max(len(records) - limit, 0) :]
 
     async def _sessions(self, after: str, limit: int | None) -> list[str]:
-        held = {session_id for session_id, session in self._by_id.items() if session.ids or session.history}
+        held = {session_id for session_id, session in self._by_id.items() if not session.is_empty()}
         held.update(self._claims, (record.session_id for record in self._errors))
         return sorted(session_id for session_id in held if session_id > after)[:limit]
+
+    async def _changes(self, after: str, limit: int | None) -> list[Change]:
+        (known,) = numbers_of(after, self._first_epoch, (self._changed,))
+        later = takewhile(lambda item: item[1].changed > known, reversed(self._by_id.items()))
+        return [
+            Change(session_id, position(self._first_epoch, session.changed), deleted=session.is_empty())
+            for session_id, session in list(later)[::-1][:limit]
+        ]
 
     async def _prune(self, session_id: str, before: int) -> None:
         session = self._look(session_id)
@@ -350,7 +368,7 @@ class MemoryStore(CheckedStore):
         self._recorded.pop(session_id, None)
         session = self._by_id.get(session_id)
         if session is not None:
-            self._by_id[session_id] = _Session(new_epoch(session.epoch), session.event)
+            self._keep(session_id, _Session(new_epoch(session.epoch), session.event))
 
     async def _close(self) -> None:
         self._by_id, self._claims, self._errors, self._recorded = {}, {}, [], {}
@@ -360,6 +378,13 @@ class MemoryStore(CheckedStore):
         session = self._by_id.get(session_id)
         known = [self._clock()] if session is None else [self._clock(), *session.times[-1:]]
         return max(known if latest is None else [*known, latest])
+
+    def _keep(self, session_id: str, session: _Session) -> None:
+        """Keep a session that has changed, as the last one."""
+        self._changed += 1
+        session.changed = self._changed
+        self._by_id.pop(session_id, None)
+        self._by_id[session_id] = session
 
     def _look(self, session_id: str) -> _Session:
         """Return the session, or a new one that is not kept."""

@@ -11,7 +11,7 @@ from sessionstream.store import Commit, Cursors, HydrationStore, TimelineReplace
 if TYPE_CHECKING:
     from sessionstream.feed import Feed
     from sessionstream.observe import ErrorRecord
-    from sessionstream.store import CommandClaim, LoggedEvent, StoredTimeline
+    from sessionstream.store import Change, CommandClaim, LoggedEvent, StoredTimeline
     from sessionstream.types import Event, Snapshot
 
 T = TypeVar("T")
@@ -94,6 +94,10 @@ class StoreProxy:
     async def sessions(self, *, after: str = "", limit: int | None = None) -> list[str]:
         """Return the ids of the sessions that hold anything."""
         return await self.around("sessions", lambda: self.inner.sessions(after=after, limit=limit))
+
+    async def changes(self, *, after: str = "", limit: int | None = None) -> list[Change]:
+        """Return the sessions that changed after a position."""
+        return await self.around("changes", lambda: self.inner.changes(after=after, limit=limit))
 
     async def prune(self, session_id: str, *, before: int) -> None:
         """Forget what only questions below an ordinal need."""

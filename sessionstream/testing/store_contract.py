@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sessionstream.testing.contract.changes import ChangeContract
 from sessionstream.testing.contract.commits import CommitContract
 from sessionstream.testing.contract.durability import DurabilityContract
 from sessionstream.testing.contract.questions import QuestionContract
@@ -11,7 +12,13 @@ from sessionstream.testing.contract.timelines import TimelineContract
 
 
 class StoreContract(
-    CommitContract, TimelineContract, RecordContract, RetentionContract, QuestionContract, DurabilityContract
+    CommitContract,
+    TimelineContract,
+    RecordContract,
+    ChangeContract,
+    RetentionContract,
+    QuestionContract,
+    DurabilityContract,
 ):
     """Tests of everything that ``sessionstream.store.HydrationStore`` promises; pytest collects them from a subclass.
 
@@ -19,5 +26,6 @@ class StoreContract(
     closes it at the end. For a durable store, set ``durable = True`` and override ``reopen`` as well, which enters
     the store that ``open`` opened last. Both are called on the same instance, so ``open`` may keep a path in ``self``,
     and an ``autouse`` fixture may set one. For a store with a clock, set ``clocked = True`` and pass ``self.clock`` to
-    it in ``open``. The tests are plain functions: they need no plugin.
+    it in ``open``. For a store whose ``changes`` may be late, set ``settles_within``. The tests are plain functions:
+    they need no plugin.
     """

@@ -19,6 +19,7 @@ from sessionstream.hydration.memory import MemoryStore
 from sessionstream.observe import ErrorRecord
 from sessionstream.store import Commit, Cursors, HydrationStore, TimelineReplacement
 from sessionstream.testing.contract.base import Opener, raised_by
+from sessionstream.testing.contract.changes import changes_of
 from sessionstream.testing.sessions import EVENT, KIND, OTHER_EVENT, OTHER_KIND, sample_registry
 from sessionstream.testing.strategies import payloads
 from sessionstream.types import Event, TimelineEntity
@@ -41,7 +42,7 @@ class StoreMachine(Opener, RuleBasedStateMachine):
 
     Override ``open``, and for a durable store ``reopen``, as for ``StoreContract``; run it with
     ``TestMyStore = MyMachine.TestCase``. After each step, ordinals, snapshots as of and since every ordinal, events,
-    ids, lists and errors have to be equal. Epochs are random: they only have to change at the same steps. With
+    ids, lists, changes and errors have to be equal. Epochs are random: they only have to change at the same steps. With
     Hypothesis' default of 100 examples of up to 50 steps, a store on a disk takes minutes; ``TestMyStore.settings`` can
     set fewer.
     """
@@ -54,6 +55,7 @@ class StoreMachine(Opener, RuleBasedStateMachine):
         self.opened: AbstractAsyncContextManager[HydrationStore] | None = None
         self.touched = _SESSIONS[0]
         self.event_ids: set[str] = set()
+        self.positions = "", ""
         self.epochs: defaultdict[str, set[tuple[int, int]]] = defaultdict(set)
 
     @initialize()
@@ -197,8 +199,18 @@ class StoreMachine(Opener, RuleBasedStateMachine):
         for event_id in sorted(self.event_ids):
             self._both(lambda store, _, it=event_id: store.find_event(session_id, it), session_id)
         self._both(lambda store, _: store.sessions(), session_id)
+        self._compare_changes()
         self._both(lambda store, _: store.error_records(), session_id)
         self._both(lambda store, _: store.error_records(session_id, limit=2), session_id)
+
+    def _compare_changes(self) -> None:
+        """Compare what changed since the last comparison, and what has ever changed."""
+        for model, tested in (self.positions, ("", "")):
+            wanted = self._run(self.model.changes(after=model))
+            expected = [(each.session_id, each.deleted) for each in wanted]
+            found = self._run(changes_of(self.store, tested, expected, seconds=self.settles_within))
+            if found:
+                self.positions = wanted[-1].position, found[-1].position
 
     def _enter(self, opened: AbstractAsyncContextManager[HydrationStore]) -> None:
         self.store = self._run(opened.__aenter__())

@@ -62,6 +62,7 @@ CALLS: dict[str, tuple[Callable[[Any], Awaitable[object]], Callable[[Any], Await
     "record_error": (lambda s: s.record_error(RECORD), lambda s: s.record_error("wrong"), (RECORD,)),
     "error_records": (lambda s: s.error_records(limit=4), lambda s: s.error_records(5), (None, 4)),
     "sessions": (lambda s: s.sessions(after="a"), lambda s: s.sessions(after=1), ("a", None)),
+    "changes": (lambda s: s.changes(after="a"), lambda s: s.changes(limit=-1.5), ("a", None)),
     "prune": (lambda s: s.prune("s", before=5), lambda s: s.prune("s", before=None), ("s", 5)),
     "ordinal_before": (lambda s: s.ordinal_before("s", NOW), lambda s: s.ordinal_before("s", 3), ("s", NOW)),
     "ordinal_from_end": (lambda s: s.ordinal_from_end("s", 2), lambda s: s.ordinal_from_end("s", None), ("s", 2)),

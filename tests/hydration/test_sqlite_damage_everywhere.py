@@ -162,6 +162,7 @@ ASKED: dict[str, Ask] = {
     "error_records": lambda store, app: store.error_records(),
     "error_records of one": lambda store, app: store.error_records("s"),
     "sessions": lambda store, app: store.sessions(),
+    "changes": lambda store, app: store.changes(),
     "claim": lambda store, app: store.claim_command("s", "key", b"digest"),
     "claim another": lambda store, app: store.claim_command("s", "new", b"digest"),
     "end": lambda store, app: store.end_command("s", "new", finished=True),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import sqlite3
 import threading
 import time
@@ -494,3 +495,41 @@ async def test_an_error_that_is_kept_keeps_no_connection_open(
             await question(store)
     assert await asyncio.to_thread(os.listdir, tmp_path) == ["x.db"]
     assert raised.value.__traceback__ is not None
+
+
+async def test_changes_of_several_stores_are_in_one_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "x.db"
+    async with SQLiteStore.open(path, REGISTRY) as first, SQLiteStore.open(path, REGISTRY) as second:
+        a, b, c = SessionWriter(first, "a"), SessionWriter(second, "b"), SessionWriter(first, "c")
+        await a.log()
+        monkeypatch.setattr(time, "time_ns", lambda: 1_000)  # the clock goes back
+        for writer in (b, c, a, b):
+            await writer.log()
+        assert [each.session_id for each in await second.changes()] == ["c", "a", "b"]
+
+
+async def test_changes_after_a_file_went_back_are_found(tmp_path: Path) -> None:
+    path, earlier = tmp_path / "x.db", tmp_path / "earlier.db"
+    async with SQLiteStore.open(path, REGISTRY) as store:
+        await SessionWriter(store, "kept").log()
+    shutil.copy(path, earlier)
+    async with SQLiteStore.open(path, REGISTRY) as store:
+        await SessionWriter(store, "lost").log()
+        lost = (await store.changes())[-1].position
+    shutil.copy(earlier, path)
+    async with SQLiteStore.open(path, REGISTRY) as store:
+        with pytest.raises(ValueError, match="of a state that is gone"):
+            await store.changes(after=lost)
+        await SessionWriter(store, "new").log()
+        assert [each.session_id for each in await store.changes(after=lost)] == ["new"]
+
+
+async def test_a_copy_does_not_know_the_positions_of_the_original(tmp_path: Path) -> None:
+    async with SQLiteStore.open(tmp_path / "x.db", REGISTRY) as store:
+        await SessionWriter(store).log()
+        (change,) = await store.changes()
+    await asyncio.to_thread(SQLiteStore.back_up, tmp_path / "x.db", tmp_path / "copy.db")
+    async with SQLiteStore.open(tmp_path / "copy.db", REGISTRY) as store:
+        with pytest.raises(ValueError, match="of another store"):
+            await store.changes(after=change.position)
+        assert [each.session_id for each in await store.changes()] == ["session"]

@@ -41,6 +41,7 @@ async def fill(store: HydrationStore) -> list[SessionWriter]:
     await eventful(store, "deleted")
     await store.delete_session("deleted")
     await store.claim_command("session", "key", b"digest")
+    await store.end_command("session", "key", finished=True)
     await store.record_error(ErrorRecord("store", "session", 1, "Delta", "what", b"raw", {"a": "b"}))
     return [session, long, pruned]
 
@@ -77,6 +78,21 @@ async def test_an_older_file_keeps_all_it_holds_and_goes_on(path: Path) -> None:
             await check_above_floor(writer, floor)
             await store.prune(writer.session_id, before=writer.timeline - 3)
             await check_above_floor(writer, writer.timeline - 3)
+
+
+@pytest.mark.parametrize("path", DUMPS, indirect=True, ids=VERSIONS)
+async def test_the_sessions_of_an_older_file_have_changed_in_their_order(path: Path) -> None:
+    model = MemoryStore(REGISTRY)
+    session, *_ = await fill(model)
+    async with SQLiteStore.open(path, REGISTRY) as store:
+        changes = await store.changes()
+        assert [(each.session_id, each.deleted) for each in changes] == [
+            (each.session_id, each.deleted) for each in await model.changes()
+        ]
+        session.store = store
+        await session.log()
+        (changed,) = await store.changes(after=changes[-1].position)
+        assert changed.session_id == "session"
 
 
 @pytest.mark.parametrize("path", DUMPS, indirect=True, ids=VERSIONS)

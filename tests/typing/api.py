@@ -146,6 +146,7 @@ async def stores(path: str) -> None:
     sqlite: ss.HydrationStore = await ss.SQLiteStore.open(path, registry)
     for store in (memory, sqlite):
         event = ss.Event("StepDone", StringValue(), "s", 1, "e-1")
+        assert_type(await store.changes(after="", limit=3), list[ss.Change])
         await store.commit(ss.Commit("s", event, (), expected_ordinal=0, timeline_cursor=1))
         assert_type(await store.cursors("s"), ss.Cursors)
         assert_type(await store.events("s", after=0, limit=10), list[ss.Event])

@@ -54,6 +54,7 @@ _ORDINAL: Final = Kind("an ordinal", int, bounds=(0, MAX_STORED))
 _EPOCH: Final = Kind("an epoch", int, bounds=(1, MAX_STORED))
 _FLAG: Final = Kind("0 or 1", int, bounds=(0, 1))
 _MOMENT: Final = Kind("microseconds since 1970", int, bounds=(-62_135_596_800_000_000, MAX_MOMENT))
+_CHANGED: Final = Kind("the number of a change", int, bounds=(1, MAX_MOMENT))
 
 
 def _or_null(kind: Kind) -> Kind:
@@ -70,6 +71,7 @@ COLUMNS: Final[dict[str, dict[str, Kind]]] = {
         "epoch": _EPOCH,
         "floor": _ORDINAL,
         "timeline": _NUMBER,
+        "changed": _CHANGED,
     },
     "timelines": {"timeline": _NUMBER, "sid": _NUMBER},
     "payload_types": {"type": _NUMBER, "name": _TEXT, "digest": _BLOB, "descriptors": _BLOB},

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from sessionstream.errors import PayloadDecodeError, SchemaError, UnknownSchemaError
 from sessionstream.hydration.encoding import MAX_STORED, bounded
+from sessionstream.hydration.positions import numbers_of, position
 from sessionstream.hydration.rules import check_floor, known_since
 from sessionstream.hydration.slices import in_order
 from sessionstream.hydration.sqlite import event_ids, history
@@ -19,10 +20,10 @@ from sessionstream.hydration.sqlite.columns import Query, Row
 from sessionstream.hydration.sqlite.history import STATE, check_states
 from sessionstream.hydration.sqlite.payload_types import ReadTypes
 from sessionstream.hydration.sqlite.rows import ERROR, error_record, event_metadata, moment
-from sessionstream.hydration.sqlite.sessions import Stored, stored
+from sessionstream.hydration.sqlite.sessions import Stored, last_change, stored
 from sessionstream.observe import ErrorRecord
 from sessionstream.schema import Family, SchemaRegistry
-from sessionstream.store import Cursors, LoggedEvent, StoredTimeline, UnreadableEntity
+from sessionstream.store import Change, Cursors, LoggedEvent, StoredTimeline, UnreadableEntity
 from sessionstream.types import Event, Snapshot, TimelineEntity
 
 if TYPE_CHECKING:
@@ -71,6 +72,14 @@ _SESSIONS: Final = (
     ),
     Query("command_claims", "session_id", "WHERE session_id > ? GROUP BY session_id ORDER BY session_id LIMIT ?"),
     Query("errors", "session_id", "WHERE session_id > ? GROUP BY session_id ORDER BY session_id LIMIT ?"),
+)
+_CHANGES: Final = Query("sessions", "sid, session_id, changed", "WHERE changed > ? ORDER BY changed LIMIT ?")
+_EMPTY: Final = Query(
+    "sessions",
+    "sid",
+    """WHERE changed > ? AND changed <= ?
+    AND NOT EXISTS (SELECT 1 FROM events WHERE events.sid = sessions.sid)
+    AND NOT EXISTS (SELECT 1 FROM entities WHERE entities.timeline = sessions.timeline)""",
 )
 _FIRST_YOUNG_ERROR: Final = Query(
     "errors",
@@ -242,6 +251,21 @@ def sessions(db: sqlite3.Connection, after: str, limit: int | None) -> list[str]
     """Return the ids of the sessions that hold anything, sorted as Python sorts them."""
     found = {row[0] for query in _SESSIONS for row in query.all(db, (after, row_limit(limit)))}
     return sorted(found)[:limit]
+
+
+def changes(db: sqlite3.Connection, first_epoch: int, after: str, limit: int | None) -> list[Change]:
+    """Return the sessions that changed after a position, in the order of their last changes, at most ``limit``.
+
+    Raises:
+        ValueError: the position is not one of this file.
+    """
+    (known,) = numbers_of(after, first_epoch, (last_change(db),))
+    known = known if after else -MAX_STORED  # also rows with damaged numbers
+    rows = _CHANGES.all(db, (known, row_limit(limit)))
+    if not rows:
+        return []
+    empty = {row[0] for row in _EMPTY.all(db, (known, rows[-1][2]))}
+    return [Change(session_id, position(first_epoch, number), deleted=sid in empty) for sid, session_id, number in rows]
 
 
 def old_errors(db: sqlite3.Connection, session_id: str, moment: int, after: int) -> list[int]:

@@ -140,7 +140,15 @@ _VERSION_4: Final = (
     "CREATE INDEX ui_events_by_ordinal ON ui_events (session_id, ordinal)",
 )
 
-MIGRATIONS: Final = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
+# `sessions.changed` rises with every change of a session (see sessions.py). Sessions of an older file count as changed
+# in the order in which they began.
+_VERSION_5: Final = (
+    "ALTER TABLE sessions ADD COLUMN changed INTEGER NOT NULL DEFAULT 0",
+    "UPDATE sessions SET changed = sid",
+    "CREATE INDEX sessions_by_change ON sessions (changed)",
+)
+
+MIGRATIONS: Final = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5)
 """The statements that lead from each version to the next; the first from an empty file. ``$now`` is the present
 time in microseconds."""
 

@@ -29,7 +29,7 @@ from sessionstream.hydration.sqlite.times import Times
 from sessionstream.hydration.sqlite.watch import Watch
 from sessionstream.hydration.sqlite.writer import Writer
 from sessionstream.schema import SchemaRegistry
-from sessionstream.store import CommandClaim, Commit, Cursors, LoggedEvent, StoredTimeline, TimelineReplacement
+from sessionstream.store import Change, CommandClaim, Commit, Cursors, LoggedEvent, StoredTimeline, TimelineReplacement
 from sessionstream.types import Event, Snapshot
 
 if TYPE_CHECKING:
@@ -263,6 +263,10 @@ class SQLiteStore(CheckedStore):
 
     async def _sessions(self, after: str, limit: int | None) -> list[str]:
         return await self._ask(partial(reads.sessions, after=after, limit=limit))
+
+    async def _changes(self, after: str, limit: int | None) -> list[Change]:
+        first_epoch = self._reading.first_epoch
+        return await self._ask(partial(reads.changes, first_epoch=first_epoch, after=after, limit=limit))
 
     async def _prune(self, session_id: str, before: int) -> None:
         await self._write(partial(writes.prune, session_id=session_id, before=encoding.bounded(before)))

@@ -132,7 +132,10 @@ class _Batch:
             move = (step.session_id, step.timeline_cursor, cursors.timeline, cursors.epoch, ui_events)
             self._moves.append(move)
         cursors = Cursors(step.event_cursor, step.timeline_cursor, cursors.epoch, cursors.floor)
-        self._sessions[step.session_id] = Stored(session.sid, cursors, session.timeline, step.commit_id, last_time)
+        changed = writing.sessions.next_change(writing.db)
+        self._sessions[step.session_id] = Stored(
+            session.sid, cursors, session.timeline, step.commit_id, last_time, changed
+        )
 
     def state(self, timeline: int, row: EntityRow) -> None:
         """Add a later state of a timeline; the present one of that entity, if there is one, becomes a past one."""
@@ -166,13 +169,13 @@ class _Batch:
             EventConflict: the only event there is has an id that its session has already. Nothing was written then.
         """
         db, sessions = self._writing.db, self._sessions
-        cursors = [(each.cursors.event, each.cursors.timeline, each.sid) for each in sessions.values()]
+        moved = [(each.cursors.event, each.cursors.timeline, each.changed, each.sid) for each in sessions.values()]
         self._log()
         for sql, rows in (
             (_SUPERSEDE, self._superseded),
             (_PAST, self._past),
             (_PRESENT, self._present.values()),
-            ("UPDATE sessions SET event_cursor = ?, timeline_cursor = ? WHERE sid = ?", cursors),
+            ("UPDATE sessions SET event_cursor = ?, timeline_cursor = ?, changed = ? WHERE sid = ?", moved),
         ):
             if rows:
                 db.executemany(sql, rows)
@@ -270,7 +273,7 @@ def replace_timeline(
     if session is None:
         session = _start(writing, replacement.session_id)
     cursors = Cursors(expected.event, replacement.timeline_cursor, new_epoch(expected.epoch), expected.floor)
-    _swap(db, session, cursors, timeline)
+    _swap(writing, session, cursors, timeline)
     _tell_of_reset(writing, replacement.session_id, cursors)
     return cursors
 
@@ -281,10 +284,11 @@ def abandon_timeline(writing: Writing, timeline: int) -> None:
         discard(writing.db, "timeline", timeline)
 
 
-def _swap(db: sqlite3.Connection, session: Stored, cursors: Cursors, timeline: int) -> None:
+def _swap(writing: Writing, session: Stored, cursors: Cursors, timeline: int) -> None:
+    db, changed = writing.db, writing.sessions.next_change(writing.db)
     db.execute(
-        "UPDATE sessions SET timeline_cursor = ?, epoch = ?, floor = ?, timeline = ? WHERE sid = ?",
-        (cursors.timeline, cursors.epoch, cursors.floor, timeline, session.sid),
+        "UPDATE sessions SET timeline_cursor = ?, epoch = ?, floor = ?, timeline = ?, changed = ? WHERE sid = ?",
+        (cursors.timeline, cursors.epoch, cursors.floor, timeline, changed, session.sid),
     )
     db.execute("UPDATE timelines SET sid = ? WHERE timeline = ?", (session.sid, timeline))
     discard(db, "timeline", session.timeline)
@@ -323,7 +327,7 @@ def delete_session(writing: Writing, session_id: str, expected: Cursors | None) 
         return
     event = session.cursors.event
     cursors = Cursors(event, event, new_epoch(session.cursors.epoch))
-    _swap(db, session, cursors, _new_timeline(db, session.sid))
+    _swap(writing, session, cursors, _new_timeline(db, session.sid))
     # Under a new number the session has no events; those of the old one belong to nobody.
     keep(db, "events", session.sid)
     discard(db, "session", session.sid)

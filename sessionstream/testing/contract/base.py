@@ -26,6 +26,9 @@ class Opener:
     durable: ClassVar[bool] = False
     """Whether ``reopen`` works; the tests of durability then apply."""
 
+    settles_within: ClassVar[float] = 0.0
+    """Seconds within which ``changes`` finds a change that was acknowledged; 0: at once."""
+
     def open(self, registry: SchemaRegistry) -> AbstractAsyncContextManager[HydrationStore]:
         """Return an async context manager that enters a fresh, empty store and closes it at the end."""
         raise NotImplementedError(f"{type(self).__name__} does not override open, which returns its store")

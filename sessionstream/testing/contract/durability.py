@@ -16,6 +16,7 @@ from sessionstream.examples.chatdemo.v1 import chat_pb2
 from sessionstream.schema import SchemaRegistry
 from sessionstream.store import Commit, HydrationStore, UnreadableEntity
 from sessionstream.testing.contract.base import ContractBase, claimed, raised_by
+from sessionstream.testing.contract.changes import changes_of
 from sessionstream.testing.contract.records import record
 from sessionstream.testing.contract.retention import check_above_floor
 from sessionstream.testing.contract.timelines import eventful
@@ -52,11 +53,14 @@ class DurabilityContract(ContractBase):
             assert (await writer.cursors()).epoch == epoch
             assert await claimed(store.claim_command("session", "key", b"new")) == b"digest"
             assert await store.error_records() == [record("session", 1)]
+            (change,) = await store.changes()
+            assert await store.changes(after=change.position) == []
             assert isinstance(await raised_by(store.commit(SessionWriter(store).step())), OrdinalConflict)
             again = writer.step(event_id=writer.events[0].event_id)
             assert isinstance(await raised_by(store.commit(again)), EventConflict)
             await writer.commit(writer.resumption(put("a", "resumed")))
             await check_above_floor(writer, 2)
+            await changes_of(store, change.position, [("session", False)], seconds=self.settles_within)
 
         self._twice(write, read, sample_registry())
 

@@ -25,6 +25,7 @@ NUMBERS: Final[dict[str, Call]] = {
     "events limit": lambda store, value: store.events("session", limit=value),
     "error_records limit": lambda store, value: store.error_records(limit=value),
     "sessions limit": lambda store, value: store.sessions(limit=value),
+    "changes limit": lambda store, value: store.changes(limit=value),
     "before": lambda store, value: store.prune("session", before=value),
 }
 TEXTS: Final[dict[str, Call]] = {
@@ -32,6 +33,7 @@ TEXTS: Final[dict[str, Call]] = {
     "events of": lambda store, value: store.events(value),
     "error_records of": lambda store, value: store.error_records(value),
     "sessions after": lambda store, value: store.sessions(after=value),
+    "changes after": lambda store, value: store.changes(after=value),
     "prune": lambda store, value: store.prune(value, before=1),
     "delete": lambda store, value: store.delete_session(value),
     "cursors": lambda store, value: store.cursors(value),
@@ -51,7 +53,7 @@ CALLS: Final = NUMBERS | TEXTS | VALUES
 
 def _name(argument: str) -> str:
     """Return the beginning of the expected error message."""
-    return {"sessions after": "after", "find": "event_id"}.get(argument, "session_id")
+    return {"sessions after": "after", "changes after": "after", "find": "event_id"}.get(argument, "session_id")
 
 
 class QuestionContract(ContractBase):
@@ -108,7 +110,18 @@ class QuestionContract(ContractBase):
 
     @pytest.mark.parametrize(
         "argument",
-        ["cursors", "timeline", "find in", "find", "snapshot of", "events of", "sessions after", "prune", "delete"],
+        [
+            "cursors",
+            "timeline",
+            "find in",
+            "find",
+            "snapshot of",
+            "events of",
+            "sessions after",
+            "changes after",
+            "prune",
+            "delete",
+        ],
     )
     def test_an_id_that_is_due_is_not_none(self, argument: str) -> None:
         self._check_refused(argument, None, TypeError, _name(argument))
