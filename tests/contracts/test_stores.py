@@ -66,6 +66,7 @@ class TestSQLiteStore(StoreContract):
 
 class TestPostgresStore(StoreContract):
     durable = True
+    settles_within = 30.0
 
     @pytest.fixture(autouse=True)
     def place(self, postgres: Postgres, postgres_schema: str) -> None:
@@ -110,6 +111,7 @@ class SQLiteMachine(StoreMachine):
 
 class PostgresMachine(StoreMachine):
     durable = True
+    settles_within = 30.0
     dsn: ClassVar[str]
 
     def __init__(self) -> None:

@@ -178,7 +178,8 @@ _BEGUN: Final = """begun AS (
 
 _MOVED: Final = """moved AS (
     UPDATE {s}.sessions s SET event_cursor = a.event_after, timeline_cursor = a.timeline_after,
-        last_commit = a.commit_after, last_time = greatest(s.last_time, clock_timestamp())
+        last_commit = a.commit_after, last_time = greatest(s.last_time, clock_timestamp()),
+        changed = pg_current_xact_id()::text::bigint
     FROM asked a WHERE s.session_id = a.session_id {locks}
     AND s.event_cursor = a.event_before AND s.timeline_cursor = a.timeline_before AND s.epoch = a.epoch
     AND a.commit_before IN ('', s.last_commit)

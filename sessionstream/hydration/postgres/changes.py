@@ -50,7 +50,8 @@ _DELETE: Final = """WITH old AS (
     AND ($3::bigint IS NULL OR (event_cursor, timeline_cursor, epoch, floor) = ($3, $4, $5, $6)) FOR UPDATE),
 deleted AS (
     UPDATE {s}.sessions s SET sid = nextval('{s}.sids'),
-        timeline = nextval('{s}.timelines'), timeline_cursor = s.event_cursor, epoch = $2, floor = 0, last_commit = ''
+        timeline = nextval('{s}.timelines'), timeline_cursor = s.event_cursor, epoch = $2, floor = 0, last_commit = '',
+        changed = pg_current_xact_id()::text::bigint
     FROM old WHERE s.sid = old.sid
     RETURNING s.event_cursor, old.sid, old.timeline),
 discarded AS (

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, Final
 from sessionstream.descriptors import descriptor_set
 from sessionstream.digests import stored_digest
 from sessionstream.errors import PayloadDecodeError, SchemaError, StoreError, UnknownSchemaError
-from sessionstream.hydration.encoding import bounded, error_facts, texts
+from sessionstream.hydration.encoding import MAX_STORED, bounded, error_facts, texts
+from sessionstream.hydration.positions import numbers_of, position
 from sessionstream.hydration.rules import check_floor, known_since
 from sessionstream.hydration.slices import all_in_order, each_of
 from sessionstream.hydration.versions import DELTA, FULL, restored
 from sessionstream.observe import ErrorRecord
-from sessionstream.store import Cursors, LoggedEvent, StoredTimeline, UnreadableEntity
+from sessionstream.store import Change, Cursors, LoggedEvent, StoredTimeline, UnreadableEntity
 from sessionstream.types import NO_METADATA, Event, Metadata, Snapshot, TimelineEntity
 
 if TYPE_CHECKING:
@@ -72,6 +73,14 @@ _SESSIONS: Final = """SELECT session_id FROM (
         UNION
         (SELECT DISTINCT session_id FROM {s}.errors WHERE session_id > $1 ORDER BY 1 LIMIT $2)
     ) AS found ORDER BY 1 LIMIT $2"""
+# Transactions that still run may have lower numbers than some that have ended: what they change would be passed over.
+_CHANGES: Final = """SELECT s.session_id, s.changed, s.sid, NOT (
+        EXISTS (SELECT 1 FROM {s}.events e WHERE e.sid = s.sid)
+        OR EXISTS (SELECT 1 FROM {s}.entities t WHERE t.timeline = s.timeline))
+    FROM {s}.sessions s WHERE s.changed >= $1 AND (s.changed, s.sid) > ($1, $2)
+    AND s.changed < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+    ORDER BY s.changed, s.sid LIMIT $3"""
+_NEXT_CHANGE: Final = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
 _ERRORS: Final = """SELECT session_id, kind, ordinal, event_name, error, raw_message, metadata, recorded_at
     FROM {s}.errors WHERE $1::text IS NULL OR session_id = $1 ORDER BY seq DESC LIMIT $2"""
 
@@ -175,6 +184,19 @@ class Reads:
     async def sessions(self, link: Link, after: str, limit: int | None) -> list[str]:
         """Return the ids of the sessions that hold anything, sorted."""
         return [row[0] for row in await link.fetch(_SESSIONS, after, row_limit(limit))]
+
+    async def changes(self, link: Link, after: str, limit: int | None) -> list[Change]:
+        """Return the sessions that changed after a position, in the order of their last changes.
+
+        Raises:
+            ValueError: the position is not one of these tables.
+        """
+        latest = (await link.fetch(_NEXT_CHANGE))[0][0] if after else 0
+        known = numbers_of(after, self._first_epoch, (latest, MAX_STORED))
+        return [
+            Change(session_id, position(self._first_epoch, changed, sid), deleted=empty)
+            for session_id, changed, sid, empty in await link.fetch(_CHANGES, *known, row_limit(limit))
+        ]
 
     async def error_records(self, link: Link, session_id: str | None, limit: int | None) -> list[ErrorRecord]:
         """Return the last error records of one session, or of all, in the order they came."""

@@ -52,7 +52,8 @@ begun AS (
     SELECT $1, $4, $9, $3, number FROM kept WHERE $8
     ON CONFLICT (session_id) DO NOTHING RETURNING session_id),
 swapped AS (
-    UPDATE {s}.sessions s SET timeline = kept.number, timeline_cursor = $9, epoch = $3
+    UPDATE {s}.sessions s SET timeline = kept.number, timeline_cursor = $9, epoch = $3,
+        changed = pg_current_xact_id()::text::bigint
     FROM old, kept WHERE s.sid = old.sid RETURNING old.timeline),
 discarded AS (
     INSERT INTO {s}.discarded (what, number) SELECT 'timeline', timeline FROM swapped),

@@ -27,7 +27,7 @@ from sessionstream.hydration.postgres.rebuilding import Rebuilds
 from sessionstream.hydration.postgres.upkeep import Upkeep
 from sessionstream.hydration.rules import check_instance, new_epoch
 from sessionstream.schema import SchemaRegistry
-from sessionstream.store import CommandClaim, Commit, Cursors, LoggedEvent, StoredTimeline, TimelineReplacement
+from sessionstream.store import Change, CommandClaim, Commit, Cursors, LoggedEvent, StoredTimeline, TimelineReplacement
 from sessionstream.types import Event, Snapshot
 
 if TYPE_CHECKING:
@@ -247,6 +247,9 @@ class PostgresStore(CheckedStore):
 
     async def _sessions(self, after: str, limit: int | None) -> list[str]:
         return await self._links.run(lambda link: self._reads.sessions(link, after, limit))
+
+    async def _changes(self, after: str, limit: int | None) -> list[Change]:
+        return await self._links.run(lambda link: self._reads.changes(link, after, limit))
 
     async def _prune(self, session_id: str, before: int) -> None:
         await self._links.run(lambda link: changes.prune(link, session_id, encoding.bounded(before)))

@@ -43,6 +43,9 @@ _LEASE: Final = """INSERT INTO {s}.leases AS l (name, owner, fence, until)
         fence = l.fence + CASE WHEN l.owner = excluded.owner THEN 0 ELSE 1 END
     WHERE l.owner = excluded.owner OR l.until < clock_timestamp() RETURNING fence"""
 _OLD_MOVES: Final = "DELETE FROM {s}.ui_events WHERE at < clock_timestamp() - make_interval(secs => $1)"
+# In a copy of the tables on another server, numbers of transactions may be higher than any that the server knows.
+_UNKNOWN_CHANGES: Final = """UPDATE {s}.sessions SET changed = 0
+    WHERE changed >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint"""
 _OLD_NODES: Final = "DELETE FROM {s}.nodes WHERE until < clock_timestamp() - interval '1 day'"
 
 
@@ -64,7 +67,8 @@ class Upkeep:
         self._failing = False
 
     async def join(self, link: Link) -> None:
-        """Say that this process is there."""
+        """Say that this process is there, and correct what a copy of the tables has brought from another server."""
+        await link.fetch(_UNKNOWN_CHANGES)
         await link.fetch(_BEAT, self.node, schema.VERSION, LEASE_SECONDS)
 
     def start(self) -> None:
