@@ -3,7 +3,8 @@
 Command handlers publish backend events. Projections derive live UI events and durable timeline entities from them. One
 commit stores an event with its entities. Transports send UI events and snapshots to clients.
 
-Everything a program needs is importable from here; ``SQLiteStore`` is imported at its first use.
+Everything a program needs is importable from here; ``SQLiteStore`` and
+``PostgresStore`` are imported at their first use.
 ``sessionstream.testing`` has test tools for stores, buses and hubs, ``sessionstream.doc`` the embedded help.
 """
 
@@ -80,6 +81,7 @@ from sessionstream.store import (
 from sessionstream.types import Command, Event, Session, Snapshot, TimelineEntity, UIEvent
 
 if TYPE_CHECKING:
+    from sessionstream.hydration.postgres import PostgresStore
     from sessionstream.hydration.sqlite import SQLiteStore
 
 __all__ = [
@@ -111,6 +113,7 @@ __all__ = [
     "CheckedStore",
     "MemoryStore",
     "SQLiteStore",
+    "PostgresStore",
     "Commit",
     "Change",
     "Cursors",
@@ -187,4 +190,9 @@ def __getattr__(name: str) -> object:
 
         globals()[name] = SQLiteStore
         return SQLiteStore
+    if name == "PostgresStore":
+        from sessionstream.hydration.postgres import PostgresStore
+
+        globals()[name] = PostgresStore
+        return PostgresStore
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

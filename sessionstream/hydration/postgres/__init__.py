@@ -15,6 +15,14 @@ module                             what is in it
 =================================  ==================================================================
 """
 
+try:
+    import asyncpg  # noqa: F401
+except ImportError as error:
+    raise ImportError(
+        f"PostgresStore needs the package asyncpg, 0.30 or newer ({error}): pip install 'sessionstream[postgres]'",
+        name=error.name,
+    ) from error
+
 from sessionstream.hydration.postgres.store import PostgresStore
 
 __all__ = ["PostgresStore"]
