@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sessionstream import RetentionPolicy, RetentionStep, SQLiteStore
-from sessionstream.hydration.sqlite import rows
+from sessionstream.hydration.sqlite.times import microseconds
 from sessionstream.testing import SessionWriter, WallClock, put, sample_registry
 from sessionstream.testing.contract.records import record
 
@@ -29,7 +29,7 @@ AGES = st.lists(st.integers(0, 9), min_size=1, max_size=12)
 
 def retime(path: Path, table: str, key: str, times: Sequence[datetime]) -> None:
     with closing(sqlite3.connect(path)) as db:
-        changes = [(rows.microseconds(time), number) for number, time in enumerate(times, 1)]
+        changes = [(microseconds(time), number) for number, time in enumerate(times, 1)]
         db.executemany(f"UPDATE {table} SET recorded_at = ? WHERE {key} = ?", changes)
         db.commit()
 

@@ -103,3 +103,11 @@ def test_flake8_without_libcst_goes_on_working(bare: Environment, tmp_path: Path
     assert unrelated.endswith("F401 'os' imported but unused") or "F401" in printed
     assert any("registers.py" in line and "SST" in line for line in [unrelated, *about])
     assert "pip install 'sessionstream[lint]'" in printed
+
+
+def test_the_postgres_store_without_its_extra_says_what_to_install(bare: Environment, tmp_path: Path) -> None:
+    app = tmp_path / "app.py"
+    app.write_text("from sessionstream import PostgresStore\n", "utf-8")
+    done = bare.script(app)
+    assert done.returncode == 1
+    assert "pip install 'sessionstream[postgres]'" in done.stderr

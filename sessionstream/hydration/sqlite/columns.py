@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from reprlib import Repr
 from typing import Any, Final, NoReturn, TypeAlias
 
@@ -47,6 +48,8 @@ class Kind:
 MAX_MOMENT: Final = 253_402_300_799_999_999
 """The last microsecond of the year 9999, the highest that a datetime can hold."""
 
+START: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
 _TEXT: Final = Kind("a text", str)
 _BLOB: Final = Kind("bytes", bytes)
 _NUMBER: Final = Kind("an integer", int)
@@ -55,6 +58,11 @@ _EPOCH: Final = Kind("an epoch", int, bounds=(1, MAX_STORED))
 _FLAG: Final = Kind("0 or 1", int, bounds=(0, 1))
 _MOMENT: Final = Kind("microseconds since 1970", int, bounds=(-62_135_596_800_000_000, MAX_MOMENT))
 _CHANGED: Final = Kind("the number of a change", int, bounds=(1, MAX_MOMENT))
+
+
+def moment(recorded_at: int) -> datetime:
+    """Return a moment that the file keeps, in UTC."""
+    return START + timedelta(microseconds=recorded_at)
 
 
 def _or_null(kind: Kind) -> Kind:

@@ -13,11 +13,11 @@ from sessionstream.errors import StoreError
 from sessionstream.hydration.encoding import bounded
 from sessionstream.hydration.rules import check_floor, check_number, check_snapshot, check_text
 from sessionstream.hydration.sqlite import history, reads, schema
-from sessionstream.hydration.sqlite.columns import Query
+from sessionstream.hydration.sqlite.columns import Query, moment
 from sessionstream.hydration.sqlite.database import Database, check_length
 from sessionstream.hydration.sqlite.payload_types import PAYLOAD_TYPE, ReadTypes
 from sessionstream.hydration.sqlite.reads import Reading
-from sessionstream.hydration.sqlite.rows import event_metadata, moment
+from sessionstream.hydration.sqlite.rows import event_metadata
 from sessionstream.hydration.sqlite.sessions import stored
 from sessionstream.hydration.stored import (
     PayloadType,

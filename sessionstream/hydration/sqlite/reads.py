@@ -16,10 +16,10 @@ from sessionstream.hydration.positions import numbers_of, position
 from sessionstream.hydration.rules import check_floor, known_since
 from sessionstream.hydration.slices import in_order
 from sessionstream.hydration.sqlite import event_ids, history
-from sessionstream.hydration.sqlite.columns import Query, Row
+from sessionstream.hydration.sqlite.columns import Query, Row, moment
 from sessionstream.hydration.sqlite.history import STATE, check_states
 from sessionstream.hydration.sqlite.payload_types import ReadTypes
-from sessionstream.hydration.sqlite.rows import ERROR, error_record, event_metadata, moment
+from sessionstream.hydration.sqlite.rows import ERROR, error_record, event_metadata
 from sessionstream.hydration.sqlite.sessions import Stored, last_change, stored
 from sessionstream.observe import ErrorRecord
 from sessionstream.schema import Family, SchemaRegistry

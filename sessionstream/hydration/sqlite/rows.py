@@ -1,30 +1,17 @@
-"""Rows to values: moments, the metadata of events, error records."""
+"""Rows to values: the metadata of events, error records."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from sessionstream.hydration.encoding import error_facts, texts
-from sessionstream.hydration.sqlite.columns import Query, Row, shortly
+from sessionstream.hydration.sqlite.columns import Query, Row, moment, shortly
 from sessionstream.observe import ErrorRecord
 from sessionstream.types import NO_METADATA, Metadata
 
 ERROR: Final = "seq, session_id, kind, ordinal, event_name, error, raw_message, metadata, recorded_at"
 """The columns that ``error_record`` takes."""
-
-_START: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def microseconds(moment: datetime) -> int:
-    """Return a moment as the file keeps it: microseconds since 1970."""
-    return (moment - _START) // timedelta(microseconds=1)
-
-
-def moment(recorded_at: int) -> datetime:
-    """Return a moment that the file keeps, in UTC."""
-    return _START + timedelta(microseconds=recorded_at)
 
 
 def event_metadata(query: Query, row: Row, metadata: str) -> Mapping[str, str]:

@@ -15,7 +15,7 @@ from sessionstream.errors import OrdinalConflict, StoreError, Unstorable
 from sessionstream.hydration import encoding
 from sessionstream.hydration.checked import CheckedStore
 from sessionstream.hydration.rules import check_clock, check_instance, time_of_day
-from sessionstream.hydration.sqlite import reads, rows, writes
+from sessionstream.hydration.sqlite import reads, writes
 from sessionstream.hydration.sqlite.backup import back_up
 from sessionstream.hydration.sqlite.database import PATIENCE, Database, Synchronous
 from sessionstream.hydration.sqlite.feed import Node, SQLiteFeed
@@ -25,7 +25,7 @@ from sessionstream.hydration.sqlite.reader import Reader
 from sessionstream.hydration.sqlite.reads import Reading
 from sessionstream.hydration.sqlite.rebuilding import Rebuilds
 from sessionstream.hydration.sqlite.sweeper import Sweeper
-from sessionstream.hydration.sqlite.times import Times
+from sessionstream.hydration.sqlite.times import Times, microseconds
 from sessionstream.hydration.sqlite.watch import Watch
 from sessionstream.hydration.sqlite.writer import Writer
 from sessionstream.schema import SchemaRegistry
@@ -273,18 +273,18 @@ class SQLiteStore(CheckedStore):
         await self._sweeper.sweep()
 
     async def _ordinal_before(self, session_id: str, moment: datetime) -> int:
-        before = rows.microseconds(moment)
+        before = microseconds(moment)
         return await self._ask(partial(self._reading.ordinal_before, session_id=session_id, moment=before))
 
     async def _ordinal_from_end(self, session_id: str, count: int) -> int:
         return await self._ask(partial(self._reading.ordinal_from_end, session_id=session_id, count=count))
 
     async def _forget_errors(self, session_id: str, moment: datetime) -> int:
-        old = partial(reads.old_errors, session_id=session_id, moment=rows.microseconds(moment))
+        old = partial(reads.old_errors, session_id=session_id, moment=microseconds(moment))
         return await self._forget(old, writes.forget_errors, 0)
 
     async def _forget_claims(self, session_id: str, moment: datetime) -> int:
-        before = rows.microseconds(moment)
+        before = microseconds(moment)
         old = partial(reads.old_claims, session_id=session_id, moment=before)
         return await self._forget(old, partial(writes.forget_claims, session_id=session_id, moment=before), "")
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
-from sessionstream.hydration.sqlite.columns import MAX_MOMENT, Query
-from sessionstream.hydration.sqlite.rows import microseconds
+from sessionstream.hydration.sqlite.columns import MAX_MOMENT, START, Query
 
 # Times that are damaged are ignored.
 _LAST_EVENT: Final = Query(
@@ -32,6 +31,11 @@ _LATEST_CLAIM: Final = Query(
     "session_id, key, claimed_at",
     "WHERE session_id = ? AND typeof(claimed_at) = 'integer' AND claimed_at <= ? ORDER BY claimed_at DESC LIMIT 1",
 )
+
+
+def microseconds(moment: datetime) -> int:
+    """Return a moment as the file keeps it: microseconds since 1970."""
+    return (moment - START) // timedelta(microseconds=1)
 
 
 class Times:
