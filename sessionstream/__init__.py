@@ -55,7 +55,14 @@ from sessionstream.fanout import FanoutFunction, SnapshotSource, UIFanout
 from sessionstream.hub import CommandHandler, EventPublisher, Hub, ReplayReport, SessionEvents, SessionMetadata
 from sessionstream.hydration.checked import CheckedStore
 from sessionstream.hydration.memory import MemoryStore
-from sessionstream.observe import ConsumerStatus, ErrorObserver, ErrorRecord, PipelineObserver, PipelineRecord
+from sessionstream.observe import (
+    ConsumerStatus,
+    ErrorObserver,
+    ErrorRecord,
+    FollowerStatus,
+    PipelineObserver,
+    PipelineRecord,
+)
 from sessionstream.ordinals import MAX_ORDINAL, assign_ordinal, derive_ordinal
 from sessionstream.projection import (
     ProjectionPolicies,
@@ -142,6 +149,7 @@ __all__ = [
     "ErrorRecord",
     "ErrorObserver",
     "ConsumerStatus",
+    "FollowerStatus",
     # ordinals
     "MAX_ORDINAL",
     "derive_ordinal",

@@ -47,6 +47,8 @@ class SnapshotSource(Protocol):
     It may also have ``joined(session_id)`` and ``left(session_id)``. A transport calls ``joined`` before it reads the
     first snapshot of a session for its clients, and ``left`` when none of them watches the session any more: between
     the two, a hub passes on the UI events that other processes cause.
+
+    It may also have ``follower``, a ``FollowerStatus`` or None: how far it has followed those processes.
     """
 
     async def snapshot(self, session_id: str, *, since: int | None = None) -> Snapshot:

@@ -100,5 +100,34 @@ class ConsumerStatus:
     error: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class FollowerStatus:
+    """How far a hub has followed what other processes do to the sessions that are watched here.
+
+    The numbers begin at 0 with the hub and never decrease.
+
+    Attributes:
+        behind: the watched sessions that other processes may have moved since they were last read; for each the seconds
+            since the first such hint.
+        watched: how many sessions are watched.
+        hints: how often the store said that sessions may have moved.
+        moves: how many commits of other processes were passed on.
+        gaps: how many snapshots were asked for because moves were missing.
+        error: why reading fails at the moment; else empty.
+    """
+
+    behind: Mapping[str, float]
+    watched: int
+    hints: int
+    moves: int
+    gaps: int
+    error: str = ""
+
+    @property
+    def lag(self) -> float:
+        """The highest number of seconds for which a session is behind; 0 if none is."""
+        return max(self.behind.values(), default=0.0)
+
+
 PipelineObserver: TypeAlias = Callable[[PipelineRecord], object]
 ErrorObserver: TypeAlias = Callable[[ErrorRecord], object]

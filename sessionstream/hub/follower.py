@@ -15,10 +15,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from typing import TYPE_CHECKING, Final
 
-from sessionstream.errors import StoreClosed, StoreError
+from sessionstream.errors import StoreClosed, StoreError, error_text
 from sessionstream.feed import Position
+from sessionstream.observe import FollowerStatus
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
@@ -79,7 +81,22 @@ class Follower:
     It belongs to one event loop. Only ``catch_up`` waits.
     """
 
-    __slots__ = ("_behind", "_failed", "_feed", "_logged", "_publish", "_reading", "_resync", "_stop", "watched")
+    __slots__ = (
+        "_behind",
+        "_being_read",
+        "_error",
+        "_failed",
+        "_feed",
+        "_gaps",
+        "_hints",
+        "_logged",
+        "_moves",
+        "_publish",
+        "_reading",
+        "_resync",
+        "_stop",
+        "watched",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -95,9 +112,20 @@ class Follower:
         self._resync = resync
         self._failed = failed
         self._logged = logged
-        self._behind: set[str] = set()
+        self._behind: dict[str, float] = {}  # sessions to be read, and since when, on the monotonic clock
+        self._being_read: dict[str, float] = {}
+        self._hints = self._moves = self._gaps = 0
+        self._error = ""
         self._reading: asyncio.Task[None] | None = None
         self._stop: Callable[[], None] | None = None
+
+    @property
+    def status(self) -> FollowerStatus:
+        """How far it has followed. Any thread may ask."""
+        now = time.monotonic()
+        since = self._behind.copy() | self._being_read.copy()  # what is being read was behind first
+        behind = {each: now - start for each, start in since.items() if each in self.watched}
+        return FollowerStatus(behind, len(self.watched), self._hints, self._moves, self._gaps, self._error)
 
     # -- who watches -------------------------------------------------------------------------------------------
 
@@ -125,6 +153,8 @@ class Follower:
         """Follow nothing."""
         self.watched.clear()
         self._behind.clear()
+        self._being_read = {}
+        self._error = ""
         if self._stop is not None:
             self._stop()
             self._stop = None
@@ -185,6 +215,7 @@ class Follower:
     # -- what other processes do -------------------------------------------------------------------------------
 
     def _hint(self, session_ids: Collection[str] | None) -> None:
+        self._hints += 1
         self._logged(session_ids)
         self._read(self.watched if session_ids is None else session_ids)
 
@@ -197,29 +228,30 @@ class Follower:
             if watched.ordinal < 0:
                 watched.hinted = True
             else:
-                self._behind.add(session_id)
+                self._behind.setdefault(session_id, time.monotonic())
         if self._behind and self._reading is None:
             self._reading = asyncio.create_task(self._read_all(), name="sessionstream follower")
 
     async def _read_all(self) -> None:
-        failing = False
         try:
             while self._behind:
-                session_ids, self._behind = self._behind, set()
+                self._being_read, self._behind = self._behind, {}
                 try:
-                    await self._read_now(session_ids)
-                    failing = False
+                    await self._read_now(self._being_read)
+                    self._error = ""
                 except StoreClosed:
                     return
                 except StoreError as error:
-                    if not failing:
+                    if not self._error:
                         _log.warning("the events of other processes cannot be read; trying again: %s", error)
-                    failing = True
-                    self._behind |= session_ids & self.watched.keys()
+                    self._error = error_text(error)
+                    self._behind |= {each: at for each, at in self._being_read.items() if each in self.watched}
                     await asyncio.sleep(RETRY_SECONDS)
         finally:
             if self._reading is asyncio.current_task():
                 self._reading = None
+                self._being_read = {}
+                self._error = ""
 
     async def _read_now(self, session_ids: Iterable[str]) -> None:
         asked = {each: self.watched[each] for each in session_ids if each in self.watched}
@@ -249,10 +281,12 @@ class Follower:
                 if move.before != watched.ordinal or move.epoch != watched.epoch or move.ui_events is None:
                     break
                 watched.ordinal = move.ordinal
+                self._moves += 1
                 if move.ui_events and (error := self._publish(session_id, move.ordinal, move.ui_events)):
                     yield move.ordinal, error
             if watched.ordinal >= position.ordinal:
                 return
+            self._gaps += 1
         watched.reset(position)
         if error := self._resync(session_id, position.ordinal, position.epoch):
             yield position.ordinal, error

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from sessionstream.feed import Feed
     from sessionstream.hub.replay import ReplayReport
     from sessionstream.hub.timeline import Timeline
-    from sessionstream.observe import ConsumerStatus, ErrorObserver, PipelineObserver
+    from sessionstream.observe import ConsumerStatus, ErrorObserver, FollowerStatus, PipelineObserver
     from sessionstream.store import HydrationStore
 
 H = TypeVar("H", bound="CommandHandler")
@@ -463,6 +463,12 @@ class Hub:
     def consumer(self) -> ConsumerStatus | None:
         """The state of the consumer of the bus, or None without a bus."""
         return None if self._consumer is None else self._consumer.status
+
+    @property
+    def follower(self) -> FollowerStatus | None:
+        """How far this hub has followed other processes, or None if its store has no feed. Any thread may ask."""
+        follower = self._pipeline.follower
+        return None if follower is None else follower.status
 
     async def run(self) -> None:
         """Start the consumer, if the hub has a bus. A hub that was shut down cannot be started again.

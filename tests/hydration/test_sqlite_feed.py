@@ -63,6 +63,11 @@ async def test_each_event_of_another_process_comes_as_an_event(tmp_path: Path) -
         await here.fanout.hears((1, "a"), (2, "leaves no entity"))
         assert await here.tell("b") == 3
         assert here.fanout.told.pop() == (3, "b"), "its own are told before publish returns"
+        await until(lambda: here.hub.follower is not None and not here.hub.follower.behind)
+        status = here.hub.follower
+        assert status is not None
+        assert (status.watched, status.moves, status.gaps, status.error) == (1, 2, 0, "")
+        assert status.hints >= 1
         await there.fanout.hears((1, "a"), (2, "leaves no entity"), (3, "b"))
 
 
@@ -117,6 +122,9 @@ async def test_what_is_not_recorded_becomes_a_snapshot(tmp_path: Path, lost: str
         await here.fanout.hears(("resync", 2))
         await there.tell("c")
         await here.fanout.hears((3, "c"))
+        status = here.hub.follower
+        assert status is not None
+        assert (status.gaps, status.moves) == (1, 1)
 
 
 async def test_a_ui_event_that_is_not_registered_here_becomes_a_snapshot(tmp_path: Path) -> None:

@@ -55,6 +55,7 @@ async def serve(hub: ss.Hub, source: ss.SnapshotSource) -> None:
     FastAPI().mount("/ws", server)
     assert_type(server.connections(), list[ws.ConnectionInfo])
     assert_type(server.connections()[0].subscriptions, tuple[str, ...])
+    assert_type(server.connections()[0].lag, float)
     assert_type(await server.revoke("ada", "s", reason="you left"), int)
     assert_type(await server.revoke("ada"), int)
     await server.shutdown(retry_after=2.5)

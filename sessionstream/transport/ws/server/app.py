@@ -16,6 +16,7 @@ from sessionstream.callables import plain_function
 from sessionstream.errors import TransportError, error_text
 from sessionstream.fanout import SnapshotSource
 from sessionstream.ids import check_id
+from sessionstream.observe import FollowerStatus
 from sessionstream.transport.ws.server import frames
 from sessionstream.transport.ws.server.admission import Admission
 from sessionstream.transport.ws.server.bounded_log import BoundedLog
@@ -117,6 +118,7 @@ class WebSocketServer:
         clock: Clock | None = None,
     ) -> None:
         self._check_arguments(source, authenticate, authorize, limits, slow_consumers)
+        self._source = source
         self._origins = Origins(allowed_origins)
         self._subprotocols = Subprotocols(subprotocols)
         self._authenticate = authenticate
@@ -325,7 +327,9 @@ class WebSocketServer:
 
     def connections(self) -> list[ConnectionInfo]:
         """Return the open connections, oldest first."""
-        return [connection.info for connection in self._connections]
+        follower: FollowerStatus | None = getattr(self._source, "follower", None)
+        behind = {} if follower is None else follower.behind
+        return [connection.info(behind) for connection in self._connections]
 
     async def revoke(self, principal: object, session_id: str | None = None, *, reason: str = "") -> int:
         """End subscriptions of one principal, which may no longer watch; return how many were ended.

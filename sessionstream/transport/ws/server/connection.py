@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeAlias
@@ -56,6 +56,8 @@ class ConnectionInfo:
             closing the connection.
         queue_depth: number of frames that wait to be sent.
         queue_bytes: their UTF-8 bytes.
+        lag: seconds for which events of other processes, of one of these sessions, may have been waiting to be read; 0
+            if there are none.
     """
 
     connection_id: str
@@ -63,6 +65,7 @@ class ConnectionInfo:
     subscriptions: tuple[str, ...]
     queue_depth: int
     queue_bytes: int
+    lag: float = 0.0
 
 
 class Routes:
@@ -163,11 +166,15 @@ class Connection:
         """The connection id, as sent in the hello frame."""
         return self._conversation.connection_id
 
-    @property
-    def info(self) -> ConnectionInfo:
-        """The current state of the connection."""
+    def info(self, behind: Mapping[str, float]) -> ConnectionInfo:
+        """Return the current state of the connection.
+
+        Args:
+            behind: sessions that other processes may have moved, with the seconds since that was heard.
+        """
         subscriptions = () if self._closed else tuple(self._conversation.subscriptions)
-        return ConnectionInfo(self.id, self.principal, subscriptions, len(self._outbox), self._outbox.size)
+        lag = max((behind.get(session_id, 0.0) for session_id in subscriptions), default=0.0)
+        return ConnectionInfo(self.id, self.principal, subscriptions, len(self._outbox), self._outbox.size, lag)
 
     # -- the connection ----------------------------------------------------------------------------------------
 
