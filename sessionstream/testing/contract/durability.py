@@ -53,7 +53,7 @@ class DurabilityContract(ContractBase):
             assert (await writer.cursors()).epoch == epoch
             assert await claimed(store.claim_command("session", "key", b"new")) == b"digest"
             assert await store.error_records() == [record("session", 1)]
-            (change,) = await store.changes()
+            (change,) = await changes_of(store, "", [("session", False)], seconds=self.settles_within)
             assert await store.changes(after=change.position) == []
             assert isinstance(await raised_by(store.commit(SessionWriter(store).step())), OrdinalConflict)
             again = writer.step(event_id=writer.events[0].event_id)
