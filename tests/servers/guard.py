@@ -108,6 +108,11 @@ class Guarded:
             self._guard.stdin.close()
         return status
 
+    def leave(self) -> None:
+        """Look after the server no more: it ends when the pipe is closed."""
+        self._guard.returncode = 0  # or Popen warns of a process that nobody has waited for
+        self._said.close()
+
     def end(self) -> None:
         """End the server in good order, if it runs."""
         if self._guard.stdin is not None:

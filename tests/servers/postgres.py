@@ -91,17 +91,24 @@ class PostgresServer(Postgres):
         assert self._process is not None, "the server is not started"
         return self._process.pid
 
-    def start(self, *, until: int = subprocess.PIPE, remove: Path | None = None) -> None:
-        """Start the server, and return when it answers. The arguments are those of ``Guarded``.
+    def serve_all(self, *, until: int, remove: Path) -> None:
+        """Start the server for others, which use it until a pipe is closed. The arguments are those of ``Guarded``."""
+        self._start(until, remove).leave()
+
+    def start(self) -> None:
+        """Start the server, and return when it answers.
 
         Raises:
             RuntimeError: it has ended instead; with its log.
         """
+        self._process = self._start()
+
+    def _start(self, until: int = subprocess.PIPE, remove: Path | None = None) -> Guarded:
         if not self._data.exists():
             self._make()
         settings = self._settings | {"unix_socket_directories": str(self.sockets)}
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-        self._process = Guarded(
+        process = Guarded(
             [self._programs / "postgres", "-D", self._data, *options],
             log=self._log,
             ends_on=signal.SIGINT,
@@ -109,7 +116,8 @@ class PostgresServer(Postgres):
             until=until,
             remove=remove,
         )
-        self._process.wait_until(self._ready)
+        process.wait_until(lambda: self._ready(process.pid))
+        return process
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """Stop the server: ``SIGINT`` ends its connections in good order, ``SIGQUIT`` is as a crash to them."""
@@ -152,17 +160,13 @@ class PostgresServer(Postgres):
         folder_for(USER, self.sockets)
         _as_user(["cp", "-a", made / "data", self._data])
 
-    def _ready(self) -> bool:
+    def _ready(self, pid: int) -> bool:
         """Return whether the server says in its file of the process id that it accepts connections."""
         try:
             lines = (self._data / "postmaster.pid").read_text().splitlines()
         except FileNotFoundError:
             return False
-        return len(lines) > 7 and lines[0] == str(self.pid) and lines[7].strip() == "ready"
-
-
-_started: list[PostgresServer] = []
-"""Keeps the shared server's object, which would warn if it were collected while its process runs."""
+        return len(lines) > 7 and lines[0] == str(pid) and lines[7].strip() == "ready"
 
 
 def programs() -> dict[str, Path]:
@@ -182,10 +186,8 @@ def shared(programs: Path) -> Postgres:
     with run.alone(f"postgres-{_name(programs)}") as folder:
         if not folder.exists():
             pipe = run.until_the_end()
-            server = PostgresServer(folder, programs)
-            server.start(until=pipe, remove=run.folder())
+            PostgresServer(folder, programs).serve_all(until=pipe, remove=run.folder())
             os.close(pipe)
-            _started.append(server)
     return Postgres(folder)
 
 

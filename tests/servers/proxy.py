@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import struct
 from pathlib import Path
 from types import TracebackType
@@ -60,9 +61,10 @@ class Proxy:
 
     Args:
         server: the Unix socket of the server. While nobody listens there, connections are reset.
+        tls: what clients connect to by TLS; by default they do not.
     """
 
-    def __init__(self, server: Path) -> None:
+    def __init__(self, server: Path, *, tls: ssl.SSLContext | None = None) -> None:
         self.port = 0
         """Where it listens."""
         self.requests = Way()
@@ -70,7 +72,9 @@ class Proxy:
         self.answers = Way()
         """What the server sends."""
         self._server = server
+        self._tls = tls
         self._listener: asyncio.Server | None = None
+        self._closed = False
         self._connections: set[asyncio.Task[None]] = set()
 
     @property
@@ -94,7 +98,7 @@ class Proxy:
         self.answers.go_on()
 
     async def __aenter__(self) -> Self:
-        self._listener = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self._listener = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self._tls)
         self.port = self._listener.sockets[0].getsockname()[1]
         return self
 
@@ -103,24 +107,30 @@ class Proxy:
     ) -> None:
         assert self._listener is not None
         self._listener.close()
+        self._closed = True
         self.cut()
         await asyncio.gather(*self._connections, return_exceptions=True)
         await self._listener.wait_closed()
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._closed:  # meanwhile
+            _reset(writer)
+            return
         connection = asyncio.create_task(self._connect(reader, writer))
         self._connections.add(connection)
-        connection.add_done_callback(self._connections.discard)
+
+        def ended(_: asyncio.Task[None]) -> None:
+            self._connections.discard(connection)
+            _reset(writer)  # if it was never connected to the server
+
+        connection.add_done_callback(ended)
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Connect one client to the server, until either ends or this is cancelled."""
         try:
             their_reader, their_writer = await asyncio.open_unix_connection(self._server)
-        except BaseException as error:
-            _reset(writer)
-            if isinstance(error, OSError):  # the server is down
-                return
-            raise
+        except OSError:  # the server is down
+            return
         ways = [
             asyncio.create_task(self.requests.pump(reader, their_writer)),
             asyncio.create_task(self.answers.pump(their_reader, writer)),
@@ -132,14 +142,15 @@ class Proxy:
             broken = True
             raise
         finally:
+            for each in (writer, their_writer):
+                _reset(each) if broken else each.close()
             for way in ways:
                 way.cancel()
             await asyncio.gather(*ways, return_exceptions=True)
-            for each in (writer, their_writer):
-                _reset(each) if broken else each.close()
             await asyncio.gather(writer.wait_closed(), their_writer.wait_closed(), return_exceptions=True)
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
-    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
-    writer.transport.abort()
+    if not writer.is_closing():
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+        writer.transport.abort()

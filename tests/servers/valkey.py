@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -25,9 +26,19 @@ class ValkeyServer:
         self._program = program
         self._process: Guarded | None = None
 
-    def start(self) -> None:
-        """Start the server, and return when it answers."""
-        options: list[str | Path] = ["--port", "0", "--save", "", "--unixsocket", self.socket, "--dir", self._folder]
+    def start(self, *more: str) -> None:
+        """Start the server with more options, and return when it answers."""
+        options: list[str | Path] = [
+            *more,
+            "--port",
+            "0",
+            "--save",
+            "",
+            "--unixsocket",
+            self.socket,
+            "--dir",
+            self._folder,
+        ]
         self._process = Guarded([self._program, *options], log=self._folder / "log")
         self._process.wait_until(lambda: listens(self.socket))
 
@@ -37,6 +48,13 @@ class ValkeyServer:
         self._process.send(how)
         self._process.wait()
         self._process = None
+
+    def ask(self, command: str) -> str:
+        """Send a command, with the words as one would type them; return the first line of the answer."""
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(self.socket))
+            client.sendall(f"{command}\r\n".encode())
+            return client.makefile().readline().rstrip()
 
     def end(self) -> None:
         """Stop the server, if it runs."""
