@@ -5,7 +5,7 @@ It needs the extra ``testing`` (Hypothesis and pytest); the library itself never
 - ``StoreContract`` tests that a store implements the HydrationStore port: subclass it, override ``open``, and pytest
   runs its tests. ``StoreMachine`` makes the same random calls to your store and to MemoryStore, and compares their
   results after each step.
-- ``BusContract`` tests that a bus implements the EventBus port.
+- ``BusContract`` tests that a bus implements the EventBus port, ``HintsContract`` that hints implement the Hints port.
 - ``StoreProxy`` passes every call on to another store: override the methods that a test counts, delays or changes.
 - ``session_ids``, ``stream_ids``, ``ordinals``, ``payloads`` and ``registered_payloads`` are Hypothesis strategies;
   ``OrdinalMachine`` is a state machine that tests how ordinals are assigned.
@@ -72,6 +72,7 @@ pytest.register_assert_rewrite(
 from sessionstream.hydration.proxy import StoreProxy  # noqa: E402
 from sessionstream.testing.bus_contract import BusContract  # noqa: E402
 from sessionstream.testing.clock import ManualClock, WallClock  # noqa: E402
+from sessionstream.testing.hints_contract import HintsContract  # noqa: E402
 from sessionstream.testing.ordinal_machine import OrdinalMachine  # noqa: E402
 from sessionstream.testing.recorders import RecordingFanout, RecordingObserver  # noqa: E402
 from sessionstream.testing.sessions import SessionWriter, drop, put, sample_registry  # noqa: E402
@@ -96,6 +97,8 @@ __all__ = [
     "drop",
     # buses
     "BusContract",
+    # hints
+    "HintsContract",
     # ordinals
     "OrdinalMachine",
     # strategies

@@ -160,7 +160,7 @@ def test_every_public_name_is_in_the_reference(module: ModuleType) -> None:
 
 
 # What others override or what Hypothesis calls is listed where it has to be known; a memory bus has what its port has.
-TO_SUBCLASS = {"StoreContract", "BusContract", "StoreMachine", "OrdinalMachine"}
+TO_SUBCLASS = {"StoreContract", "BusContract", "HintsContract", "StoreMachine", "OrdinalMachine"}
 INTERNAL = {"MemoryBus.forget"}
 
 
