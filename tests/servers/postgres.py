@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import signal
 import subprocess
 from collections.abc import Sequence
@@ -144,10 +143,9 @@ class PostgresServer(Postgres):
         self._process = None
 
     def end(self) -> None:
-        """Stop the server, if it runs, and remove its folder."""
+        """Stop the server, if it runs."""
         if self._process is not None:
             self.stop(signal.SIGQUIT)
-        shutil.rmtree(self.sockets)
 
     def _make(self) -> None:
         """Make the folder, with a copy of the data that ``initdb`` made for the first server of this run."""

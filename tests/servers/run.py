@@ -25,7 +25,7 @@ USED = "used"
 
 
 class Run:
-    """The plugin that makes the folder and the pipe. It is registered in pytest's own process only."""
+    """The folder and the pipe. As a plugin it is registered in pytest's own process only."""
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="sessionstream-", dir="/tmp"))
@@ -35,10 +35,14 @@ class Run:
         self._held = os.open(pipe, os.O_RDWR)  # opening it only to write waits for a reader
         os.environ[VARIABLE] = str(self.folder)
 
-    def pytest_unconfigure(self) -> None:
+    def end(self) -> None:
+        """Close the pipe, and remove the folder unless a guard does it."""
         os.close(self._held)
         if not (self.folder / USED).exists():
             shutil.rmtree(self.folder)
+
+    def pytest_unconfigure(self) -> None:
+        self.end()
 
 
 def begin(config: pytest.Config) -> None:
@@ -50,6 +54,17 @@ def begin(config: pytest.Config) -> None:
 def folder() -> Path:
     """Return the folder of this run."""
     return Path(os.environ[VARIABLE])
+
+
+@contextlib.contextmanager
+def short_folder() -> Iterator[Path]:
+    """Make a folder with a short path, as that of a Unix socket has to be, which others than root can enter."""
+    folder = Path(tempfile.mkdtemp(prefix="server-", dir="/tmp"))
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
 
 
 @contextlib.contextmanager

@@ -21,6 +21,7 @@ from sessionstream.examples.chatdemo.demo.records import snapshot_of
 from sessionstream.examples.chatdemo.demo.text import printable
 from sessionstream.examples.chatdemo.schemas import chat_schemas
 from sessionstream.examples.chatdemo.v1.chat_pb2 import ChatMessageUpdate
+from sessionstream.hydration import stores
 from sessionstream.serving import commands
 
 ADDRESS = "127.0.0.1:8092"
@@ -42,6 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(commands.how_to_install("the demo also runs the linter", missing, "lint"), USAGE)
     if options.command == "serve" and (missing := commands.missing(WEB)):
         return _complain(commands.how_to_install("the page needs a web server", missing, "lab"), USAGE)
+    if options.command == "serve" and stores.is_url(options.store) and (missing := commands.missing(["asyncpg"])):
+        return _complain(commands.how_to_install("PostgreSQL needs a driver", missing, "postgres"), USAGE)
     console = Console(sys.stdout)
     # SIGTERM ends the command like Ctrl-C, with the same clean-up.
     previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -126,9 +129,13 @@ def _parser() -> argparse.ArgumentParser:
         help=f"where to listen; without a host: this machine alone {_DEFAULT}",
     )
     serve_command.add_argument(
-        "--store", type=_file, default=STORE, metavar="FILE", help=f"the SQLite file, which is kept {_DEFAULT}"
+        "--store",
+        type=_location,
+        default=STORE,
+        metavar="STORE",
+        help=f"the SQLite file, which is kept; or postgresql://…, which several servers may share {_DEFAULT}",
     )
-    serve_command.add_argument("--fresh", action="store_true", help="delete the chats that are in the file")
+    serve_command.add_argument("--fresh", action="store_true", help="delete the chats that are in the store")
     serve_command.add_argument("--delay", type=_delay, default=0.12, metavar="SECONDS", help=f"{_DELAY} {_DEFAULT}")
     return parser
 
@@ -144,8 +151,8 @@ def _prompt(text: str) -> str:
     return text
 
 
-def _file(text: str) -> str:
-    return str(Path(text).absolute())
+def _location(text: str) -> str:
+    return text if stores.is_url(text) else str(Path(text).absolute())
 
 
 def _delay(text: str) -> float:

@@ -8,11 +8,12 @@ from contextlib import AsyncExitStack, closing
 from pathlib import Path
 from typing import Final
 
-from sessionstream import HydrationStore, SessionstreamError, SQLiteStore
+from sessionstream import HydrationStore, PostgresStore, SessionstreamError, SQLiteStore
 from sessionstream.examples.chatdemo.app import Chat
 from sessionstream.examples.chatdemo.schemas import chat_schemas
 from sessionstream.examples.chatdemo.serve.alone import alone
 from sessionstream.examples.chatdemo.serve.app import web_app
+from sessionstream.hydration import stores
 from sessionstream.serving import running
 from sessionstream.serving.address import Address
 from sessionstream.transport.ws import Limits, WebSocketServer
@@ -29,25 +30,24 @@ async def serve(address: Address, store: str, delay: float, say: Say, *, fresh: 
 
     Args:
         address: where to listen.
-        store: the SQLite file, which is kept.
+        store: the SQLite file, which is kept; or the URL of a PostgreSQL database, which other servers may share.
         delay: seconds between two pieces of an answer.
         say: prints a line for the user who started it.
-        fresh: whether to delete the chats that are in the file.
+        fresh: whether to delete the chats that are in the store.
 
     Raises:
         TransportError: the address cannot be listened on.
-        StoreError: the file cannot be opened, or another process serves it.
+        StoreError: the store cannot be opened, or another process serves the file.
     """
-    path = Path(store)
+    is_shared = stores.is_url(store)
     async with AsyncExitStack() as stack:
         listening = stack.enter_context(closing(running.listen(address)))
-        opened = await stack.enter_async_context(SQLiteStore.open(path, chat_schemas()))
-        stack.enter_context(alone(path))
+        opened = await _open(stack, store)
         chat = await stack.enter_async_context(Chat(store=opened, delay=delay))
         async for session_id in _sessions(opened):
             if fresh:
                 await opened.delete_session(session_id)
-            else:
+            elif not is_shared:  # where another server may be streaming it, the next prompt does this
                 await _stop_lost_answer(chat, session_id)
         limits = Limits()
         server = WebSocketServer(chat.hub, limits=limits)
@@ -60,12 +60,21 @@ async def serve(address: Address, store: str, delay: float, say: Say, *, fresh: 
                 await server.shutdown(retry_after=running.RETURN_AFTER)
 
         say(f"chat:  {address.url(listening.getsockname()[1])}")
-        say(f"store: {path}")
+        say(f"store: {stores.shown(store)}")
         if not address.local:
             say(f"Whoever can reach {address.host} can read and write these chats.")
         await running.run(
             web_app(chat, server, address.names), listening, frame_bytes=limits.frame_bytes, farewell=farewell
         )
+
+
+async def _open(stack: AsyncExitStack, store: str) -> HydrationStore:
+    """Open the store until the end of the stack; a file for this process alone."""
+    if stores.is_url(store):
+        return await stack.enter_async_context(PostgresStore.connect(store, chat_schemas()))
+    opened = await stack.enter_async_context(SQLiteStore.open(store, chat_schemas()))
+    stack.enter_context(alone(Path(store)))
+    return opened
 
 
 async def _sessions(store: HydrationStore) -> AsyncIterator[str]:

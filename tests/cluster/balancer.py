@@ -1,0 +1,97 @@
+"""A balancer before the nodes: each connection goes to the next node that accepts it. It remembers which took what."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from .nodes import Node
+
+
+@dataclass(slots=True)
+class Served:
+    """A connection that a node took: its first request, as ``GET /ws?browser=A``, and whether it is open still."""
+
+    request: str
+    node: str
+    is_open: bool = True
+
+
+class Balancer:
+    """Listens on a port of 127.0.0.1 for as long as its block runs."""
+
+    def __init__(self, nodes: Sequence[Node]) -> None:
+        self.port = 0
+        self.served: list[Served] = []
+        self._nodes = list(nodes)
+        self._next = 0
+        self._listener: asyncio.Server | None = None
+        self._connections: set[asyncio.Task[None]] = set()
+
+    def node_of(self, request: str) -> str:
+        """Return the name of the node that last took a request."""
+        return next(each.node for each in reversed(self.served) if each.request == request)
+
+    async def __aenter__(self) -> Self:
+        self._listener = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self.port = self._listener.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        assert self._listener is not None
+        self._listener.close()
+        for connection in self._connections:
+            connection.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = asyncio.create_task(self._serve(reader, writer))
+        self._connections.add(connection)
+
+        def ended(_: asyncio.Task[None]) -> None:
+            self._connections.discard(connection)
+            writer.transport.abort()
+
+        connection.add_done_callback(ended)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        first = await reader.read(65536)
+        found = await self._connect()
+        if found is None:
+            return
+        node, their_reader, their_writer = found
+        served = Served(first.partition(b" HTTP/")[0].decode(errors="replace"), node.name)
+        self.served.append(served)
+        their_writer.write(first)
+        ways = [asyncio.create_task(_pump(*way)) for way in ((reader, their_writer), (their_reader, writer))]
+        try:
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            served.is_open = False
+            their_writer.transport.abort()
+            for way in ways:
+                way.cancel()
+            await asyncio.gather(*ways, return_exceptions=True)
+
+    async def _connect(self) -> tuple[Node, asyncio.StreamReader, asyncio.StreamWriter] | None:
+        """Connect to the next node that is there."""
+        for _ in self._nodes:
+            node = self._nodes[self._next % len(self._nodes)]
+            self._next += 1
+            if node.port is not None:
+                with suppress(OSError):
+                    return node, *(await asyncio.open_connection("127.0.0.1", node.port))
+        return None
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(OSError):
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
