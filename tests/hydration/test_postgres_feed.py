@@ -15,8 +15,10 @@ import pytest
 from sessionstream import CommandClaim
 from sessionstream.hints import Hints
 from sessionstream.hydration.postgres import PostgresStore, feed, notifications, upkeep
+from sessionstream.redis_hints import RedisHints
 from tests.servers.pgbouncer import PgBouncer
 from tests.servers.postgres import Postgres, PostgresServer
+from tests.servers.valkey import ValkeyServer
 
 from ..transport import notes
 from .following import Process, until
@@ -115,6 +117,29 @@ async def test_events_arrive_as_events_when_every_hint_is_lost(postgres: Postgre
         await there.tell("b")
         await here.fanout.hears((1, "a"), (2, "b"))
         assert asyncio.get_running_loop().time() - began < feed.SWEEP_SECONDS + 10
+
+
+@pytest.mark.parametrize("away", [False, True], ids=["Redis is there", "Redis is away"])
+async def test_hints_over_redis(
+    postgres: Postgres, postgres_schema: str, valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch, away: bool
+) -> None:
+    if away:
+        valkey.stop()
+    else:  # only a hint tells of an event
+        monkeypatch.setattr(feed, "SWEEP_SECONDS", 1000.0)
+        monkeypatch.setattr(feed, "BLIND_SECONDS", 1000.0)
+    made: list[RedisHints] = []
+
+    def hints() -> RedisHints:
+        made.append(RedisHints(valkey.url))
+        return made[-1]
+
+    async with processes(postgres.dsn, postgres_schema, hints=hints) as (here, there):
+        if not away:
+            await until(lambda: all(each.works for each in made))
+        await there.tell("a")
+        await here.fanout.hears((1, "a"))
+        assert [each.works for each in made] == [not away, not away]
 
 
 @pytest.mark.parametrize("lost", ["TRUNCATE {}.ui_events", "DELETE FROM {}.ui_events WHERE ordinal = 1"])
