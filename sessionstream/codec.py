@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from google.protobuf import message_factory
 
 from sessionstream.json_form import MAX_LEVELS, reachable
-from sessionstream.types import Event, TimelineEntity, UIEvent
+from sessionstream.types import Event, TimelineEntity, UIEvent, new_entity, new_event, new_ui_event
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,18 +65,18 @@ def copy_message(message: M) -> M:
 def copy_event(event: Event) -> Event:
     """Return an equal event whose payload is a copy, without the time of its record."""
     payload = event.payload.__deepcopy__(None)
-    return Event(event.name, payload, event.session_id, event.ordinal, event.event_id, event.metadata)
+    return new_event(event.name, payload, event.session_id, event.ordinal, event.event_id, event.metadata)
 
 
 def copy_ui_event(event: UIEvent) -> UIEvent:
     """Return an equal UI event whose payload is a copy."""
-    return UIEvent(event.name, event.payload.__deepcopy__(None))
+    return new_ui_event(event.name, event.payload.__deepcopy__(None))
 
 
 def copy_entity(entity: TimelineEntity) -> TimelineEntity:
     """Return an equal entity whose payload is a copy."""
     payload = entity.payload
-    return TimelineEntity(
+    return new_entity(
         entity.kind,
         entity.id,
         None if payload is None else payload.__deepcopy__(None),

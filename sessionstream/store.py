@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
 
-from sessionstream.fast_init import fast_init
+from sessionstream.fast_init import fast_init, unchecked
 
 if TYPE_CHECKING:
     from sessionstream.observe import ErrorRecord
@@ -153,6 +153,10 @@ class Commit:
                     f"entity {entity.kind!r} {entity.id!r} has last_event_ordinal "
                     f"{entity.last_event_ordinal} in a commit that moves the timeline from {before} to {cursor}"
                 )
+
+
+new_commit: Final = unchecked(Commit)
+"""Makes a commit whose parts do not contradict each other."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from sessionstream.fast_init import fast_init
+from sessionstream.fast_init import fast_init, unchecked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -196,6 +196,11 @@ class Session:
     id: str
     metadata: object
 
+
+new_event: Final = unchecked(Event)
+new_ui_event: Final = unchecked(UIEvent)
+new_entity: Final = unchecked(TimelineEntity)
+"""Make values whose parts are checked already."""
 
 E = TypeVar("E", bound=TimelineEntity)
 

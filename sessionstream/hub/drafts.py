@@ -9,9 +9,8 @@ from itertools import count
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from sessionstream.fast_init import fast_init
 from sessionstream.ids import check_new_id
-from sessionstream.types import NO_METADATA, Event
+from sessionstream.types import NO_METADATA, Event, new_event
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -33,8 +32,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_begin_ids)  # a child would otherwise assign the same ids as its parent
 
 
-@fast_init()
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Draft:
     """A checked event that is not logged yet.
 
@@ -56,7 +54,7 @@ class Draft:
 
     def numbered(self, ordinal: int) -> Event:
         """Return the event with an ordinal."""
-        return Event(self.name, self.payload, self.session_id, ordinal, self.event_id, self.metadata)
+        return new_event(self.name, self.payload, self.session_id, ordinal, self.event_id, self.metadata)
 
 
 def new_draft(event: object, schemas: SchemaRegistry, on_published: Callable[[], None] | None = None) -> Draft:

@@ -18,7 +18,7 @@ from sessionstream.hub.reporting import record_of
 from sessionstream.hub.turn import Turn, retried
 from sessionstream.hub.yielding import YieldBudget
 from sessionstream.ids import check_id
-from sessionstream.types import Event
+from sessionstream.types import Event, new_event
 
 if TYPE_CHECKING:
     from sessionstream.bus import EventBus
@@ -103,7 +103,7 @@ class Pipeline(TurnContext):
         else:
             ordinal = 0
             await self._hand_over([draft], self.bus)
-        return Event(event.name, event.payload, event.session_id, ordinal, draft.event_id, draft.metadata)
+        return new_event(event.name, event.payload, event.session_id, ordinal, draft.event_id, draft.metadata)
 
     async def publish_many(
         self, session_id: str, events: Iterable[Event], on_published: Callable[[], None] | None = None
@@ -132,7 +132,7 @@ class Pipeline(TurnContext):
             async with self.turn(session_id) as turn:
                 ordinals = await turn.publish_many(drafts)
         return [
-            Event(event.name, event.payload, session_id, ordinal, draft.event_id, draft.metadata)
+            new_event(event.name, event.payload, session_id, ordinal, draft.event_id, draft.metadata)
             for event, draft, ordinal in zip(given, drafts, ordinals, strict=True)
         ]
 

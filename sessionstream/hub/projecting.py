@@ -17,7 +17,7 @@ from sessionstream.projection import (
     UIProjectionFunction,
 )
 from sessionstream.schema import describe
-from sessionstream.types import Event, Session, TimelineEntity, UIEvent
+from sessionstream.types import Event, Session, TimelineEntity, UIEvent, new_entity, new_ui_event
 
 if TYPE_CHECKING:
     from sessionstream.hub.timeline import Timeline, TimelineAhead, View
@@ -75,7 +75,7 @@ class Projections:
                     if type(item) is not UIEvent and not isinstance(item, UIEvent):
                         raise _wrong(item, "UIEvent", " among others")
                     payload = self._schemas.checked_copy("ui event", item.name, item.payload)
-                    events.append(UIEvent(item.name, payload))
+                    events.append(new_ui_event(item.name, payload))
             except asyncio.CancelledError as error:
                 raise _cancellation(projector, error)  # noqa: B904 - its cause is set
             except Exception as error:
@@ -126,7 +126,7 @@ class Projections:
             if is_long(kind):
                 check_new_id("timeline entity kind", kind)
         if payload is not None:
-            entity = TimelineEntity(kind, entity_id, payload, ordinal if created is None else created, ordinal)
+            entity = new_entity(kind, entity_id, payload, ordinal if created is None else created, ordinal)
             changes[kind, entity_id] = entity
         elif item.tombstone is not True:
             raise TypeError(f"tombstone is True or False, not {item.tombstone!r}")

@@ -40,7 +40,7 @@ from sessionstream.hub.step import Hold, Step
 from sessionstream.hub.timeline import Timeline, TimelineAhead, View
 from sessionstream.ids import check_new_id
 from sessionstream.ordinals import assign_ordinal
-from sessionstream.store import Commit, Cursors, LoggedEvent
+from sessionstream.store import Cursors, LoggedEvent, new_commit
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -215,7 +215,16 @@ class Turn:
             self.completion.checkpoint()
         if logged is None:
             try:
-                return await self._publish_new(draft, timeline, hold)
+                step = self._new_step(draft, timeline, state.event_cursor)
+                if hold is None:
+                    await self._project(step, timeline)
+                else:
+                    step.failure = SessionHeld(copy_event(step.event), hold.ordinal)
+                    step.failure.__cause__ = hold.error
+                await self._complete(step, timeline, self._hand_over(step, timeline, state.event_cursor))
+                if step.failure is not None:
+                    raise step.failure
+                return step.event.ordinal
             except EventConflict as conflict:
                 logged = LoggedEvent(conflict.ordinal, conflict.digest, conflict.descriptors)
             except OrdinalExhausted:
@@ -232,19 +241,6 @@ class Turn:
         if logged.ordinal > timeline.ordinal and hold is not None:
             raise SessionHeld(copy_event(draft.numbered(logged.ordinal)), hold.ordinal) from hold.error
         return logged.ordinal
-
-    async def _publish_new(self, draft: Draft, timeline: Timeline, hold: Hold | None) -> int:
-        state = self.state
-        step = self._new_step(draft, timeline, state.event_cursor)
-        if hold is None:
-            await self._project(step, timeline)
-        else:
-            step.failure = SessionHeld(copy_event(step.event), hold.ordinal)
-            step.failure.__cause__ = hold.error
-        await self._complete(step, timeline, self._hand_over(step, timeline, state.event_cursor))
-        if step.failure is not None:
-            raise step.failure
-        return step.event.ordinal
 
     async def publish_many(self, drafts: Sequence[Draft]) -> list[int]:
         """Publish events in order, with the guarantees of ``publish`` for each; return their ordinals.
@@ -393,7 +389,7 @@ class Turn:
         event = step.event if step.mode == "live" else None
         entities, timeline_cursor = (step.entities, step.event.ordinal) if moves else ((), before)
         ui_events = step.ui_events if moves else ()
-        commit = Commit(
+        commit = new_commit(
             self.state.id, event, entities, cursor, timeline_cursor, before, timeline.epoch, commit_id, after, ui_events
         )
         try:
@@ -405,14 +401,27 @@ class Turn:
 
     async def _complete(self, step: Step, timeline: Timeline, outcome: Awaitable[None]) -> None:
         """Wait for the step's commit, then move the cached timeline, fan out, record and observe."""
+        context = self._context
         try:
-            await self._acknowledge(step, timeline, outcome)
+            try:
+                if _is_done(outcome):
+                    outcome.result()
+                else:
+                    await self.completion.finish(outcome)
+                    context.budget.waited()
+            except OrdinalConflict:
+                self.state.current = False
+                raise
+            except EventConflict:
+                raise  # nothing was stored
+            except (Exception, asyncio.CancelledError) as error:
+                await self._doubt(step, timeline, error)
+                raise
+            self._acknowledge(step, timeline)
             if step.moved:
-                follower, ordinal = self._context.follower, step.event.ordinal
-                if follower is None or follower.advance(self.state.id, step.view_ordinal, ordinal, timeline.epoch):
-                    await self._fan_out(step)
-            if self._context.report.unrecorded:
-                await self._context.report.catch_up(self.completion)
+                await self._pass_on(step, timeline.epoch)
+            if context.report.unrecorded:
+                await context.report.catch_up(self.completion)
             if step.ui_failed is not None or step.timeline_failed is not None:
                 await self._record_failures(step)
         except (OrdinalConflict, EventConflict):
@@ -421,32 +430,24 @@ class Turn:
             step.error = error
             self._observe(step)
             raise
-        if self._context.report.observes_pipeline:
+        if context.report.observes_pipeline:
             self._observe(step)
 
-    async def _acknowledge(self, step: Step, timeline: Timeline, outcome: Awaitable[None]) -> None:
+    async def _doubt(self, step: Step, timeline: Timeline, error: BaseException) -> None:
+        """Record the error of a commit, which may have been stored nevertheless.
+
+        For example, an event loop that shuts down may have cancelled it. The timeline is read from the store before the
+        next event.
+        """
+        self.state.current = False
+        if step.failure is None and step.ui_events:
+            self.state.unsure.append((step, timeline.epoch))
+        if step.on_published is not None:
+            step.on_published()
+        await self._record_of(step, "store", error)
+
+    def _acknowledge(self, step: Step, timeline: Timeline) -> None:
         state, ordinal = self.state, step.event.ordinal
-        try:
-            if _is_done(outcome):
-                outcome.result()
-            else:
-                await self.completion.finish(outcome)
-                self._context.budget.waited()
-        except OrdinalConflict:
-            state.current = False
-            raise
-        except EventConflict:
-            raise  # nothing was stored
-        except (Exception, asyncio.CancelledError) as error:
-            # The commit may have been stored nevertheless, for example if an event loop that shuts down cancelled it:
-            # the timeline is read from the store before the next event.
-            state.current = False
-            if step.failure is None and step.ui_events:
-                state.unsure.append((step, timeline.epoch))
-            if step.on_published is not None:
-                step.on_published()
-            await self._record_of(step, "store", error)
-            raise
         if step.mode == "live":
             before, state.event_cursor = state.event_cursor, ordinal
             if state.id in self._context.listeners:
@@ -463,20 +464,21 @@ class Turn:
         """Fan out the UI events of a commit that raised but was stored; this precedes those of later events."""
         if timeline.epoch == epoch and timeline.ordinal >= step.event.ordinal:
             logged = await self._context.store.find_event(self.state.id, step.event.event_id)
-            follower, ordinal = self._context.follower, step.event.ordinal
-            if logged is None or logged.ordinal != ordinal:
-                return
-            if follower is None or follower.advance(self.state.id, step.view_ordinal, ordinal, epoch):
-                await self._fan_out(step)
+            if logged is not None and logged.ordinal == step.event.ordinal:
+                await self._pass_on(step, epoch)
 
-    async def _fan_out(self, step: Step) -> None:
-        context = self._context
+    async def _pass_on(self, step: Step, epoch: int) -> None:
+        """Pass the step's UI events to the fan-out, if it is their turn."""
+        context, ordinal = self._context, step.event.ordinal
+        follower = context.follower
+        if follower is not None and not follower.advance(self.state.id, step.view_ordinal, ordinal, epoch):
+            return
         if context.fan_out is None or not step.ui_events:
             return
         # The receiver may change the events, and an observer gets them afterwards.
         events = tuple(map(copy_ui_event, step.ui_events)) if context.report.observes_pipeline else step.ui_events
         try:
-            result = context.fan_out(self.state.id, step.event.ordinal, events)
+            result = context.fan_out(self.state.id, ordinal, events)
             if result is not None:
                 refuse_coroutine("a fan-out", result)
             step.fanned_out = True

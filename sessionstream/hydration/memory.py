@@ -90,8 +90,8 @@ class _Session:
     def cursors(self) -> Cursors:
         return Cursors(self.event, self.timeline, self.epoch, self.floor)
 
-    def check(self, commit: Commit) -> None:
-        event = commit.event
+    def commit(self, commit: Commit, now: datetime) -> None:
+        event, times = commit.event, self.times
         before = commit.expected_ordinal if commit.expected_timeline is None else commit.expected_timeline
         if (
             commit.expected_ordinal != self.event
@@ -106,17 +106,12 @@ class _Session:
                 raise EventConflict(commit.session_id, event.event_id, logged.ordinal, logged.digest)
             if event.ordinal > MAX_ORDINAL:
                 raise Unstorable(f"ordinal {event.ordinal} of {commit.session_id!r} is beyond 64 bits")
-
-    def apply(self, commit: Commit, now: datetime) -> None:
-        event, times = commit.event, self.times
-        if event is not None:
             self.log.append(event)
             times.append(times[-1] if times and times[-1] > now else now)
             self.ids[event.event_id] = event
             self.event = event.ordinal
         self.timeline, self.commit_id = commit.timeline_cursor, commit.commit_id
-        if commit.entities:
-            _remember(self.history, commit.entities)
+        _remember(self.history, commit.entities)
 
     def changes(self, since: int) -> list[TimelineEntity]:
         return [states[-1] for states in self.history.values() if states[-1].last_event_ordinal > since]
@@ -214,8 +209,7 @@ class MemoryStore(CheckedStore):
             self._loop, self._done = loop, loop.create_future()
             self._done.set_result(None)
         session = self._by_id.get(commit.session_id) or _Session(self._first_epoch)
-        session.check(commit)
-        session.apply(commit, self._clock())
+        session.commit(commit, self._clock())
         self._keep(commit.session_id, session)
         return self._done
 
