@@ -30,11 +30,12 @@ class Codec:
         full_name: full name of the message.
         is_shallow: whether the nesting of its messages is limited, so that each of them can be parsed again.
         may_lack_fields: whether a message may lack a required field.
+        is_plain: whether every message of the class is valid, so that a copy is all that ``checked_copy`` has to make.
         find_flaw: returns the first value in a message that has no JSON form, or None. None if all messages have one.
         encode: returns a message as bytes; equal messages give equal bytes within one protobuf build.
     """
 
-    __slots__ = ("encode", "find_flaw", "full_name", "is_shallow", "may_lack_fields", "message")
+    __slots__ = ("encode", "find_flaw", "full_name", "is_plain", "is_shallow", "may_lack_fields", "message")
 
     def __init__(self, message: type[Message], forms: JsonForms) -> None:
         types = list(reachable(message.DESCRIPTOR))
@@ -44,6 +45,7 @@ class Codec:
         self.is_shallow = not open_ended and _depth(message.DESCRIPTOR, {}) <= _SAFE_DEPTH
         self.may_lack_fields = open_ended or any(map(_has_required, types))
         self.find_flaw: Callable[[Message], Flaw | None] | None = forms.finder(message.DESCRIPTOR)
+        self.is_plain = self.is_shallow and not self.may_lack_fields and self.find_flaw is None
         has_order = open_ended or any(each.GetOptions().map_entry for each in types)
         self.encode: Callable[[Message], bytes] = _encode_sorted if has_order else _encode
 

@@ -264,6 +264,8 @@ class SchemaRegistry:
         except (KeyError, TypeError):
             codec = self._expect(family, name)
         copy: Message
+        if type(payload) is codec.message and codec.is_plain:
+            return payload.__deepcopy__(None)
         if type(payload) is codec.message and codec.is_shallow:
             copy = payload.__deepcopy__(None)
         elif isinstance(payload, Message) and payload.DESCRIPTOR.full_name == codec.full_name:

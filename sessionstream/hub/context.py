@@ -1,4 +1,4 @@
-"""State shared by the turns of a hub: store, session cache, projections, policies, fan-out and reporter."""
+"""State shared by the turns of a hub: store, session cache, projections, fan-out and reporter."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from sessionstream.hub.projecting import Projections
     from sessionstream.hub.reporting import Reporter
     from sessionstream.hub.sessions import SessionCache
-    from sessionstream.projection import ProjectionPolicies
     from sessionstream.store import HydrationStore
     from sessionstream.types import Event, UIEvent
 
@@ -40,7 +39,6 @@ class TurnContext:
     max_ordinal: int
     sessions: SessionCache
     projections: Projections
-    policies: ProjectionPolicies
     report: Reporter
     fan_out: Callable[[str, int, Sequence[UIEvent]], object] | None = None
     resync: Callable[[str, int, int], None] | None = None

@@ -103,7 +103,7 @@ class Hub:
         self._owns_store = store is None
         self._store: HydrationStore = MemoryStore(schemas) if store is None else store
         self._sessions = SessionCache(cache_entities, session_metadata)
-        self._projections = Projections(schemas)
+        self._projections = Projections(schemas, policies)
         report = Reporter(self._store, pipeline_observer, error_observer)
         self._unreadable = UnreadableEntities(report)
         self._pipeline = Pipeline(
@@ -112,7 +112,6 @@ class Hub:
             max_ordinal=self._store.max_ordinal,
             sessions=self._sessions,
             projections=self._projections,
-            policies=policies,
             report=report,
             bus=bus,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextvars import ContextVar
-from typing import Final
+from typing import Final, Self
 
 from sessionstream.errors import LaneReentryError
 
@@ -25,8 +25,9 @@ class CallbackScope:
         self.session_id = session_id
         self.active = True
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> Self:
         current_callback.set(self)
+        return self
 
     def __exit__(self, *exc_info: object) -> None:
         self.active = False

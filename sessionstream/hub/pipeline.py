@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from sessionstream.bus import envelope
 from sessionstream.callables import refuse_coroutine
@@ -81,14 +81,14 @@ class Pipeline(TurnContext):
             self.check_open()
             refuse_reentry(call)
 
-    def turn(self, session_id: str) -> Turn:
-        """Return a turn in a session's lane, to be entered with ``async with``; call ``check_call`` before.
+    def turn(self, session_id: str) -> Coroutine[Any, Any, Turn]:
+        """Begin a turn in a session's lane: ``with await pipeline.turn(session_id)``; call ``check_call`` before.
 
         Raises:
             HubClosed: the hub is shut down.
         """
         self.check_open()
-        return Turn(self, session_id)
+        return Turn.begin(self, session_id)
 
     async def publish(self, event: Event, on_published: Callable[[], None] | None = None) -> Event:
         """Publish one event; see ``Hub.publish``.
@@ -98,7 +98,7 @@ class Pipeline(TurnContext):
         draft = new_draft(event, self.schemas, on_published)
         self.check_call("publish", event.session_id)
         if self.bus is None:
-            async with self.turn(event.session_id) as turn:
+            with await self.turn(event.session_id) as turn:
                 ordinal = await retried(turn.publish, draft)
         else:
             ordinal = 0
@@ -129,7 +129,7 @@ class Pipeline(TurnContext):
         if self.bus is not None:
             await self._hand_over(drafts, self.bus)
         elif drafts:
-            async with self.turn(session_id) as turn:
+            with await self.turn(session_id) as turn:
                 ordinals = await turn.publish_many(drafts)
         return [
             new_event(event.name, event.payload, session_id, ordinal, draft.event_id, draft.metadata)
@@ -138,7 +138,7 @@ class Pipeline(TurnContext):
 
     async def apply(self, draft: Draft) -> int:
         """Log and apply one event; return its ordinal. Raises what ``Hub.publish`` raises."""
-        async with self.turn(draft.session_id) as turn:
+        with await self.turn(draft.session_id) as turn:
             return await retried(turn.publish, draft)
 
     async def _hand_over(self, drafts: list[Draft], bus: EventBus) -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from sessionstream.callables import projection_of, refuse_unasked
 from sessionstream.codec import copy_event
-from sessionstream.errors import ProjectionError
+from sessionstream.hub.step import ProjectorFailed
+from sessionstream.hub.timeline import View
 from sessionstream.ids import check_id, check_new_id, is_long
 from sessionstream.projection import (
     TimelineProjection,
@@ -20,35 +21,23 @@ from sessionstream.schema import describe
 from sessionstream.types import Event, Session, TimelineEntity, UIEvent, new_entity, new_ui_event
 
 if TYPE_CHECKING:
-    from sessionstream.hub.timeline import Timeline, TimelineAhead, View
+    from sessionstream.hub.step import Step
+    from sessionstream.hub.timeline import Timeline, TimelineAhead
+    from sessionstream.projection import ProjectionPolicies
     from sessionstream.schema import SchemaRegistry
 
 T = TypeVar("T")
-_Project = Callable[[Event, Session, "View"], "Iterable[T] | Awaitable[Iterable[T] | None] | None"]
-
-
-class ProjectorFailed(Exception):  # internal: becomes a ProjectionError once the event has an ordinal
-    """A projection raised an error or returned an invalid result."""
-
-    def __init__(self, projector: str, error: Exception) -> None:
-        super().__init__(projector)
-        self.projector = projector
-        self.error = error
-
-    def as_projection_error(self, event: Event) -> ProjectionError:
-        """Return the error for the publisher, with a copy of the event."""
-        error = ProjectionError(copy_event(event), self.projector, self.error)
-        error.__cause__ = self.error
-        return error
+_Project = Callable[[Event, Session, View], "Iterable[T] | Awaitable[Iterable[T] | None] | None"]
 
 
 class Projections:
     """The registered projections of a hub, in registration order."""
 
-    __slots__ = ("_schemas", "_timeline", "_ui")
+    __slots__ = ("_policies", "_schemas", "_timeline", "_ui")
 
-    def __init__(self, schemas: SchemaRegistry) -> None:
+    def __init__(self, schemas: SchemaRegistry, policies: ProjectionPolicies) -> None:
         self._schemas = schemas
+        self._policies = policies
         self._ui: list[tuple[str, _Project[UIEvent]]] = []
         self._timeline: list[tuple[str, _Project[TimelineEntity]]] = []
 
@@ -60,50 +49,44 @@ class Projections:
         """Add a timeline projection."""
         self._timeline.append(_named("timeline projection", projection))
 
-    async def ui_events(self, event: Event, session: Session, view: View) -> tuple[UIEvent, ...]:
-        """Return copies of the UI events that the UI projections return for an event.
+    async def run(self, step: Step, session: Session, timeline: Timeline | TimelineAhead) -> None:
+        """Run the projections on a step's event, and put copies of their results, or what failed, into the step.
 
-        Raises:
-            ProjectorFailed: a projection raised, or returned anything other than registered UI events.
+        In a rebuild, only timeline projections run. If one fails under the ``fail`` policy, this is the step's failure,
+        and the others do not run.
         """
-        events: list[UIEvent] = []
-        for projector, project in self._ui:
+        event = step.event
+        with View(event.session_id, timeline) as view:
+            projector = ""
             try:
-                result = project(copy_event(event), session, view)
-                items = result if type(result) is list else await _settled(result, "UIEvent")
-                for item in items:
-                    if type(item) is not UIEvent and not isinstance(item, UIEvent):
-                        raise _wrong(item, "UIEvent", " among others")
-                    payload = self._schemas.checked_copy("ui event", item.name, item.payload)
-                    events.append(new_ui_event(item.name, payload))
-            except asyncio.CancelledError as error:
-                raise _cancellation(projector, error)  # noqa: B904 - its cause is set
-            except Exception as error:
-                raise ProjectorFailed(projector, error) from error
-        return tuple(events)
-
-    async def entities(
-        self, event: Event, session: Session, view: View, timeline: Timeline | TimelineAhead
-    ) -> tuple[TimelineEntity, ...]:
-        """Return the entities that the timeline projections return for an event, each once, with both ordinals.
-
-        Raises:
-            ProjectorFailed: a projection raised, or returned anything other than registered entities.
-        """
-        changes: dict[tuple[str, str], TimelineEntity] = {}
-        for projector, project in self._timeline:
+                ui_events: list[UIEvent] = []
+                for projector, project_ui in self._ui if step.mode != "rebuild" else ():  # noqa: B007 - used below
+                    shown = project_ui(copy_event(event), session, view)
+                    for ui_event in shown if type(shown) is list else await _settled(shown, "UIEvent"):
+                        if type(ui_event) is not UIEvent and not isinstance(ui_event, UIEvent):
+                            raise _wrong(ui_event, "UIEvent", " among others")
+                        payload = self._schemas.checked_copy("ui event", ui_event.name, ui_event.payload)
+                        ui_events.append(new_ui_event(ui_event.name, payload))
+                step.ui_events = tuple(ui_events)
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - recorded, or raised by `_reason`
+                step.ui_failed = ProjectorFailed(projector, _reason(error))
+                if self._policies.ui == "fail":
+                    step.failure = step.ui_failed.as_projection_error(event)
+                    return
             try:
-                result = project(copy_event(event), session, view)
-                items = result if type(result) is list else await _settled(result, "TimelineEntity")
-                for item in items:
-                    if type(item) is not TimelineEntity and not isinstance(item, TimelineEntity):
-                        raise _wrong(item, "TimelineEntity", " among others")
-                    self._change(changes, item, event.ordinal, timeline)
-            except asyncio.CancelledError as error:
-                raise _cancellation(projector, error)  # noqa: B904 - its cause is set
-            except Exception as error:
-                raise ProjectorFailed(projector, error) from error
-        return tuple(changes.values())
+                changes: dict[tuple[str, str], TimelineEntity] = {}
+                for projector, project in self._timeline:  # noqa: B007 - used below
+                    result = project(copy_event(event), session, view)
+                    for item in result if type(result) is list else await _settled(result, "TimelineEntity"):
+                        if type(item) is not TimelineEntity and not isinstance(item, TimelineEntity):
+                            raise _wrong(item, "TimelineEntity", " among others")
+                        self._change(changes, item, event.ordinal, timeline)
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - recorded, or raised by `_reason`
+                step.timeline_failed = ProjectorFailed(projector, _reason(error))
+                if self._policies.timeline == "fail":
+                    step.failure = step.timeline_failed.as_projection_error(event)
+            else:
+                step.entities = tuple(changes.values())
 
     def _change(
         self,
@@ -136,18 +119,19 @@ class Projections:
             changes[kind, entity_id] = TimelineEntity(kind, entity_id, None, created, ordinal, tombstone=True)
 
 
-def _cancellation(projector: str, error: asyncio.CancelledError) -> asyncio.CancelledError | ProjectorFailed:
-    """Return a cancellation of the publisher unchanged, and any other as a failure of the projection.
+def _reason(error: BaseException) -> Exception:
+    """Return why a projection failed; raise a cancellation of the publisher.
 
     If something that the projection awaited was cancelled, the publisher was not.
     """
-    try:
-        refuse_unasked(error, "it waited for something that was cancelled")
-    except RuntimeError as unasked:
-        failed = ProjectorFailed(projector, unasked)
-        failed.__cause__ = unasked
-        return failed
-    return error
+    if isinstance(error, asyncio.CancelledError):
+        try:
+            refuse_unasked(error, "it waited for something that was cancelled")
+        except RuntimeError as unasked:
+            return unasked
+    if isinstance(error, Exception):
+        return error
+    raise error
 
 
 async def _settled(result: Iterable[T] | Awaitable[Iterable[T] | None] | None, wanted: str) -> Iterable[T]:

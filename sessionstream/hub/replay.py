@@ -6,14 +6,12 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from sessionstream.codec import copy_entity, copy_event
 from sessionstream.errors import HistoryPruned, OrdinalConflict
 from sessionstream.hub.completion import Completion
-from sessionstream.hub.projecting import ProjectorFailed
 from sessionstream.hub.reporting import record_of
-from sessionstream.hub.timeline import Timeline, View
+from sessionstream.hub.step import Step
+from sessionstream.hub.timeline import Timeline
 from sessionstream.hub.turn import retried
-from sessionstream.observe import PipelineRecord
 from sessionstream.store import Cursors, TimelineReplacement
 
 if TYPE_CHECKING:
@@ -44,7 +42,7 @@ class ReplayReport:
 
 async def retry(pipeline: Pipeline, session_id: str) -> ReplayReport:
     """Resume a held session; see ``Hub.retry_timeline``."""
-    async with pipeline.turn(session_id) as turn:
+    with await pipeline.turn(session_id) as turn:
 
         async def resume() -> Hold | None:
             await turn.refresh()  # another process may have repaired the session
@@ -63,7 +61,7 @@ async def rebuild(pipeline: Pipeline, session_id: str) -> ReplayReport:
 
     async def attempt() -> ReplayReport:
         await build.catch_up()
-        async with pipeline.turn(session_id) as turn:
+        with await pipeline.turn(session_id) as turn:
             cursors = await build.catch_up()  # apply what was published meanwhile
             turn.state.current = False
             timeline = await turn.completion.finish(build.swap_in(cursors))
@@ -132,47 +130,19 @@ class _Rebuild:
 
     async def _apply(self, event: Event) -> None:
         pipeline, timeline = self._pipeline, self._timeline
-        entities: tuple[TimelineEntity, ...] = ()
-        failed: ProjectorFailed | None = None
-        completion = Completion()
-        try:
-            view = View(self._session.id, timeline)
-            with view:
-                entities = await pipeline.projections.entities(event, self._session, view, timeline)
-        except ProjectorFailed as caught:
-            failed = caught
-            name, projector = event.name, failed.projector
+        step, completion = Step("rebuild", event, timeline.ordinal, stored=True), Completion()
+        await pipeline.projections.run(step, self._session, timeline)
+        if step.timeline_failed is not None:
+            projector, error = step.timeline_failed
             kind: ErrorKind = "timeline-projection"
-            record = record_of(kind, event.session_id, event.ordinal, name, failed.error, projector=projector)
-            await pipeline.report.error(record, failed.error, completion)
-        advances = failed is None or pipeline.policies.timeline == "advance"
-        self._observe(event, entities, failed, advances)
+            record = record_of(kind, event.session_id, event.ordinal, event.name, error, projector=projector)
+            await pipeline.report.error(record, error, completion)
+        step.moved = step.failure is None
+        if pipeline.report.observes_pipeline:
+            pipeline.report.pipeline(step.record())
         completion.checkpoint()
-        if failed is not None and not advances:
-            raise failed.as_projection_error(event) from failed.error
-        self._versions.extend(entities)
-        timeline.apply(entities, event.ordinal)
+        if step.failure is not None:
+            raise step.failure
+        self._versions.extend(step.entities)
+        timeline.apply(step.entities, event.ordinal)
         self.events += 1
-
-    def _observe(
-        self,
-        event: Event,
-        entities: tuple[TimelineEntity, ...],
-        failed: ProjectorFailed | None,
-        advances: bool,
-    ) -> None:
-        if not self._pipeline.report.observes_pipeline:
-            return
-        copies = tuple(map(copy_entity, entities))
-        self._pipeline.report.pipeline(
-            PipelineRecord(
-                mode="rebuild",
-                event=copy_event(event),
-                view_ordinal=self._timeline.ordinal,
-                entities=copies,
-                timeline_error=None if failed is None else failed.error,
-                stored=True,
-                committed=copies,
-                cursor_moved=advances,
-            )
-        )

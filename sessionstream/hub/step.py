@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from sessionstream.codec import copy_entity, copy_event, copy_ui_event
+from sessionstream.errors import ProjectionError
 from sessionstream.observe import PipelineRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sessionstream.errors import ProjectionError, SessionHeld
-    from sessionstream.hub.projecting import ProjectorFailed
+    from sessionstream.errors import SessionHeld
     from sessionstream.observe import Mode
     from sessionstream.types import Event, TimelineEntity, UIEvent
+
+
+class ProjectorFailed(NamedTuple):
+    """A projection that raised an error or returned an invalid result."""
+
+    projector: str
+    error: Exception
+
+    def as_projection_error(self, event: Event) -> ProjectionError:
+        """Return the error for the publisher, with a copy of the event."""
+        error = ProjectionError(copy_event(event), self.projector, self.error)
+        error.__cause__ = self.error
+        return error
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from random import random
-from typing import TYPE_CHECKING, Final, ParamSpec, TypeGuard, TypeVar
+from typing import TYPE_CHECKING, Final, ParamSpec, Self, TypeGuard, TypeVar
 
 from sessionstream.callables import refuse_coroutine
 from sessionstream.codec import copy_event, copy_ui_event
@@ -33,11 +33,10 @@ from sessionstream.feed import Position
 from sessionstream.hub.completion import Completion
 from sessionstream.hub.drafts import new_event_id
 from sessionstream.hub.known_errors import KnownErrors
-from sessionstream.hub.projecting import ProjectorFailed
 from sessionstream.hub.repeats import is_repeat
 from sessionstream.hub.reporting import record_of
 from sessionstream.hub.step import Hold, Step
-from sessionstream.hub.timeline import Timeline, TimelineAhead, View
+from sessionstream.hub.timeline import Timeline, TimelineAhead
 from sessionstream.ids import check_new_id
 from sessionstream.ordinals import assign_ordinal
 from sessionstream.store import Cursors, LoggedEvent, new_commit
@@ -71,56 +70,57 @@ MAX_UNDER_WAY: Final = 256
 
 
 class Turn:
-    """An async context manager that holds a session's lane, and the operations that need the lane.
+    """Holds a session's lane, and has the operations that need it: ``with await Turn.begin(…) as turn``.
 
-    A cancellation while it waits for the lane has no effect on the session. A later cancellation is raised when all
-    steps that have begun are finished, instead of the result or of any other error.
+    A cancellation meanwhile is raised when all steps that have begun are finished, instead of the result or of any
+    other error.
 
     Attributes:
         resumed: how many held events this turn has applied.
-
-    Raises, when it is entered:
-        InvalidIdError: the session id is not valid.
     """
 
-    __slots__ = ("_context", "_session_id", "completion", "resumed", "session", "state")
+    __slots__ = ("_context", "completion", "resumed", "session", "state")
 
-    def __init__(self, context: TurnContext, session_id: str) -> None:
+    def __init__(self, context: TurnContext, state: SessionState, session: Session) -> None:
         self._context = context
-        self._session_id = session_id
         self.completion = Completion()
         self.resumed = 0
-        self.state: SessionState
-        self.session: Session
+        self.state = state
+        self.session = session
 
-    async def __aenter__(self) -> Turn:
-        context = self._context
-        state = self.state = context.sessions.pin(self._session_id)
+    @staticmethod
+    async def begin(context: TurnContext, session_id: str) -> Turn:
+        """Wait for a session's lane. A cancellation meanwhile has no effect on the session.
+
+        Raises:
+            InvalidIdError: the session id is not valid.
+        """
+        state = context.sessions.pin(session_id)
         try:
             await state.lane.acquire()
+            try:  # metadata is loaded inside the lane, so that waiting for it does not change the order
+                session = state.session or await context.sessions.session(state)
+                context.budget.events += 1
+                if context.budget.is_spent():
+                    await context.budget.renew()
+            except BaseException:
+                state.lane.release()
+                raise
         except BaseException:
             context.sessions.unpin(state)
             raise
-        try:  # metadata is loaded inside the lane, so that waiting for it does not change the order
-            self.session = state.session or await context.sessions.session(state)
-            context.budget.events += 1
-            if context.budget.is_spent():
-                await context.budget.renew()
-        except BaseException:
-            self._leave()
-            raise
+        return Turn(context, state, session)
+
+    def __enter__(self) -> Self:
         return self
 
-    async def __aexit__(
+    def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._leave()
-        if self.completion.cancelled is not None and (error is None or isinstance(error, Exception)):
-            self.completion.checkpoint()
-
-    def _leave(self) -> None:
         self.state.lane.release()
         self._context.sessions.unpin(self.state)
+        if self.completion.cancelled is not None and (error is None or isinstance(error, Exception)):
+            self.completion.checkpoint()
 
     # -- the timeline ------------------------------------------------------------------------------------------
 
@@ -184,7 +184,7 @@ class Turn:
                     await self._context.budget.renew()
                 self.completion.checkpoint()
                 step = Step("retry", event, timeline.ordinal, stored=True)
-                await self._project(step, timeline)
+                await self._context.projections.run(step, self.session, timeline)
                 if step.failure is None:
                     await self._complete(step, timeline, self._hand_over(step, timeline, self.state.event_cursor))
                 else:
@@ -217,7 +217,7 @@ class Turn:
             try:
                 step = self._new_step(draft, timeline, state.event_cursor)
                 if hold is None:
-                    await self._project(step, timeline)
+                    await self._context.projections.run(step, self.session, timeline)
                 else:
                     step.failure = SessionHeld(copy_event(step.event), hold.ordinal)
                     step.failure.__cause__ = hold.error
@@ -310,7 +310,7 @@ class Turn:
                     await complete_first()
                 self.completion.checkpoint()
                 step = self._new_step(draft, ahead, cursor)
-                await self._project(step, ahead)
+                await self._context.projections.run(step, self.session, ahead)
                 after, commit_id = commit_id if under_way else "", new_event_id()
                 under_way.append((step, self._hand_over(step, ahead, cursor, commit_id, after)))
                 if step.failure is not None:
@@ -357,24 +357,6 @@ class Turn:
 
     # -- the steps of one event --------------------------------------------------------------------------------
 
-    async def _project(self, step: Step, timeline: Timeline | TimelineAhead) -> None:
-        context, event = self._context, step.event
-        view = View(self.state.id, timeline)
-        with view:
-            try:
-                step.ui_events = await context.projections.ui_events(event, self.session, view)
-            except ProjectorFailed as failed:
-                step.ui_failed = failed
-                if context.policies.ui == "fail":
-                    step.failure = failed.as_projection_error(event)
-                    return
-            try:
-                step.entities = await context.projections.entities(event, self.session, view, timeline)
-            except ProjectorFailed as failed:
-                step.timeline_failed = failed
-                if context.policies.timeline == "fail":
-                    step.failure = failed.as_projection_error(event)
-
     def _hand_over(
         self, step: Step, timeline: Timeline | TimelineAhead, cursor: int, commit_id: str = "", after: str = ""
     ) -> Awaitable[None]:
@@ -418,8 +400,8 @@ class Turn:
                 await self._doubt(step, timeline, error)
                 raise
             self._acknowledge(step, timeline)
-            if step.moved:
-                await self._pass_on(step, timeline.epoch)
+            if step.moved and (unsent := self._fan_out(step, timeline.epoch)) is not None:
+                await self._record_of(step, "fanout", unsent)
             if context.report.unrecorded:
                 await context.report.catch_up(self.completion)
             if step.ui_failed is not None or step.timeline_failed is not None:
@@ -465,27 +447,30 @@ class Turn:
         if timeline.epoch == epoch and timeline.ordinal >= step.event.ordinal:
             logged = await self._context.store.find_event(self.state.id, step.event.event_id)
             if logged is not None and logged.ordinal == step.event.ordinal:
-                await self._pass_on(step, epoch)
+                unsent = self._fan_out(step, epoch)
+                if unsent is not None:
+                    await self._record_of(step, "fanout", unsent)
 
-    async def _pass_on(self, step: Step, epoch: int) -> None:
-        """Pass the step's UI events to the fan-out, if it is their turn."""
+    def _fan_out(self, step: Step, epoch: int) -> BaseException | None:
+        """Pass the step's UI events to the fan-out, if it is their turn; return what it raised."""
         context, ordinal = self._context, step.event.ordinal
         follower = context.follower
         if follower is not None and not follower.advance(self.state.id, step.view_ordinal, ordinal, epoch):
-            return
+            return None
         if context.fan_out is None or not step.ui_events:
-            return
+            return None
         # The receiver may change the events, and an observer gets them afterwards.
         events = tuple(map(copy_ui_event, step.ui_events)) if context.report.observes_pipeline else step.ui_events
         try:
             result = context.fan_out(self.state.id, ordinal, events)
             if result is not None:
                 refuse_coroutine("a fan-out", result)
-            step.fanned_out = True
-            context.budget.fanned_out(step.ui_events)
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - recorded, as the event is already committed
             step.error = error if isinstance(error, Exception) else RuntimeError(error_text(error))
-            await self._record_of(step, "fanout", error)
+            return error
+        step.fanned_out = True
+        context.budget.fanned_out(step.ui_events)
+        return None
 
     async def resync(self) -> None:
         """Call the fan-out's ``resync`` with the ordinal of the timeline, which may have changed without our events."""
