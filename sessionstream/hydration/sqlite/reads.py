@@ -193,6 +193,8 @@ class Reading:
 
     def _present(self, db: sqlite3.Connection, session: Stored, since: int | None) -> list[Row]:
         """Return the rows of the timeline as it is, or those that changed since an ordinal."""
+        if not session.timeline:  # nobody has used it
+            return []
         query = _NOW if since is None else _SINCE
         rows = query.all(db, (session.timeline,) if since is None else (session.timeline, bounded(since)))
         check_states(query, rows, session.cursors.timeline)
