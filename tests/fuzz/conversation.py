@@ -32,6 +32,8 @@ from sessionstream.transport.ws.server.frames import Batch
 from sessionstream.transport.ws.server.limits import Limits
 from sessionstream.v1.transport_pb2 import ServerFrame
 
+from ..transport.snapshots import snapshot_frame
+
 LIMITS = Limits(
     frame_bytes=600,
     frames_per_second=20.0,
@@ -185,7 +187,7 @@ class Story:
             self.happened["loaded"] += 1
             delta = load.basis is not None and load.basis.ordinal <= ordinal and load.basis.epoch == 1
             since = load.basis.ordinal if load.basis is not None and delta else 0
-            frame = frames.snapshot(load.session_id, ordinal, (), 0, epoch=1 if load.epochs else 0, since=since)
+            frame = snapshot_frame(load.session_id, ordinal, epoch=1 if load.epochs else 0, since=since)
             self._take(self._conversation.loaded(load.session_id, load.token, Hydration(frame, ordinal, 1, 0, delta)))
 
     def _events(self) -> None:

@@ -28,6 +28,8 @@ from sessionstream.transport.ws.server.effects import (
 from sessionstream.transport.ws.server.frames import Batch, Frame
 from sessionstream.transport.ws.server.limits import Limits
 
+from .snapshots import snapshot_frame
+
 Change = tuple[str, str | None]
 """Entity id and its new text; None deletes it."""
 
@@ -78,9 +80,7 @@ class SessionModel:
         keys = sorted(key for key, at in self.changed.items() if at > since and (since or key in self.state))
         entities = [frames.entity(self._entity(key)) for key in keys]
         epoch = self.epoch if load.epochs else 0
-        frame = frames.snapshot(
-            self.id, self.ordinal, entities, len(",".join(entities).encode()), epoch=epoch, since=since
-        )
+        frame = snapshot_frame(self.id, self.ordinal, entities, epoch=epoch, since=since)
         return Hydration(frame, self.ordinal, self.epoch, len(entities), delta=since > 0)
 
     def _entity(self, key: str) -> TimelineEntity:

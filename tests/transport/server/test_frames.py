@@ -28,6 +28,8 @@ from sessionstream.transport.ws.wire.codes import UNAUTHORIZED
 from sessionstream.transport.ws.wire.fields import read_fields
 from sessionstream.v1 import transport_pb2 as wire
 
+from ..snapshots import snapshot_frame
+
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
@@ -124,7 +126,7 @@ def test_snapshots(
             tombstone=payload is None,
             payload=None if payload is None else packed(payload),
         )
-    frame = frames.snapshot(session_id, ordinal, written, len(",".join(written).encode()), epoch=epoch, since=since)
+    frame = snapshot_frame(session_id, ordinal, written, epoch=epoch, since=since)
     assert same(sent(frame), printed(wire.ServerFrame(snapshot=expected)))
 
 

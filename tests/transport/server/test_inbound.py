@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from sessionstream.transport.ws import Limits, WebSocketServer
 from sessionstream.transport.ws.server.conversation import Conversation
 from sessionstream.transport.ws.server.effects import Authorize, Close, Hydration, Load, Send
-from sessionstream.transport.ws.server.frames import snapshot
 
 from ...fuzz.conversation import one_input
 from ..asgi import peers
+from ..snapshots import snapshot_frame
 from ..source import Source
 
 LIMITS = Limits(frame_bytes=400, frames_burst=1_000_000, subscriptions_per_connection=3)
@@ -67,7 +67,7 @@ def test_the_protocol_takes_everything(said: list[str | bytes]) -> None:
             if isinstance(effect, Authorize):
                 effects += conversation.authorized(effect.session_id, effect.token, True)
             elif isinstance(effect, Load):
-                hydration = Hydration(snapshot(effect.session_id, 0, (), 0), 0, 0, 0)
+                hydration = Hydration(snapshot_frame(effect.session_id, 0), 0, 0, 0)
                 effects += conversation.loaded(effect.session_id, effect.token, hydration)
         for answer in answers(effects):
             assert set(answer) <= {"error", "pong", "snapshot", "subscribed", "unsubscribed"}

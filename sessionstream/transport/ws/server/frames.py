@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
@@ -135,23 +134,15 @@ def entity(of: TimelineEntity) -> str:
     return _dumps(body)
 
 
-def snapshot(
-    session_id: str, ordinal: int, entities: Sequence[str], size: int, *, epoch: int = 0, since: int = 0
-) -> Frame:
-    """Return a snapshot frame.
-
-    Args:
-        entities: the JSON of one or more entities each.
-        size: UTF-8 bytes of these, joined by commas. The caller passes it because encoding a large frame is slow.
-    """
+def around_entities(
+    session_id: str, ordinal: int, *, has_entities: bool, epoch: int = 0, since: int = 0
+) -> tuple[str, str]:
+    """Return what stands before and behind the entities in the text of a snapshot frame."""
     head = _dumps(_set_fields(sessionId=session_id, snapshotOrdinal=_uint64(ordinal)))[1:-1]
     tail = _dumps(_set_fields(epoch=_uint64(epoch), since=_uint64(since)))[1:-1]
-    fields = ",".join(filter(None, [head, '"entities":[\0]' if entities else "", tail]))
+    fields = ",".join(filter(None, [head, '"entities":[\0]' if has_entities else "", tail]))
     before, _, after = f'{{"snapshot":{{{fields}}}}}'.partition("\0")  # JSON escapes a NUL: there is no other
-    pieces = [before + "".join(entities[:1]), *entities[1:]]
-    pieces[-1] += after
-    text = ",".join(pieces)  # the only copy of all of it
-    return Frame(text, len(before.encode()) + size + len(after.encode()), "snapshot", session_id)
+    return before, after
 
 
 def _budget(budget: Budget) -> dict[str, object]:
