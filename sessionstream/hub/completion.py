@@ -57,7 +57,7 @@ class Completion:
 
         A future is awaited without creating a task, and a finished one without suspending.
         """
-        future = asyncio.ensure_future(awaitable)
+        future = awaitable if type(awaitable) is asyncio.Future else asyncio.ensure_future(awaitable)
         while not future.done():
             try:
                 await _Unyielding(future)

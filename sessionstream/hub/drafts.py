@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import count
+from itertools import chain, count
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -17,14 +17,18 @@ if TYPE_CHECKING:
 
     from sessionstream.schema import SchemaRegistry
 
-_prefix = ""
-_count: Iterator[int] = count()
+_ids: Iterator[str]
 
 
 def _begin_ids() -> None:
     """Choose the prefix of the event ids of this process."""
-    global _prefix, _count
-    _prefix, _count = str(uuid4())[:-12], count()
+    global _ids
+    prefix, last_digits = str(uuid4())[:-12], [f"{number:03x}" for number in range(4096)]
+
+    def of_block(number: int) -> Iterator[str]:
+        return map(f"{prefix}{number:09x}".__add__, last_digits)
+
+    _ids = chain.from_iterable(map(of_block, count()))  # several threads may take from it
 
 
 _begin_ids()
@@ -80,9 +84,9 @@ def new_draft(event: object, schemas: SchemaRegistry, on_published: Callable[[],
 def new_event_id() -> str:
     """Return a UUID of version 4 as a string: 74 random bits per process, then a counter.
 
-    It makes no system call, and takes a tenth of the time of ``uuid4``.
+    It makes no system call, and takes a small part of the time of ``uuid4``.
     """
-    return f"{_prefix}{next(_count):012x}"
+    return next(_ids)
 
 
 def _refuse_ordinal(event: Event) -> None:

@@ -33,9 +33,12 @@ _LATEST_CLAIM: Final = Query(
 )
 
 
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
 def microseconds(moment: datetime) -> int:
     """Return a moment as the file keeps it: microseconds since 1970."""
-    return (moment - START) // timedelta(microseconds=1)
+    return (moment - START) // _MICROSECOND
 
 
 class Times:
