@@ -66,16 +66,6 @@ def bounded(ordinal: int) -> int:
     return min(ordinal, MAX_STORED)
 
 
-def _encoded(what: str, name: str, payload: Message, codec_of: CodecOf) -> bytes:
-    data = codec_of(payload.__class__).encode(payload)
-    if len(data) > MAX_PAYLOAD:
-        raise Unstorable(
-            f"{what} {name!r} has a payload of {len(data)} bytes, and at most {MAX_PAYLOAD} fit: keep it "
-            f"elsewhere, and its place in the {what}"
-        )
-    return data
-
-
 class CommitRows(NamedTuple):
     """A commit with its event, its entities and its UI events encoded.
 
@@ -94,37 +84,43 @@ def commit_rows(commit: Commit, codec_of: CodecOf, *, is_heard: bool) -> CommitR
     Raises:
         Unstorable: its ordinal or a payload is too large.
     """
-    check_ordinal(commit.session_id, commit.event_cursor)
+    event, row = commit.event, None
+    check_ordinal(commit.session_id, commit.expected_ordinal if event is None else event.ordinal)
     ui_events = encode_ui_events(commit.ui_events, codec_of) if is_heard else None
-    return CommitRows(commit, _event_row(commit, codec_of), entity_rows(commit.entities, codec_of), ui_events)
-
-
-def _event_row(commit: Commit, codec_of: CodecOf) -> EventRow | None:
-    event = commit.event
-    if event is None:
-        return None
-    payload = event.payload
-    data = _encoded("event", event.name, payload, codec_of)
-    metadata = "" if event.metadata is NO_METADATA else json.dumps(dict(event.metadata))
-    return EventRow(event.ordinal, event.event_id, event.name, payload.__class__, data, metadata)
+    if event is not None:
+        message = event.payload.__class__
+        payload = codec_of(message).encode(event.payload)
+        if len(payload) > MAX_PAYLOAD:
+            raise _too_large("event", event.name, payload)
+        metadata = "" if event.metadata is NO_METADATA else json.dumps(dict(event.metadata))
+        row = EventRow(event.ordinal, event.event_id, event.name, message, payload, metadata)
+    return CommitRows(commit, row, entity_rows(commit.entities, codec_of), ui_events)
 
 
 def entity_rows(entities: Iterable[TimelineEntity], codec_of: CodecOf) -> list[EntityRow]:
-    """Return the rows of entities."""
+    """Return the rows of entities.
+
+    Raises:
+        Unstorable: a payload is too large.
+    """
     rows = []
     for entity in entities:
-        payload = None if entity.tombstone else entity.payload
-        rows.append(
-            EntityRow(
-                entity.kind,
-                entity.id,
-                entity.created_ordinal,
-                entity.last_event_ordinal,
-                None if payload is None else payload.__class__,
-                None if payload is None else _encoded("timeline entity", entity.kind, payload, codec_of),
-            )
-        )
+        message = data = None
+        if entity.payload is not None and not entity.tombstone:
+            message = entity.payload.__class__
+            data = codec_of(message).encode(entity.payload)
+            if len(data) > MAX_PAYLOAD:
+                raise _too_large("timeline entity", entity.kind, data)
+        created, changed = entity.created_ordinal, entity.last_event_ordinal
+        rows.append(EntityRow(entity.kind, entity.id, created, changed, message, data))
     return rows
+
+
+def _too_large(what: str, name: str, data: bytes) -> Unstorable:
+    return Unstorable(
+        f"{what} {name!r} has a payload of {len(data)} bytes, and at most {MAX_PAYLOAD} fit: keep it "
+        f"elsewhere, and its place in the {what}"
+    )
 
 
 def error_row(record: ErrorRecord) -> ErrorRow:

@@ -68,6 +68,7 @@ INTERNAL = {
     "load_json",
     "in_snapshot_order",
     "new_commit",
+    "new_cursors",
     "new_entity",
     "new_event",
     "new_ui_event",

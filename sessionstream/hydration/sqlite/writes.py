@@ -25,7 +25,7 @@ from sessionstream.hydration.sqlite.sessions import KnownSessions, Stored
 from sessionstream.hydration.sqlite.times import Times
 from sessionstream.hydration.versions import EntityRow, HistoryRow, kept
 from sessionstream.schema import SchemaRegistry
-from sessionstream.store import CommandClaim, Cursors, TimelineReplacement
+from sessionstream.store import CommandClaim, Cursors, TimelineReplacement, new_cursors
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -109,48 +109,47 @@ class _Batch:
             OrdinalConflict: cursors or epoch are not what the commit expects. Nothing is added then.
         """
         (step, event, entities, ui_events), writing = rows, self._writing
-        session = self._sessions.get(step.session_id) or writing.sessions.find(writing.db, step.session_id)
-        cursors = _cursors(writing, session)
+        session_id, cursor = step.session_id, step.expected_ordinal
+        session = self._sessions.get(session_id) or writing.sessions.find(writing.db, session_id)
+        cursors = _cursors(writing, session) if session is None else session.cursors
         if (
-            step.expected_ordinal != cursors.event
-            or step.timeline_before != cursors.timeline
-            or step.expected_epoch not in (None, cursors.epoch)
+            cursor != cursors.event
+            or (cursor if step.expected_timeline is None else step.expected_timeline) != cursors.timeline
+            or (step.expected_epoch is not None and step.expected_epoch != cursors.epoch)
             or (step.expected_commit_id and (session is None or step.expected_commit_id != session.commit_id))
         ):
             raise conflict(step, cursors)
         if session is None:
-            session = _start(writing, step.session_id)
+            session = _start(writing, session_id)
         last_time = session.last_time
         if event is not None:
             last_time = writing.times.of_event(writing.db, session.sid, last_time)
-            ordinal, event_id, name, message, payload, metadata = event
+            cursor, event_id, name, message, payload, metadata = event
             number = self._type(message)
-            self._events.append((session.sid, ordinal, event_id, name, number, payload, last_time, metadata))
+            self._events.append((session.sid, cursor, event_id, name, number, payload, last_time, metadata))
         for row in entities:
             self.state(session.timeline, row)
         if ui_events is not None and step.timeline_cursor != cursors.timeline:
-            move = (step.session_id, step.timeline_cursor, cursors.timeline, cursors.epoch, ui_events)
+            move = (session_id, step.timeline_cursor, cursors.timeline, cursors.epoch, ui_events)
             self._moves.append(move)
-        cursors = Cursors(step.event_cursor, step.timeline_cursor, cursors.epoch, cursors.floor)
+        cursors = new_cursors(cursor, step.timeline_cursor, cursors.epoch, cursors.floor)
         changed = writing.sessions.next_change(writing.db)
-        self._sessions[step.session_id] = Stored(
-            session.sid, cursors, session.timeline, step.commit_id, last_time, changed
-        )
+        self._sessions[session_id] = Stored(session.sid, cursors, session.timeline, step.commit_id, last_time, changed)
 
     def state(self, timeline: int, row: EntityRow) -> None:
         """Add a later state of a timeline; the present one of that entity, if there is one, becomes a past one."""
-        key = (timeline, row.kind, row.id)
+        kind, entity_id, _, changed_now, _, data = row
+        key, depth = (timeline, kind, entity_id), 0
         present = self._present.get(key)
         if present is None:
-            if row.payload is None or len(row.payload) < MIN_SIZE:  # then there is no delta to be made
-                self._superseded.append((row.changed, *key))
+            if data is None or len(data) < MIN_SIZE:  # then there is no delta to be made
+                self._superseded.append((changed_now, timeline, kind, entity_id))
             else:
                 present = _SUPERSEDED.first(self._writing.db, key)
-        depth = 0
         if present is not None:
             created, changed, tombstone, number, payload, depth = present[3:]
-            encoding, data, depth = kept(payload, row.payload, depth)
-            self._past.append((*key, created, changed, row.changed, tombstone, number, encoding, data))
+            encoding, past, depth = kept(payload, data, depth)
+            self._past.append((*key, created, changed, changed_now, tombstone, number, encoding, past))
         self._put(timeline, row, depth)
 
     def history(self, timeline: int, row: HistoryRow) -> None:
@@ -200,8 +199,9 @@ class _Batch:
 
     def _put(self, timeline: int, row: EntityRow, depth: int) -> None:
         kind, entity_id, created, changed, message, payload = row
-        values = (timeline, kind, entity_id, created, changed, message is None, self._type(message), payload, depth)
-        self._present[values[:3]] = values
+        number = self._type(message)
+        values = (timeline, kind, entity_id, created, changed, message is None, number, payload, depth)
+        self._present[timeline, kind, entity_id] = values
 
     def _type(self, message: type[Message] | None) -> int | None:
         if message is None:
