@@ -3,13 +3,50 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from contextvars import ContextVar
 from typing import Final, Self
 
 from sessionstream.errors import LaneReentryError
 
-# asyncio's lock is fair (first come, first served) and does not suspend when it is free.
-Lane = asyncio.Lock
+
+class Lane:
+    """A lock that whoever waits longest gets next. Taking it while it is free needs no coroutine."""
+
+    __slots__ = ("_taken", "_waiting")
+
+    def __init__(self) -> None:
+        self._taken = False
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    def take(self) -> bool:
+        """Take the lane if it is free; return whether it was."""
+        if self._taken:
+            return False
+        self._taken = True
+        return True
+
+    async def wait(self) -> None:
+        """Wait for the lane and take it."""
+        passed_on = asyncio.get_running_loop().create_future()
+        self._waiting.append(passed_on)
+        try:
+            await passed_on
+        except BaseException:
+            if passed_on in self._waiting:
+                self._waiting.remove(passed_on)
+            elif not passed_on.cancelled():  # this task was cancelled after it got the lane
+                self.leave()
+            raise
+
+    def leave(self) -> None:
+        """Pass the lane on to whoever waits longest, or leave it free."""
+        while self._waiting:
+            passed_on = self._waiting.popleft()
+            if not passed_on.done():
+                passed_on.set_result(None)
+                return
+        self._taken = False
 
 
 class CallbackScope:

@@ -26,7 +26,7 @@ class SessionState:
 
     Attributes:
         session: the session's value; None until its metadata is loaded.
-        outgoing: the lane of events that are published to a bus, which must not wait for events from the bus.
+        outgoing: the lock of events that are published to a bus, which must not wait for events from the bus.
         timeline: the timeline at its ordinal and epoch; None until it is loaded from the store.
         current: whether the timeline is current, as far as this hub knows.
         event_cursor: the session's event cursor; valid only if ``current``.
@@ -53,7 +53,7 @@ class SessionState:
         self.id = session_id
         self.lane = Lane()
         self.loading = asyncio.Lock()
-        self.outgoing = Lane()
+        self.outgoing = asyncio.Lock()
         self.session: Session | None = None
         self.timeline: Timeline | None = None
         self.current = False

@@ -97,14 +97,15 @@ class Turn:
         """
         state = context.sessions.pin(session_id)
         try:
-            await state.lane.acquire()
+            if not state.lane.take():
+                await state.lane.wait()
             try:  # metadata is loaded inside the lane, so that waiting for it does not change the order
                 session = state.session or await context.sessions.session(state)
                 context.budget.events += 1
                 if context.budget.is_spent():
                     await context.budget.renew()
             except BaseException:
-                state.lane.release()
+                state.lane.leave()
                 raise
         except BaseException:
             context.sessions.unpin(state)
@@ -117,7 +118,7 @@ class Turn:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.state.lane.release()
+        self.state.lane.leave()
         self._context.sessions.unpin(self.state)
         if self.completion.cancelled is not None and (error is None or isinstance(error, Exception)):
             self.completion.checkpoint()

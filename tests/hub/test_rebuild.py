@@ -179,7 +179,7 @@ async def test_traffic_that_does_not_end_while_the_bulk_is_built() -> None:
     await app.publish("a")
 
     async def publish() -> None:
-        if not app.hub._sessions.pin("s").lane.locked():
+        if not app.hub._sessions.pin("s").lane._taken:
             await app.publish("x")
 
     for method in ("cursors", "events"):

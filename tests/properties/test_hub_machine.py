@@ -120,9 +120,9 @@ class Model:
         """Return what publishing does ('ok', 'failed' or 'held') and the event's ordinal."""
         session = self.sessions.setdefault(session_id, ModelSession())
         known = session.ids.get(event_id)
+        held_by = self.resume(session)
         if known is not None and session.log[known - 1] != fact:
             return "conflict", known
-        held_by = self.resume(session)
         if known is not None:
             return ("held" if session.cursor < known else "ok"), known
         session.log.append(fact)
