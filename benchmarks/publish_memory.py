@@ -3,7 +3,8 @@
     python -m benchmarks.publish_memory
 
 There is one session, with both projections and payloads of 200 bytes. The bare loop has no registry, lane, view,
-ordinal check, cursor, event id, commit or fan-out. No implementation that makes the guaranteed copies can be faster.
+ordinal check, cursor, event id, commit or fan-out. It keeps what a MemoryStore keeps: every event, and every state of
+every entity. No implementation that makes the guaranteed copies can be faster.
 """
 
 from __future__ import annotations
@@ -61,14 +62,15 @@ def _copy(message: Message) -> Message:
 
 
 class _BareView:
-    def __init__(self, entities: dict[str, TimelineEntity]) -> None:
-        self._entities = entities
+    def __init__(self, states: dict[str, list[TimelineEntity]]) -> None:
+        self._states = states
         self.ordinal = 0
 
     def get(self, kind: str, id: str) -> TimelineEntity | None:  # noqa: A002 - the protocol's word
-        entity = self._entities.get(id)
-        if entity is None or entity.payload is None:
-            return entity
+        if id not in self._states:
+            return None
+        entity = self._states[id][-1]
+        assert entity.payload is not None
         return TimelineEntity(kind, id, _copy(entity.payload))
 
     def list(self, kind: str = "") -> list[TimelineEntity]:
@@ -79,20 +81,21 @@ class BareLoop:
     """A loop of only the copies and the calls."""
 
     def __init__(self, sink: list[object]) -> None:
-        self._entities: dict[str, TimelineEntity] = {}
+        self._states: dict[str, list[TimelineEntity]] = {}
         self._log: list[Event] = []
         self._sink = sink
         self._session = Session("s", None)
 
     async def publish(self, event: Event) -> Event:
-        view = _BareView(self._entities)
+        view = _BareView(self._states)
         kept = Event(event.name, _copy(event.payload), event.session_id, len(self._log) + 1)
         shown = Event(event.name, _copy(kept.payload), event.session_id, kept.ordinal)
         ui_events = [UIEvent(item.name, _copy(item.payload)) for item in ui_projection(shown, self._session, view)]
         shown = Event(event.name, _copy(kept.payload), event.session_id, kept.ordinal)
         for item in timeline_projection(shown, self._session, view):
             assert item.payload is not None
-            self._entities[item.id] = TimelineEntity(item.kind, item.id, _copy(item.payload))
+            state = TimelineEntity(item.kind, item.id, _copy(item.payload))
+            self._states.setdefault(item.id, []).append(state)
         self._log.append(kept)
         self._sink.append(ui_events)
         return Event(event.name, event.payload, event.session_id, kept.ordinal)
