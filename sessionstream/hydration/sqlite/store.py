@@ -328,7 +328,8 @@ class SQLiteStore(CheckedStore):
         return forgotten
 
     def _check_open(self) -> None:
-        super()._check_open()
+        if self._closed:
+            super()._check_open()
         if self._is_inherited():
             raise StoreError(
                 f"{self._database.path} was opened by process {self._process}, from which this one was forked: threads "

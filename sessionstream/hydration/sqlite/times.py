@@ -52,24 +52,32 @@ class Times:
         self._clock = clock
         self._highest = 0  # time that the clock has returned
 
-    def of_event(self, db: sqlite3.Connection, sid: int, last: int | None) -> int:
-        """Return the time of a session's next event; ``last`` is that of the last one, None if it was not read."""
-        return _later(self._now(), _LAST_EVENT, db, sid) if last is None else max(self._now(), last)
+    def of_event(self, db: sqlite3.Connection, sid: int, last: int | None, now: int) -> int:
+        """Return the time of a session's next event.
+
+        Args:
+            last: that of the last one, None if it was not read.
+            now: what ``now`` has returned.
+        """
+        if last is None:
+            return _later(now, _LAST_EVENT, db, sid)
+        return max(last, now)
 
     def of_error(self, db: sqlite3.Connection, session_id: str) -> int:
         """Return the time of a session's next error record."""
-        return _later(_later(self._now(), _LAST_EVENT_OF, db, session_id), _LAST_ERROR, db, session_id)
+        return _later(_later(self.now(), _LAST_EVENT_OF, db, session_id), _LAST_ERROR, db, session_id)
 
     def of_claim(self, db: sqlite3.Connection, session_id: str) -> int:
         """Return the time of a session's next idempotency key.
 
         Keys have no order, so all of a session's have to be read: only if the clock has gone back.
         """
-        now = self._now()
+        now = self.now()
         time = _later(now, _LAST_EVENT_OF, db, session_id)
         return time if now == self._highest else _later(time, _LATEST_CLAIM, db, session_id)
 
-    def _now(self) -> int:
+    def now(self) -> int:
+        """Return the clock's time."""
         now = microseconds(self._clock())
         self._highest = max(self._highest, now)
         return now

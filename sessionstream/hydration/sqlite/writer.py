@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future as ThreadFuture
 from contextlib import suppress
 from itertools import groupby
+from operator import attrgetter
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from typing import Any, Final
@@ -56,7 +57,7 @@ class _Change:
     __slots__ = ("at", "error", "future", "patient", "result", "run")
 
     def __init__(self, run: CommitRows | Callable[[Writing], Any], future: asyncio.Future[Any], patient: bool) -> None:
-        self.run = run
+        self.run: Any = run
         self.patient = patient
         self.future = future
         self.at = time.monotonic()
@@ -433,17 +434,15 @@ class Writer:
 
 def _portions(group: Sequence[_Change], together: bool) -> Iterator[list[_Change]]:
     """Divide a group into portions: consecutive commits, if ``together`` is true, or single changes."""
-    for are_commits, run in groupby(group, lambda change: isinstance(change.run, CommitRows)):
+    for kind, run in groupby(group, attrgetter("run.__class__")):
         changes = list(run)
-        yield from [changes] if together and are_commits else [[change] for change in changes]
+        yield from [changes] if together and kind is CommitRows else [[change] for change in changes]
 
 
 def _run(writing: Writing, changes: Sequence[_Change]) -> None:
     """Carry out one change, or several commits."""
-    run = changes[0].run
-    if not isinstance(run, CommitRows):
-        changes[0].result = run(writing)
-        return
-    commits = [change.run for change in changes if isinstance(change.run, CommitRows)]
-    for change, refused in zip(changes, commit(writing, commits), strict=True):
-        change.error = refused
+    if type(changes[0].run) is CommitRows:
+        for change, refused in zip(changes, commit(writing, [change.run for change in changes]), strict=True):
+            change.error = refused
+    else:
+        changes[0].result = changes[0].run(writing)

@@ -95,6 +95,7 @@ class _Batch:
 
     def __init__(self, writing: Writing) -> None:
         self._writing = writing
+        self._now = writing.times.now()
         self._events: list[Row] = []
         self._superseded: list[Row] = []  # states that SQLite copies from entities to entity_versions as they are
         self._past: list[Row] = []
@@ -123,7 +124,7 @@ class _Batch:
             session = _start(writing, session_id)
         last_time = session.last_time
         if event is not None:
-            last_time = writing.times.of_event(writing.db, session.sid, last_time)
+            last_time = writing.times.of_event(writing.db, session.sid, last_time, self._now)
             cursor, event_id, name, message, payload, metadata = event
             number = self._type(message)
             self._events.append((session.sid, cursor, event_id, name, number, payload, last_time, metadata))
