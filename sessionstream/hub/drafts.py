@@ -76,7 +76,7 @@ def new_draft(event: object, schemas: SchemaRegistry, on_published: Callable[[],
         _refuse_ordinal(event)
     payload = schemas.checked_copy("event", event.name, event.payload)
     if event.event_id == "":
-        return Draft(event.name, payload, event.session_id, new_event_id(), False, "", on_published, event.metadata)
+        return Draft(event.name, payload, event.session_id, next(_ids), False, "", on_published, event.metadata)
     event_id = check_new_id("event id", event.event_id)
     return Draft(event.name, payload, event.session_id, event_id, True, "", on_published, event.metadata)
 

@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from random import random
-from typing import TYPE_CHECKING, Final, ParamSpec, Self, TypeGuard, TypeVar
+from typing import TYPE_CHECKING, Final, ParamSpec, Self, TypeVar
 
 from sessionstream.callables import refuse_coroutine
 from sessionstream.codec import copy_event, copy_ui_event
@@ -387,7 +387,7 @@ class Turn:
         context = self._context
         try:
             try:
-                if _is_done(outcome):
+                if type(outcome) is asyncio.Future and outcome.done():
                     outcome.result()
                 else:
                     await self.completion.finish(outcome)
@@ -545,5 +545,5 @@ async def retried(attempt: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P
         raise
 
 
-def _is_done(outcome: Awaitable[None]) -> TypeGuard[asyncio.Future[None]]:
+def _is_done(outcome: Awaitable[None]) -> bool:
     return type(outcome) is asyncio.Future and outcome.done()
