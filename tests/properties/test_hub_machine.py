@@ -119,6 +119,7 @@ class Model:
     def publish(self, session_id: str, fact: Fact, event_id: str) -> tuple[str, int]:
         """Return what publishing does ('ok', 'failed' or 'held') and the event's ordinal."""
         session = self.sessions.setdefault(session_id, ModelSession())
+        held_by = self.resume(session)
         known = session.ids.get(event_id)
         held_by = self.resume(session)
         if known is not None and session.log[known - 1] != fact:
