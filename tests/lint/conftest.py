@@ -9,10 +9,16 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
+from flake8.main.cli import main as flake8_main  # type: ignore[import-untyped]
+
+from sessionstream_lint.plugin import Plugin
 
 ROOT = Path(__file__).parents[2]
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -35,9 +41,10 @@ class Example:
         """The rule that the file is about; the others are not run on it."""
         return self.path.name[:6].upper()
 
-    def suppressed(self, comment: str) -> str:
-        """The source with another comment in place of each expectation."""
-        return re.sub(r"  # expect: .*$", "  " + comment, self.source, flags=re.MULTILINE)
+    def suppressed(self, *comments: str) -> str:
+        """The source with another comment in place of each expectation: the first of ``comments``, the second, ..."""
+        forms = cycle(comments)
+        return re.sub(r"  # expect: .*$", lambda _: "  " + next(forms), self.source, flags=re.MULTILINE)
 
 
 def read(path: Path) -> Example:
@@ -86,6 +93,7 @@ IN_PART = {
     "test_line_ends_do_not_move_findings",
     "test_indenting_everything_moves_columns_and_nothing_else",
     "test_each_message_leads_to_its_page",
+    "test_the_plugin_reports_the_same",
 }
 """Tests of which `make test` takes every fourth example, as what they show is the same for all rules."""
 
@@ -104,6 +112,33 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture
 def all_examples() -> list[Example]:
     return EXAMPLES
+
+
+class Done(NamedTuple):
+    """What a run of flake8 left."""
+
+    status: int
+    out: str
+    err: str
+
+
+Flake8 = Callable[..., Done]
+
+
+@pytest.fixture
+def flake8(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Flake8:
+    """Runs flake8 with arguments as its command does, but in this process, which has imported everything already."""
+    monkeypatch.setattr(Plugin, "options", Plugin.options)
+
+    def run(*args: str) -> Done:
+        capsys.readouterr()
+        try:
+            status = flake8_main(list(args))
+        except SystemExit as end:
+            status = end.code
+        return Done(status, *capsys.readouterr())
+
+    return run
 
 
 @pytest.fixture

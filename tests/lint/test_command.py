@@ -18,6 +18,9 @@ from sessionstream_lint.options import OPT_IN
 from sessionstream_lint.rules import SUMMARIES
 from sessionstream_lint.version import VERSION
 
+from ..pairs import pairs
+from .conftest import Flake8
+
 HEAD = "from google.protobuf.struct_pb2 import Struct\nfrom sessionstream import SchemaRegistry\n"
 BAD = HEAD + 'SchemaRegistry().register_event("A", Struct)\n'
 
@@ -198,12 +201,14 @@ def test_what_is_no_file_is_passed_by_in_a_directory(special: Path, python: str)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
-@pytest.mark.parametrize("name", ["pkg/pipe.py", "pkg/zero.py", "pkg/socket.py", "/dev/zero"])
-def test_what_is_no_file_is_refused_when_it_is_named(special: Path, name: str, python: str) -> None:
-    done = run(python, name, "pkg/bad.py")
+def test_what_is_no_file_is_refused_when_it_is_named(special: Path, python: str) -> None:
+    names = ["pkg/pipe.py", "pkg/zero.py", "pkg/socket.py", "/dev/zero"]
+    done = run(python, *names, "pkg/bad.py")
     assert done.returncode == 2
     assert done.stdout.startswith("pkg/bad.py:3:38: SST001")
-    assert done.stderr == f"sessionstream-lint: cannot read {name}: it is neither a regular file nor a directory\n"
+    assert done.stderr.splitlines() == [
+        f"sessionstream-lint: cannot read {name}: it is neither a regular file nor a directory" for name in names
+    ]
 
 
 def run(python: str, *args: str) -> subprocess.CompletedProcess[str]:
@@ -213,13 +218,12 @@ def run(python: str, *args: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("head", [b"", b"# coding: utf-8\n", b"# coding: no-such-encoding\n", b"\xef\xbb\xbf"])
 def test_a_broken_encoding_hides_nothing(
-    tree: Path, head: bytes, python: str, capsys: pytest.CaptureFixture[str]
+    tree: Path, head: bytes, flake8: Flake8, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tree / "latin.py").write_bytes(head + BAD.encode() + b"# \xe9\n")
     assert main(["latin.py"]) == 1
     out = capsys.readouterr().out
-    command = [python, "-m", "flake8", "--isolated", "--select=SST", "latin.py"]
-    assert subprocess.run(command, capture_output=True, text=True, check=False).stdout == out
+    assert flake8("--isolated", "-j1", "--select=SST", "latin.py").out == out
 
 
 def test_a_syntax_error_in_a_file_that_registers_is_a_finding(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -255,13 +259,10 @@ def test_encodings_and_byte_order_marks(tree: Path, capsys: pytest.CaptureFixtur
         (HEAD + 'SchemaRegistry().register_event(  # noqa\n"A", Struct)\n', 1),
     ],
 )
-def test_suppressions_are_those_of_flake8(
-    tree: Path, source: str, status: int, python: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_suppressions_are_those_of_flake8(tree: Path, source: str, status: int, flake8: Flake8) -> None:
     (tree / "case.py").write_text(source)
     assert main(["case.py"]) == status
-    command = [python, "-m", "flake8", "--isolated", "--select=SST", "case.py"]
-    assert subprocess.run(command, capture_output=True, check=False).returncode == status
+    assert flake8("--isolated", "-j1", "--select=SST", "case.py").status == status
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root reads everything")
@@ -321,13 +322,12 @@ def in_locale(python: str, encoding: str, *args: str | bytes) -> subprocess.Comp
     return subprocess.run(command, capture_output=True, check=False, timeout=20, env=env)
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
-def test_json_and_sarif_do_not_depend_on_the_locale(tree: Path, encoding: str, python: str) -> None:
+@pytest.mark.parametrize(("encoding", "kind"), pairs(["ascii", "utf-8", "cp1252"], ["json", "sarif"]))
+def test_json_and_sarif_do_not_depend_on_the_locale(tree: Path, encoding: str, kind: str, python: str) -> None:
     (tree / "bad.py").write_text(BAD.replace('"A"', '"\U0001d518"'), encoding="utf-8")
-    for kind in ("json", "sarif"):
-        done = in_locale(python, encoding, "bad.py", "--format", kind)
-        assert (done.returncode, done.stderr) == (1, b"")
-        assert "\U0001d518" in json.dumps(json.loads(done.stdout.decode("ascii")), ensure_ascii=False)
+    done = in_locale(python, encoding, "bad.py", "--format", kind)
+    assert (done.returncode, done.stderr) == (1, b"")
+    assert "\U0001d518" in json.dumps(json.loads(done.stdout.decode("ascii")), ensure_ascii=False)
 
 
 @pytest.mark.parametrize("kind", ["text", "github"])
@@ -340,22 +340,22 @@ def test_what_the_locale_cannot_write_is_escaped(tree: Path, kind: str, python: 
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names are text")
-def test_a_name_that_is_no_text_is_escaped(tree: Path, python: str) -> None:
-    name = b"inv\xff.py"
-    (tree / os.fsdecode(name)).write_text(BAD)
-    done = in_locale(python, "utf-8", name, "--format", "sarif")
-    [result] = json.loads(done.stdout)["runs"][0]["results"]
+def test_a_name_that_is_no_text_is_escaped(tree: Path, python: str, capsys: pytest.CaptureFixture[str]) -> None:
+    raw = b"inv\xff.py"
+    name = os.fsdecode(raw)
+    (tree / name).write_text(BAD)
+    main([name, "--format", "sarif"])
+    [result] = json.loads(capsys.readouterr().out)["runs"][0]["results"]
     assert result["locations"][0]["physicalLocation"]["artifactLocation"] == {"uri": "inv%FF.py"}
-    done = in_locale(python, "utf-8", os.fsencode(tree) + b"/" + name, "--format", "sarif")
-    assert b"/inv%FF.py" in done.stdout
-    done = in_locale(python, "utf-8", name, "--format", "json")
+    main([str(tree / name), "--format", "sarif"])
+    assert "/inv%FF.py" in capsys.readouterr().out
+    done = in_locale(python, "utf-8", raw, "--format", "json")
     assert json.loads(done.stdout.decode("ascii"))[0]["path"] == "inv\udcff.py"
-    for kind in ("text", "github"):
-        done = in_locale(python, "utf-8", name, "--format", kind)
-        assert (done.returncode, done.stderr) == (1, b"")
-        assert rb"inv\udcff.py" in done.stdout
-    done = in_locale(python, "utf-8", b"gone\xff.py")
+    assert main([name, "--format", "github"]) == 1
+    assert r"inv\udcff.py" in capsys.readouterr().out
+    done = in_locale(python, "utf-8", raw, b"gone\xff.py")
     assert (done.returncode, done.stderr.count(b"\n")) == (2, 1)
+    assert rb"inv\udcff.py" in done.stdout
 
 
 def test_a_line_end_in_a_name_does_not_break_the_line(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:

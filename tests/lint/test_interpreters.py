@@ -53,7 +53,7 @@ def test_the_fallback_reader_finds_the_same(version: str, root: Path) -> None:
     """Without an installation: the linter needs nothing but the standard library for it."""
     all_examples = readable(version)
     paths = [str(example.path) for example in all_examples]
-    environment = {**os.environ, "PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(root)}
     command = [interpreter(version), "-W", "error", "-c", FALLBACK, *paths]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr

@@ -242,4 +242,4 @@ def test_the_work_grows_with_the_file_and_no_faster(kind: str) -> None:
             assert found(source + "wrapper('A', Struct)\n", "x.py", "ast") == {(source.count("\n") + 1, 14, "SST001")}
         return steps.count
 
-    assert work(400) < 5 * work(100)
+    assert work(200) < 5 * work(50)
