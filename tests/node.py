@@ -25,10 +25,23 @@ def nodes() -> dict[int, Path]:
 
 def every_node() -> list[object]:
     """Return the parameters of a test that runs with every Node; without Node, one that is skipped."""
+    return _parameters(few=False)
+
+
+def newest_node() -> list[object]:
+    """Return the parameters of a test that `make test` runs with the newest Node, and `make torture` with every."""
+    return _parameters(few=True)
+
+
+def _parameters(*, few: bool) -> list[object]:
     if not nodes():
         why = f"no Node {OLDEST} or newer: install nodejs, or the dev extra"
         return [pytest.param(Path("node"), marks=pytest.mark.skip(reason=why))]
-    return [pytest.param(path, id=f"node{version}") for version, path in nodes().items()]
+    newest = max(nodes())
+    return [
+        pytest.param(path, id=f"node{version}", marks=[pytest.mark.torture] if few and version < newest else [])
+        for version, path in nodes().items()
+    ]
 
 
 def environment(node: Path) -> dict[str, str]:

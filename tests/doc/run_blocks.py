@@ -203,7 +203,7 @@ def environment() -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",
         "PYTHONWARNINGS": "error",
         "COLUMNS": "120",
-        "PYTEST_ADDOPTS": "-p few_steps",
+        "PYTEST_ADDOPTS": "-p few_steps -p no:faker",
         "PYTHONPATH": str(Path(__file__).parent / "plugins"),
     }
 

@@ -127,7 +127,22 @@ def test_without_the_linter_installed_it_says_what_to_install(
     assert f"{words}:\n  pip install 'sessionstream[lint]'" in capsys.readouterr().err
 
 
-# -- each promise, broken -----------------------------------------------------------------------------------------
+# -- each guarantee, broken ---------------------------------------------------------------------------------------
+
+RUNS: dict[tuple[str, str], linting.LintRun] = {}
+lint_by_flake8 = linting.lint
+
+
+async def lint_once(directory: Path, name: str, source: str) -> linting.LintRun:
+    """Run flake8, unless it has had the same file before."""
+    if (name, source) not in RUNS:
+        RUNS[name, source] = await lint_by_flake8(directory, name, source)
+    return RUNS[name, source]
+
+
+@pytest.fixture(autouse=True)
+def _linted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linting, "lint", lint_once)
 
 
 def fails_with(words: str, capsys: pytest.CaptureFixture[str]) -> None:

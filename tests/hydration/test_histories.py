@@ -12,7 +12,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sessionstream.errors import StoreError
@@ -43,9 +43,7 @@ def entities(changes: Iterable[tuple[str, str, str | None, str]]) -> list[Timeli
     return [drop(name, kind=kind) if text is None else put(name, text, kind=kind) for name, kind, text, _ in changes]
 
 
-@pytest.mark.parametrize("keyframe", [1, 3, versions.KEYFRAME])
-@settings(max_examples=25, deadline=None)
-@given(history=_histories, more=_histories, data=st.data())
+@given(keyframe=st.sampled_from([1, 3, versions.KEYFRAME]), history=_histories, more=_histories, data=st.data())
 def test_as_of_is_the_plain_fold(keyframe: int, history: list[Any], more: list[Any], data: st.DataObject) -> None:
     async def check(path: Path) -> None:
         writer = SessionWriter(None)  # type: ignore[arg-type]

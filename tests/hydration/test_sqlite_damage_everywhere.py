@@ -33,15 +33,13 @@ from sessionstream.hydration.sqlite.columns import COLUMNS
 from tests.admin.app import app_on
 from tests.hub.support import App, registry, said, say
 
-WRONG: dict[str, Any] = {
-    "an integer": 7,
+WRONG: dict[str, Any] = {"a float": 1.5, "a text": "x", "a blob": b"\xff\x00", "nothing": None}
+WRONGER: dict[str, Any] = {
     "a huge integer": 2**62,
-    "a text": "x",
-    "a blob": b"\xff\x00",
-    "a float": 1.5,
-    "nothing": None,
+    "an integer": 7,
+    "a negative integer": -5,
+    "a text that is not UTF-8": "CAST(x'ff' AS TEXT)",
 }
-WRONGER: dict[str, Any] = {"a negative integer": -5, "a text that is none": "CAST(x'ff' AS TEXT)"}
 LATER = datetime.max.replace(tzinfo=UTC)
 ONLY_COMPARED = {
     "timelines.timeline",

@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from ..node import every_node
+from ..node import newest_node
 from .faults import SESSIONS, Watcher, World, schedule
 from .following import Follower, following
 
 HEARTBEAT = 500
 """Milliseconds of the real time after which the client begins to doubt a connection that says nothing."""
 
-pytestmark = pytest.mark.parametrize("node", every_node())
+pytestmark = pytest.mark.parametrize("node", newest_node())
 
 
 class NodeWatcher(Watcher):

@@ -11,7 +11,7 @@ import pytest
 
 from sessionstream.transport.ws import WebSocketServer
 
-from ..node import every_node
+from ..node import newest_node
 from . import notes
 from .following import Follower, following
 from .proxy import proxied
@@ -37,7 +37,7 @@ async def doubting(follower: Follower) -> AsyncIterator[None]:
         pressing.cancel()
 
 
-pytestmark = pytest.mark.parametrize("node", every_node())
+pytestmark = pytest.mark.parametrize("node", newest_node())
 
 
 @pytest.mark.parametrize("silent", [True, False], ids=["vanished", "stalled"])

@@ -9,7 +9,7 @@ import pytest
 
 from sessionstream.transport.ws import ConnectionRecord, Limits, WebSocketServer
 
-from ..node import every_node
+from ..node import newest_node
 from ..pairs import pairs
 from . import notes
 from .following import following
@@ -25,7 +25,7 @@ def _named(each: object) -> str:
     return str(each) if isinstance(each, int) else "tight" if each is TIGHT else "default"
 
 
-pytestmark = pytest.mark.parametrize("node", every_node())
+pytestmark = pytest.mark.parametrize("node", newest_node())
 
 
 async def subscribed_to(server: WebSocketServer, sessions: set[str]) -> None:

@@ -9,13 +9,13 @@ import pytest
 
 from sessionstream.transport.ws import WebSocketServer
 
-from ..node import every_node
+from ..node import newest_node
 from . import notes
 from .following import following
 from .proxy import proxied
 from .running import served
 
-pytestmark = pytest.mark.parametrize("node", every_node())
+pytestmark = pytest.mark.parametrize("node", newest_node())
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 502])

@@ -2,5 +2,5 @@
 
 from hypothesis import settings
 
-settings.register_profile("few steps", stateful_step_count=8, max_examples=20)
+settings.register_profile("few steps", stateful_step_count=8, max_examples=5)
 settings.load_profile("few steps")
