@@ -75,7 +75,7 @@ async def test_every_control_is_pressed_and_every_promise_kept(lab_tabs: Tabs) -
     await status(page, "store", 4, "stopped")
     await all_passed(page)
     assert await shown(page, "live") == await shown(page, "store")
-    await page.get_by_text("What this page said and heard").click()
+    await page.get_by_text("Frames sent and received").click()
     await expect(page.locator(".said .frames")).to_contain_text("since")
     assert lab_tabs.faults == []
 

@@ -35,7 +35,7 @@ class Environment:
     """A virtual environment that knows nothing of this repository."""
 
     def __init__(self, directory: Path) -> None:
-        subprocess.run([sys.executable, "-m", "venv", str(directory)], check=True)
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(directory)], check=True)
         self._bin = directory / ("Scripts" if sys.platform == "win32" else "bin")
 
     def command(self, name: str) -> str:
@@ -43,13 +43,20 @@ class Environment:
         return str(self._bin / name)
 
     def install(self, *requirements: str | Path) -> None:
-        self.run("pip", "install", "--quiet", "--disable-pip-version-check", *map(str, requirements), status=0)
+        self.pip("install", "--quiet", *map(str, requirements))
+
+    def pip(self, *arguments: str, status: int | None = 0) -> str:
+        """Run the pip of this process on the environment, which has none; return both streams; insist on ``status``."""
+        command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", self.command("python")]
+        return self._ran([*command, *arguments], None, status)
 
     def run(self, module: str, *arguments: str, cwd: Path | None = None, status: int | None = None) -> str:
         """Run ``python -m module`` with warnings as errors; return both streams; insist on ``status``."""
-        flags = [] if module == "pip" else ["-W", "error"]
+        return self._ran([self.command("python"), "-W", "error", "-m", module, *arguments], cwd, status)
+
+    def _ran(self, command: list[str], cwd: Path | None, status: int | None) -> str:
         done = subprocess.run(
-            [str(self._bin / "python"), *flags, "-m", module, *arguments],
+            command,
             cwd=cwd,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

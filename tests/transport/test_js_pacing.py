@@ -15,7 +15,7 @@ from . import notes
 from .following import following
 from .running import PATIENCE, served
 
-ROWS, VIEW = 600, 31
+ROWS, VIEW = 200, 31
 SHOWN = {f"row-{row}" for row in range(ROWS - VIEW, ROWS)}
 
 TIGHT = Limits(subscriptions_per_connection=VIEW + 1, frames_burst=60, frames_per_second=40.0)
@@ -42,7 +42,7 @@ async def subscribed_to(server: WebSocketServer, sessions: set[str]) -> None:
         *[pytest.param(limits, 1, id=f"{_named(limits)}-1", marks=pytest.mark.torture) for limits in (Limits(), TIGHT)],
     ],
 )
-async def test_600_rows_scrolled_past_end_with_those_that_are_shown(node: Path, limits: Limits, every: int) -> None:
+async def test_rows_scrolled_past_end_with_those_that_are_shown(node: Path, limits: Limits, every: int) -> None:
     async with notes.application() as hub:
         records: list[ConnectionRecord] = []
         server = WebSocketServer(hub, limits=limits, observer=records.append)

@@ -51,7 +51,7 @@ class _Ways:
     store: Callable[[HydrationStore], HydrationStore] = StoreProxy
 
 
-_KEEP: Final = _Ways("None: keep every promise")
+_KEEP: Final = _Ways("Nothing")
 _BROKEN: Final = {
     "none": _KEEP,
     "numbers": _Ways("The bus publishes with ordinals of its own", bus=buses.BusThatNumbers),

@@ -63,7 +63,7 @@ _RESTART: Final = (
 _LOOK: Final = (Field("ordinal", "Right after event", 1, minimum=0, maximum=100_000),)
 
 _BROKEN: Final[dict[str, tuple[str, Callable[[], Around]]]] = {
-    "none": ("None: keep every promise", lambda: StoreProxy),
+    "none": ("Nothing", lambda: StoreProxy),
     "forgets": ("The store forgets everything when it is closed", lambda: stores.StoreThatForgetsOnClose),
     "drops-entities": ("The store drops the entities", lambda: stores.StoreThatDropsEntities),
     "miscounts": ("The store returns cursors that are one too low", lambda: stores.StoreThatMiscounts),

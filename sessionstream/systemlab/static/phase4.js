@@ -111,7 +111,7 @@ byId("live").append(
       el("article", { className: "client", data: { side: "live" } }, el("h3", {}, "Live UI"), at, folded.element),
       el("article", { className: "client", data: { side: "store" } }, el("h3", {}, "Timeline"), storedAt, stored.element),
     ),
-    el("details", { className: "said" }, el("summary", {}, "What this page said and heard"), frames.element),
+    el("details", { className: "said" }, el("summary", {}, "Frames sent and received"), frames.element),
   ),
 );
 client.connect();

@@ -62,7 +62,7 @@ byId("live").append(
       "div",
       { className: "clients" },
       el("article", { className: "client", data: { side: "notes" } }, el("h3", {}, "What it holds"), at, empty, notes.element),
-      el("article", { className: "client", data: { side: "frames" } }, el("h3", {}, "What it said and heard"), frames.element),
+      el("article", { className: "client", data: { side: "frames" } }, el("h3", {}, "Frames sent and received"), frames.element),
     ),
   ),
 );

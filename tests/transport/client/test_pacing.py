@@ -84,9 +84,9 @@ async def scroll(client: Client, rows: int, turns: int) -> list[Row]:
 
 @pytest.mark.parametrize("turns", [1, 20])
 @pytest.mark.parametrize("limits", [{}, TIGHT], ids=["default", "tight"])
-async def test_a_list_of_600_rows_is_scrolled_past(limits: Mapping[str, int], turns: int) -> None:
+async def test_a_list_is_scrolled_past_400_rows(limits: Mapping[str, int], turns: int) -> None:
     async with world(limits) as (hub, server, proxy, client, refusals):
-        visible = await scroll(client, 600, turns)
+        visible = await scroll(client, 400, turns)
         try:
             for row in visible:
                 assert isinstance(await row.next(), Snapshot)
