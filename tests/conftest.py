@@ -29,5 +29,6 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
+
 def pytest_configure(config: pytest.Config) -> None:
     run.begin(config)

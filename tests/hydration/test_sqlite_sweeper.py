@@ -241,7 +241,7 @@ async def test_a_disk_that_is_full_behind_the_deed_leaves_it_done(
     """As much room as it takes, and less and less of it: what is done is not refused, and what is refused not done."""
     await changing(store)
     refused = swept_later = 0
-    for room in range(0, 10**6, 4096):
+    for room in range(0, 10**6, 3 * 4096):
         copy = path.with_name(f"{room}.db")
         await asyncio.to_thread(copied, path, copy)
         async with SQLiteStore.open(copy, REGISTRY) as filling:
