@@ -28,6 +28,7 @@ from benchmarks import (
     follow,
     publish_growth,
     publish_memory,
+    publish_postgres,
     publish_sqlite,
     snapshot_stall,
     snapshots,
@@ -49,6 +50,7 @@ CLAIMS: tuple[Callable[[], Awaitable[list[Figure]]], ...] = (
     stuck_client.main,
     subscribe.main,
     follow.main,
+    publish_postgres.main,
 )
 
 RESULTS = Path(__file__).parent / "results" / "latest.json"

@@ -18,13 +18,14 @@ import random
 import sys
 import tempfile
 import time
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from statistics import median, quantiles
 
 from benchmarks.figures import Figure, report
 from benchmarks.publish_memory import new_schemas, timeline_projection, ui_projection
 from benchmarks.subscribe import SESSION, Peer
-from sessionstream import Event, Hub, SQLiteStore
+from sessionstream import Event, Hub, HydrationStore, PostgresStore, SQLiteStore
 from sessionstream.examples.chatdemo.v1.chat_pb2 import TokensDeltaEvent
 from sessionstream.transport.ws import WebSocketServer
 
@@ -34,7 +35,8 @@ SECONDS = 4.0
 RATE = 100
 
 
-def _hub(store: SQLiteStore) -> Hub:
+def hub_on(store: HydrationStore) -> Hub:
+    """Return a hub with both projections."""
     hub = Hub(new_schemas(), store=store)
     hub.register_ui_projection(ui_projection)
     hub.register_timeline_projection(timeline_projection)
@@ -46,9 +48,16 @@ async def _publish(hub: Hub, session_id: str) -> None:
     await hub.publish(Event("Delta", TokensDeltaEvent(message_id="m", chunk=chunk), session_id))
 
 
-async def publish(path: str, kind: str) -> None:
+def _opened(location: str) -> AbstractAsyncContextManager[HydrationStore]:
+    schemas = new_schemas()
+    if location.startswith("postgres"):
+        return PostgresStore.connect(location, schemas)
+    return SQLiteStore.open(location, schemas)
+
+
+async def publish(location: str, kind: str) -> None:
     """Be the other process."""
-    async with SQLiteStore.open(path, new_schemas()) as store, _hub(store) as hub:
+    async with _opened(location) as store, hub_on(store) as hub:
         print("ready", flush=True)
         await asyncio.to_thread(sys.stdin.readline)
         if kind == "one":
@@ -62,9 +71,10 @@ async def publish(path: str, kind: str) -> None:
                 await asyncio.sleep(1 / RATE)
 
 
-async def _other(path: Path, kind: str) -> asyncio.subprocess.Process:
+async def other(location: str, kind: str) -> asyncio.subprocess.Process:
+    """Start the other process, which publishes to a file or a database once it is told to."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "benchmarks.follow", str(path), kind,
+        sys.executable, "-m", "benchmarks.follow", location, kind,
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     assert process.stdout is not None
@@ -72,12 +82,13 @@ async def _other(path: Path, kind: str) -> asyncio.subprocess.Process:
     return process
 
 
-def _go(process: asyncio.subprocess.Process) -> None:
+def go(process: asyncio.subprocess.Process) -> None:
+    """Tell the other process to begin."""
     assert process.stdin is not None
     process.stdin.write(b"\n")
 
 
-async def _waits(peer: Peer, count: int) -> list[float]:
+async def waits(peer: Peer, count: int) -> list[float]:
     """Return how long each of the next events took until its frame was sent, in milliseconds."""
     found = []
     for _ in range(count):
@@ -87,34 +98,34 @@ async def _waits(peer: Peer, count: int) -> list[float]:
 
 
 async def _latency(path: Path) -> tuple[list[float], list[float]]:
-    async with SQLiteStore.open(path, new_schemas()) as store, _hub(store) as hub:
+    async with SQLiteStore.open(path, new_schemas()) as store, hub_on(store) as hub:
         server = WebSocketServer(hub)
         hub.set_fanout(server)
         peer = Peer(server)
         await peer.subscribe()
-        process = await _other(path, "one")
+        process = await other(str(path), "one")
         await asyncio.sleep(0.2)
-        _go(process)
-        others = await _waits(peer, EVENTS)
+        go(process)
+        others = await waits(peer, EVENTS)
         await process.wait()
         own = []
         for _ in range(EVENTS):
             await _publish(hub, SESSION)
-            own += await _waits(peer, 1)
+            own += await waits(peer, 1)
         await peer.leave()
         return others, own
 
 
 async def _cost(path: Path, *, watches: bool, alone: bool) -> float:
     """Return the CPU time of a second in milliseconds."""
-    async with SQLiteStore.open(path, new_schemas()) as store, _hub(store) as hub:
-        process = None if alone else await _other(path, "many")
+    async with SQLiteStore.open(path, new_schemas()) as store, hub_on(store) as hub:
+        process = None if alone else await other(str(path), "many")
         for number in range(SESSIONS if watches else 0):
             hub.joined(f"s{number}")
             await hub.states(f"s{number}")
         await asyncio.sleep(0.2)
         if process is not None:
-            _go(process)
+            go(process)
         began = time.process_time()
         await asyncio.sleep(SECONDS)
         spent = time.process_time() - began
