@@ -206,12 +206,46 @@ async def test_a_hint_of_very_many_sessions_stands_for_all(postgres: Postgres, p
         await until(lambda: here.store._hints.works)
         heard: list[Collection[str] | None] = []
         stop = here.store.feed.follow(heard.append)
-        there.store._hints.send([f"{number:0100}" for number in range(notifications.MAX_BYTES // 100)])
+        there.store._feed.send([f"{number:0100}" for number in range(notifications.MAX_BYTES // 100)])
         await until(lambda: None in heard)
         heard.clear()
-        there.store._hints.send(["one", "two"])
-        await until(lambda: ["one", "two"] in heard)
+        there.store._feed.send(["one", "two"])
+        await until(lambda: ["one", "two"] in map(sorted_ids, heard))
         stop()
+
+
+def sorted_ids(session_ids: Collection[str] | None) -> list[str]:
+    return sorted(session_ids or ())
+
+
+async def test_a_process_reads_nothing_because_of_its_own_commits(
+    postgres: Postgres, postgres_schema: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "SWEEP_SECONDS", 3600)
+    async with processes(postgres.dsn, postgres_schema) as (here, there):
+        await until(lambda: here.store._hints.works and there.store._hints.works)
+        asked: list[object] = []
+        moves = here.store._feed.moves
+
+        async def asking(known: Any, /) -> Any:
+            asked.append(known)
+            return await moves(known)
+
+        monkeypatch.setattr(here.store._feed, "moves", asking)
+        await here.tell("a")
+        await there.fanout.hears((1, "a"))
+        assert not asked
+        await there.tell("b")
+        await until(lambda: here.fanout.told == [(1, "a"), (2, "b")])
+        assert len(asked) == 1
+
+
+async def test_two_hubs_on_one_store(postgres: Postgres, postgres_schema: str) -> None:
+    async with processes(postgres.dsn, postgres_schema, count=1) as (here,), notes.application(here.store) as hub:
+        beside = Process(here.store, hub)
+        await beside.watch()
+        await beside.tell("a")
+        await here.fanout.hears((1, "a"))
 
 
 async def test_old_rows_are_removed_by_one_process(

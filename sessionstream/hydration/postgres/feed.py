@@ -21,6 +21,9 @@ SWEEP_SECONDS: Final = 1.0
 BLIND_SECONDS: Final = 0.2
 """How often they are while hints do not work."""
 
+MARK: Final = 8
+"""Characters of the mark in a hint that says which process sends it."""
+
 MOVES_AT_ONCE: Final = 1_000
 """A watcher that lacks more moves than this gets a snapshot instead."""
 
@@ -38,9 +41,16 @@ _MOVES: Final = """SELECT c.session_id, c.cursor, c.epoch, m.before, m.ordinal, 
 
 
 class PostgresFeed:
-    """The Feed of a PostgresStore, in its event loop."""
+    """The Feed of a PostgresStore, in its event loop.
 
-    def __init__(self, links: Links, hints: Hints, registry: SchemaRegistry, first_epoch: int) -> None:
+    A hint is the id of a session behind a mark of the process that sends it, which ignores its own hints.
+
+    Args:
+        node: identifies the process.
+    """
+
+    def __init__(self, links: Links, hints: Hints, registry: SchemaRegistry, first_epoch: int, node: str) -> None:
+        self._mark = node[:MARK]
         self._links = links
         self._hints = hints
         self._registry = registry
@@ -62,8 +72,20 @@ class PostgresFeed:
 
         return stop
 
-    def heard(self, session_ids: Collection[str] | None) -> None:
-        """Pass a hint on."""
+    def send(self, session_ids: Collection[str]) -> None:
+        """Tell other processes that this one has moved sessions."""
+        self._hints.send([self._mark + session_id for session_id in session_ids])
+        if len(self._followers) > 1:  # several hubs in this process
+            self._tell(session_ids)
+
+    def heard(self, marked: Collection[str] | None) -> None:
+        """Pass hints of other processes on."""
+        if marked is None:
+            self._tell(None)
+        elif others := [each[MARK:] for each in marked if not each.startswith(self._mark)]:
+            self._tell(others)
+
+    def _tell(self, session_ids: Collection[str] | None) -> None:
         for hint in list(self._followers.values()):
             hint(session_ids)
 
@@ -93,4 +115,4 @@ class PostgresFeed:
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(SWEEP_SECONDS if self._hints.works else BLIND_SECONDS)
-            self.heard(None)
+            self._tell(None)

@@ -182,8 +182,8 @@ class PostgresStore(CheckedStore):
         self._reads = Reads(self._types, first_epoch, database.name)
         self._rebuilds = Rebuilds(self._types, self._registry.codec_of, first_epoch)
         self._hints = Notifications(listen_dsn, Link(database)) if hints is None else hints
-        self._feed = PostgresFeed(self._links, self._hints, self._registry, first_epoch)
-        self._committer = Committer(database, self._types, self._reads, first_epoch, self._hints.send, link)
+        self._feed = PostgresFeed(self._links, self._hints, self._registry, first_epoch, self._upkeep.node)
+        self._committer = Committer(database, self._types, self._reads, first_epoch, self._feed.send, link)
         self._first_epoch = first_epoch
         self._closed = False
         self._upkeep.start()
@@ -225,7 +225,7 @@ class PostgresStore(CheckedStore):
             cursors = await self._links.run(lambda link: self._rebuilds.swap_in(link, replacement, epoch))
         finally:
             await self._upkeep.remove()
-        self._hints.send([replacement.session_id])
+        self._feed.send([replacement.session_id])
         return cursors
 
     async def _claim_command(self, session_id: str, key: str, digest: bytes) -> CommandClaim | None:
@@ -271,7 +271,7 @@ class PostgresStore(CheckedStore):
         epoch, first = new_epoch(), self._first_epoch
         await self._links.run(lambda link: changes.delete_session(link, session_id, epoch, expected, first))
         await self._upkeep.remove()
-        self._hints.send([session_id])
+        self._feed.send([session_id])
 
     async def _close(self) -> None:
         if self._closing is None:
