@@ -151,11 +151,15 @@ async def test_nothing_is_missing_after_everything_that_may_happen(
 
 
 async def _check_logs(dsn: str, asked: dict[str, dict[str, bool]]) -> None:
-    """Check that each prompt is logged once, in order, no sure one is missing, and timelines are the folds of logs."""
+    """Check that each prompt is logged once, that those which are sure are in order, and that timelines are folds."""
     async with PostgresStore.connect(dsn, chat_schemas()) as store, Chat(store=store) as chat:
         for session_id, prompts in asked.items():
             logged = [prompt for event in await store.events(session_id) for prompt in _prompts(event)]
-            assert logged == [prompt for prompt, is_sure in prompts.items() if is_sure or prompt in logged]
+            assert len(set(logged)) == len(logged)
+            assert set(logged) <= set(prompts)
+            sure = [prompt for prompt, is_sure in prompts.items() if is_sure]
+            # One that is not sure may be carried out late, by a node that was stopped for a while.
+            assert [prompt for prompt in logged if prompts[prompt]] == sure
             before = texts_of((await chat.hub.snapshot(session_id)).entities)
             assert messages.STREAMING not in {status for _, status in before.values()}
             await chat.hub.rebuild_timeline(session_id)
