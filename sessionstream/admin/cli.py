@@ -33,6 +33,8 @@ from sessionstream.tracebacks import formatted
 LIMIT: Final = 100
 """Events or errors that are shown by default."""
 
+_STORE: Final = "where the store is: the path of a SQLite file, or a URL of PostgreSQL, postgres://…"
+
 _PIECE: Final = 8192
 
 _log = logging.getLogger("sessionstream")
@@ -181,7 +183,7 @@ def _parser() -> argparse.ArgumentParser:
 def _add_inspect(commands: argparse._SubParsersAction[_Parser]) -> None:
     words = "show sessions, a timeline, events or errors; changes nothing"
     parser = commands.add_parser("inspect", help=words, description=words)
-    parser.add_argument("store", metavar="STORE", help="where the store is: the path of a SQLite file")
+    parser.add_argument("store", metavar="STORE", help=_STORE)
     parser.add_argument("--session", metavar="ID", help="show this session: its timeline, unless told otherwise")
     parser.add_argument("--as-of", type=_ordinal, metavar="N", help="show the timeline right after event N")
     parser.add_argument("--events", action="store_true", help="show the session's events")
@@ -228,7 +230,7 @@ def _add_backup(commands: argparse._SubParsersAction[_Parser]) -> None:
 
 
 def _add_session(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("store", metavar="STORE", help="where the store is: the path of a SQLite file")
+    parser.add_argument("store", metavar="STORE", help=_STORE)
     parser.add_argument("session", metavar="SESSION", help="the session's id")
 
 

@@ -1,6 +1,8 @@
 """Says which store a location means: for operators' tools, which get the location as an argument of a command.
 
-A path means a SQLite file.
+A path means a SQLite file; a URL that begins with ``postgres://`` or ``postgresql://`` means a PostgresStore. Such a
+URL may have the option ``schema``, the namespace of the tables, which only this module knows:
+``postgres://user@host/database?schema=jobs``. Everything else in it is the store's DSN.
 """
 
 from __future__ import annotations
@@ -9,13 +11,17 @@ import os
 import re
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, TypeVar
+from urllib.parse import unquote
 
 from sessionstream.errors import StoreError
 from sessionstream.hydration.sqlite import SQLiteStore
 from sessionstream.hydration.stored import StoredState
 from sessionstream.schema import SchemaRegistry
 from sessionstream.store import HydrationStore
+
+if TYPE_CHECKING:
+    from sessionstream.hydration.postgres import PostgresStore
 
 T = TypeVar("T")
 
@@ -30,32 +36,40 @@ _PASSWORD_OPTION: Final = re.compile(r"(?<=[?&])((?:ssl)?password)=[^&#]*", re.I
 def look(location: Location, question: Callable[[StoredState], T]) -> T:
     """Answer a question from one state of a store, without opening it: it changes nothing and needs no schemas.
 
-    It is a plain function that reads a disk: where an event loop runs, call it in a thread.
+    It is a plain function that reads a disk, or waits for a server: where an event loop runs, call it in a thread.
 
     Args:
-        location: the path of a SQLite file.
+        location: the path of a SQLite file, or the URL of a PostgreSQL database.
         question: takes a ``StoredState``, and returns the answer. Its exceptions are passed on. It may be called again
             if the store was changed meanwhile, so it must have no side effects.
 
     Raises:
-        StoreError: there is no such store, or it cannot be read, is damaged, or of a newer version.
+        StoreError: there is no such store, or it cannot be read, is damaged, or of a newer version; or the URL is of
+            no known kind, or the package that its store needs is not installed.
+        RuntimeError: the location is a URL, and an event loop runs in this thread.
         TypeError: ``location`` is neither a string nor a path, or ``question`` cannot be called.
     """
-    return SQLiteStore.look(_path(location), question)
+    if is_url(location):
+        database = _database(os.fspath(location))
+        return database.store.look(database.dsn, question, schema=database.schema)
+    return SQLiteStore.look(location, question)
 
 
 def open(location: Location, registry: SchemaRegistry) -> AbstractAsyncContextManager[HydrationStore]:  # noqa: A001
     """Return an async context manager that opens a store, and closes it at the end.
 
     Args:
-        location: the path of a SQLite file.
+        location: the path of a SQLite file, or the URL of a PostgreSQL database; of the server itself, not of a pooler.
         registry: what payloads are decoded with.
 
     Raises:
         StoreError: the location does not name a store; or, on entering, it cannot be opened.
         TypeError: ``location`` is neither a string nor a path, or ``registry`` is not a SchemaRegistry.
     """
-    return SQLiteStore.open(_path(location), registry)
+    if is_url(location):
+        database = _database(os.fspath(location))
+        return database.store.connect(database.dsn, registry, schema=database.schema)
+    return SQLiteStore.open(location, registry)
 
 
 def is_url(location: Location) -> bool:
@@ -65,15 +79,40 @@ def is_url(location: Location) -> bool:
 
 def shown(location: Location) -> str:
     """Return a location as it may be printed: a URL has no password then."""
-    return _PASSWORD_OPTION.sub(r"\1=…", _PASSWORD.sub(r"\1@", os.fspath(location)))
+    return _PASSWORD.sub(r"\1@", _PASSWORD_OPTION.sub(r"\1=…", os.fspath(location)))
 
 
-def _path(location: Location) -> Location:
-    """Return the path of a SQLite file.
+class _Database(NamedTuple):
+    """What a URL says."""
+
+    store: type[PostgresStore]
+    dsn: str
+    schema: str
+
+
+def _database(url: str) -> _Database:
+    """Take a URL apart.
 
     Raises:
-        StoreError: the location is a URL.
+        StoreError: it is not one of a PostgreSQL database, or its schema is not a name; or asyncpg is not installed.
     """
-    if is_url(location):
-        raise StoreError(f"{shown(location)} is a URL, and no store is known by URLs: give the path of a SQLite file")
-    return location
+    if not url.startswith(("postgres://", "postgresql://")):
+        raise StoreError(
+            f"{shown(url)} is a URL of no known store: give the path of a SQLite file, or the URL of a PostgreSQL "
+            f"database, postgres://…"
+        )
+    try:
+        from sessionstream.hydration.postgres import PostgresStore
+        from sessionstream.hydration.postgres.connections import SCHEMA, check_schema
+    except ImportError as error:
+        raise StoreError(f"{shown(url)} cannot be used: {error}") from error
+    base, _, query = url.partition("?")
+    options = query.split("&") if query else []
+    schemas = [unquote(each.partition("=")[2]) for each in options if each.startswith("schema=")]
+    others = [each for each in options if not each.startswith("schema=")]
+    schema = schemas[-1] if schemas else SCHEMA
+    try:
+        check_schema(schema)
+    except ValueError as error:
+        raise StoreError(f"{shown(url)} cannot be used: {error}") from error
+    return _Database(PostgresStore, f"{base}?{'&'.join(others)}" if others else base, schema)

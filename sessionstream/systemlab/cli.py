@@ -104,7 +104,11 @@ def _parser() -> argparse.ArgumentParser:
         help="where to listen; without a host: on this machine only (default: %(default)s)",
     )
     serve.add_argument("--open", action="store_true", help="open it in a browser")
-    serve.add_argument("--store", metavar="STORE", help="a store for the inspector: the path of a SQLite file")
+    serve.add_argument(
+        "--store",
+        metavar="STORE",
+        help="a store for the inspector: the path of a SQLite file, or a URL of PostgreSQL, postgres://…",
+    )
     shown = subparsers.add_parser("help", help="list the entries of the embedded help, or show one")
     shown.add_argument("slug", nargs="?", metavar="SLUG", help="the entry to show")
     shell = subparsers.add_parser("completion", help="print a script that makes a shell complete this command")

@@ -22,6 +22,7 @@ from sessionstream import (
     UIEvent,
 )
 from sessionstream.examples.chatdemo.v1.chat_pb2 import ChatMessageEntity, TokensDeltaEvent
+from sessionstream.hydration import stores
 from tests.hub.support import App, chunk, registry, text
 
 T = TypeVar("T")
@@ -121,18 +122,18 @@ not_callable = "a string"
 ready = make(MemoryStore(registry()))
 
 
-def with_store(path: Path, work: Callable[[SQLiteStore], Awaitable[T]]) -> T:
+def with_store(location: stores.Location, work: Callable[[HydrationStore], Awaitable[T]]) -> T:
     async def main() -> T:
-        async with SQLiteStore.open(path, registry()) as store:
+        async with stores.open(location, registry()) as store:
             return await work(store)
 
     return asyncio.run(main())
 
 
-def write(path: Path, *chunks: str, session_id: str = "s", broken: Sequence[str] = ()) -> None:
+def write(location: stores.Location, *chunks: str, session_id: str = "s", broken: Sequence[str] = ()) -> None:
     """Publish; an event of a held session is logged too."""
 
-    async def work(store: SQLiteStore) -> None:
+    async def work(store: HydrationStore) -> None:
         app = app_on(store, *broken)
         for each in chunks:
             try:
@@ -142,4 +143,4 @@ def write(path: Path, *chunks: str, session_id: str = "s", broken: Sequence[str]
                     raise
         await app.hub.shutdown()
 
-    with_store(path, work)
+    with_store(location, work)

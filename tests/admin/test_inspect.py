@@ -18,6 +18,7 @@ from sessionstream import (
     Cursors,
     ErrorRecord,
     Event,
+    HydrationStore,
     SchemaRegistry,
     Snapshot,
     SQLiteStore,
@@ -73,7 +74,7 @@ def test_the_list_as_json(run: Run, file: Path) -> None:
 
 
 def test_sessions_that_hold_only_keys_or_errors_are_there(run: Run, tmp_path: Path) -> None:
-    async def work(store: SQLiteStore) -> None:
+    async def work(store: HydrationStore) -> None:
         await store.claim_command("claimed", "key", b"digest")
         await store.record_error(ErrorRecord("decode", "failed", 0, "", "no JSON"))
 
@@ -126,7 +127,7 @@ def test_a_timeline_is_what_the_store_answers_at_every_ordinal(run: Run, file: P
 def test_entities_are_in_snapshot_order_and_deleted_ones_are_gone(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "app.db"
 
-    async def work(store: SQLiteStore) -> list[Snapshot]:
+    async def work(store: HydrationStore) -> list[Snapshot]:
         app = app_on(store)
         for entity, status in (("c", ""), ("a", ""), ("b", ""), ("c", ""), ("a", "delete")):
             await app.hub.publish(said(entity=entity, status=status))
@@ -381,7 +382,7 @@ def test_a_file_that_is_opened_meanwhile_is_asked_again(file: Path) -> None:
 
 
 def test_the_metadata_of_an_event_is_shown(run: Run, tmp_path: Path) -> None:
-    async def work(store: SQLiteStore) -> None:
+    async def work(store: HydrationStore) -> None:
         for metadata in ({"trace": "ä"}, {}):
             await app_on(store).hub.publish(replace(said("a", "s"), metadata=metadata))
 

@@ -27,7 +27,7 @@ URL = "mysql://ada:secret@host/app"
 def test_a_url_that_names_no_store_is_wrong_usage(run: Run, arguments: tuple[str, ...]) -> None:
     ran = run(*arguments)
     assert (ran.status, ran.out) == (2, "")
-    assert "mysql://ada@host/app is a URL, and no store is known by URLs" in ran.err
+    assert "mysql://ada@host/app is a URL of no known store" in ran.err
 
 
 def test_only_files_are_backed_up(run: Run, file: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sessionstream import Cursors, Snapshot, SQLiteStore
+from sessionstream import Cursors, HydrationStore, Snapshot
 from tests.hub.support import texts
 
 from .app import BROKEN, LIVE, with_store, write
@@ -30,7 +30,7 @@ def snapshot(file: Path, session_id: str, **question: int) -> Snapshot:
 def everything(file: Path) -> object:
     """All that a file says, and the files beside it."""
 
-    async def ask(store: SQLiteStore) -> list[object]:
+    async def ask(store: HydrationStore) -> list[object]:
         found: list[object] = [await store.error_records()]
         for session_id in await store.sessions():
             found += [

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from sessionstream.observe import ErrorRecord
 from sessionstream.store import HydrationStore
 from sessionstream.testing import SessionWriter, drop, put, sample_registry
 from sessionstream.types import TimelineEntity
+from tests.servers.postgres import Postgres
 
 T = TypeVar("T")
 
@@ -48,37 +50,15 @@ class SQLitePlace:
 class NamedPlace:
     """A place as a command gets it."""
 
-    def __init__(self, directory: Path) -> None:
-        self._location = str(directory / "x.db")
+    def __init__(self, location: str) -> None:
+        self._location = location
 
     def open(self) -> AbstractAsyncContextManager[HydrationStore]:
         return stores.open(self._location, REGISTRY)
 
     def look(self, question: Callable[[StoredState], T]) -> T:
-        return stores.look(self._location, question)
-
-
-PLACES: Mapping[str, Callable[[Path], Place]] = {"sqlite": SQLitePlace, "location": NamedPlace}
-
-
-@pytest.fixture(params=PLACES)
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    return PLACES[request.param](tmp_path)
-
-
-@pytest.fixture
-async def written(place: Place) -> SessionWriter:
-    """A session of four events, of which the last waits."""
-    async with place.open() as store:
-        writer = SessionWriter(store)
-        await writer.log(put("b", "1"), put("a", "1"))
-        await writer.log(put("a", "2"), put("c", "2"))
-        await writer.log(drop("b"))
-        await writer.commit(writer.waiting())
-        await store.claim_command("claimed", "key", b"digest")
-        await store.record_error(ErrorRecord("store", "failed", 1, "Delta", "what"))
-        await store.record_error(ErrorRecord("store", "", 0, "", "of no session"))
-    return writer
+        with ThreadPoolExecutor(1) as pool:  # where no event loop runs
+            return pool.submit(stores.look, self._location, question).result()
 
 
 def decoded(state: StoredState, session_id: str, as_of: int | None = None) -> tuple[TimelineEntity, ...]:
@@ -94,127 +74,156 @@ def decoded(state: StoredState, session_id: str, as_of: int | None = None) -> tu
     )
 
 
-async def test_it_answers_as_the_store_does(place: Place, written: SessionWriter) -> None:
-    def question(state: StoredState) -> None:
-        assert state.version > 0
-        assert state.sessions() == ["claimed", "failed", "session"]
-        assert state.sessions(after="claimed", limit=1) == ["failed"]
-        session = state.session("session")
-        assert session is not None
-        assert (session.waiting, session.entities, session.last_error) == (1, 2, None)
-        assert (session.cursors.event, session.cursors.timeline) == (4, 3)
-        for ordinal in range(5):
-            assert decoded(state, "session", ordinal) == written.at(min(ordinal, 3))
-        assert decoded(state, "session") == written.at(3)
-        timeline = state.timeline("session", as_of=9)
-        assert (timeline.ordinal, timeline.epoch) == (3, session.cursors.epoch)
-        events = state.events("session")
-        assert [(each.ordinal, each.event_id, each.name) for each in events] == [
-            (each.ordinal, each.event_id, each.name) for each in written.events
-        ]
-        assert [each.payload.data for each in events] == [
+class StoredContract:
+    """What holds in every place; a subclass has the fixture ``place``."""
+
+    @pytest.fixture
+    async def written(self, place: Place) -> SessionWriter:
+        """A session of four events, of which the last waits."""
+        async with place.open() as store:
+            writer = SessionWriter(store)
+            await writer.log(put("b", "1"), put("a", "1"))
+            await writer.log(put("a", "2"), put("c", "2"))
+            await writer.log(drop("b"))
+            await writer.commit(writer.waiting())
+            await store.claim_command("claimed", "key", b"digest")
+            await store.record_error(ErrorRecord("store", "failed", 1, "Delta", "what"))
+            await store.record_error(ErrorRecord("store", "", 0, "", "of no session"))
+        return writer
+
+    async def test_it_answers_as_the_store_does(self, place: Place, written: SessionWriter) -> None:
+        def question(state: StoredState) -> None:
+            assert state.version > 0
+            assert state.sessions() == ["claimed", "failed", "session"]
+            assert state.sessions(after="claimed", limit=1) == ["failed"]
+            session = state.session("session")
+            assert session is not None
+            assert (session.waiting, session.entities, session.last_error) == (1, 2, None)
+            assert (session.cursors.event, session.cursors.timeline) == (4, 3)
+            for ordinal in range(5):
+                assert decoded(state, "session", ordinal) == written.at(min(ordinal, 3))
+            assert decoded(state, "session") == written.at(3)
+            timeline = state.timeline("session", as_of=9)
+            assert (timeline.ordinal, timeline.epoch) == (3, session.cursors.epoch)
+            events = state.events("session")
+            assert [(each.ordinal, each.event_id, each.name) for each in events] == [
+                (each.ordinal, each.event_id, each.name) for each in written.events
+            ]
+            assert [each.payload.data for each in events] == [
+                each.payload.SerializeToString(deterministic=True) for each in written.events
+            ]
+            assert [each.ordinal for each in state.events("session", after=1, limit=2)] == [2, 3]
+            assert [state.count_events("session", after=n, below=4) for n in range(5)] == [3, 2, 1, 0, 0]
+            assert state.count_events("session", after=2**64, below=2**64) == 0
+            assert [state.ordinal_from_end("session", n) for n in range(6)] == [5, 4, 3, 2, 1, 0]
+
+        place.look(question)
+
+    async def test_an_event_has_its_metadata_and_its_time(self, place: Place) -> None:
+        before = datetime.now(UTC)
+        async with place.open() as store:
+            writer = SessionWriter(store)
+            commit = writer.step(put("a"))
+            assert commit.event is not None
+            await writer.commit(replace(commit, event=replace(commit.event, metadata={"who": "Ada"})))
+        (event,) = place.look(lambda state: state.events("session"))
+        assert dict(event.metadata) == {"who": "Ada"}
+        assert event.recorded_at is not None
+        assert before <= event.recorded_at <= datetime.now(UTC)
+
+    async def test_payloads_are_decoded_with_the_schemas_of_the_store(
+        self, place: Place, written: SessionWriter
+    ) -> None:
+        payloads = Payloads()
+        events = place.look(lambda state: state.events("session"))
+        assert [payloads.message(each.payload).SerializeToString(deterministic=True) for each in events] == [
             each.payload.SerializeToString(deterministic=True) for each in written.events
         ]
-        assert [each.ordinal for each in state.events("session", after=1, limit=2)] == [2, 3]
-        assert [state.count_events("session", after=n, below=4) for n in range(5)] == [3, 2, 1, 0, 0]
-        assert state.count_events("session", after=2**64, below=2**64) == 0
-        assert [state.ordinal_from_end("session", n) for n in range(6)] == [5, 4, 3, 2, 1, 0]
+        assert [payloads.read(each.payload).unreadable for each in events] == [""] * 4
 
-    place.look(question)
+    async def test_what_nobody_has_used_is_none_or_empty(self, place: Place, written: SessionWriter) -> None:
+        def question(state: StoredState) -> None:
+            assert state.session("nobody") is None
+            for session_id in ("claimed", "failed", "nobody"):
+                assert state.timeline(session_id).entities == ()
+                assert state.events(session_id) == []
+                assert state.count_events(session_id) == 0
+            for session_id in ("claimed", "failed"):
+                session = state.session(session_id)
+                assert session is not None
+                assert (session.cursors.event, session.waiting, session.entities) == (0, 0, 0)
+            assert [each.session_id for each in state.error_records()] == ["failed", ""]
+            assert [each.error for each in state.error_records(limit=1)] == ["of no session"]
+            assert [each.error for each in state.error_records("failed")] == ["what"]
+            assert state.error_records("session", limit=1) == []
 
+        place.look(question)
 
-async def test_an_event_has_its_metadata_and_its_time(place: Place) -> None:
-    before = datetime.now(UTC)
-    async with place.open() as store:
-        writer = SessionWriter(store)
-        commit = writer.step(put("a"))
-        assert commit.event is not None
-        await writer.commit(replace(commit, event=replace(commit.event, metadata={"who": "Ada"})))
-    (event,) = place.look(lambda state: state.events("session"))
-    assert dict(event.metadata) == {"who": "Ada"}
-    assert event.recorded_at is not None
-    assert before <= event.recorded_at <= datetime.now(UTC)
+    async def test_below_the_floor_there_is_nothing(self, place: Place, written: SessionWriter) -> None:
+        async with place.open() as store:
+            await store.prune("session", before=3)
+        with pytest.raises(HistoryPruned):
+            place.look(lambda state: state.timeline("session", as_of=2))
+        assert [each.ordinal for each in place.look(lambda state: state.events("session"))] == [3, 4]
+        assert place.look(lambda state: state.count_events("session")) == 2
+        assert place.look(lambda state: [state.ordinal_from_end("session", n) for n in range(4)]) == [5, 4, 3, 0]
 
+    async def test_a_deleted_session_holds_nothing(self, place: Place, written: SessionWriter) -> None:
+        async with place.open() as store:
+            await store.delete_session("session")
+        assert "session" not in place.look(lambda state: state.sessions())
+        session = place.look(lambda state: state.session("session"))
+        assert session is not None
+        assert (session.cursors.event, session.cursors.timeline, session.waiting, session.entities) == (4, 4, 0, 0)
+        assert place.look(lambda state: state.events("session")) == []
 
-async def test_payloads_are_decoded_with_the_schemas_of_the_store(place: Place, written: SessionWriter) -> None:
-    payloads = Payloads()
-    events = place.look(lambda state: state.events("session"))
-    assert [payloads.message(each.payload).SerializeToString(deterministic=True) for each in events] == [
-        each.payload.SerializeToString(deterministic=True) for each in written.events
-    ]
-    assert [payloads.read(each.payload).unreadable for each in events] == [""] * 4
+    async def test_a_store_in_use_shows_what_was_committed_just_now(self, place: Place) -> None:
+        async with place.open() as store:
+            await SessionWriter(store).log(put("a"))
+            assert place.look(lambda state: state.count_events("session")) == 1
 
+    async def test_what_makes_no_sense_is_refused(self, place: Place, written: SessionWriter) -> None:
+        wrong: list[tuple[Callable[[StoredState], object], type[Exception], str]] = [
+            (lambda state: state.timeline("session", as_of=-1), ValueError, "as_of is never negative"),
+            (lambda state: state.events("session", limit=-1), ValueError, "limit is never negative"),
+            (lambda state: state.count_events("session", below=-1), ValueError, "below is never negative"),
+            (lambda state: state.ordinal_from_end("session", -1), ValueError, "count is never negative"),
+            (lambda state: state.sessions(limit=-1), ValueError, "limit is never negative"),
+            (lambda state: state.error_records(limit=-1), ValueError, "limit is never negative"),
+            (lambda state: state.session(3), TypeError, "session_id is a str"),  # type: ignore[arg-type]
+            (lambda state: state.session("a\0"), InvalidIdError, "session_id"),
+        ]
+        for question, error, words in wrong:
+            with pytest.raises(error, match=words):
+                place.look(question)
 
-async def test_what_nobody_has_used_is_none_or_empty(place: Place, written: SessionWriter) -> None:
-    def question(state: StoredState) -> None:
-        assert state.session("nobody") is None
-        for session_id in ("claimed", "failed", "nobody"):
-            assert state.timeline(session_id).entities == ()
-            assert state.events(session_id) == []
-            assert state.count_events(session_id) == 0
-        for session_id in ("claimed", "failed"):
-            session = state.session(session_id)
-            assert session is not None
-            assert (session.cursors.event, session.waiting, session.entities) == (0, 0, 0)
-        assert [each.session_id for each in state.error_records()] == ["failed", ""]
-        assert [each.error for each in state.error_records(limit=1)] == ["of no session"]
-        assert [each.error for each in state.error_records("failed")] == ["what"]
-        assert state.error_records("session", limit=1) == []
+    async def test_exceptions_of_the_question_are_passed_on(self, place: Place, written: SessionWriter) -> None:
+        def raising(state: StoredState) -> None:
+            raise LookupError("mine")
 
-    place.look(question)
-
-
-async def test_below_the_floor_there_is_nothing(place: Place, written: SessionWriter) -> None:
-    async with place.open() as store:
-        await store.prune("session", before=3)
-    with pytest.raises(HistoryPruned):
-        place.look(lambda state: state.timeline("session", as_of=2))
-    assert [each.ordinal for each in place.look(lambda state: state.events("session"))] == [3, 4]
-    assert place.look(lambda state: state.count_events("session")) == 2
-    assert place.look(lambda state: [state.ordinal_from_end("session", n) for n in range(4)]) == [5, 4, 3, 0]
-
-
-async def test_a_deleted_session_holds_nothing(place: Place, written: SessionWriter) -> None:
-    async with place.open() as store:
-        await store.delete_session("session")
-    assert "session" not in place.look(lambda state: state.sessions())
-    session = place.look(lambda state: state.session("session"))
-    assert session is not None
-    assert (session.cursors.event, session.cursors.timeline, session.waiting, session.entities) == (4, 4, 0, 0)
-    assert place.look(lambda state: state.events("session")) == []
-
-
-async def test_a_store_in_use_shows_what_was_committed_just_now(place: Place) -> None:
-    async with place.open() as store:
-        await SessionWriter(store).log(put("a"))
-        assert place.look(lambda state: state.count_events("session")) == 1
-
-
-async def test_what_makes_no_sense_is_refused(place: Place, written: SessionWriter) -> None:
-    wrong: list[tuple[Callable[[StoredState], object], type[Exception], str]] = [
-        (lambda state: state.timeline("session", as_of=-1), ValueError, "as_of is never negative"),
-        (lambda state: state.events("session", limit=-1), ValueError, "limit is never negative"),
-        (lambda state: state.count_events("session", below=-1), ValueError, "below is never negative"),
-        (lambda state: state.ordinal_from_end("session", -1), ValueError, "count is never negative"),
-        (lambda state: state.sessions(limit=-1), ValueError, "limit is never negative"),
-        (lambda state: state.error_records(limit=-1), ValueError, "limit is never negative"),
-        (lambda state: state.session(3), TypeError, "session_id is a str"),  # type: ignore[arg-type]
-        (lambda state: state.session("a\0"), InvalidIdError, "session_id"),
-    ]
-    for question, error, words in wrong:
-        with pytest.raises(error, match=words):
+        with pytest.raises(LookupError, match="mine"):
+            place.look(raising)
+        question: Any = None
+        with pytest.raises(TypeError, match="question is a function"):
             place.look(question)
 
 
-async def test_exceptions_of_the_question_are_passed_on(place: Place, written: SessionWriter) -> None:
-    def raising(state: StoredState) -> None:
-        raise LookupError("mine")
+class TestSQLite(StoredContract):
+    @pytest.fixture
+    def place(self, tmp_path: Path) -> Place:
+        return SQLitePlace(tmp_path)
 
-    with pytest.raises(LookupError, match="mine"):
-        place.look(raising)
-    question: Any = None
-    with pytest.raises(TypeError, match="question is a function"):
-        place.look(question)
+
+class TestPath(StoredContract):
+    @pytest.fixture
+    def place(self, tmp_path: Path) -> Place:
+        return NamedPlace(str(tmp_path / "x.db"))
+
+
+class TestPostgresURL(StoredContract):
+    @pytest.fixture
+    def place(self, postgres: Postgres, postgres_schema: str) -> Place:
+        return NamedPlace(f"{postgres.dsn}&schema={postgres_schema}")
 
 
 @pytest.mark.parametrize(
@@ -228,6 +237,7 @@ async def test_exceptions_of_the_question_are_passed_on(place: Place, written: S
             "postgres://ada:s/e@cret@host/app?password=secret&sslmode=require",
             "postgres://ada@host/app?password=…&sslmode=require",
         ),
+        ("postgres://host:5432/app?password=s@cret", "postgres://host:5432/app?password=…"),
         ("postgres://host/app?sslmode=require&sslpassword=secret", "postgres://host/app?sslmode=require&sslpassword=…"),
     ],
     ids=str,
@@ -239,6 +249,6 @@ def test_a_location_is_shown_without_its_password(location: stores.Location, pri
 @pytest.mark.parametrize("location", ["mysql://ada:secret@host/app", "file:///app.db"])
 def test_a_url_that_names_no_store_is_refused(location: str) -> None:
     for use in (lambda: stores.look(location, lambda state: state.version), lambda: stores.open(location, REGISTRY)):
-        with pytest.raises(StoreError, match="is a URL") as refused:
+        with pytest.raises(StoreError, match="is a URL of no known store") as refused:
             use()
         assert "secret" not in str(refused.value)

@@ -21,6 +21,7 @@ from sessionstream import (
     TimelineView,
     documents,
 )
+from sessionstream.hydration import stores
 from sessionstream.hydration.payload_json import Payload
 from sessionstream.systemlab.app import lab_app
 from sessionstream.systemlab.inspector.diff import diff
@@ -39,6 +40,7 @@ from sessionstream.systemlab.phases.persistence import SESSION, Persistence
 from sessionstream.systemlab.v1.lab_pb2 import AddNoteCommand, NoteStartedEvent, NoteWordEvent, RemoveNoteCommand
 from sessionstream.transport.ws import connect
 
+from ..servers.postgres import Postgres
 from ..transport.running import served
 from .client import Client
 
@@ -56,8 +58,8 @@ class Asking(Client):
         return answer.json if status == 200 else answer.json["error"]
 
 
-async def fill(path: Path) -> None:
-    """Write a session with a removed note, and one that is held, into a file."""
+async def fill(location: stores.Location) -> None:
+    """Write a session with a removed note, and one that is held, into a store."""
     schemas = notebook_schemas()
 
     def fails(event: Event, _session: Session, _view: TimelineView) -> list[TimelineEntity]:
@@ -65,7 +67,7 @@ async def fill(path: Path) -> None:
             raise ValueError("no")
         return []
 
-    async with SQLiteStore.open(path, schemas) as store:
+    async with stores.open(location, schemas) as store:
         hub = open_notebook(Hub(schemas, store=store))
         hub.register_timeline_projection(fails)
         async with hub:
@@ -302,6 +304,21 @@ async def test_a_file_that_is_gone_is_said(ask: Asking, tmp_path: Path) -> None:
     for name in ("s.db", "s.db-wal", "s.db-shm"):
         await asyncio.to_thread((tmp_path / name).unlink, missing_ok=True)
     assert "there is no such file" in await ask.of("sessions", 409, source="store")
+
+
+async def test_a_database_is_a_source(lab: Lab, postgres: Postgres, postgres_schema: str) -> None:
+    location = f"{postgres.dsn.replace('postgres@', 'postgres:secret@')}&schema={postgres_schema}"
+    await fill(location)
+    async with served(lab_app(lab, None, location)) as url:
+        asking = Asking(url.replace("ws:", "http:"))
+        source = (await asking.of("sources"))["sources"][-1]
+        assert (source["id"], source["title"]) == ("store", f"Store {stores.shown(location)}")
+        assert len((await asking.of("sessions", source="store"))["sessions"]) == 2
+        assert len((await asking.of("events", source="store", session=FAILING))["events"]) == 2
+        refused = await asking.post("/api/inspector/retry", {"source": "store", "session": FAILING})
+        assert "sessionstream retry " in refused.text
+        assert "secret" not in refused.text + str(source)
+        await lab.close()
 
 
 def test_a_payload_that_cannot_be_read_says_why_instead() -> None:

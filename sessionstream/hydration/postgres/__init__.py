@@ -7,6 +7,7 @@ module                             what is in it
 ``committer``, ``batch``           the queue of commits; what goes into one statement, and the statement
 ``states``                         the states that commits supersede, as this process wrote them
 ``reads``, ``changes``             what each question asks; what each other change does
+``inspection``                     ``PostgresTables``: what operators' tools read, in one transaction
 ``rebuilding``                     writes a rebuilt timeline beside the present one, and swaps it in
 ``discarded``, ``upkeep``          rows to be removed; what removes them, and renews this process's row
 ``feed``, ``notifications``        what other processes do: moves, and hints over LISTEN and NOTIFY

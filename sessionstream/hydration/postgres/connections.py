@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,13 +17,17 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import asyncpg
 
-from sessionstream.errors import CommitUnknown
-from sessionstream.hydration.postgres.failures import DRIVER_ERRORS, is_certain, passes, store_error
+from sessionstream.errors import CommitUnknown, StoreError
+from sessionstream.hydration.postgres.failures import DRIVER_ERRORS, is_certain, passes, shown, store_error
+from sessionstream.hydration.rules import check_instance
 
 if TYPE_CHECKING:
     from asyncpg import Record
 
 T = TypeVar("T")
+
+SCHEMA: Final = "sessionstream"
+"""The namespace of the tables, where none is given."""
 
 FIRST_ATTEMPT: Final = 1 / 15
 """The part of the patience after which a first attempt without an answer is given up; each later one has twice as long,
@@ -65,6 +70,43 @@ class Database:
     pooled: bool
     patience: float
     name: str
+
+    @classmethod
+    def at(cls, dsn: str, schema: str, patience: float, *, pooled: bool) -> Database:
+        """Return a database, with its name.
+
+        Raises:
+            TypeError, ValueError: an argument is not valid.
+        """
+        check_dsn("dsn", dsn)
+        check_schema(schema)
+        if isinstance(patience, bool) or not isinstance(patience, (int, float)):
+            raise TypeError(f"patience is a number of seconds, not {patience!r}")
+        if not patience > 0:
+            raise ValueError(f"patience is a number of seconds above 0, not {patience!r}")
+        return cls(dsn, schema, pooled, patience, f"{shown(dsn)} (schema {schema})")
+
+
+def check_schema(schema: object) -> None:
+    """Check that an argument is the name of a schema.
+
+    Raises:
+        TypeError, ValueError: it is not.
+    """
+    check_instance("schema", str, schema)
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,62}", str(schema)):
+        raise ValueError(f"schema is a name of letters, digits and _, at most 63 long, not {schema!r}")
+
+
+def check_dsn(name: str, dsn: object) -> None:
+    """Check that an argument is a DSN.
+
+    Raises:
+        TypeError, ValueError: it is not.
+    """
+    check_instance(name, str, dsn)
+    if not str(dsn).startswith(("postgres://", "postgresql://")):
+        raise ValueError(f"{name} is an URL such as 'postgres://user@host/database'")  # not shown: it may be a password
 
 
 class Link:
@@ -130,12 +172,24 @@ class Link:
 
 
 async def dial(dsn: str, pooled: bool) -> asyncpg.Connection[Record]:
-    """Open a connection. Raises what asyncpg does."""
-    return await asyncpg.connect(
-        dsn,
-        # Through a pooler, a prepared statement may be on another server connection than the next message.
-        statement_cache_size=0 if pooled else 200,
-        server_settings=None if pooled else _SETTINGS,
+    """Open a connection. Raises what asyncpg does, but not what would show a password.
+
+    Raises:
+        StoreError: the DSN cannot be parsed.
+    """
+    try:
+        return await asyncpg.connect(
+            dsn,
+            # Through a pooler, a prepared statement may be on another server connection than the next message.
+            statement_cache_size=0 if pooled else 200,
+            server_settings=None if pooled else _SETTINGS,
+        )
+    except ValueError as error:
+        if isinstance(error, asyncpg.InterfaceError):
+            raise
+    raise StoreError(  # the error shows a part of the DSN, which may be of the password
+        f"{shown(dsn)} is no valid URL: in its user name, password and options, write what is special in URLs in "
+        f"percent-encoding, such as %2F for / and %40 for @"
     )
 
 

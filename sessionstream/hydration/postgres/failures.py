@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
-from urllib.parse import urlsplit
 
 from asyncpg import exceptions
 
@@ -32,6 +32,8 @@ _PASSING: Final = (
 
 _TOO_LARGE: Final = ("22", "54", "23502", "23514")
 """How the codes begin that say that a value cannot be stored, at any time."""
+
+_PASSWORD_OPTION: Final = re.compile(r"(?<=[?&])(?:ssl)?password=[^&]*", re.IGNORECASE)
 
 _MEANINGS: Final = {
     "28": "the server refuses the user or its password",
@@ -71,10 +73,12 @@ def store_error(error: Exception, name: str) -> StoreError:
 
 
 def shown(dsn: str) -> str:
-    """Return what messages call a database: its host and name, without user, password and options."""
-    parts = urlsplit(dsn)
-    host = parts.netloc.rpartition("@")[2]
-    return f"postgres://{host}{parts.path}"
+    """Return what messages call a database: its host and name, without user, password and options.
+
+    Nothing of a password is in it, also where it contains what would have to be in percent-encoding.
+    """
+    rest = _PASSWORD_OPTION.sub("", dsn.partition("://")[2])
+    return f"postgres://{re.split('[?#]', rest.rpartition('@')[2])[0]}"
 
 
 def _code(error: exceptions.PostgresError) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from sessionstream.descriptors import descriptor_set
 from sessionstream.errors import StoreError, UnknownSchemaError
 from sessionstream.hydration.shapes import clash
+from sessionstream.hydration.stored import PayloadType, StoredPayload
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -62,6 +63,10 @@ class PayloadTypes:
                 f"changed the tables, so restore them from a backup"
             )
         return row
+
+    def stored(self, number: int, data: bytes) -> StoredPayload:
+        """Return a payload as it is stored, whose type was loaded."""
+        return StoredPayload(PayloadType(number, *self._rows.get(number, ("", b""))), data)
 
     def decode(self, family: Family, name: str, number: int, data: bytes) -> Message:
         """Decode a payload whose type was loaded.

@@ -50,7 +50,7 @@ _SUPERSEDED: Final = """SELECT v.kind, v.id, v.created, v.changed, v.type, v.pay
 _LATER: Final = """SELECT encoding, payload FROM {s}.entity_versions
     WHERE timeline = $1 AND kind = $2 AND id = $3 AND changed > $4 ORDER BY changed"""
 _PRESENT: Final = "SELECT payload FROM {s}.entities WHERE timeline = $1 AND kind = $2 AND id = $3"
-_EVENTS: Final = """SELECT e.ordinal, e.event_id, e.name, e.type, e.payload, e.metadata, e.recorded_at
+EVENTS: Final = """SELECT e.ordinal, e.event_id, e.name, e.type, e.payload, e.metadata, e.recorded_at
     FROM {s}.sessions s CROSS JOIN LATERAL (
         SELECT * FROM {s}.events e WHERE e.sid = s.sid AND e.ordinal > greatest($2, s.floor - 1)
         ORDER BY e.ordinal LIMIT $3) e
@@ -140,7 +140,7 @@ class Reads:
         Raises:
             UnknownSchemaError: a payload's message is no longer registered.
         """
-        rows = await link.fetch(_EVENTS, session_id, bounded(after), row_limit(limit))
+        rows = await link.fetch(EVENTS, session_id, bounded(after), row_limit(limit))
         await self._types.load(link, (row[3] for row in rows))
 
         def event(row: Any) -> Event:
@@ -205,19 +205,31 @@ class Reads:
     def _cursors(self, rows: Sequence[Any]) -> Cursors:
         return Cursors(*tuple(rows[0])[:4]) if rows else Cursors(0, 0, self._first_epoch)
 
+    async def states(
+        self, link: Link, session_id: str, as_of: int | None = None
+    ) -> tuple[Cursors, int, list[tuple[Any, ...]]]:
+        """Return where the session stands, an ordinal of its timeline, and the states of entities right after it.
+
+        They are of one state of the tables only within ``Link.one_state``.
+
+        Raises:
+            HistoryPruned: the ordinal is below the floor.
+        """
+        rows = await link.fetch(_PLACE, session_id)
+        cursors = self._cursors(rows)
+        check_floor(session_id, cursors.floor, as_of)
+        ordinal = cursors.timeline if as_of is None else min(as_of, cursors.timeline)
+        if not rows:
+            return cursors, ordinal, []
+        timeline = rows[0][4]
+        found = await link.fetch(_UNCHANGED, timeline, ordinal)
+        if ordinal < cursors.timeline:
+            found += await link.fetch(_SUPERSEDED, timeline, ordinal)
+        return cursors, ordinal, [await self._restored(link, timeline, row) for row in found]
+
     async def _as_of(self, link: Link, session_id: str, as_of: int) -> Snapshot:
         async with link.one_state():
-            rows = await link.fetch(_PLACE, session_id)
-            cursors = self._cursors(rows)
-            check_floor(session_id, cursors.floor, as_of)
-            ordinal = min(as_of, cursors.timeline)
-            states: list[Any] = []
-            if rows:
-                timeline = rows[0][4]
-                found = await link.fetch(_UNCHANGED, timeline, ordinal)
-                if ordinal < cursors.timeline:
-                    found += await link.fetch(_SUPERSEDED, timeline, ordinal)
-                states = [await self._restored(link, timeline, row) for row in found]
+            cursors, ordinal, states = await self.states(link, session_id, as_of)
             entities = await self._entities(link, states)
         return Snapshot(session_id, ordinal, tuple(entities), cursors.epoch)
 

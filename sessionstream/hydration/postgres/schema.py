@@ -157,13 +157,13 @@ async def migrate(link: Link, name: str, schema: str) -> int:
         StoreError: the schema holds other tables.
         StoreUpgraded: the tables are of a version that this one cannot use.
     """
-    if (await link.fetch(_EXISTS, schema))[0][0]:
+    if await exist(link, schema):
         version, epoch = await check(link, name)
         if version >= VERSION:
             return epoch
     async with link.transaction():
         await link.fetch(_LOCK, schema)
-        if (await link.fetch(_EXISTS, schema))[0][0]:
+        if await exist(link, schema):
             version, epoch = await check(link, name)
         else:
             version, epoch = 0, new_epoch()
@@ -175,6 +175,11 @@ async def migrate(link: Link, name: str, schema: str) -> int:
         elif version < VERSION:
             await link.fetch("UPDATE {s}.meta SET schema_version = $1, min_version = $2", VERSION, MIN_VERSION)
     return epoch
+
+
+async def exist(link: Link, schema: str) -> bool:
+    """Return whether there are tables in the schema."""
+    return bool((await link.fetch(_EXISTS, schema))[0][0])
 
 
 async def check(link: Link, name: str) -> tuple[int, int]:

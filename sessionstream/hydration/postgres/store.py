@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import warnings
 from collections.abc import Callable, Generator
 from datetime import datetime
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from uuid import uuid4
 
 from sessionstream.errors import StoreError, Unstorable
@@ -17,9 +16,17 @@ from sessionstream.hydration.checked import CheckedStore
 from sessionstream.hydration.postgres import changes
 from sessionstream.hydration.postgres import schema as tables
 from sessionstream.hydration.postgres.committer import Committer
-from sessionstream.hydration.postgres.connections import Attempts, Database, Failed, Link, Links
-from sessionstream.hydration.postgres.failures import shown
+from sessionstream.hydration.postgres.connections import (
+    SCHEMA,
+    Attempts,
+    Database,
+    Failed,
+    Link,
+    Links,
+    check_dsn,
+)
 from sessionstream.hydration.postgres.feed import PostgresFeed
+from sessionstream.hydration.postgres.inspection import look
 from sessionstream.hydration.postgres.notifications import Notifications
 from sessionstream.hydration.postgres.payload_types import PayloadTypes
 from sessionstream.hydration.postgres.reads import Reads
@@ -35,10 +42,10 @@ if TYPE_CHECKING:
 
     from sessionstream.feed import Feed
     from sessionstream.hints import Hints
+    from sessionstream.hydration.postgres.inspection import PostgresTables
     from sessionstream.observe import ErrorRecord
 
-SCHEMA: Final = "sessionstream"
-"""The namespace of the tables, where none is given."""
+T = TypeVar("T")
 
 PATIENCE: Final = 30.0
 
@@ -137,19 +144,31 @@ class PostgresStore(CheckedStore):
             TypeError: an argument is of another type.
         """
         check_instance("registry", SchemaRegistry, registry)
-        _check_dsn("dsn", dsn)
+        database = Database.at(dsn, schema, patience, pooled=listen_dsn is not None)
         if listen_dsn is not None:
-            _check_dsn("listen_dsn", listen_dsn)
-        check_instance("schema", str, schema)
-        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,62}", schema):
-            raise ValueError(f"schema is a name of letters, digits and _, at most 63 long, not {schema!r}")
-        if isinstance(patience, bool) or not isinstance(patience, (int, float)):
-            raise TypeError(f"patience is a number of seconds, not {patience!r}")
-        if not patience > 0:
-            raise ValueError(f"patience is a number of seconds above 0, not {patience!r}")
-        name = f"{shown(dsn)} (schema {schema})"
-        database = Database(dsn, schema, listen_dsn is not None, patience, name)
+            check_dsn("listen_dsn", listen_dsn)
         return Connecting(database, registry, listen_dsn or dsn, hints)
+
+    @staticmethod
+    def look(dsn: str, question: Callable[[PostgresTables], T], *, schema: str = SCHEMA) -> T:
+        """Answer a question from one state of the tables, without connecting to them as a store: for operators' tools.
+
+        It creates, changes and migrates nothing, and needs no schemas, only the right to read. It locks nothing. It is
+        a plain function that waits for a server: where an event loop runs, call it in a thread.
+
+        Args:
+            dsn: where the database is; it may lead through a pooler, or to a replica.
+            question: takes a ``PostgresTables``, and returns the answer. Its exceptions are passed on.
+            schema: the namespace of the tables.
+
+        Raises:
+            StoreError: the server cannot be reached within 5 seconds, does not answer a statement within 60, or refuses
+                the user; or there are no tables, or those of a newer version.
+            RuntimeError: an event loop runs in this thread.
+            ValueError: ``dsn`` is not an URL of PostgreSQL, or ``schema`` is not a name.
+            TypeError: one of them is not a string, or ``question`` cannot be called.
+        """
+        return look(dsn, question, schema)
 
     @property
     def registry(self) -> SchemaRegistry:
@@ -300,12 +319,6 @@ class PostgresStore(CheckedStore):
                 f"{self._name} was connected in another event loop, to which its connections belong: connect a store "
                 f"in each event loop"
             )
-
-
-def _check_dsn(name: str, dsn: object) -> None:
-    check_instance(name, str, dsn)
-    if not str(dsn).startswith(("postgres://", "postgresql://")):
-        raise ValueError(f"{name} is an URL such as 'postgres://user@host/database'")  # not shown: it may be a password
 
 
 def _channel(database: Database) -> str:
