@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from sessionstream_lint.cli import main
+from sessionstream_lint.command.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -10,12 +10,12 @@ from sessionstream_lint import gate, neighbours, reading, syntax_ast
 from sessionstream_lint import syntax as s
 from sessionstream_lint.collect import collect
 from sessionstream_lint.evaluate import Evaluator
+from sessionstream_lint.gate import split_lines
 from sessionstream_lint.mentions import counted
 from sessionstream_lint.options import Options
-from sessionstream_lint.reading import split_lines
 from sessionstream_lint.registrations import Registrations
 from sessionstream_lint.resolve import Project, Source
-from sessionstream_lint.rules import RULES, UNREADABLE, Finding, Rule
+from sessionstream_lint.rules.catalogue import RULES, UNREADABLE, Finding, Rule
 from sessionstream_lint.scopes import CallSite, Module
 from sessionstream_lint.syntax import Node
 

@@ -50,3 +50,8 @@ def first_line(source: str) -> int:
 def mentions(source: str | bytes) -> int:
     """Return how often a registration is mentioned."""
     return len(_BYTES.findall(source) if isinstance(source, bytes) else _TEXT.findall(source))
+
+
+def split_lines(source: str) -> list[str]:
+    """Return the lines as the compiler counts them: a form feed or a Unicode separator ends none."""
+    return source.replace("\r\n", "\n").replace("\r", "\n").split("\n")

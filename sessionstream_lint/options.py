@@ -15,6 +15,8 @@ EXCLUDED = (
     ".bzr", ".eggs", ".git", ".hg", ".mypy_cache", ".nox", ".pytest_cache", ".ruff_cache", ".svn", ".tox",
     ".venv", "CVS", "__pycache__", "node_modules",
 )  # fmt: skip
+# The same, unless they are packages: environments, and what is built.
+GENERATED = ("build", "dist", "env", "venv")
 
 
 class UsageError(ValueError):
@@ -26,17 +28,20 @@ class Options(NamedTuple):  # importing dataclasses would be a good part of the 
 
     Of two prefixes that fit, the longer decides, and ``ignore`` when both are the same. ``src_roots`` are absolute
     directories; with none, imports are looked for where the outermost package of a file lies. ``exclude`` are
-    patterns of names and paths.
+    patterns of names and paths, ``per_file`` such patterns with what is ignored in the files that they fit.
     """
 
     select: tuple[str, ...] = ()
+    extend_select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     src_roots: tuple[Path, ...] = ()
     exclude: tuple[str, ...] = ()
+    per_file: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     def wants(self, code: str) -> bool:
         """Say whether findings of that code are reported."""
-        selected = max((len(prefix) for prefix in self.select if code.startswith(prefix)), default=-1)
+        chosen = (*self.select, *self.extend_select)
+        selected = max((len(prefix) for prefix in chosen if code.startswith(prefix)), default=-1)
         ignored = max((len(prefix) for prefix in self.ignore if code.startswith(prefix)), default=-1)
         if selected < 0 and (self.select or code in OPT_IN):
             return False
@@ -60,6 +65,25 @@ def codes(value: object, known: Iterable[str]) -> tuple[str, ...]:
 def patterns(value: object) -> tuple[str, ...]:
     """Read patterns or paths: an array of strings, or a string with commas or line ends between them."""
     return tuple(part.strip() for text in _strings(value) for part in re.split(r"[,\n]", text) if part.strip())
+
+
+def per_file(value: object, known: Iterable[str]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Read what is ignored where: a table of patterns and codes, or lines like ``tests/*: SST002, SST003``.
+
+    Raises:
+        UsageError: it is neither, or a code begins none of those that are ``known``.
+    """
+    known = tuple(known)
+    if isinstance(value, dict):
+        return tuple((str(pattern), codes(given, known)) for pattern, given in value.items())
+    found: list[tuple[str, tuple[str, ...]]] = []
+    for line in (part.strip() for text in _strings(value) for part in text.split("\n")):
+        if line:
+            where, colon, given = line.partition(":")
+            if not colon or not given.strip():
+                raise UsageError(f"{line!r} is not a pattern, a colon and codes, such as 'tests/*: {known[0]}'")
+            found += ((pattern, codes(given, known)) for pattern in patterns(where))
+    return tuple(found)
 
 
 def roots(value: object, base: Path) -> tuple[Path, ...]:

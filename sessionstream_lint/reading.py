@@ -10,14 +10,10 @@ from collections.abc import Iterator
 
 from sessionstream_lint import gate
 from sessionstream_lint import syntax as s
+from sessionstream_lint.gate import split_lines
 
 # Deeper than this a recursive parser should not be asked to go.
 MAX_NESTING = 200
-
-
-def split_lines(source: str) -> list[str]:
-    """Return the lines as the compiler counts them: a form feed or a Unicode separator ends none."""
-    return source.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
 def read(source: str, tree: ast.Module) -> s.Node | None:

@@ -21,7 +21,7 @@ from sessionstream import doc, errors, testing
 from sessionstream.transport import ws
 from sessionstream.v1 import transport_pb2
 from sessionstream_lint.engine import check
-from sessionstream_lint.rules import SUMMARIES
+from sessionstream_lint.rules.catalogue import SUMMARIES
 
 from .pages import DECISIONS, ENTRIES, HELP, PAGES, ROOT, Block, anchors, blocks, links, name_of
 from .run_blocks import named

@@ -17,7 +17,7 @@ from sphinx.util.inventory import InventoryFile
 import sessionstream
 from sessionstream import doc, testing
 from sessionstream.transport import ws
-from sessionstream_lint.rules import SUMMARIES
+from sessionstream_lint.rules.catalogue import SUMMARIES
 
 from .pages import DECISIONS, ROOT
 

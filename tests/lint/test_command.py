@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from sessionstream_lint.cli import main
+from sessionstream_lint.command.cli import main
 from sessionstream_lint.options import OPT_IN
-from sessionstream_lint.rules import SUMMARIES
+from sessionstream_lint.rules.catalogue import SUMMARIES
 from sessionstream_lint.version import VERSION
 
 from ..pairs import pairs
@@ -255,6 +255,8 @@ def test_encodings_and_byte_order_marks(tree: Path, capsys: pytest.CaptureFixtur
         (BAD.rstrip() + "  # noqa:SST001 because\n", 0),
         (BAD.rstrip() + "  # noqa: F401\n", 1),
         (BAD.rstrip() + "  # no qa\n", 1),
+        (BAD.rstrip() + "  # noqa: SST001SST002\n", 1),
+        (BAD.rstrip() + "  # noqa: SST002SST001\n", 1),
         (HEAD + 'SchemaRegistry().register_event("""\n""", Struct)  # noqa\n', 0),
         (HEAD + 'SchemaRegistry().register_event(  # noqa\n"A", Struct)\n', 1),
     ],

@@ -11,8 +11,8 @@ import pytest
 
 from sessionstream_lint.engine import check
 from sessionstream_lint.options import OPT_IN, Options
-from sessionstream_lint.pages import page
-from sessionstream_lint.rules import RULES, SUMMARIES, UNREADABLE
+from sessionstream_lint.rules.catalogue import RULES, SUMMARIES, UNREADABLE
+from sessionstream_lint.rules.pages import page
 
 HEADINGS = ["What it says", "Why", "Bad", "Good", "How to fix it", "What it cannot see", "How to suppress it", "Since"]
 

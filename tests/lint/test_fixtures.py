@@ -14,8 +14,8 @@ import pytest
 from libcst import parse_module
 
 from sessionstream_lint import engine
-from sessionstream_lint.cli import main
 from sessionstream_lint.collect import collect
+from sessionstream_lint.command.cli import main
 from sessionstream_lint.options import Options
 from sessionstream_lint.plugin import Plugin
 from sessionstream_lint.scopes import Module

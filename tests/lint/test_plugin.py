@@ -74,7 +74,7 @@ def test_without_libcst_flake8_still_runs_and_says_what_to_install(python: str, 
 
 def test_without_libcst_the_command_says_what_to_install(python: str, tmp_path: Path) -> None:
     (tmp_path / "schemas.py").write_text(VIOLATION)
-    code = BLOCK + "from sessionstream_lint.cli import main\nsys.exit(main(sys.argv[1:]))"
+    code = BLOCK + "from sessionstream_lint.command.cli import main\nsys.exit(main(sys.argv[1:]))"
     done = run(python, code, str(tmp_path))
     assert (done.returncode, done.stdout) == (2, "")
     assert "pip install 'sessionstream[lint]'" in done.stderr

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
 
-from sessionstream_lint import engine, gate, reading, syntax_cst
+from sessionstream_lint import engine, gate, syntax_cst
 from sessionstream_lint.collect import collect
 from sessionstream_lint.options import Options
 from sessionstream_lint.scopes import Module
@@ -107,7 +107,7 @@ GRAMMAR = [
 def check_planted(source: str) -> None:
     """What is planted into any source that compiles is found, by both readers, and nothing else is."""
     source = source.rstrip("\n") + PLANTED
-    line = len(reading.split_lines(source)) - 1
+    line = len(gate.split_lines(source)) - 1
     for reader in ("libcst", "ast"):
         assert found(source, "x.py", reader) == {(line, 42, "SST001")}, reader
     check_all_read(source)

@@ -7,7 +7,7 @@ import pytest
 from sessionstream import DuplicateSchemaError, InvalidNameError, PayloadTypeError, SchemaError, StructPayloadError
 from sessionstream_lint.engine import check
 from sessionstream_lint.options import OPT_IN
-from sessionstream_lint.rules import RULES
+from sessionstream_lint.rules.catalogue import RULES
 
 HEAD = """\
 import dataclasses, enum, typing

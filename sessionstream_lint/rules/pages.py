@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sessionstream_lint.options import UsageError
 
-_DIRECTORY = Path(__file__).parent / "rules"
+_DIRECTORY = Path(__file__).parent
 
 
 def codes() -> tuple[str, ...]:

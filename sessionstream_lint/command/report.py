@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from urllib.parse import quote
 
+from sessionstream_lint.command.output import one_line
 from sessionstream_lint.engine import Diagnostic
 from sessionstream_lint.options import OPT_IN
-from sessionstream_lint.output import one_line
-from sessionstream_lint.pages import page
-from sessionstream_lint.rules import SUMMARIES
+from sessionstream_lint.rules.catalogue import SUMMARIES
+from sessionstream_lint.rules.pages import page
 from sessionstream_lint.version import VERSION
 
+DOCUMENTATION = "https://pypi.org/project/sessionstream/"
 SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
@@ -27,11 +28,14 @@ class Located:
     diagnostic: Diagnostic
 
 
-def render(found: Iterable[Located], kind: str) -> str:
-    """Return all findings in one of the four formats, ending with a newline unless empty."""
+def render(found: Iterable[Located], kind: str, unread: Iterable[tuple[str, str]] = ()) -> str:
+    """Return all findings in one of the four formats, ending with a newline unless empty.
+
+    ``unread`` are the files that could not be read, each with the reason.
+    """
     located = sorted(found)
     if kind in ("json", "sarif"):  # in ASCII, which any locale can write
-        document = _sarif(located) if kind == "sarif" else [_record(one) for one in located]
+        document = _sarif(located, unread) if kind == "sarif" else [_record(one) for one in located]
         return json.dumps(document, indent=2) + "\n"
     line = _github if kind == "github" else _text
     return "".join(line(one) + "\n" for one in located)
@@ -67,40 +71,50 @@ def _property(text: str) -> str:
     return _data(text).replace(":", "%3A").replace(",", "%2C")
 
 
-def _sarif(located: list[Located]) -> dict[str, object]:
+def _sarif(located: list[Located], unread: Iterable[tuple[str, str]]) -> dict[str, object]:
     rules = [
         {
             "id": code,
             "shortDescription": {"text": summary},
+            "fullDescription": {"text": _section(page(code), "What it says")},
+            "helpUri": DOCUMENTATION,
             "help": {"text": page(code), "markdown": page(code)},
             "defaultConfiguration": {"level": "error", "enabled": code not in OPT_IN},
         }
         for code, summary in SUMMARIES.items()
     ]
-    driver = {"name": "sessionstream-lint", "version": VERSION, "rules": rules}
+    driver = {"name": "sessionstream-lint", "version": VERSION, "informationUri": DOCUMENTATION, "rules": rules}
+    notes = [
+        {"level": "error", "message": {"text": f"cannot read the file: {reason}"}, "locations": [_file(path)]}
+        for path, reason in unread
+    ]
     run = {
         "tool": {"driver": driver},
+        "invocations": [{"executionSuccessful": not notes, "toolExecutionNotifications": notes}],
         "columnKind": "unicodeCodePoints",
         "results": [_result(one) for one in located],
     }
     return {"$schema": SARIF_SCHEMA, "version": "2.1.0", "runs": [run]}
 
 
+def _section(text: str, heading: str) -> str:
+    """Return the paragraphs below a heading of a page, as one line."""
+    return " ".join(text.partition(f"## {heading}\n")[2].partition("\n## ")[0].split())
+
+
 def _result(one: Located) -> dict[str, object]:
     found = one.diagnostic
-    path = PurePath(one.path)
-    uri = path.as_uri() if path.is_absolute() else quote(os.fsencode(path.as_posix()))
+    region = {"startLine": found.line, "startColumn": found.column + 1}
     return {
         "ruleId": found.code,
         "ruleIndex": list(SUMMARIES).index(found.code),
         "level": "error",
         "message": {"text": found.message},
-        "locations": [
-            {
-                "physicalLocation": {
-                    "artifactLocation": {"uri": uri},
-                    "region": {"startLine": found.line, "startColumn": found.column + 1},
-                }
-            }
-        ],
+        "locations": [_file(one.path, region=region)],
     }
+
+
+def _file(name: str, **region: object) -> dict[str, object]:
+    path = PurePath(name)
+    uri = path.as_uri() if path.is_absolute() else quote(os.fsencode(path.as_posix()))
+    return {"physicalLocation": {"artifactLocation": {"uri": uri}, **region}}

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from sessionstream_lint.config import SECTION, Section
+from sessionstream_lint.command.config import SECTION, Section
 from sessionstream_lint.options import Options
 
 _OF_PLUGIN = re.compile(rb"^[ \t]*(?:sst[-_]|[\w-]*(?:select|ignore)s?\b.*\bSST)", re.MULTILINE | re.IGNORECASE)

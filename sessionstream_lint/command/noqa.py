@@ -6,9 +6,10 @@ import io
 import re
 import tokenize
 
-from sessionstream_lint.reading import split_lines
+from sessionstream_lint.gate import split_lines
 
-_INLINE = re.compile(r"# noqa(?P<codes>:\s?[A-Z]+[0-9]+(?:[,\s]+[A-Z]+[0-9]+)*)?", re.IGNORECASE)
+# The pattern of flake8: codes that follow one another without a separator are one code, which is none of ours.
+INLINE = re.compile(r"# noqa(?::[\s]?(?P<codes>([A-Z]+[0-9]+(?:[,\s]+)?)+))?", re.IGNORECASE)
 # At the beginning of a line, whatever follows: flake8 passes by the whole file, also where codes are named.
 _FILE = re.compile(r"\s*# flake8[:=]\s*noqa", re.IGNORECASE)
 
@@ -18,7 +19,7 @@ class Suppressions:
 
     def __init__(self, source: str) -> None:
         self._lines = split_lines(source)
-        self._ranges = _ranges(source, len(self._lines)) if re.search("noqa", source, re.IGNORECASE) else {}
+        self._ranges = ranges(source) if re.search("noqa", source, re.IGNORECASE) else {}
         self._whole = any(_FILE.match(line) for line in self._lines)
 
     def silence(self, line: int, code: str) -> bool:
@@ -26,25 +27,25 @@ class Suppressions:
         if self._whole:
             return True
         first, last = self._ranges.get(line, (line, line))
-        found = _INLINE.search("\n".join(self._lines[first - 1 : last]))
+        found = INLINE.search("\n".join(self._lines[first - 1 : last]))
         if found is None:
             return False
-        codes = [part for part in re.split(r"[,\s:]+", found["codes"] or "") if part]
+        codes = [part for part in re.split(r"[,\s]+", found["codes"] or "") if part]
         return not codes or code.startswith(tuple(codes))  # in capitals, as flake8 wants them
 
 
-def _ranges(source: str, count: int) -> dict[int, tuple[int, int]]:
-    """Map the lines that a token spans to one range: a comment after a long string speaks for all of it."""
-    ranges: dict[int, tuple[int, int]] = {}
-    first, last = count + 1, 0
+def ranges(source: str) -> dict[int, tuple[int, int]]:
+    """Map the lines that a token spans to one range: a comment after a long string applies to all of it."""
+    found: dict[int, tuple[int, int]] = {}
+    first, last = 0, 0
     try:
         for token in tokenize.generate_tokens(io.StringIO(source).readline):
             if token.type in (tokenize.ENDMARKER, tokenize.DEDENT):
                 continue
-            first, last = min(first, token.start[0]), max(last, token.end[0])
+            first, last = first or token.start[0], max(last, token.end[0])
             if token.type in (tokenize.NL, tokenize.NEWLINE):
-                ranges.update(dict.fromkeys(range(first, last + 1), (first, last)))
-                first, last = count + 1, 0
+                found.update(dict.fromkeys(range(first, last + 1), (first, last)))
+                first = last = 0
     except (tokenize.TokenError, SyntaxError):
-        return ranges
-    return ranges
+        return found
+    return found

@@ -1,7 +1,7 @@
 """The command's configuration: ``[tool.sessionstream-lint]`` of pyproject.toml, ``[sessionstream-lint]`` of setup.cfg.
 
-The nearest directory that has such a section counts, upwards from the first path that is checked; where both files of
-it have one, pyproject.toml does.
+For each file the nearest directory upwards that has such a section counts; where both files of it have one,
+pyproject.toml does.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _Option = TypeVar("_Option")
 
 SECTION = "sessionstream-lint"
 _MENTION = re.compile(rb"sessionstream[-_]lint", re.IGNORECASE)
-KEYS = ("select", "ignore", "exclude", "format", "sst-src-roots")
+KEYS = ("select", "extend-select", "ignore", "per-file-ignores", "exclude", "format", "sst-src-roots")
 
 
 class Section(NamedTuple):
@@ -45,20 +45,42 @@ class Section(NamedTuple):
             raise UsageError(f"{place}: {error}") from error
 
 
-def find(start: Path) -> Section:
-    """Return the nearest configuration; an empty one when there is none.
+class Nearest:
+    """Finds the nearest section upwards from a directory; reads each file once."""
 
-    Raises:
-        UsageError: a file cannot be read, or holds an option that is none.
-    """
-    for directory in (start, *start.parents):
-        for read, name in ((_toml, "pyproject.toml"), (_ini, "setup.cfg")):
-            path = directory / name
-            if path.is_file():
-                section = read(path)
-                if section is not None:
-                    return Section(directory, path, _checked(section, path))
-    return Section(start)
+    def __init__(self) -> None:
+        self._known: dict[Path, Section | None] = {}
+
+    def find(self, directory: Path) -> Section:
+        """Return the nearest section; an empty one when there is none.
+
+        Raises:
+            UsageError: a file cannot be read, or has an option that there is not.
+        """
+        return self._find(directory) or Section(directory)
+
+    def _find(self, directory: Path) -> Section | None:
+        passed: list[Path] = []
+        found: Section | None = None
+        for place in (directory, *directory.parents):
+            if place in self._known:
+                found = self._known[place]
+                break
+            passed.append(place)
+            found = _in(place)
+            if found is not None:
+                break
+        self._known.update(dict.fromkeys(passed, found))
+        return found
+
+
+def _in(directory: Path) -> Section | None:
+    for read, name in ((_toml, "pyproject.toml"), (_ini, "setup.cfg")):
+        path = directory / name
+        section = read(path) if path.is_file() else None
+        if section is not None:
+            return Section(directory, path, _checked(section, path))
+    return None
 
 
 def load(path: Path) -> Section:

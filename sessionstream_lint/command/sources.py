@@ -14,7 +14,7 @@ import tokenize
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePath
 
-from sessionstream_lint.options import EXCLUDED
+from sessionstream_lint.options import EXCLUDED, GENERATED
 
 STDIN = "-"
 SUFFIXES = (".py", ".pyi", ".pyw")
@@ -29,12 +29,13 @@ def anchored(patterns: Iterable[str], base: Path) -> tuple[str, ...]:
     return tuple(str(Path(os.path.normpath(base / one))) if "/" in one else one for one in patterns)
 
 
-def read(paths: Iterable[str], exclude: tuple[str, ...], stdin: str, complain: Complain) -> Iterator[tuple[str, bytes]]:
+def read(
+    paths: Iterable[str], excluded: Callable[[str], bool], stdin: str, complain: Complain
+) -> Iterator[tuple[str, bytes]]:
     """Yield path and content of each file that is not excluded, once, in the order given, directories sorted.
 
     ``-`` is standard input under the name ``stdin``. ``complain`` is told of what cannot be read.
     """
-    excluded = _matcher(exclude)
     paths = list(dict.fromkeys(paths))
     seen: set[str] = set()
     for path in paths:
@@ -72,7 +73,8 @@ def decode(content: bytes) -> str:
         return content.removeprefix(codecs.BOM_UTF8).decode("latin-1")
 
 
-def _matcher(patterns: tuple[str, ...]) -> Callable[[str], bool]:
+def matcher(patterns: tuple[str, ...]) -> Callable[[str], bool]:
+    """Return the question whether a path, or a directory that it lies in, fits one of these patterns."""
     if not patterns:
         return lambda _: False
     pattern = re.compile("|".join(fnmatch.translate(one) for one in patterns))
@@ -83,7 +85,7 @@ def _matcher(patterns: tuple[str, ...]) -> Callable[[str], bool]:
         given = PurePath(os.path.normpath(path))
         if any(pattern.match(part) for part in given.parts):
             return True
-        whole = Path(given).absolute() if absolute else None
+        whole = Path(os.path.abspath(path)) if absolute else None  # noqa: PTH100 - it also takes out ".."
         return whole is not None and any(pattern.match(str(one)) for one in (whole, *whole.parents))
 
     return excluded
@@ -119,7 +121,7 @@ def _files(path: str, excluded: Callable[[str], bool], complain: Complain) -> It
             if name.startswith(LOCK) and entry.is_symlink():
                 continue
             if _is_directory(entry, complain):
-                if name not in EXCLUDED and not entry.is_symlink() and not excluded(file):
+                if not (name in EXCLUDED or entry.is_symlink() or _is_generated(name, file) or excluded(file)):
                     inner.append(file)
             elif name.endswith(SUFFIXES) and not excluded(file) and not (_is_other(entry) and _is_special(file)):
                 yield file
@@ -134,6 +136,13 @@ def _is_directory(entry: os.DirEntry[str], complain: Complain) -> bool:
         if not entry.is_symlink():
             complain(entry.path, error)
         return False
+
+
+def _is_generated(name: str, path: str) -> bool:
+    """Say whether a directory is an environment, or holds what was built; a package of such a name is source."""
+    if name in GENERATED:
+        return not os.path.exists(os.path.join(path, "__init__.py"))  # noqa: PTH110, PTH118 - a string, likewise
+    return os.path.exists(os.path.join(path, "pyvenv.cfg"))  # noqa: PTH110, PTH118
 
 
 def _is_other(entry: os.DirEntry[str]) -> bool:

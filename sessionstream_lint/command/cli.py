@@ -1,0 +1,114 @@
+"""``sessionstream-lint``: the rules without flake8 around them.
+
+Exit status: 0 clean, 1 findings, 2 usage error or a file that could not be read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
+
+from sessionstream_lint.command.output import OutputError, write
+from sessionstream_lint.command.run import CLEAN, ERROR, Run
+from sessionstream_lint.command.settings import FORMATS, Settings
+from sessionstream_lint.command.sources import STDIN
+from sessionstream_lint.options import UsageError
+from sessionstream_lint.rules.pages import codes, page
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Check the given paths, print the findings, and return the exit status."""
+    args = _parser().parse_args(argv)
+    try:
+        if args.version:
+            from sessionstream_lint.version import VERSION  # looking it up costs as much as all other imports
+
+            write(f"sessionstream-lint {VERSION}\n")
+            return CLEAN
+        if args.explain is not None:
+            write(page(args.explain))
+            return CLEAN
+        if not _installed("libcst"):
+            raise UsageError("the extra 'lint' is not installed: pip install 'sessionstream[lint]'")
+        settings = Settings(args)
+        paths = args.paths or ["."]
+        first = args.stdin_filename if paths[0] == STDIN else paths[0]
+        if args.show_config:
+            from sessionstream_lint.command.showing import shown
+
+            write(shown(settings.section(first), settings.options(first), settings.kind(first), codes()))
+            return CLEAN
+        return Run(settings, args, settings.kind(first)).run(paths)
+    except UsageError as error:
+        print(f"sessionstream-lint: {error}", file=sys.stderr)
+        return ERROR
+    except OutputError as error:
+        if str(error):
+            print(f"sessionstream-lint: cannot write the findings: {error}", file=sys.stderr)
+        return ERROR
+
+
+def _installed(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except ImportError:
+        return False
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="sessionstream-lint", description="Find schemas that nobody could read later."
+    )
+    parser.add_argument(
+        "paths", nargs="*", metavar="PATH", help="files, directories, or - for standard input (default: .)"
+    )
+    parser.add_argument("--format", choices=FORMATS, help="default: text")
+    parser.add_argument("--select", metavar="CODES", help="report only these codes or prefixes; SST is every rule")
+    parser.add_argument("--ignore", metavar="CODES", help="do not report these codes or prefixes")
+    parser.add_argument("--extend-select", metavar="CODES", help="report these too, beside what is reported anyway")
+    parser.add_argument(
+        "--per-file-ignores",
+        metavar="PATTERN:CODES",
+        action="append",
+        help="do not report these codes in files that fit the pattern, such as 'tests/*: SST002'",
+    )
+    parser.add_argument(
+        "--exclude",
+        action="append",
+        default=[],
+        metavar="PATTERNS",
+        help="leave out files and directories of these names or paths, comma-separated, with * and ?",
+    )
+    parser.add_argument(
+        "--sst-src-roots",
+        action="append",
+        default=[],
+        metavar="DIRECTORIES",
+        help="where the project's own imports are resolved, comma-separated; in a file relative to it"
+        " (default: where the outermost package of each checked file lies)",
+    )
+    parser.add_argument(
+        "--stdin-filename",
+        "--stdin-display-name",
+        default="stdin",
+        metavar="PATH",
+        help="what - is to be taken for",
+    )
+    parser.add_argument(
+        "--baseline",
+        metavar="FILE",
+        help="leave out the findings in this file, which is what --format json has printed",
+    )
+    parser.add_argument("--statistics", action="store_true", help="count the findings of each code, on standard error")
+    parser.add_argument("--exit-zero", action="store_true", help="exit with 0 also when there are findings")
+    parser.add_argument("--config", metavar="FILE", help="read this configuration, not the nearest to each file")
+    parser.add_argument(
+        "--show-config",
+        action="store_true",
+        help="print the options of the first path and where from",
+    )
+    parser.add_argument("--explain", metavar="CODE", help="print the page of a rule, and check nothing")
+    parser.add_argument("--version", action="store_true", help="print the version, and check nothing")
+    return parser
