@@ -16,7 +16,6 @@ from sessionstream_lint.calling import Invocation
 from sessionstream_lint.frames import Frame, argument_for, arguments_for, parameters
 from sessionstream_lint.scopes import CallSite, Module, Scope, Site
 from sessionstream_lint.values import Bound, Given, Instance, Klass, Routine, Value, Values, union
-from sessionstream_lint.ways import MAX_WAYS, ways
 
 if TYPE_CHECKING:
     from sessionstream_lint.evaluate import Evaluator
@@ -66,13 +65,10 @@ def links(ev: Evaluator, scope: Scope, known: Module | None = None) -> Iterator[
     They stand in the same file, in the one that is checked, or in a function of a file between the two.
     """
     for at in _candidates(ev, scope, known):
-        if not any(_link(ev, found, scope, at.site) for found in calling.called(ev, at, at.site)):
-            continue
-        for way in ways(ev, at.site):
-            for found in calling.called(ev, at, way):
-                link = _link(ev, found, scope, way)
-                if link is not None:
-                    yield link
+        for found in calling.called(ev, at, at.site):
+            link = _link(ev, found, scope, at.site)
+            if link is not None:
+                yield link
 
 
 def _link(ev: Evaluator, found: Invocation, scope: Scope, site: Site) -> Link | None:
@@ -88,24 +84,21 @@ def _link(ev: Evaluator, found: Invocation, scope: Scope, site: Site) -> Link | 
             return None
 
 
-def frames(ev: Evaluator, chain: tuple[Link, ...]) -> list[Frame | None]:
-    """Return the frames of the first of these calls, each of which was made from within the next: one for each way."""
-    found: list[Frame | None] = [None]
+def frame(ev: Evaluator, chain: tuple[Link, ...]) -> Frame | None:
+    """Return the frame of the first of these calls, each of which was made from within the next."""
+    found: Frame | None = None
     for depth, link in enumerate(reversed(chain), 1):
-        places = [way for outer in found for way in ways(ev, replace(link.site, frame=outer))]
-        found = [
-            ev.frame(link.scope, calling.spread(ev, within(link.given, way)), link.receiver, way.frame, depth)
-            for way in places[:MAX_WAYS]
-        ]
+        given = calling.spread(ev, within(link.given, replace(link.site, frame=found)))
+        found = ev.frame(link.scope, given, link.receiver, found, depth)
     return found
 
 
-def within(given: tuple[Given, ...], way: Site) -> tuple[Given, ...]:
-    """Return arguments as they are in a call and rows looked into, where more may be known of what is unpacked."""
+def within(given: tuple[Given, ...], site: Site) -> tuple[Given, ...]:
+    """Return arguments as they are in a call looked into, where more may be known of what is unpacked."""
     return tuple(
-        Given(item.argument, item.site.seen_from(way))
-        if item.opaque and item.held and (way.frame or way.rows)
-        else replace(item, site=item.site.seen_from(way))
+        Given(item.argument, item.site.seen_from(site))
+        if item.opaque and item.held and (site.frame or site.rows)
+        else replace(item, site=item.site.seen_from(site))
         for item in given
     )
 

@@ -22,7 +22,6 @@ from sessionstream_lint.values import (
     Literal,
     Many,
     Mapping,
-    MethodCaller,
     Partial,
     Routine,
     Sequence,
@@ -35,14 +34,13 @@ from sessionstream_lint.values import (
     union,
     unsure,
 )
-from sessionstream_lint.ways import ways
 
 if TYPE_CHECKING:
     from sessionstream_lint.evaluate import Evaluator
 
 # What an annotation says that tells nothing: what is returned may be more.
 ANY_MESSAGE = (MESSAGE := External("google.protobuf.message.Message"), Instance(MESSAGE))
-CALLING = {"functools.partial", "builtins.map", "itertools.starmap"}
+CALLING = {"functools.partial", "builtins.map"}
 MAX_FRAMES = 24
 # The same where calls branch so much that most of the questions would be spent down there.
 MAX_FRAMES_OF_MANY = 6
@@ -59,7 +57,7 @@ class Invocation:
 
 
 def invocations(ev: Evaluator, callee: Values, given: tuple[Given, ...]) -> Iterator[Invocation]:
-    """Yield what a call may reach, seen through ``partial`` and ``methodcaller``."""
+    """Yield what a call may reach, seen through ``partial``."""
     for value in callee:
         layers = 0
         arguments = given
@@ -68,10 +66,7 @@ def invocations(ev: Evaluator, callee: Values, given: tuple[Given, ...]) -> Iter
             arguments = target.given + arguments
             target = target.target
             layers += 1
-        if isinstance(target, MethodCaller) and given and not given[0].argument.star:
-            for method in members.attribute(ev, ev.given(given[0]), target.method):
-                yield Invocation(method, target.given)
-        elif isinstance(target, Instance) and isinstance(target.of, Klass):
+        if isinstance(target, Instance) and isinstance(target.of, Klass):
             for method in members.attribute(ev, (target,), "__call__"):
                 yield Invocation(method, arguments)
         elif isinstance(target, Alternatives):
@@ -104,8 +99,6 @@ def _reached(ev: Evaluator, callee: Values, given: tuple[Given, ...]) -> Iterato
         match target.name:
             case "functools.partial":
                 yield from invocations(ev, tuple(Partial(value, rest) for value in inner), ())
-            case "itertools.starmap":
-                yield from invocations(ev, inner, star_mapped(ev, rest[0]) if rest else ())
             case _:
                 yield from invocations(ev, inner, mapped(ev, rest))
 
@@ -224,12 +217,7 @@ def _recursion(scope: Scope, site: Site) -> int:
 
 
 def _inferred(ev: Evaluator, scope: Scope, frame: Frame) -> Values:
-    found = [
-        ev.evaluate(node, way)
-        for node, site in scope.returns
-        if node is not None
-        for way in ways(ev, replace(site, frame=frame))
-    ]
+    found = [ev.evaluate(node, replace(site, frame=frame)) for node, site in scope.returns if node is not None]
     return union(*found) if len(scope.returns) == 1 else unsure(union(*found))
 
 
@@ -238,9 +226,8 @@ def _generated(ev: Evaluator, scope: Scope, frame: Frame, declared: Values, cont
     if not known(values):
         groups = []
         for node, whole, site in scope.yields:
-            for way in ways(ev, replace(site, frame=frame)) if node is not None else ():
-                found = ev.evaluate(node, way)
-                groups.append(containers.elements(ev, found) if whole else found)
+            found = () if node is None else ev.evaluate(node, replace(site, frame=frame))
+            groups.append(containers.elements(ev, found) if whole else found)
         values = union(*groups)
     return (Many("context" if context else "iterator", values),)
 
@@ -332,12 +319,6 @@ def strings(values: Values) -> list[str]:
 def mapped(ev: Evaluator, given: tuple[Given, ...]) -> tuple[Given, ...]:
     """Return the arguments with which ``map`` calls: an element of each iterable."""
     return tuple(replace(item, held=containers.elements(ev, ev.given(item))) for item in given)
-
-
-def star_mapped(ev: Evaluator, given: Given) -> tuple[Given, ...]:
-    """Return the arguments with which ``starmap`` calls: an element, unpacked."""
-    held = containers.elements(ev, ev.given(given))
-    return (replace(given, argument=replace(given.argument, star="*"), held=held),)
 
 
 def plain(ev: Evaluator, given: tuple[Given, ...]) -> tuple[Values, ...]:

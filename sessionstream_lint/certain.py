@@ -12,7 +12,7 @@ from sessionstream_lint.evaluate import Evaluator
 from sessionstream_lint.flow import reaching
 from sessionstream_lint.gate import METHODS
 from sessionstream_lint.registering import Registering
-from sessionstream_lint.scopes import Binding, CallSite, Guard, Key, Site
+from sessionstream_lint.scopes import Binding, CallSite, Key, Site
 from sessionstream_lint.values import Bound, External, File, Instance, Klass, Routine
 
 MAX_STEPS = 10
@@ -21,7 +21,7 @@ MAX_STEPS = 10
 def is_tested(node: s.Node, site: Site) -> bool:
     """Say whether a name was tested on a way to the site, so that it may never get there with that value."""
     key = s.dotted(node)
-    return key is not None and any(isinstance(guard, Guard) for one in reaching(key, site) for guard in one.guards)
+    return key is not None and any(one.guards for one in reaching(key, site))
 
 
 def is_expected(ev: Evaluator, call: CallSite) -> bool:

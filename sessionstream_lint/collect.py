@@ -104,13 +104,8 @@ class _Collector(Expressions):
 
     def delete(self, shape: s.Delete, block: Block) -> None:
         for target in shape.targets:
-            inner = s.view(target)
-            if not isinstance(inner, s.Subscript):
+            if not isinstance(s.view(target), s.Subscript):
                 self.bind(target, Unknown(), block)
-                continue
-            key = s.dotted(inner.value)
-            if key is not None and len(inner.index) == 1:
-                self.removed(key, "key", inner.index[0], block)
 
     def imports(self, shape: s.Import, block: Block) -> None:
         for name, alias in shape.names:

@@ -28,7 +28,6 @@ from sessionstream_lint.values import (
     union,
     unsure,
 )
-from sessionstream_lint.ways import ways
 
 if TYPE_CHECKING:
     from sessionstream_lint.evaluate import Evaluator
@@ -140,7 +139,7 @@ def entered(ev: Evaluator, values: Values) -> Values:
 def unpack(ev: Evaluator, values: Values, index: int, *, starred: bool) -> Values:
     """Return item ``index`` of these, or the list of what is left from there."""
     groups: list[Values] = []
-    for one in values if starred else _reached(values, [index]):
+    for one in values:
         value = records.as_tuple(ev, one) or one
         if isinstance(value, Sequence) and value.kind != "set":
             if starred:
@@ -162,16 +161,7 @@ def subscript(ev: Evaluator, values: Values, shape: s.Subscript, node: s.Node, s
         if isinstance(inner, s.Slice):
             return tuple(_sliced(ev, value, inner, site) for value in values)
         index = ev.evaluate(shape.index[0], site)
-    places = [key.value if isinstance(key, Literal) else None for key in index]
-    return union(*(item(ev, value, index, node, site) for value in _reached(values, places)))
-
-
-def _reached(values: Values, places: list[object]) -> Values:
-    """Return containers without what was put behind the items that are at these places, if it is known what is."""
-    known = min((len(value.items) for value in values if isinstance(value, Sequence)), default=0)
-    if not places or not all(isinstance(place, int) and 0 <= place < known for place in places):
-        return values
-    return tuple(value for value in values if not (isinstance(value, Many) and value.behind))
+    return union(*(item(ev, value, index, node, site) for value in values))
 
 
 def _sliced(ev: Evaluator, value: Value, shape: s.Slice, site: Site) -> Value:
@@ -249,11 +239,11 @@ def stored(ev: Evaluator, source: sc.Stored, site: Site) -> Values:
     """Return a container into which something was put."""
     values = ev.source(source.value, site)
     if source.whole:
-        return _poured(ev, values, source.behind)
+        return _poured(ev, values)
     if not values:
         return ()
     if source.key is None:
-        return (Many("list", values, behind=source.behind),)
+        return (Many("list", values),)
     key = ev.evaluate(source.key, site)
     found: Values = (Table(((key, values),)),)
     if any(isinstance(one, Literal) and isinstance(one.value, str) for one in key):
@@ -324,68 +314,25 @@ def _loose(value: Value) -> Value | None:
             return value
 
 
-def _poured(ev: Evaluator, values: Values, behind: bool) -> Values:
+def _poured(ev: Evaluator, values: Values) -> Values:
     """Return what ``update`` or ``extend`` adds: a dict of the same keys, or any of the elements."""
     tables = tuple(value for value in values if isinstance(value, Table | Mapping))
     held = elements(ev, tuple(value for value in values if value not in tables))
     pairs = [value.items for value in held if isinstance(value, Sequence) and len(value.items) == 2]
     added: list[Values] = [tables]
     if held:
-        added.append((Many("list", held, behind=behind),))
+        added.append((Many("list", held),))
     if pairs:
         added.append((Table(tuple((key, value) for key, value in pairs)),))
     return union(*added)
 
 
-def removed(ev: Evaluator, values: Values, removal: sc.Removal, site: Site) -> Values:
-    """Return containers without what was certainly taken out; anything else as it is."""
-    wanted: Values = ()
-    if removal.node is not None:
-        wanted = ev.evaluate(removal.node, removal.site.seen_from(site))
-        if len(wanted) != 1:
-            return values
-    return tuple(_without(value, removal.kind, wanted) for value in values)
-
-
-def _without(value: Value, kind: str, wanted: Values) -> Value:
-    match value:
-        case Sequence(of) | Many(of) if kind == "all":
-            return Sequence(of, (), certain=value.certain)
-        case Table() | Mapping() if kind == "all":
-            return Table((), value.certain)
-        case Table(pairs) if kind in ("key", "replaced"):
-            return replace(value, pairs=tuple(pair for pair in pairs if pair[0] != wanted))
-        case Sequence(_, items) if kind == "value":
-            return replace(value, items=tuple(item for item in items if item != wanted))
-        case Many(_, element) if kind == "value":
-            return replace(value, element=tuple(one for one in element if one not in wanted))
-        case Sequence(of, items) if kind != "value":
-            index = -1 if kind == "last" else _index(wanted)
-            if index is None or not -len(items) <= index < len(items):
-                return value
-            index %= len(items)
-            return Sequence(
-                of, items[:index] + ((),) * (kind == "replaced") + items[index + 1 :], certain=value.certain
-            )
-        case _:
-            return value
-
-
-def _index(wanted: Values) -> int | None:
-    value = wanted[0].value if wanted and isinstance(wanted[0], Literal) else None
-    return value if isinstance(value, int) else None
-
-
 def comprehension(ev: Evaluator, shape: s.Comprehension, site: Site) -> Values:
-    """Return what a comprehension builds, row by row; ``site`` is after its last clause."""
-    rows = ways(ev, site)
-    values = [ev.evaluate(shape.element, row) for row in rows]
+    """Return what a comprehension builds; ``site`` is after its last clause."""
+    values = ev.evaluate(shape.element, site)
     if shape.kind != "dict" or shape.key is None:
-        return (Many(shape.kind, union(*values)),)
-    keys = [ev.evaluate(shape.key, row) for row in rows]
-    if all(len(key) == 1 and isinstance(key[0], Literal) for key in keys):
-        return (Table(tuple(zip(keys, values, strict=True))),)
-    return (Mapping(union(*keys), union(*values)),)
+        return (Many(shape.kind, values),)
+    return (Mapping(ev.evaluate(shape.key, site), values),)
 
 
 METHODS_OF_STRINGS = {

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, ClassVar, cast
 
-from sessionstream_lint import callers, calling, containers, hints, members, narrow, records, truth, ways, wildcards
+from sessionstream_lint import callers, calling, containers, hints, members, narrow, records
 from sessionstream_lint import scopes as sc
 from sessionstream_lint import syntax as s
 from sessionstream_lint.flow import Reached, passed_by_all, reaching
@@ -36,7 +36,6 @@ from sessionstream_lint.values import (
     Table,
     Value,
     Values,
-    is_of_class,
     known,
     union,
     unsure,
@@ -79,10 +78,6 @@ class Evaluator:
     def has_room(self) -> bool:
         """Say whether most of the questions are left that this call may take."""
         return self._allowed - self._questions > MAX_QUESTIONS * 3 // 4
-
-    def is_spent(self) -> bool:
-        """Say whether only a few questions are left, as in a file that has taken too many."""
-        return self._allowed - self._questions <= FEW_QUESTIONS
 
     def evaluate(self, node: s.Node, site: Site) -> Values:
         """Return what the expression may be at that site."""
@@ -142,21 +137,9 @@ class Evaluator:
 
     def _lookup(self, key: str, site: Site) -> Values:
         found = reaching(key, site)
-        passed: dict[tuple[str, Site], None] = {}
-        while (alias := self._alias(key, site, found)) is not None:
-            if alias in passed:
-                return ()
-            passed[alias] = None
-            key, site = alias
-            known_already = self._answers.get((self.follow_callers, ("key", key, site)))
-            if known_already is not None:
-                return known_already
-            found = reaching(key, site)
-        cut = self._cut
-        values = self._held(key, site, found)
-        if self._cut == cut:
-            self._answers.update(dict.fromkeys(((self.follow_callers, ("key", *alias)) for alias in passed), values))
-        return values
+        if any(one.binding is not None for one in found) and (others := site.block.scope.keeping(key)):
+            found = reaching(key, site, others)
+        return self._held(key, site, found)
 
     def origin(self, key: str, site: Site) -> tuple[str, Site]:
         """Return the first name, and where, of those that were certainly given each other's value; or the same."""
@@ -181,19 +164,16 @@ class Evaluator:
 
     def _held(self, key: str, site: Site, found: list[Reached]) -> Values:
         """Return what a name may hold that was bound there."""
-        if (site.rows or site.frame) and len({one.binding for one in found}) > 1:
-            found = ways.let_through(self, key, site, found)
         held: list[Values] = []
         put: list[Values] = []
         several = len({one.binding for one in found if not _is_put(one)}) > 1
         common = passed_by_all(found)
-        # One row of a table is the same whichever way control came.
-        for reached in (Reached(*one) for one in common.items()) if site.rows else found:
+        for reached in found:
             values = self._reached(key, reached, site)
             # Of an unknown value a test in one arm says nothing past the join: what else it may be nobody knows.
             guards = reached.guards if known(values) else common[reached.binding]
-            values = narrow.apply(self, values, key, guards, site)
-            if several or any(isinstance(guard, sc.Guard) for guard in reached.guards):
+            values = narrow.apply(self, values, key, guards)
+            if several or reached.guards:
                 values = unsure(values)
             (put if _is_put(reached) else held).append(values)
         return containers.filled(union(*held), union(*put))
@@ -221,18 +201,22 @@ class Evaluator:
         return _offered(module, key)
 
     def exported(self, module: Module, name: str) -> Values:
-        """Return what a module of the project offers under that name, maybe by way of wildcards, in a circle even."""
-        if name in module.scope.bindings:
-            return self.lookup(name, module.scope.end())
-        if "*" not in module.scope.bindings:
-            return ()
-        return self.once(("exported", id(module), name), lambda: self._exported(module, name))
-
-    def _exported(self, module: Module, name: str) -> Values:
-        """Return what the modules that wildcards lead to have under that name."""
-        found = wildcards.origins(self.project, module, name)
-        inside = (self.lookup(name, one.scope.end()) for one in found.inside)
-        return union(*inside, *(_offered(full, name) for full in found.outside))
+        """Return what a module of the project offers under that name, maybe by way of wildcards."""
+        groups: list[Values] = []
+        todo, seen = [module], {module.name}
+        while todo:
+            here = todo.pop()
+            if name in here.scope.bindings:
+                groups.append(self.lookup(name, here.scope.end()))
+                continue
+            for full in here.wildcards():
+                found = self.project.load(full)
+                if found is None:
+                    groups.append(_offered(full, name))
+                elif full not in seen:
+                    seen.add(full)
+                    todo.append(found)
+        return union(*groups)
 
     def bound(self, binding: sc.Binding, site: Site | None = None) -> Values:
         """Return what a binding gives its key."""
@@ -248,7 +232,7 @@ class Evaluator:
     def source(self, source: sc.Source, site: Site) -> Values:
         """Return what a source of bindings yields."""
         row = next((row.value for row in site.rows if row.source is source), None)
-        if row is not None and not isinstance(source, sc.Passed):
+        if row is not None:
             return (row,)
         match source:
             case sc.Assigned(value):
@@ -268,8 +252,7 @@ class Evaluator:
             case sc.Defined(scope):
                 return (Klass(scope) if scope.kind == "class" else Routine(scope),)
             case sc.Passed(scope, param):
-                values = self.passed(scope, param, site)
-                return values if row is None else tuple(value for value in values if is_of_class(value, row))
+                return self.passed(scope, param, site)
             case sc.Stored():
                 return containers.stored(self, source, site)
             case sc.Augmented(target, value):
@@ -351,9 +334,6 @@ class Evaluator:
         return self.source(sc.Defined(cast("Scope", shape.definition)), site)
 
     def _call(self, node: s.Node, shape: s.Call, site: Site) -> Values:
-        before = site.block.scope.module.taking.get(id(node))
-        if before is not None:
-            site = before.seen_from(site)
         given = tuple(Given(argument, site) for argument in shape.args)
         return calling.call_all(self, self.evaluate(shape.func, site), given, site)
 
@@ -369,8 +349,6 @@ class Evaluator:
     def _conditional(self, node: s.Node, shape: s.Conditional, site: Site) -> Values:
         def arm(value: s.Node, positive: bool) -> Values:
             guard = sc.Guard(shape.test, positive, replace(site, frame=None, rows=()))
-            if truth.refuses(self, guard, site):
-                return ()
             return self.evaluate(value, replace(site, guards=(*site.guards, guard)))
 
         return unsure(union(arm(shape.body, positive=True), arm(shape.orelse, positive=False)))

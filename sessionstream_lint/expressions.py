@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sessionstream_lint import syntax as s
-from sessionstream_lint.recording import CHANGING, SHRINKING, Guards, Recorder, last_name
+from sessionstream_lint.recording import CHANGING, Guards, Recorder, last_name
 from sessionstream_lint.scopes import (
     Assigned,
     Block,
@@ -62,9 +62,7 @@ class Expressions(Recorder):
             self.guarding += last_name(shape.args[0].value) in EXPECTING
         key = s.dotted(func.value) if isinstance(func, s.Attribute) and func.attr in CHANGING else None
         if isinstance(func, s.Attribute) and key is not None:
-            if func.attr in SHRINKING:
-                self.module.taking[id(node)] = block.here(guards)
-            self.changed(key, func.attr, shape.args, block, certain=not guards)
+            self.changed(key, func.attr, shape.args, block)
 
     def conditional(self, node: s.Node, shape: s.Conditional, block: Block, guards: Guards) -> None:
         """Collect ``body if test else orelse``: each outcome where the test came out so."""

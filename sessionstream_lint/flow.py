@@ -18,21 +18,19 @@ from sessionstream_lint.scopes import (
     Fork,
     Guard,
     Key,
-    Removal,
     Scope,
     Site,
 )
 
 MAX_STEPS = 5000
 MAX_GUARDS = 6
-MAX_REMOVALS = 40
 
-Guards = tuple[Guard | Removal, ...]
+Guards = tuple[Guard, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """A binding that may be current, and since then the tests passed and the removals, oldest last.
+    """A binding that may be current, and the tests passed since then, oldest last.
 
     Without a binding the search ended elsewhere: for a dotted key at a binding of its base or at the outermost
     scope, for a plain name at the outermost scope only (so that it can only be a builtin).
@@ -91,8 +89,7 @@ class _Search:
 
     def relevant(self, known: Guards, new: tuple[Guard, ...]) -> Guards:
         for guard in reversed(new):
-            tests = sum(isinstance(one, Guard) for one in known)
-            if tests < MAX_GUARDS and guard not in known and any(map(guard.mentions, self.tested)):
+            if len(known) < MAX_GUARDS and guard not in known and any(map(guard.mentions, self.tested)):
                 known = (*known, guard)
         return known
 
@@ -113,9 +110,6 @@ class _Search:
                     return
             elif isinstance(event, Assume):
                 guards = self.relevant(guards, (event.guard,))
-            elif isinstance(event, Removal):
-                if event.key == self.key and len(guards) < MAX_REMOVALS and event not in guards:
-                    guards = (*guards, event)
             elif isinstance(event, Departure):
                 return
             else:

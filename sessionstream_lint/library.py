@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sessionstream_lint import calling, containers, hints, members, narrow, records
+from sessionstream_lint import calling, containers, hints, members, records
 from sessionstream_lint.resolve import canonical
-from sessionstream_lint.scopes import Guard, Scope, Site
+from sessionstream_lint.scopes import Scope, Site
 from sessionstream_lint.values import (
     Alternatives,
     Bound,
@@ -18,9 +18,7 @@ from sessionstream_lint.values import (
     Literal,
     Many,
     Mapping,
-    MethodCaller,
     Partial,
-    Routine,
     Sequence,
     Super,
     Symbol,
@@ -74,8 +72,6 @@ def call(ev: Evaluator, name: str, given: tuple[Given, ...], site: Site) -> Valu
         if exact and len(exact) == len(source):
             return tuple(exact) if name in LISTED else tuple(replace(value, kind="set") for value in exact)
         held = containers.elements(ev, source)
-        if name == "builtins.filter":
-            held = _passing(ev, held, first)
         return (Many("set" if name in SETS else "list", unsure(held) if name == "builtins.filter" else held),)
     special = _SPECIAL.get(name)
     if special is not None:
@@ -87,18 +83,6 @@ def member(receiver: Value, name: str) -> Value:
     """Return what an object of a class outside the project has under that name, a method if nothing is known."""
     name = canonical(name)
     return REGISTRY if name in HOLDING else Bound(receiver, External(name))
-
-
-def _passing(ev: Evaluator, values: Values, tests: Values) -> Values:
-    """Return the elements that pass the function which ``filter`` asks, as far as it is one expression."""
-    for test in tests:
-        if isinstance(test, Routine) and test.scope.params and len(test.scope.returns) == 1:
-            node, site = test.scope.returns[0]
-            if node is not None:
-                values = narrow.apply(ev, values, test.scope.params[0].name, (Guard(node, True, site),), site)
-        elif isinstance(test, Literal):  # None: what is true passes
-            values = tuple(value for value in values if value != test)
-    return values
 
 
 def _made(name: str) -> Values:
@@ -127,12 +111,6 @@ def _map(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], site
     if not args:
         return ()
     return (Many("iterator", calling.call_all(ev, args[0], calling.mapped(ev, given[1:]), site)),)
-
-
-def _starmap(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], site: Site) -> Values:
-    if len(args) < 2:
-        return ()
-    return (Many("iterator", calling.call_all(ev, args[0], calling.star_mapped(ev, given[1]), site)),)
 
 
 def _cast(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], site: Site) -> Values:
@@ -164,15 +142,6 @@ def _super(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], si
     return tuple(Super(value, scope.parent) for value in found if isinstance(value, Instance | Klass))
 
 
-def _gather(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], site: Site) -> Values:
-    found = Sequence("list", tuple(containers.inside(one, "awaitable") for one in args))
-    return (Many("awaitable", (found,)),) if len(args) == len(given) else ()
-
-
-def _to_thread(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], site: Site) -> Values:
-    return (Many("awaitable", calling.call_all(ev, args[0], given[1:], site)),) if args else ()
-
-
 def _run(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], site: Site) -> Values:
     return containers.inside(args[0], "awaitable") if args else ()
 
@@ -198,10 +167,6 @@ def _zip(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], site
 
 def _chain(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], site: Site) -> Values:
     return (Many("iterator", union(*(containers.elements(ev, one) for one in args))),)
-
-
-def _chained(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], site: Site) -> Values:
-    return (Many("iterator", containers.elements(ev, containers.elements(ev, args[0] if args else ()))),)
 
 
 def _next(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], site: Site) -> Values:
@@ -238,10 +203,6 @@ def _default_dict(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, .
     return (*make_dict(ev, given[1:]), *((Mapping((), made),) if made else ()))
 
 
-def _from_keys(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], site: Site) -> Values:
-    return (Mapping(containers.elements(ev, args[0]), args[1]),) if len(args) > 1 else ()
-
-
 def _namespace(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], site: Site) -> Values:
     named = [item for item in calling.spread(ev, given) if item.argument.keyword is not None]
     values = tuple(ev.given(item) for item in named)
@@ -254,15 +215,6 @@ def _replace(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], 
 
 def _partial(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], site: Site) -> Values:
     return tuple(Partial(target, given[1:]) for target in (args[0] if args else ()))
-
-
-def _methodcaller(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], site: Site) -> Values:
-    names = args[0] if args else ()
-    return tuple(
-        MethodCaller(name.value, given[1:])
-        for name in names
-        if isinstance(name, Literal) and isinstance(name.value, str)
-    )
 
 
 def _context(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], site: Site) -> Values:
@@ -291,27 +243,20 @@ _SPECIAL = {
     "builtins.enumerate": _enumerate,
     "builtins.zip": _zip,
     "itertools.chain": _chain,
-    "itertools.chain.from_iterable": _chained,
-    "itertools.starmap": _starmap,
     "builtins.map": _map,
     "collections.namedtuple": _named_tuple,
     "typing.NamedTuple": _named_tuple,
     "builtins.next": _next,
-    "asyncio.gather": _gather,
-    "asyncio.to_thread": _to_thread,
     "asyncio.run": _run,
     "contextvars.ContextVar": _variable,
     "builtins.dict": _dict,
-    "builtins.dict.fromkeys": _from_keys,
     "collections.OrderedDict": _dict,
     "collections.defaultdict": _default_dict,
     "types.SimpleNamespace": _namespace,
     "dataclasses.replace": _replace,
-    "copy.replace": _replace,
     "attrs.evolve": _replace,
     "attr.evolve": _replace,
     "functools.partial": _partial,
-    "operator.methodcaller": _methodcaller,
     "contextlib.nullcontext": _context,
     "contextlib.closing": _context,
     "dataclasses.field": _field,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sessionstream_lint import containers, hints, members
+from sessionstream_lint import hints, members
 from sessionstream_lint import syntax as s
-from sessionstream_lint.flow import Guards
-from sessionstream_lint.scopes import Guard, Key, Removal, Site
+from sessionstream_lint.flow import Guards, reaching
+from sessionstream_lint.scopes import Assigned, Guard, Key, Scope, Site
 from sessionstream_lint.values import (
     NONE,
+    Bound,
     Computed,
     External,
     Instance,
@@ -17,6 +18,7 @@ from sessionstream_lint.values import (
     Literal,
     Many,
     Mapping,
+    Routine,
     Sequence,
     Symbol,
     Table,
@@ -29,17 +31,16 @@ if TYPE_CHECKING:
     from sessionstream_lint.evaluate import Evaluator
 
 MAX_NESTING = 10
+TYPE = Instance(External("builtins.type"))
 
 
-def apply(ev: Evaluator, values: Values, key: Key, guards: Guards, site: Site) -> Values:
-    """Return what is left of the values after the tests and removals."""
+def apply(ev: Evaluator, values: Values, key: Key, guards: Guards, depth: int = 0) -> Values:
+    """Return what is left of the values after the tests."""
     for guard in reversed(guards):
-        if isinstance(guard, Removal):
-            values = containers.removed(ev, values, guard, site)
-        elif guard.pattern is not None:
+        if guard.pattern is not None:
             values = _matched(ev, values, key, guard)
         else:
-            values = _tested(ev, values, key, guard.test, guard.positive, guard.site, 0)
+            values = _tested(ev, values, key, guard.test, guard.positive, guard.site, depth)
     return values
 
 
@@ -49,7 +50,7 @@ def _matched(ev: Evaluator, values: Values, key: Key, guard: Guard) -> Values:
         return values
     if pattern.constants:
         wanted = [ev.evaluate(node, guard.site) for node in pattern.constants]
-        return _equal(values, union(*wanted), guard.positive) if all(wanted) else values
+        return _equal(values, union(*wanted), guard.positive, False) if all(wanted) else values
     if not pattern.classes:
         return () if pattern.exact and not guard.positive else values
     groups = [hints.from_classes(ev, ev.evaluate(node, guard.site)) for node in pattern.classes]
@@ -71,73 +72,179 @@ def _tested(ev: Evaluator, values: Values, key: Key, test: s.Node, positive: boo
             return union(
                 *(_tested(ev, values, key, operand, positive, site, depth + 1) for operand in operands[:MAX_NESTING])
             )
-        case s.Call(func, args) if len(args) == 2:
-            return _called(ev, values, key, func, args, positive, site)
+        case s.Call():
+            return _called(ev, values, key, shape, positive, site, depth)
         case s.Comparison(op, left, right):
             same = op in ("is", "==", "in")
-            if op in ("in", "not in"):
-                return _contained(ev, values, key, left, right, same is positive, site)
-            return _compared(ev, values, key, left, right, same is positive, site)
-        case s.Name() | s.Attribute() if s.dotted(test) == key and positive:
-            return tuple(value for value in values if value != NONE)
+            return _compared(ev, values, key, (left, right), same is positive, op in ("in", "not in"), site)
+        case s.Name() | s.Attribute() if s.dotted(test) == key:
+            return tuple(value for value in values if value != NONE) if positive else values
+        case s.Name(name):
+            kept = _kept(name, site)
+            return values if kept is None else _tested(ev, values, key, kept[0], positive, kept[1], depth + 1)
         case _:
             return values
 
 
-def _called(
-    ev: Evaluator, values: Values, key: Key, func: s.Node, args: tuple[s.Argument, ...], positive: bool, site: Site
-) -> Values:
-    if s.dotted(args[0].value) != key:
+def _kept(name: Key, site: Site) -> tuple[s.Node, Site] | None:
+    """Return the expression that a name certainly keeps the value of, and where that stands."""
+    bindings = {one.binding for one in reaching(name, site)}
+    binding = bindings.pop() if len(bindings) == 1 else None
+    if binding is None or binding.key != name or not isinstance(binding.source, Assigned):
+        return None
+    return binding.source.value, binding.site
+
+
+def _called(ev: Evaluator, values: Values, key: Key, call: s.Call, positive: bool, site: Site, depth: int) -> Values:
+    about = subject(ev, call.args[0].value, key, site) if len(call.args) == 2 else None
+    if about is None and all(s.dotted(argument.value) != key for argument in call.args):
+        return values  # the callee may be what the key holds: it is not looked up for tests of something else
+    called = ev.evaluate(call.func, site)
+    if about is not None and (External("builtins.isinstance") in called or External("builtins.issubclass") in called):
+        wanted = hints.from_classes(ev, ev.evaluate(call.args[1].value, site))
+        if about == "value" and External("builtins.isinstance") in called:
+            return _instance_of(ev, values, wanted, positive)
+        if about == "value" and all(isinstance(value, External | Klass | Symbol) for value in values):
+            return hints.classes(_instance_of(ev, hints.from_classes(ev, values), wanted, positive))
+        if about in ("value", "class"):
+            return tuple(value for value in values if _is_certain(value, wanted, ev) is not positive)
         return values
-    called = ev.evaluate(func, site)
-    given = ev.evaluate(args[1].value, site)
-    if External("builtins.isinstance") in called:
-        return _instance_of(ev, values, hints.from_classes(ev, given), positive)
-    if External("builtins.issubclass") in called:
-        objects = _instance_of(ev, hints.from_classes(ev, values), hints.from_classes(ev, given), positive)
-        return hints.classes(objects)
-    return values
+    routines = [one.scope for one in called if isinstance(one, Routine)]
+    names = [name for scope in routines for name in _receiving(scope, call, key)]
+    if len(routines) != 1 or len(names) != 1:
+        return values
+    return _answered(ev, values, routines[0], names[0], positive, depth)
 
 
-def _compared(ev: Evaluator, values: Values, key: Key, left: s.Node, right: s.Node, same: bool, site: Site) -> Values:
-    if s.dotted(left) == key:
-        wanted = ev.evaluate(right, site)
-        return _equal(values, wanted, same) if wanted else values
-    if _is_type_of(ev, left, key, site):
-        return _instance_of(ev, values, hints.from_classes(ev, ev.evaluate(right, site)), same)
-    return values
+def _is_certain(value: Value, wanted: Values, ev: Evaluator) -> bool:
+    """Say whether the class of a value, or a class, is one of those wanted or below it."""
+    found = value if isinstance(value, Instance) else Instance(value) if isinstance(value, External | Klass) else value
+    return any(_is(ev, found, other) for other in wanted)
 
 
-def _equal(values: Values, wanted: Values, same: bool) -> Values:
+def _receiving(scope: Scope, call: s.Call, key: Key) -> list[str]:
+    """Return the parameters of a function that a call gives what the key holds."""
+    found = []
+    for number, argument in enumerate(call.args):
+        if s.dotted(argument.value) == key and not argument.star:
+            plain = [param.name for param in scope.params if not param.star]
+            found += [argument.keyword] if argument.keyword else plain[number : number + 1]
+    return found
+
+
+def _answered(ev: Evaluator, values: Values, scope: Scope, name: str, positive: bool, depth: int) -> Values:
+    """Return the values for which a function that tests its parameter gives a true value (not ``positive``: none)."""
+    groups: list[Values] = []
+    ends = [] if scope.block.dead or scope.kind == "lambda" else [(None, scope.end())]
+    for node, site in [*scope.returns, *ends]:
+        for one in reaching(name, site):
+            left = apply(ev, values, name, one.guards, depth + 1)
+            shape = s.Constant(None) if node is None else s.view(node)
+            if node is None or isinstance(shape, s.Constant):
+                known = isinstance(shape, s.Constant) and bool(shape.value)
+                groups.append(left if known is positive else ())
+            else:
+                groups.append(_tested(ev, left, name, node, positive, site, depth + 1))
+    return union(*groups)
+
+
+def subject(ev: Evaluator, node: s.Node, key: Key, site: Site, steps: int = MAX_NESTING) -> str | None:
+    """Return what an expression is of what the key holds: the "value", its "class", "descriptor" or "full name"."""
+    if s.dotted(node) == key:
+        return "value"
+    if not steps:
+        return None
+    match s.view(node):
+        case s.Call(func, (argument,)) if s.dotted(argument.value) == key:
+            return "class" if External("builtins.type") in ev.evaluate(func, site) else None
+        case s.Conditional(_, body, orelse):  # ``m if isinstance(m, type) else type(m)``
+            kinds = {subject(ev, one, key, site, steps - 1) for one in (body, orelse)}
+            return "class" if kinds == {"value", "class"} else None
+        case s.Attribute(value, attr):
+            return _OF_SUBJECT.get((subject(ev, value, key, site, steps - 1), attr))
+        case s.Name(name):
+            kept = _kept(name, site)
+            return None if kept is None else subject(ev, kept[0], key, kept[1], steps - 1)
+        case _:
+            return None
+
+
+_OF_SUBJECT: dict[tuple[str | None, str], str] = {
+    ("value", "__class__"): "class",
+    ("value", "DESCRIPTOR"): "descriptor",
+    ("class", "DESCRIPTOR"): "descriptor",
+    ("descriptor", "full_name"): "full name",
+}
+
+
+def _compared(
+    ev: Evaluator, values: Values, key: Key, sides: tuple[s.Node, s.Node], same: bool, among: bool, site: Site
+) -> Values:
+    """Keep the values for which a comparison comes out so; ``among`` says that one side is a container."""
+    left, right = sides
+    about = subject(ev, left, key, site)
+    if about is None and not among:
+        left, right = right, left
+        about = subject(ev, left, key, site)
+        about = None if about == "value" else about  # then it is the name of a class that something is compared with
+    if about is None:
+        return values
+    held = ev.evaluate(right, site)
+    if among:
+        if len(held) != 1 or not isinstance(held[0], Sequence):
+            return values
+        items = held[0].items
+        if not same:
+            items = tuple(item for item in items if len(item) == 1)
+        held = union(*items)
+    match about:
+        case "value":
+            return _equal(values, held, same, among) if held else values
+        case "class":
+            wanted = hints.from_classes(ev, held)
+            if _open(values) and same:
+                return wanted
+            return tuple(value for value in values if (_class(value) in held) is same or isinstance(value, Symbol))
+        case "descriptor":
+            described = [_described(value) for value in held]
+            return tuple(value for value in values if _is_named(value, described, same))
+        case _:
+            named = [value.value for value in held if isinstance(value, Literal)]
+            return tuple(value for value in values if _is_named(value, named, same))
+
+
+def _class(value: Value) -> Value:
+    return value.of if isinstance(value, Instance) else value
+
+
+def _described(value: Value) -> object:
+    """Return the full name of the message that a descriptor is of."""
+    match value:
+        case External(name) | Bound(_, External(name)) if name.endswith(".DESCRIPTOR"):
+            return _full_name(name.removesuffix(".DESCRIPTOR"))
+        case _:
+            return None
+
+
+def _full_name(name: str) -> str:
+    return ".".join(part for part in name.split(".") if not part.endswith("_pb2"))
+
+
+def _is_named(value: Value, names: list[object], same: bool) -> bool:
+    """Say whether a value may be a message with (or, not ``same``, without) one of these full names."""
+    of = _class(value)
+    if not isinstance(of, External) or "_pb2." not in of.name:
+        return True
+    return (_full_name(of.name) in names) is same
+
+
+def _equal(values: Values, wanted: Values, same: bool, among: bool) -> Values:
     """Keep what is (or, not ``same``, is not) one of the wanted values."""
     if not same:
         return tuple(value for value in values if value not in wanted)
     if _open(values):
         return tuple(value for value in wanted if isinstance(value, External | Klass))
-    return tuple(value for value in values if value in wanted)
-
-
-def _contained(ev: Evaluator, values: Values, key: Key, left: s.Node, right: s.Node, same: bool, site: Site) -> Values:
-    """Keep what is (or, not ``same``, is not) among the items of a container written out."""
-    held = ev.evaluate(right, site) if s.dotted(left) == key else ()
-    if len(held) != 1 or not isinstance(held[0], Sequence):
-        return values
-    wanted = [item for items in held[0].items for item in items]
-    if not same:
-        sure = [items[0] for items in held[0].items if len(items) == 1]
-        return tuple(value for value in values if value not in sure)
-    if _open(values):
-        return tuple(value for value in wanted if isinstance(value, External | Klass))
-    return tuple(value for value in values if value in wanted or isinstance(value, Symbol))
-
-
-def _is_type_of(ev: Evaluator, node: s.Node, key: Key, site: Site) -> bool:
-    """Say whether an expression is ``type(key)``."""
-    shape = s.view(node)
-    if not isinstance(shape, s.Call) or len(shape.args) != 1:
-        return False
-    about = s.dotted(shape.args[0].value) == key
-    return about and External("builtins.type") in ev.evaluate(shape.func, site)
+    return tuple(value for value in values if value in wanted or (among and isinstance(value, Symbol)))
 
 
 def _open(values: Values) -> bool:
@@ -177,6 +284,8 @@ def _builtin(value: Value) -> tuple[External, ...]:
 def _is(ev: Evaluator, value: Value, other: Value) -> bool:
     if isinstance(other, Literal):
         return value == other
+    if other == TYPE:
+        return isinstance(value, Klass) or (isinstance(value, External) and value.name.rpartition(".")[2][:1].isupper())
     builtin = _builtin(value)
     if builtin:
         return isinstance(other, Instance) and other.of in builtin

@@ -1,4 +1,4 @@
-"""What a pass over a file notes down: which names get what, and what is put into containers or taken out of them."""
+"""What a pass over a file notes down: which names get what, and what is put into containers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from sessionstream_lint.scopes import (
     Guard,
     Module,
     Passed,
-    Removal,
     Scope,
     Site,
     Source,
@@ -29,12 +28,7 @@ from sessionstream_lint.scopes import (
 GROWING = {"append", "add", "insert", "appendleft"}
 POURING = {"extend", "update", "extendleft"}
 KEYED = {"setdefault", "__setitem__"}
-# Methods that take something out of it.
-SHRINKING = {
-    "pop": "key", "popitem": "last", "popleft": "last", "clear": "all", "remove": "value", "discard": "value",
-    "__delitem__": "key",
-}  # fmt: skip
-CHANGING = GROWING | POURING | KEYED | SHRINKING.keys()
+CHANGING = GROWING | POURING | KEYED
 
 Guards = tuple[Guard, ...]
 
@@ -79,7 +73,7 @@ class Recorder:
                 key = s.dotted(shape.value)
                 if key is not None:
                     index = shape.index[0] if len(shape.index) == 1 else None
-                    self.put(key, index, value, block, certain=kills and index is not None)
+                    self.store(key, Stored(index, value), block)
                 self.later((self.expression, node, block))
 
     def attribute(self, node: s.Node, shape: s.Attribute, source: Source, block: Block) -> None:
@@ -159,34 +153,19 @@ class Recorder:
 
     # Containers ------------------------------------------------------------------------------------------
 
-    def changed(self, key: str, method: str, args: tuple[s.Argument, ...], block: Block, *, certain: bool) -> None:
-        """Record what a method does to the container it is called on."""
+    def changed(self, key: str, method: str, args: tuple[s.Argument, ...], block: Block) -> None:
+        """Record what a method puts into the container it is called on."""
         plain = [arg.value for arg in args if not arg.star and arg.keyword is None]
         if method in GROWING and plain:
-            self.store(key, Stored(None, Assigned(plain[-1]), behind=method == "append"), block)
+            self.store(key, Stored(None, Assigned(plain[-1])), block)
         elif method in POURING:
             for arg in args:
                 if arg.keyword is not None:
-                    self.put(key, s.Constant(arg.keyword), Assigned(arg.value), block, certain=certain)
+                    self.store(key, Stored(s.Constant(arg.keyword), Assigned(arg.value)), block)
                 elif not arg.star:
-                    self.pour(key, arg.value, block, certain=certain, behind=method == "extend")
+                    self.store(key, Stored(None, Assigned(arg.value), whole=True), block)
         elif method in KEYED and len(plain) == 2:
-            self.put(key, plain[0], Assigned(plain[1]), block, certain=certain and method == "__setitem__")
-        elif method in SHRINKING and certain:
-            self.removed(key, SHRINKING[method], plain[0] if plain else None, block)
-
-    def pour(self, key: str, value: s.Node, block: Block, *, certain: bool, behind: bool) -> None:
-        """Put all elements of a value into the container that a key holds."""
-        shape = s.view(value)
-        for known, _ in shape.pairs if isinstance(shape, s.Pairs) and certain else ():
-            self.removed(key, "replaced", known, block)
-        self.store(key, Stored(None, Assigned(value), whole=True, behind=behind), block)
-
-    def put(self, key: str, index: s.Node | None, source: Source, block: Block, *, certain: bool) -> None:
-        """Put a value under an index, in place of what was there."""
-        if certain:
-            self.removed(key, "replaced", index, block)
-        self.store(key, Stored(index, source), block)
+            self.store(key, Stored(plain[0], Assigned(plain[1])), block)
 
     def store(self, key: str, stored: Stored, block: Block) -> None:
         """Add to what the container under a key may hold."""
@@ -206,13 +185,6 @@ class Recorder:
             elif base not in scope.names and base not in scope.outer:
                 owner = self.owner(scope, base, "nonlocal")
                 owner.foreign.setdefault(binding.key, []).append(binding)
-
-    def removed(self, key: str, kind: str, node: s.Node | None, block: Block) -> None:
-        """Note that something was taken out of the container that a key holds."""
-        if kind == "key" and node is None:
-            kind = "last"
-        if not block.private and (node is not None or kind in ("last", "all")):
-            block.events.append(Removal(key, kind, node, block.here()))
 
 
 def last_name(node: s.Node) -> str:

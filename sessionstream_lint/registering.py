@@ -26,13 +26,9 @@ PARAMETERS = {
 
 @dataclass(frozen=True, slots=True)
 class Registering:
-    """A call of a registering method, reached by way of the calls in ``chain``, innermost first.
-
-    ``site`` is where it stands, in the row that is looked at of a loop around it.
-    """
+    """A call of a registering method, reached by way of the calls in ``chain``, innermost first."""
 
     at: CallSite
-    site: Site
     given: tuple[Given, ...]
     unbound: bool
     family: str

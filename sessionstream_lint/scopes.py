@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
 
+from sessionstream_lint.modules import absolute
 from sessionstream_lint.syntax import (
     Attribute,
     Call,
@@ -37,14 +38,17 @@ if TYPE_CHECKING:
 Key: TypeAlias = str
 
 MAX_TEST_PARTS = 200
+MAX_KEEPING = 3
+# Attributes a test of which is a test of what has them.
+ABOUT_CLASS = (".DESCRIPTOR", ".__class__", ".full_name")
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
     """A point in a block, just before its event number ``index``.
 
-    ``guards`` are the tests of the expression around it, ``frame`` the call through which it was reached, ``rows`` what
-    is looked at of that over which loops go, and of the classes that have the method.
+    ``guards`` are the tests of the expression around it, ``frame`` the call through which it was reached, ``rows`` the
+    rows that are looked at of the tables over which loops go.
     """
 
     block: Block
@@ -64,10 +68,7 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What a loop goes over, the block that is its body, and the one value that is looked at.
-
-    So are the classes that have a method: ``source`` is its first parameter then, and the block what the method does.
-    """
+    """What a loop goes over, the block that is its body, and the one value that is looked at."""
 
     source: Source
     block: Block
@@ -107,11 +108,18 @@ def _keys(test: Node) -> list[Key]:
             key = dotted(node)
             if key is not None:
                 found.append(key)
+                found += (key.partition(part)[0] for part in ABOUT_CLASS if part in key)
                 continue
         stack.extend(shape.parts())
         if isinstance(shape, Walrus):
             stack.append(shape.target)
     return found
+
+
+def _chain(key: Key) -> list[Key]:
+    """Return a chain of names and each that it begins with."""
+    parts = key.split(".")
+    return [".".join(parts[:number]) for number in range(1, len(parts) + 1)]
 
 
 # Where a bound value comes from ------------------------------------------------------------------------------
@@ -181,15 +189,11 @@ class Passed:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A container into which ``value`` was put under ``key``; ``whole``: all elements of ``value``.
-
-    ``behind`` says that it was put after all that was there.
-    """
+    """A container into which ``value`` was put under ``key``; ``whole``: all elements of ``value``."""
 
     key: Node | None
     value: Source
     whole: bool = False
-    behind: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,7 +288,7 @@ class Fork:
                     elif isinstance(event, Assume):
                         yield from event.guard.keys()
                     else:
-                        yield event.key if isinstance(event, Binding | Removal) else ""
+                        yield event.key if isinstance(event, Binding) else ""
 
     def breaks(self) -> bool:
         """Say whether a loop is left by ``break``."""
@@ -303,27 +307,13 @@ class Departure:
     """Control never gets past this."""
 
 
-@dataclass(eq=False, slots=True)
-class Removal:
-    """Something was taken out of the container that ``key`` holds.
-
-    ``kind`` is "key" for the item called ``node``, "replaced" for one that gets another value at once, "value" for
-    the element that equals ``node``, "last" or "all".
-    """
-
-    key: Key
-    kind: str
-    node: Node | None
-    site: Site
-
-
-Event: TypeAlias = Binding | Fork | Assume | Departure | Removal
+Event: TypeAlias = Binding | Fork | Assume | Departure
 
 
 def _about(event: Event) -> Iterable[Key]:
     """The keys that an event is about; "" is any."""
     match event:
-        case Binding() | Removal():
+        case Binding():
             return (event.key,)
         case Assume(guard):
             return guard.keys()
@@ -419,9 +409,24 @@ class Scope:
     expects: bool = False
     decorated: list[CallSite] = field(default_factory=list)
     block: Block = field(init=False)
+    _keeping: dict[Key, tuple[Key, ...]] | None = None
 
     def __post_init__(self) -> None:
         self.block = Block(self)
+
+    def keeping(self, key: Key) -> tuple[Key, ...]:
+        """Return the names of a function that are given an expression in which the key is mentioned."""
+        if self.kind not in ("function", "lambda"):
+            return ()
+        if self._keeping is None:
+            self._keeping = {}
+            for name, bindings in self.bindings.items():
+                source = bindings[0].source
+                if len(bindings) == 1 and isinstance(source, Assigned) and "." not in name:
+                    for mentioned in {*_keys(source.value)} - {name}:
+                        for part in _chain(mentioned):
+                            self._keeping[part] = (*self._keeping.get(part, ()), name)[:MAX_KEEPING]
+        return self._keeping.get(key, ())
 
     @property
     def name(self) -> str:
@@ -458,9 +463,8 @@ class Module:
     ``mentions_beyond`` says whether its code mentions registrations more often than so many times, ``never_returns``
     whether a function of another file, by its full name, never comes back.
     ``sources`` are the names that were given the value of an expression, or a part of it, and functions with
-    what they return, ``renamed`` are names of other modules and what they are called here. ``taking`` are calls that
-    take out of a container what they return, and the points before them. ``calls_by_name`` and ``aliases`` are made
-    from the rest when somebody asks.
+    what they return, ``renamed`` are names of other modules and what they are called here. ``calls_by_name`` ,
+    ``aliases`` and ``whole`` are made from the rest when somebody asks.
     """
 
     name: str
@@ -470,13 +474,21 @@ class Module:
     never_returns: Callable[[str], bool] = lambda name: False
     calls: list[CallSite] = field(default_factory=list)
     calls_by_name: dict[str, list[CallSite]] | None = None
-    taking: dict[int, Site] = field(default_factory=dict)
     sources: list[tuple[Key, Node]] = field(default_factory=list)
     renamed: list[tuple[str, str]] = field(default_factory=list)
     aliases: dict[str, list[str]] | None = None
+    whole: list[str] | None = None
     lambdas: dict[int, Scope] = field(default_factory=dict)
     comprehensions: dict[int, Block] = field(default_factory=dict)
     scope: Scope = field(init=False)
 
     def __post_init__(self) -> None:
         self.scope = Scope("module", self)
+
+    def wildcards(self) -> list[str]:
+        """Return the full names of the modules from which everything is imported."""
+        if self.whole is None:
+            sources = (one.source for one in self.scope.bindings.get("*", ()))
+            found = (absolute(one.module, one.level, self.package) for one in sources if isinstance(one, Imported))
+            self.whole = list(dict.fromkeys(found))
+        return self.whole

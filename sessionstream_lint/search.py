@@ -40,7 +40,6 @@ from sessionstream_lint.values import (
     Value,
     union,
 )
-from sessionstream_lint.ways import ways
 
 MAX_WRAPPERS = 100
 MAX_CHAIN = 20
@@ -112,22 +111,19 @@ class Search:
         callee = self.ev.evaluate(site.shape.func, site.site)
         if calling.last_name(site.shape.func) in METHODS and any(isinstance(value, Symbol) for value in callee):
             self.open[site] = None
-        if not any(self._method(found.target)[0] for found in calling.called(self.ev, site, site.site)):
-            return
-        for way in ways(self.ev, site.site):
-            for found in calling.called(self.ev, site, way):
-                yield from self._invoked(found, site, way)
+        for found in calling.called(self.ev, site, site.site):
+            yield from self._invoked(found, site)
 
-    def _invoked(self, found: Invocation, site: CallSite, way: Site) -> Iterator[Written]:
+    def _invoked(self, found: Invocation, site: CallSite) -> Iterator[Written]:
         method, bound = self._method(found.target)
         if method is None:
             return
-        call = Registering(site, way, found.given, not bound, FAMILIES[method])
-        for registered in self._registered(call):
-            self._follow(registered, call, plain=True)
-            written = registered.argument
-            if written is not None:
-                yield Written(written.argument.value, site.site, registered.values, call, registered.label)
+        call = Registering(site, found.given, not bound, FAMILIES[method])
+        registered = self._registered(call)
+        self._follow(registered, call, plain=True)
+        written = registered.argument
+        if written is not None:
+            yield Written(written.argument.value, site.site, registered.values, call, registered.label)
 
     def _method(self, target: Value) -> tuple[str | None, bool]:
         """Return which registering method a callee is, and whether it is bound to a registry."""
@@ -145,16 +141,13 @@ class Search:
     def _is_registry(self, value: Value) -> bool:
         return isinstance(value, Instance) and members.inherits(self.ev, value.of, REGISTRY)
 
-    def _registered(self, call: Registering) -> list[Registered]:
-        """Return what a call registers in each way, as its own file shows it: not what its callers may pass."""
-        return [self._registered_in(call, way) for way in self._ways(call)]
+    def _site(self, call: Registering) -> Site:
+        """Return where a call stands, within the calls through which it is reached."""
+        return replace(call.at.site, frame=callers.frame(self.ev, call.chain))
 
-    def _ways(self, call: Registering) -> list[Site]:
-        outer = callers.frames(self.ev, call.chain)
-        return [way for frame in outer for way in ways(self.ev, replace(call.site, frame=frame))]
-
-    def _registered_in(self, call: Registering, way: Site) -> Registered:
-        given = callers.within(call.given, way)
+    def _registered(self, call: Registering) -> Registered:
+        """Return what a call registers, as its own file shows it: not what its callers may pass."""
+        given = callers.within(call.given, self._site(call))
         own = PARAMETERS[call.family]
         name, message = (param.name for param in own)
         params = (s.Parameter("self", None, None), *own) if call.unbound else own
@@ -171,7 +164,7 @@ class Search:
 
     def _may_register(self, call: Registering) -> bool:
         """Say whether what is called on this way may be a registry's method, as far as this way tells what it is."""
-        targets = [found.target for way in self._ways(call) for found in calling.called(self.ev, call.at, way)]
+        targets = [found.target for found in calling.called(self.ev, call.at, self._site(call))]
         return not targets or any(isinstance(one, Symbol) or self._method(one)[0] for one in targets)
 
     def _receiver(self, arguments: tuple[Given, ...]) -> bool:
@@ -204,17 +197,15 @@ class Search:
         call = sink.call
         longer = replace(call, chain=(*call.chain, link.only(position, positions)))
         alone = self._registered(longer)
-        for registered in alone:
-            self._follow(registered, longer, plain=sink.plain)
+        self._follow(alone, longer, plain=sink.plain)
         given = link.given[position]
         if given.site.block.scope.module is not self.ev.module:
             return
         without = self._registered(replace(call, chain=(*call.chain, link.only(None, positions))))
-        base = union(*(one.values for one in without))
-        found = union(*(one.values for one in alone if one.argument is not None))
-        brought = tuple(value for value in found if value not in base and not isinstance(value, Symbol))
+        found = () if alone.argument is None else alone.values
+        brought = tuple(value for value in found if value not in without.values and not isinstance(value, Symbol))
         whole = replace(call, chain=(*call.chain, link))
-        for one in self._registered(whole):
-            values = tuple(value for value in one.values if value in brought)
-            if one.argument is not None and (values or self.role == NAME) and self._may_register(whole):
-                yield Written(given.argument.value, given.site, values, whole, one.label, sink.plain)
+        one = self._registered(whole)
+        values = tuple(value for value in one.values if value in brought)
+        if one.argument is not None and (values or self.role == NAME) and self._may_register(whole):
+            yield Written(given.argument.value, given.site, values, whole, one.label, sink.plain)

@@ -108,14 +108,6 @@ class Partial(Compound):
 
 
 @dataclass(frozen=True, slots=True)
-class MethodCaller:
-    """``operator.methodcaller``: a method name and its arguments."""
-
-    method: str
-    given: tuple[Given, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Literal:
     """A constant."""
 
@@ -138,15 +130,11 @@ class Sequence(Compound):
 
 @dataclass(frozen=True, slots=True)
 class Many(Compound):
-    """A container of any number of such elements; awaitables and context managers hold one.
-
-    What was put ``behind`` is not where the items are that a `Sequence` beside it knows.
-    """
+    """A container of any number of such elements; awaitables and context managers hold one."""
 
     kind: str
     element: Values
     certain: bool = True
-    behind: bool = False
     __hash__ = Compound.__hash__
 
 
@@ -221,7 +209,6 @@ Value: TypeAlias = (
     | Super
     | Bound
     | Partial
-    | MethodCaller
     | Literal
     | Sequence
     | Many
@@ -247,13 +234,6 @@ def union(*groups: Iterable[Value]) -> Values:
 def unsure(values: Values) -> Values:
     """Return the same, what a caller passes being only what may get there."""
     return tuple(replace(value, plain=False) if isinstance(value, Symbol) else value for value in values)
-
-
-def is_of_class(value: Value, other: Value) -> bool:
-    """Say whether two values are the same class, or objects of the same, however they were made."""
-    if isinstance(value, Instance) and isinstance(other, Instance):
-        return value.of == other.of
-    return value == other
 
 
 def known(values: Values) -> bool:

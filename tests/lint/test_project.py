@@ -11,8 +11,6 @@ import pytest
 from sessionstream_lint import engine
 from sessionstream_lint.options import Options
 
-from .steps import Steps
-
 FILES = {
     "app/__init__.py": """
         from .registry import registry as shared
@@ -127,24 +125,3 @@ def test_wildcards_in_circles_are_followed_once_each(tmp_path: Path) -> None:
     assert [one.line for one in engine.check(used, str(package / "use.py"))] == [4]
     for path in package.glob("m*.py"):
         assert engine.check(path.read_text(), str(path)) == []
-
-
-def test_files_that_all_import_everything_of_one_another_cost_by_their_imports(tmp_path: Path) -> None:
-    """Twice as many files have four times as many imports; it took sixteen times as long."""
-    taken = []
-    for count in (15, 30):
-        package = tmp_path / f"pkg{count}"
-        package.mkdir()
-        (package / "__init__.py").write_text("")
-        for number in range(count):
-            imports = "".join(f"from .m{other} import *\n" for other in range(count) if other != number)
-            (package / f"m{number}.py").write_text(
-                f"{imports}from google.protobuf.struct_pb2 import Struct\nfrom sessionstream import SchemaRegistry\n"
-                f"registry{number} = SchemaRegistry()\nregistry0.register_event('A', Struct)\n"
-                f"def add{number}(name, message):\n    unknown.register_event(name, message)\n"
-            )
-        source = (package / "m1.py").read_text()
-        with Steps() as steps:
-            assert [one.code for one in engine.check(source, str(package / "m1.py"))] == ["SST001"]
-        taken.append(steps.count)
-    assert taken[1] < 6 * taken[0]
