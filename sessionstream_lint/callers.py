@@ -14,7 +14,7 @@ from sessionstream_lint import calling, records
 from sessionstream_lint import syntax as s
 from sessionstream_lint.calling import Invocation
 from sessionstream_lint.frames import Frame, argument_for, arguments_for, parameters
-from sessionstream_lint.scopes import CallSite, Module, Scope, Site
+from sessionstream_lint.scopes import CallSite, Module, Row, Scope, Site
 from sessionstream_lint.values import Bound, Given, Instance, Klass, Routine, Value, Values, union
 
 if TYPE_CHECKING:
@@ -84,11 +84,14 @@ def _link(ev: Evaluator, found: Invocation, scope: Scope, site: Site) -> Link | 
             return None
 
 
-def frame(ev: Evaluator, chain: tuple[Link, ...]) -> Frame | None:
-    """Return the frame of the first of these calls, each of which was made from within the next."""
+def frame(ev: Evaluator, chain: tuple[Link, ...], rows: tuple[Row, ...] = ()) -> Frame | None:
+    """Return the frame of the first of these calls, each of which was made from within the next.
+
+    ``rows`` are what is looked at around the last of them.
+    """
     found: Frame | None = None
     for depth, link in enumerate(reversed(chain), 1):
-        given = calling.spread(ev, within(link.given, replace(link.site, frame=found)))
+        given = calling.spread(ev, within(link.given, replace(link.site, frame=found, rows=rows if depth == 1 else ())))
         found = ev.frame(link.scope, given, link.receiver, found, depth)
     return found
 

@@ -38,8 +38,6 @@ from sessionstream_lint.values import (
 if TYPE_CHECKING:
     from sessionstream_lint.evaluate import Evaluator
 
-# What an annotation says that tells nothing: what is returned may be more.
-ANY_MESSAGE = (MESSAGE := External("google.protobuf.message.Message"), Instance(MESSAGE))
 CALLING = {"functools.partial", "builtins.map"}
 MAX_FRAMES = 24
 # The same where calls branch so much that most of the questions would be spent down there.
@@ -201,7 +199,7 @@ def returned(ev: Evaluator, scope: Scope, given: tuple[Given, ...], receiver: Va
     kinds = decorators(ev, scope) if isinstance(shape, s.Function) and shape.decorators else frozenset()
     if scope.yields:
         return _generated(ev, scope, frame, declared, bool(kinds & {"contextmanager", "asynccontextmanager"}))
-    said = known(declared) and not any(value in ANY_MESSAGE for value in declared)
+    said = known(declared) and not any(members.says_less(ev, value) for value in declared)
     values = declared if said else union(declared, _inferred(ev, scope, frame))
     if isinstance(shape, s.Function) and shape.is_async:
         return (Many("awaitable", values),)

@@ -10,16 +10,19 @@ from sessionstream_lint import calling, members, records
 from sessionstream_lint import scopes as sc
 from sessionstream_lint import syntax as s
 from sessionstream_lint.scopes import Site
+from sessionstream_lint.surface import ENTERED
 from sessionstream_lint.values import (
     NONE,
     Alternatives,
     Computed,
     External,
+    File,
     Instance,
     Klass,
     Literal,
     Many,
     Mapping,
+    Routine,
     Sequence,
     Symbol,
     Table,
@@ -133,6 +136,8 @@ def entered(ev: Evaluator, values: Values) -> Values:
             made = calling.method(ev, value, "__enter__")
             later = calling.method(ev, value, "__aenter__")
             groups += [made, inside(later, "awaitable")]
+            if any(members.inherits(ev, value.of, name) for name in ENTERED):
+                groups.append((value,))
     return union(*groups)
 
 
@@ -262,6 +267,14 @@ def is_container(value: Value) -> bool:
     if isinstance(value, Many) and value.kind in (*WRAPPERS, "iterator"):
         return False
     return isinstance(value, Sequence | Many | Table | Mapping) and value.certain
+
+
+def may_grow(value: Value) -> bool:
+    """Say whether something may be put into a value, as far as is known: it has no such method of its own."""
+    return not isinstance(value, Klass | Instance | File | Routine) or (
+        isinstance(value, Instance)
+        and (isinstance(value.of, External) and not value.of.name.startswith("sessionstream."))
+    )
 
 
 def is_empty(value: Value) -> bool:

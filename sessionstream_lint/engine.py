@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sessionstream_lint import gate, neighbours, reading, syntax_ast
 from sessionstream_lint import syntax as s
@@ -80,7 +80,8 @@ def _check(source: str, path: str, tree: ast.Module | None, options: Options, re
         try:
             placed = _with_libcst(source, tree, ground)
         except ImportError:
-            extra = [_failure(source, f"libcst is not installed, so the simpler reader was used: {INSTALL}")]
+            if options.says_missing:
+                extra = [_failure(source, f"libcst is not installed, so the simpler reader was used: {INSTALL}")]
         else:
             if placed is not None:
                 return placed
@@ -107,7 +108,15 @@ class _Ground:
         """Return the collected file, and what the rules find in it."""
         module = self.collected(tree)
         registrations = Registrations(Evaluator(module, self.project, self.around))
-        found = {(rule.CODE, id(one.node)): one for rule in self.rules for one in rule.check(registrations)}
+        found: dict[tuple[str, int], Finding] = {}
+        away: dict[tuple[str, int], dict[str, None]] = {}
+        for one in (one for rule in self.rules for one in rule.check(registrations)):
+            place = one.code, id(one.node)
+            found.setdefault(place, one)
+            if one.row:
+                away.setdefault(place, {})[one.row] = None
+        for place, rows in away.items():
+            found[place] = replace(found[place], message=f"{found[place].message}; the rows are {', '.join(rows)}")
         return module, list(found.values())
 
 

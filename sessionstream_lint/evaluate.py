@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, ClassVar, cast
 
-from sessionstream_lint import callers, calling, containers, hints, members, narrow, records
+from sessionstream_lint import callers, calling, containers, fixtures, hints, members, narrow, records
 from sessionstream_lint import scopes as sc
 from sessionstream_lint import syntax as s
 from sessionstream_lint.flow import Reached, passed_by_all, reaching
@@ -164,19 +164,21 @@ class Evaluator:
 
     def _held(self, key: str, site: Site, found: list[Reached]) -> Values:
         """Return what a name may hold that was bound there."""
-        held: list[Values] = []
-        put: list[Values] = []
-        several = len({one.binding for one in found if not _is_put(one)}) > 1
+        given = [one for one in found if not _is_put(one)]
+        several = len({one.binding for one in given}) > 1
         common = passed_by_all(found)
-        for reached in found:
+
+        def hold(reached: Reached) -> Values:
             values = self._reached(key, reached, site)
             # Of an unknown value a test in one arm says nothing past the join: what else it may be nobody knows.
             guards = reached.guards if known(values) else common[reached.binding]
             values = narrow.apply(self, values, key, guards)
-            if several or reached.guards:
-                values = unsure(values)
-            (put if _is_put(reached) else held).append(values)
-        return containers.filled(union(*held), union(*put))
+            return unsure(values) if several or reached.guards else values
+
+        held = union(*map(hold, given))
+        if len(given) == len(found) or (known(held) and not any(map(containers.may_grow, held))):
+            return held
+        return containers.filled(held, union(*(hold(one) for one in found if _is_put(one))))
 
     def _reached(self, key: str, reached: Reached, site: Site) -> Values:
         binding = reached.binding
@@ -206,6 +208,9 @@ class Evaluator:
         todo, seen = [module], {module.name}
         while todo:
             here = todo.pop()
+            stub = self.project.stub(here.name)
+            if stub is not None and name in stub.scope.bindings:
+                groups.append(self.lookup(name, stub.scope.end()))
             if name in here.scope.bindings:
                 groups.append(self.lookup(name, here.scope.end()))
                 continue
@@ -296,7 +301,11 @@ class Evaluator:
             if values:
                 return values
         here = scope.module is self.module or scope.module in self.neighbours
-        told = known(tuple(value for value in values if not isinstance(value, Returning)))
+        told = known(
+            tuple(one for one in values if not isinstance(one, Returning) and not members.says_less(self, one))
+        )
+        if not told and (scope.decorated or scope.name.startswith("test")):
+            values = union(values, fixtures.passed(self, scope, param))
         if self.follow_callers and here and frame is None and not param.star and not told:
             values = union(values, callers.passed(self, scope, param))
         return (*values, Symbol(scope, param.name))

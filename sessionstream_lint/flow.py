@@ -7,6 +7,7 @@ about the key.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -20,10 +21,14 @@ from sessionstream_lint.scopes import (
     Key,
     Scope,
     Site,
+    killing,
 )
 
 MAX_STEPS = 5000
 MAX_GUARDS = 6
+# How many bindings are looked at, and how many times something was put into a container: the nearest.
+MAX_BINDINGS = 60
+MAX_PUT = 100
 
 Guards = tuple[Guard, ...]
 
@@ -68,6 +73,7 @@ class _Search:
         self.bases = {key[:n] for n, char in enumerate(key) if char == "."}
         self.base = key.partition(".")[0]
         self.keys = (key, "*", *self.bases, *others)
+        self.put = 0
         self.todo: list[tuple[Block, int, Guards]] = []
         self.seen: set[tuple[Block, int, Guards]] = set()
 
@@ -75,11 +81,14 @@ class _Search:
         guards = self.relevant((), site.guards)
         self.push(site.block, site.index, guards)
         yield from self.foreign(site.block.scope)
+        bindings = 0
         for _ in range(MAX_STEPS):
-            if not self.todo:
+            if not self.todo or bindings >= MAX_BINDINGS:
                 return
             block, index, guards = self.todo.pop()
-            yield from self.back(block, index, guards)
+            for found in self.back(block, index, guards):
+                bindings += found.binding is None or found.binding.kills
+                yield found
 
     def push(self, block: Block, index: int, guards: Guards) -> None:
         point = (block, index, guards)
@@ -100,6 +109,8 @@ class _Search:
             event = block.events[number]
             if isinstance(event, Binding):
                 if event.key == self.key:
+                    if not event.kills:
+                        self.count()
                     yield Reached(event, guards)
                 elif event.key in self.bases and event.kills:
                     yield Reached(None, guards)
@@ -117,6 +128,12 @@ class _Search:
                 return
             number = block.before(number, self.keys)
         yield from self.enter(block, self.relevant(guards, block.guards))
+
+    def count(self) -> None:
+        """Look for nothing more that was put into a container, once there is enough of that."""
+        self.put += 1
+        if self.put == MAX_PUT:
+            self.keys = (killing(self.key), *self.keys[1:])
 
     def fork(self, block: Block, index: int, fork: Fork, guards: Guards) -> None:
         if fork.skippable:
@@ -161,17 +178,21 @@ class _Search:
             if outer is not None and inner.site is not None:
                 self.push(inner.site.block, inner.site.index, guards)
                 yield from self.foreign(outer)
-                for binding in outer.bindings.get(self.key, ()):
-                    if binding.order > inner.order:
-                        yield Reached(binding, ())
-                later = (one.order > inner.order for base in self.bases for one in outer.bindings.get(base, ()))
-                if any(later):
+                yield from (Reached(one, ()) for one in _later(outer, self.key, inner))
+                if any(_later(outer, base, inner) for base in self.bases):
                     yield Reached(None, ())
 
     def foreign(self, scope: Scope) -> Iterator[Reached]:
         """Bindings that other functions make through ``global`` or ``nonlocal``, and what they put into containers."""
-        for binding in scope.foreign.get(self.key, ()):
+        for binding in scope.foreign.get(self.key, ())[:MAX_PUT]:
             yield Reached(binding, ())
+
+
+def _later(outer: Scope, key: Key, inner: Scope) -> list[Binding]:
+    """Return what a key is bound to in a scope after another in it is defined: the first of that."""
+    found = outer.bindings.get(key, [])
+    start = bisect_right(found, inner.order, key=lambda one: one.order)
+    return found[start : start + MAX_BINDINGS]
 
 
 def _bindings(block: Block) -> Iterator[Binding]:

@@ -8,6 +8,7 @@ imports are looked at before anything else is done. Everything else costs nothin
 from __future__ import annotations
 
 import re
+import unicodedata
 
 METHODS = ("register_command", "register_event", "register_ui_event", "register_timeline_entity")
 
@@ -29,6 +30,9 @@ def concerns(source: str | bytes) -> bool:
 
 def registers(source: str | bytes) -> bool:
     """Say whether the source mentions a registration."""
+    if not source.isascii():
+        text = source.decode("utf-8", "replace") if isinstance(source, bytes) else source
+        source = unicodedata.normalize("NFKC", text)  # as Python does with names
     if isinstance(source, bytes):
         return _COMMON_BYTES in source and bool(_QUICK_BYTES.search(source) and _BYTES.search(source))
     return _COMMON in source and bool(_QUICK_TEXT.search(source) and _TEXT.search(source))

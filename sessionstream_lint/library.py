@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sessionstream_lint import calling, containers, hints, members, records
 from sessionstream_lint.resolve import canonical
 from sessionstream_lint.scopes import Scope, Site
+from sessionstream_lint.surface import ATTRIBUTES, OPENING, RETURNING
 from sessionstream_lint.values import (
     Alternatives,
     Bound,
@@ -41,13 +42,6 @@ def _keyword(ev: Evaluator, given: tuple[Given, ...], name: str) -> Values:
     return ()
 
 
-# Where the library gives the registry that something was made with, and its functions that make one.
-REGISTRY = Instance(External("sessionstream.SchemaRegistry"))
-HOLDING = {"sessionstream.Hub.schemas", "sessionstream.MemoryStore.registry", "sessionstream.SQLiteStore.registry"}
-MAKING = {
-    "sessionstream.testing.sample_registry", "sessionstream.examples.chatdemo.chat_schemas",
-    "sessionstream.examples.chatdemo.schemas.chat_schemas",
-}  # fmt: skip
 SAME = {
     "asyncio.create_task", "asyncio.ensure_future", "asyncio.shield", "asyncio.wait_for",
     "copy.copy", "copy.deepcopy", "functools.cache", "functools.lru_cache", "builtins.iter", "typing.final",
@@ -64,8 +58,11 @@ def call(ev: Evaluator, name: str, given: tuple[Given, ...], site: Site) -> Valu
     first = args[0] if args else ()
     if name in SAME:
         return first
-    if name in MAKING:
-        return (REGISTRY,)
+    if name in RETURNING:
+        return (Instance(External(RETURNING[name])),)
+    if name in OPENING:
+        opened = (Instance(External(OPENING[name])),)
+        return Many("awaitable", opened), Many("context", opened)
     if name in LISTED or name in SETS:
         source = args[1] if name == "builtins.filter" and len(args) > 1 else first
         exact = [value for value in source if isinstance(value, Sequence)] if name in EXACT else []
@@ -82,7 +79,7 @@ def call(ev: Evaluator, name: str, given: tuple[Given, ...], site: Site) -> Valu
 def member(receiver: Value, name: str) -> Value:
     """Return what an object of a class outside the project has under that name, a method if nothing is known."""
     name = canonical(name)
-    return REGISTRY if name in HOLDING else Bound(receiver, External(name))
+    return Instance(External(ATTRIBUTES[name])) if name in ATTRIBUTES else Bound(receiver, External(name))
 
 
 def _made(name: str) -> Values:
@@ -116,8 +113,7 @@ def _map(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], site
 def _cast(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], site: Site) -> Values:
     if len(given) < 2:
         return ()
-    values = hints.instances(ev, given[0].argument.value, given[0].site)
-    return values or (args[1] if len(args) > 1 else ())
+    return union(args[1] if len(args) > 1 else (), hints.instances(ev, given[0].argument.value, given[0].site))
 
 
 def _getattr(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], site: Site) -> Values:
@@ -150,6 +146,15 @@ def _variable(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...],
     """A context variable: of one without a default only its annotation says what it holds."""
     default = _keyword(ev, given, "default")
     return (Many("variable", default),) if default else ()
+
+
+def _param(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], site: Site) -> Values:
+    return (Sequence("param", args),)
+
+
+def _parsed(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], site: Site) -> Values:
+    """``json_format`` returns the message that it is given to fill."""
+    return args[1] if len(args) > 1 else _keyword(ev, given, "message")
 
 
 def _enumerate(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...], site: Site) -> Values:
@@ -236,6 +241,9 @@ def _type_var(ev: Evaluator, args: tuple[Values, ...], given: tuple[Given, ...],
 
 
 _SPECIAL = {
+    "google.protobuf.json_format.Parse": _parsed,
+    "google.protobuf.json_format.ParseDict": _parsed,
+    "pytest.param": _param,
     "typing.cast": _cast,
     "builtins.getattr": _getattr,
     "builtins.type": _type,

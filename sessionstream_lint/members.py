@@ -36,7 +36,17 @@ if TYPE_CHECKING:
     from sessionstream_lint.evaluate import Evaluator
 
 MAX_ANCESTORS = 30
+# Classes of which other classes that matter are subclasses.
+LESS = (
+    (MESSAGE := External("google.protobuf.message.Message")),
+    Instance(MESSAGE),
+    Instance(External("builtins.object")),
+    Instance(External("builtins.type")),
+    External("abc.ABC"),
+    External("typing.Protocol"),
+)
 MAX_CLASSES = 100
+MAX_PUT = 100
 MESSAGE_FACTORIES = ("FromString",)
 
 
@@ -92,7 +102,7 @@ def _of_class(ev: Evaluator, scope: Scope, attr: str, instance: Value | None, si
     for ancestor in ancestors(ev, scope):
         if isinstance(ancestor, External):
             name = f"{ancestor.name}.{attr}"
-            if ancestor.name in ("builtins.object", "typing.Generic", "typing.Protocol"):
+            if ancestor.name in ("abc.ABC", "builtins.object", "typing.Generic", "typing.Protocol"):
                 continue
             return (library.member(instance, name) if instance else External(canonical(name)),)
         values = _declared(ev, ancestor.scope, attr, instance, site)
@@ -121,7 +131,7 @@ def _inherited(ev: Evaluator, scope: Scope, attr: str, instance: Value, site: Si
 
 def _declared(ev: Evaluator, scope: Scope, attr: str, instance: Value | None, site: Site | None) -> Values | None:
     """Return what a class itself says of an attribute; None when it says nothing."""
-    assigned = scope.attributes.get(attr, []) if instance else []
+    assigned = scope.attributes.get(attr, [])[:MAX_PUT] if instance else []
     inside = scope.bindings.get(attr, [])
     if not assigned and not inside:
         return None
@@ -135,7 +145,7 @@ def _declared(ev: Evaluator, scope: Scope, attr: str, instance: Value | None, si
         for binding in (*inside, *assigned)
         if isinstance(binding.source, sc.Declared)
     )
-    put = [_put(ev, binding, site) for binding in scope.stored.get(attr, ())]
+    put = [_put(ev, binding, site) for binding in scope.stored.get(attr, ())[:MAX_PUT]]
     return containers.filled(union(*groups, *hinted), union(*put))
 
 
@@ -224,6 +234,14 @@ def bases(ev: Evaluator, scope: Scope) -> list[Klass | External]:
             values = ev.evaluate(base.value, replace(site, guards=()))
             found += [value for value in values if isinstance(value, Klass | External)]
     return found
+
+
+def says_less(ev: Evaluator, value: Value) -> bool:
+    """Say whether an annotation says less of an object than what is given for it: a protocol, a base class."""
+    if value in LESS:
+        return True
+    of = value.of if isinstance(value, Instance) else value
+    return isinstance(of, Klass) and any(one in LESS for one in ancestors(ev, of.scope))
 
 
 def inherits(ev: Evaluator, of: External | Klass, name: str) -> bool:

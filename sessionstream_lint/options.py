@@ -29,6 +29,7 @@ class Options(NamedTuple):  # importing dataclasses would be a good part of the 
     Of two prefixes that fit, the longer decides, and ``ignore`` when both are the same. ``src_roots`` are absolute
     directories; with none, imports are looked for where the outermost package of a file lies. ``exclude`` are
     patterns of names and paths, ``per_file`` such patterns with what is ignored in the files that they fit.
+    Without libcst each file that registers schemas has an SST900, unless ``says_missing`` is false.
     """
 
     select: tuple[str, ...] = ()
@@ -37,6 +38,7 @@ class Options(NamedTuple):  # importing dataclasses would be a good part of the 
     src_roots: tuple[Path, ...] = ()
     exclude: tuple[str, ...] = ()
     per_file: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    says_missing: bool = True
 
     def wants(self, code: str) -> bool:
         """Say whether findings of that code are reported."""

@@ -45,12 +45,18 @@ class Plugin:
         """Take over what concerns this plugin.
 
         Which of its codes are reported is for flake8 to decide. But it would run opt-in rules for everybody who sets
-        ``ignore``, which replaces what extensions ignore by default; so they run for those who select them.
+        ``ignore``, which replaces what extensions ignore by default; so they run for those who select them. The
+        same holds for SST900 where libcst is not installed: flake8 finds this plugin wherever the library is.
         """
         explicit = (*(options.select or ()), *(options.extend_select or ()))
         off = tuple(code for code in sorted(OPT_IN) if not code.startswith(explicit))
         try:
-            cls.options = Options(select=("SST",), ignore=off, src_roots=existing(options.sst_src_roots))
+            cls.options = Options(
+                select=("SST",),
+                ignore=off,
+                src_roots=existing(options.sst_src_roots),
+                says_missing="SST900".startswith(explicit),
+            )
         except UsageError as error:
             manager.parser.error(f"sst-src-roots: {error}")
 

@@ -39,7 +39,8 @@ class Registering:
 class Written:
     """A name or payload: the expression somebody wrote, where, what it may be, and the name if that is known.
 
-    It is not ``plain`` when a function that it is passed to may register something else in its place.
+    It is not ``plain`` when a function that it is passed to may register something else in its place. ``row`` is the
+    row of a table in another file, as ``file:line``, when the expression is only what a loop takes from there.
     """
 
     node: Node
@@ -48,6 +49,7 @@ class Written:
     call: Registering
     label: str | None
     plain: bool = True
+    row: str = ""
 
     @property
     def family(self) -> str:

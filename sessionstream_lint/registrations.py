@@ -12,11 +12,12 @@ from sessionstream_lint.syntax import Node
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A problem with an argument of a registration, to be reported at its expression."""
+    """A problem with an argument of a registration, to be reported at its expression; ``row`` as of `Written`."""
 
     code: str
     node: Node
     message: str
+    row: str = ""
 
 
 class Registrations:
@@ -39,6 +40,6 @@ class Registrations:
         if role not in self._written:
             found: dict[object, Written] = {}
             for one in Search(self.ev, role).run():
-                found.setdefault((id(one.node), one.values), one)
+                found.setdefault((id(one.node), one.values, one.row), one)
             self._written[role] = tuple(found.values())
         return self._written[role]

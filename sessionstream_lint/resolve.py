@@ -16,6 +16,7 @@ from sessionstream_lint.collect import collect
 from sessionstream_lint.mentions import counted
 from sessionstream_lint.modules import join
 from sessionstream_lint.scopes import Module
+from sessionstream_lint.surface import DEFINED
 
 # What the rules know by name is never looked up: a project may well be the one that defines it.
 FIXED = ("google.protobuf", "sessionstream")
@@ -25,12 +26,6 @@ OFFERED = {
     "google.protobuf.struct_pb2": {"ListValue", "Struct", "Value"},
     "sessionstream": {"SchemaRegistry"},
     "sessionstream.schema": {"SchemaRegistry"},
-}
-CANONICAL = {
-    "sessionstream.schema.SchemaRegistry": "sessionstream.SchemaRegistry",
-    "sessionstream.hub.Hub": "sessionstream.Hub",
-    "sessionstream.hydration.memory.MemoryStore": "sessionstream.MemoryStore",
-    "sessionstream.hydration.sqlite.SQLiteStore": "sessionstream.SQLiteStore",
 }
 MAX_BYTES = 2_000_000
 # Through how many files a name is followed to where it is defined.
@@ -42,7 +37,8 @@ def canonical(name: str) -> str:
     for old, new in (("typing_extensions.", "typing."), ("collections.abc.", "typing.")):
         if name.startswith(old):
             return new + name.removeprefix(old)
-    return CANONICAL.get(name, name)
+    owner, _, attr = name.rpartition(".")
+    return DEFINED.get(name) or (f"{DEFINED[owner]}.{attr}" if owner in DEFINED else name)
 
 
 def _unknown(name: str) -> bool:
@@ -94,6 +90,11 @@ class Project:
         source = self.locate(name)
         return None if source is None else _load(source)
 
+    def stub(self, name: str) -> Module | None:
+        """Return the ``.pyi`` file beside a module of the project, collected, or None."""
+        source = self.locate(name)
+        return None if source is None or source.path.suffix == ".pyi" else _stub(source)
+
     def never_returns(self, name: str) -> bool:
         """Say whether a function of the project, by its full name, is annotated as one that never comes back."""
         for _ in range(MAX_IMPORTS):
@@ -121,6 +122,12 @@ def _package(path: Path) -> tuple[str, Path | None]:
     except OSError:
         return "", None
     return ".".join(reversed(parts)), directory
+
+
+@lru_cache(maxsize=512)
+def _stub(source: Source) -> Module | None:
+    path = source.path.with_suffix(".pyi")
+    return _load(Source(path, source.name, source.package)) if path.is_file() else None
 
 
 @lru_cache(maxsize=8192)

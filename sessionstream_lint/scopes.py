@@ -288,7 +288,7 @@ class Fork:
                     elif isinstance(event, Assume):
                         yield from event.guard.keys()
                     else:
-                        yield event.key if isinstance(event, Binding) else ""
+                        yield from _about(event)
 
     def breaks(self) -> bool:
         """Say whether a loop is left by ``break``."""
@@ -310,11 +310,16 @@ class Departure:
 Event: TypeAlias = Binding | Fork | Assume | Departure
 
 
+def killing(key: Key) -> Key:
+    """Return what stands for the bindings of a key after which nothing is left of what it held."""
+    return f"{key} ="
+
+
 def _about(event: Event) -> Iterable[Key]:
     """The keys that an event is about; "" is any."""
     match event:
         case Binding():
-            return (event.key,)
+            return (event.key, killing(event.key)) if event.kills else (event.key,)
         case Assume(guard):
             return guard.keys()
         case Fork():

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from sessionstream_lint import callers, calling, members
+from sessionstream_lint import callers, calling, members, rows
 from sessionstream_lint import syntax as s
 from sessionstream_lint.callers import Link
 from sessionstream_lint.calling import Invocation
@@ -29,7 +29,8 @@ from sessionstream_lint.registering import (
     Written,
 )
 from sessionstream_lint.resolve import Project
-from sessionstream_lint.scopes import CallSite, Module, Site
+from sessionstream_lint.scopes import CallSite, Module, Row, Site
+from sessionstream_lint.syntax import Node
 from sessionstream_lint.values import (
     Bound,
     External,
@@ -40,6 +41,8 @@ from sessionstream_lint.values import (
     Value,
     union,
 )
+
+Looked = tuple[Row, ...]
 
 MAX_WRAPPERS = 100
 MAX_CHAIN = 20
@@ -123,7 +126,8 @@ class Search:
         self._follow(registered, call, plain=True)
         written = registered.argument
         if written is not None:
-            yield Written(written.argument.value, site.site, registered.values, call, registered.label)
+            one = Written(written.argument.value, site.site, registered.values, call, registered.label)
+            yield from self._by_row(one, None)
 
     def _method(self, target: Value) -> tuple[str | None, bool]:
         """Return which registering method a callee is, and whether it is bound to a registry."""
@@ -141,13 +145,17 @@ class Search:
     def _is_registry(self, value: Value) -> bool:
         return isinstance(value, Instance) and members.inherits(self.ev, value.of, REGISTRY)
 
-    def _site(self, call: Registering) -> Site:
-        """Return where a call stands, within the calls through which it is reached."""
-        return replace(call.at.site, frame=callers.frame(self.ev, call.chain))
+    def _site(self, call: Registering, inner: Looked = (), outer: Looked = ()) -> Site:
+        """Return where a call stands, within the calls through which it is reached, and the rows looked at."""
+        frame = callers.frame(self.ev, call.chain, outer)
+        return replace(call.at.site, frame=frame, rows=inner if call.chain else (*outer, *inner))
 
-    def _registered(self, call: Registering) -> Registered:
-        """Return what a call registers, as its own file shows it: not what its callers may pass."""
-        given = callers.within(call.given, self._site(call))
+    def _registered(self, call: Registering, inner: Looked = (), outer: Looked = ()) -> Registered:
+        """Return what a call registers, as its own file shows it: not what its callers may pass.
+
+        ``inner`` are the rows that are looked at around the call itself, ``outer`` those around its outermost caller.
+        """
+        given = callers.within(call.given, self._site(call, inner, outer))
         own = PARAMETERS[call.family]
         name, message = (param.name for param in own)
         params = (s.Parameter("self", None, None), *own) if call.unbound else own
@@ -208,4 +216,46 @@ class Search:
         one = self._registered(whole)
         values = tuple(value for value in one.values if value in brought)
         if one.argument is not None and (values or self.role == NAME) and self._may_register(whole):
-            yield Written(given.argument.value, given.site, values, whole, one.label, sink.plain)
+            written = Written(given.argument.value, given.site, values, whole, one.label, sink.plain)
+            yield from self._by_row(written, one.argument)
+
+    # Tables
+
+    def _by_row(self, one: Written, inside: Given | None) -> Iterator[Written]:
+        """Yield what is written for each row of the table that a loop goes over; the same if there is none.
+
+        The loop is around what is written, or around the call in which it is registered in the end, ``inside``.
+        """
+        if self.role != MESSAGE or not one.values:
+            yield one
+            return
+        left = one.values
+        for loop, inner in self._loops(one, inside):
+            for row in rows.rows(self.ev, loop.source.iterable, loop.where):
+                self.ev.fresh()
+                looked = (Row(loop.source, loop.block, row.value),)
+                whole = self._registered(one.call, *((looked, ()) if inner else ((), looked)))
+                values = tuple(value for value in whole.values if value in one.values)
+                node = rows.place(self.ev, row, values)
+                if node is not None:
+                    left = tuple(value for value in left if value not in values)
+                    yield self._in_row(replace(one, values=values, label=whole.label), row, node)
+            if left != one.values:
+                break
+        if left:
+            yield replace(one, values=left)
+
+    def _loops(self, one: Written, inside: Given | None) -> Iterator[tuple[rows.Loop, bool]]:
+        """Yield the loops around what is written, and around where it is registered, which is told by the flag."""
+        loop = rows.loop(self.ev, one.node, one.site)
+        if loop is not None:
+            yield loop, False
+        loop = None if inside is None else rows.loop(self.ev, inside.argument.value, self._site(one.call))
+        if loop is not None:
+            yield loop, True
+
+    def _in_row(self, one: Written, row: rows.Row, node: Node) -> Written:
+        """Return what is written in a row; if that is in another file, only what the row is called changes."""
+        if row.module is self.ev.module:
+            return replace(one, node=node, site=row.where)
+        return replace(one, row=f"{row.module.path}:{s.line(node)}")

@@ -544,6 +544,11 @@ def view(node: Node) -> View:
     return NOTHING if known is None else known(node)
 
 
+def line(node: Node) -> int:
+    """Return the line of a node of ``ast``, which has read every file but the one that is checked."""
+    return getattr(node, "lineno", 1)
+
+
 def dotted(node: Node) -> str | None:
     """Return ``a.b.c`` for a chain of names, else None."""
     attrs: list[str] = []

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import libcst as cst
 
 from sessionstream_lint import syntax as s
-from sessionstream_lint.syntax_cst_expressions import arguments, parameters
+from sessionstream_lint.syntax_cst_expressions import arguments, identifier, parameters
 
 
 def parse(source: str) -> cst.Module:
@@ -181,7 +181,7 @@ def _type_params(node: cst.TypeParameters | None) -> tuple[s.TypeParameter, ...]
 @s.shape(cst.FunctionDef)
 def _function(node: cst.FunctionDef) -> s.View:
     return s.Function(
-        node.name.value,
+        identifier(node.name),
         parameters(node.params),
         node.returns.annotation if node.returns else None,
         tuple(decorator.decorator for decorator in node.decorators),
@@ -194,7 +194,7 @@ def _function(node: cst.FunctionDef) -> s.View:
 @s.shape(cst.ClassDef)
 def _class(node: cst.ClassDef) -> s.View:
     return s.Class(
-        node.name.value,
+        identifier(node.name),
         arguments((*node.bases, *node.keywords)),
         tuple(decorator.decorator for decorator in node.decorators),
         _body(node.body),

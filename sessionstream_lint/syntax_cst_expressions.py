@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import unicodedata
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -22,11 +23,16 @@ _COMPARE: dict[type[cst.CSTNode], str] = {
 _SINGLETONS = {"None": None, "True": True, "False": False}
 
 
+def identifier(node: cst.Name) -> str:
+    """Return a name as Python understands it: normalised."""
+    return node.value if node.value.isascii() else unicodedata.normalize("NFKC", node.value)
+
+
 @s.shape(cst.Name)
 def _name(node: cst.Name) -> s.View:
     if node.value in _SINGLETONS:
         return s.Constant(_SINGLETONS[node.value])
-    return s.Name(node.value)
+    return s.Name(identifier(node))
 
 
 @s.shape(cst.SimpleString)
@@ -108,12 +114,12 @@ for _kind in ("TemplatedString", "TemplatedStringExpression"):
 
 @s.shape(cst.Attribute)
 def _attribute(node: cst.Attribute) -> s.View:
-    return s.Attribute(node.value, node.attr.value)
+    return s.Attribute(node.value, identifier(node.attr))
 
 
 def arguments(args: Sequence[cst.Arg]) -> tuple[s.Argument, ...]:
     """Return the arguments, in the order of the source."""
-    return tuple(s.Argument(arg.value, arg.keyword.value if arg.keyword else None, arg.star) for arg in args)
+    return tuple(s.Argument(arg.value, identifier(arg.keyword) if arg.keyword else None, arg.star) for arg in args)
 
 
 @s.shape(cst.Call)
@@ -236,7 +242,7 @@ def _yield(node: cst.Yield) -> s.View:
 
 def _param(param: cst.Param, kind: str = "any", star: str = "") -> s.Parameter:
     annotation = param.annotation.annotation if param.annotation else None
-    return s.Parameter(param.name.value, annotation, param.default, kind, star)
+    return s.Parameter(identifier(param.name), annotation, param.default, kind, star)
 
 
 def parameters(node: cst.Parameters) -> tuple[s.Parameter, ...]:

@@ -34,6 +34,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise UsageError("the extra 'lint' is not installed: pip install 'sessionstream[lint]'")
         settings = Settings(args)
         paths = args.paths or ["."]
+        if args.add_noqa and STDIN in paths:
+            raise UsageError("--add-noqa: standard input cannot be written to; name the file")
+        if args.reason is not None and not args.add_noqa:
+            raise UsageError("--reason: it is for --add-noqa only")
         first = args.stdin_filename if paths[0] == STDIN else paths[0]
         if args.show_config:
             from sessionstream_lint.command.showing import shown
@@ -101,6 +105,10 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="leave out the findings in this file, which is what --format json has printed",
     )
+    parser.add_argument(
+        "--add-noqa", action="store_true", help="write a comment into the files that silences each finding"
+    )
+    parser.add_argument("--reason", metavar="TEXT", help="write this behind the code in each such comment")
     parser.add_argument("--statistics", action="store_true", help="count the findings of each code, on standard error")
     parser.add_argument("--exit-zero", action="store_true", help="exit with 0 also when there are findings")
     parser.add_argument("--config", metavar="FILE", help="read this configuration, not the nearest to each file")

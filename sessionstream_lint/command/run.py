@@ -16,6 +16,7 @@ from sessionstream_lint.command.settings import Settings
 
 if TYPE_CHECKING:
     from sessionstream_lint.command.report import Located
+    from sessionstream_lint.engine import Diagnostic
 
 CLEAN, FINDINGS, ERROR = 0, 1, 2
 
@@ -45,10 +46,26 @@ class Run:
             from sessionstream_lint.command.baseline import beyond
 
             found = beyond(found, Path(self._args.baseline))
+        if self._args.add_noqa:
+            return self._silence(found)
         self._print(found)
         if self._unread:
             return ERROR
         return FINDINGS if found and not self._args.exit_zero else CLEAN
+
+    def _silence(self, found: list[Located]) -> int:
+        """Write a comment for each finding into its file."""
+        from sessionstream_lint.command.add_noqa import add, checked
+
+        reason = None if self._args.reason is None else checked(self._args.reason)
+        of_file: dict[str, list[Diagnostic]] = {}
+        for one in found:
+            of_file.setdefault(one.path, []).append(one.diagnostic)
+        for path, diagnostics in sorted(of_file.items()):
+            source = sources.decode(Path(path).read_bytes())
+            number = add(Path(path), source, diagnostics, reason)
+            write(f"{one_line(path)}: {number} comment{'' if number == 1 else 's'}\n")
+        return ERROR if self._unread else CLEAN
 
     def _print(self, found: list[Located]) -> None:
         if found or self._kind != "text":

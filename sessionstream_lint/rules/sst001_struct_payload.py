@@ -20,7 +20,7 @@ def check(registrations: Registrations) -> Iterator[Finding]:
                 f"{payload.subject} registers google.protobuf.Struct as its payload; "
                 "define a message of its own (nested Struct fields are fine)"
             )
-            yield Finding(CODE, payload.node, text)
+            yield Finding(CODE, payload.node, text, payload.row)
 
 
 def _is_struct(value: Value) -> bool:

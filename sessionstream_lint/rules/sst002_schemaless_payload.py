@@ -25,7 +25,7 @@ def check(registrations: Registrations) -> Iterator[Finding]:
                 f"{payload.subject} registers {found} as its payload, which can hold anything; "
                 "define a message of its own (it may be a field of that)"
             )
-            yield Finding(CODE, payload.node, text)
+            yield Finding(CODE, payload.node, text, payload.row)
 
 
 def _schemaless(value: Value) -> str | None:

@@ -67,7 +67,7 @@ def check(registrations: Registrations) -> Iterator[Finding]:
         what = _what(registrations.ev, payload, of_node[id(payload.node)])
         if what is not None:
             text = f"{payload.subject} registers {what} as its payload; it has to be a protobuf message"
-            yield Finding(CODE, payload.node, text)
+            yield Finding(CODE, payload.node, text, payload.row)
 
 
 def _what(ev: Evaluator, payload: Written, possible: Values) -> str | None:

@@ -25,7 +25,8 @@ def test_each_page_says_everything() -> None:
     for code in SUMMARIES:
         text = page(code)
         assert text.startswith(f"# {code}: ")
-        assert re.findall(r"^## (.*)$", text, re.MULTILINE) == HEADINGS
+        headings = re.findall(r"^## (.*)$", text, re.MULTILINE)
+        assert [one for one in headings if one != "What it sees"] == HEADINGS
 
 
 def test_each_rule_has_fixtures_and_each_fixture_a_rule(all_examples: Any) -> None:

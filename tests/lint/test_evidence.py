@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from pathlib import Path
 
 import pytest
 
@@ -75,3 +76,270 @@ def test_a_guard_lets_no_struct_through(test: str) -> None:
 def test_behind_the_opposite_guard_it_is_found(test: str) -> None:
     source = f"{HELPERS}def add(m):\n    if {test}:\n        r.register_event('A', m)\nadd(Struct)\n"
     assert len(lines(source)) == 1
+
+
+# Annotations that say less ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        """
+        from typing import Protocol
+        class Registers(Protocol):
+            def register_event(self, name: str, message: object) -> None: ...
+        def put(target: Registers):
+            target.register_event("A", Struct)  # here
+        put(r)
+        """,
+        """
+        from typing import Protocol
+        class Registers(Protocol):
+            def register_event(self, name: str, message: object) -> None: ...
+        def made() -> Registers:
+            return SchemaRegistry()
+        made().register_event("A", Struct)  # here
+        """,
+        """
+        from abc import ABC
+        class Base(ABC): ...
+        class Mine(Base, SchemaRegistry): ...
+        def put(target: Base):
+            target.register_event("A", Struct)  # here
+        put(Mine())
+        """,
+        """
+        from typing import cast
+        r.register_event("A", cast("type[Message]", Struct))  # here
+        r.register_event("A", cast("type", Struct))  # here
+        r.register_event("A", cast(type[Message], StringValue))
+        cast("object", r).register_event("A", Struct)  # here
+        """,
+        """
+        payload: type[Message] = Struct
+        r.register_event("A", payload)  # here
+        def made() -> type[Message]:
+            return Struct
+        r.register_event("A", made())  # here
+        """,
+    ],
+    ids=["parameter", "result", "base class", "cast", "variable"],
+)
+def test_an_annotation_that_says_less_hides_nothing(source: str) -> None:
+    assert lines(source) == expected(source)
+
+
+# The library's own objects ------------------------------------------------------------------------------------
+
+
+def test_the_registry_of_a_hub_or_store_that_is_entered() -> None:
+    source = """
+    async def main():
+        async with Hub(SchemaRegistry()) as hub:
+            hub.schemas.register_event("A", Struct)  # here
+        async with SQLiteStore.open("x.db", SchemaRegistry()) as store:
+            store.registry.register_event("B", Struct)  # here
+        other = await SQLiteStore.open("x.db", SchemaRegistry())
+        other.registry.register_event("C", Struct)  # here
+        MemoryStore(r).registry.register_event("D", Struct)  # here
+        hub.schemas.register_event("E", StringValue)
+    """
+    assert lines(source) == expected(source)
+
+
+# Tests, parsed JSON, stubs --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        """
+        import pytest
+        @pytest.fixture
+        def schemas():
+            return SchemaRegistry()
+        def test_it(schemas):
+            schemas.register_event("A", Struct)  # here
+            schemas.register_event("B", StringValue)
+        """,
+        """
+        import pytest
+        @pytest.fixture(name="schemas")
+        def made():
+            yield SchemaRegistry()
+        @pytest.fixture(params=[StringValue, Struct])
+        def payload(request):
+            return request.param
+        def test_it(schemas, payload):
+            schemas.register_event("A", payload)  # here
+        """,
+        """
+        import pytest
+        @pytest.mark.parametrize("payload", [StringValue, Struct])
+        def test_it(payload):
+            r.register_event("A", payload)  # here
+        @pytest.mark.parametrize(("name", "payload"), [("a", StringValue), pytest.param("b", Struct, id="x")])
+        def test_both(name, payload):
+            r.register_event(name, payload)  # here
+        @pytest.mark.parametrize("name, payload", [("a", StringValue)])
+        def test_neither(name, payload):
+            r.register_event(name, payload)
+        """,
+        """
+        from google.protobuf.json_format import Parse, ParseDict
+        r.register_event("A", ParseDict({}, Struct()))  # here
+        r.register_event("B", Parse("{}", message=Struct()))  # here
+        r.register_event("C", ParseDict({}, StringValue()))
+        """,
+    ],
+    ids=["fixture", "params", "parametrize", "json_format"],
+)
+def test_what_tests_pass_and_what_is_parsed(source: str) -> None:
+    assert lines(source) == expected(source)
+
+
+def test_a_stub_beside_a_module_says_what_it_has(tmp_path: Path) -> None:
+    (tmp_path / "chat_pb2.py").write_text("# generated\n_builder.BuildTopDescriptorsAndMessages(DESCRIPTOR)\n")
+    (tmp_path / "chat_pb2.pyi").write_text(
+        "from google.protobuf import message as _message, struct_pb2 as _struct_pb2\n"
+        "class Envelope(_message.Message):\n    body: _struct_pb2.Struct\n    text: str\n"
+    )
+    (tmp_path / "loading.py").write_text("def load():\n    return _native()\n")
+    (tmp_path / "loading.pyi").write_text("from google.protobuf.struct_pb2 import Struct\ndef load() -> Struct: ...\n")
+    source = """
+    from chat_pb2 import Envelope
+    import loading
+    r.register_event("A", Envelope().body)  # here
+    r.register_event("B", Envelope)
+    r.register_event("C", loading.load())  # here
+    """
+    path = tmp_path / "x.py"
+    path.write_text(HEAD + textwrap.dedent(source))
+    assert lines(source, str(path)) == expected(source)
+
+
+# Names ----------------------------------------------------------------------------------------------------------
+
+
+def test_identifiers_that_normalise_to_one_name_are_one() -> None:
+    source = """
+    \N{BLACK-LETTER CAPITAL H} = Struct
+    r.register_event("A", H)  # here
+    \N{LATIN SMALL LIGATURE FI}n = r
+    fin.register_event("B", Struct)  # here
+    r.\N{FULLWIDTH LATIN SMALL LETTER R}egister_event("C", \N{MATHEMATICAL BOLD CAPITAL S}truct)  # here
+    """
+    assert lines(source) == expected(source)
+
+
+# Tables -----------------------------------------------------------------------------------------------------------
+
+TABLES = {
+    "pairs": """
+        for n, m in [
+            ("a", StringValue),
+            ("b", Struct),  # here
+            ("c", Struct),  # here
+        ]:
+            r.register_event(n, m)
+        """,
+    "a name": """
+        TABLE = (
+            ("a", Struct),  # here
+            ("b", StringValue),
+            ("c", Struct()),  # here
+        )
+        def install():
+            for row in TABLE:
+                r.register_event(*row)
+        """,
+    "dict": """
+        TABLE = {
+            "a": Struct,  # here
+            "b": StringValue,
+        }
+        for name, message in TABLE.items():
+            r.register_event(name, message)
+        """,
+    "classes": """
+        from dataclasses import dataclass
+        @dataclass
+        class Row:
+            name: str
+            message: type
+        ROWS = [
+            Row("a", StringValue),
+            Row("b", Struct),  # here
+            Row(
+                name="c",
+                message=Struct,  # here
+            ),
+        ]
+        for row in ROWS:
+            r.register_event(row.name, row.message)
+        """,
+    "enum": """
+        import enum
+        class Kind(enum.Enum):
+            A = Struct  # here
+            B = StringValue
+        for kind in Kind:
+            r.register_event(kind.name, kind.value)
+        """,
+    "columns": """
+        NAMES = ["a", "b"]
+        TYPES = [
+            StringValue,
+            Struct,  # here
+        ]
+        for name, message in zip(NAMES, TYPES):
+            r.register_event(name, message)
+        """,
+    "comprehension": """
+        TABLE = {
+            "a": Struct,  # here
+        }
+        [r.register_event(n, m) for n, m in TABLE.items()]
+        """,
+    "wrapper": """
+        def install(table):
+            for n, m in table:
+                r.register_event(n, m)
+        install([
+            ("a", Struct),  # here
+            ("b", StringValue),
+        ])
+        """,
+    "wrapper of rows": """
+        def put(n, m):
+            r.register_event(n, m)
+        TABLE = [
+            ("a", Struct),  # here
+        ]
+        for n, m in TABLE:
+            put(n, m)
+        """,
+}
+
+
+@pytest.mark.parametrize("source", TABLES.values(), ids=TABLES)
+def test_a_finding_stands_at_the_row(source: str) -> None:
+    assert lines(source) == expected(source)
+
+
+def test_a_row_says_its_own_name() -> None:
+    found = engine.check(HEAD + textwrap.dedent(TABLES["pairs"]), "x.py")
+    assert [one.message.partition(" registers")[0] for one in found] == ["event 'b'", "event 'c'"]
+
+
+def test_a_table_in_another_file_is_named_at_the_loop(tmp_path: Path) -> None:
+    (tmp_path / "tables.py").write_text(
+        "from google.protobuf.struct_pb2 import Struct\nTABLE = [\n    ('a', Struct),\n    ('b', Struct),\n]\n"
+    )
+    source = HEAD + "from tables import TABLE\nfor n, m in TABLE:\n    r.register_event(n, m)\n"
+    path = tmp_path / "x.py"
+    path.write_text(source)
+    [found] = engine.check(source, str(path))
+    assert found.line == source.count("\n")
+    assert "tables.py:3" in found.message
+    assert "tables.py:4" in found.message

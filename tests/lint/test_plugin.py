@@ -62,6 +62,8 @@ def test_without_libcst_flake8_still_runs_and_says_what_to_install(python: str, 
     (tmp_path / "other.py").write_text("import os\n")
     (tmp_path / "schemas.py").write_text(VIOLATION)
     code = BLOCK + "from flake8.main.cli import main\nsys.exit(main(sys.argv[1:]))"
+    done = run(python, code, "--isolated", "-j1", "--select=F,SST001", str(tmp_path))
+    assert "SST900" not in done.stdout, "who did not ask for it is not told"
     done = run(python, code, "--isolated", "-j1", "--select=SST,F", str(tmp_path))
     assert done.returncode == 1
     assert done.stderr == ""
@@ -70,6 +72,15 @@ def test_without_libcst_flake8_still_runs_and_says_what_to_install(python: str, 
     assert "schemas.py:4:1: SST900" in missing
     assert "pip install 'sessionstream[lint]'" in missing
     assert "schemas.py:4:38: SST001" in finding
+
+
+def test_without_libcst_a_correct_project_stays_green(python: str, tmp_path: Path) -> None:
+    (tmp_path / "schemas.py").write_text(VIOLATION.replace("Struct)", "other.Message)"))
+    code = BLOCK + "from flake8.main.cli import main\nsys.exit(main(sys.argv[1:]))"
+    done = run(python, code, "--isolated", "-j1", "--ignore=F", str(tmp_path))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    done = run(python, code, "--isolated", "-j1", "--ignore=F", "--extend-select=SST900", str(tmp_path))
+    assert "SST900" in done.stdout
 
 
 def test_without_libcst_the_command_says_what_to_install(python: str, tmp_path: Path) -> None:

@@ -1,0 +1,30 @@
+"""The library's public surface, as far as it leads to a registry: one table, which a test compares with the library."""
+
+from __future__ import annotations
+
+REGISTRY = "sessionstream.SchemaRegistry"
+HUB, MEMORY, SQLITE = "sessionstream.Hub", "sessionstream.MemoryStore", "sessionstream.SQLiteStore"
+
+# Attributes and properties that are an object of a class, by their full names.
+ATTRIBUTES = {f"{HUB}.schemas": REGISTRY, f"{MEMORY}.registry": REGISTRY, f"{SQLITE}.registry": REGISTRY}
+# Functions that return one.
+RETURNING = {
+    "sessionstream.testing.sample_registry": REGISTRY,
+    "sessionstream.examples.chatdemo.chat_schemas": REGISTRY,
+}
+# Class methods whose result is awaited, or entered with ``async with``.
+OPENING = {f"{SQLITE}.open": SQLITE}
+# Classes whose objects are entered with ``async with``, which gives the object.
+ENTERED = {HUB}
+# Where in the library these are defined, which is another name for each.
+DEFINED = {
+    "sessionstream.schema.SchemaRegistry": REGISTRY,
+    "sessionstream.hub.Hub": HUB,
+    "sessionstream.hub.hub.Hub": HUB,
+    "sessionstream.hydration.MemoryStore": MEMORY,
+    "sessionstream.hydration.memory.MemoryStore": MEMORY,
+    "sessionstream.hydration.sqlite.SQLiteStore": SQLITE,
+    "sessionstream.hydration.sqlite.store.SQLiteStore": SQLITE,
+    "sessionstream.examples.chatdemo.schemas.chat_schemas": "sessionstream.examples.chatdemo.chat_schemas",
+    "sessionstream.testing.sessions.sample_registry": "sessionstream.testing.sample_registry",
+}
