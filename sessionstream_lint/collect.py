@@ -34,9 +34,9 @@ from sessionstream_lint.scopes import (
 )
 
 
-def collect(tree: s.Node, module: Module) -> Module:
-    """Fill ``module`` from the root node of a parsed file, and return it."""
-    _Collector(module).run(tree)
+def collect(module: Module) -> Module:
+    """Fill a module from its tree, and return it."""
+    _Collector(module).run(module.tree)
     return module
 
 

@@ -6,9 +6,9 @@ Of functions that are imported from other files of the project their annotations
 from __future__ import annotations
 
 from sessionstream_lint import syntax as s
-from sessionstream_lint.hints import quoted
 from sessionstream_lint.modules import absolute
 from sessionstream_lint.scopes import Assigned, Block, Defined, Imported, Scope, Source
+from sessionstream_lint.syntax_cst import quoted
 
 NEVER = {"NoReturn", "Never"}
 MAX_ALIASES = 5
@@ -60,9 +60,10 @@ def ends(call: s.Call, block: Block, known: frozenset[str]) -> bool:
     return name is not None and _never_returns(name, block.scope, known, MAX_ALIASES)
 
 
-def exported(statements: s.Nodes, package: str) -> tuple[frozenset[str], dict[str, str]]:
+def exported(tree: s.Node, package: str) -> tuple[frozenset[str], dict[str, str]]:
     """Return the functions of a file in that package that are said never to return, and where it has others from."""
     imported: dict[str, str] = {}
+    statements = tuple(s.view(tree).parts())
     for node in statements:
         shape = s.view(node)
         if isinstance(shape, s.ImportFrom):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from importlib.util import find_spec
 
 METHODS = ("register_command", "register_event", "register_ui_event", "register_timeline_entity")
 
@@ -59,3 +60,11 @@ def mentions(source: str | bytes) -> int:
 def split_lines(source: str) -> list[str]:
     """Return the lines as the compiler counts them: a form feed or a Unicode separator ends none."""
     return source.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+
+
+def has_libcst() -> bool:
+    """Say whether libcst is installed, without importing it."""
+    try:
+        return find_spec("libcst") is not None
+    except (ImportError, ValueError):
+        return False

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sessionstream_lint import syntax as s
 from sessionstream_lint.scopes import Binding, Bounded, Row, Site
+from sessionstream_lint.syntax_cst import quoted
 from sessionstream_lint.values import (
     NONE,
     Alternatives,
@@ -91,20 +91,7 @@ def _instances(ev: Evaluator, node: s.Node, site: Site) -> Values:
             return ()
 
 
-_QUOTED: dict[str, ast.expr | None] = {}
-
-
-def quoted(text: str) -> ast.expr | None:
-    """Parse an annotation written as a string."""
-    if text not in _QUOTED:
-        try:
-            _QUOTED[text] = ast.parse(text.strip(), mode="eval").body if len(text) < 1000 else None
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            _QUOTED[text] = None
-    return _QUOTED[text]
-
-
-def _keep(ev: Evaluator, node: ast.expr, site: Site) -> Values:
+def _keep(ev: Evaluator, node: s.Node, site: Site) -> Values:
     """A quoted name may be defined later on: it is looked up where everything is."""
     scope = site.block.scope
     values = instances(ev, node, site)

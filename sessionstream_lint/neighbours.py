@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from sessionstream_lint import gate, reading, syntax_ast
+from sessionstream_lint import gate, reading
 from sessionstream_lint.modules import absolute
 from sessionstream_lint.resolve import Project, Source
 from sessionstream_lint.scopes import Module
@@ -102,7 +102,7 @@ def _facts(source: Source) -> Facts:
     registers = gate.registers(content)
     if not registers and not gate.is_near(content) and source.path.name != "__init__.py":
         return Facts()
-    tree = syntax_ast.parsed(content)
+    tree = reading.parsed(content)
     if tree is None:
         return Facts()
     names = _registering(content.decode("utf-8", "replace"), tree) if registers else frozenset()
@@ -112,29 +112,15 @@ def _facts(source: Source) -> Facts:
 def _registering(source: str, tree: ast.Module) -> frozenset[str]:
     """Return the outermost names whose definitions mention a registration, or another such name."""
     parts = list(reading.parts(source, tree))
-    found = {name for statements, text in parts if gate.registers(text) for name in _bound(statements)}
+    found = {name for statements, text in parts if gate.registers(text) for name in reading.bound(statements)}
     fresh = set(found)
     while fresh:
         mentioned = re.compile(rf"\b(?:{'|'.join(map(re.escape, sorted(fresh)))})\b")
-        fresh = {name for statements, text in parts if mentioned.search(text) for name in _bound(statements)} - found
+        fresh = {
+            name for statements, text in parts if mentioned.search(text) for name in reading.bound(statements)
+        } - found
         found |= fresh
     return frozenset(found)
-
-
-def _bound(statements: list[ast.stmt]) -> Iterator[str]:
-    """Yield the names that are bound by statements, the inner ones too unless they define something."""
-    stack: list[ast.AST] = [*statements]
-    while stack:
-        node = stack.pop()
-        match node:
-            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-                yield name
-            case ast.Name(id=name, ctx=ast.Store()):
-                yield name
-            case ast.alias(name=name, asname=other):
-                yield other or name
-            case _:
-                stack.extend(ast.iter_child_nodes(node))
 
 
 def _imported(tree: ast.Module, package: str) -> Iterator[Import]:
@@ -150,4 +136,4 @@ def _imported(tree: ast.Module, package: str) -> Iterator[Import]:
             yield Import(module, names)
             yield from (Import(f"{module}.{name}") for name in sorted(names) if module and name != "*")
         else:
-            stack.extend(syntax_ast.statements(node))
+            stack.extend(reading.statements(node))

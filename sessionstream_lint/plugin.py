@@ -12,6 +12,11 @@ from sessionstream_lint import gate
 from sessionstream_lint.options import OPT_IN, Options, UsageError, existing, roots
 from sessionstream_lint.version import VERSION
 
+MISSING = (
+    "SST900 libcst is not installed, so nothing was checked: pip install 'sessionstream[lint]' "
+    "(sessionstream-lint --explain SST900)"
+)
+
 
 class Plugin:
     """Checks one file for schemas that nobody could read later."""
@@ -64,6 +69,10 @@ class Plugin:
         """Yield line, column, message and this class, as flake8 wants them."""
         source = "".join(self._lines)
         if not gate.concerns(source):
+            return
+        if not gate.has_libcst():
+            if self.options.says_missing and gate.registers(source):
+                yield gate.first_line(source), 0, MISSING, type(self)
             return
         from sessionstream_lint.engine import check
 

@@ -1,4 +1,4 @@
-"""Names of modules to files of the project, read with ``ast`` and never imported.
+"""Names of modules to files of the project, read and never imported.
 
 A module name is looked for under the directory that holds the outermost package of the file at hand, and
 under the configured source roots. Anything found elsewhere, or nowhere, is outside the project.
@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from sessionstream_lint import endings, syntax_ast
+from sessionstream_lint import endings, reading, syntax_cst
 from sessionstream_lint.collect import collect
 from sessionstream_lint.mentions import counted
 from sessionstream_lint.modules import join
 from sessionstream_lint.scopes import Module
 from sessionstream_lint.surface import DEFINED
+from sessionstream_lint.syntax import Node
 
 # What the rules know by name is never looked up: a project may well be the one that defines it.
 FIXED = ("google.protobuf", "sessionstream")
@@ -53,9 +54,11 @@ class Source:
     name: str
     package: str
 
-    def module(self, mentions_beyond: Callable[[int], bool], never_returns: Callable[[str], bool] = _unknown) -> Module:
-        """Return the module, still empty; see Module for the arguments."""
-        return Module(self.name, self.package, str(self.path), mentions_beyond, never_returns)
+    def module(
+        self, tree: Node, mentions_beyond: Callable[[int], bool], never_returns: Callable[[str], bool] = _unknown
+    ) -> Module:
+        """Return the module, nothing of it being collected; see Module for the arguments."""
+        return Module(self.name, self.package, str(self.path), tree, mentions_beyond, never_returns)
 
     def read(self) -> bytes | None:
         """Return its content; None when it is too large, or cannot be read."""
@@ -148,14 +151,19 @@ def _endings(source: Source) -> tuple[frozenset[str], dict[str, str]]:
     content = source.read() or b""
     if b"Never" not in content and b"NoReturn" not in content and source.path.name != "__init__.py":
         return frozenset(), {}
-    tree = syntax_ast.parsed(content)
-    return (frozenset(), {}) if tree is None else endings.exported(tuple(tree.body), source.package)
+    module = _load(source)
+    return (frozenset(), {}) if module is None else endings.exported(module.tree, source.package)
 
 
 @lru_cache(maxsize=512)
 def _load(source: Source) -> Module | None:
     content = source.read()
-    tree = None if content is None else syntax_ast.parsed(content)
+    tree = None if content is None else reading.parsed(content)
     if content is None or tree is None:
         return None
-    return collect(tree, source.module(counted(content, tree)))
+    text = content.decode("utf-8", "replace").removeprefix("\ufeff")
+    try:
+        root = syntax_cst.read(text, tree)
+    except Exception:  # noqa: BLE001 - libcst raises many things on source that compiles: what is in there is unknown
+        return None
+    return collect(source.module(root, counted(content, tree)))

@@ -28,6 +28,7 @@ from sessionstream_lint.syntax import (
     dotted,
     view,
 )
+from sessionstream_lint.syntax_cst import positions
 
 if TYPE_CHECKING:
     from sessionstream_lint.flow import Reached
@@ -475,6 +476,7 @@ class Module:
     name: str
     package: str
     path: str
+    tree: Node
     mentions_beyond: Callable[[int], bool] = lambda times: False
     never_returns: Callable[[str], bool] = lambda name: False
     calls: list[CallSite] = field(default_factory=list)
@@ -483,12 +485,19 @@ class Module:
     renamed: list[tuple[str, str]] = field(default_factory=list)
     aliases: dict[str, list[str]] | None = None
     whole: list[str] | None = None
+    places: Callable[[Node], tuple[int, int]] | None = None
     lambdas: dict[int, Scope] = field(default_factory=dict)
     comprehensions: dict[int, Block] = field(default_factory=dict)
     scope: Scope = field(init=False)
 
     def __post_init__(self) -> None:
         self.scope = Scope("module", self)
+
+    def position(self, node: Node) -> tuple[int, int]:
+        """Return line, from 1, and column, from 0 in characters, of a node; the first question takes long."""
+        if self.places is None:
+            self.places = positions(self.tree)
+        return self.places(node)
 
     def wildcards(self) -> list[str]:
         """Return the full names of the modules from which everything is imported."""

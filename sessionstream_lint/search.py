@@ -258,4 +258,4 @@ class Search:
         """Return what is written in a row; if that is in another file, only what the row is called changes."""
         if row.module is self.ev.module:
             return replace(one, node=node, site=row.where)
-        return replace(one, row=f"{row.module.path}:{s.line(node)}")
+        return replace(one, row=f"{row.module.path}:{row.module.position(node)[0]}")

@@ -1,11 +1,7 @@
-"""The neutral shapes that the engine sees, whichever parser read the file.
+"""The shapes of nodes that the engine sees.
 
-A *node* is whatever a parser produced: the engine keeps nodes as they are and asks for the shape of one
-only when it needs to know it. `view(node)` answers one level deep, so nothing here recurses, and a node of
-the one parser may stand beside a node of the other: a string annotation, read with ``ast``, inside a file
-that libcst read.
-
-``syntax_ast`` and ``syntax_cst`` fill the table; the second is imported only for a file that needs it.
+A *node* is what libcst produced: the engine keeps nodes as they are and asks for the shape of one only when it needs
+to know it. `view(node)` answers one level deep, so nothing here recurses. ``syntax_cst`` fills the table.
 """
 
 from __future__ import annotations
@@ -516,8 +512,7 @@ class Decorated(View):
 
 
 NOTHING = Other()
-# Shapes that no parser produced may stand for nodes: a file of two parsers, the key in ``update(key=value)``, what a
-# decorator gets.
+# Shapes that the parser did not produce may stand for nodes: the key in ``update(key=value)``, what a decorator gets.
 VIEWS: dict[type, Callable[[Node], View]] = {
     Other: lambda node: node,  # type: ignore[dict-item, return-value]
     Constant: lambda node: node,  # type: ignore[dict-item, return-value]
@@ -542,11 +537,6 @@ def view(node: Node) -> View:
     """Return the shape of a node, one level deep; a node nobody knows is an `Other` without parts."""
     known = VIEWS.get(type(node))
     return NOTHING if known is None else known(node)
-
-
-def line(node: Node) -> int:
-    """Return the line of a node of ``ast``, which has read every file but the one that is checked."""
-    return getattr(node, "lineno", 1)
 
 
 def dotted(node: Node) -> str | None:

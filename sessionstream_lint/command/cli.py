@@ -8,12 +8,12 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from importlib.util import find_spec
 
 from sessionstream_lint.command.output import OutputError, write
 from sessionstream_lint.command.run import CLEAN, ERROR, Run
 from sessionstream_lint.command.settings import FORMATS, Settings
 from sessionstream_lint.command.sources import STDIN
+from sessionstream_lint.gate import has_libcst
 from sessionstream_lint.options import UsageError
 from sessionstream_lint.rules.pages import codes, page
 
@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.explain is not None:
             write(page(args.explain))
             return CLEAN
-        if not _installed("libcst"):
+        if not has_libcst():
             raise UsageError("the extra 'lint' is not installed: pip install 'sessionstream[lint]'")
         settings = Settings(args)
         paths = args.paths or ["."]
@@ -52,13 +52,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         if str(error):
             print(f"sessionstream-lint: cannot write the findings: {error}", file=sys.stderr)
         return ERROR
-
-
-def _installed(package: str) -> bool:
-    try:
-        return find_spec(package) is not None
-    except ImportError:
-        return False
 
 
 def _parser() -> argparse.ArgumentParser:

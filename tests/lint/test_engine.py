@@ -1,15 +1,13 @@
-"""When the two readers do not agree, or one is missing, and how far the engine goes."""
+"""What cannot be read, and how far the engine goes."""
 
 from __future__ import annotations
 
 import ast
-import sys
 from pathlib import Path
 
 import pytest
 
-import sessionstream_lint
-from sessionstream_lint import engine, reading
+from sessionstream_lint import engine, reading, syntax_cst
 from sessionstream_lint.callers import MAX_CALLS
 from sessionstream_lint.resolve import Project, Source
 
@@ -17,43 +15,64 @@ HEAD = "from google.protobuf.struct_pb2 import Struct\nfrom sessionstream import
 CALL = "SchemaRegistry().register_event('A', {})\n"
 
 
-def found(source: str, path: str = "x.py", tree: str | None = None) -> list[tuple[int, int, str]]:
-    parsed = None if tree is None else ast.parse(tree)
-    return [(one.line, one.column, one.code) for one in engine.check(source, path, parsed)]
+def found(source: str, path: str = "x.py") -> list[tuple[int, int, str]]:
+    return [(one.line, one.column, one.code) for one in engine.check(source, path)]
 
 
 def test_what_registers_nothing_is_not_parsed() -> None:
     assert found("def broken(:\n") == []
 
 
-@pytest.mark.parametrize(
-    ("seen", "handed"),
-    [
-        (CALL.format("Struct"), CALL.format("name(Struct)")),
-        (CALL.format("Struct"), CALL.format("Struct()")),
-        (CALL.format("Struct, 1"), CALL.format("Struct")),
-        (CALL.format("*(1, Struct)"), CALL.format("*(Struct,)")),
-        ("SchemaRegistry().register_event(*('A', Struct))\n", "SchemaRegistry().register_event(*('A',))\n"),
-    ],
-    ids=["another call", "another kind of argument", "fewer arguments", "another item", "fewer items"],
-)
-def test_the_tree_decides_where_the_text_says_something_else(seen: str, handed: str) -> None:
-    """Whoever hands over a tree may have changed it: the places are those of its own nodes, or none."""
-    assert found(HEAD + seen, tree=HEAD + handed) == [
-        (one.line, one.column, one.code) for one in engine.check(HEAD + handed, "x.py", reader="ast")
-    ]
+def test_what_nests_too_deep_for_libcst_is_said_where_it_registers_and_passed_by_elsewhere() -> None:
+    deep = "x" + ".a" * reading.MAX_NESTING
+    assert found(f"{HEAD}y = {deep}\n{CALL.format('Struct')}") == [(4, 37, "SST001")]
+    [(line, _, code)] = found(f"{HEAD}{CALL.format('Struct')}x.register_event('B', {deep})\n")
+    assert (line, code) == (3, "SST900")
 
 
-def test_without_libcst_ast_reads_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(sessionstream_lint, "syntax_cst", raising=False)
-    monkeypatch.setitem(sys.modules, "sessionstream_lint.syntax_cst", None)
-    assert found(HEAD + CALL.format("Struct")) == [(3, 0, "SST900"), (3, 37, "SST001")]
+def test_what_has_nothing_to_do_with_registrations_is_not_handed_to_libcst() -> None:
+    source = f"""{HEAD}
+registry = SchemaRegistry()
+PAYLOAD = Struct
+TABLE = []
+TABLE.append(PAYLOAD)
+
+def unrelated(a, b):
+    return 1
+
+def calls():
+    add("B", PAYLOAD)
+
+class Unrelated: ...
+
+def add(name, message):
+    registry.register_event(name, message)
+
+for one in TABLE:
+    registry.register_event("A", one)
+"""
+    left = reading.relevant(source, ast.parse(source), whole=False)
+    assert [line for line in source.split("\n") if line not in left.split("\n")] == [
+        "def unrelated(a, b):", "    return 1", "class Unrelated: ...",
+    ]  # fmt: skip
+    assert left.count("\n") == source.count("\n")
+    assert [line for line, *_ in found(source)] == [13, 21]
 
 
-def test_what_nests_too_deep_for_libcst_is_read_by_ast() -> None:
-    source = HEAD + CALL.format("Struct") + "x.register_event('B', x" + ".a" * reading.MAX_NESTING + ")\n"
-    assert reading.read(source, ast.parse(source)) is None
-    assert found(source) == [(3, 37, "SST001")]
+def test_what_libcst_cannot_read_of_another_file_is_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "other.py").write_text("from google.protobuf.struct_pb2 import Struct as Blob\n")
+    path = tmp_path / "x.py"
+    source = f"{HEAD}from other import Blob\n{CALL.format('Blob')}{CALL.format('Struct')}"
+    path.write_text(source)
+    read = syntax_cst.read
+
+    def broken(text: str, tree: ast.Module, whole: bool = True) -> object:
+        if "Blob)" not in text:
+            raise RuntimeError("lost")
+        return read(text, tree, whole)
+
+    monkeypatch.setattr(syntax_cst, "read", broken)
+    assert [line for line, _, code in found(source, str(path)) if code == "SST001"] == [5]
 
 
 def test_so_many_calls_of_a_wrapper_are_looked_at() -> None:

@@ -1,4 +1,4 @@
-"""Every fixture, through every way in: both readers, the plugin, the command, and flake8 itself."""
+"""Every fixture, through every way in: the engine, the plugin, the command, and flake8 itself."""
 
 from __future__ import annotations
 
@@ -11,14 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from libcst import parse_module
 
 from sessionstream_lint import engine
-from sessionstream_lint.collect import collect
 from sessionstream_lint.command.cli import main
 from sessionstream_lint.options import Options
 from sessionstream_lint.plugin import Plugin
-from sessionstream_lint.scopes import Module
 
 from .conftest import FIXTURES, examples
 
@@ -33,9 +30,8 @@ def places(found: list[engine.Diagnostic]) -> list[tuple[int, int, str]]:
     return [(one.line, one.column + 1, one.code) for one in found]
 
 
-@pytest.mark.parametrize("reader", ["libcst", "ast"])
-def test_findings_are_exactly_the_expected_ones(example: Any, reader: str) -> None:
-    found = places(engine.check(example.source, str(example.path), options=only(example), reader=reader))
+def test_findings_are_exactly_the_expected_ones(example: Any) -> None:
+    found = places(engine.check(example.source, str(example.path), options=only(example)))
     assert sorted(found) == sorted(example.expected)
 
 
@@ -146,18 +142,3 @@ def test_indenting_everything_moves_columns_and_nothing_else(example: Any) -> No
     source = "if True:\n" + "".join(f"    {line}\n" for line in example.source.splitlines())
     found = places(engine.check(source, str(example.path), options=only(example)))
     assert sorted(found) == sorted((line + 1, column + 4, code) for line, column, code in example.expected)
-
-
-def test_both_readers_collect_the_same(example: Any) -> None:
-    one = collect(ast.parse(example.source), Module("m", "", ""))
-    two = collect(parse_module(example.source), Module("m", "", ""))
-    assert summary(one) == summary(two)
-
-
-def summary(module: Module) -> object:
-    bindings = {
-        key: [(type(binding.source).__name__, binding.order) for binding in found]
-        for key, found in module.scope.bindings.items()
-    }
-    calls = [(len(call.shape.args), call.site.index, len(call.site.guards)) for call in module.calls]
-    return bindings, calls

@@ -1,13 +1,11 @@
-"""The same findings on every supported Python: the fallback reader as it is, everything else after an installation."""
+"""The same findings on every supported Python."""
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,20 +13,6 @@ import pytest
 from .conftest import Example, examples
 
 VERSIONS = ("3.11", "3.12", "3.13", "3.14")
-RUNNING = ".".join(map(str, sys.version_info[:2]))  # which every other test here is about
-OTHERS = [pytest.param(one, marks=[pytest.mark.torture] if one == RUNNING else []) for one in VERSIONS]
-FALLBACK = """
-import json, sys, warnings
-from pathlib import Path
-from sessionstream_lint.engine import check
-from sessionstream_lint.options import Options
-found = {}
-for path in sys.argv[1:]:
-    options = Options(select=(Path(path).name[:6].upper(),))
-    checked = check(Path(path).read_text("utf-8"), path, options=options, reader="ast")
-    found[path] = [(one.line, one.column + 1, one.code) for one in checked]
-json.dump(found, sys.stdout)
-"""
 
 
 def interpreter(version: str) -> str:
@@ -46,25 +30,6 @@ def interpreter(version: str) -> str:
 
 def readable(version: str) -> list[Example]:
     return examples(tuple(map(int, version.split("."))))
-
-
-@pytest.mark.parametrize("part", [3, pytest.param(1, marks=pytest.mark.torture)])
-@pytest.mark.parametrize("version", OTHERS)
-def test_the_fallback_reader_finds_the_same(version: str, part: int, root: Path) -> None:
-    """Without an installation: the linter needs nothing but the standard library for it.
-
-    `make test` takes every third example, and all with syntax that Python 3.11 does not have.
-    """
-    newer = [example for example in readable(version) if example not in readable("3.11")]
-    all_examples = [*readable("3.11")[::part], *newer]
-    paths = [str(example.path) for example in all_examples]
-    environment = {**os.environ, "PYTHONPATH": str(root)}
-    command = [interpreter(version), "-W", "error", "-c", FALLBACK, *paths]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    for example in all_examples:
-        assert sorted(map(tuple, found[str(example.path)])) == sorted(example.expected), example.path
 
 
 def install(version: str, root: Path, tmp_path: Path) -> str:

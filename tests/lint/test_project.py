@@ -68,14 +68,11 @@ def project(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(("name", "first", "second", "call", "expected"), USES)
-@pytest.mark.parametrize("reader", ["libcst", "ast"])
-def test_imports_are_followed(
-    project: Path, name: str, first: str, second: str, call: str, expected: int, reader: str
-) -> None:
+def test_imports_are_followed(project: Path, name: str, first: str, second: str, call: str, expected: int) -> None:
     path = project / name
     source = f"{first}\n{second}\n" + call.format("register_event('A', ") + "\n"
     path.write_text(source)
-    found = engine.check(source, str(path), options=Options(select=("SST001",)), reader=reader)
+    found = engine.check(source, str(path), options=Options(select=("SST001",)))
     assert [one.code for one in found] == ["SST001"] * expected
     assert "app" not in sys.modules
 

@@ -1,4 +1,4 @@
-"""What must not matter does not: names, aliases, wrapping, order, company, the reader, and any syntax at all."""
+"""What must not matter does not: names, aliases, wrapping, order, company, and any syntax at all."""
 
 from __future__ import annotations
 
@@ -12,10 +12,8 @@ import pytest
 from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
 
-from sessionstream_lint import engine, gate, syntax_cst
-from sessionstream_lint.collect import collect
+from sessionstream_lint import engine, gate
 from sessionstream_lint.options import Options
-from sessionstream_lint.scopes import Module
 
 from .conftest import EXAMPLES, Example
 from .moves import MOVES, Moved
@@ -26,14 +24,14 @@ EXAMPLES_IN_TORTURE = 1_500
 QUICK = settings(phases=[Phase.explicit, Phase.reuse, Phase.generate])
 
 
-def found(source: str, path: str, reader: str, code: str = "SST001") -> set[tuple[int, int, str]]:
+def found(source: str, path: str, code: str = "SST001") -> set[tuple[int, int, str]]:
     options = Options(select=(code,))
-    return {(one.line, one.column + 1, one.code) for one in engine.check(source, path, options=options, reader=reader)}
+    return {(one.line, one.column + 1, one.code) for one in engine.check(source, path, options=options)}
 
 
-def assert_unmoved(moved: Moved, example: Example, reader: str) -> None:
+def assert_unmoved(moved: Moved, example: Example) -> None:
     ast.parse(moved.source)
-    places = found(moved.source, str(example.path), reader, example.code)
+    places = found(moved.source, str(example.path), example.code)
     lines = moved.lines
     missing = [f"{line}:{column} {lines[line - 1]}" for line, column, _ in sorted(moved.expected - places)]
     unexpected = [f"{line}:{column} {lines[line - 1]}" for line, column, _ in sorted(places - moved.expected)]
@@ -45,8 +43,7 @@ def assert_unmoved(moved: Moved, example: Example, reader: str) -> None:
 @settings(QUICK, max_examples=6)
 def test_no_such_change_changes_the_findings(move: Any, data: st.DataObject) -> None:
     example = data.draw(st.sampled_from(EXAMPLES))
-    reader = data.draw(st.sampled_from(["libcst", "ast"]))
-    assert_unmoved(data.draw(move(Moved(example.source, example.expected))), example, reader)
+    assert_unmoved(data.draw(move(Moved(example.source, example.expected))), example)
 
 
 @given(data=st.data())
@@ -56,7 +53,7 @@ def test_nor_do_several_at_once(data: st.DataObject) -> None:
     moved = Moved(example.source, example.expected)
     for move in data.draw(st.lists(st.sampled_from(MOVES), min_size=2, unique=True)):
         moved = data.draw(move(moved))
-    assert_unmoved(moved, example, "ast")
+    assert_unmoved(moved, example)
 
 
 @pytest.mark.torture
@@ -65,7 +62,7 @@ def test_nor_do_several_at_once(data: st.DataObject) -> None:
 @settings(QUICK, max_examples=EXAMPLES_IN_TORTURE // len(MOVES))
 def test_no_such_change_changes_the_findings_at_length(move: Any, data: st.DataObject) -> None:
     example = data.draw(st.sampled_from(EXAMPLES))
-    assert_unmoved(data.draw(move(Moved(example.source, example.expected))), example, "libcst")
+    assert_unmoved(data.draw(move(Moved(example.source, example.expected))), example)
 
 
 @pytest.mark.parametrize("move", MOVES, ids=lambda move: move.__name__)
@@ -105,21 +102,10 @@ GRAMMAR = [
 
 
 def check_planted(source: str) -> None:
-    """What is planted into any source that compiles is found, by both readers, and nothing else is."""
+    """What is planted into any source that compiles is found, and nothing else is."""
     source = source.rstrip("\n") + PLANTED
     line = len(gate.split_lines(source)) - 1
-    for reader in ("libcst", "ast"):
-        assert found(source, "x.py", reader) == {(line, 42, "SST001")}, reader
-    check_all_read(source)
-
-
-def check_all_read(source: str) -> None:
-    """Whatever libcst can parse, it is collected without an error: the engine asks it for some statements only."""
-    try:
-        root = syntax_cst.parse(source)
-    except Exception:  # noqa: BLE001 - libcst raises many things on source that compiles
-        return
-    assert collect(root, Module("x", "", "x.py")).calls
+    assert found(source, "x.py") == {(line, 42, "SST001")}
 
 
 def compiles(source: str) -> bool:
@@ -177,8 +163,7 @@ def test_each_feature_of_the_language_is_read(major: int, minor: int, source: st
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
 def test_line_ends_and_byte_order_marks(end: str, mark: str) -> None:
     source = mark + PLANTED.replace("\n", end)
-    for reader in ("libcst", "ast"):
-        assert found(source, "x.py", reader) == {(7, 42, "SST001")}
+    assert found(source, "x.py") == {(7, 42, "SST001")}
 
 
 @pytest.mark.parametrize("source", ["\0", "x = '\0'\n", "\x1a", "def f(:\n", "'" * 3, "\ud800", "if x:\n  y\n z\n"])
