@@ -6,15 +6,16 @@ import ast
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from sessionstream_lint import gate, neighbours, reading, syntax_cst
-from sessionstream_lint.collect import collect
-from sessionstream_lint.evaluate import Evaluator
-from sessionstream_lint.mentions import counted
+from sessionstream_lint.inference.evaluate import Evaluator
 from sessionstream_lint.options import Options
-from sessionstream_lint.registrations import Registrations
-from sessionstream_lint.resolve import Project
+from sessionstream_lint.program.collect import collect
+from sessionstream_lint.program.mentions import counted
+from sessionstream_lint.program.resolve import Project
+from sessionstream_lint.program.scopes import Module
+from sessionstream_lint.reading import gate, nodes, outline
+from sessionstream_lint.registering import neighbours
+from sessionstream_lint.registering.registrations import Registrations
 from sessionstream_lint.rules.catalogue import RULES, UNREADABLE, Finding
-from sessionstream_lint.scopes import Module
 
 EVERYTHING = Options(select=("SST",))
 EXPLAIN = "sessionstream-lint --explain"
@@ -54,7 +55,7 @@ def _check(source: str, path: str, tree: ast.Module | None, options: Options) ->
     project, file = Project.around(path, tuple(str(root) for root in options.src_roots))
     registers = gate.registers(source)
     try:  # what ast refuses libcst must not even see: deep enough, it takes the interpreter with it
-        tree = tree or reading.parse(source)
+        tree = tree or outline.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         if registers:
             raise
@@ -62,9 +63,7 @@ def _check(source: str, path: str, tree: ast.Module | None, options: Options) ->
     around = neighbours.find(project, file, source, tree)
     if not registers and not around:
         return []
-    module = file.module(
-        syntax_cst.read(source, tree, whole=bool(around)), counted(source, tree), project.never_returns
-    )
+    module = file.module(nodes.read(source, tree, whole=bool(around)), counted(source, tree), project.never_returns)
     registrations = Registrations(Evaluator(collect(module), project, around))
     rules = [rule for rule in RULES if options.wants(rule.CODE)]
     found = _merged(one for rule in rules for one in rule.check(registrations))

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from sessionstream_lint import gate
 from sessionstream_lint.options import OPT_IN, Options, UsageError, existing, roots
+from sessionstream_lint.reading import gate
 from sessionstream_lint.version import VERSION
 
 MISSING = (

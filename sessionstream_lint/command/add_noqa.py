@@ -11,8 +11,8 @@ from pathlib import Path
 
 from sessionstream_lint.command.noqa import INLINE, ranges
 from sessionstream_lint.engine import Diagnostic
-from sessionstream_lint.gate import split_lines
 from sessionstream_lint.options import UsageError
+from sessionstream_lint.reading.gate import split_lines
 
 
 def checked(reason: str) -> str:

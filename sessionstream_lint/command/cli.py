@@ -13,8 +13,8 @@ from sessionstream_lint.command.output import OutputError, write
 from sessionstream_lint.command.run import CLEAN, ERROR, Run
 from sessionstream_lint.command.settings import FORMATS, Settings
 from sessionstream_lint.command.sources import STDIN
-from sessionstream_lint.gate import has_libcst
 from sessionstream_lint.options import UsageError
+from sessionstream_lint.reading.gate import has_libcst
 from sessionstream_lint.rules.pages import codes, page
 
 

@@ -6,7 +6,7 @@ import io
 import re
 import tokenize
 
-from sessionstream_lint.gate import split_lines
+from sessionstream_lint.reading.gate import split_lines
 
 # The pattern of flake8: codes that follow one another without a separator are one code, which is none of ours.
 INLINE = re.compile(r"# noqa(?::[\s]?(?P<codes>([A-Z]+[0-9]+(?:[,\s]+)?)+))?", re.IGNORECASE)

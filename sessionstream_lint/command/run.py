@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sessionstream_lint import gate
 from sessionstream_lint.command import sources
 from sessionstream_lint.command.output import one_line, write
 from sessionstream_lint.command.settings import Settings
+from sessionstream_lint.reading import gate
 
 if TYPE_CHECKING:
     from sessionstream_lint.command.report import Located

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
-from sessionstream_lint.registrations import Finding, Registrations
+from sessionstream_lint.registering.registrations import Finding, Registrations
 from sessionstream_lint.rules import (
     sst001_struct_payload,
     sst002_schemaless_payload,

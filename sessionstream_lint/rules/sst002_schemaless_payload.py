@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sessionstream_lint.registrations import Finding, Registrations
-from sessionstream_lint.values import External, Instance, Value
+from sessionstream_lint.inference.values import External, Instance, Value
+from sessionstream_lint.registering.registrations import Finding, Registrations
 
 CODE = "SST002"
 SUMMARY = "a payload is registered as google.protobuf.Value, ListValue or Any itself"

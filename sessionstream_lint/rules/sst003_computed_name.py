@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sessionstream_lint import constants
-from sessionstream_lint import scopes as sc
-from sessionstream_lint import syntax as s
-from sessionstream_lint.evaluate import Evaluator
-from sessionstream_lint.flow import reaching
-from sessionstream_lint.registering import Written
-from sessionstream_lint.registrations import Finding, Registrations
-from sessionstream_lint.scopes import Site
-from sessionstream_lint.values import Computed, External, Klass, Literal, Routine
+from sessionstream_lint.inference import constants
+from sessionstream_lint.inference.ask import Ask
+from sessionstream_lint.inference.values import Computed, External, Klass, Literal, Routine
+from sessionstream_lint.program import scopes as sc
+from sessionstream_lint.program.flow import reaching
+from sessionstream_lint.program.scopes import Site
+from sessionstream_lint.reading import shapes as s
+from sessionstream_lint.registering.registrations import Finding, Registrations
+from sessionstream_lint.registering.written import Written
 
 CODE = "SST003"
 SUMMARY = "a name is put together when the program runs"
@@ -38,12 +38,12 @@ def _article(family: str) -> str:
     return f"an {family}" if family == "event" else f"a {family}"
 
 
-def _how(ev: Evaluator, name: Written) -> str | None:
+def _how(ev: Ask, name: Written) -> str | None:
     found = next((value.how for value in name.values if isinstance(value, Computed)), None)
     return found or _written(ev, name.node, name.site, MAX_STEPS)
 
 
-def _written(ev: Evaluator, node: s.Node, site: Site, steps: int) -> str | None:
+def _written(ev: Ask, node: s.Node, site: Site, steps: int) -> str | None:
     """Say how an expression is put together, as far as its spelling and that of what it was assigned show."""
     if not steps:
         return None
@@ -71,7 +71,7 @@ def _written(ev: Evaluator, node: s.Node, site: Site, steps: int) -> str | None:
             return None
 
 
-def _called(ev: Evaluator, node: s.Node, shape: s.Call, site: Site, steps: int) -> str | None:
+def _called(ev: Ask, node: s.Node, shape: s.Call, site: Site, steps: int) -> str | None:
     if any(isinstance(value, Literal) for value in ev.evaluate(node, site)):
         return None
     for callee in ev.evaluate(shape.func, site):
@@ -89,7 +89,7 @@ def _called(ev: Evaluator, node: s.Node, shape: s.Call, site: Site, steps: int) 
     return "a call"
 
 
-def _taken(ev: Evaluator, node: s.Node, whole: s.Node, site: Site, steps: int) -> str | None:
+def _taken(ev: Ask, node: s.Node, whole: s.Node, site: Site, steps: int) -> str | None:
     """Say how something is put together that is an item or attribute of ``whole``: of a project's object it is not."""
     if any(isinstance(value, Literal) for value in ev.evaluate(node, site)):
         return None
@@ -98,7 +98,7 @@ def _taken(ev: Evaluator, node: s.Node, whole: s.Node, site: Site, steps: int) -
     return None if any(isinstance(value, Klass) for value in made) else _written(ev, whole, site, steps - 1)
 
 
-def _assigned(ev: Evaluator, node: s.Node, site: Site, steps: int) -> str | None:
+def _assigned(ev: Ask, node: s.Node, site: Site, steps: int) -> str | None:
     key = s.dotted(node)
     if key is None:
         shape = s.view(node)

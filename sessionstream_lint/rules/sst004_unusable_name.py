@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sessionstream_lint import certain, constants
-from sessionstream_lint.certain import Origin
-from sessionstream_lint.registering import Written
-from sessionstream_lint.registrations import Finding, Registrations
-from sessionstream_lint.scopes import CallSite
+from sessionstream_lint.inference import constants
+from sessionstream_lint.program.scopes import CallSite
+from sessionstream_lint.registering import certain
+from sessionstream_lint.registering.certain import Origin
+from sessionstream_lint.registering.registrations import Finding, Registrations
+from sessionstream_lint.registering.written import Written
 
 CODE = "SST004"
 SUMMARY = "a name is empty, or taken within its family"

@@ -5,14 +5,9 @@ from __future__ import annotations
 import builtins
 from collections.abc import Iterator
 
-from sessionstream_lint import calling, certain, containers, members
-from sessionstream_lint import syntax as s
-from sessionstream_lint.evaluate import Evaluator
-from sessionstream_lint.registering import Written
-from sessionstream_lint.registrations import Finding, Registrations
-from sessionstream_lint.scopes import Scope, Site
-from sessionstream_lint.syntax import Node
-from sessionstream_lint.values import (
+from sessionstream_lint.inference import calling, classes, containers
+from sessionstream_lint.inference.ask import Ask
+from sessionstream_lint.inference.values import (
     Alternatives,
     Bound,
     Computed,
@@ -32,6 +27,12 @@ from sessionstream_lint.values import (
     Values,
     union,
 )
+from sessionstream_lint.program.scopes import Scope, Site
+from sessionstream_lint.reading import shapes as s
+from sessionstream_lint.reading.shapes import Node
+from sessionstream_lint.registering import certain
+from sessionstream_lint.registering.registrations import Finding, Registrations
+from sessionstream_lint.registering.written import Written
 
 CODE = "SST005"
 SUMMARY = "a payload is no protobuf message"
@@ -70,7 +71,7 @@ def check(registrations: Registrations) -> Iterator[Finding]:
             yield Finding(CODE, payload.node, text, payload.row)
 
 
-def _what(ev: Evaluator, payload: Written, possible: Values) -> str | None:
+def _what(ev: Ask, payload: Written, possible: Values) -> str | None:
     """Say what a payload is, of those that are ``possible`` for its expression."""
     shape = s.view(payload.node)
     if isinstance(shape, s.Constant):
@@ -91,7 +92,7 @@ def _literal(value: object) -> str:
     return "None" if value is None else f"{'an' if kind == 'int' else 'a'} {kind}"
 
 
-def _described(ev: Evaluator, value: Value, until: Node | None) -> str | None:
+def _described(ev: Ask, value: Value, until: Node | None) -> str | None:
     """Describe a value that is certainly no message; a decorator that gets it sees what the ones below have done."""
     match value:
         case Klass(scope):
@@ -147,7 +148,7 @@ def _container(value: Value) -> str | None:
             return None
 
 
-def _function(ev: Evaluator, value: Value, until: Node | None) -> str | None:
+def _function(ev: Ask, value: Value, until: Node | None) -> str | None:
     scope = value.scope if isinstance(value, Routine) else None
     if isinstance(value, Bound) and isinstance(value.method, Routine):
         scope = value.method.scope
@@ -165,12 +166,12 @@ def _is_known(name: str) -> bool:
     return name in BUILTINS or name in KNOWN or (name.startswith(MODULES) and (last[:1].isupper() or last in TIMES))
 
 
-def _is_foreign(ev: Evaluator, scope: Scope, until: Node | None) -> bool:
+def _is_foreign(ev: Ask, scope: Scope, until: Node | None) -> bool:
     """Say whether nothing that a class inherits, and nothing that decorates it, could make it a message."""
-    return all(_stays_foreign(ev, one.scope, until) for one in members.ancestors(ev, scope) if isinstance(one, Klass))
+    return all(_stays_foreign(ev, one.scope, until) for one in classes.ancestors(ev, scope) if isinstance(one, Klass))
 
 
-def _stays_foreign(ev: Evaluator, scope: Scope, until: Node | None) -> bool:
+def _stays_foreign(ev: Ask, scope: Scope, until: Node | None) -> bool:
     shape, site = scope.shape, scope.signature
     if not isinstance(shape, s.Class) or site is None:
         return False
@@ -184,7 +185,7 @@ def _stays_foreign(ev: Evaluator, scope: Scope, until: Node | None) -> bool:
     return True
 
 
-def _is_given_back(ev: Evaluator, scope: Scope, value: Value, until: Node | None) -> bool:
+def _is_given_back(ev: Ask, scope: Scope, value: Value, until: Node | None) -> bool:
     """Say whether every decorator of a class or function gives it back, or another that is no message either."""
     for site in scope.decorated:
         decorator = site.shape.func
@@ -201,7 +202,7 @@ def _is_given_back(ev: Evaluator, scope: Scope, value: Value, until: Node | None
     return True
 
 
-def _is_foreign_base(ev: Evaluator, node: s.Node, site: Site) -> bool:
+def _is_foreign_base(ev: Ask, node: s.Node, site: Site) -> bool:
     subscript = s.view(node)
     values = ev.evaluate(subscript.value if isinstance(subscript, s.Subscript) else node, site)
     return bool(values) and all(

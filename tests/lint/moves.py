@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from hypothesis import strategies as st
 
-from sessionstream_lint.gate import METHODS
+from sessionstream_lint.reading.gate import METHODS
 
 Place = tuple[int, int, str]
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from sessionstream_lint import engine, reading, syntax_cst
-from sessionstream_lint.callers import MAX_CALLS
-from sessionstream_lint.resolve import Project, Source
+from sessionstream_lint import engine
+from sessionstream_lint.inference.callers import MAX_CALLS
+from sessionstream_lint.program.resolve import Project, Source
+from sessionstream_lint.reading import nodes, outline
 
 HEAD = "from google.protobuf.struct_pb2 import Struct\nfrom sessionstream import SchemaRegistry\n"
 CALL = "SchemaRegistry().register_event('A', {})\n"
@@ -24,7 +25,7 @@ def test_what_registers_nothing_is_not_parsed() -> None:
 
 
 def test_what_nests_too_deep_for_libcst_is_said_where_it_registers_and_passed_by_elsewhere() -> None:
-    deep = "x" + ".a" * reading.MAX_NESTING
+    deep = "x" + ".a" * outline.MAX_NESTING
     assert found(f"{HEAD}y = {deep}\n{CALL.format('Struct')}") == [(4, 37, "SST001")]
     [(line, _, code)] = found(f"{HEAD}{CALL.format('Struct')}x.register_event('B', {deep})\n")
     assert (line, code) == (3, "SST900")
@@ -51,7 +52,7 @@ def add(name, message):
 for one in TABLE:
     registry.register_event("A", one)
 """
-    left = reading.relevant(source, ast.parse(source), whole=False)
+    left = outline.relevant(source, ast.parse(source), whole=False)
     assert [line for line in source.split("\n") if line not in left.split("\n")] == [
         "def unrelated(a, b):", "    return 1", "class Unrelated: ...",
     ]  # fmt: skip
@@ -64,14 +65,14 @@ def test_what_libcst_cannot_read_of_another_file_is_unknown(tmp_path: Path, monk
     path = tmp_path / "x.py"
     source = f"{HEAD}from other import Blob\n{CALL.format('Blob')}{CALL.format('Struct')}"
     path.write_text(source)
-    read = syntax_cst.read
+    read = nodes.read
 
     def broken(text: str, tree: ast.Module, whole: bool = True) -> object:
         if "Blob)" not in text:
             raise RuntimeError("lost")
         return read(text, tree, whole)
 
-    monkeypatch.setattr(syntax_cst, "read", broken)
+    monkeypatch.setattr(nodes, "read", broken)
     assert [line for line, _, code in found(source, str(path)) if code == "SST001"] == [5]
 
 

@@ -6,7 +6,7 @@ import ast
 
 import pytest
 
-from sessionstream_lint.mentions import counted
+from sessionstream_lint.program.mentions import counted
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from sessionstream_lint import engine, neighbours
-from sessionstream_lint.resolve import MAX_BYTES, Project
+from sessionstream_lint import engine
+from sessionstream_lint.program.resolve import MAX_BYTES, Project
+from sessionstream_lint.registering import neighbours
 
 REGISTRY = "from sessionstream import SchemaRegistry\nregistry = SchemaRegistry()\n"
 ADD = REGISTRY + "def add(name, message):\n    registry.register_event(name, message)\n"

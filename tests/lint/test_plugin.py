@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sessionstream_lint import engine, gate
+from sessionstream_lint import engine
 from sessionstream_lint.options import Options
 from sessionstream_lint.plugin import Plugin
+from sessionstream_lint.reading import gate
 
 from .steps import Steps
 
@@ -183,12 +184,12 @@ def test_an_error_of_ours_becomes_a_diagnostic(monkeypatch: pytest.MonkeyPatch) 
 def test_what_libcst_cannot_read_is_a_finding_where_something_is_registered(
     monkeypatch: pytest.MonkeyPatch, error: type[Exception]
 ) -> None:
-    from sessionstream_lint import syntax_cst
+    from sessionstream_lint.reading import nodes
 
     def broken(*_: object) -> None:
         raise error("lost")
 
-    monkeypatch.setattr(syntax_cst, "read", broken)
+    monkeypatch.setattr(nodes, "read", broken)
     assert [(one.line, one.code) for one in engine.check(VIOLATION, "x.py")] == [(4, "SST900")]
 
 

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
 
-from sessionstream_lint import engine, gate
+from sessionstream_lint import engine
 from sessionstream_lint.options import Options
+from sessionstream_lint.reading import gate
 
 from .conftest import EXAMPLES, Example
 from .moves import MOVES, Moved

@@ -11,8 +11,8 @@ import sessionstream
 import sessionstream.examples.chatdemo
 import sessionstream.testing
 from sessionstream import Hub, MemoryStore, SchemaRegistry, SQLiteStore
-from sessionstream_lint import surface
-from sessionstream_lint.resolve import canonical
+from sessionstream_lint.program import surface
+from sessionstream_lint.program.resolve import canonical
 
 PUBLIC = (sessionstream, sessionstream.testing, sessionstream.examples.chatdemo)
 OF_REGISTRY = {

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sessionstream_lint import gate
+from sessionstream_lint.reading import gate
 
 from .test_properties import PLANTED, compiles, found
 

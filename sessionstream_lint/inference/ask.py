@@ -1,0 +1,95 @@
+"""What the parts of the evaluator ask it for: they know this, and not each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from sessionstream_lint.inference.frames import Frame
+from sessionstream_lint.inference.values import Given, Value, Values
+from sessionstream_lint.program import scopes as sc
+from sessionstream_lint.program.resolve import Project
+from sessionstream_lint.program.scopes import Module, Scope, Site
+from sessionstream_lint.reading import shapes as s
+
+
+class Ask(Protocol):
+    """Answers what something may be; no answer means that it is unknown."""
+
+    @property
+    def module(self) -> Module:
+        """The file that is checked."""
+        ...
+
+    @property
+    def project(self) -> Project:
+        """Where its imports are looked for."""
+        ...
+
+    @property
+    def neighbours(self) -> tuple[Module, ...]:
+        """The files whose functions may register what this file gives them."""
+        ...
+
+    def evaluate(self, node: s.Node, site: Site) -> Values:
+        """Return what an expression may be at a site."""
+        ...
+
+    def given(self, item: Given) -> Values:
+        """Return what an argument may be."""
+        ...
+
+    def lookup(self, key: str, site: Site) -> Values:
+        """Return what a name, or a chain of names, may hold at a site."""
+        ...
+
+    def origin(self, key: str, site: Site) -> tuple[str, Site]:
+        """Return the first name, and where, of those that were certainly given each other's value."""
+        ...
+
+    def bound(self, binding: sc.Binding, site: Site | None = None) -> Values:
+        """Return what a binding gives its key."""
+        ...
+
+    def source(self, source: sc.Source, site: Site) -> Values:
+        """Return what a source of bindings yields."""
+        ...
+
+    def exported(self, module: Module, name: str) -> Values:
+        """Return what a module of the project offers under a name."""
+        ...
+
+    def attribute(self, values: Values, attr: str, site: Site | None = None) -> Values:
+        """Return what an attribute of these may be."""
+        ...
+
+    def call(self, callee: Values, given: tuple[Given, ...], site: Site) -> Values:
+        """Return what calling these may give."""
+        ...
+
+    def returned(self, scope: Scope, given: tuple[Given, ...], receiver: Value | None, site: Site) -> Values:
+        """Return what a call of a function of the project gives."""
+        ...
+
+    def method(self, value: Value, name: str) -> Values:
+        """Return what a method gives when it is called without arguments."""
+        ...
+
+    def once(self, question: object, answer: Callable[[], Values]) -> Values:
+        """Answer a question unless it is being asked already, and remember the answer."""
+        ...
+
+    def frame(
+        self, scope: Scope, given: tuple[Given, ...], receiver: Value | None, outer: Frame | None, depth: int
+    ) -> Frame:
+        """Return the one frame for such a call."""
+        ...
+
+    def has_room(self) -> bool:
+        """Say whether most of the questions are left that a call may take."""
+        ...
+
+    def within_file(self) -> AbstractContextManager[None]:
+        """Answer what the file itself shows, not what its callers may pass."""
+        ...

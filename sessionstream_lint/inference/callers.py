@@ -1,0 +1,198 @@
+"""Who calls a function, and with which arguments?
+
+A function is called by its name, by a name it was given later, as what another function returned, through
+``partial`` or as a decorator with arguments. Every call that may do so by its spelling is looked into.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from sessionstream_lint.inference import arguments, calling, records
+from sessionstream_lint.inference.ask import Ask
+from sessionstream_lint.inference.calling import Invocation
+from sessionstream_lint.inference.frames import Frame, argument_for, arguments_for, parameters
+from sessionstream_lint.inference.values import Bound, Given, Instance, Klass, Routine, Value, Values, union
+from sessionstream_lint.program.scopes import CallSite, Module, Row, Scope, Site
+from sessionstream_lint.reading import shapes as s
+
+# What stands for the name of a function that has none: no name can be that.
+LAMBDA = "lambda"
+CALLING = [name.rpartition(".")[2] for name in sorted(calling.CALLING)]
+MAX_ALIASES = 50
+# How many calls are looked into to tell what a parameter may be.
+MAX_CALLS = 50
+MAX_PARTS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A call of ``scope`` at a site: its arguments, and what its first parameter is bound to."""
+
+    scope: Scope
+    site: Site
+    given: tuple[Given, ...]
+    receiver: Value | None
+
+    def parameters(self, ev: Ask) -> tuple[s.Parameter, ...]:
+        """The parameters that the arguments fill."""
+        if self.scope.kind == "class":
+            return records.fields(ev, self.scope)
+        return parameters(self.scope, bound=self.receiver is not None)
+
+    def positions(self, ev: Ask, name: str) -> list[int]:
+        """The positions of the arguments that go into the parameter called ``name``."""
+        params = self.parameters(ev)
+        found = next((param for param in params if param.name == name), None)
+        return [] if found is None else arguments_for(params, self.given, found)
+
+    def only(self, kept: int | None, positions: list[int]) -> Link:
+        """The same call, nothing being known of the arguments at these positions, but for one."""
+        given = tuple(
+            replace(item, held=()) if number in positions and number != kept else item
+            for number, item in enumerate(self.given)
+        )
+        return replace(self, given=given)
+
+
+def links(ev: Ask, scope: Scope, known: Module | None = None) -> Iterator[Link]:
+    """Yield the calls that may reach a function, or make an object of a class, but for those in the ``known`` file.
+
+    They stand in the same file, in the one that is checked, or in a function of a file between the two.
+    """
+    for at in _candidates(ev, scope, known):
+        for found in calling.called(ev, at, at.site):
+            link = _link(ev, found, scope, at.site)
+            if link is not None:
+                yield link
+
+
+def _link(ev: Ask, found: Invocation, scope: Scope, site: Site) -> Link | None:
+    match found.target:
+        case Routine(target) if target is scope:
+            return Link(scope, site, arguments.spread(ev, found.given), None)
+        case Bound(receiver, Routine(target)) if target is scope:
+            return Link(scope, site, arguments.spread(ev, found.given), receiver)
+        case Klass(made) if scope is made or (scope.name == "__init__" and records.initializer(ev, made) is scope):
+            new = None if scope is made else Instance(Klass(made))
+            return Link(scope, site, arguments.spread(ev, found.given), new)
+        case _:
+            return None
+
+
+def frame(ev: Ask, chain: tuple[Link, ...], rows: tuple[Row, ...] = ()) -> Frame | None:
+    """Return the frame of the first of these calls, each of which was made from within the next.
+
+    ``rows`` are what is looked at around the last of them.
+    """
+    found: Frame | None = None
+    for depth, link in enumerate(reversed(chain), 1):
+        site = replace(link.site, frame=found, rows=rows if depth == 1 else ())
+        given = arguments.spread(ev, within(link.given, site))
+        found = ev.frame(link.scope, given, link.receiver, found, depth)
+    return found
+
+
+def within(given: tuple[Given, ...], site: Site) -> tuple[Given, ...]:
+    """Return arguments as they are in a call looked into, where more may be known of what is unpacked."""
+    return tuple(
+        Given(item.argument, item.site.seen_from(site))
+        if item.opaque and item.held and (site.frame or site.rows)
+        else replace(item, site=item.site.seen_from(site))
+        for item in given
+    )
+
+
+def passed(ev: Ask, scope: Scope, param: s.Parameter) -> Values:
+    """Return what the calls in the same file pass for a parameter."""
+    return ev.once(("callers", id(scope), param.name), lambda: _passed(ev, scope, param))
+
+
+def _passed(ev: Ask, scope: Scope, param: s.Parameter) -> Values:
+    groups = []
+    for number, link in enumerate(links(ev, scope)):
+        if number >= MAX_CALLS:
+            break
+        given = argument_for(link.parameters(ev), link.given, param.name)
+        if given is not None:
+            groups.append(ev.given(given))
+    return union(*groups)
+
+
+# By spelling ---------------------------------------------------------------------------------------------
+
+
+def _candidates(ev: Ask, scope: Scope, known: Module | None) -> Iterator[CallSite]:
+    """The calls that may reach a function, by the names that may stand for it."""
+    first = LAMBDA if scope.kind == "lambda" else scope.name
+    if first in ("__init__", "__call__") and scope.parent is not None:
+        first = scope.parent.name
+    # What has no name: ``make()(x)``, ``table["x"](x)``; and those that are named after what they do.
+    others = ("", "self", "cls", *CALLING, "super" if scope.name != "__init__" else "__init__")
+    around = tuple(dict.fromkeys((scope.module, ev.module, *ev.neighbours)))
+    names = dict.fromkeys((*_names(around, first), *others))
+    for module in around:
+        if module is known:
+            continue
+        calls = _calls_by_name(module)
+        found = (site for name in names for site in calls.get(name, ()))
+        if module in (scope.module, ev.module):
+            yield from found
+        else:  # outside of functions nobody passes on what was passed in
+            yield from (site for site in found if site.site.block.scope.kind != "module")
+
+
+def by_name(ev: Ask, names: Iterable[str], module: Module) -> Iterator[CallSite]:
+    """Yield the calls in a file of what may be, by its name there, one of the things with these names."""
+    calls = _calls_by_name(module)
+    for name in _names((module, *ev.neighbours), *names):
+        yield from calls.get(name, ())
+
+
+def _names(modules: tuple[Module, ...], *first: str) -> Iterator[str]:
+    """Yield names, and what these files call what has them."""
+    found = dict.fromkeys(first)
+    todo = list(first)
+    while todo and len(found) < MAX_ALIASES:
+        name = todo.pop()
+        for alias in (alias for module in modules for alias in _aliases(module).get(name, ())):
+            if alias not in found:
+                found[alias] = None
+                todo.append(alias)
+    yield from found
+
+
+def _calls_by_name(module: Module) -> dict[str, list[CallSite]]:
+    if module.calls_by_name is None:
+        module.calls_by_name = {}
+        for site in module.calls:
+            module.calls_by_name.setdefault(calling.last_name(site.shape.func), []).append(site)
+    return module.calls_by_name
+
+
+def _aliases(module: Module) -> dict[str, list[str]]:
+    """For each name the names that were given something in which it is mentioned, or under which it was imported."""
+    if module.aliases is None:
+        module.aliases = {}
+        for key, node in module.sources:
+            for name in set(_mentioned(node)):
+                module.aliases.setdefault(name, []).append(key.rpartition(".")[2])
+        for name, alias in module.renamed:
+            module.aliases.setdefault(name, []).append(alias)
+    return module.aliases
+
+
+def _mentioned(node: s.Node) -> Iterator[str]:
+    stack = [node]
+    for _ in range(MAX_PARTS):
+        if not stack:
+            return
+        shape = s.view(stack.pop())
+        if isinstance(shape, s.Name):
+            yield shape.id
+        elif isinstance(shape, s.Attribute):
+            yield shape.attr
+        elif isinstance(shape, s.Lambda):
+            yield LAMBDA
+        stack.extend([shape.body] if isinstance(shape, s.Lambda) else shape.parts())

@@ -1,0 +1,219 @@
+"""Calls: of classes, functions, bound methods, partials, and the builtins worth knowing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from sessionstream_lint.inference import arguments, classes, containers, hints, library, members
+from sessionstream_lint.inference.ask import Ask
+from sessionstream_lint.inference.frames import Frame, argument_for, around
+from sessionstream_lint.inference.values import (
+    Alternatives,
+    Bound,
+    Callable,
+    External,
+    Given,
+    Instance,
+    Klass,
+    Many,
+    Partial,
+    Routine,
+    Sequence,
+    Symbol,
+    TupleClass,
+    Value,
+    Values,
+    known,
+    union,
+    unsure,
+)
+from sessionstream_lint.program.scopes import CallSite, Scope, Site
+from sessionstream_lint.reading import shapes as s
+
+CALLING = {"functools.partial", "builtins.map"}
+MAX_FRAMES = 24
+# The same where calls branch so much that most of the questions would be spent down there.
+MAX_FRAMES_OF_MANY = 6
+# How often one function may be on the way to itself.
+MAX_RECURSION = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """A callable that a call may reach, with every argument it gets on the way."""
+
+    target: Value
+    given: tuple[Given, ...]
+
+
+def invocations(ev: Ask, callee: Values, given: tuple[Given, ...]) -> Iterator[Invocation]:
+    """Yield what a call may reach, seen through ``partial``."""
+    for value in callee:
+        layers = 0
+        arguments = given
+        target: Value = value
+        while isinstance(target, Partial) and layers < MAX_FRAMES:
+            arguments = target.given + arguments
+            target = target.target
+            layers += 1
+        if isinstance(target, Instance) and isinstance(target.of, Klass):
+            for method in members.attribute(ev, (target,), "__call__"):
+                yield Invocation(method, arguments)
+        elif isinstance(target, Alternatives):
+            yield from (Invocation(made, arguments) for made in _generic(ev, target) or (target,))
+        else:
+            yield Invocation(target, arguments)
+
+
+def _generic(ev: Ask, value: Alternatives) -> Values:
+    """Return the class of the project that ``Class[…]`` is."""
+    shape = s.view(value.node)
+    heads = ev.evaluate(shape.value, value.site) if isinstance(shape, s.Subscript) else ()
+    return tuple(head for head in heads if isinstance(head, Klass))
+
+
+def called(ev: Ask, at: CallSite, way: Site) -> Iterator[Invocation]:
+    """Yield what a call that is written out reaches, looked at in one way."""
+    given = tuple(Given(argument, way) for argument in at.shape.args)
+    return _reached(ev, ev.evaluate(at.shape.func, way), given)
+
+
+def _reached(ev: Ask, callee: Values, given: tuple[Given, ...]) -> Iterator[Invocation]:
+    """Yield the same, and also what is called by a function that calls its first argument, at once or later."""
+    for found in invocations(ev, callee, given):
+        target, passed = found.target, found.given
+        if not isinstance(target, External) or target.name not in CALLING or not passed or passed[0].argument.star:
+            yield found
+            continue
+        inner, rest = ev.given(passed[0]), passed[1:]
+        match target.name:
+            case "functools.partial":
+                yield from invocations(ev, tuple(Partial(value, rest) for value in inner), ())
+            case _:
+                yield from invocations(ev, inner, arguments.mapped(ev, rest))
+
+
+def call_all(ev: Ask, callee: Values, given: tuple[Given, ...], site: Site) -> Values:
+    """Return what calling these may give."""
+    return union(*(_call(ev, found.target, found.given, site) for found in invocations(ev, callee, given)))
+
+
+def _call(ev: Ask, value: Value, given: tuple[Given, ...], site: Site) -> Values:
+    match value:
+        case Klass():
+            return _make(ev, value, given, site)
+        case TupleClass(fields):
+            params = tuple(s.Parameter(name, None, None) for name in fields)
+            parts = [argument_for(params, arguments.spread(ev, given), name) for name in fields]
+            return (Sequence("tuple", tuple(() if one is None else ev.given(one) for one in parts), fields),)
+        case Symbol():
+            return (value,)
+        case Routine(scope):
+            return returned(ev, scope, given, None, site)
+        case Bound(receiver, Routine(scope)):
+            return returned(ev, scope, given, receiver, site)
+        case Bound(Instance() as receiver, External(name)):
+            return _method_outside(ev, receiver, name.rpartition(".")[2], given)
+        case Bound(receiver, External(name)) if name.startswith("builtins.container."):
+            return containers.method(ev, receiver, name.rpartition(".")[2], arguments.plain(ev, given))
+        case Callable(result):
+            return result
+        case Alternatives(node, where):
+            return hints.instances(ev, node, where)
+        case External(name):
+            return library.call(ev, name, given, site)
+        case _:
+            return ()
+
+
+def _make(ev: Ask, of: Klass, given: tuple[Given, ...], site: Site) -> Values:
+    ancestors = classes.ancestors(ev, of.scope)
+    if External("typing.TypedDict") in ancestors:
+        return library.make_dict(ev, given)
+    return (arguments.make(ev, of, given),)
+
+
+def _method_outside(ev: Ask, receiver: Instance, name: str, given: tuple[Given, ...]) -> Values:
+    """Return what a method that the project did not write gives."""
+    match name:
+        case "__enter__" | "__copy__" | "__deepcopy__":
+            return (receiver,)
+        case "_replace" | "model_copy":
+            return arguments.replaced(ev, (receiver,), given)
+        case "enter_context" | "enter_async_context" if given and not given[0].argument.star:
+            values = containers.entered(ev, ev.given(given[0]))
+            return values if name == "enter_context" else (Many("awaitable", values),)
+        case _:
+            return ()
+
+
+def method(ev: Ask, value: Value, name: str) -> Values:
+    """Return what a method without arguments gives."""
+    found = members.attribute(ev, (value,), name)
+    bound = tuple(one for one in found if isinstance(one, Bound) and isinstance(one.method, Routine))
+    groups = [
+        returned(ev, one.method.scope, (), one.receiver, one.method.scope.block.here())
+        for one in bound
+        if isinstance(one.method, Routine)
+    ]
+    return union(*groups)
+
+
+# Functions of the project --------------------------------------------------------------------------------
+
+
+def returned(ev: Ask, scope: Scope, given: tuple[Given, ...], receiver: Value | None, site: Site) -> Values:
+    """Return what a call of this function gives."""
+    outer = around(site)
+    depth = outer.depth + 1 if outer else 1
+    deepest = MAX_FRAMES if ev.has_room() else MAX_FRAMES_OF_MANY
+    if depth > deepest or _recursion(scope, site) >= MAX_RECURSION:
+        return ()
+    frame = ev.frame(scope, arguments.spread(ev, given), receiver, outer, depth)
+    shape = scope.shape
+    declared: Values = ()
+    if isinstance(shape, s.Function) and shape.returns is not None and scope.signature is not None:
+        declared = hints.instances(ev, shape.returns, scope.signature)
+        if receiver is not None and declared == hints.self_type(scope.signature):
+            declared = (receiver,) if isinstance(receiver, Instance) else declared
+    kinds = classes.decorators(ev, scope) if isinstance(shape, s.Function) and shape.decorators else frozenset()
+    if scope.yields:
+        return _generated(ev, scope, frame, declared, bool(kinds & {"contextmanager", "asynccontextmanager"}))
+    said = known(declared) and not any(classes.says_less(ev, value) for value in declared)
+    values = declared if said else union(declared, _inferred(ev, scope, frame))
+    if isinstance(shape, s.Function) and shape.is_async:
+        return (Many("awaitable", values),)
+    return values
+
+
+def _recursion(scope: Scope, site: Site) -> int:
+    found, frame = 0, around(site)
+    while frame is not None:
+        found += frame.scope is scope
+        frame = frame.outer
+    return found
+
+
+def _inferred(ev: Ask, scope: Scope, frame: Frame) -> Values:
+    found = [ev.evaluate(node, replace(site, frame=frame)) for node, site in scope.returns if node is not None]
+    return union(*found) if len(scope.returns) == 1 else unsure(union(*found))
+
+
+def _generated(ev: Ask, scope: Scope, frame: Frame, declared: Values, context: bool) -> Values:
+    values = containers.elements(ev, declared)
+    if not known(values):
+        groups = []
+        for node, whole, site in scope.yields:
+            found = () if node is None else ev.evaluate(node, replace(site, frame=frame))
+            groups.append(containers.elements(ev, found) if whole else found)
+        values = union(*groups)
+    return (Many("context" if context else "iterator", values),)
+
+
+def last_name(func: s.Node) -> str:
+    """Return the last identifier of a callee."""
+    shape = s.view(func)
+    if isinstance(shape, s.Attribute):
+        return shape.attr
+    return shape.id if isinstance(shape, s.Name) else ""

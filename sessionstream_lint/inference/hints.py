@@ -1,0 +1,212 @@
+"""Annotations: what is an object that is declared so?"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sessionstream_lint.inference.ask import Ask
+from sessionstream_lint.inference.values import (
+    NONE,
+    Alternatives,
+    Callable,
+    External,
+    Instance,
+    Klass,
+    Literal,
+    Many,
+    Mapping,
+    Sequence,
+    Value,
+    Values,
+    union,
+)
+from sessionstream_lint.program.scopes import Binding, Bounded, Row, Site
+from sessionstream_lint.reading import shapes as s
+from sessionstream_lint.reading.nodes import quoted
+
+TRANSPARENT = {"Annotated", "Final", "ClassVar", "Required", "NotRequired", "ReadOnly", "InitVar", "TypeGuard"}
+CHOICES = {"Optional", "Union"}
+MAPPINGS = {
+    "dict", "Dict", "Mapping", "MutableMapping", "defaultdict", "DefaultDict", "OrderedDict", "ChainMap",
+    "MappingProxyType", "WeakValueDictionary",
+}  # fmt: skip
+CONTAINERS = {
+    "list": "list", "List": "list", "set": "set", "Set": "set", "frozenset": "set", "FrozenSet": "set",
+    "Sequence": "list", "MutableSequence": "list", "Collection": "set", "Iterable": "iterator",
+    "Iterator": "iterator", "Generator": "iterator", "AsyncIterator": "iterator", "AsyncGenerator": "iterator",
+    "AsyncIterable": "iterator", "deque": "list", "Deque": "list", "AbstractSet": "set", "KeysView": "set",
+    "ValuesView": "set", "Awaitable": "awaitable", "Coroutine": "awaitable", "ContextManager": "context",
+    "ContextVar": "variable",
+    "AbstractContextManager": "context", "AsyncContextManager": "context", "AbstractAsyncContextManager": "context",
+}  # fmt: skip
+UNKNOWN = {"typing.Any", "builtins.object"}
+
+
+def parameter(ev: Ask, param: s.Parameter, site: Site) -> Values:
+    """Return what a parameter is declared to be; ``*args`` and ``**kwargs`` are containers of it, or it unpacked."""
+    whole = _unpacked(ev, param.annotation, site) if param.star else None
+    if whole is not None:
+        return instances(ev, whole, site)
+    values = instances(ev, param.annotation, site)
+    if param.star == "*":
+        return (Many("tuple", values),)
+    if param.star == "**":
+        return (Mapping((), values),)
+    return values
+
+
+def _unpacked(ev: Ask, node: s.Node, site: Site) -> s.Node | None:
+    """Return what is unpacked by ``Unpack[…]`` or ``*…``."""
+    shape = s.view(node)
+    if isinstance(shape, s.Subscript) and External("typing.Unpack") in ev.evaluate(shape.value, site):
+        return shape.index[0]
+    return shape.value if isinstance(shape, s.Starred) else None
+
+
+def instances(ev: Ask, node: s.Node, site: Site) -> Values:
+    """Return what an object of that annotation may be."""
+    return ev.once(("annotation", id(node), site), lambda: _instances(ev, node, site))
+
+
+def _instances(ev: Ask, node: s.Node, site: Site) -> Values:
+    shape = s.view(node)
+    match shape:
+        case s.Constant(str() as text):
+            inner = quoted(text)
+            return () if inner is None else _keep(ev, inner, site)
+        case s.Constant(None):
+            return (NONE,)
+        case s.Binary("|", left, right):
+            return _either(instances(ev, left, site), instances(ev, right, site))
+        case s.Items("tuple", items):  # the constraints of a type parameter
+            return union(*(instances(ev, item, site) for item in items))
+        case s.Subscript(value, index):
+            return _generic(ev, value, index, site)
+        case s.Name() | s.Attribute():
+            return union(*(_instance(ev, value, site) for value in ev.evaluate(node, site)))
+        case _:
+            return ()
+
+
+def _keep(ev: Ask, node: s.Node, site: Site) -> Values:
+    """A quoted name may be defined later on: it is looked up where everything is."""
+    scope = site.block.scope
+    values = instances(ev, node, site)
+    return values or instances(ev, node, scope.end())
+
+
+def _instance(ev: Ask, value: Value, site: Site) -> Values:
+    """Return an object of the class, alias or type variable that an annotation names."""
+    match value:
+        case External(name) if name in UNKNOWN or (name.startswith("typing.") and name != "typing.Self"):
+            return ()
+        case External("typing.Self"):
+            return self_type(site)
+        case External() | Klass():
+            return (Instance(value),)
+        case Alternatives(node, where):
+            return instances(ev, node, where)
+        case Literal(str() as text):
+            inner = quoted(text)
+            return () if inner is None else _keep(ev, inner, site)
+        case _:
+            return ()
+
+
+def self_type(site: Site) -> Values:
+    """Return an object of the class around a site."""
+    scope = site.block.scope
+    while scope.kind != "class" and scope.parent is not None:
+        scope = scope.parent
+    return (Instance(Klass(scope)),) if scope.kind == "class" else ()
+
+
+def _generic(ev: Ask, value: s.Node, index: s.Nodes, site: Site) -> Values:
+    groups = []
+    for head in ev.evaluate(value, site):
+        if isinstance(head, External):
+            groups.append(_external(ev, head, index, site))
+        elif isinstance(head, Klass):
+            groups.append((Instance(head),))
+        elif isinstance(head, Alternatives):
+            groups.append(_aliased(ev, head, index, site))
+    return union(*groups)
+
+
+def _aliased(ev: Ask, alias: Alternatives, index: s.Nodes, site: Site) -> Values:
+    """Return an object of a generic alias, each parameter of a ``type`` statement standing for what it is given."""
+    block = alias.site.block
+    params = [one.source for one in block.events if isinstance(one, Binding) and isinstance(one.source, Bounded)]
+    rows = [Row(param, block, Alternatives(node, site)) for param, node in zip(params, index, strict=False)]
+    return instances(ev, alias.node, replace(alias.site, rows=(*alias.site.rows, *rows)))
+
+
+def _external(ev: Ask, head: External, index: s.Nodes, site: Site) -> Values:
+    name = head.name.rpartition(".")[2]
+    if name in TRANSPARENT:
+        return instances(ev, index[0], site)
+    if name in CHOICES:
+        return _either(*(instances(ev, part, site) for part in index), *(((NONE,),) if name == "Optional" else ()))
+    if name in ("type", "Type"):
+        return union(*(classes(instances(ev, part, site)) for part in index))
+    if name in MAPPINGS and len(index) == 2:
+        return (Mapping(instances(ev, index[0], site), instances(ev, index[1], site)),)
+    if name in ("tuple", "Tuple"):
+        return _tuple(ev, index, site)
+    if name == "Callable":
+        return (Callable(instances(ev, index[-1], site)),)
+    if name in CONTAINERS:
+        part = index[-1] if name == "Coroutine" else index[0]
+        return (Many(CONTAINERS[name], instances(ev, part, site)),)
+    return (Instance(head),) if not head.name.startswith("typing.") else ()
+
+
+def _either(*alternatives: Values) -> Values:
+    """Return what is one of several alternatives: which one nobody knows, unless the only other is None."""
+    if sum(one != (NONE,) for one in alternatives) < 2:
+        return union(*alternatives)
+    return tuple(map(_unsure, union(*alternatives)))
+
+
+def _unsure(value: Value) -> Value:
+    match value:
+        case Instance():
+            return replace(value, sure=False)
+        case Sequence() | Many() | Mapping():
+            return replace(value, certain=False)
+        case _:
+            return value
+
+
+def _tuple(ev: Ask, index: s.Nodes, site: Site) -> Values:
+    if len(index) == 2 and s.view(index[1]) == s.Constant(...):
+        return (Many("tuple", instances(ev, index[0], site)),)
+    return (Sequence("tuple", tuple(instances(ev, part, site) for part in index)),)
+
+
+def classes(values: Values) -> Values:
+    """Return the classes of objects."""
+    return union(_class(value) for value in values if isinstance(value, Instance))
+
+
+def _class(value: Instance) -> External | Klass:
+    return value.of
+
+
+def from_classes(ev: Ask, values: Values) -> Values:
+    """Return objects of classes: what ``cast`` gives, what ``isinstance`` proves."""
+    found: list[Value] = []
+    for value in values:
+        match value:
+            case External() | Klass():
+                found.append(Instance(value))
+            case Sequence(_, items):
+                for item in items:
+                    found += from_classes(ev, item)
+            case Alternatives(node, site):
+                found += instances(ev, node, site)
+            case Literal(None):
+                found.append(NONE)
+            case _:
+                pass
+    return tuple(found)

@@ -1,0 +1,292 @@
+"""Tests that a value has passed: ``isinstance``, ``is``, ``==``, ``match`` and their negations."""
+
+from __future__ import annotations
+
+from sessionstream_lint.inference import classes, hints
+from sessionstream_lint.inference.ask import Ask
+from sessionstream_lint.inference.values import (
+    NONE,
+    Bound,
+    Computed,
+    External,
+    Instance,
+    Klass,
+    Literal,
+    Many,
+    Mapping,
+    Routine,
+    Sequence,
+    Symbol,
+    Table,
+    Value,
+    Values,
+    union,
+)
+from sessionstream_lint.program.flow import Guards, reaching
+from sessionstream_lint.program.scopes import Assigned, Guard, Key, Scope, Site
+from sessionstream_lint.reading import shapes as s
+
+MAX_NESTING = 10
+TYPE = Instance(External("builtins.type"))
+
+
+def apply(ev: Ask, values: Values, key: Key, guards: Guards, depth: int = 0) -> Values:
+    """Return what is left of the values after the tests."""
+    for guard in reversed(guards):
+        if guard.pattern is not None:
+            values = _matched(ev, values, key, guard)
+        else:
+            values = _tested(ev, values, key, guard.test, guard.positive, guard.site, depth)
+    return values
+
+
+def _matched(ev: Ask, values: Values, key: Key, guard: Guard) -> Values:
+    pattern = guard.pattern
+    if pattern is None or s.dotted(guard.test) != key:
+        return values
+    if pattern.constants:
+        wanted = [ev.evaluate(node, guard.site) for node in pattern.constants]
+        return _equal(values, union(*wanted), guard.positive, False) if all(wanted) else values
+    if not pattern.classes:
+        return () if pattern.exact and not guard.positive else values
+    groups = [hints.from_classes(ev, ev.evaluate(node, guard.site)) for node in pattern.classes]
+    return _instance_of(ev, values, union(*groups), guard.positive)
+
+
+def _tested(ev: Ask, values: Values, key: Key, test: s.Node, positive: bool, site: Site, depth: int) -> Values:
+    shape = s.view(test)
+    if depth > MAX_NESTING:
+        return values
+    match shape:
+        case s.Not(operand):
+            return _tested(ev, values, key, operand, not positive, site, depth + 1)
+        case s.Boolean(op, operands):
+            if (op == "and") is positive:
+                for operand in operands[:MAX_NESTING]:
+                    values = _tested(ev, values, key, operand, positive, site, depth + 1)
+                return values
+            return union(
+                *(_tested(ev, values, key, operand, positive, site, depth + 1) for operand in operands[:MAX_NESTING])
+            )
+        case s.Call():
+            return _called(ev, values, key, shape, positive, site, depth)
+        case s.Comparison(op, left, right):
+            same = op in ("is", "==", "in")
+            return _compared(ev, values, key, (left, right), same is positive, op in ("in", "not in"), site)
+        case s.Name() | s.Attribute() if s.dotted(test) == key:
+            return tuple(value for value in values if value != NONE) if positive else values
+        case s.Name(name):
+            kept = _kept(name, site)
+            return values if kept is None else _tested(ev, values, key, kept[0], positive, kept[1], depth + 1)
+        case _:
+            return values
+
+
+def _kept(name: Key, site: Site) -> tuple[s.Node, Site] | None:
+    """Return the expression that a name certainly keeps the value of, and where that stands."""
+    bindings = {one.binding for one in reaching(name, site)}
+    binding = bindings.pop() if len(bindings) == 1 else None
+    if binding is None or binding.key != name or not isinstance(binding.source, Assigned):
+        return None
+    return binding.source.value, binding.site
+
+
+def _called(ev: Ask, values: Values, key: Key, call: s.Call, positive: bool, site: Site, depth: int) -> Values:
+    about = subject(ev, call.args[0].value, key, site) if len(call.args) == 2 else None
+    if about is None and all(s.dotted(argument.value) != key for argument in call.args):
+        return values  # the callee may be what the key holds: it is not looked up for tests of something else
+    called = ev.evaluate(call.func, site)
+    if about is not None and (External("builtins.isinstance") in called or External("builtins.issubclass") in called):
+        wanted = hints.from_classes(ev, ev.evaluate(call.args[1].value, site))
+        if about == "value" and External("builtins.isinstance") in called:
+            return _instance_of(ev, values, wanted, positive)
+        if about == "value" and all(isinstance(value, External | Klass | Symbol) for value in values):
+            return hints.classes(_instance_of(ev, hints.from_classes(ev, values), wanted, positive))
+        if about in ("value", "class"):
+            return tuple(value for value in values if _is_certain(value, wanted, ev) is not positive)
+        return values
+    routines = [one.scope for one in called if isinstance(one, Routine)]
+    names = [name for scope in routines for name in _receiving(scope, call, key)]
+    if len(routines) != 1 or len(names) != 1:
+        return values
+    return _answered(ev, values, routines[0], names[0], positive, depth)
+
+
+def _is_certain(value: Value, wanted: Values, ev: Ask) -> bool:
+    """Say whether the class of a value, or a class, is one of those wanted or below it."""
+    found = value if isinstance(value, Instance) else Instance(value) if isinstance(value, External | Klass) else value
+    return any(_is(ev, found, other) for other in wanted)
+
+
+def _receiving(scope: Scope, call: s.Call, key: Key) -> list[str]:
+    """Return the parameters of a function that a call gives what the key holds."""
+    found = []
+    for number, argument in enumerate(call.args):
+        if s.dotted(argument.value) == key and not argument.star:
+            plain = [param.name for param in scope.params if not param.star]
+            found += [argument.keyword] if argument.keyword else plain[number : number + 1]
+    return found
+
+
+def _answered(ev: Ask, values: Values, scope: Scope, name: str, positive: bool, depth: int) -> Values:
+    """Return the values for which a function that tests its parameter gives a true value (not ``positive``: none)."""
+    groups: list[Values] = []
+    ends = [] if scope.block.dead or scope.kind == "lambda" else [(None, scope.end())]
+    for node, site in [*scope.returns, *ends]:
+        for one in reaching(name, site):
+            left = apply(ev, values, name, one.guards, depth + 1)
+            shape = s.Constant(None) if node is None else s.view(node)
+            if node is None or isinstance(shape, s.Constant):
+                known = isinstance(shape, s.Constant) and bool(shape.value)
+                groups.append(left if known is positive else ())
+            else:
+                groups.append(_tested(ev, left, name, node, positive, site, depth + 1))
+    return union(*groups)
+
+
+def subject(ev: Ask, node: s.Node, key: Key, site: Site, steps: int = MAX_NESTING) -> str | None:
+    """Return what an expression is of what the key holds: the "value", its "class", "descriptor" or "full name"."""
+    if s.dotted(node) == key:
+        return "value"
+    if not steps:
+        return None
+    match s.view(node):
+        case s.Call(func, (argument,)) if s.dotted(argument.value) == key:
+            return "class" if External("builtins.type") in ev.evaluate(func, site) else None
+        case s.Conditional(_, body, orelse):  # ``m if isinstance(m, type) else type(m)``
+            kinds = {subject(ev, one, key, site, steps - 1) for one in (body, orelse)}
+            return "class" if kinds == {"value", "class"} else None
+        case s.Attribute(value, attr):
+            return _OF_SUBJECT.get((subject(ev, value, key, site, steps - 1), attr))
+        case s.Name(name):
+            kept = _kept(name, site)
+            return None if kept is None else subject(ev, kept[0], key, kept[1], steps - 1)
+        case _:
+            return None
+
+
+_OF_SUBJECT: dict[tuple[str | None, str], str] = {
+    ("value", "__class__"): "class",
+    ("value", "DESCRIPTOR"): "descriptor",
+    ("class", "DESCRIPTOR"): "descriptor",
+    ("descriptor", "full_name"): "full name",
+}
+
+
+def _compared(
+    ev: Ask, values: Values, key: Key, sides: tuple[s.Node, s.Node], same: bool, among: bool, site: Site
+) -> Values:
+    """Keep the values for which a comparison comes out so; ``among`` says that one side is a container."""
+    left, right = sides
+    about = subject(ev, left, key, site)
+    if about is None and not among:
+        left, right = right, left
+        about = subject(ev, left, key, site)
+        about = None if about == "value" else about  # then it is the name of a class that something is compared with
+    if about is None:
+        return values
+    held = ev.evaluate(right, site)
+    if among:
+        if len(held) != 1 or not isinstance(held[0], Sequence):
+            return values
+        items = held[0].items
+        if not same:
+            items = tuple(item for item in items if len(item) == 1)
+        held = union(*items)
+    match about:
+        case "value":
+            return _equal(values, held, same, among) if held else values
+        case "class":
+            wanted = hints.from_classes(ev, held)
+            if _open(values) and same:
+                return wanted
+            return tuple(value for value in values if (_class(value) in held) is same or isinstance(value, Symbol))
+        case "descriptor":
+            described = [_described(value) for value in held]
+            return tuple(value for value in values if _is_named(value, described, same))
+        case _:
+            named = [value.value for value in held if isinstance(value, Literal)]
+            return tuple(value for value in values if _is_named(value, named, same))
+
+
+def _class(value: Value) -> Value:
+    return value.of if isinstance(value, Instance) else value
+
+
+def _described(value: Value) -> object:
+    """Return the full name of the message that a descriptor is of."""
+    match value:
+        case External(name) | Bound(_, External(name)) if name.endswith(".DESCRIPTOR"):
+            return _full_name(name.removesuffix(".DESCRIPTOR"))
+        case _:
+            return None
+
+
+def _full_name(name: str) -> str:
+    return ".".join(part for part in name.split(".") if not part.endswith("_pb2"))
+
+
+def _is_named(value: Value, names: list[object], same: bool) -> bool:
+    """Say whether a value may be a message with (or, not ``same``, without) one of these full names."""
+    of = _class(value)
+    if not isinstance(of, External) or "_pb2." not in of.name:
+        return True
+    return (_full_name(of.name) in names) is same
+
+
+def _equal(values: Values, wanted: Values, same: bool, among: bool) -> Values:
+    """Keep what is (or, not ``same``, is not) one of the wanted values."""
+    if not same:
+        return tuple(value for value in values if value not in wanted)
+    if _open(values):
+        return tuple(value for value in wanted if isinstance(value, External | Klass))
+    return tuple(value for value in values if value in wanted or (among and isinstance(value, Symbol)))
+
+
+def _open(values: Values) -> bool:
+    return all(isinstance(value, Symbol) for value in values)
+
+
+def _instance_of(ev: Ask, values: Values, wanted: Values, positive: bool) -> Values:
+    """Keep the objects that are (or, not ``positive``, are not) of one of the wanted classes."""
+    if positive:
+        kept = union(*(_meet(ev, value, wanted) for value in values))
+        return kept if kept or not _open(values) else wanted
+    return tuple(value for value in values if not any(_is(ev, value, other) for other in wanted))
+
+
+def _meet(ev: Ask, value: Value, wanted: Values) -> Values:
+    """Return what an object is that is also of one of the wanted classes."""
+    if any(_is(ev, value, other) for other in wanted):
+        return (value,)
+    return tuple(other for other in wanted if _is(ev, other, value))
+
+
+def _builtin(value: Value) -> tuple[External, ...]:
+    """Return the classes of a value that is written out."""
+    match value:
+        case Literal(constant):
+            return tuple(External(f"builtins.{one.__name__}") for one in type(constant).__mro__)
+        case Computed():
+            return (External("builtins.str"),)
+        case Table() | Mapping():
+            return External("builtins.dict"), External("typing.Mapping"), External("typing.MutableMapping")
+        case Sequence(kind, _) | Many(kind, _) if kind in ("list", "tuple"):
+            return External(f"builtins.{kind}"), External("typing.Sequence"), External("typing.Iterable")
+        case _:
+            return ()
+
+
+def _is(ev: Ask, value: Value, other: Value) -> bool:
+    if isinstance(other, Literal):
+        return value == other
+    if other == TYPE:
+        return isinstance(value, Klass) or (isinstance(value, External) and value.name.rpartition(".")[2][:1].isupper())
+    builtin = _builtin(value)
+    if builtin:
+        return isinstance(other, Instance) and other.of in builtin
+    if not isinstance(value, Instance) or not isinstance(other, Instance):
+        return False
+    if isinstance(value.of, External):
+        return value.of == other.of
+    return other.of in classes.ancestors(ev, value.of.scope)

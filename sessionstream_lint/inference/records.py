@@ -1,0 +1,114 @@
+"""Objects that keep what they were made with: dataclasses, named tuples, and whatever has an ``__init__``."""
+
+from __future__ import annotations
+
+from sessionstream_lint.inference import classes
+from sessionstream_lint.inference.ask import Ask
+from sessionstream_lint.inference.frames import Frame, argument_for, around
+from sessionstream_lint.inference.values import External, Given, Instance, Klass, Sequence, Symbol, Value, Values
+from sessionstream_lint.program import scopes as sc
+from sessionstream_lint.program.scopes import Scope, Site
+from sessionstream_lint.reading import shapes as s
+
+DECORATORS = {"dataclass", "define", "frozen", "mutable", "attrs", "attr", "s"}
+BASES = {"typing.NamedTuple", "pydantic.BaseModel", "msgspec.Struct"}
+MAX_FRAMES = 6
+
+
+def initializer(ev: Ask, scope: Scope) -> Scope | None:
+    """Return the ``__init__`` that making an object of this class runs, if the project wrote it."""
+    for ancestor in classes.ancestors(ev, scope):
+        for binding in ancestor.scope.bindings.get("__init__", ()) if isinstance(ancestor, Klass) else ():
+            if isinstance(binding.source, sc.Defined):
+                return binding.source.scope
+    return None
+
+
+def fields(ev: Ask, scope: Scope) -> tuple[s.Parameter, ...]:
+    """Return what the generated ``__init__`` of a class takes; of an enumeration what its members have."""
+    found: dict[str, s.Parameter] = {}
+    ancestors = classes.ancestors(ev, scope)
+    if is_enum(ev, scope):
+        return tuple(s.Parameter(name, None, None) for name in ("name", "value"))
+    if initializer(ev, scope) is not None or not any(_is_record(ev, one) for one in ancestors):
+        return ()
+    for ancestor in reversed(ancestors):
+        for key, bindings in ancestor.scope.bindings.items() if isinstance(ancestor, Klass) else ():
+            source = bindings[0].source
+            if isinstance(source, sc.Declared) and "." not in key and not _is_shared(source.annotation):
+                found[key] = s.Parameter(key, source.annotation, source.value)
+    return tuple(found.values())
+
+
+def _is_record(ev: Ask, of: Klass | External) -> bool:
+    if isinstance(of, External):
+        return of.name in BASES
+    return bool(classes.decorators(ev, of.scope) & DECORATORS)
+
+
+def _is_shared(annotation: s.Node) -> bool:
+    shape = s.view(annotation)
+    name = s.dotted(shape.value) if isinstance(shape, s.Subscript) else s.dotted(annotation)
+    return name is not None and name.rpartition(".")[2] == "ClassVar"
+
+
+def is_enum(ev: Ask, scope: Scope) -> bool:
+    """Say whether a class is an enumeration."""
+    return any(isinstance(one, External) and one.name.startswith("enum.") for one in classes.ancestors(ev, scope))
+
+
+def enum_members(ev: Ask, scope: Scope) -> Values:
+    """Return the members of an enumeration."""
+    return tuple(
+        enum_member(name, binding)
+        for name, bindings in scope.bindings.items()
+        for binding in bindings[:1]
+        if isinstance(binding.source, sc.Assigned) and not name.startswith("_") and "." not in name
+    )
+
+
+def enum_member(name: str, binding: sc.Binding) -> Instance:
+    """Return one member of an enumeration: an object with a name and a value."""
+    value = binding.source.value if isinstance(binding.source, sc.Assigned) else s.NOTHING
+    given = Given(s.Argument(s.Constant(name)), binding.site), Given(s.Argument(value), binding.site)
+    return Instance(Klass(binding.site.block.scope), given)
+
+
+def field(ev: Ask, instance: Value | None, attr: str) -> Values:
+    """Return what an object got for a field when it was made."""
+    if not isinstance(instance, Instance) or not isinstance(instance.of, Klass) or instance.made is None:
+        return ()
+    given = argument_for(fields(ev, instance.of.scope), instance.made, attr)
+    return () if given is None else ev.given(given)
+
+
+def frame(ev: Ask, instance: Value | None) -> Frame | None:
+    """Return the call of ``__init__`` that made an object."""
+    if not isinstance(instance, Instance) or not isinstance(instance.of, Klass) or instance.made is None:
+        return None
+    init = initializer(ev, instance.of.scope)
+    frames = [found for item in instance.made if (found := around(item.site)) is not None]
+    depth = 1 + max((found.depth for found in frames), default=0)
+    if init is None or depth > MAX_FRAMES:
+        return None
+    return ev.frame(init, instance.made, instance, None, depth)
+
+
+def as_tuple(ev: Ask, value: Value) -> Sequence | None:
+    """Return a named tuple as the tuple it is."""
+    if not isinstance(value, Instance) or not isinstance(value.of, Klass) or value.made is None:
+        return None
+    if External("typing.NamedTuple") not in classes.ancestors(ev, value.of.scope):
+        return None
+    params = fields(ev, value.of.scope)
+    return Sequence("tuple", tuple(field(ev, value, param.name) for param in params), tuple(p.name for p in params))
+
+
+def symbol(ev: Ask, base: str, attr: str, site: Site) -> Values:
+    """Return the symbol for ``self.attr``, when that is a field which whoever makes the object gives."""
+    scope: Scope | None = site.block.scope
+    while scope is not None and not (scope.params and scope.params[0].name == base):
+        scope = scope.parent
+    if scope is None or scope.parent is None or scope.parent.kind != "class":
+        return ()
+    return (Symbol(scope.parent, attr),) if any(p.name == attr for p in fields(ev, scope.parent)) else ()

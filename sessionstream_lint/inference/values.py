@@ -1,0 +1,241 @@
+"""What an expression may be: a tuple of possibilities, empty when nothing is known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields, replace
+from typing import TypeAlias
+
+from sessionstream_lint.program.scopes import Module, Scope, Site
+from sessionstream_lint.reading.shapes import Argument, Node
+
+MAX_VALUES = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Compound:
+    """A value made of values. It remembers its hash: values share parts, and hashing each anew is exponential."""
+
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        parts = [getattr(self, one.name) for one in fields(self) if one.init]
+        object.__setattr__(self, "_hash", hash((self.__class__.__name__, *parts)))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+
+@dataclass(frozen=True, slots=True)
+class External:
+    """A module, class or function outside the project, by its full dotted name."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Klass:
+    """A class of the project."""
+
+    scope: Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Routine:
+    """A function or lambda of the project."""
+
+    scope: Scope
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A module of the project."""
+
+    module: Module
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """An instance of a class; ``made`` are the arguments it was made with, if they are known.
+
+    It is not ``sure`` when it is one of several alternatives of an annotation.
+    """
+
+    of: External | Klass
+    made: tuple[Given, ...] | None = None
+    sure: bool = field(default=True, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Super(Compound):
+    """``super()`` of an instance, seen from a class."""
+
+    instance: Value
+    above: Scope
+    __hash__ = Compound.__hash__
+
+
+@dataclass(frozen=True, slots=True)
+class Bound(Compound):
+    """A method with the object it is bound to; of a container it is the method's name."""
+
+    receiver: Value
+    method: Routine | External
+    __hash__ = Compound.__hash__
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """An argument, and where it was written.
+
+    ``held`` is what it gives when that is not the value of its expression: a part of what ``*`` unpacks.
+    An ``opaque`` one stands for any number of arguments, none of which is known for itself.
+    """
+
+    argument: Argument
+    site: Site
+    held: Values | None = None
+    opaque: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Partial(Compound):
+    """A callable with some arguments given."""
+
+    target: Value
+    given: tuple[Given, ...]
+    __hash__ = Compound.__hash__
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """A constant."""
+
+    value: object
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence(Compound):
+    """A container whose items are known one by one, and may have names.
+
+    Of this and the other containers: one that is not ``certain`` may be anything that this was put into.
+    """
+
+    kind: str
+    items: tuple[Values, ...]
+    names: tuple[str, ...] = ()
+    certain: bool = True
+    __hash__ = Compound.__hash__
+
+
+@dataclass(frozen=True, slots=True)
+class Many(Compound):
+    """A container of any number of such elements; awaitables and context managers hold one."""
+
+    kind: str
+    element: Values
+    certain: bool = True
+    __hash__ = Compound.__hash__
+
+
+@dataclass(frozen=True, slots=True)
+class Table(Compound):
+    """A dict with known keys."""
+
+    pairs: tuple[tuple[Values, Values], ...]
+    certain: bool = True
+    __hash__ = Compound.__hash__
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping(Compound):
+    """A dict of any keys and values of these kinds."""
+
+    key: Values
+    value: Values
+    certain: bool = True
+    __hash__ = Compound.__hash__
+
+
+@dataclass(frozen=True, slots=True)
+class TupleClass:
+    """What ``namedtuple`` returns."""
+
+    fields: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Callable(Compound):
+    """A callable of which only the result is known."""
+
+    result: Values
+    __hash__ = Compound.__hash__
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """Whatever the caller passes for a parameter, or some part of it.
+
+    The scope is a class when the parameter is a field of one that has no ``__init__`` to look into. It is not
+    ``plain`` when it was tested on the way, or is one of several alternatives: something else may get there then.
+    """
+
+    scope: Scope
+    name: str
+    plain: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """A string that is put together when the program runs; ``how`` is what does it, for a message."""
+
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
+class Alternatives:
+    """What an annotation as a whole stands for, when used as a value: ``X | None``, a type variable."""
+
+    node: Node
+    site: Site
+
+
+Value: TypeAlias = (
+    External
+    | Klass
+    | Routine
+    | File
+    | Instance
+    | Super
+    | Bound
+    | Partial
+    | Literal
+    | Sequence
+    | Many
+    | Table
+    | Mapping
+    | TupleClass
+    | Callable
+    | Symbol
+    | Computed
+    | Alternatives
+)
+Values: TypeAlias = tuple[Value, ...]
+
+NONE = Literal(None)
+
+
+def union(*groups: Iterable[Value]) -> Values:
+    """Join possibilities, each once, in the order found."""
+    found = dict.fromkeys(value for group in groups for value in group)
+    return tuple(found)[:MAX_VALUES]
+
+
+def unsure(values: Values) -> Values:
+    """Return the same, what a caller passes being only what may get there."""
+    return tuple(replace(value, plain=False) if isinstance(value, Symbol) else value for value in values)
+
+
+def known(values: Values) -> bool:
+    """Say whether anything is known beyond "None" and "what the caller passes"."""
+    return any(not isinstance(value, Symbol) and value != NONE for value in values)

@@ -1,0 +1,1 @@
+"""What a file defines, in order: scopes, bindings, branches, calls; and where its imports lead."""

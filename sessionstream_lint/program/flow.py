@@ -1,0 +1,195 @@
+"""Which bindings may a key have at a site, and which tests lie between?
+
+The search walks backwards from event to event about the key. Where paths meet they are followed once: a path is a
+point and the tests that matter for the key, so the work is linear in the number of such events unless many tests are
+about the key.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+
+from sessionstream_lint.program.scopes import (
+    Assume,
+    Binding,
+    Block,
+    Departure,
+    Fork,
+    Guard,
+    Key,
+    Reached,
+    Scope,
+    Site,
+    killing,
+)
+
+MAX_STEPS = 5000
+MAX_GUARDS = 6
+# How many bindings are looked at, and how many times something was put into a container: the nearest.
+MAX_BINDINGS = 60
+MAX_PUT = 100
+
+Guards = tuple[Guard, ...]
+
+
+def reaching(key: Key, site: Site, others: tuple[Key, ...] = ()) -> list[Reached]:
+    """Return what may be current for ``key`` at ``site``, which must be in a file that is collected.
+
+    Tests of ``others`` are noted as well.
+    """
+    question = key, site.index, site.guards, others
+    known = site.block.reached.get(question)
+    if known is None:
+        known = site.block.reached[question] = list(dict.fromkeys(_Search(key, others).run(site)))
+    return known
+
+
+def passed_by_all(found: list[Reached]) -> dict[Binding | None, Guards]:
+    """Return the tests that each binding passes whichever way control comes from it: past a join, none of one arm."""
+    common: dict[Binding | None, Guards] = {}
+    for one in found:
+        before = common.get(one.binding, one.guards)
+        common[one.binding] = tuple(guard for guard in before if guard in one.guards)
+    return common
+
+
+class _Search:
+    def __init__(self, key: Key, others: tuple[Key, ...]) -> None:
+        self.key = key
+        self.tested = (key, *others)
+        self.bases = {key[:n] for n, char in enumerate(key) if char == "."}
+        self.base = key.partition(".")[0]
+        self.keys = (key, "*", *self.bases, *others)
+        self.put = 0
+        self.todo: list[tuple[Block, int, Guards]] = []
+        self.seen: set[tuple[Block, int, Guards]] = set()
+
+    def run(self, site: Site) -> Iterator[Reached]:
+        guards = self.relevant((), site.guards)
+        self.push(site.block, site.index, guards)
+        yield from self.foreign(site.block.scope)
+        bindings = 0
+        for _ in range(MAX_STEPS):
+            if not self.todo or bindings >= MAX_BINDINGS:
+                return
+            block, index, guards = self.todo.pop()
+            for found in self.back(block, index, guards):
+                bindings += found.binding is None or found.binding.kills
+                yield found
+
+    def push(self, block: Block, index: int, guards: Guards) -> None:
+        point = (block, index, guards)
+        if point not in self.seen:
+            self.seen.add(point)
+            self.todo.append(point)
+
+    def relevant(self, known: Guards, new: tuple[Guard, ...]) -> Guards:
+        for guard in reversed(new):
+            if len(known) < MAX_GUARDS and guard not in known and any(map(guard.mentions, self.tested)):
+                known = (*known, guard)
+        return known
+
+    def back(self, block: Block, index: int, guards: Guards) -> Iterator[Reached]:
+        """Walk one block from ``index`` to its start."""
+        number = block.before(index, self.keys)
+        while number >= 0:
+            event = block.events[number]
+            if isinstance(event, Binding):
+                if event.key == self.key:
+                    if not event.kills:
+                        self.count()
+                    yield Reached(event, guards)
+                elif event.key in self.bases and event.kills:
+                    yield Reached(None, guards)
+                    return
+                elif event.key == "*" and not self.bases:
+                    yield Reached(event, guards)
+                if event.key == self.key and event.kills:
+                    return
+            elif isinstance(event, Assume):
+                guards = self.relevant(guards, (event.guard,))
+            elif isinstance(event, Departure):
+                return
+            else:
+                self.fork(block, number, event, guards)
+                return
+            number = block.before(number, self.keys)
+        yield from self.enter(block, self.relevant(guards, block.guards))
+
+    def count(self) -> None:
+        """Look for nothing more that was put into a container, once there is enough of that."""
+        self.put += 1
+        if self.put == MAX_PUT:
+            self.keys = (killing(self.key), *self.keys[1:])
+
+    def fork(self, block: Block, index: int, fork: Fork, guards: Guards) -> None:
+        if fork.skippable:
+            self.push(block, index, guards)
+        for arm in fork.arms:
+            if not arm.dead:
+                self.push(arm, len(arm.events), guards)
+        for source, end, kind in fork.jumps:
+            if kind == "break" or fork.skippable:
+                self.push(source, end, guards)
+
+    def enter(self, block: Block, guards: Guards) -> Iterator[Reached]:
+        """Go on from the start of a block to wherever control came from."""
+        if block.loop is not None:
+            if not block.dead:
+                self.push(block, len(block.events), guards)
+            for source, end, kind in block.loop.jumps:
+                if kind == "continue":
+                    self.push(source, end, guards)
+        if block.torn is not None:
+            for binding in _bindings(block.torn):
+                if binding.key == self.key:
+                    yield Reached(binding, guards)
+        if block.parent is not None:
+            self.push(block.parent, block.index, guards)
+        else:
+            yield from self.leave(block.scope, guards)
+
+    def leave(self, scope: Scope, guards: Guards) -> Iterator[Reached]:
+        """Go on from the start of a scope to the scope around it."""
+        kind = scope.outer.get(self.base)
+        if scope.site is None:
+            yield Reached(None, guards)
+        elif scope.kind == "class":
+            self.push(scope.site.block, scope.site.index, guards)
+        elif kind is None and self.base in scope.names:
+            return
+        else:
+            inner, outer = scope, scope.parent
+            while outer is not None and (outer.kind == "class" or (kind == "global" and outer.parent)):
+                inner, outer = outer, outer.parent
+            if outer is not None and inner.site is not None:
+                self.push(inner.site.block, inner.site.index, guards)
+                yield from self.foreign(outer)
+                yield from (Reached(one, ()) for one in _later(outer, self.key, inner))
+                if any(_later(outer, base, inner) for base in self.bases):
+                    yield Reached(None, ())
+
+    def foreign(self, scope: Scope) -> Iterator[Reached]:
+        """Bindings that other functions make through ``global`` or ``nonlocal``, and what they put into containers."""
+        for binding in scope.foreign.get(self.key, ())[:MAX_PUT]:
+            yield Reached(binding, ())
+
+
+def _later(outer: Scope, key: Key, inner: Scope) -> list[Binding]:
+    """Return what a key is bound to in a scope after another in it is defined: the first of that."""
+    found = outer.bindings.get(key, [])
+    start = bisect_right(found, inner.order, key=lambda one: one.order)
+    return found[start : start + MAX_BINDINGS]
+
+
+def _bindings(block: Block) -> Iterator[Binding]:
+    """Every binding in a block, however deep."""
+    stack = [block]
+    while stack:
+        for event in stack.pop().events:
+            if isinstance(event, Binding):
+                yield event
+            elif isinstance(event, Fork):
+                stack.extend(event.arms)
+                stack.extend(source for source, _, _ in event.jumps)

@@ -1,0 +1,1 @@
+"""Reading files: the gate, the parser, and the shapes of its nodes."""

@@ -1,0 +1,1 @@
+"""Which calls register something, and what they are given."""

@@ -1,0 +1,88 @@
+"""What a call registers: the name, the payload, and the calls through which they came there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sessionstream_lint.inference.callers import Link
+from sessionstream_lint.inference.values import Given, Values
+from sessionstream_lint.program.scopes import CallSite, Scope, Site
+from sessionstream_lint.reading import shapes as s
+from sessionstream_lint.reading.shapes import Node
+
+REGISTRY = "sessionstream.SchemaRegistry"
+FAMILIES = {
+    "register_command": "command",
+    "register_event": "event",
+    "register_ui_event": "UI event",
+    "register_timeline_entity": "timeline entity",
+}
+NAME, MESSAGE = "name", "message"
+PARAMETERS = {
+    family: (s.Parameter("kind" if family == "timeline entity" else NAME, None, None), s.Parameter(MESSAGE, None, None))
+    for family in FAMILIES.values()
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Registering:
+    """A call of a registering method, reached by way of the calls in ``chain``, innermost first."""
+
+    at: CallSite
+    given: tuple[Given, ...]
+    unbound: bool
+    family: str
+    chain: tuple[Link, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A name or payload: the expression somebody wrote, where, what it may be, and the name if that is known.
+
+    It is not ``plain`` when a function that it is passed to may register something else in its place. ``row`` is the
+    row of a table in another file, as ``file:line``, when the expression is only what a loop takes from there.
+    """
+
+    node: Node
+    site: Site
+    values: Values
+    call: Registering
+    label: str | None
+    plain: bool = True
+    row: str = ""
+
+    @property
+    def family(self) -> str:
+        """What is registered."""
+        return self.call.family
+
+    @property
+    def subject(self) -> str:
+        """What is registered, for a message: ``event 'ChatDelta'``."""
+        return f"{self.family} {self.label!r}" if self.label is not None else f"{_article(self.family)} {self.family}"
+
+
+def _article(family: str) -> str:
+    return "an" if family[0] in "aeio" else "a"
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """The argument of a call, if it can be told apart, what it may be, and the name if it is known."""
+
+    argument: Given | None
+    values: Values
+    label: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sink:
+    """A function, or a class that is made, whose argument ``param`` ends up in a registration.
+
+    It is not ``plain`` when something else may be registered in its place: see `Symbol`.
+    """
+
+    scope: Scope
+    param: str
+    call: Registering
+    plain: bool = True
