@@ -12,7 +12,6 @@ import pytest
 
 from sessionstream_lint.command.cli import main
 from sessionstream_lint.options import Options
-from sessionstream_lint.plugin import Plugin
 from sessionstream_lint.rules.catalogue import SUMMARIES
 
 from ..pairs import pairs
