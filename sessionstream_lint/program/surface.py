@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 REGISTRY = "sessionstream.SchemaRegistry"
-HUB, MEMORY, SQLITE = "sessionstream.Hub", "sessionstream.MemoryStore", "sessionstream.SQLiteStore"
+HUB = "sessionstream.Hub"
+MEMORY = "sessionstream.MemoryStore"
+SQLITE = "sessionstream.SQLiteStore"
+POSTGRES = "sessionstream.PostgresStore"
 
 # Attributes and properties that are an object of a class, by their full names.
-ATTRIBUTES = {f"{HUB}.schemas": REGISTRY, f"{MEMORY}.registry": REGISTRY, f"{SQLITE}.registry": REGISTRY}
+ATTRIBUTES = {f"{HUB}.schemas": REGISTRY} | {f"{store}.registry": REGISTRY for store in (MEMORY, SQLITE, POSTGRES)}
 # Functions that return one.
 RETURNING = {
     "sessionstream.testing.sample_registry": REGISTRY,
     "sessionstream.examples.chatdemo.chat_schemas": REGISTRY,
 }
 # Class methods whose result is awaited, or entered with ``async with``.
-OPENING = {f"{SQLITE}.open": SQLITE}
+OPENING = {f"{SQLITE}.open": SQLITE, f"{POSTGRES}.connect": POSTGRES}
 # Classes whose objects are entered with ``async with``, which gives the object.
 ENTERED = {HUB}
 # Where in the library these are defined, which is another name for each.
@@ -25,6 +28,8 @@ DEFINED = {
     "sessionstream.hydration.memory.MemoryStore": MEMORY,
     "sessionstream.hydration.sqlite.SQLiteStore": SQLITE,
     "sessionstream.hydration.sqlite.store.SQLiteStore": SQLITE,
+    "sessionstream.hydration.postgres.PostgresStore": POSTGRES,
+    "sessionstream.hydration.postgres.store.PostgresStore": POSTGRES,
     "sessionstream.examples.chatdemo.schemas.chat_schemas": "sessionstream.examples.chatdemo.chat_schemas",
     "sessionstream.testing.sessions.sample_registry": "sessionstream.testing.sample_registry",
 }

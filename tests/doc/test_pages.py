@@ -36,6 +36,7 @@ SLUGS = {
     "sessionstream-testing-your-app": "howtos",
     "sessionstream-user-guide": "topics",
     "sessionstream-reference": "reference",
+    "sessionstream-scaling-playbook": "playbooks",
     "sessionstream-schema-vet-playbook": "playbooks",
 }
 REFERENCE = doc.get("sessionstream-reference").body

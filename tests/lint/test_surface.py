@@ -10,14 +10,18 @@ from collections.abc import Iterator
 import sessionstream
 import sessionstream.examples.chatdemo
 import sessionstream.testing
-from sessionstream import Hub, MemoryStore, SchemaRegistry, SQLiteStore
+from sessionstream import Hub, MemoryStore, PostgresStore, SchemaRegistry, SQLiteStore
 from sessionstream_lint.program import surface
 from sessionstream_lint.program.resolve import canonical
 
 PUBLIC = (sessionstream, sessionstream.testing, sessionstream.examples.chatdemo)
 OF_REGISTRY = {
-    SchemaRegistry: surface.REGISTRY, Hub: surface.HUB, MemoryStore: surface.MEMORY, SQLiteStore: surface.SQLITE
-}  # fmt: skip
+    SchemaRegistry: surface.REGISTRY,
+    Hub: surface.HUB,
+    MemoryStore: surface.MEMORY,
+    SQLiteStore: surface.SQLITE,
+    PostgresStore: surface.POSTGRES,
+}
 
 
 def public() -> Iterator[tuple[str, object]]:

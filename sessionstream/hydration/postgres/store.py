@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from uuid import uuid4
 
 from sessionstream.errors import StoreError, Unstorable
+from sessionstream.hints import Hints
 from sessionstream.hydration import encoding
 from sessionstream.hydration.checked import CheckedStore
 from sessionstream.hydration.postgres import changes
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from sessionstream.feed import Feed
-    from sessionstream.hints import Hints
     from sessionstream.hydration.postgres.inspection import PostgresTables
     from sessionstream.observe import ErrorRecord
 
