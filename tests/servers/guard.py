@@ -25,7 +25,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-_PR_SET_CHILD_SUBREAPER = 36
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 
 
 class Guarded:
@@ -142,8 +142,8 @@ def main() -> int:
     parser.add_argument("signal", type=lambda name: signal.Signals[name])
     parser.add_argument("command", nargs=argparse.REMAINDER)
     args = parser.parse_args()
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)  # the children of a server that ends are left to the guard
+    control = ctypes.CDLL(None).prctl if sys.platform == "linux" else lambda *_: None
+    control(_PR_SET_CHILD_SUBREAPER, 1)  # the children of a server that ends are left to the guard
     server = subprocess.Popen(
         args.command,
         stdin=subprocess.DEVNULL,
@@ -153,6 +153,7 @@ def main() -> int:
         group="nogroup" if args.user == "nobody" else None,
         extra_groups=None if args.user is None else [],
         cwd="/",
+        preexec_fn=lambda: control(_PR_SET_PDEATHSIG, args.signal),  # it ends also when the guard is killed
     )
     print(server.pid, flush=True)
     threading.Thread(target=_end_with_the_pipe, args=(server, args.signal, args.patience), daemon=True).start()

@@ -185,6 +185,7 @@ def shared(programs: Path) -> Postgres:
         if not folder.exists():
             pipe = run.until_the_end()
             PostgresServer(folder, programs).serve_all(until=pipe, remove=run.folder())
+            run.leave_to_guard()
             os.close(pipe)
     return Postgres(folder)
 

@@ -25,6 +25,11 @@ time.sleep(1000)
 """
 
 
+def guard_of(server: int) -> int:
+    """Return the process id of a server's parent."""
+    return int(Path(f"/proc/{server}/stat").read_text().split()[3])
+
+
 def test_a_killed_run_leaves_no_server_and_no_folder(tmp_path: Path) -> None:
     folder = tmp_path / "server"
     folder.mkdir()
@@ -32,13 +37,22 @@ def test_a_killed_run_leaves_no_server_and_no_folder(tmp_path: Path) -> None:
     assert run.stdout is not None
     server = int(run.stdout.readline())
     end = os.pidfd_open(server)
-    guard = os.pidfd_open(int(Path(f"/proc/{server}/stat").read_text().split()[3]))
+    guard = os.pidfd_open(guard_of(server))
     run.kill()
     run.communicate()
     for each in (end, guard):
         assert select.select([each], [], [], 10)[0]
         os.close(each)
     assert not folder.exists()
+
+
+def test_a_server_ends_when_its_guard_is_killed(tmp_path: Path) -> None:
+    server = Guarded(["sleep", "1000"], log=tmp_path / "log", user="nobody")
+    end = os.pidfd_open(server.pid)
+    os.kill(guard_of(server.pid), signal.SIGKILL)
+    assert select.select([end], [], [], 10)[0]
+    os.close(end)
+    assert server.wait() == -signal.SIGKILL
 
 
 def test_a_server_that_ignores_the_signal_is_killed(tmp_path: Path) -> None:
