@@ -415,7 +415,7 @@ async def test_the_inspector_says_what_it_leaves_out(lab: ServedLab, own_tabs: T
     await lab.start("--store", str(many))
     page = await own_tabs.visit("")
     await page.route("**/inspector.js", reads_fewer)
-    await page.goto(f"{own_tabs.url}inspector#source=file&session={first}")
+    await page.goto(f"{own_tabs.url}inspector#source=store&session={first}")
     await expect(page.locator("#panel-events-title")).to_contain_text(f"the first {most:,}")
     await expect(page.locator("#at-label")).to_have_text(f"The timeline at {end}, where it stands now")
     await expect(page.locator('[data-id="entities"] tbody tr')).to_have_count(2)
@@ -429,7 +429,7 @@ async def test_the_inspector_says_what_it_leaves_out(lab: ServedLab, own_tabs: T
     await expect(page.get_by_text("and there are more")).to_be_hidden()
     await sessions.select_option("s-502")
     await expect(page.locator('[data-id="events"] tbody tr')).to_have_count(2)
-    elsewhere = await own_tabs.visit("inspector#source=file&session=s-502")
+    elsewhere = await own_tabs.visit("inspector#source=store&session=s-502")
     await expect(elsewhere.get_by_role("combobox", name="Session")).to_have_value("s-502")
     await expect(elsewhere.locator('[data-id="events"] tbody tr')).to_have_count(2)
     assert own_tabs.faults == []

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from sessionstream.errors import StoreDamaged, StoreError
-from sessionstream.hydration.sqlite import SQLiteStore, rows
+from sessionstream.hydration import encoding
+from sessionstream.hydration.sqlite import SQLiteStore
 from sessionstream.testing import SessionWriter, put, sample_registry
 from sessionstream.testing.contract.records import record
 
@@ -88,10 +89,10 @@ async def test_a_text_that_is_none_is_named_too(
 async def test_a_payload_that_sqlite_cannot_hold_is_refused_by_name(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rows, "MAX_PAYLOAD", 100)
+    monkeypatch.setattr(encoding, "MAX_PAYLOAD", 100)
     async with SQLiteStore.open(path, REGISTRY) as store:
         writer = SessionWriter(store, "other")
-        with pytest.raises(StoreError, match=r"timeline entity 'Message' has a payload of 10\d bytes.* than 100"):
+        with pytest.raises(StoreError, match=r"timeline entity 'Message' has a payload of 10\d bytes, and at most 100 fit"):
             await store.commit(writer.step(put("a", "x" * 100)))
         await writer.log(put("a"))
 

@@ -298,7 +298,8 @@ class SQLiteStore(CheckedStore):
         self._writer.stop()
         patience = self._database.patience
         try:
-            await asyncio.wait_for(asyncio.wrap_future(self._writer.closed), patience)
+            async with asyncio.timeout(patience):  # wait_for may lose a cancellation in Python 3.11
+                await asyncio.wrap_future(self._writer.closed)
         except TimeoutError:
             raise StoreError(
                 f"{self._database.path} could not be closed within {patience:g} seconds, because the disk does not "
