@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from sessionstream.examples.chatdemo.v1.chat_pb2 import ChatMessageEntity
 from sessionstream.hydration.memory import MemoryStore
 from sessionstream.observe import ErrorRecord
-from sessionstream.store import Commit, Cursors, HydrationStore, TimelineReplacement
+from sessionstream.store import CommandClaim, Commit, Cursors, HydrationStore, TimelineReplacement
 from sessionstream.testing.contract.base import Opener, raised_by
 from sessionstream.testing.contract.changes import changes_of
 from sessionstream.testing.sessions import EVENT, KIND, OTHER_EVENT, OTHER_KIND, sample_registry
@@ -56,6 +56,8 @@ class StoreMachine(Opener, RuleBasedStateMachine):
         self.touched = _SESSIONS[0]
         self.event_ids: set[str] = set()
         self.positions = "", ""
+        self.claimed: set[tuple[str, str]] = set()
+        self.orphaned: set[tuple[str, str]] = set()
         self.epochs: defaultdict[str, set[tuple[int, int]]] = defaultdict(set)
 
     @initialize()
@@ -126,6 +128,7 @@ class StoreMachine(Opener, RuleBasedStateMachine):
     def delete(self, session_id: str) -> None:
         """Delete a session."""
         self._both(lambda store, _: store.delete_session(session_id), session_id)
+        self._free(session_id)
 
     @rule(session_id=_sessions, stale=st.booleans())
     def delete_where_it_was_seen(self, session_id: str, stale: bool) -> None:
@@ -152,17 +155,27 @@ class StoreMachine(Opener, RuleBasedStateMachine):
     @rule(session_id=_sessions, key=st.sampled_from("kl"), digest=st.sampled_from([b"1", b"2"]))
     def claim(self, session_id: str, key: str, digest: bytes) -> None:
         """Claim an idempotency key for a command."""
-        self._both(lambda store, _: store.claim_command(session_id, key, digest), session_id)
+
+        async def claim(store: HydrationStore, _: Cursors) -> CommandClaim | None:
+            found = await store.claim_command(session_id, key, digest)
+            if found is not None and found.state == "unfinished" and (session_id, key) in self.orphaned:
+                return replace(found, state="running")  # the store may know already that who claimed it is gone
+            return found
+
+        self._both(claim, session_id)
+        self.claimed.add((session_id, key))
 
     @rule(session_id=_sessions, key=st.sampled_from("kl"), finished=st.booleans())
     def end(self, session_id: str, key: str, finished: bool) -> None:
         """End the command of an idempotency key."""
         self._both(lambda store, _: store.end_command(session_id, key, finished=finished), session_id)
+        self._free(session_id, key)
 
     @rule(session_id=_sessions, key=st.sampled_from("kl"))
     def release(self, session_id: str, key: str) -> None:
         """Release the idempotency key of a command that failed."""
         self._both(lambda store, _: store.release_command(session_id, key), session_id)
+        self._free(session_id, key)
 
     @rule(session_id=st.one_of(_sessions, st.just("")), text=st.text(max_size=5), raw=st.binary(max_size=5))
     def record_error(self, session_id: str, text: str, raw: bytes) -> None:
@@ -175,6 +188,8 @@ class StoreMachine(Opener, RuleBasedStateMachine):
         """Delete old error records or claims, as a retention policy does."""
         moment = (datetime.max if all_ else datetime.min).replace(tzinfo=UTC)
         self._both(lambda store, _: getattr(store, f"forget_{of}")(session_id, moment), self.touched)
+        if all_ and of == "claims":
+            self._free(session_id)
 
     @precondition(lambda self: self.durable)
     @rule()
@@ -183,6 +198,13 @@ class StoreMachine(Opener, RuleBasedStateMachine):
         assert self.opened is not None
         self._run(self.opened.__aexit__(None, None, None))
         self._enter(self.reopen(self.registry))
+        self.orphaned |= self.claimed
+
+    def _free(self, session_id: str, *keys: str) -> None:
+        """Note that keys of a session are claimed no more, or all of them, or that their commands have ended."""
+        for claim in [each for each in self.claimed if each[0] == session_id and (not keys or each[1] in keys)]:
+            self.claimed.discard(claim)
+            self.orphaned.discard(claim)
 
     @invariant()
     def they_answer_alike(self) -> None:

@@ -50,8 +50,14 @@ class Build:
         return {"kept": [event.ordinal for event in await self._store.events(SESSION)]}
 
     async def digest(self, data: str, descriptors: str = "") -> dict[str, Any]:
-        """Return the digest of a payload, and its encoding by this build."""
-        payload = self._cls.FromString(bytes.fromhex(data))
+        """Return the digest of a payload, and its encoding by this build; nothing if the build cannot read it.
+
+        The runtime in pure Python fails with a KeyError on some bytes that set the members of a oneof in turn.
+        """
+        try:
+            payload = self._cls.FromString(bytes.fromhex(data))
+        except KeyError:
+            return {}
         found = payload_digest("Done", payload, bytes.fromhex(descriptors))
         return {"digest": found.hex(), "data": payload.SerializeToString().hex()}
 

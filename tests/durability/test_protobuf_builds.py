@@ -90,6 +90,9 @@ def agree(processes: dict[str, Process], data: bytes) -> None:
     assert stored_digest("Done", NAME, data, files()) == mine
     for name, process in processes.items():
         answer = process.ask("digest", data.hex(), files().hex())
+        if not answer:
+            assert name.startswith("pure")
+            continue
         assert answer["digest"] == mine.hex(), name
         assert stored_digest("Done", NAME, bytes.fromhex(answer["data"]), files()) == mine, name
 

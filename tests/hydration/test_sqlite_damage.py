@@ -92,7 +92,7 @@ async def test_a_payload_that_sqlite_cannot_hold_is_refused_by_name(
     monkeypatch.setattr(encoding, "MAX_PAYLOAD", 100)
     async with SQLiteStore.open(path, REGISTRY) as store:
         writer = SessionWriter(store, "other")
-        with pytest.raises(StoreError, match=r"timeline entity 'Message' has a payload of 10\d bytes, and at most 100 fit"):
+        with pytest.raises(StoreError, match=r"entity 'Message' has a payload of 10\d bytes, and at most 100 fit"):
             await store.commit(writer.step(put("a", "x" * 100)))
         await writer.log(put("a"))
 

@@ -24,54 +24,28 @@ async def served(app: Any, *, port: int = 0, **options: Any) -> AsyncIterator[st
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port may be served again at once
     listening.bind(("127.0.0.1", port))
     port = listening.getsockname()[1]
-    server = _Server(uvicorn.Config(app, log_level="warning", ws_per_message_deflate=False, **options))
+    config = uvicorn.Config(app, log_level="warning", ws_per_message_deflate=False, **options)
+    server = uvicorn.Server(config)
+    started = asyncio.Event()
+    original = server.startup
+
+    async def startup(sockets: list[socket.socket] | None = None) -> None:
+        await original(sockets)
+        started.set()
+
+    server.startup = startup  # type: ignore[method-assign]
+    server.capture_signals = _no_signals  # type: ignore[method-assign]
     running = asyncio.create_task(server.serve([listening]))
-    ready = asyncio.create_task(server.ready.wait())
+    ready = asyncio.create_task(started.wait())
     await asyncio.wait({running, ready}, return_when=asyncio.FIRST_COMPLETED, timeout=PATIENCE)
     ready.cancel()
-    assert server.ready.is_set(), "uvicorn did not start"
+    assert started.is_set(), "uvicorn did not start"
     try:
         yield f"ws://127.0.0.1:{port}"
     finally:
-        server.ended.set()
+        server.should_exit = True
         await asyncio.wait_for(running, PATIENCE)
         listening.close()
-
-
-class _Server(uvicorn.Server):
-    """A uvicorn server that starts and ends without the pauses of a tenth of a second that uvicorn makes.
-
-    Attributes:
-        ready: set once it listens.
-        ended: to be set when it has to end.
-    """
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.ready = asyncio.Event()
-        self.ended = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.ready.set()
-
-    async def main_loop(self) -> None:
-        await self.on_tick(0)  # prepares the headers of responses
-        await self.ended.wait()
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        for _ in range(3):
-            await asyncio.sleep(0)  # connections that clients have just closed are removed
-        if self.server_state.connections or self.server_state.tasks:
-            await super().shutdown(sockets)
-            return
-        for server in self.servers:
-            server.close()
-            await server.wait_closed()
-        await self.lifespan.shutdown()
-
-    def capture_signals(self) -> Any:
-        return nullcontext()
 
 
 def unused_port() -> int:
@@ -79,6 +53,10 @@ def unused_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def _no_signals() -> Any:
+    return nullcontext()
 
 
 class Client:
