@@ -123,9 +123,13 @@ class World:
         self.proxy.target = int(address.rpartition(":")[2])
 
     async def stop_server(self) -> None:
+        """Stop the server, which waits until its connections are closed: also one that the proxy is just making."""
         self.proxy.target = 0
-        self.proxy.reset()
-        await self._serving.aclose()
+        ending = asyncio.create_task(self._serving.aclose())
+        while not ending.done():
+            self.proxy.reset()
+            await asyncio.wait({ending}, timeout=0.05)
+        await ending
 
     # -- what may happen ---------------------------------------------------------------------------------------
 
