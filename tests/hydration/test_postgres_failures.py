@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
+from unittest.mock import patch
 from uuid import uuid4
 
 import asyncpg
@@ -22,8 +23,10 @@ from sessionstream.errors import (
     Unstorable,
 )
 from sessionstream.hydration.postgres import PostgresStore, schema
+from sessionstream.hydration.postgres.connections import Link
+from sessionstream.observe import ErrorRecord
 from sessionstream.retention import RetentionPolicy
-from sessionstream.store import TimelineReplacement
+from sessionstream.store import CommandClaim, TimelineReplacement
 from sessionstream.testing import SessionWriter, put, sample_registry
 from tests.servers.postgres import Postgres, PostgresServer
 from tests.servers.proxy import Proxy
@@ -114,6 +117,57 @@ async def test_a_lost_commit_that_was_overtaken_is_a_conflict(postgres: Postgres
         with pytest.raises(OrdinalConflict):
             await outcome
         assert [event.event_id for event in await store.events("session")] == ["event-1", "faster"]
+
+
+async def claim(store: PostgresStore) -> None:
+    assert await store.claim_command("session", "key", b"digest") is None
+
+
+async def rebuild(store: PostgresStore) -> None:
+    before = await store.cursors("session")
+    after = await store.replace_timeline(TimelineReplacement("session", (), 1, before))
+    assert after.epoch != before.epoch
+
+
+async def delete(store: PostgresStore) -> None:
+    await store.delete_session("session")
+
+
+async def record(store: PostgresStore) -> None:
+    await store.record_error(ErrorRecord("store", "session", 1, "", "an error"))
+
+
+@pytest.mark.parametrize("change", [claim, rebuild, delete, record])
+async def test_a_change_whose_answer_is_lost_is_made_once(
+    postgres: Postgres, postgres_schema: str, change: Callable[[PostgresStore], Awaitable[None]]
+) -> None:
+    async with behind(postgres, postgres_schema) as (store, proxy):
+        await SessionWriter(store).log(put("a"))
+        statement = "epoch = $" if change in (rebuild, delete) else "INSERT INTO"
+        with lost_after(statement, proxy) as lost:
+            await change(store)
+        assert lost.is_set()
+        assert len(await store.error_records()) == (change is record)
+        assert (await store.cursors("session")).event == 1
+        if change is claim:
+            assert await store.claim_command("session", "key", b"other") == CommandClaim(b"digest")
+
+
+@contextmanager
+def lost_after(statement: str, proxy: Proxy) -> Iterator[asyncio.Event]:
+    """Lose the answer to the first statement that contains a text, and cut its connection."""
+    lost, fetch = asyncio.Event(), Link.fetch
+
+    async def fetching(link: Link, sql: str, *values: object) -> list[asyncpg.Record]:
+        answer = await fetch(link, sql, *values)
+        if statement in sql and not lost.is_set():
+            lost.set()
+            proxy.cut()
+            raise ConnectionResetError("the answer is lost")
+        return answer
+
+    with patch.object(Link, "fetch", fetching):
+        yield lost
 
 
 async def has_event(store: PostgresStore, ordinal: int) -> bool:

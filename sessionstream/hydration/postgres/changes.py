@@ -44,9 +44,10 @@ _PRUNE: Final = """WITH pruned AS (
     SELECT 'events', sid, floor FROM pruned UNION ALL SELECT 'versions', timeline, floor FROM pruned
     ON CONFLICT (what, number) DO UPDATE SET below = excluded.below"""
 _WHERE: Final = "SELECT event_cursor, timeline_cursor, epoch, floor FROM {s}.sessions WHERE session_id = $1"
-# Under a new number the session has no events, and under a new timeline no entities.
+# Under a new number the session has no events, and under a new timeline no entities. If it has the new epoch already, an
+# attempt whose answer was lost has deleted it.
 _DELETE: Final = """WITH old AS (
-    SELECT sid, timeline FROM {s}.sessions WHERE session_id = $1
+    SELECT sid, timeline FROM {s}.sessions WHERE session_id = $1 AND epoch <> $2
     AND ($3::bigint IS NULL OR (event_cursor, timeline_cursor, epoch, floor) = ($3, $4, $5, $6)) FOR UPDATE),
 deleted AS (
     UPDATE {s}.sessions s SET sid = nextval('{s}.sids'),
