@@ -96,3 +96,21 @@ def history_rows(versions: Sequence[EntityRow]) -> list[HistoryRow]:
             rows.append(HistoryRow(state, later.changed, past))
         rows.append(HistoryRow(states[-1], None, Kept(FULL, states[-1].payload, depth)))
     return rows
+
+
+def history_pieces(versions: Sequence[EntityRow], piece_bytes: int, row_bytes: int) -> list[list[HistoryRow]]:
+    """Return ``history_rows`` in pieces, each to be written at once.
+
+    Args:
+        piece_bytes: the size of a piece; it may be exceeded by its last row.
+        row_bytes: what a row counts in addition to its payload.
+    """
+    pieces: list[list[HistoryRow]] = []
+    room = 0
+    for row in history_rows(versions):
+        if not pieces or room <= 0:
+            pieces.append([])
+            room = piece_bytes
+        pieces[-1].append(row)
+        room -= row_bytes + len(row.kept.data or b"")
+    return pieces

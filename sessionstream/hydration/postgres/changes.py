@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 from uuid import UUID
 
 from sessionstream.errors import OrdinalConflict
 from sessionstream.store import CommandClaim, Cursors
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from sessionstream.hydration.encoding import ErrorRow
     from sessionstream.hydration.postgres.connections import Link
+
+    CursorsOf: TypeAlias = Callable[[Link, str], Awaitable[Cursors]]
+    """Returns where a session stands."""
 
 # The time of a claim or of an error record is not earlier than the session's last event, and the last of its kind.
 _CLAIM: Final = """WITH claimed AS (
@@ -43,9 +48,8 @@ _PRUNE: Final = """WITH pruned AS (
     INSERT INTO {s}.discarded (what, number, below)
     SELECT 'events', sid, floor FROM pruned UNION ALL SELECT 'versions', timeline, floor FROM pruned
     ON CONFLICT (what, number) DO UPDATE SET below = excluded.below"""
-_WHERE: Final = "SELECT event_cursor, timeline_cursor, epoch, floor FROM {s}.sessions WHERE session_id = $1"
-# Under a new number the session has no events, and under a new timeline no entities. If it has the new epoch already, an
-# attempt whose answer was lost has deleted it.
+# Under a new number the session has no events, and under a new timeline no entities. If it has the new epoch already,
+# an attempt whose answer was lost has deleted it.
 _DELETE: Final = """WITH old AS (
     SELECT sid, timeline FROM {s}.sessions WHERE session_id = $1 AND epoch <> $2
     AND ($3::bigint IS NULL OR (event_cursor, timeline_cursor, epoch, floor) = ($3, $4, $5, $6)) FOR UPDATE),
@@ -114,7 +118,9 @@ async def prune(link: Link, session_id: str, before: int) -> None:
     await link.fetch(_PRUNE, session_id, before)
 
 
-async def delete_session(link: Link, session_id: str, epoch: int, expected: Cursors | None, first_epoch: int) -> None:
+async def delete_session(
+    link: Link, session_id: str, epoch: int, expected: Cursors | None, cursors_of: CursorsOf
+) -> None:
     """Forget all of a session but its event cursor; it gets a new epoch.
 
     Raises:
@@ -122,8 +128,7 @@ async def delete_session(link: Link, session_id: str, epoch: int, expected: Curs
     """
     given = (None,) * 4 if expected is None else (expected.event, expected.timeline, expected.epoch, expected.floor)
     if not (await link.fetch(_DELETE, session_id, epoch, *given))[0][0] and expected is not None:
-        rows = await link.fetch(_WHERE, session_id)
-        actual = Cursors(*rows[0]) if rows else Cursors(0, 0, first_epoch)
+        actual = await cursors_of(link, session_id)
         if actual.epoch != epoch and actual != expected:  # this epoch: of an attempt whose answer was lost
             raise OrdinalConflict(session_id, expected=expected, actual=actual)
     await link.fetch(_DELETE_RECORDS, session_id)

@@ -69,7 +69,7 @@ def store_error(error: Exception, name: str) -> StoreError:
     if code.startswith(_TOO_LARGE):
         return Unstorable(f"{name} cannot store this: {words}")
     meaning = next((text for begin, text in _MEANINGS.items() if code.startswith(begin)), "")
-    return StoreError(f"{name} failed: {meaning}{meaning and ' '}({words})" if meaning else f"{name} failed: {words}")
+    return StoreError(f"{name} failed: {meaning} ({words})" if meaning else f"{name} failed: {words}")
 
 
 def shown(dsn: str) -> str:

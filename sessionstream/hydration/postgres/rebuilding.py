@@ -6,14 +6,14 @@ session has moved meanwhile, what is written stays for the next attempt, which a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from operator import is_
 from typing import TYPE_CHECKING, Any, Final
 
 from sessionstream.errors import OrdinalConflict, StoreError
 from sessionstream.hydration.encoding import CodecOf, entity_rows
-from sessionstream.hydration.versions import HistoryRow, history_rows
+from sessionstream.hydration.versions import HistoryRow, history_pieces
 from sessionstream.store import Cursors, TimelineReplacement
 
 if TYPE_CHECKING:
@@ -61,7 +61,6 @@ told AS (
     INSERT INTO {s}.ui_events (session_id, epoch, ordinal, before)
     SELECT $1, $3, $9, $9 WHERE EXISTS (SELECT 1 FROM swapped) OR EXISTS (SELECT 1 FROM begun))
 SELECT (SELECT count(*) FROM swapped) + (SELECT count(*) FROM begun), (SELECT count(*) FROM kept)"""
-_WHERE: Final = "SELECT event_cursor, timeline_cursor, epoch, floor FROM {s}.sessions WHERE session_id = $1"
 _ABANDON: Final = "UPDATE {s}.discarded SET what = 'timeline' WHERE what = 'building' AND number = $1"
 
 
@@ -81,10 +80,17 @@ class _Rebuild:
 class Rebuilds:
     """The timelines that a store has written and not yet swapped in."""
 
-    def __init__(self, types: PayloadTypes, codec_of: CodecOf, first_epoch: int) -> None:
+    def __init__(
+        self,
+        types: PayloadTypes,
+        codec_of: CodecOf,
+        first_epoch: int,
+        cursors_of: Callable[[Link, str], Awaitable[Cursors]],
+    ) -> None:
         self._types = types
         self._codec_of = codec_of
         self._first_epoch = first_epoch
+        self._cursors_of = cursors_of
         self._by_session: dict[str, _Rebuild] = {}
 
     async def swap_in(self, link: Link, replacement: TimelineReplacement, epoch: int) -> Cursors:
@@ -109,7 +115,7 @@ class Rebuilds:
         unused = cursors == (0, 0, self._first_epoch, 0)
         values = (session_id, rebuild.timeline, epoch, *cursors, unused, replacement.timeline_cursor)
         swapped, kept = (await link.fetch(_SWAP, *values))[0]
-        actual = await self._cursors(link, session_id)
+        actual = await self._cursors_of(link, session_id)
         if swapped or actual.epoch == epoch:  # this epoch: of an attempt whose answer was lost
             del self._by_session[session_id]
             return Cursors(expected.event, replacement.timeline_cursor, epoch, expected.floor)
@@ -123,17 +129,13 @@ class Rebuilds:
             )
         raise OrdinalConflict(session_id, expected=expected, actual=actual)
 
-    async def _cursors(self, link: Link, session_id: str) -> Cursors:
-        rows = await link.fetch(_WHERE, session_id)
-        return Cursors(*rows[0]) if rows else Cursors(0, 0, self._first_epoch)
-
     async def _write(self, link: Link, rebuild: _Rebuild, versions: Sequence[TimelineEntity]) -> None:
         """Write the states that are new, and again the last ones of the same entities: they are superseded now."""
         new = versions[len(rebuild.states) :]
         superseded = {key: rebuild.last[key] for each in new if (key := (each.kind, each.id)) in rebuild.last}
         rows = entity_rows([*superseded.values(), *new], self._codec_of)
         await self._types.insert(link, {row.message for row in rows if row.message is not None})
-        for piece in _pieces(history_rows(rows)):
+        for piece in history_pieces(rows, PIECE_BYTES, _ROW_BYTES):
             await self._insert(link, _VERSIONS, rebuild.timeline, map(self._version, piece))
             await self._insert(link, _ENTITIES, rebuild.timeline, map(self._present, piece))
         rebuild.states = versions
@@ -157,16 +159,3 @@ class Rebuilds:
             return None
         number = None if message is None else self._types.numbers[message]
         return (kind, entity_id, created, changed, number, payload, row.kept.depth)
-
-
-def _pieces(rows: Sequence[HistoryRow]) -> list[list[HistoryRow]]:
-    """Return the rows in pieces, one for each statement."""
-    pieces: list[list[HistoryRow]] = []
-    room = 0
-    for row in rows:
-        if not pieces or room <= 0:
-            pieces.append([])
-            room = PIECE_BYTES
-        pieces[-1].append(row)
-        room -= _ROW_BYTES + len(row.kept.data or b"")
-    return pieces

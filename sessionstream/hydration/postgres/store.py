@@ -199,11 +199,10 @@ class PostgresStore(CheckedStore):
                 link.drop()
                 raise
         self._reads = Reads(self._types, first_epoch, database.name)
-        self._rebuilds = Rebuilds(self._types, self._registry.codec_of, first_epoch)
+        self._rebuilds = Rebuilds(self._types, self._registry.codec_of, first_epoch, self._reads.cursors)
         self._hints = Notifications(listen_dsn, Link(database)) if hints is None else hints
         self._feed = PostgresFeed(self._links, self._hints, self._registry, first_epoch, self._upkeep.node)
         self._committer = Committer(database, self._types, self._reads, first_epoch, self._feed.send, link)
-        self._first_epoch = first_epoch
         self._closed = False
         self._upkeep.start()
         await self._hints.start(_channel(database), self._feed.heard)
@@ -287,8 +286,10 @@ class PostgresStore(CheckedStore):
         return await self._links.run(lambda link: changes.forget_claims(link, session_id, moment))
 
     async def _delete_session(self, session_id: str, expected: Cursors | None) -> None:
-        epoch, first = new_epoch(), self._first_epoch
-        await self._links.run(lambda link: changes.delete_session(link, session_id, epoch, expected, first))
+        epoch = new_epoch()
+        await self._links.run(
+            lambda link: changes.delete_session(link, session_id, epoch, expected, self._reads.cursors)
+        )
         await self._upkeep.remove()
         self._feed.send([session_id])
 

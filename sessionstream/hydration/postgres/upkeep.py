@@ -91,12 +91,11 @@ class Upkeep:
         Raises:
             StoreError: the server failed. What is left is removed later.
         """
+        await self._links.run(self._remove)
 
-        async def work(link: Link) -> None:
-            for what, number, below in await discarded.jobs(link):
-                await discarded.carry_out(link, self._types, what, number, below)
-
-        await self._links.run(work)
+    async def _remove(self, link: Link) -> None:
+        for what, number, below in await discarded.jobs(link):
+            await discarded.carry_out(link, self._types, what, number, below)
 
     async def _run(self) -> None:
         while True:
@@ -119,5 +118,4 @@ class Upkeep:
         if await link.fetch(_LEASE, self.node, LEASE_SECONDS):
             await link.fetch(_OLD_MOVES, KEPT_SECONDS)
             await link.fetch(_OLD_NODES)
-            for what, number, below in await discarded.jobs(link):
-                await discarded.carry_out(link, self._types, what, number, below)
+            await self._remove(link)

@@ -18,7 +18,7 @@ from typing import Final, Protocol, TypeVar
 from sessionstream.errors import OrdinalConflict, StoreError
 from sessionstream.hydration.encoding import CodecOf, entity_rows
 from sessionstream.hydration.sqlite import writes
-from sessionstream.hydration.versions import HistoryRow, history_rows
+from sessionstream.hydration.versions import HistoryRow, history_pieces
 from sessionstream.store import Cursors, TimelineReplacement
 from sessionstream.types import TimelineEntity
 
@@ -112,12 +112,4 @@ async def _abandon(rebuild: _Rebuild, write: _Write) -> None:
 
 def _history_pieces(versions: Sequence[TimelineEntity], codec_of: CodecOf) -> list[list[HistoryRow]]:
     """Return the rows of a rebuilt timeline in pieces, one for each transaction, so that other commits pass."""
-    pieces: list[list[HistoryRow]] = []
-    room = 0
-    for row in history_rows(entity_rows(versions, codec_of)):
-        if not pieces or room <= 0:
-            pieces.append([])
-            room = PIECE_BYTES
-        pieces[-1].append(row)
-        room -= _ROW_BYTES + len(row.kept.data or b"")
-    return pieces
+    return history_pieces(entity_rows(versions, codec_of), PIECE_BYTES, _ROW_BYTES)
