@@ -217,7 +217,8 @@ class Writer:
         self.opened.set_result(self._writing.first_epoch)
         try:
             while self._run_group():
-                pass
+                if time.monotonic() >= self._node.due:
+                    self._look()
         finally:
             self._refuse_the_rest()
             self._at_end()
@@ -259,8 +260,6 @@ class Writer:
             raise
         finally:
             self._deliver(group)
-        if time.monotonic() >= self._node.due:
-            self._look()
         return True
 
     def _next(self) -> list[_Change] | None:
