@@ -83,7 +83,7 @@ class Application:
     async def nothing_is_kept(self) -> None:
         """Wait until nothing is kept: the writer's thread lets go of a group a moment after it told the outcome."""
         deadline = time.monotonic() + 10
-        while self._kept() and time.monotonic() < deadline:
+        while self._kept() and time.monotonic() < deadline:  # noqa: ASYNC110 - it tells nobody
             await asyncio.sleep(0.01)
         assert self._kept() == []
 

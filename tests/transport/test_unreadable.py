@@ -33,12 +33,13 @@ from sessionstream import (
     UIEvent,
 )
 from sessionstream.admin.cli import main
+from sessionstream.subscription import Basis
 from sessionstream.transport.ws import LiveEvent, WebSocketServer
 from sessionstream.transport.ws.client.frames import SnapshotFrame, UIEventFrame, read
 from sessionstream.transport.ws.client.payloads import PayloadDecoder
 from sessionstream.transport.ws.client.subscription import apply_snapshot
 from sessionstream.transport.ws.client.updates import JsonSnapshot
-from sessionstream.transport.ws.server.effects import Basis, Hydration
+from sessionstream.transport.ws.server.effects import Hydration
 from sessionstream.transport.ws.server.loading import SnapshotLoader, SnapshotRequest
 from sessionstream.v1.transport_pb2 import UnreadablePayload
 from tests.core.wild import Wild, packed, wild

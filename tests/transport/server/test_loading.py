@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from sessionstream import HistoryPruned, Snapshot
-from sessionstream.transport.ws.server.effects import Basis, Hydration
+from sessionstream.subscription import Basis
+from sessionstream.transport.ws.server.effects import Hydration
 from sessionstream.transport.ws.server.loading import SnapshotLoader, SnapshotRequest
 
 from ..source import Source

@@ -15,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sessionstream import Event, Hub, SchemaRegistry, Session, Snapshot, TimelineEntity, TimelineView
+from sessionstream.subscription import Basis
 from sessionstream.transport.ws.server import frames, snapshot_json
-from sessionstream.transport.ws.server.effects import Basis, Hydration
+from sessionstream.transport.ws.server.effects import Hydration
 from sessionstream.transport.ws.server.loading import SnapshotLoader, SnapshotRequest
 from sessionstream.transport.ws.server.snapshot_json import SnapshotJsonCache
 from sessionstream.v1.transport_pb2 import UnreadablePayload

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from sessionstream.subscription import TABLE, Action, Input, State
 from sessionstream.transport.ws.server.conversation import Conversation
 from sessionstream.transport.ws.server.frames import Batch
 from sessionstream.transport.ws.server.limits import Limits
-from sessionstream.transport.ws.server.states import TABLE, Action, Input, State
 
 from ..world import Wire
 

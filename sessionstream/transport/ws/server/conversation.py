@@ -1,25 +1,19 @@
 """The server's side of the protocol on one connection, without I/O: inputs are method calls, outputs are effects.
 
-Every call is one atomic step; there is no lock, clock or task. This keeps the guarantee *a snapshot at N, then exactly
-the UI events above N*: a subscription receives events before its snapshot begins to load, buffers those that arrive
-while it loads, and sends the newer ones after the snapshot.
-
-The guarantee depends on one number of each subscription, its floor: the highest ordinal that was sent or dropped. An
-event at or below the floor is old. A snapshot below the floor lacks dropped events, and is loaded again.
-
-The states of a subscription and their transitions are the table in states.py.
+Every call is one atomic step; there is no lock, clock or task. The guarantee *a snapshot at N, then exactly the UI
+events above N* is kept by ``sessionstream.subscription``, which has the states of a subscription and their transitions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, Final
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
+from sessionstream.subscription import MAX_LOADS, Action, Basis, Input, State, Subscription
 from sessionstream.transport.ws.server import frames
 from sessionstream.transport.ws.server.effects import (
     Authorize,
-    Basis,
     Close,
     Effect,
     Effects,
@@ -35,7 +29,6 @@ from sessionstream.transport.ws.server.limits import Limits
 from sessionstream.transport.ws.server.rate_limit import TokenBucket
 from sessionstream.transport.ws.server.records import ConnectionRecord, Stage
 from sessionstream.transport.ws.server.requests import FrameError, Ping, Pong, Request, Subscribe, Unsubscribe, decode
-from sessionstream.transport.ws.server.states import TABLE, Action, Input, State
 from sessionstream.transport.ws.wire.budget import WINDOW, Budget
 from sessionstream.transport.ws.wire.codes import (
     BAD_CLIENT_FRAME,
@@ -50,71 +43,21 @@ from sessionstream.transport.ws.wire.codes import (
 )
 from sessionstream.transport.ws.wire.liveness import Heartbeat
 
-MAX_LOADS: Final = 5
-"""Snapshots in a row that may be too old before the client is disconnected with 1013."""
 
-
-@dataclass(slots=True)
-class Subscription:
+@dataclass(slots=True, kw_only=True)
+class ClientSubscription(Subscription[Batch]):
     """One session on one connection.
 
     Attributes:
         request: the latest subscribe frame.
         token: identifies the pending authorization or load; results with an older token are ignored.
         joined: whether it receives events.
-        floor: the highest ordinal that was sent or dropped. An event at or below it is old; a snapshot below it
-            is too old.
-        epoch: the epoch of the last snapshot sent; None before the first.
-        held: what the client holds once it has read everything sent; None if no delta can start from it.
-        loads: snapshots requested in a row; all but the last were too old.
-        loading: whether the requested snapshot has begun to load. Before that, events need not be buffered: the
-            snapshot will contain them.
     """
 
     session_id: str
     request: Subscribe
-    state: State = State.ABSENT
     token: int = 0
     joined: bool = False
-    floor: int = 0
-    epoch: int | None = None
-    held: Basis | None = None
-    loads: int = 0
-    loading: bool = False
-    _kept: list[Batch] = field(default_factory=list)
-    _kept_frames: int = 0
-    _kept_size: int = 0
-
-    def keep(self, batch: Batch, max_frames: int, max_bytes: int) -> int:
-        """Buffer a batch until the snapshot is loaded; above a limit, drop the buffer. Return the frames dropped."""
-        frames, size = self._kept_frames + len(batch.frames), self._kept_size + batch.size
-        if frames > max_frames or size > max_bytes:
-            self.drop()
-            self.floor = batch.ordinal
-            return frames
-        self._kept.append(batch)
-        self._kept_frames, self._kept_size = frames, size
-        return 0
-
-    def is_new(self, batch: Batch) -> bool:
-        """Whether a batch is above everything sent, dropped or buffered."""
-        return batch.ordinal > (self._kept[-1].ordinal if self._kept else self.floor)
-
-    def drop(self) -> None:
-        """Drop the buffer, and raise the floor to its last batch."""
-        if self._kept:
-            self.floor = self._kept[-1].ordinal
-            self._kept = []
-            self._kept_frames = self._kept_size = 0
-
-    def hydrate(self, ordinal: int, epoch: int) -> tuple[Frame, ...]:
-        """Continue from a snapshot; return the buffered frames above it, and empty the buffer."""
-        newer = tuple([frame for batch in self._kept if batch.ordinal > ordinal for frame in batch.frames])
-        self.drop()
-        self.floor = max(self.floor, ordinal)
-        self.epoch = epoch
-        self.held = Basis(ordinal, epoch) if ordinal else None
-        return newer
 
 
 class Conversation:
@@ -138,7 +81,7 @@ class Conversation:
         self.connection_id = connection_id
         self._limits = limits
         self._observed = observed
-        self._subscriptions: dict[str, Subscription] = {}
+        self._subscriptions: dict[str, ClientSubscription] = {}
         self._token = 0
         self._out: list[Effect] = []
         self._allowance = TokenBucket(limits.frames_per_second, limits.frames_burst, now)
@@ -193,8 +136,8 @@ class Conversation:
     def loaded(self, session_id: str, token: int, hydration: Hydration) -> Effects:
         """A requested snapshot was loaded."""
         subscription = self._subscriptions.get(session_id)
-        new_enough = subscription is None or hydration.ordinal >= subscription.floor
-        return self._told(session_id, token, Input.LOADED if new_enough else Input.TOO_OLD, hydration)
+        what = Input.LOADED if subscription is None else subscription.outcome(hydration.ordinal)
+        return self._told(session_id, token, what, hydration)
 
     def load_failed(self, session_id: str, token: int, words: str) -> Effects:
         """A requested snapshot could not be loaded, or ``authorize`` timed out; ``words`` says why."""
@@ -214,10 +157,7 @@ class Conversation:
     def resync(self, session_id: str, ordinal: int | None = None, epoch: int | None = None) -> Effects:
         """Load a new snapshot, unless the subscription is live at or above this ordinal of this epoch."""
         subscription = self._subscriptions.get(session_id)
-        if subscription is None:
-            return ()
-        live = subscription.state is State.LIVE and subscription.epoch == epoch
-        if not live or ordinal is None or subscription.floor < ordinal:
+        if subscription is not None and subscription.is_behind(ordinal, epoch):
             self._enter(subscription, Input.RESYNC, None)
         return self._done()
 
@@ -278,17 +218,21 @@ class Conversation:
                 if subscription is not None:
                     self._enter(subscription, Input.SUBSCRIBE, request)
             case Unsubscribe(session_id):
-                subscription = self._subscriptions.get(session_id) or Subscription(session_id, Subscribe(session_id))
+                subscription = self._subscriptions.get(session_id) or ClientSubscription(
+                    session_id=session_id, request=Subscribe(session_id)
+                )
                 self._enter(subscription, Input.UNSUBSCRIBE, None)
             case Ping(nonce):
                 self._send(frames.pong(nonce))
             case Pong():
                 pass  # the heartbeat has recorded it
 
-    def _new_subscription(self, request: Subscribe) -> Subscription | None:
+    def _new_subscription(self, request: Subscribe) -> ClientSubscription | None:
         limit = self._limits.subscriptions_per_connection
         if len(self._subscriptions) < limit:
-            return self._subscriptions.setdefault(request.session_id, Subscription(request.session_id, request))
+            return self._subscriptions.setdefault(
+                request.session_id, ClientSubscription(session_id=request.session_id, request=request)
+            )
         message = f"a connection may have {limit} subscriptions"
         self._note("protocol_error", request.session_id, code=TOO_MANY_SUBSCRIPTIONS.code, error=message)
         self._refuse(TOO_MANY_SUBSCRIPTIONS, message, request.session_id)
@@ -296,31 +240,27 @@ class Conversation:
 
     # -- the actions of the table ------------------------------------------------------------------------------
 
-    def _authorize(self, subscription: Subscription, request: Subscribe) -> None:
+    def _authorize(self, subscription: ClientSubscription, request: Subscribe) -> None:
         subscription.request = request
         subscription.token = self._next_token()
         subscription.drop()
         self._out.append(Authorize(subscription.session_id, subscription.token))
 
-    def _load(self, subscription: Subscription, _: None) -> None:
+    def _load(self, subscription: ClientSubscription, _: None) -> None:
         if not subscription.joined:
             subscription.joined = True
             self._out.append(Join(subscription.session_id))  # before the load begins, so that no event is missed
             self._note("subscription_registered", subscription.session_id)
         request = subscription.request
         subscription.held = Basis(request.since, request.epoch) if request.delta and request.since else None
-        subscription.loads = 0
         self._begin_load(subscription)
 
-    def _reload(self, subscription: Subscription, _: None) -> None:
+    def _reload(self, subscription: ClientSubscription, _: None) -> None:
         self._note("resync", subscription.session_id)
-        subscription.loads = 0
         self._begin_load(subscription)
 
-    def _begin_load(self, subscription: Subscription) -> None:
-        subscription.loads += 1
-        subscription.loading = False
-        subscription.drop()
+    def _begin_load(self, subscription: ClientSubscription, *, again: bool = False) -> None:
+        subscription.begin_load(again=again)
         subscription.token = self._next_token()
         delta = subscription.request.delta
         self._note("load_started", subscription.session_id)
@@ -328,25 +268,22 @@ class Conversation:
             Load(subscription.session_id, subscription.token, subscription.held if delta else None, epochs=delta)
         )
 
-    def _keep(self, subscription: Subscription, batch: Batch) -> None:
-        if not subscription.loading:
-            self._skip(subscription, batch)
-            return
+    def _keep(self, subscription: ClientSubscription, batch: Batch) -> None:
         limits, session_id = self._limits, subscription.session_id
         dropped = subscription.keep(batch, limits.buffered_frames, limits.buffered_bytes)
         if dropped:
             self._note("buffer_dropped", session_id, ordinal=batch.ordinal, frames=dropped)
-        else:
+        elif subscription.loading:
             self._note("buffered", session_id, ordinal=batch.ordinal, frames=len(batch.frames), size=batch.size)
 
-    def _pass_on(self, subscription: Subscription, batch: Batch) -> None:
+    def _pass_on(self, subscription: ClientSubscription, batch: Batch) -> None:
         subscription.floor = batch.ordinal
         self._out.append(batch)
 
-    def _skip(self, subscription: Subscription, batch: Batch) -> None:
+    def _skip(self, subscription: ClientSubscription, batch: Batch) -> None:
         subscription.floor = batch.ordinal
 
-    def _hydrate(self, subscription: Subscription, hydration: Hydration) -> None:
+    def _hydrate(self, subscription: ClientSubscription, hydration: Hydration) -> None:
         """Send the requested snapshot, the buffered events and ``subscribed``, as one step."""
         since = subscription.request.since
         # Clients that ask for deltas accept unknown fields; strict older ones may not.
@@ -355,29 +292,30 @@ class Conversation:
         self._note("subscribed", subscription.session_id, ordinal=since)
         self._note("live", subscription.session_id, ordinal=subscription.floor)
 
-    def _refresh(self, subscription: Subscription, hydration: Hydration) -> None:
+    def _refresh(self, subscription: ClientSubscription, hydration: Hydration) -> None:
         """Send a snapshot that the client did not request, and the buffered events."""
         self._deliver(subscription, hydration)
         self._note("live", subscription.session_id, ordinal=subscription.floor)
 
-    def _deliver(self, subscription: Subscription, hydration: Hydration, *ending: Frame) -> None:
+    def _deliver(self, subscription: ClientSubscription, hydration: Hydration, *ending: Frame) -> None:
         session_id, ordinal, delta = subscription.session_id, hydration.ordinal, hydration.delta
         self._note("loaded", session_id, ordinal=ordinal, frames=hydration.entities, delta=delta)
-        kept = subscription.hydrate(ordinal, hydration.epoch)
+        newer = subscription.hydrate(ordinal, hydration.epoch)
+        kept = tuple([frame for batch in newer for frame in batch.frames])
         self._send(hydration.frame, *kept, *ending)
         self._note("snapshot_sent", session_id, ordinal=ordinal, size=hydration.frame.size, delta=delta)
         if kept:
             self._note("flushed", session_id, ordinal=subscription.floor, frames=len(kept), size=_size(kept))
 
-    def _try_again(self, subscription: Subscription, hydration: Hydration) -> None:
+    def _try_again(self, subscription: ClientSubscription, hydration: Hydration) -> None:
         words = f"the snapshot is at {hydration.ordinal}, and {subscription.floor} was sent or dropped already"
         if subscription.loads < MAX_LOADS:
             self._note("load_failed", subscription.session_id, ordinal=hydration.ordinal, error=words)
-            self._begin_load(subscription)
+            self._begin_load(subscription, again=True)
         else:
             self._give_up(subscription, words)
 
-    def _report_failure(self, subscription: Subscription, words: str) -> None:
+    def _report_failure(self, subscription: ClientSubscription, words: str) -> None:
         self._note("load_failed", subscription.session_id, code=SNAPSHOT_FAILED.code, error=words)
         self._forget(subscription)
         # The client gets no details of the failure; the observer and the log do.
@@ -385,18 +323,18 @@ class Conversation:
             SNAPSHOT_FAILED, "the snapshot could not be loaded; subscribe again later", subscription.session_id
         )
 
-    def _give_up(self, subscription: Subscription, words: str) -> None:
+    def _give_up(self, subscription: ClientSubscription, words: str) -> None:
         """Close with 1013: the client has no request open that an error frame could answer."""
         self._note("load_failed", subscription.session_id, code=str(TRY_AGAIN.code), error=words)
         self._close(Close(TRY_AGAIN, "a snapshot could not be loaded"))
 
-    def _deny(self, subscription: Subscription, reason: str | None) -> None:
+    def _deny(self, subscription: ClientSubscription, reason: str | None) -> None:
         message = reason or "this session is not yours to watch"
         self._note("unauthorized", subscription.session_id, code=UNAUTHORIZED.code, error=reason or "")
         self._forget(subscription)
         self._refuse(UNAUTHORIZED, message, subscription.session_id)
 
-    def _unsubscribe(self, subscription: Subscription, _: None) -> None:
+    def _unsubscribe(self, subscription: ClientSubscription, _: None) -> None:
         self._forget(subscription)
         self._send(frames.unsubscribed(subscription.session_id))
         self._note("unsubscribed", subscription.session_id)
@@ -426,13 +364,12 @@ class Conversation:
             self._enter(subscription, what, value)
         return self._done()
 
-    def _enter(self, subscription: Subscription, what: Input, value: object) -> None:
-        step = TABLE[subscription.state].get(what)
-        if step is not None:
-            action, subscription.state = step
+    def _enter(self, subscription: ClientSubscription, what: Input, value: object) -> None:
+        action = subscription.enter(what)
+        if action is not None:
             self._ACTIONS[action](self, subscription, value)
 
-    def _forget(self, subscription: Subscription) -> None:
+    def _forget(self, subscription: ClientSubscription) -> None:
         if self._subscriptions.pop(subscription.session_id, None) is not None:
             self._out.append(Leave(subscription.session_id))
 

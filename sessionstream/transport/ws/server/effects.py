@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from sessionstream.subscription import Basis
 from sessionstream.transport.ws.server.frames import Batch, Frame
 from sessionstream.transport.ws.server.records import ConnectionRecord
 from sessionstream.transport.ws.wire.codes import CloseCode
@@ -38,24 +39,6 @@ class Leave:
     """Stop passing the session's UI events, and cancel its pending authorization and load."""
 
     session_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Basis:
-    """The timeline state that a client holds, from which a delta may start.
-
-    Ordinal 0 is not allowed: a delta from there would be a full snapshot with tombstones.
-
-    Raises:
-        ValueError: the ordinal is 0.
-    """
-
-    ordinal: int
-    epoch: int
-
-    def __post_init__(self) -> None:
-        if not self.ordinal:
-            raise ValueError("a delta cannot start at ordinal 0: request a full snapshot")
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,6 +68,11 @@ class Batch:
     frames: tuple[Frame, ...]
 
     @property
+    def count(self) -> int:
+        """Number of the frames."""
+        return len(self.frames)
+
+    @property
     def size(self) -> int:
         """UTF-8 bytes of the frames."""
         return sum(frame.size for frame in self.frames)

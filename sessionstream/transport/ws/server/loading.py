@@ -12,8 +12,9 @@ from typing import TypeAlias
 from sessionstream.callables import refuse_unasked
 from sessionstream.errors import error_text
 from sessionstream.fanout import SnapshotSource
+from sessionstream.subscription import Basis
 from sessionstream.transport.ws.server import frames
-from sessionstream.transport.ws.server.effects import Basis, Hydration
+from sessionstream.transport.ws.server.effects import Hydration
 from sessionstream.transport.ws.server.frames import Frame
 from sessionstream.transport.ws.server.snapshot_json import SnapshotJson, SnapshotJsonCache
 from sessionstream.types import Snapshot, TimelineEntity
