@@ -51,8 +51,16 @@ from sessionstream.errors import (
     UnknownSchemaError,
     Unstorable,
 )
-from sessionstream.fanout import FanoutFunction, SnapshotSource, UIFanout
-from sessionstream.hub import CommandHandler, EventPublisher, Hub, ReplayReport, SessionEvents, SessionMetadata
+from sessionstream.fanout import FanoutFunction, LiveSessions, SnapshotSource, UIFanout
+from sessionstream.hub import (
+    CommandHandler,
+    EventPublisher,
+    Hub,
+    ReplayReport,
+    SessionEvents,
+    SessionMetadata,
+    Watch,
+)
 from sessionstream.hydration.checked import CheckedStore
 from sessionstream.hydration.memory import MemoryStore
 from sessionstream.observe import (
@@ -85,7 +93,7 @@ from sessionstream.store import (
     TimelineReplacement,
     UnreadableEntity,
 )
-from sessionstream.types import Command, Event, Session, Snapshot, TimelineEntity, UIEvent
+from sessionstream.types import Command, Event, LiveEvents, Session, Snapshot, TimelineEntity, UIEvent
 
 if TYPE_CHECKING:
     from sessionstream.hydration.postgres import PostgresStore
@@ -98,6 +106,7 @@ __all__ = [
     "UIEvent",
     "TimelineEntity",
     "Snapshot",
+    "LiveEvents",
     "Session",
     # schemas
     "SchemaRegistry",
@@ -107,6 +116,7 @@ __all__ = [
     "EventPublisher",
     "ReplayReport",
     "SessionEvents",
+    "Watch",
     "SessionMetadata",
     # projections
     "UIProjection",
@@ -143,6 +153,7 @@ __all__ = [
     "UIFanout",
     "FanoutFunction",
     "SnapshotSource",
+    "LiveSessions",
     # observers
     "PipelineRecord",
     "PipelineObserver",

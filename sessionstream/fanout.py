@@ -1,11 +1,15 @@
-"""The two ports between the pipeline and transports: fan-out of live UI events, and reads of snapshots."""
+"""The ports between the pipeline and transports: fan-out of live UI events, reads of snapshots, and live sessions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Protocol, TypeAlias
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from sessionstream.types import Snapshot, UIEvent
+from sessionstream.types import LiveEvents, Snapshot, UIEvent
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
 
 
 class UIFanout(Protocol):
@@ -61,4 +65,28 @@ class SnapshotSource(Protocol):
             HistoryPruned: that part of the history was pruned.
             SessionstreamError: the source failed in another way.
         """
+        ...
+
+
+class LiveSessions(Protocol):
+    """What an endpoint needs to serve sessions over any protocol: to watch, to submit, and to read. A hub is one."""
+
+    def watch(
+        self,
+        session_id: str,
+        *,
+        since: int | None = None,
+        epoch: int | None = None,
+        limit: int = ...,
+        shared: bool = False,
+    ) -> AbstractAsyncContextManager[AsyncIterator[Snapshot | LiveEvents]]:
+        """Watch a session; see ``Hub.watch``."""
+        ...
+
+    async def submit(self, session_id: str, name: str, payload: Message, *, idempotency_key: str | None = None) -> None:
+        """Run a command's handler; see ``Hub.submit``."""
+        ...
+
+    async def snapshot(self, session_id: str, *, since: int | None = None, epoch: int | None = None) -> Snapshot:
+        """Return a session's timeline; see ``Hub.snapshot``."""
         ...

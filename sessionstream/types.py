@@ -176,12 +176,23 @@ class Snapshot:
             snapshots ``since`` an ordinal.
         epoch: identifies the history that the ordinals belong to; rebuilding or deleting a session starts a new
             epoch. It does not describe the contents, so comparisons ignore it.
+        since: None for the whole timeline; otherwise these are the entities that changed after this ordinal.
     """
 
     session_id: str
     snapshot_ordinal: int
     entities: tuple[TimelineEntity, ...]
     epoch: int = field(default=0, compare=False)
+    since: int | None = None
+
+
+@fast_init()
+@dataclass(frozen=True, slots=True)
+class LiveEvents:
+    """All UI events of one backend event, which share its ordinal."""
+
+    ordinal: int
+    events: tuple[UIEvent, ...]
 
 
 @fast_init()

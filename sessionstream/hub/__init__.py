@@ -5,5 +5,6 @@ from sessionstream.hub.hub import Hub
 from sessionstream.hub.replay import ReplayReport
 from sessionstream.hub.session_events import SessionEvents
 from sessionstream.hub.sessions import SessionMetadata
+from sessionstream.hub.watching import Watch
 
-__all__ = ["CommandHandler", "EventPublisher", "Hub", "ReplayReport", "SessionEvents", "SessionMetadata"]
+__all__ = ["CommandHandler", "EventPublisher", "Hub", "ReplayReport", "SessionEvents", "SessionMetadata", "Watch"]

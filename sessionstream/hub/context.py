@@ -32,6 +32,7 @@ class TurnContext:
         follower: follows other processes for the fan-out; None if the store has no feed.
         listeners: of each session with any, functions that are called when its log may have grown: with the event that
             this hub has logged and the ordinal before it, or with 0 and None.
+        fan_out_misses_resyncs: whether a fan-out has no ``resync``, so that it cannot follow other processes.
         misses_events: whether the log says already that the fan-out does not get the UI events of other processes.
     """
 
@@ -41,7 +42,8 @@ class TurnContext:
     projections: Projections
     report: Reporter
     fan_out: Callable[[str, int, Sequence[UIEvent]], object] | None = None
-    resync: Callable[[str, int, int], None] | None = None
+    resync: Callable[[str, int, int], object] | None = None
+    fan_out_misses_resyncs: bool = False
     follower: Follower | None = None
     misses_events: bool = False
     listeners: dict[str, list[Listener]] = field(default_factory=dict)
@@ -55,7 +57,7 @@ class TurnContext:
 
     def warn_of_missed_events(self, session_id: str) -> None:
         """Log, once, that another process has moved a session and the fan-out cannot be told."""
-        if self.fan_out is not None and self.resync is None and not self.misses_events:
+        if self.fan_out_misses_resyncs and not self.misses_events:
             self.misses_events = True
             _log.warning(
                 "another process has published events in session %r, and the fan-out gets none of their UI events: it "

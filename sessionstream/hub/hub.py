@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from sessionstream.callables import plain_callback
 from sessionstream.feed import Position
 from sessionstream.hub import replay
 from sessionstream.hub.arguments import check_arguments
@@ -12,7 +11,7 @@ from sessionstream.hub.body import BodyCanceller
 from sessionstream.hub.commands import CommandHandler, Commands
 from sessionstream.hub.completion import Completion
 from sessionstream.hub.consumer import Consumer
-from sessionstream.hub.copies import copy_snapshot
+from sessionstream.hub.fanouts import Fanouts
 from sessionstream.hub.follower import Follower
 from sessionstream.hub.lane import refuse_reentry
 from sessionstream.hub.pipeline import Pipeline
@@ -20,7 +19,9 @@ from sessionstream.hub.projecting import Projections
 from sessionstream.hub.reporting import Reporter
 from sessionstream.hub.session_events import SessionEvents
 from sessionstream.hub.sessions import SessionCache, SessionMetadata
+from sessionstream.hub.snapshots import changes_or_all, check_held, copy_snapshot
 from sessionstream.hub.unreadable import UnreadableEntities, stored_states
+from sessionstream.hub.watching import WATCH_LIMIT, Watch, Watchers
 from sessionstream.hydration.memory import MemoryStore
 from sessionstream.hydration.rules import check_number, check_snapshot
 from sessionstream.ids import check_id
@@ -124,6 +125,8 @@ class Hub:
         self._body = BodyCanceller()
         self._consumer = None if bus is None else Consumer(self._pipeline, bus, self._body.cancel)
         self._commands = Commands(self._pipeline)
+        self._fanouts = Fanouts(self._pipeline)
+        self._watchers = Watchers(self._fanouts.add, self.joined, self.left)
         self.set_fanout(fanout)
 
     @property
@@ -188,7 +191,7 @@ class Hub:
         return projection
 
     def set_fanout(self, fanout: UIFanout | FanoutFunction | None) -> None:
-        """Replace the fan-out, from the next event on; None discards live UI events.
+        """Replace the fan-out that was set before, from the next event on; None removes it. Added fan-outs stay.
 
         If the object also has a method ``resync(session_id, ordinal, epoch)``, it is called for timelines that changed
         without events published here; see UIFanout.
@@ -197,17 +200,17 @@ class Hub:
             TypeError: it is neither a function nor an object with a ``publish_ui`` method; or it is a class, async,
                 or a generator function.
         """
-        self._pipeline.fan_out = (
-            None
-            if fanout is None
-            else plain_callback(
-                "a fan-out", "(session_id, ordinal, events)", fanout, method="publish_ui", check_result=False
-            )
-        )
-        resync = getattr(fanout, "resync", None)
-        self._pipeline.resync = (
-            None if resync is None else plain_callback("a resync", "(session_id, ordinal, epoch)", resync)
-        )
+        self._fanouts.set(fanout)
+
+    def add_fanout(self, fanout: UIFanout | FanoutFunction) -> Callable[[], None]:
+        """Add a fan-out beside others, from the next event on; return the function that removes it.
+
+        With several fan-outs, each gets every UI event, as copies of its own, also if another one raises.
+
+        Raises:
+            TypeError: as ``set_fanout``.
+        """
+        return self._fanouts.add(fanout)
 
     def joined(self, session_id: str) -> None:
         """Follow a session for the fan-out: from now on it also gets the UI events of other processes.
@@ -335,36 +338,46 @@ class Hub:
 
     # -- reads -------------------------------------------------------------------------------------------------
 
-    async def snapshot(self, session_id: str, *, as_of: int | None = None, since: int | None = None) -> Snapshot:
+    async def snapshot(
+        self, session_id: str, *, as_of: int | None = None, since: int | None = None, epoch: int | None = None
+    ) -> Snapshot:
         """Return a session's timeline: as it is, as it was right after event ``as_of``, or its changes after ``since``.
+
+        With ``epoch``, the changes are those for a client that holds the timeline at ``since`` of this epoch. If there
+        are none that lead from there to the present timeline, because it was rebuilt or deleted, or the history was
+        pruned, the answer is the whole timeline: ``Snapshot.since`` is None then.
 
         The payloads are copies. The current timeline is returned from memory if the store's cursors show that memory is
         up to date. A session that does not exist is empty, at ordinal 0, and the call does not create it.
 
         Raises:
-            ValueError: both are given, or one is negative.
+            ValueError: both are given, or one is negative; or there is an ``epoch`` without ``since``.
             TypeError: one is not an int.
-            HistoryPruned: that part of the history was pruned.
+            HistoryPruned: that part of the history was pruned, and no ``epoch`` was given.
             UnknownSchemaError: the message of an entity is no longer registered.
             PayloadDecodeError: the message has changed, so that the stored bytes cannot be decoded.
             InvalidIdError, HubClosed, StoreError: as ``publish``.
         """
         check_id("session id", session_id)
         check_snapshot(session_id, as_of, since)
+        check_held(since, epoch)
         self._pipeline.check_open()
+        if since is not None and epoch is not None:
+            return await changes_or_all(self.snapshot, session_id, since, epoch)
         timeline = await self._cached(session_id) if as_of is None and since is None else None
         if timeline is not None and timeline.is_readable:
             return self._loaded(await copy_snapshot(await timeline.states(session_id)))
         snapshot = await self._store.snapshot(session_id, as_of=as_of, since=since)
         return snapshot if as_of is not None else self._loaded(snapshot)
 
-    async def states(self, session_id: str, *, since: int | None = None) -> Snapshot:
+    async def states(self, session_id: str, *, since: int | None = None, epoch: int | None = None) -> Snapshot:
         """Return a session's timeline for a transport: shared entities, which the caller must not change.
 
         It is returned from memory without a copy if the cached timeline is current, and otherwise read from the store,
-        as are the changes ``since`` an ordinal. An entity whose message is no longer registered, or has changed so that
-        it would be misread, has a ``sessionstream.v1.transport_pb2.UnreadablePayload`` as its payload: after sending it
-        to a client, call ``report_unreadable`` with it.
+        as are the changes ``since`` an ordinal; ``epoch`` is that of ``snapshot``. An entity whose message is no longer
+        registered, or has changed so that it would be misread, has a
+        ``sessionstream.v1.transport_pb2.UnreadablePayload`` as its payload: after sending it to a client, call
+        ``report_unreadable`` with it.
 
         Raises:
             Everything that ``snapshot`` raises, except UnknownSchemaError and PayloadDecodeError; OrdinalConflict: the
@@ -372,7 +385,10 @@ class Hub:
         """
         check_id("session id", session_id)
         check_snapshot(session_id, None, since)
+        check_held(since, epoch)
         self._pipeline.check_open()
+        if since is not None and epoch is not None:
+            return await changes_or_all(self.states, session_id, since, epoch)
         timeline = await self._cached(session_id) if since is None else None
         if timeline is not None:
             return self._loaded(await timeline.states(session_id))
@@ -429,6 +445,58 @@ class Hub:
         check_id("session id", session_id)
         self._pipeline.check_open()
         return (await self._store.cursors(session_id)).event
+
+    def watch(
+        self,
+        session_id: str,
+        *,
+        since: int | None = None,
+        epoch: int | None = None,
+        limit: int = WATCH_LIMIT,
+        shared: bool = False,
+    ) -> Watch:
+        """Watch a session: a ``Snapshot``, and then ``LiveEvents`` for each event that has UI events, in order.
+
+        .. code-block:: python
+
+            async with hub.watch(session_id) as watch:
+                async for update in watch:
+                    match update:
+                        case Snapshot(entities=entities): ...
+                        case LiveEvents(ordinal=ordinal, events=events): ...
+
+        Nothing is missing between them and nothing comes twice. A further snapshot replaces all that came before: if
+        the timeline was rebuilt or deleted, if UI events of another process were lost, or if more events wait than
+        ``limit``; those are dropped, and nothing is loaded until the next update is asked for. So a slow reader holds
+        up neither the hub nor others. UI events of other processes come if the store has a ``feed``.
+
+        Entities that cannot be read have a ``sessionstream.v1.transport_pb2.UnreadablePayload`` as their payload, and
+        are recorded as ``fanout`` errors. The iteration ends when the hub is shut down.
+
+        Args:
+            since: with ``epoch``, where the timeline ends that the caller holds already: snapshots are then the changes
+                after it, or after the last snapshot, whenever possible. ``Snapshot.since`` is None for a whole one.
+            epoch: the epoch of that timeline.
+            limit: how many UI events may wait for the caller. At most 4 MiB of them wait; those of one event always
+                may.
+            shared: return entities and UI events that the hub and other watches use as well, and which must not be
+                changed, instead of copies.
+
+        Raises:
+            ValueError: only one of ``since`` and ``epoch`` is given, or one is negative; or ``limit`` is below 1.
+            TypeError: one is not an int.
+            InvalidIdError, HubClosed: as ``publish``.
+        """
+        check_id("session id", session_id)
+        check_number("since", since, optional=True)
+        check_held(since, epoch)
+        if since is not None and epoch is None:
+            raise ValueError("since needs the epoch that it belongs to: pass both, as in the snapshot that you hold")
+        check_number("limit", limit)
+        if not limit:
+            raise ValueError("limit must be at least 1: the number of UI events that may wait")
+        self._pipeline.check_open()
+        return Watch(self._watchers, self.states, self.report_unreadable, session_id, since, epoch, limit, shared)
 
     def session_events(self, session_id: str, *, after: int | None = None) -> SessionEvents:
         """Listen to the events of a session as they are logged, in this process or in another one.
@@ -502,6 +570,7 @@ class Hub:
             self._pipeline.follower.close()
         self._pipeline.logged(None)
         self._pipeline.listeners.clear()
+        self._watchers.close()
         await self._sessions.wait_idle()
         self._sessions.clear()
         await self._pipeline.report.write_unrecorded(Completion())

@@ -41,7 +41,7 @@ async def stored_states(store: HydrationStore, session_id: str, since: int | Non
     if known is not None and stored.since != known.timeline:
         raise OrdinalConflict(session_id, expected=known, actual=stored.cursors)
     entities = await all_in_order([*stored.entities, *map(shown, stored.unreadable)])
-    return Snapshot(session_id, stored.cursors.timeline, tuple(entities), stored.cursors.epoch)
+    return Snapshot(session_id, stored.cursors.timeline, tuple(entities), stored.cursors.epoch, since)
 
 
 class UnreadableEntities:

@@ -220,7 +220,7 @@ class MemoryStore(CheckedStore):
         found = session.timeline_at(ordinal) if since is None else session.changes(since)
         epoch = session.epoch
         entities = await each_of(await all_in_order(found), self._copy_entity)
-        return Snapshot(session_id, ordinal, tuple(entities), epoch)
+        return Snapshot(session_id, ordinal, tuple(entities), epoch, since)
 
     async def _events(self, session_id: str, after: int, limit: int | None) -> list[Event]:
         log = self._look(session_id).log

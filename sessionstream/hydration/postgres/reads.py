@@ -113,7 +113,7 @@ class Reads:
         cursors = self._cursors(rows)
         check_floor(session_id, cursors.floor, since)
         entities = await self._entities(link, [tuple(row)[4:] for row in rows if row[4] is not None])
-        return Snapshot(session_id, cursors.timeline, tuple(entities), cursors.epoch)
+        return Snapshot(session_id, cursors.timeline, tuple(entities), cursors.epoch, since)
 
     async def timeline(self, link: Link, session_id: str, known: Cursors | None) -> StoredTimeline:
         """Return the cursors and the timeline, or what changed in it, as one commit left them."""

@@ -132,7 +132,7 @@ class Reading:
         else:
             rows = self._present(db, session, since)
         entities = in_order([self._entity(db, row) for row in _taken(rows)])
-        return Snapshot(session_id, ordinal, tuple(entities), session.cursors.epoch)
+        return Snapshot(session_id, ordinal, tuple(entities), session.cursors.epoch, since)
 
     def timeline(self, db: sqlite3.Connection, session_id: str, known: Cursors | None) -> StoredTimeline:
         """Return the cursors and the timeline, or what changed in it, as one commit left them."""
