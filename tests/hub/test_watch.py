@@ -126,6 +126,16 @@ async def test_a_rebuild_and_a_deletion_give_a_snapshot() -> None:
         assert await live_of(watch) == (2, ["b"])
 
 
+async def test_a_resync_to_where_the_watch_is_gives_no_snapshot() -> None:
+    app = App()
+    async with app.hub.watch("s") as watch:
+        await snapshot_of(watch)
+        await app.publish("a")
+        app.hub._watchers.resync("s", 1, (await app.hub.snapshot("s")).epoch)
+        await app.publish("b")
+        assert [await live_of(watch), await live_of(watch)] == [(1, ["a"]), (2, ["b"])]
+
+
 async def test_a_slow_reader_gets_a_snapshot_instead_of_what_it_missed() -> None:
     app = App()
     async with app.hub.watch("s", limit=3) as watch:

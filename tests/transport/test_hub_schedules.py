@@ -13,19 +13,26 @@ from google.protobuf.wrappers_pb2 import StringValue
 from sessionstream import (
     Event,
     Hub,
+    LiveEvents,
     MemoryStore,
     PipelineRecord,
     SchemaRegistry,
     Session,
+    Snapshot,
     TimelineEntity,
     TimelineView,
+    TransportError,
     UIEvent,
+    Watch,
 )
 from sessionstream.examples.chatdemo.v1.chat_pb2 import TokensDeltaEvent
+from sessionstream.subscription import State
 from sessionstream.transport.ws import Limits, WebSocketServer, conflate, disconnect
+from sessionstream.transport.ws.server import frames
 
 from .asgi import Peer
-from .world import Listener, SessionModel
+from .snapshots import snapshot_frame
+from .world import Listener, SessionModel, View
 
 SESSIONS = ("a", "b")
 WEIGHTS = {
@@ -129,6 +136,80 @@ class Watcher:
         return connected and heard and not self.peer.texts
 
 
+class Reader:
+    """Iterates ``hub.watch`` at its own pace, and tells a Listener the frames that a WebSocket would have sent."""
+
+    def __init__(self, app: Told, session_id: str, limit: int) -> None:
+        self.hub = app.hub
+        self.session_id = session_id
+        self.limit = limit
+        self.client = Listener(app.models)
+        self.watch: Watch | None = None
+        self.reading: asyncio.Task[Snapshot | LiveEvents] | None = None
+
+    async def subscribe(self, *, delta: bool, hold: bool) -> None:
+        await self.leave()
+        self.client.disconnected()
+        self.client.subscribe(self.session_id, delta=delta, hold=hold)
+        asked = self.view.asked
+        since, epoch = (int(asked.get(field, 0)) for field in ("sinceSnapshotOrdinal", "epoch"))
+        held = (since, epoch) if delta else (None, None)
+        self.watch = self.hub.watch(self.session_id, since=held[0], epoch=held[1], limit=self.limit)
+        await self.watch.__aenter__()
+
+    @property
+    def view(self) -> View:
+        return self.client.views[self.session_id]
+
+    async def leave(self) -> None:
+        self.give_up()
+        if self.watch is not None:
+            await self.watch.__aexit__(None, None, None)
+            self.watch = None
+
+    def give_up(self) -> None:
+        """Cancel the wait for the next update."""
+        reading, self.reading = self.reading, None
+        if reading is not None and not reading.cancel():
+            self.hear(reading)
+
+    def read(self) -> None:
+        """Hear what has come, or wait for the next update."""
+        if self.reading is None and self.watch is not None:
+            self.reading = asyncio.create_task(anext_of(self.watch))
+        elif self.reading is not None and self.reading.done():
+            reading, self.reading = self.reading, None
+            self.hear(reading)
+
+    def hear(self, reading: asyncio.Task[Snapshot | LiveEvents]) -> None:
+        if isinstance(reading.exception(), TransportError):
+            return  # too many events came while snapshots were loading
+        match reading.result():
+            case Snapshot() as came:
+                entities = [frames.entity(entity) for entity in came.entities]
+                epoch, since = came.epoch if self.view.ever_delta else 0, came.since or 0
+                frame = snapshot_frame(self.session_id, came.snapshot_ordinal, entities, epoch=epoch, since=since)
+                self.client.hear(frame.text)
+                asked = int(self.view.asked.get("sinceSnapshotOrdinal", 0))
+                if not self.view.ready:
+                    self.client.hear(frames.subscribed(self.session_id, asked).text)
+            case LiveEvents(ordinal, events):
+                for event in events:
+                    self.client.hear(frames.ui_event(self.session_id, ordinal, event).text)
+
+    @property
+    def is_content(self) -> bool:
+        """Whether it waits for an update, and there is none."""
+        if self.watch is None:
+            return True
+        waits = self.reading is not None and not self.reading.done()
+        return waits and not self.watch._ready and self.watch._subscription.state is State.LIVE
+
+
+async def anext_of(watch: Watch) -> Snapshot | LiveEvents:
+    return await anext(watch)
+
+
 async def turns(count: int) -> None:
     for _ in range(count):
         await asyncio.sleep(0)
@@ -141,13 +222,15 @@ async def run_schedule(seed: int, steps: int = 150) -> list[Listener]:
     server = WebSocketServer(app.hub, limits=limits, slow_consumers=policy)
     app.hub.set_fanout(server)
     watchers = [Watcher(server, app) for _ in range(3)]
+    readers = [Reader(app, session_id, random.choice([2, 100])) for session_id in SESSIONS * 2]
     tasks: set[asyncio.Task[object]] = set()
 
     async def publish(hub: Hub, session_id: str, key: str, text: str, status: str) -> None:
         await hub.publish(Event("Set", TokensDeltaEvent(message_id=key, chunk=text, status=status), session_id))
 
     for _ in range(steps):
-        watcher, session_id = random.choice(watchers), random.choice(SESSIONS)
+        watcher, reader = random.choice(watchers), random.choice(readers)
+        session_id = random.choice(SESSIONS)
         match random.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]:
             case "publish" | "elsewhere" as where:
                 hub = app.hub if where == "publish" else app.elsewhere
@@ -157,6 +240,7 @@ async def run_schedule(seed: int, steps: int = 150) -> list[Listener]:
                 await turns(random.randint(1, 12))
             case "read":
                 watcher.read()
+                reader.read()
             case "stall":
                 watcher.peer.stall()
             case "resume":
@@ -164,8 +248,10 @@ async def run_schedule(seed: int, steps: int = 150) -> list[Listener]:
                 watcher.revive()
             case "subscribe":
                 watcher.subscribe(session_id, delta=random.random() < 0.7, hold=random.random() < 0.7)
+                await reader.subscribe(delta=random.random() < 0.7, hold=random.random() < 0.7)
             case "lose":
                 watcher.reconnect(hold=random.random() < 0.7)
+                reader.give_up()
             case _:
                 app.version += "'"
                 tasks.add(asyncio.create_task(app.hub.rebuild_timeline(session_id)))
@@ -180,17 +266,24 @@ async def run_schedule(seed: int, steps: int = 150) -> list[Listener]:
                 watcher.revive()
                 await turns(5)
                 watcher.read()
-            if is_idle(server) and all(watcher.is_content for watcher in watchers):
+            for reader in readers:
+                reader.read()
+            if is_idle(server) and all(
+                [*[each.is_content for each in watchers], *[each.is_content for each in readers]]
+            ):
                 break
-    for watcher in watchers:
-        watcher.client.check()
+    clients = [each.client for each in watchers] + [each.client for each in readers]
+    for client in clients:
+        client.check()
+    for reader in readers:
+        await reader.leave()
     await server.shutdown()
     for watcher in watchers:
         watcher.peer.lose()
         await watcher.peer.ended()
     await app.hub.shutdown()
     await app.elsewhere.shutdown()
-    return [watcher.client for watcher in watchers]
+    return clients
 
 
 def is_idle(server: WebSocketServer) -> bool:
