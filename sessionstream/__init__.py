@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from sessionstream.bus import BusMessage, EventBus, MessageHandler, Subscription
 from sessionstream.buses.memory import MemoryBus
+from sessionstream.changes import entity_changes
 from sessionstream.digests import payload_digest, stored_digest
 from sessionstream.errors import (
     BusError,
@@ -125,6 +126,7 @@ __all__ = [
     "TimelineProjectionFunction",
     "TimelineView",
     "ProjectionPolicies",
+    "entity_changes",
     # stores
     "HydrationStore",
     "CheckedStore",

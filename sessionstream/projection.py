@@ -67,7 +67,7 @@ class ProjectionPolicies:
 
     ``"fail"``: the event is stored, the publisher gets a ProjectionError, and the session is held until the
     projection succeeds. ``"advance"``: the error is recorded and the session continues, without this event's UI
-    events (``ui``) or without its entities (``timeline``).
+    events (``ui``; those of ``entity_changes`` are sent) or without its entities (``timeline``).
 
     Raises:
         ValueError: a policy is not one of these.

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sessionstream.callables import projection_of, refuse_unasked
+from sessionstream.changes import EntityChanges
 from sessionstream.codec import copy_event
 from sessionstream.hub.step import ProjectorFailed
 from sessionstream.hub.timeline import View
@@ -33,17 +34,22 @@ _Project = Callable[[Event, Session, View], "Iterable[T] | Awaitable[Iterable[T]
 class Projections:
     """The registered projections of a hub, in registration order."""
 
-    __slots__ = ("_policies", "_schemas", "_timeline", "_ui")
+    __slots__ = ("_changes", "_policies", "_schemas", "_timeline", "_ui")
 
     def __init__(self, schemas: SchemaRegistry, policies: ProjectionPolicies) -> None:
         self._schemas = schemas
         self._policies = policies
         self._ui: list[tuple[str, _Project[UIEvent]]] = []
         self._timeline: list[tuple[str, _Project[TimelineEntity]]] = []
+        self._changes: list[EntityChanges] = []
 
     def add_ui(self, projection: UIProjection | UIProjectionFunction) -> None:
-        """Add a UI projection."""
-        self._ui.append(_named("UI projection", projection))
+        """Add a UI projection; one made by ``entity_changes`` runs after the timeline projections."""
+        if isinstance(projection, EntityChanges):
+            projection.register(self._schemas)
+            self._changes.append(projection)
+        else:
+            self._ui.append(_named("UI projection", projection))
 
     def add_timeline(self, projection: TimelineProjection | TimelineProjectionFunction) -> None:
         """Add a timeline projection."""
@@ -87,6 +93,9 @@ class Projections:
                     step.failure = step.timeline_failed.as_projection_error(event)
             else:
                 step.entities = tuple(changes.values())
+                if self._changes and step.mode != "rebuild":
+                    told = [ui_event for each in self._changes for ui_event in each.ui_events(step.entities)]
+                    step.ui_events += tuple(told)
 
     def _change(
         self,

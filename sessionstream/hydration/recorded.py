@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from google.protobuf.message import DecodeError
 
+from sessionstream.changes import UI_EVENTS
 from sessionstream.errors import SchemaError
 from sessionstream.types import UIEvent
 from sessionstream.v1.feed_pb2 import RecordedUIEvent, RecordedUIEvents
@@ -31,11 +32,18 @@ def encode_ui_events(events: Sequence[UIEvent], codec_of: Callable[[type[Message
 
 
 def decode_ui_events(data: bytes, registry: SchemaRegistry) -> tuple[UIEvent, ...] | None:
-    """Return recorded UI events; None if one of them is not registered here, or not readable."""
+    """Return recorded UI events; None if one of them is not registered here, or not readable.
+
+    Those of ``entity_changes`` need no registration: a hub adds them to its registry, and a store may have another.
+    """
     try:
-        return tuple(
-            UIEvent(each.name, registry.decode("ui event", each.name, each.type, each.payload))
-            for each in RecordedUIEvents.FromString(data).events
-        )
+        return tuple(UIEvent(each.name, _decode(each, registry)) for each in RecordedUIEvents.FromString(data).events)
     except (SchemaError, DecodeError):
         return None
+
+
+def _decode(recorded: RecordedUIEvent, registry: SchemaRegistry) -> Message:
+    own = UI_EVENTS.get(recorded.name)
+    if own is not None and own.DESCRIPTOR.full_name == recorded.type:
+        return own.FromString(recorded.payload)
+    return registry.decode("ui event", recorded.name, recorded.type, recorded.payload)

@@ -317,6 +317,55 @@ class UnreadablePayload(Message):
     def ClearField(self, field_name: Literal["reason", b"reason", "type", b"type"]) -> None: ...
 
 @final
+class EntityChanged(Message):
+    """The payload of the UI event EntityChanged: an entity of the timeline as the event has made it."""
+
+    DESCRIPTOR: Descriptor
+
+    KIND_FIELD_NUMBER: int
+    ID_FIELD_NUMBER: int
+    CREATED_ORDINAL_FIELD_NUMBER: int
+    LAST_EVENT_ORDINAL_FIELD_NUMBER: int
+    PAYLOAD_FIELD_NUMBER: int
+    kind: str
+    id: str
+    created_ordinal: int
+    """The ordinal of the event that created the entity."""
+    last_event_ordinal: int
+    """The ordinal of this event."""
+    @property
+    def payload(self) -> Any: ...
+    def __init__(
+        self,
+        *,
+        kind: str = ...,
+        id: str = ...,
+        created_ordinal: int = ...,
+        last_event_ordinal: int = ...,
+        payload: Any | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: Literal["payload", b"payload"]) -> bool: ...
+    def ClearField(self, field_name: Literal["created_ordinal", b"created_ordinal", "id", b"id", "kind", b"kind", "last_event_ordinal", b"last_event_ordinal", "payload", b"payload"]) -> None: ...
+
+@final
+class EntityDeleted(Message):
+    """The payload of the UI event EntityDeleted: the event has deleted an entity of the timeline."""
+
+    DESCRIPTOR: Descriptor
+
+    KIND_FIELD_NUMBER: int
+    ID_FIELD_NUMBER: int
+    kind: str
+    id: str
+    def __init__(
+        self,
+        *,
+        kind: str = ...,
+        id: str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: Literal["id", b"id", "kind", b"kind"]) -> None: ...
+
+@final
 class UiEventFrame(Message):
     """One live event; event_ordinal is that of the backend event it was projected from."""
 

@@ -68,3 +68,11 @@ def test_frozen_numbers_of_the_browser_contract(root: Path) -> None:
     }
     assert numbers(frames.UiEventFrame) == {"sessionId": 1, "eventOrdinal": 2, "name": 3, "payload": 4}
     assert numbers(frames.ErrorFrame) == {"code": 1, "message": 2, "sessionId": 3, "detail": 4}
+    assert numbers(frames.EntityChanged) == {
+        "kind": 1,
+        "id": 2,
+        "createdOrdinal": 3,
+        "lastEventOrdinal": 4,
+        "payload": 5,
+    }
+    assert numbers(frames.EntityDeleted) == {"kind": 1, "id": 2}

@@ -13,7 +13,7 @@ from sessionstream.json_form import why_unwritable
 from sessionstream.transport.ws.wire.budget import Budget
 from sessionstream.transport.ws.wire.codes import ErrorCode
 from sessionstream.types import TimelineEntity, UIEvent
-from sessionstream.v1.transport_pb2 import UnreadablePayload
+from sessionstream.v1.transport_pb2 import EntityChanged, UnreadablePayload
 
 FrameKind: TypeAlias = Literal["control", "ui", "snapshot"]
 
@@ -34,11 +34,11 @@ class Unwritable(TransportError):
     """A payload has no JSON form.
 
     Attributes:
-        shown: the payload to send in its place.
+        shown: the payload to send in its place: an UnreadablePayload, or an EntityChanged that has one.
     """
 
-    def __init__(self, what: str, shown: UnreadablePayload) -> None:
-        super().__init__(f"{what} has a {shown.type} that cannot be written as JSON: {shown.reason}")
+    def __init__(self, what: str, why: UnreadablePayload, shown: UnreadablePayload | EntityChanged) -> None:
+        super().__init__(f"{what} has a {why.type} that cannot be written as JSON: {why.reason}")
         self.shown = shown
 
 
@@ -181,8 +181,14 @@ def _any(what: str, payload: Any) -> dict[str, object]:
     try:
         value = json_format.MessageToDict(payload)
     except Exception as failure:  # an Any of an unknown type, or a payload stored by an older version
-        shown = UnreadablePayload(type=full_name, reason=str(why_unwritable(payload, failure)))
-        raise Unwritable(what, shown) from failure
+        why = UnreadablePayload(type=full_name, reason=str(why_unwritable(payload, failure)))
+        shown: UnreadablePayload | EntityChanged = why
+        if isinstance(payload, EntityChanged):  # clients have to know which entity it is
+            why.type = payload.payload.TypeName()
+            shown = EntityChanged()
+            shown.CopyFrom(payload)
+            shown.payload.Pack(why)
+        raise Unwritable(what, why, shown) from failure
     type_url = f"type.googleapis.com/{full_name}"
     if full_name in _VALUE_IN_ANY:
         return {"@type": type_url, "value": value}
