@@ -18,7 +18,7 @@ from pyflakes.reporter import Reporter  # type: ignore[import-untyped]
 
 import sessionstream
 from sessionstream import doc, errors, testing
-from sessionstream.transport import ws
+from sessionstream.transport import http, ws
 from sessionstream.v1 import transport_pb2
 from sessionstream_lint.engine import check
 from sessionstream_lint.rules.catalogue import SUMMARIES
@@ -31,6 +31,7 @@ SLUGS = {
     "sessionstream-getting-started": "tutorials",
     "sessionstream-django": "howtos",
     "sessionstream-fastapi": "howtos",
+    "sessionstream-http": "howtos",
     "sessionstream-llm-streaming": "howtos",
     "sessionstream-production": "howtos",
     "sessionstream-testing-your-app": "howtos",
@@ -151,7 +152,7 @@ def test_the_linter_agrees_with_every_python_block(page: Path) -> None:
 # -- names -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("module", [sessionstream, ws, testing, doc], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [sessionstream, ws, http, testing, doc], ids=lambda module: module.__name__)
 def test_every_public_name_is_in_the_reference(module: ModuleType) -> None:
     assert [name for name in module.__all__ if not re.search(rf"\b{name}\b", REFERENCE)] == []
 
@@ -161,7 +162,7 @@ TO_SUBCLASS = {"StoreContract", "BusContract", "HintsContract", "StoreMachine", 
 INTERNAL = {"MemoryBus.forget"}
 
 
-@pytest.mark.parametrize("module", [sessionstream, ws, testing, doc], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [sessionstream, ws, http, testing, doc], ids=lambda module: module.__name__)
 def test_every_public_method_and_field_is_in_the_reference(module: ModuleType) -> None:
     members = {
         f"{name}.{member}"
@@ -175,7 +176,7 @@ def test_every_public_method_and_field_is_in_the_reference(module: ModuleType) -
     assert sorted(one for one in members - INTERNAL if one.partition(".")[2] not in named) == []
 
 
-@pytest.mark.parametrize("module", [sessionstream, ws, testing, doc], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [sessionstream, ws, http, testing, doc], ids=lambda module: module.__name__)
 def test_every_argument_of_a_public_function_is_in_the_reference(module: ModuleType) -> None:
     functions = {name: getattr(module, name) for name in module.__all__ if isfunction(getattr(module, name))}
     arguments = {f"{name}({one})" for name, function in functions.items() for one in signature(function).parameters}

@@ -16,7 +16,7 @@ from sphinx.util.inventory import InventoryFile
 
 import sessionstream
 from sessionstream import doc, testing
-from sessionstream.transport import ws
+from sessionstream.transport import http, ws
 from sessionstream_lint.rules.catalogue import SUMMARIES
 
 from .pages import DECISIONS, ROOT
@@ -76,7 +76,7 @@ def test_everything_that_is_to_be_read_has_its_page(site: Path) -> None:
     assert {one for one in expected if not (site / f"{one}.html").is_file()} == set()
 
 
-@pytest.mark.parametrize("module", [sessionstream, ws, testing, doc], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [sessionstream, ws, http, testing, doc], ids=lambda module: module.__name__)
 def test_every_public_name_is_described(site: Path, module: ModuleType) -> None:
     inventory = InventoryFile.loads((site / "objects.inv").read_bytes(), uri="").data
     described = {name for kind, names in inventory.items() if kind.startswith("py:") for name in names}

@@ -46,7 +46,7 @@ def test_the_wheel_has_what_it_promises(wheel: Path) -> None:
     required = [line for line in metadata.splitlines() if line.startswith("Requires-Dist:") and "extra ==" not in line]
     assert required == ["Requires-Dist: protobuf<8,>=5.29.1"]
     extras = set(re.findall(r"^Provides-Extra: (.+)$", metadata, re.MULTILINE))
-    assert extras == {"lint", "testing", "ws", "lab", "postgres", "otel", "docs", "dev"}
+    assert extras == {"lint", "testing", "ws", "http", "lab", "postgres", "otel", "docs", "dev"}
 
 
 def test_the_wheel_alone_runs_the_readme_app_on_the_lowest_protobuf(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sessionstream.transport.access import Admitted
 from sessionstream.transport.ws.client.backoff import Backoff
 from sessionstream.transport.ws.client.errors import (
     ClientClosed,
@@ -21,7 +22,6 @@ from sessionstream.transport.ws.client.feed import Updates
 from sessionstream.transport.ws.client.updates import ConnectionState, JsonEntity, JsonSnapshot, LiveEvent, Update
 from sessionstream.transport.ws.server.app import WebSocketServer
 from sessionstream.transport.ws.server.connection import ConnectionInfo
-from sessionstream.transport.ws.server.handshake import Admitted
 from sessionstream.transport.ws.server.limits import Limits
 from sessionstream.transport.ws.server.records import ConnectionObserver, ConnectionRecord, Stage
 from sessionstream.transport.ws.server.slow_consumers import Overflow, SlowConsumerPolicy, conflate, disconnect

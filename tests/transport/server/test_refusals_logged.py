@@ -15,8 +15,8 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect as connect_sync
 
+from sessionstream.transport.bounded_log import LINES, BoundedLog
 from sessionstream.transport.ws import Limits, WebSocketServer
-from sessionstream.transport.ws.server.bounded_log import LINES, BoundedLog
 from sessionstream.transport.ws.wire.budget import WINDOW
 
 from ..asgi import ManualClock, Peer, peers

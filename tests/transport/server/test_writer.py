@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from sessionstream.transport.access import SendMessage
 from sessionstream.transport.ws.server.frames import Frame
-from sessionstream.transport.ws.server.outbox import Flusher, Outbox, SendMessage, Writer
+from sessionstream.transport.ws.server.outbox import Flusher, Outbox, Writer
 
 WHO: contextvars.ContextVar[str] = contextvars.ContextVar("WHO", default="nobody")
 

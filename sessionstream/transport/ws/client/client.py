@@ -28,6 +28,8 @@ from sessionstream.callables import plain_callback, plain_function
 from sessionstream.errors import TransportError, error_text
 from sessionstream.ids import check_id
 from sessionstream.schema import SchemaRegistry
+from sessionstream.transport.checks import check_above_zero
+from sessionstream.transport.clock import Clock, MonotonicClock
 from sessionstream.transport.ws.client.backoff import Backoff, after_refusal, told_seconds
 from sessionstream.transport.ws.client.connection import Connection
 from sessionstream.transport.ws.client.conversation import Conversation
@@ -44,8 +46,6 @@ from sessionstream.transport.ws.client.effects import (
 from sessionstream.transport.ws.client.errors import ClientClosed, HandshakeRefused
 from sessionstream.transport.ws.client.feed import Feed, Updates
 from sessionstream.transport.ws.client.updates import ConnectionState
-from sessionstream.transport.ws.wire.checks import check_above_zero
-from sessionstream.transport.ws.wire.clock import Clock, MonotonicClock
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 from websockets.exceptions import ConnectionClosed
 
+from sessionstream.transport.clock import Clock
 from sessionstream.transport.ws.client.conversation import LOST, Conversation
 from sessionstream.transport.ws.client.effects import Effects
-from sessionstream.transport.ws.wire.clock import Clock
 from sessionstream.transport.ws.wire.codes import TOO_BIG
 
 if TYPE_CHECKING:

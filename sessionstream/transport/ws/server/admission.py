@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 
-from sessionstream.transport.ws.server.handshake import Refused
+from sessionstream.transport.access import Refused
 from sessionstream.transport.ws.server.limits import Limits
-from sessionstream.transport.ws.wire.codes import NOT_SIGNED_IN, CloseCode
+from sessionstream.transport.ws.wire.codes import CloseCode
 
 
 class Peer:
@@ -40,7 +40,7 @@ class Peer:
             Refused: the principal was rejected during the handshake.
         """
         if principal in self._rejected:
-            raise Refused(403, f"the connections of {principal!r} were closed during this handshake", NOT_SIGNED_IN)
+            raise Refused("unknown", f"the connections of {principal!r} were closed during this handshake")
         self.known, self.principal = True, principal
 
 
@@ -72,7 +72,7 @@ class Admission:
         """
         self._check_stopping()
         if len(self._peers) > self._limits.connections:
-            raise Refused(503, f"there are {self._limits.connections} connections already")
+            raise Refused("busy", f"there are {self._limits.connections} connections already")
 
     def admit(self, peer: Peer, principal: object) -> None:
         """Record the principal of a client.
@@ -86,7 +86,7 @@ class Admission:
         if principal is not None:
             self._principals[principal] += 1
             if self._principals[principal] > self._limits.connections_per_principal:
-                raise Refused(503, f"{principal!r} has {self._limits.connections_per_principal} connections already")
+                raise Refused("busy", f"{principal!r} has {self._limits.connections_per_principal} connections already")
 
     def leave(self, peer: Peer) -> None:
         """Remove a client."""
@@ -109,4 +109,4 @@ class Admission:
 
     def _check_stopping(self) -> None:
         if self._stopping:
-            raise Refused(503, "the server shuts down")
+            raise Refused("busy", "the server shuts down")

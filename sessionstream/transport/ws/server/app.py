@@ -9,45 +9,40 @@ import secrets
 import threading
 from collections.abc import Callable, Collection, Sequence
 from contextvars import Context
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from sessionstream.callables import plain_function
-from sessionstream.errors import TransportError, error_text
+from sessionstream.errors import TransportError
 from sessionstream.fanout import SnapshotSource
 from sessionstream.ids import check_id
 from sessionstream.observe import FollowerStatus
-from sessionstream.transport.ws.server import frames
-from sessionstream.transport.ws.server.admission import Admission
-from sessionstream.transport.ws.server.bounded_log import BoundedLog
-from sessionstream.transport.ws.server.connection import (
-    AuthorizeHook,
-    Connection,
-    ConnectionInfo,
-    Receive,
-    Routes,
-    ServerContext,
-)
-from sessionstream.transport.ws.server.frames import Batch
-from sessionstream.transport.ws.server.handshake import (
+from sessionstream.transport.access import (
     Admitted,
-    Authenticate,
+    AuthenticateHook,
+    AuthorizeHook,
     Origins,
+    Receive,
     Refused,
     Scope,
-    Subprotocols,
-    accept,
-    ask_to_upgrade,
+    SendMessage,
     authenticate,
-    refuse,
+    check_hooks,
+    seconds_left,
 )
+from sessionstream.transport.bounded_log import BoundedLog
+from sessionstream.transport.clock import Clock, MonotonicClock
+from sessionstream.transport.lifespan import serve_lifespan
+from sessionstream.transport.ws.server import frames
+from sessionstream.transport.ws.server.admission import Admission
+from sessionstream.transport.ws.server.connection import Connection, ConnectionInfo, Routes, ServerContext
+from sessionstream.transport.ws.server.frames import Batch
+from sessionstream.transport.ws.server.handshake import Subprotocols, accept, ask_to_upgrade, refuse, status_of
 from sessionstream.transport.ws.server.limits import Limits
 from sessionstream.transport.ws.server.loading import SnapshotLoader
 from sessionstream.transport.ws.server.observing import Reporter
-from sessionstream.transport.ws.server.outbox import Flusher, SendMessage
+from sessionstream.transport.ws.server.outbox import Flusher
 from sessionstream.transport.ws.server.records import ConnectionObserver
 from sessionstream.transport.ws.server.slow_consumers import SlowConsumerPolicy, disconnect
-from sessionstream.transport.ws.wire.clock import Clock, MonotonicClock
 from sessionstream.transport.ws.wire.codes import GOING_AWAY, POLICY, RESTART
 from sessionstream.transport.ws.wire.subprotocol import SUBPROTOCOL
 from sessionstream.types import UIEvent
@@ -109,7 +104,7 @@ class WebSocketServer:
         source: SnapshotSource,
         *,
         allowed_origins: Collection[str] | None = None,
-        authenticate: Authenticate | None = None,
+        authenticate: AuthenticateHook | None = None,
         authorize: AuthorizeHook | None = None,
         subprotocols: Collection[str] = (SUBPROTOCOL,),
         limits: Limits = Limits(),  # noqa: B008 - frozen
@@ -148,9 +143,7 @@ class WebSocketServer:
         authenticate, authorize, limits, slow_consumers = others
         if not callable(getattr(source, "snapshot", None)):
             raise TypeError(f"source must have a method snapshot, as a Hub has; got {source!r}")
-        for name, hook in (("authenticate", authenticate), ("authorize", authorize)):
-            if hook is not None and not callable(hook):
-                raise TypeError(f"{name} must be a function, not {hook!r}")
+        check_hooks(authenticate, authorize)
         if not isinstance(limits, Limits):
             raise TypeError(f"limits must be a Limits, not {limits!r}")
         plain_function("slow_consumers", "(overflow)", slow_consumers)
@@ -228,7 +221,7 @@ class WebSocketServer:
             case "http":
                 await ask_to_upgrade(send)
             case "lifespan":
-                await self._lifespan(receive, send)
+                await serve_lifespan(receive, send, self.shutdown)
             case other:
                 raise ValueError(f"a WebSocketServer serves websocket, http and lifespan, not {other!r}")
 
@@ -255,22 +248,21 @@ class WebSocketServer:
             self._admission.leave(peer)
 
     async def _refuse(self, scope: Scope, send: SendMessage, refused: Refused) -> None:
-        close = refused.close if self._subprotocols.hears_closes(scope) else None
-        told = refused.status if close is None else close.code
+        status, close = status_of(refused), self._subprotocols.close_code(scope, refused)
+        told = status if close is None else close.code
         line = f"a handshake was refused with {told}: {refused.why}"
         self._log.log(f"handshakes refused with {told}", line, error=refused.__cause__)
         self._reporter.report("refused", code=str(told), error=refused.why)
         if close is None:
-            await refuse(scope, send, refused, self._retry_after)
+            await refuse(scope, send, status, self._retry_after)
         else:
             await send(accept(self._subprotocols.chosen(scope)))
             await send({"type": "websocket.close", "code": close.code, "reason": close.name})
 
     def _deadline(self, admitted: Admitted) -> float | None:
         """Return when the admission ends, by the monotonic clock, which setting the machine's clock does not change."""
-        if admitted.until is None:
-            return None
-        return self._clock.now() + (admitted.until - datetime.now(UTC)).total_seconds()
+        left = seconds_left(admitted)
+        return None if left is None else self._clock.now() + left
 
     async def _serve(self, principal: object, ends_at: float | None, receive: Receive, send: SendMessage) -> None:
         connection = Connection(secrets.token_urlsafe(9), principal, self._shared, ends_at)
@@ -311,17 +303,6 @@ class WebSocketServer:
                     "this WebSocketServer has connections in another event loop: make one for each loop"
                 )
             self._loop, self._thread = loop, threading.get_ident()
-
-    async def _lifespan(self, receive: Receive, send: SendMessage) -> None:
-        while (told := (await receive())["type"]) != "lifespan.shutdown":
-            if told == "lifespan.startup":
-                await send({"type": "lifespan.startup.complete"})
-        try:
-            await self.shutdown()
-        except Exception as error:
-            await send({"type": "lifespan.shutdown.failed", "message": error_text(error)})
-            raise
-        await send({"type": "lifespan.shutdown.complete"})
 
     # -- for operators -----------------------------------------------------------------------------------------
 

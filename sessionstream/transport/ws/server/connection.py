@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 from sessionstream.errors import error_text
-from sessionstream.transport.ws.server.bounded_log import BoundedLog
+from sessionstream.transport.access import AuthorizeHook, Message, Receive, Refused, SendMessage, authorize
+from sessionstream.transport.bounded_log import BoundedLog
+from sessionstream.transport.clock import Clock
 from sessionstream.transport.ws.server.conversation import Conversation
 from sessionstream.transport.ws.server.effects import (
     Authorize,
@@ -24,13 +26,11 @@ from sessionstream.transport.ws.server.effects import (
     Send,
 )
 from sessionstream.transport.ws.server.frames import Batch, Frame
-from sessionstream.transport.ws.server.handshake import Message, call_hook
 from sessionstream.transport.ws.server.limits import Limits
 from sessionstream.transport.ws.server.loading import SnapshotLoader, SnapshotRequest
 from sessionstream.transport.ws.server.observing import Reporter
-from sessionstream.transport.ws.server.outbox import Flusher, Outbox, SendMessage, Writer
+from sessionstream.transport.ws.server.outbox import Flusher, Outbox, Writer
 from sessionstream.transport.ws.server.slow_consumers import SlowConsumerPolicy, conflate
-from sessionstream.transport.ws.wire.clock import Clock
 from sessionstream.transport.ws.wire.codes import INTERNAL, POLICY, RESTART, TOO_BIG, TRY_AGAIN, CloseCode
 
 LOADS_AT_ONCE: Final = 4
@@ -38,10 +38,6 @@ LOADS_AT_ONCE: Final = 4
 
 LONGEST_SLEEP: Final = 86_400.0
 """Longest sleep in seconds: event loops do not accept arbitrarily long timers."""
-
-Receive: TypeAlias = Callable[[], Awaitable[Message]]
-AuthorizeHook: TypeAlias = Callable[[Any, str], bool | Awaitable[bool]]
-"""``authorize(principal, session_id)``: whether this client may watch this session."""
 
 _log = logging.getLogger("sessionstream")
 
@@ -390,21 +386,20 @@ class Connection:
     async def _ask(self, hook: AuthorizeHook, question: Authorize) -> None:
         session_id, token = question.session_id, question.token
         try:
-            async with asyncio.timeout(self._shared.limits.handshake_timeout_seconds):
-                allowed = await call_hook("authorize", hook, self.principal, session_id) is True
-        except TimeoutError:  # not a refusal: the client may subscribe again
-            self._shared.log.log("slow calls of authorize", f"authorize took too long for session {session_id!r}")
-            self._perform(self._conversation.load_failed(session_id, token, "authorize took too long"))
-            return
-        except Exception as error:  # noqa: BLE001 - logged with its traceback
-            line = f"authorize failed for session {session_id!r}: the client is refused"
-            self._shared.log.log("failures of authorize", line, error=error, level=logging.ERROR)
-            allowed = False
-        else:
-            if not allowed:
-                line = f"a subscription was refused: authorize({self.principal!r}, {session_id!r}) did not return True"
+            await authorize(hook, self.principal, session_id, self._shared.limits.handshake_timeout_seconds)
+        except Refused as refused:
+            if refused.reason == "busy":  # not a refusal: the client may subscribe again
+                self._shared.log.log("slow calls of authorize", refused.why)
+                self._perform(self._conversation.load_failed(session_id, token, "authorize took too long"))
+                return
+            if refused.__cause__ is not None:
+                self._shared.log.log("failures of authorize", refused.why, error=refused.__cause__, level=logging.ERROR)
+            else:
+                line = f"a subscription was refused: {refused.why}"
                 self._shared.log.log("subscriptions refused by authorize", line)
-        self._perform(self._conversation.authorized(session_id, token, allowed))
+            self._perform(self._conversation.authorized(session_id, token, False))
+        else:
+            self._perform(self._conversation.authorized(session_id, token, True))
 
     def _asked(self, session_id: str, task: asyncio.Task[None]) -> None:
         if self._asking.get(session_id) is task:

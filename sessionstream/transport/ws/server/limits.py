@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Final
 
-from sessionstream.transport.ws.wire.checks import check_above_zero
+from sessionstream.transport.checks import check_above_zero
 
 BESIDE_SUBSCRIBES: Final = 100
 """Frames that a client may send at once, in addition to one subscribe for each session it may watch."""

@@ -16,10 +16,9 @@ from functools import partial
 from types import CoroutineType, coroutine
 from typing import Any, Final, TypeAlias
 
+from sessionstream.transport.access import SendMessage
 from sessionstream.transport.ws.server.frames import Frame
 from sessionstream.transport.ws.server.slow_consumers import Overflow
-
-SendMessage: TypeAlias = Callable[[Any], Awaitable[None]]
 
 Rest: TypeAlias = Callable[..., Awaitable[None]]
 """The rest of a send that was begun. Its argument, if any, is a cancellation that came before the task continued it."""
