@@ -73,15 +73,15 @@ class InferenceEngine:
             EmptyPromptError: the prompt is empty or blank.
             HubClosed: the engine is closed.
         """
-        prompt = cast("StartInferenceCommand", command.payload).prompt  # the hub has checked the type
-        if not prompt.strip():
+        start = cast("StartInferenceCommand", command.payload)  # the hub has checked the type
+        if not start.prompt.strip():
             raise EmptyPromptError
         async with self._lock(session.id):
             if self._closed:
                 raise HubClosed
             message_ids = await self._settle(session.id, publisher)
             number = messages.next_number(message_ids)
-            await _uninterrupted(self._begin(session.id, number, prompt, publisher))
+            await _uninterrupted(self._begin(session.id, number, start, publisher))
 
     async def stop(self, _command: Command, session: Session, publisher: EventPublisher) -> None:
         """Handle ChatStopInference: end the running answer with its text so far. Without one, nothing happens."""
@@ -136,9 +136,12 @@ class InferenceEngine:
                 await publisher.publish(Event(schemas.INFERENCE_STOPPED, stopped, session_id))
         return [entity.id for entity in snapshot.entities]
 
-    async def _begin(self, session_id: str, number: int, prompt: str, publisher: EventPublisher) -> None:
+    async def _begin(
+        self, session_id: str, number: int, start: StartInferenceCommand, publisher: EventPublisher
+    ) -> None:
         """Publish the prompt and the start of the answer, and start its task."""
-        accepted = UserMessageAcceptedEvent(message_id=messages.prompt_id(number), role=messages.USER, content=prompt)
+        prompt, message_id = start.prompt, start.message_id or messages.prompt_id(number)
+        accepted = UserMessageAcceptedEvent(message_id=message_id, role=messages.USER, content=prompt)
         await publisher.publish(Event(schemas.USER_MESSAGE_ACCEPTED, accepted, session_id))
         started = InferenceStartedEvent(
             message_id=messages.answer_id(number),

@@ -1,11 +1,22 @@
 """HTTP endpoints: ASGI applications that any framework can mount, each with the hooks of the WebSocket server."""
 
 from sessionstream.transport.access import Admitted
+from sessionstream.transport.http.agui_endpoint import AGUIEndpoint, agui_endpoint
+from sessionstream.transport.http.ai_sdk_endpoint import AISDKEndpoint, ai_sdk_endpoint
+from sessionstream.transport.http.chat import ChatMapping, ChatMessage, TextDelta, UserMessage
 from sessionstream.transport.http.commands import CommandReceiver, CommandsEndpoint, commands_endpoint
 
 __all__ = [
     "commands_endpoint",
     "CommandsEndpoint",
     "CommandReceiver",
+    "agui_endpoint",
+    "AGUIEndpoint",
+    "ai_sdk_endpoint",
+    "AISDKEndpoint",
+    "ChatMapping",
+    "ChatMessage",
+    "TextDelta",
+    "UserMessage",
     "Admitted",
 ]

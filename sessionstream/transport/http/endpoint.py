@@ -1,9 +1,11 @@
-"""What all HTTP endpoints do: they find the path and the method, check the origin, and answer problems."""
+"""What all HTTP endpoints do: they find the route of a request, check its origin, and answer problems."""
 
 from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import ClassVar
 
 from sessionstream.transport.access import Receive, Scope, SendMessage
@@ -15,15 +17,32 @@ from sessionstream.transport.lifespan import serve_lifespan
 _log = logging.getLogger("sessionstream")
 
 
-class Endpoint(ABC):
-    """An ASGI application with one path and one method, which belongs to one event loop.
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request.
 
-    A subclass sets the path below where it is mounted, with ``*`` for its variable parts; the method that it serves,
-    beside OPTIONS; and that request in words.
+    Attributes:
+        cors: headers for its response.
+        pattern: the pattern of its route.
+        parts: the variable parts of its path.
     """
 
-    _pattern: ClassVar[str]
-    _method: ClassVar[str]
+    scope: Scope
+    receive: Receive
+    send: SendMessage
+    cors: Headers
+    pattern: str
+    parts: tuple[str, ...]
+
+
+class Endpoint(ABC):
+    """An ASGI application with a few routes, which belongs to one event loop.
+
+    A subclass sets its routes: for each path below where it is mounted, with ``*`` for the variable parts, the method
+    that it serves there, beside OPTIONS; an empty path stands for all paths. And it says in words what it serves.
+    """
+
+    _routes: ClassVar[Mapping[str, str]]
     _usage: ClassVar[str]
 
     def __init__(self, guard: Guard) -> None:
@@ -50,17 +69,21 @@ class Endpoint(ABC):
         cors: Headers = ()
         answer: Answer | None
         try:
-            parts = path_parts(scope, self._pattern)
-            if parts is None:
+            found: dict[str, tuple[str, tuple[str, ...]]] = {}
+            for pattern, method in self._routes.items():
+                parts = path_parts(scope, pattern)
+                if parts is not None:
+                    found[method] = (pattern, tuple(parts))
+            if not found:
                 raise Problem(404, "not_found", f"there is nothing here: {self._usage}")
             cors = self._guard.check_origin(scope)
-            allowed = ", ".join(sorted(("OPTIONS", self._method))).encode()
+            allowed = ", ".join(sorted(("OPTIONS", *found))).encode()
             if scope["method"] == "OPTIONS":
                 answer = self._guard.options(scope, allowed)
-            elif scope["method"] != self._method:
+            elif scope["method"] not in found:
                 raise Problem(405, "method_not_allowed", self._usage, ((b"allow", allowed),))
             else:
-                answer = await self._serve(scope, receive, send, cors, *parts)
+                answer = await self._serve(Request(scope, receive, send, cors, *found[scope["method"]]))
         except Problem as problem:
             answer = problem.answer()
         except ClientGone:
@@ -72,14 +95,8 @@ class Endpoint(ABC):
             await answer.send(scope, send, cors)
 
     @abstractmethod
-    async def _serve(
-        self, scope: Scope, receive: Receive, send: SendMessage, cors: Headers, *parts: str
-    ) -> Answer | None:
-        """Serve a request with the method and the path of this endpoint; return the answer if it is not sent yet.
-
-        Args:
-            cors: headers for the response.
-            parts: the variable parts of the path.
+    async def _serve(self, request: Request) -> Answer | None:
+        """Serve a request of one of the routes; return the answer if it is not sent yet.
 
         Raises:
             Problem: the request cannot be served, and nothing was sent yet.

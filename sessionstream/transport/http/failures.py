@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from sessionstream.errors import (
     BusError,
@@ -46,7 +46,7 @@ _FAILURES: Final[tuple[tuple[type[Exception], int, str, str], ...]] = (
 
 
 def problem_of(
-    error: Exception, session_id: str, name: str, key: str | None, shown: Mapping[type[Exception], int]
+    error: Exception, session_id: str, name: str, key: str | None, shown: Mapping[type[Any], int]
 ) -> Problem:
     """Return what the client is told.
 

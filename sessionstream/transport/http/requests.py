@@ -19,11 +19,14 @@ class ClientGone(Exception):
 def path_parts(scope: Scope, pattern: str) -> list[str] | None:
     """Return the parts of the path, below where the endpoint is mounted, that stand where the pattern has ``*``.
 
-    A part is decoded after the path was split, so that it may contain a slash, as ``%2F``. None: the path is another.
+    An empty pattern fits every path. A part is decoded after the path was split, so that it may contain a slash, as
+    ``%2F``. None: the path is another.
 
     Raises:
         Problem: a part is not UTF-8.
     """
+    if not pattern:
+        return []
     path: str = scope["path"]
     mounted = scope.get("root_path", "").rstrip("/")
     if mounted and path.startswith(f"{mounted}/"):  # some frameworks remove it from the path themselves
@@ -69,9 +72,9 @@ def check_json(scope: Scope) -> None:
     """
     types = [value.partition(";")[0].strip().lower() for value in header(scope, b"content-type")]
     if types != [_JSON]:
-        raise Problem(415, "not_json", f"send the command as {_JSON}")
+        raise Problem(415, "not_json", f"send it as {_JSON}")
     if any(value.strip().lower() != "identity" for value in header(scope, b"content-encoding")):
-        raise Problem(415, "not_json", "send the command without a content encoding")
+        raise Problem(415, "not_json", "send it without a content encoding")
 
 
 async def read_body(scope: Scope, receive: Receive, limit: int, timeout_seconds: float) -> bytes:
@@ -81,7 +84,7 @@ async def read_body(scope: Scope, receive: Receive, limit: int, timeout_seconds:
         Problem: with 413, it is longer than the limit; with 408, it did not come in time.
         ClientGone: the client has gone.
     """
-    too_long = Problem(413, "too_large", f"a command has at most {limit} bytes")
+    too_long = Problem(413, "too_large", f"the body has at most {limit} bytes")
     if any(length.isdecimal() and int(length) > limit for length in header(scope, b"content-length")):
         raise too_long
     body = bytearray()

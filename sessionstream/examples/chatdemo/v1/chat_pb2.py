@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-sessionstream/examples/chatdemo/v1/chat.proto\x12\"sessionstream.examples.chatdemo.v1\"\'\n\x15StartInferenceCommand\x12\x0e\n\x06prompt\x18\x01 \x01(\t\"\x16\n\x14StopInferenceCommand\"`\n\x18UserMessageAcceptedEvent\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\x0c\n\x04role\x18\x02 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x03 \x01(\t\x12\x11\n\tstreaming\x18\x04 \x01(\x08\"}\n\x15InferenceStartedEvent\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\x0e\n\x06prompt\x18\x02 \x01(\t\x12\x0c\n\x04role\x18\x03 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x04 \x01(\t\x12\x0e\n\x06status\x18\x05 \x01(\t\x12\x11\n\tstreaming\x18\x06 \x01(\x08\"\x85\x01\n\x10TokensDeltaEvent\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\x0c\n\x04role\x18\x02 \x01(\t\x12\r\n\x05\x63hunk\x18\x03 \x01(\t\x12\x0c\n\x04text\x18\x04 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x05 \x01(\t\x12\x0e\n\x06status\x18\x06 \x01(\t\x12\x11\n\tstreaming\x18\x07 \x01(\x08\"\\\n\x13InferenceTraceEvent\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\r\n\x05stage\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\x12\x12\n\nelapsed_ms\x18\x04 \x01(\x03\"|\n\x16InferenceFinishedEvent\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\x0c\n\x04role\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x04 \x01(\t\x12\x0e\n\x06status\x18\x05 \x01(\t\x12\x11\n\tstreaming\x18\x06 \x01(\x08\"{\n\x15InferenceStoppedEvent\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\x0c\n\x04role\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x04 \x01(\t\x12\x0e\n\x06status\x18\x05 \x01(\t\x12\x11\n\tstreaming\x18\x06 \x01(\x08\"\xa7\x01\n\x11\x43hatMessageUpdate\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\x0c\n\x04role\x18\x02 \x01(\t\x12\x0e\n\x06prompt\x18\x03 \x01(\t\x12\r\n\x05\x63hunk\x18\x04 \x01(\t\x12\x0c\n\x04text\x18\x05 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x06 \x01(\t\x12\x0e\n\x06status\x18\x07 \x01(\t\x12\x11\n\tstreaming\x18\x08 \x01(\x08\x12\x0f\n\x07ordinal\x18\t \x01(\t\"\x87\x01\n\x11\x43hatMessageEntity\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\x0c\n\x04role\x18\x02 \x01(\t\x12\x0e\n\x06prompt\x18\x03 \x01(\t\x12\x0c\n\x04text\x18\x04 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x05 \x01(\t\x12\x0e\n\x06status\x18\x06 \x01(\t\x12\x11\n\tstreaming\x18\x07 \x01(\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-sessionstream/examples/chatdemo/v1/chat.proto\x12\"sessionstream.examples.chatdemo.v1\";\n\x15StartInferenceCommand\x12\x0e\n\x06prompt\x18\x01 \x01(\t\x12\x12\n\nmessage_id\x18\x02 \x01(\t\"\x16\n\x14StopInferenceCommand\"`\n\x18UserMessageAcceptedEvent\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\x0c\n\x04role\x18\x02 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x03 \x01(\t\x12\x11\n\tstreaming\x18\x04 \x01(\x08\"}\n\x15InferenceStartedEvent\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\x0e\n\x06prompt\x18\x02 \x01(\t\x12\x0c\n\x04role\x18\x03 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x04 \x01(\t\x12\x0e\n\x06status\x18\x05 \x01(\t\x12\x11\n\tstreaming\x18\x06 \x01(\x08\"\x85\x01\n\x10TokensDeltaEvent\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\x0c\n\x04role\x18\x02 \x01(\t\x12\r\n\x05\x63hunk\x18\x03 \x01(\t\x12\x0c\n\x04text\x18\x04 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x05 \x01(\t\x12\x0e\n\x06status\x18\x06 \x01(\t\x12\x11\n\tstreaming\x18\x07 \x01(\x08\"\\\n\x13InferenceTraceEvent\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\r\n\x05stage\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\x12\x12\n\nelapsed_ms\x18\x04 \x01(\x03\"|\n\x16InferenceFinishedEvent\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\x0c\n\x04role\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x04 \x01(\t\x12\x0e\n\x06status\x18\x05 \x01(\t\x12\x11\n\tstreaming\x18\x06 \x01(\x08\"{\n\x15InferenceStoppedEvent\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\x0c\n\x04role\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x04 \x01(\t\x12\x0e\n\x06status\x18\x05 \x01(\t\x12\x11\n\tstreaming\x18\x06 \x01(\x08\"\xa7\x01\n\x11\x43hatMessageUpdate\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\x0c\n\x04role\x18\x02 \x01(\t\x12\x0e\n\x06prompt\x18\x03 \x01(\t\x12\r\n\x05\x63hunk\x18\x04 \x01(\t\x12\x0c\n\x04text\x18\x05 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x06 \x01(\t\x12\x0e\n\x06status\x18\x07 \x01(\t\x12\x11\n\tstreaming\x18\x08 \x01(\x08\x12\x0f\n\x07ordinal\x18\t \x01(\t\"\x87\x01\n\x11\x43hatMessageEntity\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\x0c\n\x04role\x18\x02 \x01(\t\x12\x0e\n\x06prompt\x18\x03 \x01(\t\x12\x0c\n\x04text\x18\x04 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x05 \x01(\t\x12\x0e\n\x06status\x18\x06 \x01(\t\x12\x11\n\tstreaming\x18\x07 \x01(\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,23 +32,23 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'sessionstream.examples.chat
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_STARTINFERENCECOMMAND']._serialized_start=85
-  _globals['_STARTINFERENCECOMMAND']._serialized_end=124
-  _globals['_STOPINFERENCECOMMAND']._serialized_start=126
-  _globals['_STOPINFERENCECOMMAND']._serialized_end=148
-  _globals['_USERMESSAGEACCEPTEDEVENT']._serialized_start=150
-  _globals['_USERMESSAGEACCEPTEDEVENT']._serialized_end=246
-  _globals['_INFERENCESTARTEDEVENT']._serialized_start=248
-  _globals['_INFERENCESTARTEDEVENT']._serialized_end=373
-  _globals['_TOKENSDELTAEVENT']._serialized_start=376
-  _globals['_TOKENSDELTAEVENT']._serialized_end=509
-  _globals['_INFERENCETRACEEVENT']._serialized_start=511
-  _globals['_INFERENCETRACEEVENT']._serialized_end=603
-  _globals['_INFERENCEFINISHEDEVENT']._serialized_start=605
-  _globals['_INFERENCEFINISHEDEVENT']._serialized_end=729
-  _globals['_INFERENCESTOPPEDEVENT']._serialized_start=731
-  _globals['_INFERENCESTOPPEDEVENT']._serialized_end=854
-  _globals['_CHATMESSAGEUPDATE']._serialized_start=857
-  _globals['_CHATMESSAGEUPDATE']._serialized_end=1024
-  _globals['_CHATMESSAGEENTITY']._serialized_start=1027
-  _globals['_CHATMESSAGEENTITY']._serialized_end=1162
+  _globals['_STARTINFERENCECOMMAND']._serialized_end=144
+  _globals['_STOPINFERENCECOMMAND']._serialized_start=146
+  _globals['_STOPINFERENCECOMMAND']._serialized_end=168
+  _globals['_USERMESSAGEACCEPTEDEVENT']._serialized_start=170
+  _globals['_USERMESSAGEACCEPTEDEVENT']._serialized_end=266
+  _globals['_INFERENCESTARTEDEVENT']._serialized_start=268
+  _globals['_INFERENCESTARTEDEVENT']._serialized_end=393
+  _globals['_TOKENSDELTAEVENT']._serialized_start=396
+  _globals['_TOKENSDELTAEVENT']._serialized_end=529
+  _globals['_INFERENCETRACEEVENT']._serialized_start=531
+  _globals['_INFERENCETRACEEVENT']._serialized_end=623
+  _globals['_INFERENCEFINISHEDEVENT']._serialized_start=625
+  _globals['_INFERENCEFINISHEDEVENT']._serialized_end=749
+  _globals['_INFERENCESTOPPEDEVENT']._serialized_start=751
+  _globals['_INFERENCESTOPPEDEVENT']._serialized_end=874
+  _globals['_CHATMESSAGEUPDATE']._serialized_start=877
+  _globals['_CHATMESSAGEUPDATE']._serialized_end=1044
+  _globals['_CHATMESSAGEENTITY']._serialized_start=1047
+  _globals['_CHATMESSAGEENTITY']._serialized_end=1182
 # @@protoc_insertion_point(module_scope)

@@ -29,13 +29,17 @@ class StartInferenceCommand(Message):
     DESCRIPTOR: Descriptor
 
     PROMPT_FIELD_NUMBER: int
+    MESSAGE_ID_FIELD_NUMBER: int
     prompt: str
+    message_id: str
+    """The id of the user's message, if the client has chosen one."""
     def __init__(
         self,
         *,
         prompt: str = ...,
+        message_id: str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: Literal["prompt", b"prompt"]) -> None: ...
+    def ClearField(self, field_name: Literal["message_id", b"message_id", "prompt", b"prompt"]) -> None: ...
 
 @final
 class StopInferenceCommand(Message):

@@ -1,0 +1,109 @@
+"""The endpoint for AG-UI clients: a run is the answer of a session, and every client sees all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from sessionstream.transport.http.agui import Run
+from sessionstream.transport.http.chat import UserMessage
+from sessionstream.transport.http.chat_endpoint import ChatEndpoint, ChatOptions, text_of
+from sessionstream.transport.http.problems import Answer, Problem
+
+if TYPE_CHECKING:
+    from sessionstream.fanout import LiveSessions
+    from sessionstream.transport.access import AuthenticateHook, AuthorizeHook
+    from sessionstream.transport.http.chat import ChatMapping
+    from sessionstream.transport.http.endpoint import Request
+
+
+def agui_endpoint(
+    hub: LiveSessions,
+    mapping: ChatMapping,
+    *,
+    authenticate: AuthenticateHook | None = None,
+    authorize: AuthorizeHook | None = None,
+    allowed_origins: Collection[str] | None = None,
+    errors: Mapping[type[Any], int] | None = None,
+    max_bytes: int = 4_194_304,
+    max_streams: int = 1_000,
+    heartbeat_seconds: float = 15.0,
+    send_timeout_seconds: float = 20.0,
+    timeout_seconds: float = 10.0,
+) -> AGUIEndpoint:
+    """Return an ASGI application that serves AG-UI clients. (Reference: HTTP endpoints.)
+
+    ``POST`` with a RunAgentInput is answered with the events of one run. ``threadId`` is the session. If the last
+    message is one of the user that the session does not have, it is submitted as a command, once, whatever the client
+    repeats. Otherwise the client follows the answer that is going on, from its beginning; if there is none, the run
+    ends at once, with all messages. It mounts in any ASGI framework::
+
+        app = Starlette(routes=[Mount("/agent", agui_endpoint(hub, mapping))])
+
+    A client that goes away does not stop the answer. To stop it, send a command: see ``commands_endpoint``.
+
+    Args:
+        hub: where the sessions are; usually a Hub.
+        mapping: how they are chats.
+        authenticate, authorize, allowed_origins, errors, timeout_seconds: as in ``commands_endpoint``.
+        max_bytes: longest body; clients send all messages each time.
+        max_streams: runs that may be followed at the same time, and commands that may run; others get 503.
+        heartbeat_seconds: a comment is sent after this long without an event.
+        send_timeout_seconds: a client that takes nothing for this long is left.
+
+    Raises:
+        TypeError: an argument has the wrong type.
+        ValueError: a number is not above 0; an entry of ``allowed_origins`` is not a valid origin; or a status of
+            ``errors`` is not between 400 and 599.
+    """
+    return AGUIEndpoint(
+        ChatOptions(
+            hub, mapping, authenticate, authorize, allowed_origins, errors, max_bytes, max_streams,
+            heartbeat_seconds, send_timeout_seconds, timeout_seconds,
+        )
+    )  # fmt: skip
+
+
+class AGUIEndpoint(ChatEndpoint):
+    """The result of ``agui_endpoint``: an ASGI application, which belongs to one event loop."""
+
+    _routes: ClassVar = {"": "POST"}
+    _usage = "start or follow a run with POST and a RunAgentInput"
+
+    async def _serve(self, request: Request) -> Answer | None:
+        self._streams.check_room()
+        admitted = await self._guard.admit(request.scope)
+        body = await self._body(request)
+        thread_id, run_id = _id(body, "threadId"), _id(body, "runId")
+        messages = body.get("messages", [])
+        if not isinstance(messages, list) or not all(isinstance(each, dict) for each in messages):
+            raise Problem(400, "invalid_request", "messages is not a list of objects")
+        await self._guard.allow(admitted.principal, thread_id)
+        asked = _user_message(messages[-1], body) if messages else None
+        with self._streams.stream(admitted, thread_id) as ending:
+            async with self._run(thread_id) as run:
+                if asked is not None and asked.id not in run.transcript.messages:
+                    run.follow(self._submit(thread_id, asked))
+                await self._send(request, run, Run(thread_id, run_id, asked, run.transcript), ending)
+        return None
+
+
+def _id(body: Mapping[str, Any], name: str) -> str:
+    value = body.get(name)
+    if not isinstance(value, str) or not value:
+        raise Problem(400, "invalid_request", f"{name} is not a text, or empty")
+    return value
+
+
+def _user_message(message: Mapping[str, Any], body: Mapping[str, Any]) -> UserMessage | None:
+    """Return the message that the client sends; None if its last message is not one of the user.
+
+    Raises:
+        Problem: it has no id, or content that is no text.
+    """
+    if message.get("role") != "user":
+        return None
+    message_id, text = message.get("id"), text_of(message.get("content"))
+    if not isinstance(message_id, str) or not message_id or text is None:
+        raise Problem(400, "invalid_request", "the last message has no id, or its content is neither text nor a list")
+    return UserMessage(message_id, text, {name: value for name, value in body.items() if name != "messages"})

@@ -1,0 +1,131 @@
+"""The endpoint for ``useChat`` of the Vercel AI SDK: an answer is streamed, and can be resumed by any page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from sessionstream.transport.http.chat import UserMessage
+from sessionstream.transport.http.chat_endpoint import ChatEndpoint, ChatOptions, text_of
+from sessionstream.transport.http.problems import Answer, Headers, Problem
+from sessionstream.transport.http.ui_message_stream import Answer as EncodedAnswer
+
+if TYPE_CHECKING:
+    from sessionstream.fanout import LiveSessions
+    from sessionstream.transport.access import AuthenticateHook, AuthorizeHook
+    from sessionstream.transport.http.chat import ChatMapping, ChatMessage
+    from sessionstream.transport.http.endpoint import Request
+
+_HEADERS: Final[Headers] = ((b"x-vercel-ai-ui-message-stream", b"v1"),)
+
+_STREAM: Final = "*/stream"
+
+
+def ai_sdk_endpoint(
+    hub: LiveSessions,
+    mapping: ChatMapping,
+    *,
+    authenticate: AuthenticateHook | None = None,
+    authorize: AuthorizeHook | None = None,
+    allowed_origins: Collection[str] | None = None,
+    errors: Mapping[type[Any], int] | None = None,
+    max_bytes: int = 4_194_304,
+    max_streams: int = 1_000,
+    heartbeat_seconds: float = 15.0,
+    send_timeout_seconds: float = 20.0,
+    timeout_seconds: float = 10.0,
+) -> AISDKEndpoint:
+    """Return an ASGI application that serves ``useChat`` of the Vercel AI SDK. (Reference: HTTP endpoints.)
+
+    The id of the chat is the session. Below where it is mounted:
+
+    - ``POST``: submits the last message, which is one of the user, and streams its answer. A message that the session
+      has already is not submitted again; its answer is streamed.
+    - ``GET /{id}/stream``: streams the answer that is going on, from its beginning; 204 if there is none.
+    - ``GET /{id}/messages``: a JSON array of the messages that are complete, for a page that is opened.
+
+    It mounts in any ASGI framework::
+
+        app = Starlette(routes=[Mount("/api/chat", ai_sdk_endpoint(hub, mapping))])
+
+    A client that goes away does not stop the answer. To stop it, send a command: see ``commands_endpoint``.
+
+    Args:
+        hub: where the sessions are; usually a Hub.
+        mapping: how they are chats.
+        authenticate, authorize, allowed_origins, errors, timeout_seconds: as in ``commands_endpoint``.
+        max_bytes: longest body; clients may send all messages each time.
+        max_streams: answers that may be followed at the same time, and commands that may run; others get 503.
+        heartbeat_seconds: a comment is sent after this long without a part.
+        send_timeout_seconds: a client that takes nothing for this long is left.
+
+    Raises:
+        TypeError: an argument has the wrong type.
+        ValueError: a number is not above 0; an entry of ``allowed_origins`` is not a valid origin; or a status of
+            ``errors`` is not between 400 and 599.
+    """
+    return AISDKEndpoint(
+        ChatOptions(
+            hub, mapping, authenticate, authorize, allowed_origins, errors, max_bytes, max_streams,
+            heartbeat_seconds, send_timeout_seconds, timeout_seconds,
+        )
+    )  # fmt: skip
+
+
+class AISDKEndpoint(ChatEndpoint):
+    """The result of ``ai_sdk_endpoint``: an ASGI application, which belongs to one event loop."""
+
+    _routes: ClassVar = {"": "POST", _STREAM: "GET", "*/messages": "GET"}
+    _usage = "POST a message, or GET /{id}/stream or /{id}/messages"
+
+    async def _serve(self, request: Request) -> Answer | None:
+        self._streams.check_room()
+        admitted = await self._guard.admit(request.scope)
+        asked = None
+        if request.pattern:
+            (session_id,) = request.parts
+        else:
+            session_id, asked = _message_of(await self._body(request))
+        await self._guard.allow(admitted.principal, session_id)
+        with self._streams.stream(admitted, session_id) as ending:
+            async with self._run(session_id) as run:
+                if request.pattern and request.pattern != _STREAM:
+                    return _messages(run.transcript.messages.values())
+                if asked is None and not run.transcript.runs:
+                    return Answer(204, b"")
+                if asked is not None and asked.id not in run.transcript.messages:
+                    run.follow(self._submit(session_id, asked))
+                encoder = EncodedAnswer(None if asked is None else asked.id, run.transcript)
+                await self._send(request, run, encoder, ending, _HEADERS)
+        return None
+
+
+def _message_of(body: Mapping[str, Any]) -> tuple[str, UserMessage]:
+    """Return the id of the chat and its last message, which is one of the user.
+
+    Raises:
+        Problem: they are missing, or are of another kind.
+    """
+    chat_id, messages = body.get("id"), body.get("messages")
+    if not isinstance(chat_id, str):
+        raise Problem(400, "invalid_request", "id is not a text: send the id of the chat")
+    if body.get("trigger", "submit-message") != "submit-message":
+        raise Problem(400, "invalid_request", "an answer cannot be generated again: send a new message")
+    last = messages[-1] if isinstance(messages, list) and messages else None
+    if not isinstance(last, dict) or last.get("role") != "user":
+        raise Problem(400, "invalid_request", "the last of messages is not one of the user")
+    message_id, text = last.get("id"), text_of(last.get("parts"))
+    if not isinstance(message_id, str) or not message_id or text is None:
+        raise Problem(400, "invalid_request", "the last message has no id, or no list of parts")
+    return chat_id, UserMessage(message_id, text, {name: value for name, value in body.items() if name != "messages"})
+
+
+def _messages(messages: Iterable[ChatMessage]) -> Answer:
+    """Return the messages that are complete, as the SDK's UIMessages."""
+    written = [
+        {"id": each.id, "role": each.role, "parts": [{"type": "text", "text": each.text, "state": "done"}]}
+        for each in messages
+        if each.role != "run" and each.state != "open"
+    ]
+    return Answer(200, json.dumps(written, ensure_ascii=False).encode("utf-8", "backslashreplace"))

@@ -1,0 +1,267 @@
+"""What the endpoints for chats share: their arguments, the requests they read, and the streams they send."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
+
+from sessionstream.errors import InvalidIdError, StoreError, error_text
+from sessionstream.ids import check_new_id
+from sessionstream.transport.bounded_log import BoundedLog
+from sessionstream.transport.checks import check_above_zero
+from sessionstream.transport.http.chat import ChatMapping, UserMessage
+from sessionstream.transport.http.chat_run import ChatRun
+from sessionstream.transport.http.endpoint import Endpoint, Request
+from sessionstream.transport.http.event_stream import json_block, send_event_stream
+from sessionstream.transport.http.guard import Guard
+from sessionstream.transport.http.problems import REFUSALS, Problem
+from sessionstream.transport.http.requests import check_json, read_body
+from sessionstream.transport.http.streams import Streams
+from sessionstream.transport.http.submissions import Submissions, check_errors
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Iterator
+
+    from sessionstream.fanout import LiveSessions
+    from sessionstream.transport.access import AuthenticateHook, AuthorizeHook
+    from sessionstream.transport.http.problems import Headers
+    from sessionstream.transport.http.transcript import Change
+
+_log = logging.getLogger("sessionstream")
+
+_CUT_OFF: Final = "the server has ended this stream; the answer goes on"
+_BROKEN: Final = "the server has failed; its log says why"
+
+
+class Encoder(Protocol):
+    """Encodes a run for one protocol; what it returns may be made while it is iterated.
+
+    Attributes:
+        ended: whether the end of the run was returned.
+        closing: what follows the end.
+    """
+
+    ended: bool
+    closing: ClassVar[bytes]
+
+    def begin(self) -> Iterable[Mapping[str, Any]]:
+        """Return what comes first, from the transcript's snapshot."""
+        ...
+
+    def changes(self, changes: Iterable[Change], /) -> Iterable[Mapping[str, Any]]:
+        """Return what says the changes."""
+        ...
+
+    def finish(self) -> Iterable[Mapping[str, Any]]:
+        """Return the end of a run that is over."""
+        ...
+
+    def fail(self, message: str, code: str, /) -> Iterable[Mapping[str, Any]]:
+        """Return the end of a run that failed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ChatOptions:
+    """The arguments of a chat endpoint, checked.
+
+    Raises:
+        TypeError: an argument has the wrong type.
+        ValueError: a number is not above 0; an entry of ``allowed_origins`` is not a valid origin; or a status of
+            ``errors`` is not between 400 and 599.
+    """
+
+    hub: LiveSessions
+    mapping: ChatMapping
+    authenticate: AuthenticateHook | None
+    authorize: AuthorizeHook | None
+    allowed_origins: Collection[str] | None
+    errors: Mapping[type[Any], int] | None
+    max_bytes: int
+    max_streams: int
+    heartbeat_seconds: float
+    send_timeout_seconds: float
+    timeout_seconds: float
+
+    def __post_init__(self) -> None:
+        if not callable(getattr(self.hub, "watch", None)):
+            raise TypeError(f"hub must have a method watch, as a Hub has; got {self.hub!r}")
+        if not isinstance(self.mapping, ChatMapping):
+            raise TypeError(f"mapping must be a ChatMapping, not {self.mapping!r}")
+        for name in ("max_bytes", "max_streams"):
+            check_above_zero(name, getattr(self, name), whole=True)
+        for name in ("heartbeat_seconds", "send_timeout_seconds", "timeout_seconds"):
+            check_above_zero(name, getattr(self, name))
+
+
+class ChatEndpoint(Endpoint):
+    """An endpoint that streams the answers of chats; it belongs to one event loop."""
+
+    def __init__(self, options: ChatOptions) -> None:
+        self._options = options
+        self._hub = options.hub
+        self._mapping = options.mapping
+        self._errors_log = BoundedLog()
+        super().__init__(
+            Guard(
+                options.allowed_origins,
+                options.authenticate,
+                options.authorize,
+                options.timeout_seconds,
+                self._errors_log,
+            )
+        )
+        shown = check_errors(options.errors)
+        self._submissions = Submissions(options.hub, self._errors_log, shown, options.max_streams)
+        self._streams = Streams(options.max_streams)
+
+    async def _body(self, request: Request) -> dict[str, Any]:
+        """Return the JSON object in the body of a request.
+
+        Raises:
+            Problem: there is none.
+        """
+        check_json(request.scope)
+        options = self._options
+        raw = await read_body(request.scope, request.receive, options.max_bytes, options.timeout_seconds)
+        try:
+            body = json.loads(raw)
+        except (ValueError, RecursionError):
+            body = None
+        if not isinstance(body, dict):
+            raise Problem(400, "invalid_request", "the body is not a JSON object")
+        return body
+
+    # -- streams -----------------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def _run(self, session_id: str) -> AsyncIterator[ChatRun]:
+        """Follow a session from its first snapshot on.
+
+        Raises:
+            Problem: the session cannot be read now.
+        """
+        async with self._hub.watch(session_id, shared=True) as watch:
+            run = ChatRun(self._hub, session_id, watch, self._mapping)
+            try:
+                with self._failures(session_id):
+                    await run.load()
+                yield run
+            finally:
+                await run.close()
+
+    @contextmanager
+    def _failures(self, session_id: str) -> Iterator[None]:
+        """Log what goes wrong, and raise a Problem for the client."""
+        try:
+            yield
+        except StoreError as error:
+            _log.warning("session %r cannot be followed: %s", session_id, error_text(error))
+            raise Problem(*REFUSALS["busy"]) from error
+        except Problem:
+            raise
+        except Exception as error:
+            _log.exception("session %r cannot be shown as a chat", session_id)
+            raise Problem(500, "internal", _BROKEN) from error
+
+    def _submit(self, session_id: str, message: UserMessage) -> asyncio.Task[Problem | None]:
+        """Run the command for a message.
+
+        Raises:
+            Problem: it cannot be submitted.
+        """
+        try:
+            check_new_id("message id", message.id)
+        except InvalidIdError as error:
+            raise Problem(400, "invalid_id", str(error)) from error
+        with self._failures(session_id):
+            name, payload = self._mapping.command(message)
+        return self._submissions.start(session_id, name, payload, message.id)
+
+    async def _send(
+        self,
+        request: Request,
+        run: ChatRun,
+        encoder: Encoder,
+        ending: asyncio.Event,
+        headers: Headers = (),
+    ) -> None:
+        """Send a run until it is over."""
+        first = _encoded(encoder, encoder.begin())
+
+        async def following() -> bytes | None:
+            nonlocal first
+            data, first = first, b""
+            while not data and not encoder.ended:
+                try:
+                    with self._failures(run.session_id):
+                        changes = await run.following()
+                except Problem as problem:
+                    events = encoder.fail(problem.message, problem.code)
+                else:
+                    events = encoder.finish() if changes is None else encoder.changes(changes)
+                data = _encoded(encoder, events)
+            return data or None
+
+        def cut_off() -> bytes:
+            return b"" if encoder.ended else _encoded(encoder, encoder.fail(_CUT_OFF, "stream_ended"))
+
+        await send_event_stream(
+            request.receive,
+            request.send,
+            following,
+            ending,
+            [*headers, *request.cors],
+            heartbeat_seconds=self._options.heartbeat_seconds,
+            send_timeout_seconds=self._options.send_timeout_seconds,
+            cut_off=cut_off,
+        )
+
+    # -- for operators -----------------------------------------------------------------------------------------
+
+    @property
+    def streams(self) -> int:
+        """The number of open streams."""
+        return len(self._streams)
+
+    def revoke(self, principal: object, session_id: str | None = None) -> int:
+        """End the streams of one principal, which may no longer watch; return how many were ended.
+
+        A new request asks ``authorize`` again, so change its answer before this call.
+
+        Args:
+            principal: as ``authenticate`` returned it; None for everybody, where there is no ``authenticate``.
+            session_id: the session; None for all sessions.
+        """
+        return self._streams.revoke(principal, session_id)
+
+    async def shutdown(self, timeout_seconds: float = 10.0) -> None:
+        """Refuse new requests with 503, end all streams, and wait for commands; cancel those that take longer.
+
+        Call it before ``hub.shutdown``. It may be called more than once.
+
+        Raises:
+            ValueError: ``timeout_seconds`` is negative.
+        """
+        await self._streams.shutdown()
+        await self._submissions.shutdown(timeout_seconds)
+
+
+def _encoded(encoder: Encoder, events: Iterable[Mapping[str, Any]]) -> bytes:
+    data = b"".join(map(json_block, events))
+    return data + encoder.closing if encoder.ended else data
+
+
+def text_of(parts: object) -> str | None:
+    """Return the text of a message's content: a string, or the text parts of a list; None if it is neither."""
+    if isinstance(parts, str):
+        return parts
+    if not isinstance(parts, list):
+        return None
+    texts = [part.get("text") for part in parts if isinstance(part, dict) and part.get("type") == "text"]
+    return "".join([each for each in texts if isinstance(each, str)])

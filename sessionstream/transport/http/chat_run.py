@@ -1,0 +1,100 @@
+"""One answer of a chat as a client follows it: the changes of the transcript until the answer is over."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from sessionstream.transport.http.problems import Problem
+from sessionstream.transport.http.submissions import shutting_down
+from sessionstream.transport.http.transcript import Change, Transcript
+from sessionstream.types import Snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from sessionstream.fanout import LiveSessions
+    from sessionstream.transport.http.chat import ChatMapping
+    from sessionstream.types import LiveEvents
+
+
+class ChatRun:
+    """Follows a session while its answer is going on.
+
+    Args:
+        sessions: where the session is.
+        watch: an entered watch of the session, with shared values.
+    """
+
+    def __init__(
+        self, sessions: LiveSessions, session_id: str, watch: AsyncIterator[Snapshot | LiveEvents], mapping: ChatMapping
+    ) -> None:
+        self.transcript = Transcript(mapping)
+        self._sessions = sessions
+        self.session_id = session_id
+        self._watch = watch
+        self._update: asyncio.Task[Snapshot | LiveEvents] | None = None
+        self._submitted: asyncio.Task[Problem | None] | None = None
+
+    async def load(self) -> None:
+        """Read the first snapshot.
+
+        Raises:
+            StoreError: the store failed.
+            ValueError, TypeError: the application's mapping is wrong.
+        """
+        self.transcript.apply(await anext(self._watch))
+
+    def follow(self, submitted: asyncio.Task[Problem | None]) -> None:
+        """Follow a command: the run is not over before its handler has returned."""
+        self._submitted = submitted
+
+    async def following(self) -> list[Change] | None:
+        """Wait for the next changes; None says that the run is over. Cancelling the wait loses nothing.
+
+        Raises:
+            Problem: the command failed, or the server shuts down.
+            StoreError: the store failed.
+            ValueError, TypeError: the application's mapping is wrong.
+        """
+        while self._submitted is not None or self.transcript.runs:
+            if self._update is None:
+                self._update = asyncio.ensure_future(self._next())
+            waiting: set[asyncio.Task[Snapshot | LiveEvents] | asyncio.Task[Problem | None]] = {self._update}
+            if self._submitted is not None:
+                waiting.add(self._submitted)
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            if self._update.done():
+                changes = self.transcript.apply(self._update.result())
+                self._update = None
+            else:
+                changes = await self._settle()
+            if changes:
+                return changes
+        return None
+
+    async def _next(self) -> Snapshot | LiveEvents:
+        try:
+            return await anext(self._watch)
+        except StopAsyncIteration:
+            raise shutting_down() from None
+
+    async def _settle(self) -> list[Change]:
+        """The command is done: return what it has published that the watch has not returned yet."""
+        if self._submitted is None or self._submitted.cancelled():
+            raise shutting_down()
+        problem = self._submitted.result()
+        if problem is not None:
+            raise problem
+        snapshot = await self._sessions.snapshot(self.session_id)
+        self._submitted = None
+        return self.transcript.apply(snapshot) if snapshot.snapshot_ordinal > self.transcript.ordinal else []
+
+    async def close(self) -> None:
+        """Wait for nothing any more. The command goes on."""
+        if self._update is not None:
+            self._update.cancel()
+            await asyncio.wait([self._update])
+            if not self._update.cancelled():
+                self._update.exception()
+            self._update = None

@@ -1,0 +1,128 @@
+"""The messages of a chat, folded from a session's snapshot and UI events; each step says what has changed. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from sessionstream.transport.http.chat import ChatMapping, ChatMessage, Messages, TextDelta
+from sessionstream.types import LiveEvents, Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A message has begun, with the text that it has so far."""
+
+    message: ChatMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """An open message has grown by ``text``."""
+
+    message: ChatMessage
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """A message that was open has ended."""
+
+    message: ChatMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """A message has come that was never open."""
+
+    message: ChatMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Rewritten:
+    """A message is another than what was said of it, is open again, or was removed: None. What is open stays open."""
+
+    message_id: str
+    message: ChatMessage | None
+
+
+Change: TypeAlias = Opened | Appended | Closed | Completed | Rewritten
+
+
+class Transcript:
+    """The messages of one session at one position.
+
+    Attributes:
+        messages: by id, in the order in which they came.
+        ordinal: of the last event that they reflect.
+    """
+
+    __slots__ = ("_mapping", "messages", "ordinal")
+
+    def __init__(self, mapping: ChatMapping) -> None:
+        self._mapping = mapping
+        self.messages: dict[str, ChatMessage] = {}
+        self.ordinal = -1
+
+    @property
+    def runs(self) -> bool:
+        """Whether an answer is going on."""
+        return self._mapping.runs(self.messages)
+
+    def apply(self, update: Snapshot | LiveEvents) -> list[Change]:
+        """Continue with a whole snapshot, or with UI events; return what has changed, in order.
+
+        UI events that a snapshot reflects already change nothing.
+        """
+        if isinstance(update, Snapshot):
+            return self._replace(update)
+        if update.ordinal <= self.ordinal:
+            return []
+        self.ordinal = update.ordinal
+        changes: list[Change] = []
+        for event in update.events:
+            for change in self._mapping.changes(event):
+                changes += self._put(self._grown(change) if isinstance(change, TextDelta) else change)
+        return changes
+
+    def _replace(self, snapshot: Snapshot) -> list[Change]:
+        found = map(self._mapping.message, snapshot.entities)
+        present = {message.id: message for message in found if message is not None}
+        gone = [Rewritten(each, None) for each in self.messages if each not in present]
+        before, self.messages = self.messages, {}
+        changes: list[Change] = [*gone]
+        for message in present.values():
+            changes += self._put(message, before.get(message.id))
+        self.ordinal = snapshot.snapshot_ordinal
+        return changes
+
+    def _grown(self, delta: TextDelta) -> ChatMessage:
+        message = self.messages.get(delta.message_id)
+        if message is None:
+            raise ValueError(f"a UI event appends text to message {delta.message_id!r}, which is not in the session")
+        return replace(message, text=message.text + delta.text)
+
+    def _put(self, message: ChatMessage, before: ChatMessage | None = None) -> list[Change]:
+        old = before or self.messages.get(message.id)
+        self.messages[message.id] = message
+        return list(_changes(old, message))
+
+
+def _changes(old: ChatMessage | None, new: ChatMessage) -> Iterable[Change]:
+    if old is None:
+        yield Opened(new) if new.state == "open" else Completed(new)
+        return
+    was_open, is_open = old.state == "open", new.state == "open"
+    grown = was_open and new.text.startswith(old.text)
+    if old.role != new.role or (is_open and not was_open) or not (grown or new.text == old.text):
+        yield Rewritten(new.id, new)
+    elif new.text != old.text:
+        yield Appended(new, new.text[len(old.text) :])
+    if was_open and not is_open:
+        yield Closed(new)
+
+
+def shown(messages: Messages) -> list[ChatMessage]:
+    """Return the messages that clients see, in order."""
+    return [message for message in messages.values() if message.role != "run"]
