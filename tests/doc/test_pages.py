@@ -29,6 +29,8 @@ from .run_blocks import named
 RUNNER = Path(__file__).parent / "run_blocks.py"
 SLUGS = {
     "sessionstream-getting-started": "tutorials",
+    "sessionstream-ag-ui": "howtos",
+    "sessionstream-ai-sdk": "howtos",
     "sessionstream-django": "howtos",
     "sessionstream-fastapi": "howtos",
     "sessionstream-http": "howtos",

@@ -3,7 +3,7 @@
 from sessionstream.transport.access import Admitted
 from sessionstream.transport.http.agui_endpoint import AGUIEndpoint, agui_endpoint
 from sessionstream.transport.http.ai_sdk_endpoint import AISDKEndpoint, ai_sdk_endpoint
-from sessionstream.transport.http.chat import ChatMapping, ChatMessage, TextDelta, UserMessage
+from sessionstream.transport.http.chat import ChatMapping, ChatMessage, MessageRemoved, TextDelta, UserMessage
 from sessionstream.transport.http.commands import CommandReceiver, CommandsEndpoint, commands_endpoint
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "ChatMapping",
     "ChatMessage",
     "TextDelta",
+    "MessageRemoved",
     "UserMessage",
     "Admitted",
 ]

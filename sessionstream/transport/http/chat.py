@@ -54,6 +54,17 @@ class TextDelta:
 
 
 @dataclass(frozen=True, slots=True)
+class MessageRemoved:
+    """A message was removed from the session."""
+
+    message_id: str
+
+
+ChatChange: TypeAlias = ChatMessage | TextDelta | MessageRemoved
+"""What a UI event says: a message as it is now, whole; text that was appended; or that a message was removed."""
+
+
+@dataclass(frozen=True, slots=True)
 class UserMessage:
     """A message that a client sends.
 
@@ -81,14 +92,15 @@ class ChatMapping:
 
     Attributes:
         message: ``message(entity)`` returns the message that an entity is, or None for one that is none.
-        changes: ``changes(ui_event)`` returns what a UI event says: messages as they are after it, whole, or pieces of
-            text that were appended. It has to agree with ``message``: both lead to the same text.
         command: ``command(user_message)`` returns the name and the payload of the command that starts an answer.
+        changes: ``changes(ui_event)`` returns what a UI event says of messages. It has to agree with ``message``: both
+            lead to the same messages. None: the application sends its entities by ``entity_changes``, and the id of a
+            message is that of its entity.
         runs: ``runs(messages)`` says whether an answer is going on, given all messages by id. Default: whether one is
             open. An application with pauses between messages has an entity for the run, with the role ``run``.
     """
 
     message: Callable[[TimelineEntity], ChatMessage | None]
-    changes: Callable[[UIEvent], Iterable[ChatMessage | TextDelta]]
     command: Callable[[UserMessage], tuple[str, Message]]
+    changes: Callable[[UIEvent], Iterable[ChatChange]] | None = None
     runs: Callable[[Messages], bool] = _any_open

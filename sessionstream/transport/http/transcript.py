@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from sessionstream.transport.http.chat import ChatMapping, ChatMessage, Messages, TextDelta
-from sessionstream.types import LiveEvents, Snapshot
+from google.protobuf import descriptor_pool, message_factory
+
+from sessionstream.transport.http.chat import ChatChange, ChatMapping, ChatMessage, MessageRemoved, Messages, TextDelta
+from sessionstream.types import LiveEvents, Snapshot, TimelineEntity
+from sessionstream.v1.transport_pb2 import EntityChanged, EntityDeleted
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+    from sessionstream.types import UIEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +90,15 @@ class Transcript:
         self.ordinal = update.ordinal
         changes: list[Change] = []
         for event in update.events:
-            for change in self._mapping.changes(event):
-                changes += self._put(self._grown(change) if isinstance(change, TextDelta) else change)
+            for change in self._told_by(event):
+                match change:
+                    case TextDelta():
+                        changes += self._put(self._grown(change))
+                    case MessageRemoved(message_id):
+                        if self.messages.pop(message_id, None) is not None:
+                            changes.append(Rewritten(message_id, None))
+                    case _:
+                        changes += self._put(change)
         return changes
 
     def _replace(self, snapshot: Snapshot) -> list[Change]:
@@ -97,6 +112,21 @@ class Transcript:
         self.ordinal = snapshot.snapshot_ordinal
         return changes
 
+    def _told_by(self, event: UIEvent) -> Iterable[ChatChange]:
+        if self._mapping.changes is not None:
+            return self._mapping.changes(event)
+        match event.payload:
+            case EntityChanged() as changed:
+                payload = _unpacked(changed)
+                entity = TimelineEntity(
+                    changed.kind, changed.id, payload, changed.created_ordinal, changed.last_event_ordinal
+                )
+                message = self._mapping.message(entity)
+                return () if message is None else (message,)
+            case EntityDeleted(id=deleted):
+                return (MessageRemoved(deleted),)
+        return ()
+
     def _grown(self, delta: TextDelta) -> ChatMessage:
         message = self.messages.get(delta.message_id)
         if message is None:
@@ -107,6 +137,14 @@ class Transcript:
         old = before or self.messages.get(message.id)
         self.messages[message.id] = message
         return list(_changes(old, message))
+
+
+def _unpacked(changed: EntityChanged) -> Message:
+    """Return the payload of an entity, whose class the application has registered."""
+    descriptor = descriptor_pool.Default().FindMessageTypeByName(changed.payload.TypeName())
+    payload = message_factory.GetMessageClass(descriptor)()
+    changed.payload.Unpack(payload)
+    return payload
 
 
 def _changes(old: ChatMessage | None, new: ChatMessage) -> Iterable[Change]:

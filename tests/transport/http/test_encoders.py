@@ -13,9 +13,17 @@ from hypothesis import given
 
 from sessionstream import LiveEvents, Snapshot, TimelineEntity, UIEvent
 from sessionstream.transport.http.agui import Run
-from sessionstream.transport.http.chat import ChatMapping, ChatMessage, TextDelta, UserMessage
-from sessionstream.transport.http.transcript import Transcript, shown
+from sessionstream.transport.http.chat import (
+    ChatChange,
+    ChatMapping,
+    ChatMessage,
+    MessageRemoved,
+    TextDelta,
+    UserMessage,
+)
+from sessionstream.transport.http.transcript import Appended, Closed, Opened, Rewritten, Transcript, shown
 from sessionstream.transport.http.ui_message_stream import Answer
+from sessionstream.v1.transport_pb2 import EntityChanged, EntityDeleted
 
 SEPARATOR = "\x1f"
 
@@ -32,11 +40,11 @@ def message_of(entity: TimelineEntity) -> ChatMessage | None:
     return read(entity.payload) if entity.kind == "Message" else None
 
 
-def changes_of(event: UIEvent) -> Iterable[ChatMessage | TextDelta]:
+def changes_of(event: UIEvent) -> Iterable[ChatChange]:
     payload: Any = event.payload
     if event.name == "Grown":
         return [TextDelta(*payload.value.split(SEPARATOR))]
-    return [read(payload)]
+    return [MessageRemoved(payload.value) if event.name == "Removed" else read(payload)]
 
 
 def command_of(message: UserMessage) -> tuple[str, StringValue]:
@@ -141,7 +149,8 @@ STATES = st.sampled_from(["open", "open", "open", "done", "stopped", "failed"])
 ROLES = st.sampled_from(["assistant", "assistant", "user", "run"])
 PUTS = st.tuples(st.just("put"), st.builds(ChatMessage, IDS, ROLES, TEXTS, STATES))
 GROWS = st.tuples(st.just("grow"), st.tuples(IDS, TEXTS))
-HISTORY = st.lists(st.one_of(PUTS, GROWS, GROWS, st.just(("remove", "1")), st.just(("snapshot", ""))), max_size=25)
+OTHERS = st.sampled_from([("remove", "1"), ("lose", "2"), ("snapshot", "")])
+HISTORY = st.lists(st.one_of(PUTS, GROWS, GROWS, OTHERS), max_size=25)
 
 
 @given(HISTORY, st.integers(0, 25), st.sets(IDS))
@@ -174,8 +183,10 @@ def happens(truth: dict[str, ChatMessage], ordinal: int, what: str, value: Any) 
     if what == "grow" and (old := truth.get(value[0])) is not None and old.state == "open":
         truth[old.id] = ChatMessage(old.id, old.role, old.text + value[1], old.state, old.error)
         return LiveEvents(ordinal, (grown(*value),))
-    if what == "remove":
+    if what in ("remove", "lose"):
         truth.pop(value, None)
+    if what == "lose":
+        return LiveEvents(ordinal, (UIEvent("Removed", StringValue(value=value)),))
     return snapshot(ordinal, truth.values())
 
 
@@ -219,6 +230,23 @@ def test_the_answer_is_what_follows_the_question() -> None:
     again.hear(complete.begin())
     again.hear(complete.finish())
     assert (again.parts, again.ended) == ({"a1": "Hello"}, "finish")
+
+
+def test_entity_changes_need_no_mapping_of_ui_events() -> None:
+    transcript = Transcript(ChatMapping(message=message_of, command=command_of))
+    transcript.apply(snapshot(0, ()))
+    opened, closed = ChatMessage("1", "assistant", "a", "open"), ChatMessage("1", "assistant", "ab")
+    found: list[Any] = []
+    for ordinal, message in enumerate([opened, closed], 1):
+        changed = EntityChanged(kind="Message", id="1", created_ordinal=1, last_event_ordinal=ordinal)
+        changed.payload.Pack(written(message))
+        other = EntityChanged(kind="Other", id="x")
+        other.payload.Pack(StringValue())
+        events = (UIEvent("EntityChanged", changed), UIEvent("EntityChanged", other), UIEvent("More", StringValue()))
+        found += transcript.apply(LiveEvents(ordinal, events))
+    deleted = UIEvent("EntityDeleted", EntityDeleted(kind="Message", id="1"))
+    found += transcript.apply(LiveEvents(3, (deleted, deleted)))
+    assert found == [Opened(opened), Appended(closed, "b"), Closed(closed), Rewritten("1", None)]
 
 
 def test_ends() -> None:
