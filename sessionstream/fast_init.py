@@ -44,9 +44,9 @@ def unchecked(cls: Callable[P, T]) -> Callable[P, T]:
     """
     of: Any = cls
     names = [field.name for field in fields(of)]
-    scope = {"new": object.__new__, "cls": of, "open": type(f"_Open{of.__name__}", (), {"__slots__": names})}
+    scope = {"cls": of, "open": type(f"_Open{of.__name__}", (), {"__slots__": names})}
     steps = [
-        "self = new(open)",
+        "self = open()",
         *(f"self.{name} = {name}" for name in names),
         "self.__class__ = cls",
         "return self",

@@ -15,7 +15,7 @@ from sessionstream.hub.context import TurnContext
 from sessionstream.hub.drafts import Draft, new_draft
 from sessionstream.hub.lane import current_callback, refuse_reentry
 from sessionstream.hub.reporting import record_of
-from sessionstream.hub.turn import Turn, retried
+from sessionstream.hub.turn import Turn
 from sessionstream.hub.yielding import YieldBudget
 from sessionstream.ids import check_id
 from sessionstream.types import Event, new_event
@@ -73,19 +73,19 @@ class Pipeline(TurnContext):
 
         Raises:
             InvalidIdError: the session id is not valid.
-            HubClosed: the hub is shut down.
+            HubClosed, EventLoopError: as ``check_open``.
             LaneReentryError: called from inside a projection.
         """
-        if self.closed or current_callback.get() is not None:
+        if self.closed or current_callback.get() is not None or asyncio.get_running_loop() is not self.loop:
             check_id("session id", session_id)  # wrong arguments come first; otherwise `pin` checks a new id
             self.check_open()
             refuse_reentry(call)
 
     def turn(self, session_id: str) -> Coroutine[Any, Any, Turn]:
-        """Begin a turn in a session's lane: ``with await pipeline.turn(session_id)``; call ``check_call`` before.
+        """Begin a turn in a session's lane, of an operation that has run for a while: the hub may be closed by now.
 
         Raises:
-            HubClosed: the hub is shut down.
+            HubClosed, EventLoopError: as ``check_open``.
         """
         self.check_open()
         return Turn.begin(self, session_id)
@@ -98,8 +98,8 @@ class Pipeline(TurnContext):
         draft = new_draft(event, self.schemas, on_published)
         self.check_call("publish", event.session_id)
         if self.bus is None:
-            with await self.turn(event.session_id) as turn:
-                ordinal = await retried(turn.publish, draft)
+            with await Turn.begin(self, event.session_id) as turn:
+                ordinal = await turn.publish(draft)
         else:
             ordinal = 0
             await self._hand_over([draft], self.bus)
@@ -129,7 +129,7 @@ class Pipeline(TurnContext):
         if self.bus is not None:
             await self._hand_over(drafts, self.bus)
         elif drafts:
-            with await self.turn(session_id) as turn:
+            with await Turn.begin(self, session_id) as turn:
                 ordinals = await turn.publish_many(drafts)
         return [
             new_event(event.name, event.payload, session_id, ordinal, draft.event_id, draft.metadata)
@@ -139,7 +139,7 @@ class Pipeline(TurnContext):
     async def apply(self, draft: Draft) -> int:
         """Log and apply one event; return its ordinal. Raises what ``Hub.publish`` raises."""
         with await self.turn(draft.session_id) as turn:
-            return await retried(turn.publish, draft)
+            return await turn.publish(draft)
 
     async def _hand_over(self, drafts: list[Draft], bus: EventBus) -> None:
         """Publish events of one session to the bus, in the order in which they were published to this hub."""

@@ -64,7 +64,7 @@ async def rebuild(pipeline: Pipeline, session_id: str) -> ReplayReport:
         with await pipeline.turn(session_id) as turn:
             cursors = await build.catch_up()  # apply what was published meanwhile
             turn.state.current = False
-            timeline = await turn.completion.finish(build.swap_in(cursors))
+            timeline = await turn.finish(build.swap_in(cursors))
             turn.state.timeline, turn.state.event_cursor, turn.state.current = timeline, cursors.event, True
             await turn.resync()
             return ReplayReport(session_id, build.events, timeline.ordinal, timeline.epoch)

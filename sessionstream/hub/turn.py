@@ -69,7 +69,7 @@ MAX_UNDER_WAY: Final = 256
 """How many commits of one call of ``publish_many`` may be unacknowledged at a time."""
 
 
-class Turn:
+class Turn(Completion):
     """Holds a session's lane, and has the operations that need it: ``with await Turn.begin(…) as turn``.
 
     A cancellation meanwhile is raised when all steps that have begun are finished, instead of the result or of any
@@ -79,11 +79,11 @@ class Turn:
         resumed: how many held events this turn has applied.
     """
 
-    __slots__ = ("_context", "completion", "resumed", "session", "state")
+    __slots__ = ("_context", "resumed", "session", "state")
 
     def __init__(self, context: TurnContext, state: SessionState, session: Session) -> None:
         self._context = context
-        self.completion = Completion()
+        self.cancelled = None
         self.resumed = 0
         self.state = state
         self.session = session
@@ -120,8 +120,8 @@ class Turn:
     ) -> None:
         self.state.lane.leave()
         self._context.sessions.unpin(self.state)
-        if self.completion.cancelled is not None and (error is None or isinstance(error, Exception)):
-            self.completion.checkpoint()
+        if self.cancelled is not None and (error is None or isinstance(error, Exception)):
+            self.checkpoint()
 
     # -- the timeline ------------------------------------------------------------------------------------------
 
@@ -183,7 +183,7 @@ class Turn:
                 self._context.budget.events += 1
                 if self._context.budget.is_spent():
                     await self._context.budget.renew()
-                self.completion.checkpoint()
+                self.checkpoint()
                 step = Step("retry", event, timeline.ordinal, stored=True)
                 await self._context.projections.run(step, self.session, timeline)
                 if step.failure is None:
@@ -204,18 +204,21 @@ class Turn:
             logged: the event that has its id, if there is one and it was looked up.
 
         Raises:
-            OrdinalConflict: another process moved the session meanwhile; the event is not logged.
+            OrdinalConflict: other processes moved the session during each of ``MAX_ATTEMPTS`` attempts.
             ProjectionError, SessionHeld, EventConflict, OrdinalExhausted, StoreError: as ``Hub.publish``.
         """
-        state, timeline, hold = self.state, self.state.timeline, None
-        if timeline is None or not state.current:
-            timeline = await self.refresh()
-        if timeline.ordinal < state.event_cursor or (logged is not None and timeline.ordinal < logged.ordinal):
-            timeline = await self.refresh()
-            hold = await self.resume()
-            self.completion.checkpoint()
-        if logged is None:
+        state, hold, failures = self.state, None, 0
+        while True:
             try:
+                timeline, hold = state.timeline, None
+                if timeline is None or not state.current:
+                    timeline = await self.refresh()
+                if timeline.ordinal < state.event_cursor or (logged is not None and timeline.ordinal < logged.ordinal):
+                    timeline = await self.refresh()
+                    hold = await self.resume()
+                    self.checkpoint()
+                if logged is not None:
+                    break
                 step = self._new_step(draft, timeline, state.event_cursor)
                 if hold is None:
                     await self._context.projections.run(step, self.session, timeline)
@@ -226,20 +229,25 @@ class Turn:
                 if step.failure is not None:
                     raise step.failure
                 return step.event.ordinal
+            except OrdinalConflict as conflict:
+                failures += 1
+                await _pause(failures, conflict)
             except EventConflict as conflict:
                 logged = LoggedEvent(conflict.ordinal, conflict.digest, conflict.descriptors)
+                break
             except OrdinalExhausted:
                 if not draft.has_given_id:
                     raise
                 logged = await self._context.store.find_event(state.id, draft.event_id)
                 if logged is None:
                     raise
+                break
         what = f"event {draft.event_id!r}"
         if not is_repeat(what, state.id, logged.digest, draft.name, draft.payload, logged.descriptors):
             raise EventConflict(state.id, draft.event_id, logged.ordinal, logged.digest, logged.descriptors)
         if draft.on_published is not None:
             draft.on_published()
-        if logged.ordinal > timeline.ordinal and hold is not None:
+        if hold is not None and logged.ordinal >= hold.ordinal:
             raise SessionHeld(copy_event(draft.numbered(logged.ordinal)), hold.ordinal) from hold.error
         return logged.ordinal
 
@@ -261,7 +269,7 @@ class Turn:
                 await retried(self._publish_ahead, drafts, ordinals, taken, ours)
                 if len(ordinals) < len(drafts):  # its id is taken, or the session is held
                     draft = drafts[len(ordinals)]
-                    ordinals.append(await retried(self.publish, draft, taken.get(draft.event_id)))
+                    ordinals.append(await self.publish(draft, taken.get(draft.event_id)))
         except BaseException as error:
             error.add_note(f"publish_many: of {len(drafts)} events, the first {len(ordinals)} are published")
             raise
@@ -309,7 +317,7 @@ class Turn:
                     await self._context.budget.renew()
                 while under_way and (len(under_way) >= MAX_UNDER_WAY or _is_done(under_way[0][1])):
                     await complete_first()
-                self.completion.checkpoint()
+                self.checkpoint()
                 step = self._new_step(draft, ahead, cursor)
                 await self._context.projections.run(step, self.session, ahead)
                 after, commit_id = commit_id if under_way else "", new_event_id()
@@ -335,7 +343,7 @@ class Turn:
     async def _abandon(self, step: Step, outcome: Awaitable[None], epoch: int) -> None:
         """Wait for a commit that was passed to the store after one that failed; ``_settle`` checks if it was stored."""
         try:
-            await self.completion.finish(outcome)
+            await self.finish(outcome)
         except OrdinalConflict:  # it was not stored, as the commit before it was not
             return
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - recorded
@@ -390,7 +398,7 @@ class Turn:
                 if type(outcome) is asyncio.Future and outcome.done():
                     outcome.result()
                 else:
-                    await self.completion.finish(outcome)
+                    await self.finish(outcome)
                     context.budget.waited()
             except OrdinalConflict:
                 self.state.current = False
@@ -400,11 +408,21 @@ class Turn:
             except (Exception, asyncio.CancelledError) as error:
                 await self._doubt(step, timeline, error)
                 raise
-            self._acknowledge(step, timeline)
+            state, ordinal = self.state, step.event.ordinal
+            if step.mode == "live":
+                before, state.event_cursor = state.event_cursor, ordinal
+                for listener in context.listeners.get(state.id, ()):
+                    listener(before, step.event)
+                if step.on_published is not None:
+                    step.on_published()
+            step.stored = True
+            if step.failure is None:
+                timeline.apply(step.entities, ordinal)
+                step.moved, state.known_errors = True, None
             if step.moved and (unsent := self._fan_out(step, timeline.epoch)) is not None:
                 await self._record_of(step, "fanout", unsent)
             if context.report.unrecorded:
-                await context.report.catch_up(self.completion)
+                await context.report.catch_up(self)
             if step.ui_failed is not None or step.timeline_failed is not None:
                 await self._record_failures(step)
         except (OrdinalConflict, EventConflict):
@@ -429,20 +447,6 @@ class Turn:
             step.on_published()
         await self._record_of(step, "store", error)
 
-    def _acknowledge(self, step: Step, timeline: Timeline) -> None:
-        state, ordinal = self.state, step.event.ordinal
-        if step.mode == "live":
-            before, state.event_cursor = state.event_cursor, ordinal
-            if state.id in self._context.listeners:
-                for listener in self._context.listeners[state.id]:
-                    listener(before, step.event)
-            if step.on_published is not None:
-                step.on_published()
-        step.stored = True
-        if step.failure is None:
-            timeline.apply(step.entities, ordinal)
-            step.moved, state.known_errors = True, None
-
     async def _settle(self, step: Step, epoch: int, timeline: Timeline) -> None:
         """Fan out the UI events of a commit that raised but was stored; this precedes those of later events."""
         if timeline.epoch == epoch and timeline.ordinal >= step.event.ordinal:
@@ -460,8 +464,9 @@ class Turn:
             return None
         if context.fan_out is None or not step.ui_events:
             return None
-        # The receiver may change the events, and an observer gets them afterwards.
-        events = tuple(map(copy_ui_event, step.ui_events)) if context.report.observes_pipeline else step.ui_events
+        events = step.ui_events
+        if context.report.observes_pipeline:  # the receiver may change the events, and an observer gets them afterwards
+            events = tuple(map(copy_ui_event, events))
         try:
             result = context.fan_out(self.state.id, ordinal, events)
             if result is not None:
@@ -513,9 +518,9 @@ class Turn:
         if state.known_errors is None:
             state.known_errors = KnownErrors(state.id, context.store)
         known = state.known_errors
-        if await known.is_new(kind, ordinal, error, projector, self.completion, tried_before=tried_before):
+        if await known.is_new(kind, ordinal, error, projector, self, tried_before=tried_before):
             record = record_of(kind, state.id, ordinal, name, error, projector=projector)
-            await context.report.error(record, error, self.completion)
+            await context.report.error(record, error, self)
 
     def _observe(self, step: Step) -> None:
         if self._context.report.observes_pipeline:
@@ -525,24 +530,32 @@ class Turn:
 async def retried(attempt: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
     """Repeat an attempt until it does not conflict with another process. Each attempt begins at the current state.
 
-    Before the third attempt and each later one it waits: for a random time, the limit of which doubles each time.
-
     Raises:
         OrdinalConflict: the last of ``MAX_ATTEMPTS`` attempts failed; the error has a note that says so.
     """
-    pause = FIRST_PAUSE
-    for number in range(1, MAX_ATTEMPTS):
+    failures = 0
+    while True:
         try:
             return await attempt(*args, **kwargs)
-        except OrdinalConflict:
-            if number > 1:
-                await asyncio.sleep(pause * random())  # noqa: S311 - no secret
-                pause = min(2 * pause, LONGEST_PAUSE)
-    try:
-        return await attempt(*args, **kwargs)
-    except OrdinalConflict as conflict:
+        except OrdinalConflict as conflict:
+            failures += 1
+            await _pause(failures, conflict)
+
+
+async def _pause(failures: int, conflict: OrdinalConflict) -> None:
+    """Wait before the next attempt of an operation: before the third and each later one, for a random time.
+
+    Its limit doubles each time.
+
+    Raises:
+        OrdinalConflict: the last of ``MAX_ATTEMPTS`` attempts has failed.
+    """
+    if failures == MAX_ATTEMPTS:
         conflict.add_note(f"the last of {MAX_ATTEMPTS} attempts, each based on what the store had just answered")
-        raise
+        raise conflict
+    if failures > 1:
+        longest = min(FIRST_PAUSE * 2 ** (failures - 2), LONGEST_PAUSE)
+        await asyncio.sleep(longest * random())  # noqa: S311 - no secret
 
 
 def _is_done(outcome: Awaitable[None]) -> bool:

@@ -45,7 +45,7 @@ class YieldBudget:
 
     def is_spent(self) -> bool:
         """Whether the next event has to wait for ``renew``."""
-        return self.events >= MAX_EVENTS or self._bytes >= MAX_BYTES or self._yielding.locked()
+        return self.events >= MAX_EVENTS or self._bytes >= MAX_BYTES
 
     async def renew(self) -> None:
         """Yield to the event loop once for each ``MAX_EVENTS`` or ``MAX_BYTES`` that were published.
@@ -56,6 +56,9 @@ class YieldBudget:
         async with self._yielding:
             rounds = max(self.events // MAX_EVENTS, self._bytes // MAX_BYTES)
             if rounds:
-                self.events = self._bytes = 0
-            for _ in range(rounds):
-                await asyncio.sleep(0)
+                self.events, self._bytes = 0, MAX_BYTES  # spent until it has yielded
+                try:
+                    for _ in range(rounds):
+                        await asyncio.sleep(0)
+                finally:
+                    self._bytes -= MAX_BYTES

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import takewhile
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
 
     from sessionstream.observe import ErrorRecord
 
-_History: TypeAlias = dict[tuple[str, str], list[TimelineEntity]]
+_History: TypeAlias = defaultdict[tuple[str, str], list[TimelineEntity]]
 """All states of each entity, the present one last."""
 
 _event_ordinal: Final = attrgetter("ordinal")
@@ -82,7 +83,7 @@ class _Session:
         self.log: list[Event] = []
         self.times: list[datetime] = []
         self.ids: dict[str, Event | LoggedEvent] = {}
-        self.history: _History = {}
+        self.history: _History = defaultdict(list)
 
     def is_empty(self) -> bool:
         return not self.ids and not self.history
@@ -101,17 +102,18 @@ class _Session:
         ):
             raise conflict(commit, self.cursors())
         if event is not None:
-            if event.event_id in self.ids:
-                logged = _logged(self.ids[event.event_id])
-                raise EventConflict(commit.session_id, event.event_id, logged.ordinal, logged.digest)
             if event.ordinal > MAX_ORDINAL:
                 raise Unstorable(f"ordinal {event.ordinal} of {commit.session_id!r} is beyond 64 bits")
+            known = self.ids.setdefault(event.event_id, event)
+            if known is not event:
+                logged = _logged(known)
+                raise EventConflict(commit.session_id, event.event_id, logged.ordinal, logged.digest)
             self.log.append(event)
             times.append(times[-1] if times and times[-1] > now else now)
-            self.ids[event.event_id] = event
             self.event = event.ordinal
         self.timeline, self.commit_id = commit.timeline_cursor, commit.commit_id
-        _remember(self.history, commit.entities)
+        for entity in commit.entities:
+            self.history[entity.kind, entity.id].append(entity)
 
     def changes(self, since: int) -> list[TimelineEntity]:
         return [states[-1] for states in self.history.values() if states[-1].last_event_ordinal > since]
@@ -140,14 +142,6 @@ class _Session:
             del states[:first]
             if not states:
                 del self.history[key]
-
-
-def _remember(history: _History, entities: Iterable[TimelineEntity]) -> None:
-    for entity in entities:
-        try:
-            history[entity.kind, entity.id].append(entity)
-        except KeyError:
-            history[entity.kind, entity.id] = [entity]
 
 
 def _logged(event: Event | LoggedEvent) -> LoggedEvent:
@@ -181,7 +175,7 @@ class MemoryStore(CheckedStore):
         self._clock = clock
         self._readable: set[type[Message]] = set()
         self._first_epoch = new_epoch()
-        self._by_id: dict[str, _Session] = {}
+        self._by_id: OrderedDict[str, _Session] = OrderedDict()
         """Sessions that were used, in the order of their last changes."""
         self._changed = 0
         """The number of changes."""
@@ -267,8 +261,9 @@ class MemoryStore(CheckedStore):
     async def _replace_timeline(self, replacement: TimelineReplacement) -> Cursors:
         session = self._look(replacement.session_id)
         check_expected(replacement.session_id, replacement.expected, session.cursors())
-        session.history = {}
-        _remember(session.history, replacement.versions)
+        session.history.clear()
+        for entity in replacement.versions:
+            session.history[entity.kind, entity.id].append(entity)
         session.timeline = replacement.timeline_cursor
         session.epoch = new_epoch(session.epoch)
         self._keep(replacement.session_id, session)
@@ -365,7 +360,8 @@ class MemoryStore(CheckedStore):
             self._keep(session_id, _Session(new_epoch(session.epoch), session.event))
 
     async def _close(self) -> None:
-        self._by_id, self._claims, self._errors, self._recorded = {}, {}, [], {}
+        self._by_id.clear()
+        self._claims, self._errors, self._recorded = {}, [], {}
 
     def _time(self, session_id: str, latest: datetime | None) -> datetime:
         """Return the present time, or that of the ``latest`` of its kind or of the session's last event, if later."""
@@ -377,8 +373,8 @@ class MemoryStore(CheckedStore):
         """Keep a session that has changed, as the last one."""
         self._changed += 1
         session.changed = self._changed
-        self._by_id.pop(session_id, None)
         self._by_id[session_id] = session
+        self._by_id.move_to_end(session_id)
 
     def _look(self, session_id: str) -> _Session:
         """Return the session, or a new one that is not kept."""
