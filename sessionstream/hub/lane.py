@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from contextvars import ContextVar
-from typing import Final, Self
+from typing import Final
 
 from sessionstream.errors import LaneReentryError
 
@@ -50,7 +50,7 @@ class Lane:
 
 
 class CallbackScope:
-    """A context manager around projections, or the metadata function, of a session; it marks calls from inside them.
+    """Marks calls from inside the projections, or the metadata function, of a session, until it is ended.
 
     It includes the tasks that they await. Tasks that they start inherit a reference to it, and may enter lanes once it
     has ended; therefore it has ``active``.
@@ -61,12 +61,10 @@ class CallbackScope:
     def __init__(self, session_id: str) -> None:
         self.session_id = session_id
         self.active = True
-
-    def __enter__(self) -> Self:
         current_callback.set(self)
-        return self
 
-    def __exit__(self, *exc_info: object) -> None:
+    def end(self) -> None:
+        """End the scope. Always call it, in the context in which the scope was made."""
         self.active = False
         # Not reset with a token: an abandoned coroutine may be closed in another context.
         current_callback.set(None)

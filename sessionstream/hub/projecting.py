@@ -62,7 +62,8 @@ class Projections:
         and the others do not run.
         """
         event = step.event
-        with View(event.session_id, timeline) as view:
+        view = View(event.session_id, timeline)
+        try:
             projector = ""
             try:
                 ui_events: list[UIEvent] = []
@@ -96,6 +97,8 @@ class Projections:
                 if self._changes and step.mode != "rebuild":
                     told = [ui_event for each in self._changes for ui_event in each.ui_events(step.entities)]
                     step.ui_events += tuple(told)
+        finally:
+            view.end()
 
     def _change(
         self,

@@ -65,13 +65,15 @@ class SessionState:
 
 
 async def _load_metadata(metadata: SessionMetadata, session_id: str) -> object:
-    with CallbackScope(session_id):
-        try:
-            found = metadata(session_id)
-            return await found if isawaitable(found) else found
-        except asyncio.CancelledError as error:
-            refuse_unasked(error, "session_metadata waited for something that was cancelled")
-            raise
+    scope = CallbackScope(session_id)
+    try:
+        found = metadata(session_id)
+        return await found if isawaitable(found) else found
+    except asyncio.CancelledError as error:
+        refuse_unasked(error, "session_metadata waited for something that was cancelled")
+        raise
+    finally:
+        scope.end()
 
 
 class SessionCache:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sessionstream.codec import copy_entity
 from sessionstream.errors import UnknownSchemaError
-from sessionstream.hub.lane import CallbackScope
+from sessionstream.hub.lane import CallbackScope, current_callback
 from sessionstream.hydration.slices import SORTED, all_in_order, each_of
 from sessionstream.types import Snapshot, TimelineEntity, in_snapshot_order
 from sessionstream.v1.transport_pb2 import UnreadablePayload
@@ -214,6 +214,7 @@ class View(CallbackScope):
         self.session_id = session_id
         self.active = True
         self._timeline = timeline
+        current_callback.set(self)
 
     @property
     def ordinal(self) -> int:

@@ -397,6 +397,8 @@ class Turn(Completion):
             try:
                 if type(outcome) is asyncio.Future and outcome.done():
                     outcome.result()
+                    for ui_event in step.ui_events:
+                        context.budget.bytes += ui_event.payload.ByteSize()
                 else:
                     await self.finish(outcome)
                     context.budget.waited()
@@ -475,7 +477,6 @@ class Turn(Completion):
             step.error = error if isinstance(error, Exception) else RuntimeError(error_text(error))
             return error
         step.fanned_out = True
-        context.budget.fanned_out(step.ui_events)
         return None
 
     async def resync(self) -> None:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from sessionstream.types import UIEvent
+from typing import Final
 
 MAX_EVENTS: Final = 32
 """How many events may be published without suspending before publishers yield: publishing to a memory store never
 suspends, so a handler that publishes in a loop would block the event loop."""
 
 MAX_BYTES: Final = 131_072
-"""How many bytes may be fanned out before publishers yield, so that the event loop can write them to the clients."""
+"""How many bytes of UI events may be published without suspending before publishers yield, so that the event loop can
+write them to the clients."""
 
 
 class YieldBudget:
@@ -24,19 +21,15 @@ class YieldBudget:
 
     Attributes:
         events: how many events were published without suspending.
+        bytes: how many bytes of UI events those events have.
     """
 
-    __slots__ = ("_bytes", "_yielding", "events")
+    __slots__ = ("_yielding", "bytes", "events")
 
     def __init__(self) -> None:
         self.events = 0
-        self._bytes = 0
+        self.bytes = 0
         self._yielding = asyncio.Lock()
-
-    def fanned_out(self, events: Sequence[UIEvent]) -> None:
-        """Count the bytes of UI events that were fanned out."""
-        for event in events:
-            self._bytes += event.payload.ByteSize()
 
     def waited(self) -> None:
         """Uncount an event whose publisher waited for the store, as the event loop ran meanwhile."""
@@ -45,7 +38,7 @@ class YieldBudget:
 
     def is_spent(self) -> bool:
         """Whether the next event has to wait for ``renew``."""
-        return self.events >= MAX_EVENTS or self._bytes >= MAX_BYTES
+        return self.events >= MAX_EVENTS or self.bytes >= MAX_BYTES
 
     async def renew(self) -> None:
         """Yield to the event loop once for each ``MAX_EVENTS`` or ``MAX_BYTES`` that were published.
@@ -54,11 +47,11 @@ class YieldBudget:
         more while the first of them yields.
         """
         async with self._yielding:
-            rounds = max(self.events // MAX_EVENTS, self._bytes // MAX_BYTES)
+            rounds = max(self.events // MAX_EVENTS, self.bytes // MAX_BYTES)
             if rounds:
-                self.events, self._bytes = 0, MAX_BYTES  # spent until it has yielded
+                self.events, self.bytes = 0, MAX_BYTES  # spent until it has yielded
                 try:
                     for _ in range(rounds):
                         await asyncio.sleep(0)
                 finally:
-                    self._bytes -= MAX_BYTES
+                    self.bytes -= MAX_BYTES

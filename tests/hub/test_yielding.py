@@ -147,5 +147,5 @@ def test_a_budget_is_spent_by_events_and_by_bytes() -> None:
     budget.events += 1
     assert budget.is_spent()
     budget.events = 0
-    budget.fanned_out([UIEvent("U", ChatMessageUpdate(text="x" * MAX_BYTES))])
+    budget.bytes = MAX_BYTES
     assert budget.is_spent()

@@ -13,11 +13,9 @@ import logging
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future as ThreadFuture
 from contextlib import suppress
-from itertools import groupby
-from operator import attrgetter
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from typing import Any, Final
@@ -431,11 +429,18 @@ class Writer:
             undelivered.popleft()
 
 
-def _portions(group: Sequence[_Change], together: bool) -> Iterator[list[_Change]]:
+def _portions(group: Sequence[_Change], together: bool) -> list[list[_Change]]:
     """Divide a group into portions: consecutive commits, if ``together`` is true, or single changes."""
-    for kind, run in groupby(group, attrgetter("run.__class__")):
-        changes = list(run)
-        yield from [changes] if together and kind is CommitRows else [[change] for change in changes]
+    portions: list[list[_Change]] = []
+    before: type | None = None
+    for change in group:
+        kind = type(change.run)
+        if together and kind is before is CommitRows:
+            portions[-1].append(change)
+        else:
+            portions.append([change])
+        before = kind
+    return portions
 
 
 def _run(writing: Writing, changes: Sequence[_Change]) -> None:
