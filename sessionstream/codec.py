@@ -77,15 +77,9 @@ def copy_ui_event(event: UIEvent) -> UIEvent:
 
 def copy_entity(entity: TimelineEntity) -> TimelineEntity:
     """Return an equal entity whose payload is a copy."""
-    payload = entity.payload
-    return new_entity(
-        entity.kind,
-        entity.id,
-        None if payload is None else payload.__deepcopy__(None),
-        entity.created_ordinal,
-        entity.last_event_ordinal,
-        entity.tombstone,
-    )
+    payload = None if entity.payload is None else entity.payload.__deepcopy__(None)
+    created, changed = entity.created_ordinal, entity.last_event_ordinal
+    return new_entity(entity.kind, entity.id, payload, created, changed, entity.tombstone)
 
 
 def _has_required(descriptor: Any) -> bool:

@@ -49,8 +49,7 @@ class Pipeline(TurnContext):
         """
         if self.closed:
             raise HubClosed
-        if asyncio.get_running_loop() is not self.loop:
-            self.check_loop()
+        self.check_loop()
 
     def check_loop(self) -> None:
         """Check that this is the event loop of earlier calls, or that the earlier loop has stopped.

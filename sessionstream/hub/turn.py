@@ -401,7 +401,8 @@ class Turn(Completion):
                         context.budget.bytes += ui_event.payload.ByteSize()
                 else:
                     await self.finish(outcome)
-                    context.budget.waited()
+                    if context.budget.events:  # it does not count, as the event loop ran meanwhile
+                        context.budget.events -= 1
             except OrdinalConflict:
                 self.state.current = False
                 raise
@@ -466,9 +467,8 @@ class Turn(Completion):
             return None
         if context.fan_out is None or not step.ui_events:
             return None
-        events = step.ui_events
-        if context.report.observes_pipeline:  # the receiver may change the events, and an observer gets them afterwards
-            events = tuple(map(copy_ui_event, events))
+        # The receiver may change the events, and an observer gets them afterwards.
+        events = tuple(map(copy_ui_event, step.ui_events)) if context.report.observes_pipeline else step.ui_events
         try:
             result = context.fan_out(self.state.id, ordinal, events)
             if result is not None:

@@ -31,11 +31,6 @@ class YieldBudget:
         self.bytes = 0
         self._yielding = asyncio.Lock()
 
-    def waited(self) -> None:
-        """Uncount an event whose publisher waited for the store, as the event loop ran meanwhile."""
-        if self.events:
-            self.events -= 1
-
     def is_spent(self) -> bool:
         """Whether the next event has to wait for ``renew``."""
         return self.events >= MAX_EVENTS or self.bytes >= MAX_BYTES

@@ -46,7 +46,7 @@ from sessionstream.store import (
     TimelineReplacement,
     UnreadableEntity,
 )
-from sessionstream.types import Event, Snapshot, TimelineEntity
+from sessionstream.types import Event, Snapshot, TimelineEntity, new_entity
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -384,14 +384,8 @@ class MemoryStore(CheckedStore):
         payload = None
         if not entity.tombstone and entity.payload is not None:
             payload = self._copy("timeline entity", entity.kind, entity.payload)
-        return TimelineEntity(
-            entity.kind,
-            entity.id,
-            payload,
-            entity.created_ordinal,
-            entity.last_event_ordinal,
-            entity.tombstone,
-        )
+        created, changed = entity.created_ordinal, entity.last_event_ordinal
+        return new_entity(entity.kind, entity.id, payload, created, changed, entity.tombstone)
 
     def _copy(self, family: Family, name: str, payload: Message) -> Message:
         """Copy a payload; as in a durable store, a message that is not registered is an error."""

@@ -229,7 +229,7 @@ class ListsEventsOnly(MemoryStore):
     """Does not take a rebuilt timeline for a change."""
 
     async def _replace_timeline(self, replacement: TimelineReplacement) -> Cursors:
-        before = dict(self._by_id)
+        before = self._by_id.copy()
         cursors = await super()._replace_timeline(replacement)
         self._by_id = before
         self._by_id[replacement.session_id].changed -= 1

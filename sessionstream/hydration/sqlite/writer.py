@@ -432,14 +432,11 @@ class Writer:
 def _portions(group: Sequence[_Change], together: bool) -> list[list[_Change]]:
     """Divide a group into portions: consecutive commits, if ``together`` is true, or single changes."""
     portions: list[list[_Change]] = []
-    before: type | None = None
     for change in group:
-        kind = type(change.run)
-        if together and kind is before is CommitRows:
+        if together and portions and type(change.run) is type(portions[-1][0].run) is CommitRows:
             portions[-1].append(change)
         else:
             portions.append([change])
-        before = kind
     return portions
 
 
