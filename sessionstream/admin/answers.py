@@ -11,11 +11,12 @@ from typing import Any
 
 from sessionstream import documents
 from sessionstream.admin.app import Replay
-from sessionstream.admin.outcome import Answer
+from sessionstream.admin.outcome import FAILED, OK, Answer
 from sessionstream.admin.rehearsal import Difference, Rehearsal, Side
 from sessionstream.admin.repair import Backup, Pruning
 from sessionstream.admin.tables import Table
 from sessionstream.hub import ReplayReport
+from sessionstream.hydration.copying import CopyReport
 from sessionstream.hydration.payload_json import Payload, Payloads
 from sessionstream.hydration.stored import StoredEvent, StoredSession, StoredSnapshot
 from sessionstream.observe import ErrorRecord
@@ -146,6 +147,36 @@ def backed_up(made: Backup) -> Answer:
     }
     what = f"{_count(made.sessions, 'session')}, {made.size:,} bytes"
     return Answer(document, (f"copied {made.file} to {made.copy}: {what}, checked",))
+
+
+def copied(file: str, target: str, report: CopyReport) -> Answer:
+    """Answer what a copy to another store did."""
+    document = {
+        "store": file,
+        "command": "copy",
+        "target": target,
+        "copied": report.copied,
+        "updated": report.updated,
+        "unchanged": report.unchanged,
+        "events": report.events,
+        "left": [{"sessionId": each.session_id, "reason": each.reason} for each in report.left],
+        "processes": report.processes,
+    }
+    text = (
+        f"copied {file} to {target}: {_count(report.sessions, 'session')} there and verified, {report.copied} of them "
+        f"copied with this run, {report.updated} brought up to date, {report.unchanged} unchanged; "
+        f"{_count(report.events, 'event')} written"
+    )
+    blocks: list[str | Table] = [text]
+    if report.left:
+        rows = [(each.session_id or "-", each.reason) for each in report.left]
+        blocks.append(Table(("SESSION", "WHY"), rows, "none", "not copied"))
+    if report.processes:
+        blocks.append(
+            f"{_count(report.processes, 'process has', 'processes have')} {file} open: what they write from now on is "
+            f"not in the copy; end them, and copy again, which brings it up to date"
+        )
+    return Answer(document, tuple(blocks), FAILED if report.left else OK)
 
 
 def _session_document(state: StoredSession) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""``sessionstream``: inspect a store, back it up, repair and prune its sessions. (Reference: Commands.)
+"""``sessionstream``: inspect a store, back it up, copy it, repair and prune its sessions. (Reference: Commands.)
 
 Exit status: 0 done; 1 the store has no such session, or what was asked for failed; 2 wrong usage, or a store or an app
 that cannot be used; 130 interrupted.
@@ -23,7 +23,7 @@ from sessionstream.admin import answers, rehearsal, repair
 from sessionstream.admin.answers import Excerpt
 from sessionstream.admin.app import Replay, load
 from sessionstream.admin.looking import all_sessions, look, one_session
-from sessionstream.admin.outcome import FAILED, INTERRUPTED, OK, USAGE, Answer, Failed, Refused
+from sessionstream.admin.outcome import FAILED, INTERRUPTED, USAGE, Answer, Failed, Refused
 from sessionstream.admin.tables import rendered, shown
 from sessionstream.errors import SessionstreamError
 from sessionstream.hydration import stores
@@ -49,6 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _parser().parse_args(argv, options)
         answer = _answer(options)
         _print(answer, as_json=options.json)
+        return answer.status
     except Refused as refusal:
         return _complain(_message(refusal, options), USAGE)
     except (Failed, SessionstreamError) as failure:
@@ -60,7 +61,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain(f"cannot write the answer: {failure.strerror}", FAILED)
     except KeyboardInterrupt:
         return INTERRUPTED
-    return OK
 
 
 def _answer(options: argparse.Namespace) -> Answer:
@@ -71,6 +71,9 @@ def _answer(options: argparse.Namespace) -> Answer:
             return _prune(options)
         case "backup":
             return answers.backed_up(repair.back_up(options.file, options.copy))
+        case "copy":
+            report = repair.copy_to(options.file, options.target, _tell if sys.stderr.isatty() else None)
+            return answers.copied(options.file, stores.shown(options.target), report)
         case _:
             return _replay(options)
 
@@ -128,6 +131,12 @@ def _prune(options: argparse.Namespace) -> Answer:
     return answers.pruned(stores.shown(options.store), plan, dry_run=options.dry_run)
 
 
+def _tell(done: int, count: int) -> None:
+    """Say on a terminal how far a copy is."""
+    sys.stderr.write(f"\r{done:,} of {count:,} sessions" + ("\n" if done == count else ""))
+    sys.stderr.flush()
+
+
 def _print(answer: Answer, *, as_json: bool) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -166,7 +175,7 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="sessionstream",
-        description="Look into a store of sessions, back it up, and repair or prune its sessions.",
+        description="Look into a store of sessions, back it up or copy it, and repair or prune its sessions.",
         epilog="exit status: 0 done; 1 no such session, or what was asked for failed; 2 wrong usage, or a store or an "
         "app that cannot be used",
     )
@@ -177,6 +186,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_replay(commands, "rebuild", "build a session's timeline anew from its first event, in a new epoch")
     _add_prune(commands)
     _add_backup(commands)
+    _add_copy(commands)
     return parser
 
 
@@ -226,6 +236,14 @@ def _add_backup(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser = commands.add_parser("backup", help=words, description=words)
     parser.add_argument("file", metavar="FILE", help="the SQLite file")
     parser.add_argument("copy", metavar="COPY", help="the new file; nothing may be there")
+    _add_json(parser)
+
+
+def _add_copy(commands: argparse._SubParsersAction[_Parser]) -> None:
+    words = "copy the sessions of a file to PostgreSQL, and check each; again, to go on or to bring it up to date"
+    parser = commands.add_parser("copy", help=words, description=words)
+    parser.add_argument("file", metavar="FILE", help="the SQLite file, which stays as it is")
+    parser.add_argument("target", metavar="URL", help="the database, postgres://…; its tables are created if need be")
     _add_json(parser)
 
 

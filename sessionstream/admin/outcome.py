@@ -28,7 +28,9 @@ class Answer:
     Attributes:
         document: for ``--json``.
         blocks: for people: paragraphs and tables, separated by an empty line.
+        status: the exit status.
     """
 
     document: dict[str, Any]
     blocks: tuple[str | Table, ...]
+    status: int = OK

@@ -14,6 +14,7 @@ from sessionstream.admin.looking import look, one_session
 from sessionstream.admin.outcome import Refused
 from sessionstream.errors import StoreError
 from sessionstream.hydration import stores
+from sessionstream.hydration.copying import CopyReport, copy
 from sessionstream.hydration.sqlite import SQLiteStore
 from sessionstream.hydration.stored import StoredState
 
@@ -71,6 +72,27 @@ def back_up(path: str, copy: str) -> Backup:
     look(path, lambda state: state.version)
     SQLiteStore.back_up(path, copy)
     return Backup(path, copy, look(copy, lambda state: len(state.sessions())), Path(copy).stat().st_size)
+
+
+def copy_to(path: str, location: str, told: Callable[[int, int], object] | None) -> CopyReport:
+    """Copy the sessions of a file to a database.
+
+    Raises:
+        Refused: the file or the database cannot be used, or they are not what they should be.
+        StoreError: the database failed meanwhile.
+    """
+    if stores.is_url(path):
+        raise Refused(
+            f"{stores.shown(path)} is a URL, and copy reads SQLite files: copy a database with its own tool, such as "
+            f"PostgreSQL's pg_dump"
+        )
+    look(path, lambda state: state.version)
+    try:
+        with stores.loading(location):
+            pass
+    except StoreError as error:
+        raise Refused(str(error)) from error
+    return copy(path, location, told)
 
 
 async def replay(location: str, session_id: str, factory: Factory, which: Replay) -> ReplayReport:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from sessionstream.errors import StoreClosed
-from sessionstream.hydration.rules import check_instance, check_number, check_snapshot, check_text, check_time
+from sessionstream.hydration.rules import (
+    check_instance,
+    check_number,
+    check_snapshot,
+    check_text,
+    check_time,
+    storable_record,
+)
 from sessionstream.ids import check_new_id, is_long
 from sessionstream.observe import ErrorRecord
 from sessionstream.store import Commit, Cursors, TimelineReplacement
-from sessionstream.tracebacks import storable
 
 if TYPE_CHECKING:
     from sessionstream.store import Change, CommandClaim, LoggedEvent, StoredTimeline
@@ -138,7 +143,7 @@ class CheckedStore(ABC):
         for name in ("kind", "session_id", "event_name", "error", "where", "traceback"):
             check_instance(name, str, getattr(record, name))  # any string: a record must never be refused for its text
         self._check_open()
-        await self._record_error(_storable(record))
+        await self._record_error(storable_record(record))
 
     async def error_records(self, session_id: str | None = None, *, limit: int | None = None) -> list[ErrorRecord]:
         """Return the last ``limit`` error records of one session, or of all, in the order they came."""
@@ -281,16 +286,3 @@ class CheckedStore(ABC):
     @abstractmethod
     async def _close(self) -> None:
         """Finish what was handed over and release the medium. It may be called again, also while it runs."""
-
-
-def _storable(record: ErrorRecord) -> ErrorRecord:
-    """Return an error record whose texts every store can keep: it must never be refused for them."""
-    return replace(
-        record,
-        session_id=storable(record.session_id),
-        event_name=storable(record.event_name),
-        error=storable(record.error),
-        metadata={storable(key): storable(value) for key, value in record.metadata.items()},
-        where=storable(record.where),
-        traceback=storable(record.traceback),
-    )

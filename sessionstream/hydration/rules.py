@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from secrets import randbelow
@@ -10,7 +11,9 @@ from typing import Final
 
 from sessionstream.errors import HistoryPruned, OrdinalConflict
 from sessionstream.ids import check_id
+from sessionstream.observe import ErrorRecord
 from sessionstream.store import Commit, Cursors
+from sessionstream.tracebacks import storable
 
 EPOCH_LIMIT: Final = 2**53
 """Epochs travel to browsers in JSON, whose numbers are exact below this."""
@@ -146,4 +149,17 @@ def conflict(commit: Commit, actual: Cursors) -> OrdinalConflict:
         commit.session_id,
         expected=f"event {commit.expected_ordinal}, timeline {commit.timeline_before}, {epoch}{last}",
         actual=f"event {actual.event}, timeline {actual.timeline}, epoch {actual.epoch}",
+    )
+
+
+def storable_record(record: ErrorRecord) -> ErrorRecord:
+    """Return an error record whose texts every store can keep: it must never be refused for them."""
+    return replace(
+        record,
+        session_id=storable(record.session_id),
+        event_name=storable(record.event_name),
+        error=storable(record.error),
+        metadata={storable(key): storable(value) for key, value in record.metadata.items()},
+        where=storable(record.where),
+        traceback=storable(record.traceback),
     )

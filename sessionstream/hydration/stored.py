@@ -70,6 +70,65 @@ class StoredEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class PrunedEvent:
+    """What a store still knows of an event that was pruned.
+
+    Attributes:
+        recorded_at: None if the store has not kept it.
+        type: of its payload; without a name if the store has forgotten it.
+        digest: as ``LoggedEvent.digest``.
+    """
+
+    ordinal: int
+    event_id: str
+    recorded_at: datetime | None
+    type: PayloadType
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVersion:
+    """A state that an entity has or had.
+
+    Attributes:
+        superseded_ordinal: the event that brought the next state; None for the present one.
+        payload: None for a deletion.
+        encoding: of the payload's bytes: ``versions.FULL``, or ``versions.DELTA`` against the next state.
+    """
+
+    kind: str
+    id: str
+    created_ordinal: int
+    last_event_ordinal: int
+    superseded_ordinal: int | None
+    payload: StoredPayload | None
+    encoding: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredClaim:
+    """An idempotency key that is claimed.
+
+    Attributes:
+        finished: whether its command has; if not, it may still run.
+        claimed_at: None if the store has not kept it: a SQLite file of schema 1 or 2.
+    """
+
+    key: str
+    digest: bytes
+    finished: bool
+    claimed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredError:
+    """An error record, and its number, which rises in the order in which the records of a store came."""
+
+    number: int
+    record: ErrorRecord
+
+
+@dataclass(frozen=True, slots=True)
 class StoredSession:
     """Where a session stands.
 
@@ -95,6 +154,22 @@ class StoredState(Protocol):
     @property
     def version(self) -> int:
         """The schema version of the store's tables, which may be an older one."""
+        ...
+
+    @property
+    def first_epoch(self) -> int:
+        """The epoch of sessions that nobody has used."""
+        ...
+
+    def processes(self) -> int:
+        """Return how many processes have the store open now."""
+        ...
+
+    def used_sessions(self) -> list[str]:
+        """Return the ids of all sessions that were ever used, deleted ones too, in the order of their last changes.
+
+        Those that only have keys or error records are not among them.
+        """
         ...
 
     def sessions(self, *, after: str = "", limit: int | None = None) -> list[str]:
@@ -127,4 +202,31 @@ class StoredState(Protocol):
 
     def error_records(self, session_id: str | None = None, *, limit: int | None = None) -> list[ErrorRecord]:
         """Return the last ``limit`` error records of one session, or of all, in the order they came."""
+        ...
+
+    def pruned_events(self, session_id: str, *, after: int = 0, limit: int | None = None) -> list[PrunedEvent]:
+        """Return events above ``after`` that were pruned, in order, at most ``limit``."""
+        ...
+
+    def versions(
+        self, session_id: str, *, after: tuple[str, str, int] = ("", "", 0), limit: int | None = None
+    ) -> list[StoredVersion]:
+        """Return the states from which the store answers questions about the timeline, at most ``limit``.
+
+        They are sorted by kind, id and ordinal, and above ``after``, which is the kind, id and ordinal of one of them.
+        States that only questions below the floor need are not among them.
+        """
+        ...
+
+    def claims(self, session_id: str, *, after: str = "", limit: int | None = None) -> list[StoredClaim]:
+        """Return the keys that are claimed in a session, sorted, above ``after``, at most ``limit``."""
+        ...
+
+    def numbered_errors(
+        self, session_id: str, *, after: int | None = None, limit: int | None = None
+    ) -> list[StoredError]:
+        """Return the error records of a session in the order they came, after the one with a number, at most ``limit``.
+
+        The session id ``""`` stands for the records without a session.
+        """
         ...

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, TypeVar
 from urllib.parse import unquote
 
@@ -22,6 +22,7 @@ from sessionstream.store import HydrationStore
 
 if TYPE_CHECKING:
     from sessionstream.hydration.postgres import PostgresStore
+    from sessionstream.hydration.postgres.loading import Loading
 
 T = TypeVar("T")
 
@@ -70,6 +71,28 @@ def open(location: Location, registry: SchemaRegistry) -> AbstractAsyncContextMa
         database = _database(os.fspath(location))
         return database.store.connect(database.dsn, registry, schema=database.schema)
     return SQLiteStore.open(location, registry)
+
+
+def loading(location: Location) -> AbstractContextManager[Loading]:
+    """Return a context manager with which whole sessions are loaded into a store, and which closes it at the end.
+
+    Args:
+        location: the URL of a PostgreSQL database. It may lead through a pooler.
+
+    Raises:
+        StoreError: the location does not name a database; or, on entering, it cannot be written.
+        RuntimeError: on entering, an event loop runs in this thread.
+        TypeError: ``location`` is neither a string nor a path.
+    """
+    if not is_url(location):
+        raise StoreError(
+            f"{os.fspath(location)} is no URL: sessions are copied to a PostgreSQL database, postgres://…; to copy a "
+            f"file to a file, use `sessionstream backup`"
+        )
+    database = _database(os.fspath(location))
+    from sessionstream.hydration.postgres.loading import loading as load
+
+    return load(database.dsn, database.schema)
 
 
 def is_url(location: Location) -> bool:

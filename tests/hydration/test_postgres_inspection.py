@@ -12,7 +12,7 @@ import pytest
 
 from sessionstream.errors import StoreError
 from sessionstream.hydration import stores
-from sessionstream.hydration.postgres import PostgresStore, inspection
+from sessionstream.hydration.postgres import PostgresStore, asking
 from sessionstream.hydration.stored import StoredState
 from sessionstream.testing import SessionWriter, put, sample_registry
 from tests.servers.pgbouncer import PgBouncer
@@ -97,7 +97,7 @@ async def test_a_server_that_does_not_answer(
     postgres: Postgres, postgres_schema: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await filled(postgres, postgres_schema)
-    monkeypatch.setattr(inspection, "REACH_SECONDS", 0.3)
+    monkeypatch.setattr(asking, "REACH_SECONDS", 0.3)
     async with Proxy(postgres.socket) as proxy:
         dsn = postgres.dsn_at(proxy.port)
         loop = asyncio.get_running_loop()
@@ -110,7 +110,7 @@ async def test_a_server_that_does_not_answer(
         with pytest.raises(StoreError, match="connection was closed"):
             await looked(dsn, question, postgres_schema)
         proxy.stall()
-        with pytest.raises(StoreError, match=r"no answer within 0\.3 seconds"):
+        with pytest.raises(StoreError, match=r"has not answered within 0\.3 seconds"):
             await looked(dsn, schema=postgres_schema)
     with pytest.raises(StoreError, match=r"cannot be reached: .*Connect call failed"):
         await looked(dsn)

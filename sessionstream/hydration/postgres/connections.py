@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -132,6 +132,11 @@ class Link:
         """Execute statements without values, sent together."""
         connection = self._connection or await self._open()
         await connection.execute(self._text(";".join(statements)))
+
+    async def copy(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+        """Add rows to a table."""
+        connection = self._connection or await self._open()
+        await connection.copy_records_to_table(table, schema_name=self._database.schema, columns=columns, records=rows)
 
     def _text(self, sql: str) -> str:
         return sql.replace("{s}", f'"{self._database.schema}"')

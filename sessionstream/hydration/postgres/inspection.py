@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack, suppress
+from collections.abc import Callable
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from asyncpg import InsufficientPrivilegeError
-
+from sessionstream.digests import stored_digest
 from sessionstream.errors import StoreError, StoreUpgraded
-from sessionstream.hydration.encoding import bounded
+from sessionstream.hydration.encoding import MAX_STORED, bounded
 from sessionstream.hydration.postgres import reads, schema
+from sessionstream.hydration.postgres.asking import REACH_SECONDS, Asking, check_no_event_loop
 from sessionstream.hydration.postgres.connections import Database, Link
-from sessionstream.hydration.postgres.failures import DRIVER_ERRORS, store_error
 from sessionstream.hydration.postgres.payload_types import PayloadTypes
 from sessionstream.hydration.postgres.reads import Reads
 from sessionstream.hydration.rules import check_number, check_snapshot, check_text
-from sessionstream.hydration.stored import StoredEntity, StoredEvent, StoredSession, StoredSnapshot
+from sessionstream.hydration.stored import (
+    PrunedEvent,
+    StoredClaim,
+    StoredEntity,
+    StoredError,
+    StoredEvent,
+    StoredSession,
+    StoredSnapshot,
+    StoredVersion,
+)
+from sessionstream.hydration.versions import FULL
 from sessionstream.schema import SchemaRegistry
 from sessionstream.types import snapshot_order
 
@@ -27,14 +36,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-REACH_SECONDS: Final = 5.0
-"""Seconds within which the server has to be reached."""
+_version_order: Final = attrgetter("kind", "id", "last_event_ordinal")
 
-ANSWER_SECONDS: Final = 60.0
-"""Seconds within which the server has to answer each part of a question."""
-
-END_SECONDS: Final = 1.0
-"""Seconds within which the connection has to be closed; then it is thrown away."""
+_DENIED: Final = "may not be read by this user: grant it USAGE on the schema and SELECT on the tables in it"
 
 # Of events that were not pruned, those above $2 and below $3.
 _COUNT: Final = """SELECT count(*) FROM {s}.sessions s JOIN {s}.events e ON e.sid = s.sid
@@ -44,22 +48,61 @@ _ENTITIES: Final = """SELECT count(*) FROM {s}.sessions s JOIN {s}.entities e ON
 _IS_KNOWN: Final = """SELECT EXISTS (SELECT 1 FROM {s}.sessions WHERE session_id = $1)
     OR EXISTS (SELECT 1 FROM {s}.command_claims WHERE session_id = $1)"""
 
+_PROCESSES: Final = "SELECT count(*) FROM {s}.nodes WHERE until > clock_timestamp()"
+_USED: Final = "SELECT session_id FROM {s}.sessions ORDER BY changed, sid"
+_PRUNED: Final = """SELECT e.ordinal, e.event_id, e.name, e.type, e.payload, e.digest, e.recorded_at
+    FROM {s}.sessions s CROSS JOIN LATERAL (
+        SELECT * FROM {s}.events e WHERE e.sid = s.sid AND e.ordinal > $2 AND e.ordinal < s.floor
+        ORDER BY e.ordinal LIMIT $3) e
+    WHERE s.session_id = $1 ORDER BY e.ordinal"""
+# States that a question at the floor or above it needs.
+_PRESENT: Final = """SELECT e.kind, e.id, e.created, e.changed, NULL::bigint, e.type, e.payload, $6::integer
+    FROM {s}.sessions s CROSS JOIN LATERAL (
+        SELECT * FROM {s}.entities e WHERE e.timeline = s.timeline AND (e.kind, e.id) >= ($2, $3)
+        AND (e.kind, e.id, e.changed) > ($2, $3, $4) AND NOT (e.type IS NULL AND e.changed <= s.floor)
+        ORDER BY e.kind, e.id LIMIT $5) e
+    WHERE s.session_id = $1"""
+_PAST: Final = """SELECT v.kind, v.id, v.created, v.changed, v.superseded, v.type, v.payload, v.encoding
+    FROM {s}.sessions s CROSS JOIN LATERAL (
+        SELECT * FROM {s}.entity_versions v WHERE v.timeline = s.timeline AND (v.kind, v.id, v.changed) > ($2, $3, $4)
+        AND NOT (v.changed <= s.floor AND (v.superseded <= s.floor OR v.type IS NULL))
+        ORDER BY v.kind, v.id, v.changed LIMIT $5) v
+    WHERE s.session_id = $1"""
+_CLAIMS: Final = """SELECT key, digest, finished, claimed_at FROM {s}.command_claims
+    WHERE session_id = $1 AND key > $2 ORDER BY key LIMIT $3"""
+_ERRORS: Final = """SELECT seq, session_id, kind, ordinal, event_name, error, raw_message, metadata, recorded_at
+    FROM {s}.errors WHERE session_id = $1 AND seq > $2 ORDER BY seq LIMIT $3"""
+
 
 class PostgresTables:
     """The ``StoredState`` of the tables. It can be used only within the function that ``look`` was given."""
 
-    def __init__(self, asking: _Asking, version: int, first_epoch: int) -> None:
+    def __init__(self, asking: Asking, version: int, first_epoch: int) -> None:
         """Not for callers: use ``PostgresStore.look``."""
         self._run = asking.run
         self._link = asking.link
         self._version = version
         self._types = PayloadTypes(SchemaRegistry())
+        self._first_epoch = first_epoch
         self._reads = Reads(self._types, first_epoch, asking.name)
 
     @property
     def version(self) -> int:
         """The schema version of the tables, which may be another one."""
         return self._version
+
+    @property
+    def first_epoch(self) -> int:
+        """The epoch of sessions that nobody has used."""
+        return self._first_epoch
+
+    def processes(self) -> int:
+        """Return how many processes have the store open now."""
+        return int(self._run(self._link.fetch(_PROCESSES))[0][0])
+
+    def used_sessions(self) -> list[str]:
+        """Return the ids of all sessions that were ever used, in the order of their last changes."""
+        return [row[0] for row in self._run(self._link.fetch(_USED))]
 
     def sessions(self, *, after: str = "", limit: int | None = None) -> list[str]:
         """Return the ids of the sessions that hold anything, sorted, above ``after``, at most ``limit``."""
@@ -137,63 +180,62 @@ class PostgresTables:
         check_number("limit", limit, optional=True)
         return self._run(self._reads.error_records(self._link, session_id, limit))
 
+    def pruned_events(self, session_id: str, *, after: int = 0, limit: int | None = None) -> list[PrunedEvent]:
+        """Return events above ``after`` that were pruned, in order, at most ``limit``."""
+        check_text("session_id", session_id)
+        check_number("after", after)
+        check_number("limit", limit, optional=True)
+        return self._run(self._pruned_events(session_id, after, limit))
 
-class _Asking:
-    """A connection in a transaction, and the event loop in which it is used.
+    async def _pruned_events(self, session_id: str, after: int, limit: int | None) -> list[PrunedEvent]:
+        rows = await self._link.fetch(_PRUNED, session_id, bounded(after), reads.row_limit(limit))
+        await self._types.load(self._link, (row[3] for row in rows))
+        events = []
+        for ordinal, event_id, name, number, payload, digest, recorded_at in rows:
+            if digest is None:  # the floor has risen, and the rest of the event is still there
+                payload_type, descriptors = self._types.described(number)
+                digest = stored_digest(name, payload_type, payload, descriptors)
+            events.append(PrunedEvent(ordinal, event_id, recorded_at, self._types.stored(number, b"").type, digest))
+        return events
 
-    Attributes:
-        name: of the database, in messages.
-    """
+    def versions(
+        self, session_id: str, *, after: tuple[str, str, int] = ("", "", 0), limit: int | None = None
+    ) -> list[StoredVersion]:
+        """Return the states from which questions about the timeline are answered, above ``after``, in order."""
+        check_text("session_id", session_id)
+        check_number("limit", limit, optional=True)
+        return self._run(self._versions(session_id, after, limit))
 
-    def __init__(self, database: Database, runner: asyncio.Runner) -> None:
-        self.link = Link(database)
-        self.name = database.name
-        self._runner = runner
-        self._state = AsyncExitStack()
+    async def _versions(self, session_id: str, after: tuple[str, str, int], limit: int | None) -> list[StoredVersion]:
+        place = (session_id, *after, reads.row_limit(limit))
+        rows = [*await self._link.fetch(_PAST, *place), *await self._link.fetch(_PRESENT, *place, FULL)]
+        await self._types.load(self._link, (row[5] for row in rows))
+        versions = [
+            StoredVersion(
+                *(kind, entity_id, created, changed, superseded),
+                None if number is None else self._types.stored(number, data),
+                encoding,
+            )
+            for kind, entity_id, created, changed, superseded, number, data, encoding in rows
+        ]
+        return sorted(versions, key=_version_order)[:limit]
 
-    def begin(self) -> None:
-        """Connect, and fix the state of the tables that is asked.
+    def claims(self, session_id: str, *, after: str = "", limit: int | None = None) -> list[StoredClaim]:
+        """Return the keys that are claimed in a session, sorted, above ``after``, at most ``limit``."""
+        check_text("session_id", session_id)
+        check_number("limit", limit, optional=True)
+        found = self._run(self._link.fetch(_CLAIMS, session_id, after, reads.row_limit(limit)))
+        return [StoredClaim(*row) for row in found]
 
-        Raises:
-            StoreError: the server cannot be reached, or refuses.
-        """
-        self.run(self._state.enter_async_context(self.link.one_state()), REACH_SECONDS)
-
-    def end(self) -> None:
-        """End the transaction, and close the connection."""
-        self._runner.run(self._end())
-
-    async def _end(self) -> None:
-        with suppress(*DRIVER_ERRORS):  # whatever becomes of it: nothing was changed
-            async with asyncio.timeout(END_SECONDS):
-                await self._state.aclose()
-        await self.link.close(END_SECONDS)
-
-    def run(self, work: Awaitable[T], seconds: float = ANSWER_SECONDS) -> T:
-        """Run a part of the question to its end.
-
-        Raises:
-            StoreError: the server failed, or did not answer in time.
-        """
-        return self._runner.run(self._finished(work, seconds))
-
-    async def _finished(self, work: Awaitable[T], seconds: float) -> T:
-        try:
-            async with asyncio.timeout(seconds):
-                return await work
-        except InsufficientPrivilegeError as error:
-            raise StoreError(
-                f"{self.name} may not be read by this user ({error}): grant it USAGE on the schema and SELECT on the "
-                f"tables in it"
-            ) from error
-        except TimeoutError as error:
-            self.link.drop()
-            raise StoreError(f"{self.name} cannot be read: no answer within {seconds:g} seconds") from error
-        except DRIVER_ERRORS as error:
-            raise store_error(error, self.name) from error
-        except asyncio.CancelledError:
-            self.link.drop()  # the answer to what was asked does not come before the end
-            raise
+    def numbered_errors(
+        self, session_id: str, *, after: int | None = None, limit: int | None = None
+    ) -> list[StoredError]:
+        """Return the error records of a session in the order they came, after a number, at most ``limit``."""
+        check_text("session_id", session_id)
+        check_number("limit", limit, optional=True)
+        place = (session_id, -MAX_STORED if after is None else after, reads.row_limit(limit))
+        found = self._run(self._link.fetch(_ERRORS, *place))
+        return [StoredError(row[0], reads.error_record(tuple(row)[1:])) for row in found]
 
 
 def look(dsn: str, question: Callable[[PostgresTables], T], schema_name: str) -> T:
@@ -201,23 +243,15 @@ def look(dsn: str, question: Callable[[PostgresTables], T], schema_name: str) ->
     database = Database.at(dsn, schema_name, REACH_SECONDS, pooled=True)
     if not callable(question):
         raise TypeError(f"question is a function of a PostgresTables, not {question!r}")
-    _check_no_event_loop()
+    check_no_event_loop("look")
     with asyncio.Runner() as runner:
-        asking = _Asking(database, runner)
+        asking = Asking(database, runner, _DENIED)
         try:
             asking.begin()
             version, first_epoch = asking.run(_identified(asking.link, database))
             return question(PostgresTables(asking, version, first_epoch))
         finally:
             asking.end()
-
-
-def _check_no_event_loop() -> None:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return
-    raise RuntimeError("an event loop runs in this thread, and look would block it: use await asyncio.to_thread(…)")
 
 
 async def _identified(link: Link, database: Database) -> tuple[int, int]:

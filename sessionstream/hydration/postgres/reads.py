@@ -200,7 +200,7 @@ class Reads:
 
     async def error_records(self, link: Link, session_id: str | None, limit: int | None) -> list[ErrorRecord]:
         """Return the last error records of one session, or of all, in the order they came."""
-        return [_error_record(row) for row in await link.fetch(_ERRORS, session_id, row_limit(limit))][::-1]
+        return [error_record(row) for row in await link.fetch(_ERRORS, session_id, row_limit(limit))][::-1]
 
     def _cursors(self, rows: Sequence[Any]) -> Cursors:
         return Cursors(*tuple(rows[0])[:4]) if rows else Cursors(0, 0, self._first_epoch)
@@ -280,7 +280,8 @@ def _unreadable(row: Sequence[Any], error: UnknownSchemaError | PayloadDecodeErr
     return UnreadableEntity(kind, entity_id, created, changed, error.expected, clash)
 
 
-def _error_record(row: Iterable[Any]) -> ErrorRecord:
+def error_record(row: Iterable[Any]) -> ErrorRecord:
+    """Return an error record from the columns of its row, but for its number."""
     session_id, kind, ordinal, event_name, error, raw_message, metadata, recorded_at = row
     facts, place, text = error_facts(metadata)
     moment = recorded_at.astimezone(UTC)

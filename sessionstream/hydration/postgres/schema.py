@@ -133,7 +133,15 @@ _VERSION_1: Final = (
     "CREATE INDEX ui_events_by_age ON {s}.ui_events (at)",
 )
 
-MIGRATIONS: Final = (_VERSION_1,)
+# With which contents sessions were copied to here from another store (see loading.py).
+_VERSION_2: Final = (
+    """CREATE TABLE {s}.copied (
+        session_id text COLLATE "C" PRIMARY KEY,
+        contents bytea NOT NULL,
+        times bytea NOT NULL)""",
+)
+
+MIGRATIONS: Final = (_VERSION_1, _VERSION_2)
 """The statements that lead from each version to the next."""
 
 VERSION: Final = len(MIGRATIONS)

@@ -7,7 +7,7 @@ from typing import Final
 
 from sessionstream.descriptors import descriptor_set
 from sessionstream.digests import stored_digest
-from sessionstream.hydration.sqlite.columns import Query
+from sessionstream.hydration.sqlite.columns import Query, Row
 from sessionstream.hydration.sqlite.payload_types import ReadTypes
 from sessionstream.schema import SchemaRegistry
 from sessionstream.store import LoggedEvent
@@ -28,9 +28,7 @@ def find_event(
         return None
     _, ordinal, name, number, payload, digest = row
     if digest is None:
-        for column, value in (("name", name), ("type", number), ("payload", payload)):
-            if value is None:
-                _EVENT.damaged(row, column, "missing, as in an event that was pruned, and so is its digest")
+        check_complete(_EVENT, row, name, number, payload)
     elif number is None:  # pruned by an earlier version, which forgot the type
         return LoggedEvent(ordinal, digest)
     payload_type, descriptors = types.described(db, number)
@@ -39,3 +37,14 @@ def find_event(
         known = [descriptors] if present is None else [descriptors, descriptor_set(present)]
         digest = stored_digest(name, payload_type, payload, *known)
     return LoggedEvent(ordinal, digest, descriptors)
+
+
+def check_complete(query: Query, row: Row, name: str | None, number: int | None, payload: bytes | None) -> None:
+    """Check that an event without a digest, which a query has returned, has not been pruned.
+
+    Raises:
+        Damage: something of it is missing.
+    """
+    for column, value in (("name", name), ("type", number), ("payload", payload)):
+        if value is None:
+            query.damaged(row, column, "missing, as in an event that was pruned, and so is its digest")
