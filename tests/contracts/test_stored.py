@@ -17,6 +17,7 @@ from sessionstream.hydration import stores
 from sessionstream.hydration.payload_json import Payloads
 from sessionstream.hydration.sqlite import SQLiteStore
 from sessionstream.hydration.stored import StoredState
+from sessionstream.hydration.versions import DELTA, FULL
 from sessionstream.observe import ErrorRecord
 from sessionstream.store import HydrationStore
 from sessionstream.testing import SessionWriter, drop, put, sample_registry
@@ -182,6 +183,81 @@ class StoredContract:
             await SessionWriter(store).log(put("a"))
             assert place.look(lambda state: state.count_events("session")) == 1
 
+    async def test_everything_of_a_session_is_there_in_pages(self, place: Place) -> None:
+        async with place.open() as store:
+            writer = SessionWriter(store)
+            await writer.log(put("a", "1"), put("b", "1"))
+            await writer.log(put("a", "2" * 600), drop("b"))
+            await writer.log(put("a", "2" * 600 + "3"))
+            await writer.log(put("b", "4"))
+            await writer.log(put("a", "5"), drop("b"))
+            digests = [await store.find_event("session", each.event_id) for each in writer.events]
+            await store.prune("session", before=3)
+            for key in ("k", "kö", "l"):
+                await store.claim_command("session", key, key.encode())
+            await store.end_command("session", "kö", finished=True)
+            for words in ("one", "two", "three"):
+                await store.record_error(ErrorRecord("store", "session", 1, "Delta", words))
+                await store.record_error(ErrorRecord("store", "", 0, "", words))
+
+        def question(state: StoredState) -> None:
+            session = state.session("session")
+            assert session is not None
+            pruned = state.pruned_events("session")
+            assert [(each.ordinal, each.event_id) for each in pruned] == [(1, "event-1"), (2, "event-2")]
+            assert [each.digest for each in pruned] == [each and each.digest for each in digests[:2]]
+            assert {each.type.name for each in pruned} == {writer.events[0].payload.DESCRIPTOR.full_name}
+            assert all(each.recorded_at is not None and each.type.descriptors for each in pruned)
+            assert state.pruned_events("session", after=1) == pruned[1:]
+            assert state.pruned_events("session", limit=1) == pruned[:1]
+            versions = state.versions("session")
+            assert [
+                (each.id, each.last_event_ordinal, each.superseded_ordinal, each.payload is None) for each in versions
+            ] == [("a", 3, 5, False), ("a", 5, None, False), ("b", 4, 5, False), ("b", 5, None, True)]
+            place = ("", "", 0)
+            found = []
+            while page := state.versions("session", after=place, limit=1):
+                found += page
+                place = (page[-1].kind, page[-1].id, page[-1].last_event_ordinal)
+            assert found == versions
+            claims = state.claims("session")
+            assert [(each.key, each.digest, each.finished) for each in claims] == [
+                ("k", b"k", False),
+                ("kö", "kö".encode(), True),
+                ("l", b"l", False),
+            ]
+            assert state.claims("session", after="k", limit=1) == claims[1:2]
+            for session_id in ("session", ""):
+                errors = state.numbered_errors(session_id)
+                assert [each.record.error for each in errors] == ["one", "two", "three"]
+                assert state.numbered_errors(session_id, after=errors[0].number, limit=1) == errors[1:2]
+
+        place.look(question)
+
+    async def test_a_state_is_kept_as_a_delta_against_the_next(self, place: Place) -> None:
+        async with place.open() as store:
+            writer = SessionWriter(store)
+            for words in (100, 101, 102):
+                await writer.log(put("a", "a word and " * words))
+        encodings = place.look(lambda state: [each.encoding for each in state.versions("session")])
+        assert encodings == [DELTA, DELTA, FULL]
+
+    async def test_used_sessions_are_in_the_order_of_their_changes(self, place: Place, written: SessionWriter) -> None:
+        async with place.open() as store:
+            for session_id in ("z", "a", "deleted"):
+                await SessionWriter(store, session_id).log()
+            await store.delete_session("deleted")
+            written.store = store
+            await written.commit(written.waiting())
+        assert place.look(lambda state: state.used_sessions()) == ["z", "a", "deleted", "session"]
+
+    async def test_it_says_who_has_the_store_open(self, place: Place, written: SessionWriter) -> None:
+        assert place.look(lambda state: state.processes()) == 0
+        async with place.open() as store:
+            unused = (await store.cursors("nobody")).epoch
+            assert place.look(lambda state: state.first_epoch) == unused
+            assert place.look(lambda state: state.processes()) == 1
+
     async def test_what_makes_no_sense_is_refused(self, place: Place, written: SessionWriter) -> None:
         wrong: list[tuple[Callable[[StoredState], object], type[Exception], str]] = [
             (lambda state: state.timeline("session", as_of=-1), ValueError, "as_of is never negative"),
@@ -190,6 +266,10 @@ class StoredContract:
             (lambda state: state.ordinal_from_end("session", -1), ValueError, "count is never negative"),
             (lambda state: state.sessions(limit=-1), ValueError, "limit is never negative"),
             (lambda state: state.error_records(limit=-1), ValueError, "limit is never negative"),
+            (lambda state: state.pruned_events("session", limit=-1), ValueError, "limit is never negative"),
+            (lambda state: state.versions("session", limit=-1), ValueError, "limit is never negative"),
+            (lambda state: state.claims("session", limit=-1), ValueError, "limit is never negative"),
+            (lambda state: state.numbered_errors("session", limit=-1), ValueError, "limit is never negative"),
             (lambda state: state.session(3), TypeError, "session_id is a str"),  # type: ignore[arg-type]
             (lambda state: state.session("a\0"), InvalidIdError, "session_id"),
         ]

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from sessionstream.errors import HistoryPruned
 from sessionstream.store import Cursors, HydrationStore
+from sessionstream.testing.contract.changes import changes_of
 from sessionstream.types import Snapshot
 
 
@@ -46,16 +47,20 @@ async def answers(
     return found
 
 
-async def all_answers(store: HydrationStore) -> dict[str, object]:
-    """Return the answers to every question about all sessions."""
-    changes = [(each.session_id, each.deleted) for each in await store.changes()]
-    return {
-        "sessions": await store.sessions(),
-        "later sessions": await store.sessions(after="b", limit=1),
-        "changes": changes,
-        "errors": await store.error_records(),
-        "last errors": await store.error_records(limit=2),
-    }
+async def same_lists(copied: HydrationStore, file: HydrationStore) -> bool:
+    """Whether both stores answer alike what is asked of all sessions.
+
+    Changes show in a database once no transaction runs that began before them, in any schema.
+    """
+    changes = [(each.session_id, each.deleted) for each in await file.changes()]
+    found = await changes_of(copied, "", changes, seconds=30.0)
+    return (
+        [(each.session_id, each.deleted) for each in found] == changes
+        and await copied.sessions() == await file.sessions()
+        and await copied.sessions(after="b", limit=1) == await file.sessions(after="b", limit=1)
+        and await copied.error_records() == await file.error_records()
+        and await copied.error_records(limit=2) == await file.error_records(limit=2)
+    )
 
 
 async def _snapshot(store: HydrationStore, session_id: str, question: str, ordinal: int) -> Snapshot | str:

@@ -24,7 +24,7 @@ from sessionstream.testing.sessions import EVENT, OTHER_KIND
 from sessionstream.types import Event, Metadata, TimelineEntity
 from tests.servers.postgres import Postgres
 
-from .answers import all_answers, answers
+from .answers import answers, same_lists
 
 REGISTRY = sample_registry()
 SESSIONS = ("a", "会话", "🧵 x")
@@ -126,7 +126,7 @@ async def test_a_copy_answers_as_the_file_does(postgres: Postgres, history: list
         again = await asyncio.to_thread(copy, path, url)
         assert (again.unchanged, again.copied, again.updated, again.left) == (report.sessions, 0, 0, [])
         async with SQLiteStore.open(path, REGISTRY) as file, stores.open(url, REGISTRY) as copied:
-            assert await all_answers(copied) == await all_answers(file)
+            assert await same_lists(copied, file)
             for session_id in ("", *SESSIONS):
                 ids = written.event_ids
                 assert await answers(copied, session_id, ids) == await answers(file, session_id, ids)

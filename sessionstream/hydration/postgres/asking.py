@@ -38,6 +38,8 @@ class Asking:
     def __init__(self, database: Database, runner: asyncio.Runner, denied: str) -> None:
         self.link = Link(database)
         self.name = database.name
+        self._database = database
+        self._links = [self.link]
         self._denied = denied
         self._runner = runner
         self._state = AsyncExitStack()
@@ -58,7 +60,12 @@ class Asking:
         with suppress(*DRIVER_ERRORS):  # whatever becomes of it: nothing was changed
             async with asyncio.timeout(END_SECONDS):
                 await self._state.aclose()
-        await self.link.close(END_SECONDS)
+        await asyncio.gather(*(link.close(END_SECONDS) for link in self._links))
+
+    def another(self) -> Link:
+        """Return another connection, which is closed with the first."""
+        self._links.append(Link(self._database))
+        return self._links[-1]
 
     def run(self, work: Awaitable[T], seconds: float = ANSWER_SECONDS) -> T:
         """Run a part of the question to its end.
@@ -75,13 +82,17 @@ class Asking:
         except InsufficientPrivilegeError as error:
             raise StoreError(f"{self.name} {self._denied} ({error})") from error
         except TimeoutError as error:
-            self.link.drop()
+            self._drop()
             raise StoreError(f"{self.name} has not answered within {seconds:g} seconds") from error
         except DRIVER_ERRORS as error:
             raise store_error(error, self.name) from error
         except asyncio.CancelledError:
-            self.link.drop()  # the answer to what was asked does not come before the end
+            self._drop()  # the answer to what was asked does not come before the end
             raise
+
+    def _drop(self) -> None:
+        for link in self._links:
+            link.drop()
 
 
 def check_no_event_loop(what: str) -> None:

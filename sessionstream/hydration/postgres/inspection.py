@@ -82,9 +82,9 @@ class PostgresTables:
         self._run = asking.run
         self._link = asking.link
         self._version = version
-        self._types = PayloadTypes(SchemaRegistry())
+        self.types = PayloadTypes(SchemaRegistry())
         self._first_epoch = first_epoch
-        self._reads = Reads(self._types, first_epoch, asking.name)
+        self._reads = Reads(self.types, first_epoch, asking.name)
 
     @property
     def version(self) -> int:
@@ -135,9 +135,9 @@ class PostgresTables:
 
     async def _timeline(self, session_id: str, as_of: int | None) -> StoredSnapshot:
         cursors, ordinal, states = await self._reads.states(self._link, session_id, as_of)
-        await self._types.load(self._link, (number for *_, number, _ in states))
+        await self.types.load(self._link, (number for *_, number, _ in states))
         entities = [
-            StoredEntity(kind, entity_id, created, changed, self._types.stored(number, data))
+            StoredEntity(kind, entity_id, created, changed, self.types.stored(number, data))
             for kind, entity_id, created, changed, number, data in states
         ]
         return StoredSnapshot(ordinal, cursors.epoch, tuple(sorted(entities, key=snapshot_order)))
@@ -151,10 +151,10 @@ class PostgresTables:
 
     async def _events(self, session_id: str, after: int, limit: int | None) -> list[StoredEvent]:
         rows = await self._link.fetch(reads.EVENTS, session_id, bounded(after), reads.row_limit(limit))
-        await self._types.load(self._link, (row[3] for row in rows))
+        await self.types.load(self._link, (row[3] for row in rows))
         return [
             StoredEvent(
-                ordinal, event_id, name, recorded_at, self._types.stored(number, data), reads.event_metadata(metadata)
+                ordinal, event_id, name, recorded_at, self.types.stored(number, data), reads.event_metadata(metadata)
             )
             for ordinal, event_id, name, number, data, metadata, recorded_at in rows
         ]
@@ -189,13 +189,13 @@ class PostgresTables:
 
     async def _pruned_events(self, session_id: str, after: int, limit: int | None) -> list[PrunedEvent]:
         rows = await self._link.fetch(_PRUNED, session_id, bounded(after), reads.row_limit(limit))
-        await self._types.load(self._link, (row[3] for row in rows))
+        await self.types.load(self._link, (row[3] for row in rows))
         events = []
         for ordinal, event_id, name, number, payload, digest, recorded_at in rows:
             if digest is None:  # the floor has risen, and the rest of the event is still there
-                payload_type, descriptors = self._types.described(number)
+                payload_type, descriptors = self.types.described(number)
                 digest = stored_digest(name, payload_type, payload, descriptors)
-            events.append(PrunedEvent(ordinal, event_id, recorded_at, self._types.stored(number, b"").type, digest))
+            events.append(PrunedEvent(ordinal, event_id, recorded_at, self.types.stored(number, b"").type, digest))
         return events
 
     def versions(
@@ -209,11 +209,11 @@ class PostgresTables:
     async def _versions(self, session_id: str, after: tuple[str, str, int], limit: int | None) -> list[StoredVersion]:
         place = (session_id, *after, reads.row_limit(limit))
         rows = [*await self._link.fetch(_PAST, *place), *await self._link.fetch(_PRESENT, *place, FULL)]
-        await self._types.load(self._link, (row[5] for row in rows))
+        await self.types.load(self._link, (row[5] for row in rows))
         versions = [
             StoredVersion(
                 *(kind, entity_id, created, changed, superseded),
-                None if number is None else self._types.stored(number, data),
+                None if number is None else self.types.stored(number, data),
                 encoding,
             )
             for kind, entity_id, created, changed, superseded, number, data, encoding in rows

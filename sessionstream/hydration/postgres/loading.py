@@ -11,7 +11,6 @@ import json
 from collections.abc import Awaitable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from hashlib import sha256
 from typing import Any, Final, TypeVar
 from uuid import uuid4
 
@@ -30,7 +29,6 @@ from sessionstream.hydration.stored import (
     StoredClaim,
     StoredError,
     StoredEvent,
-    StoredState,
     StoredVersion,
 )
 from sessionstream.hydration.versions import FULL
@@ -68,8 +66,6 @@ _SESSION: Final = """INSERT INTO {s}.sessions
     (session_id, sid, timeline, event_cursor, timeline_cursor, epoch, floor, last_time, changed)
     VALUES ($1, $2, $3, $4, $5, $6, $7, coalesce($8, '-infinity'::timestamptz),
         coalesce($9, pg_current_xact_id()::text::bigint))"""
-_TYPE: Final = """INSERT INTO {s}.payload_types (name, digest, descriptors) VALUES ($1, $2, $3) RETURNING type"""
-_NUMBER: Final = "SELECT type FROM {s}.payload_types WHERE name = $1 AND digest = $2"
 
 _COLUMNS: Final = {
     "events": ("sid", "ordinal", "event_id", "name", "type", "payload", "digest", "metadata", "recorded_at"),
@@ -121,10 +117,11 @@ class Loading:
 
     def __init__(self, asking: Asking, first_epoch: int) -> None:
         """Not for callers: use ``stores.loading``."""
+        self.state = PostgresTables(asking, schema.VERSION, first_epoch)
+        """The tables, as the transaction sees them."""
         self._asking = asking
         self._link = asking.link
-        self.state: StoredState = PostgresTables(asking, schema.VERSION, first_epoch)
-        """The tables, as the transaction sees them."""
+        self._beside = asking.another()
         self._types: dict[PayloadType, int] = {}
         self._begun = False
         self._removed: list[tuple[int, ...]] = []
@@ -132,7 +129,6 @@ class Loading:
     def begin(self) -> None:
         """Begin a transaction. What was begun before and not kept is undone."""
         if self._begun:
-            self._types.clear()  # they may be undone, too
             self._do(self._link.run_script(["ROLLBACK"]))
         self._begun = True
         self._removed = []
@@ -188,14 +184,15 @@ class Loading:
         return sid, timeline
 
     def type_number(self, found: PayloadType) -> int:
-        """Return the number of a message schema, which is inserted where it is new."""
+        """Return the number of a message schema, which is inserted where it is new.
+
+        It is inserted outside the transaction: else processes that need it, too, would wait for the end of that.
+        """
         number = self._types.get(found)
         if number is None:
-            key = (found.name, sha256(found.descriptors).digest())
-            rows = self._do(self._link.fetch(_NUMBER, *key))
-            if not rows:
-                rows = self._do(self._link.fetch(_TYPE, *key, found.descriptors))
-            number = self._types[found] = int(rows[0][0])
+            types = self.state.types
+            number = self._types[found] = self._do(types.number(self._beside, found.name, found.descriptors))
+            self._do(types.load(self._beside, [number]))  # the transaction does not see it
         return number
 
     def copy(self, table: str, rows: list[tuple[Any, ...]]) -> None:

@@ -38,10 +38,16 @@ class PayloadTypes:
         for message in messages:
             if message in self.numbers:
                 continue
-            descriptors = descriptor_set(message)
-            key = (message.DESCRIPTOR.full_name, sha256(descriptors).digest())
+            self.numbers[message] = await self.number(link, message.DESCRIPTOR.full_name, descriptor_set(message))
+
+    async def number(self, link: Link, name: str, descriptors: bytes) -> int:
+        """Return the number of a message schema, which is inserted if it has none yet."""
+        key = (name, sha256(descriptors).digest())
+        found = await link.fetch(_NUMBER, *key)
+        if not found:
             await link.fetch(_INSERT, *key, descriptors)
-            self.numbers[message] = (await link.fetch(_NUMBER, *key))[0][0]
+            found = await link.fetch(_NUMBER, *key)
+        return int(found[0][0])
 
     async def load(self, link: Link, numbers: Iterable[int | None]) -> None:
         """Read what numbers stand for, those that are not known."""
