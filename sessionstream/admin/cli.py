@@ -1,7 +1,7 @@
 """``sessionstream``: inspect a store, back it up, copy it, repair and prune its sessions. (Reference: Commands.)
 
-Exit status: 0 done; 1 the store has no such session, or what was asked for failed; 2 wrong usage, or a store or an app
-that cannot be used; 130 interrupted.
+Exit status: 0 done; 1 the store has no such session, some were not copied, or what was asked for failed; 2 wrong usage,
+or a store or an app that cannot be used; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -176,8 +176,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="sessionstream",
         description="Look into a store of sessions, back it up or copy it, and repair or prune its sessions.",
-        epilog="exit status: 0 done; 1 no such session, or what was asked for failed; 2 wrong usage, or a store or an "
-        "app that cannot be used",
+        epilog="exit status: 0 done; 1 no such session, some sessions were not copied, or what was asked for failed; "
+        "2 wrong usage, or a store or an app that cannot be used",
     )
     parser.add_argument("--version", action="version", version=f"sessionstream {version('sessionstream')}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")

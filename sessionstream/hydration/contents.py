@@ -6,7 +6,7 @@ in memory as a whole.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -39,7 +39,8 @@ PAGE_BYTES: Final = 1_000_000
 PAGE_ROWS: Final = 1_000
 """Rows that a page has at most."""
 
-_FIRST_PAGE: Final = 16
+_FIRST_PAGE: Final = 32
+_GROWTH: Final = 4
 _START: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -123,19 +124,19 @@ class Fingerprinting:
                 self._add(b"P", content.ordinal, content.event_id, self._type(content.type), content.digest)
                 self._time(content.recorded_at)
             case StoredEvent():
-                self._add(b"E", content.ordinal, content.event_id, content.name, *self._payload(content.payload))
-                self._add(b"M", *(text for pair in sorted(content.metadata.items()) for text in pair))
+                place = (content.ordinal, content.event_id, content.name)
+                self._add(b"E", *place, *self._payload(content.payload), *_flat(content.metadata))
                 self._time(content.recorded_at)
             case StoredVersion():
-                self._add(b"V", content.kind, content.id, content.created_ordinal, content.last_event_ordinal)
-                self._add(b"S", content.superseded_ordinal or 0, content.encoding, *self._payload(content.payload))
+                ordinals = (content.created_ordinal, content.last_event_ordinal, content.superseded_ordinal or 0)
+                payload = self._payload(content.payload)
+                self._add(b"V", content.kind, content.id, *ordinals, content.encoding, *payload)
             case StoredClaim():
                 self._add(b"K", content.key, content.digest, int(content.finished))
                 self._time(content.claimed_at)
             case StoredError(_, record):
-                self._add(b"R", record.kind, record.ordinal, record.event_name, record.error, record.raw_message)
-                self._add(b"W", record.where, record.traceback)
-                self._add(b"M", *(text for pair in sorted(record.metadata.items()) for text in pair))
+                texts = (record.event_name, record.error, record.where, record.traceback)
+                self._add(b"R", record.kind, record.ordinal, *texts, record.raw_message, *_flat(record.metadata))
                 self._time(record.recorded_at)
 
     def result(self) -> Fingerprint:
@@ -143,11 +144,10 @@ class Fingerprinting:
         return Fingerprint(self._contents.digest(), self._times.digest() if self._complete else b"")
 
     def _add(self, kind: bytes, *parts: int | str | bytes) -> None:
-        encoded = [kind, b"%d" % len(parts)]
-        for part in parts:
-            data = part if isinstance(part, bytes) else str(part).encode("utf-8", "surrogatepass")
-            encoded += [b" %d:" % len(data), data]
-        self._contents.update(b"".join(encoded))
+        """Add a part as its kind, how many values it has, and each with its length."""
+        values = [each if isinstance(each, bytes) else str(each).encode("utf-8", "surrogatepass") for each in parts]
+        lengths = " ".join(map(str, map(len, values)))
+        self._contents.update(b"".join((b"%b%d %b:" % (kind, len(values), lengths.encode()), *values)))
 
     def _time(self, moment: datetime | None) -> None:
         if moment is None:
@@ -196,6 +196,10 @@ def size_of(content: Content) -> int:
             return 200
 
 
+def _flat(metadata: Mapping[str, str]) -> list[str]:
+    return [text for pair in sorted(metadata.items()) for text in pair]
+
+
 def _ordinal(event: PrunedEvent | StoredEvent) -> int:
     return event.ordinal
 
@@ -226,7 +230,7 @@ def _paged(page: Callable[[Any, int], list[T]], place_of: Callable[[T], Any], st
             return
         after = place_of(rows[-1])
         size = sum(map(size_of, rows))  # type: ignore[arg-type]
-        limit = max(1, min(2 * limit, PAGE_ROWS, PAGE_BYTES * len(rows) // size))
+        limit = max(1, min(_GROWTH * limit, PAGE_ROWS, PAGE_BYTES * len(rows) // size))
 
 
 def _rising(events: Iterable[StoredEvent]) -> Iterator[StoredEvent]:

@@ -77,7 +77,7 @@ def loading(location: Location) -> AbstractContextManager[Loading]:
     """Return a context manager with which whole sessions are loaded into a store, and which closes it at the end.
 
     Args:
-        location: the URL of a PostgreSQL database. It may lead through a pooler.
+        location: the URL of a PostgreSQL database; of the server itself, not of a pooler.
 
     Raises:
         StoreError: the location does not name a database; or, on entering, it cannot be written.

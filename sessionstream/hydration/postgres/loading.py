@@ -48,8 +48,7 @@ _DENIED: Final = (
     "tables copy"
 )
 
-# Plans that do not use the indexes would read the whole table for each session: it has no statistics yet.
-_BEGIN: Final = ("BEGIN ISOLATION LEVEL REPEATABLE READ", "SET LOCAL enable_seqscan = off")
+_BEGIN: Final = ("BEGIN ISOLATION LEVEL REPEATABLE READ",)
 _NOW: Final = "SELECT now()"
 _COPIED: Final = "SELECT contents, times FROM {s}.copied WHERE session_id = $1"
 _NOTE: Final = """INSERT INTO {s}.copied (session_id, contents, times) VALUES ($1, $2, $3)
@@ -97,7 +96,7 @@ def loading(dsn: str, schema_name: str) -> Iterator[Loading]:
         RuntimeError: an event loop runs in this thread.
         ValueError, TypeError: an argument is not valid.
     """
-    database = Database.at(dsn, schema_name, REACH_SECONDS, pooled=True)
+    database = Database.at(dsn, schema_name, REACH_SECONDS, pooled=False)
     check_no_event_loop("copying")
     with asyncio.Runner() as runner:
         asking = Asking(database, runner, _DENIED)
