@@ -179,12 +179,17 @@ async def test_a_connection_without_answers_holds_up_nothing_for_longer_than_pat
 ) -> None:
     async with behind(postgres, postgres_schema, patience=1.5) as (store, proxy):
         await SessionWriter(store).log(put("a"))
+        await asyncio.gather(*(store.cursors("session") for _ in range(2)))  # over two connections, which stay open
         proxy.stall()
         began = asyncio.get_running_loop().time()
         commits = [store.commit(SessionWriter(store, f"s{number}").step(put("a"))) for number in range(150)]
-        errors = await asyncio.gather(*commits, store.cursors("session"), return_exceptions=True)
+        changed = store.claim_command("session", "key", b"digest")
+        errors = await asyncio.gather(*commits, changed, store.cursors("session"), return_exceptions=True)
         assert {type(error) for error in errors} <= {CommitUnknown, StoreError}
         assert isinstance(errors[0], CommitUnknown)
+        assert isinstance(errors[-2], CommitUnknown)
+        assert type(errors[-1]) is StoreError
+        assert "has not answered within 1.5 seconds: try again" in str(errors[-1])
         assert "password" not in str(errors[0])
         assert asyncio.get_running_loop().time() - began < 5
         async with asyncio.timeout(5):

@@ -13,7 +13,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import asyncpg
 
@@ -204,11 +204,13 @@ class Attempts:
     Args:
         begun: when the call was made, on the clock of the event loop.
         name: of the store.
+        changes: whether a call that was not answered may have changed something.
     """
 
-    def __init__(self, name: str, patience: float, begun: float | None = None) -> None:
+    def __init__(self, name: str, patience: float, begun: float | None = None, *, changes: bool = True) -> None:
         self._loop = asyncio.get_running_loop()
         self._name = name
+        self._changes = changes
         self._patience = patience
         self._seconds = max(patience * FIRST_ATTEMPT, LEAST_ATTEMPT)
         self._pause = FIRST_PAUSE
@@ -239,8 +241,12 @@ class Attempts:
                 raise store_error(error, self._name) from error
             left = self._end - self._loop.time()
             if left <= self._pause:
-                if self.uncertain:
+                if self.uncertain and self._changes:
                     raise CommitUnknown(self._name, self._patience) from error
+                if isinstance(error, TimeoutError):
+                    raise StoreError(
+                        f"{self._name} has not answered within {self._patience:g} seconds: try again once it does"
+                    ) from error
                 raise store_error(error, self._name) from error
             self._seconds *= 2
             pause = self._pause
@@ -262,7 +268,15 @@ class Links:
         self._all = tuple(self._idle)
         self._free = asyncio.Semaphore(count)
 
-    async def run(self, work: Callable[[Link], Awaitable[T]]) -> T:
+    async def read(self, work: Callable[[Link], Awaitable[T]]) -> T:
+        """Do work that changes nothing on an idle connection, again while the server cannot be reached.
+
+        Raises:
+            StoreError: the server failed, or did not answer in time.
+        """
+        return await self._repeated(work, changes=False)
+
+    async def change(self, work: Callable[[Link], Awaitable[T]]) -> T:
         """Do work on an idle connection, again while the server cannot be reached.
 
         The work may be done several times, also completely: its changes have to be such that it does not matter.
@@ -270,7 +284,10 @@ class Links:
         Raises:
             StoreError: the server failed; CommitUnknown if it did not answer in time.
         """
-        attempts = Attempts(self._database.name, self._database.patience)
+        return await self._repeated(work, changes=True)
+
+    async def _repeated(self, work: Callable[[Link], Awaitable[T]], *, changes: bool) -> T:
+        attempts = Attempts(self._database.name, self._database.patience, changes=changes)
         while True:
             try:
                 async with self._free:
@@ -281,10 +298,6 @@ class Links:
                         self._idle.append(link)
             except Failed:
                 continue
-
-    async def ask(self, sql: str, *values: object) -> list[Any]:
-        """Execute a statement and return its rows; see ``run``."""
-        return await self.run(lambda link: link.fetch(sql, *values))
 
     async def close(self, seconds: float) -> None:
         """Close the connections."""

@@ -110,7 +110,7 @@ class PostgresFeed:
                     moves.append(Move(before, ordinal, epoch, decode_ui_events(data or b"", self._registry)))
             return [Moves(session_id, position, moves) for session_id, (position, moves) in found.items()]
 
-        return await self._links.run(ask)
+        return await self._links.read(ask)
 
     async def _sweep(self) -> None:
         while True:

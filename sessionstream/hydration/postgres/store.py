@@ -130,7 +130,7 @@ class PostgresStore(CheckedStore):
                 It has to be the primary: a replica cannot answer where a session stands.
             registry: what payloads are decoded with.
             schema: the namespace of the tables. It is created if the user may do that.
-            patience: seconds for which a call waits for a server that does not answer. A commit whose outcome is not
+            patience: seconds for which a call waits for a server that does not answer. A change whose outcome is not
                 known then raises CommitUnknown, any other call a StoreError; and so does ``connect``.
             listen_dsn: where to listen for hints. Give it if ``dsn`` leads through a pooler, such as PgBouncer with
                 ``pool_mode=transaction``: it has to lead to the server itself. The pooler is then treated as one.
@@ -188,7 +188,7 @@ class PostgresStore(CheckedStore):
     async def open(self, listen_dsn: str, hints: Hints | None) -> None:
         """Not for callers: use ``PostgresStore.connect``."""
         database, link = self._database, Link(self._database)
-        attempts = Attempts(database.name, database.patience)
+        attempts = Attempts(database.name, database.patience, changes=False)
         while True:
             try:
                 first_epoch = await attempts.attempt(link, self._prepare)
@@ -222,25 +222,25 @@ class PostgresStore(CheckedStore):
         return self._committer.submit(encoded)
 
     async def _snapshot(self, session_id: str, as_of: int | None, since: int | None) -> Snapshot:
-        return await self._links.run(lambda link: self._reads.snapshot(link, session_id, as_of, since))
+        return await self._links.read(lambda link: self._reads.snapshot(link, session_id, as_of, since))
 
     async def _events(self, session_id: str, after: int, limit: int | None) -> list[Event]:
-        return await self._links.run(lambda link: self._reads.events(link, session_id, after, limit))
+        return await self._links.read(lambda link: self._reads.events(link, session_id, after, limit))
 
     async def _find_event(self, session_id: str, event_id: str) -> LoggedEvent | None:
-        return await self._links.run(lambda link: self._reads.find_event(link, session_id, event_id))
+        return await self._links.read(lambda link: self._reads.find_event(link, session_id, event_id))
 
     async def _timeline(self, session_id: str, known: Cursors | None) -> StoredTimeline:
-        return await self._links.run(lambda link: self._reads.timeline(link, session_id, known))
+        return await self._links.read(lambda link: self._reads.timeline(link, session_id, known))
 
     async def _cursors(self, session_id: str) -> Cursors:
-        return await self._links.run(lambda link: self._reads.cursors(link, session_id))
+        return await self._links.read(lambda link: self._reads.cursors(link, session_id))
 
     async def _replace_timeline(self, replacement: TimelineReplacement) -> Cursors:
         encoding.check_ordinal(replacement.session_id, replacement.timeline_cursor)
         epoch = new_epoch(replacement.expected.epoch)
         try:
-            cursors = await self._links.run(lambda link: self._rebuilds.swap_in(link, replacement, epoch))
+            cursors = await self._links.change(lambda link: self._rebuilds.swap_in(link, replacement, epoch))
         finally:
             await self._upkeep.remove()
         self._feed.send([replacement.session_id])
@@ -248,46 +248,46 @@ class PostgresStore(CheckedStore):
 
     async def _claim_command(self, session_id: str, key: str, digest: bytes) -> CommandClaim | None:
         node, token = self._upkeep.node, uuid4()
-        return await self._links.run(lambda link: changes.claim_command(link, session_id, key, digest, node, token))
+        return await self._links.change(lambda link: changes.claim_command(link, session_id, key, digest, node, token))
 
     async def _end_command(self, session_id: str, key: str, finished: bool) -> None:
-        await self._links.run(lambda link: changes.end_command(link, session_id, key, finished))
+        await self._links.change(lambda link: changes.end_command(link, session_id, key, finished))
 
     async def _release_command(self, session_id: str, key: str) -> None:
-        await self._links.run(lambda link: changes.release_command(link, session_id, key))
+        await self._links.change(lambda link: changes.release_command(link, session_id, key))
 
     async def _record_error(self, record: ErrorRecord) -> None:
         row, token = encoding.error_row(record), uuid4()
-        await self._links.run(lambda link: changes.record_error(link, row, token))
+        await self._links.change(lambda link: changes.record_error(link, row, token))
 
     async def _error_records(self, session_id: str | None, limit: int | None) -> list[ErrorRecord]:
-        return await self._links.run(lambda link: self._reads.error_records(link, session_id, limit))
+        return await self._links.read(lambda link: self._reads.error_records(link, session_id, limit))
 
     async def _sessions(self, after: str, limit: int | None) -> list[str]:
-        return await self._links.run(lambda link: self._reads.sessions(link, after, limit))
+        return await self._links.read(lambda link: self._reads.sessions(link, after, limit))
 
     async def _changes(self, after: str, limit: int | None) -> list[Change]:
-        return await self._links.run(lambda link: self._reads.changes(link, after, limit))
+        return await self._links.read(lambda link: self._reads.changes(link, after, limit))
 
     async def _prune(self, session_id: str, before: int) -> None:
-        await self._links.run(lambda link: changes.prune(link, session_id, encoding.bounded(before)))
+        await self._links.change(lambda link: changes.prune(link, session_id, encoding.bounded(before)))
         await self._upkeep.remove()
 
     async def _ordinal_before(self, session_id: str, moment: datetime) -> int:
-        return await self._links.run(lambda link: self._reads.ordinal_before(link, session_id, moment))
+        return await self._links.read(lambda link: self._reads.ordinal_before(link, session_id, moment))
 
     async def _ordinal_from_end(self, session_id: str, count: int) -> int:
-        return await self._links.run(lambda link: self._reads.ordinal_from_end(link, session_id, count))
+        return await self._links.read(lambda link: self._reads.ordinal_from_end(link, session_id, count))
 
     async def _forget_errors(self, session_id: str, moment: datetime) -> int:
-        return await self._links.run(lambda link: changes.forget_errors(link, session_id, moment))
+        return await self._links.change(lambda link: changes.forget_errors(link, session_id, moment))
 
     async def _forget_claims(self, session_id: str, moment: datetime) -> int:
-        return await self._links.run(lambda link: changes.forget_claims(link, session_id, moment))
+        return await self._links.change(lambda link: changes.forget_claims(link, session_id, moment))
 
     async def _delete_session(self, session_id: str, expected: Cursors | None) -> None:
         epoch = new_epoch()
-        await self._links.run(
+        await self._links.change(
             lambda link: changes.delete_session(link, session_id, epoch, expected, self._reads.cursors)
         )
         await self._upkeep.remove()

@@ -83,7 +83,7 @@ class Upkeep:
             self._task = None
         with suppress(StoreError, TimeoutError):
             async with asyncio.timeout(LEAVE_SECONDS):
-                await self._links.ask(_LEAVE, self.node)
+                await self._links.change(lambda link: link.fetch(_LEAVE, self.node))
 
     async def remove(self) -> None:
         """Remove what is no longer visible.
@@ -91,7 +91,7 @@ class Upkeep:
         Raises:
             StoreError: the server failed. What is left is removed later.
         """
-        await self._links.run(self._remove)
+        await self._links.change(self._remove)
 
     async def _remove(self, link: Link) -> None:
         for what, number, below in await discarded.jobs(link):
@@ -101,7 +101,7 @@ class Upkeep:
         while True:
             await asyncio.sleep(BEAT_SECONDS)
             try:
-                await self._links.run(self._beat)
+                await self._links.change(self._beat)
                 self._failing = False
             except StoreUpgraded as error:
                 self.upgraded = error
