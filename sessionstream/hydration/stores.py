@@ -56,20 +56,26 @@ def look(location: Location, question: Callable[[StoredState], T]) -> T:
     return SQLiteStore.look(location, question)
 
 
-def open(location: Location, registry: SchemaRegistry) -> AbstractAsyncContextManager[HydrationStore]:  # noqa: A001
+def open(  # noqa: A001
+    location: Location, registry: SchemaRegistry, *, listen_dsn: str | None = None
+) -> AbstractAsyncContextManager[HydrationStore]:
     """Return an async context manager that opens a store, and closes it at the end.
 
     Args:
-        location: the path of a SQLite file, or the URL of a PostgreSQL database; of the server itself, not of a pooler.
+        location: the path of a SQLite file, or the URL of a PostgreSQL database.
         registry: what payloads are decoded with.
+        listen_dsn: if the URL leads through a pooler, the DSN of the server itself; see ``PostgresStore.connect``.
 
     Raises:
         StoreError: the location does not name a store; or, on entering, it cannot be opened.
+        ValueError: ``listen_dsn`` is not a URL of PostgreSQL, or the location is a path.
         TypeError: ``location`` is neither a string nor a path, or ``registry`` is not a SchemaRegistry.
     """
     if is_url(location):
         database = _database(os.fspath(location))
-        return database.store.connect(database.dsn, registry, schema=database.schema)
+        return database.store.connect(database.dsn, registry, schema=database.schema, listen_dsn=listen_dsn)
+    if listen_dsn is not None:
+        raise ValueError(f"listen_dsn is for a PostgreSQL database, and {os.fspath(location)} is a path: leave it out")
     return SQLiteStore.open(location, registry)
 
 

@@ -22,6 +22,7 @@ from sessionstream.observe import ErrorRecord
 from sessionstream.store import HydrationStore
 from sessionstream.testing import SessionWriter, drop, put, sample_registry
 from sessionstream.types import TimelineEntity
+from tests.servers.pgbouncer import PgBouncer
 from tests.servers.postgres import Postgres
 
 T = TypeVar("T")
@@ -332,3 +333,18 @@ def test_a_url_that_names_no_store_is_refused(location: str) -> None:
         with pytest.raises(StoreError, match="is a URL of no known store") as refused:
             use()
         assert "secret" not in str(refused.value)
+
+
+async def test_a_store_that_is_opened_by_its_url_may_be_behind_a_pooler(
+    postgres: Postgres, postgres_schema: str, pgbouncer: PgBouncer
+) -> None:
+    url = f"{pgbouncer.dsn}&schema={postgres_schema}"
+    async with stores.open(url, REGISTRY, listen_dsn=postgres.dsn) as store:
+        for name in ("a", "b"):
+            await SessionWriter(store, name).log(put("x"))
+        assert await store.sessions() == ["a", "b"]
+
+
+def test_a_file_has_no_server_to_listen_to(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="listen_dsn is for a PostgreSQL database"):
+        stores.open(tmp_path / "x.db", REGISTRY, listen_dsn="postgres://ada:secret@host/app")
