@@ -173,8 +173,8 @@ def copied(file: str, target: str, report: CopyReport) -> Answer:
         blocks.append(Table(("SESSION", "WHY"), rows, "none", "not copied"))
     if report.processes:
         blocks.append(
-            f"{_count(report.processes, 'process has', 'processes have')} {file} open: what they write from now on is "
-            f"not in the copy; end them, and copy again, which brings it up to date"
+            f"{_count(report.processes, 'process', 'processes')} may have {file} open: what is written from now on is "
+            f"not in the copy; once they have ended, copy again, which brings it up to date"
         )
     return Answer(document, tuple(blocks), FAILED if report.left else OK)
 

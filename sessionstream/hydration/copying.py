@@ -61,7 +61,7 @@ class CopyReport:
         copied, updated, unchanged: numbers of sessions, by ``Outcome``.
         events: how many events were written, pruned ones included.
         left: the sessions that were not copied.
-        processes: how many processes had the file open. What they have written since may not be in the copy.
+        processes: how many processes may have had the file open. What they have written since may not be in the copy.
     """
 
     copied: int = 0

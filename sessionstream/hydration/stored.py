@@ -162,7 +162,7 @@ class StoredState(Protocol):
         ...
 
     def processes(self) -> int:
-        """Return how many processes have the store open now."""
+        """Return how many processes have the store open, as far as is known. Some of them may have been killed."""
         ...
 
     def used_sessions(self) -> list[str]:

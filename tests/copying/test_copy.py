@@ -389,6 +389,7 @@ async def test_a_file_in_use_is_copied_again_and_again(path: Path, target: Targe
     async with SQLiteStore.open(path, REGISTRY) as file:
         writer, other = await eventful(file, "a"), await eventful(file, "b")
         await file.claim_command("keys only", "k", b"digest")
+        edit(path, "UPDATE nodes SET until = 1")  # a process that is alone does not renew its row
         report = await copied(path, target)
         assert (report.copied, report.processes) == (3, 1)
         await writer.log(put("a", "later"), drop("c"))

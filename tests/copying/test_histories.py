@@ -109,7 +109,7 @@ class History:
 
 
 @given(history=operations)
-@settings(max_examples=12, phases=[Phase.generate], deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, phases=[Phase.generate], deadline=None, suppress_health_check=list(HealthCheck))
 async def test_a_copy_answers_as_the_file_does(postgres: Postgres, history: list[tuple[str, str, int]]) -> None:
     url = f"{postgres.dsn}&schema=test_{secrets.token_hex(8)}"
     with TemporaryDirectory() as directory:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
-import time
 from collections.abc import Callable
 from operator import itemgetter
 from pathlib import Path
@@ -127,11 +126,10 @@ class SQLiteFile:
         return self._reading.first_epoch
 
     def processes(self) -> int:
-        """Return how many processes have the file open now; 0 for a file of a version that does not know."""
+        """Return how many processes have the file open, or were killed with it open; 0 if its version does not know."""
         if self._version < schema.FIRST_WITH_NODES:
             return 0
-        found = self._db.execute("SELECT count(*) FROM nodes WHERE until > ?", (time.time_ns() // 1000,))
-        return int(found.fetchone()[0])
+        return int(self._db.execute("SELECT count(*) FROM nodes").fetchone()[0])
 
     def used_sessions(self) -> list[str]:
         """Return the ids of all sessions that were ever used, in the order of their last changes."""
