@@ -268,7 +268,7 @@ async def test_a_large_session_is_never_in_memory_as_a_whole(path: Path, target:
 
 async def test_ids_that_are_too_long_are_reported(path: Path, target: Target) -> None:
     async with SQLiteStore.open(path, REGISTRY) as store:
-        for session_id in ("fine", "long session", "long event", "long entity", "long key"):
+        for session_id in ("fine", "long session", "long event", "long entity", "long key", "NUL"):
             await eventful(store, session_id)
         await store.claim_command("long key", "key", b"digest")
     edit(
@@ -279,12 +279,14 @@ async def test_ids_that_are_too_long_are_reported(path: Path, target: Target) ->
         f"UPDATE entities SET id = '{'i' * 1025}' WHERE kind = 'Message' AND id = 'a' AND timeline = "
         f"(SELECT timeline FROM sessions WHERE session_id = 'long entity')",
         f"UPDATE command_claims SET key = '{'k' * 1025}'",
+        "UPDATE sessions SET session_id = 'N' || char(0) WHERE session_id = 'NUL'",
     )
     assert (await copied(path, target)).copied == 1
     report = await copied(path, target)
     assert (report.copied, report.unchanged) == (0, 1)
     reasons = {each.session_id: each.reason for each in report.left}
-    assert list(reasons) == ["s" * 1025, "long event", "long entity", "long key"]
+    assert list(reasons) == ["s" * 1025, "long event", "long entity", "long key", "N\0"]
+    assert "holds a NUL character" in reasons.pop("N\0")
     words = ("session id", "event id", "entity id", "idempotency key")
     for reason, what in zip(reasons.values(), words, strict=True):
         assert what in reason
