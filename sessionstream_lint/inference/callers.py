@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from sessionstream_lint.inference import arguments, calling, records
 from sessionstream_lint.inference.ask import Ask
 from sessionstream_lint.inference.calling import Invocation
-from sessionstream_lint.inference.frames import Frame, argument_for, arguments_for, parameters
+from sessionstream_lint.inference.frames import Frame, arguments_for, parameters
 from sessionstream_lint.inference.values import Bound, Given, Instance, Klass, Routine, Value, Values, union
-from sessionstream_lint.program.scopes import CallSite, Module, Row, Scope, Site
+from sessionstream_lint.program.scopes import CallSite, Module, Scope, Site
 from sessionstream_lint.reading import shapes as s
 
 # What stands for the name of a function that has none: no name can be that.
@@ -41,19 +41,14 @@ class Link:
             return records.fields(ev, self.scope)
         return parameters(self.scope, bound=self.receiver is not None)
 
-    def positions(self, ev: Ask, name: str) -> list[int]:
-        """The positions of the arguments that go into the parameter called ``name``."""
-        params = self.parameters(ev)
-        found = next((param for param in params if param.name == name), None)
-        return [] if found is None else arguments_for(params, self.given, found)
+    def filling(self, ev: Ask, name: str) -> list[Given]:
+        """Return the arguments that go into the parameter called ``name``; into ``*args`` it may be any number."""
+        return arguments_for(self.parameters(ev), arguments.spread(ev, self.given), name)
 
-    def only(self, kept: int | None, positions: list[int]) -> Link:
-        """The same call, nothing being known of the arguments at these positions, but for one."""
-        given = tuple(
-            replace(item, held=()) if number in positions and number != kept else item
-            for number, item in enumerate(self.given)
-        )
-        return replace(self, given=given)
+    def without(self, ev: Ask, filling: list[Given]) -> Link:
+        """Return the same call, nothing being known of some of its arguments."""
+        given = arguments.spread(ev, self.given)
+        return replace(self, given=tuple(replace(one, held=()) if one in filling else one for one in given))
 
 
 def links(ev: Ask, scope: Scope, known: Module | None = None) -> Iterator[Link]:
@@ -71,37 +66,29 @@ def links(ev: Ask, scope: Scope, known: Module | None = None) -> Iterator[Link]:
 def _link(ev: Ask, found: Invocation, scope: Scope, site: Site) -> Link | None:
     match found.target:
         case Routine(target) if target is scope:
-            return Link(scope, site, arguments.spread(ev, found.given), None)
+            return Link(scope, site, found.given, None)
         case Bound(receiver, Routine(target)) if target is scope:
-            return Link(scope, site, arguments.spread(ev, found.given), receiver)
+            return Link(scope, site, found.given, receiver)
         case Klass(made) if scope is made or (scope.name == "__init__" and records.initializer(ev, made) is scope):
             new = None if scope is made else Instance(Klass(made))
-            return Link(scope, site, arguments.spread(ev, found.given), new)
+            return Link(scope, site, found.given, new)
         case _:
             return None
 
 
-def frame(ev: Ask, chain: tuple[Link, ...], rows: tuple[Row, ...] = ()) -> Frame | None:
-    """Return the frame of the first of these calls, each of which was made from within the next.
-
-    ``rows`` are what is looked at around the last of them.
-    """
+def frame(ev: Ask, chain: tuple[Link, ...]) -> Frame | None:
+    """Return the frame of the first of these calls, each of which was made from within the next."""
     found: Frame | None = None
     for depth, link in enumerate(reversed(chain), 1):
-        site = replace(link.site, frame=found, rows=rows if depth == 1 else ())
+        site = replace(link.site, frame=found)
         given = arguments.spread(ev, within(link.given, site))
         found = ev.frame(link.scope, given, link.receiver, found, depth)
     return found
 
 
 def within(given: tuple[Given, ...], site: Site) -> tuple[Given, ...]:
-    """Return arguments as they are in a call looked into, where more may be known of what is unpacked."""
-    return tuple(
-        Given(item.argument, item.site.seen_from(site))
-        if item.opaque and item.held and (site.frame or site.rows)
-        else replace(item, site=item.site.seen_from(site))
-        for item in given
-    )
+    """Return arguments as they are in a call looked into."""
+    return tuple(replace(item, site=item.site.seen_from(site)) for item in given)
 
 
 def passed(ev: Ask, scope: Scope, param: s.Parameter) -> Values:
@@ -114,9 +101,7 @@ def _passed(ev: Ask, scope: Scope, param: s.Parameter) -> Values:
     for number, link in enumerate(links(ev, scope)):
         if number >= MAX_CALLS:
             break
-        given = argument_for(link.parameters(ev), link.given, param.name)
-        if given is not None:
-            groups.append(ev.given(given))
+        groups += [ev.given(given) for given in link.filling(ev, param.name)]
     return union(*groups)
 
 

@@ -24,6 +24,7 @@ from sessionstream_lint.inference.values import (
     TupleClass,
     Value,
     Values,
+    given,
     known,
     union,
     unsure,
@@ -75,15 +76,14 @@ def _generic(ev: Ask, value: Alternatives) -> Values:
 
 def called(ev: Ask, at: CallSite, way: Site) -> Iterator[Invocation]:
     """Yield what a call that is written out reaches, looked at in one way."""
-    given = tuple(Given(argument, way) for argument in at.shape.args)
-    return _reached(ev, ev.evaluate(at.shape.func, way), given)
+    return _reached(ev, ev.evaluate(at.shape.func, way), given(at.shape.args, way))
 
 
 def _reached(ev: Ask, callee: Values, given: tuple[Given, ...]) -> Iterator[Invocation]:
     """Yield the same, and also what is called by a function that calls its first argument, at once or later."""
     for found in invocations(ev, callee, given):
         target, passed = found.target, found.given
-        if not isinstance(target, External) or target.name not in CALLING or not passed or passed[0].argument.star:
+        if not isinstance(target, External) or target.name not in CALLING or not passed or passed[0].star:
             yield found
             continue
         inner, rest = ev.given(passed[0]), passed[1:]
@@ -141,7 +141,7 @@ def _method_outside(ev: Ask, receiver: Instance, name: str, given: tuple[Given, 
             return (receiver,)
         case "_replace" | "model_copy":
             return arguments.replaced(ev, (receiver,), given)
-        case "enter_context" | "enter_async_context" if given and not given[0].argument.star:
+        case "enter_context" | "enter_async_context" if given and not given[0].star:
             values = containers.entered(ev, ev.given(given[0]))
             return values if name == "enter_context" else (Many("awaitable", values),)
         case _:

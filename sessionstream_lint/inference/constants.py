@@ -65,7 +65,7 @@ def _passed(ev: Ask, scope: sc.Scope, param: s.Parameter, site: Site, steps: int
     if given is not None:
         if given.held is not None:
             return _only(given.held)
-        return exact(ev, given.argument.value, given.site, steps - 1)
+        return exact(ev, given.value, given.site, steps - 1)
     if param.default is None or any(item.opaque for item in frame.given):
         return None
     return exact(ev, param.default, scope.signature or site, steps - 1)

@@ -13,18 +13,17 @@ from sessionstream_lint.inference.values import (
     Alternatives,
     Computed,
     External,
-    File,
     Instance,
     Klass,
     Literal,
     Many,
-    Mapping,
-    Routine,
     Sequence,
     Symbol,
     Table,
     Value,
     Values,
+    known,
+    placed,
     union,
     unsure,
 )
@@ -55,7 +54,7 @@ def display(ev: Ask, shape: s.Items, site: Site) -> Values:
                 exact = False
                 items.append(elements(ev, values))
         else:
-            items.append(ev.evaluate(node, site))
+            items.append(placed(ev.evaluate(node, site), node, site))
     if exact:
         return (Sequence(shape.kind, tuple(items)),)
     return (Many(shape.kind, union(*items)),)
@@ -64,30 +63,21 @@ def display(ev: Ask, shape: s.Items, site: Site) -> Values:
 def table(ev: Ask, shape: s.Pairs, site: Site) -> Values:
     """Return the value of a dict display."""
     pairs: list[Pair] = []
-    unpacked = False
     for key, value in shape.pairs[:MAX_ITEMS]:
+        held = ev.evaluate(value, site)
         if key is not None:
-            pair = ev.evaluate(key, site), ev.evaluate(value, site)
-            if unpacked:
-                pairs = _overridden(pairs, [pair])
-            else:
-                pairs.append(pair)
-            continue
-        unpacked = True
-        values = ev.evaluate(value, site)
-        for inner in values:
-            if isinstance(inner, Table):
-                pairs = _overridden(pairs, inner.pairs) if len(values) == 1 else [*pairs, *inner.pairs]
-            elif isinstance(inner, Mapping):
-                pairs.append((inner.key, inner.value))
-    return (Table(tuple(pairs)),)
+            pairs.append((ev.evaluate(key, site), placed(held, value, site)))
+        else:
+            pairs += (pair for inner in held if isinstance(inner, Table) for pair in inner.pairs)
+    return (Table(overridden(pairs)),)
 
 
-def _overridden(pairs: list[Pair], later: Iterable[Pair]) -> list[Pair]:
-    """Return the pairs of a dict after others came in: a key that is certain keeps the later value only."""
-    later = list(later)
-    certain = [key for key, _ in later if len(key) == 1 and isinstance(key[0], Literal)]
-    return [*(pair for pair in pairs if pair[0] not in certain), *later]
+def overridden(pairs: Iterable[Pair]) -> tuple[Pair, ...]:
+    """Return the pairs of a dict: a key that is certain keeps the last value only."""
+    found: dict[object, Pair] = {}
+    for number, (key, value) in enumerate(pairs):
+        found[key if len(key) == 1 and isinstance(key[0], Literal) else number] = key, value
+    return tuple(found.values())
 
 
 def elements(ev: Ask, values: Values) -> Values:
@@ -103,8 +93,6 @@ def _elements(ev: Ask, value: Value) -> Values:
             return element
         case Table(pairs):
             return union(*(key for key, _ in pairs))
-        case Mapping(key, _):
-            return key
         case Symbol():
             return (value,)
         case Klass(scope) if records.is_enum(ev, scope):
@@ -191,8 +179,6 @@ def item(ev: Ask, value: Value, index: Values, node: s.Node, site: Site) -> Valu
             return element
         case Table(pairs):
             return union(*(held for key, held in pairs if not keys or _may_equal(key, keys)))
-        case Mapping(_, held):
-            return held
         case Symbol():
             return (value,)
         case Klass(scope) if records.is_enum(ev, scope):
@@ -218,8 +204,8 @@ def _may_equal(key: Values, wanted: set[str | int]) -> bool:
 def added(ev: Ask, left: Values, right: Values) -> Values:
     """Return ``left + right`` and ``left | right`` of containers."""
     if len(left) == len(right) == 1 and isinstance(left[0], Table) and isinstance(right[0], Table):
-        return (replace(left[0], pairs=tuple(_overridden(list(left[0].pairs), right[0].pairs))),)
-    if any(isinstance(value, Table | Mapping) for value in left):
+        return (replace(left[0], pairs=overridden((*left[0].pairs, *right[0].pairs))),)
+    if any(isinstance(value, Table) for value in left):
         return filled(left, right)
     groups = [elements(ev, left), elements(ev, right)]
     if len(left) == len(right) == 1:
@@ -241,6 +227,8 @@ def _joined(one: object, two: object) -> Values:
 def stored(ev: Ask, source: sc.Stored, site: Site) -> Values:
     """Return a container into which something was put."""
     values = ev.source(source.value, site)
+    if isinstance(source.value, sc.Assigned):
+        values = placed(values, source.value.value, site)
     if source.whole:
         return _poured(ev, values)
     if not values:
@@ -257,22 +245,14 @@ def stored(ev: Ask, source: sc.Stored, site: Site) -> Values:
 
 def is_certain(value: Value) -> bool:
     """Say whether a value is more than what was put into something unknown."""
-    return not isinstance(value, Sequence | Many | Table | Mapping) or value.certain
+    return not isinstance(value, Sequence | Many | Table) or value.certain
 
 
 def is_container(value: Value) -> bool:
     """Say whether a value is known to be a list, a dict or the like."""
     if isinstance(value, Many) and value.kind in (*WRAPPERS, "iterator"):
         return False
-    return isinstance(value, Sequence | Many | Table | Mapping) and value.certain
-
-
-def may_grow(value: Value) -> bool:
-    """Say whether something may be put into a value, as far as is known: it has no such method of its own."""
-    return not isinstance(value, Klass | Instance | File | Routine) or (
-        isinstance(value, Instance)
-        and (isinstance(value.of, External) and not value.of.name.startswith("sessionstream."))
-    )
+    return isinstance(value, Sequence | Many | Table) and value.certain
 
 
 def is_empty(value: Value) -> bool:
@@ -285,10 +265,10 @@ def is_empty(value: Value) -> bool:
 
 
 def filled(held: Values, put: Values) -> Values:
-    """Return what a name holds into which something was put: nothing becomes a container by that."""
+    """Return what a name holds into which something was put: nothing that is known becomes a container by that."""
     if any(is_container(value) for value in held):
         return union(held, put)
-    return union(held, _uncertain(put))
+    return held if known(held) else union(held, _uncertain(put))
 
 
 def augmented(held: Values, added: Values) -> Values:
@@ -302,32 +282,25 @@ def augmented(held: Values, added: Values) -> Values:
 
 
 def _uncertain(values: Values) -> Values:
-    """Return what is left of values that an unknown object took in: it may have made others of them.
-
-    Classes and objects stay what they are; of containers only the contents are known, of constants nothing.
-    """
-    return tuple(found for value in values if (found := _loose(value)) is not None)
+    """Return what is left of values that an unknown object took in: of constants nothing, of containers the rest."""
+    return tuple(_loose(value) for value in values if not isinstance(value, Literal | Computed))
 
 
-def _loose(value: Value) -> Value | None:
+def _loose(value: Value) -> Value:
     match value:
-        case Literal() | Computed():
-            return None
         case Sequence(items=items):
             return replace(value, items=tuple(map(_uncertain, items)), certain=False)
         case Many(element=element):
             return replace(value, element=_uncertain(element), certain=False)
         case Table(pairs):
             return replace(value, pairs=tuple((key, _uncertain(held)) for key, held in pairs), certain=False)
-        case Mapping(value=held):
-            return replace(value, value=_uncertain(held), certain=False)
         case _:
             return value
 
 
 def _poured(ev: Ask, values: Values) -> Values:
     """Return what ``update`` or ``extend`` adds: a dict of the same keys, or any of the elements."""
-    tables = tuple(value for value in values if isinstance(value, Table | Mapping))
+    tables = tuple(value for value in values if isinstance(value, Table))
     held = elements(ev, tuple(value for value in values if value not in tables))
     pairs = [value.items for value in held if isinstance(value, Sequence) and len(value.items) == 2]
     added: list[Values] = [tables]
@@ -343,7 +316,7 @@ def comprehension(ev: Ask, shape: s.Comprehension, site: Site) -> Values:
     values = ev.evaluate(shape.element, site)
     if shape.kind != "dict" or shape.key is None:
         return (Many(shape.kind, values),)
-    return (Mapping(ev.evaluate(shape.key, site), values),)
+    return (Table(((ev.evaluate(shape.key, site), values),)),)
 
 
 METHODS_OF_STRINGS = {
@@ -358,7 +331,7 @@ def method(ev: Ask, value: Value, name: str, args: tuple[Values, ...]) -> Values
     """Return what a method of a container or string gives."""
     if isinstance(value, Computed | Literal):
         return (Computed("a call"),) if name in METHODS_OF_STRINGS else ()
-    if isinstance(value, Table | Mapping):
+    if isinstance(value, Table):
         return _method_of_dict(value, name, args)
     if name in METHODS_OF_ELEMENTS:
         return _elements(ev, value)
@@ -369,20 +342,16 @@ def method(ev: Ask, value: Value, name: str, args: tuple[Values, ...]) -> Values
     return ()
 
 
-def _method_of_dict(value: Table | Mapping, name: str, args: tuple[Values, ...]) -> Values:
-    pairs = value.pairs if isinstance(value, Table) else ((value.key, value.value),)
+def _method_of_dict(value: Table, name: str, args: tuple[Values, ...]) -> Values:
+    pairs = value.pairs
     if name == "items":
-        return (Many("set", tuple(Sequence("tuple", pair) for pair in pairs[:MAX_ITEMS]), value.certain),)
-    if isinstance(value, Mapping) and name in ("keys", "values"):
-        return (Many("list", value.key if name == "keys" else value.value, value.certain),)
-    if name == "values":
-        return (Sequence("list", tuple(held for _, held in pairs), certain=value.certain),)
-    if name == "keys":
-        return (Sequence("list", tuple(key for key, _ in pairs), certain=value.certain),)
+        return (Many("set", tuple(Sequence("tuple", pair) for pair in pairs), value.certain),)
+    if name in ("keys", "values"):
+        return (Sequence("list", tuple(pair[name == "values"] for pair in pairs), certain=value.certain),)
     if name in ("get", "pop", "setdefault", "__getitem__"):
         keys = {k.value for k in (args[0] if args else ()) if isinstance(k, Literal) and isinstance(k.value, str | int)}
         found = union(*(held for key, held in pairs if not keys or _may_equal(key, keys)))
         replaced = [key[0] for key, _ in pairs if len(key) == 1 and key[0] in args[0]] if args else []
         default = tuple(one for one in (args[1] if len(args) > 1 else ()) if one not in replaced)
-        return union(found, unsure(default if value.certain else _uncertain(default)))
+        return union(found, unsure(default))
     return (value,) if name == "copy" else ()

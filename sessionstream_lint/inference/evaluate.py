@@ -33,14 +33,15 @@ from sessionstream_lint.inference.values import (
     Klass,
     Literal,
     Many,
-    Mapping,
     Routine,
     Sequence,
     Symbol,
     Table,
     Value,
     Values,
+    given,
     known,
+    placed,
     union,
     unsure,
 )
@@ -204,7 +205,7 @@ class Evaluator:
             return unsure(values) if several or reached.guards else values
 
         held = union(*map(hold, given))
-        if len(given) == len(found) or (known(held) and not any(map(containers.may_grow, held))):
+        if len(given) == len(found):
             return held
         return containers.filled(held, union(*(hold(one) for one in found if _is_put(one))))
 
@@ -264,9 +265,6 @@ class Evaluator:
 
     def source(self, source: sc.Source, site: Site) -> Values:
         """Return what a source of bindings yields."""
-        row = next((row.value for row in site.rows if row.source is source), None)
-        if row is not None:
-            return (cast("Value", row),)
         match source:
             case sc.Assigned(value):
                 return self.evaluate(value, site)
@@ -341,9 +339,9 @@ class Evaluator:
     def _rest(self, frame: Frame, param: s.Parameter) -> Values:
         """Return what ``*args`` or ``**kwargs`` get in a call."""
         params = parameters(frame.scope, bound=frame.receiver is not None)
-        items = [frame.given[index] for index in arguments_for(params, frame.given, param)]
+        items = arguments_for(params, frame.given, param.name)
         if param.star == "**":
-            keys: list[Values] = [(Literal(item.argument.keyword),) if item.argument.keyword else () for item in items]
+            keys: list[Values] = [(Literal(item.keyword),) if item.keyword else () for item in items]
             return (Table(tuple((key, self.given(item)) for key, item in zip(keys, items, strict=True))),)
         if any(item.opaque for item in items):
             return (Many("tuple", union(*(self.given(item) for item in items))),)
@@ -351,7 +349,9 @@ class Evaluator:
 
     def given(self, item: Given) -> Values:
         """Return what an argument may be."""
-        return self.evaluate(item.argument.value, item.site) if item.held is None else item.held
+        if item.held is not None:
+            return item.held
+        return placed(self.evaluate(item.value, item.site), item.value, item.site)
 
     # Expressions -----------------------------------------------------------------------------------------
 
@@ -371,8 +371,7 @@ class Evaluator:
         return self.source(sc.Defined(cast("Scope", shape.definition)), site)
 
     def _call(self, node: s.Node, shape: s.Call, site: Site) -> Values:
-        given = tuple(Given(argument, site) for argument in shape.args)
-        return calling.call_all(self, self.evaluate(shape.func, site), given, site)
+        return calling.call_all(self, self.evaluate(shape.func, site), given(shape.args, site), site)
 
     def _subscript(self, node: s.Node, shape: s.Subscript, site: Site) -> Values:
         return containers.subscript(self, self.evaluate(shape.value, site), shape, node, site)
@@ -385,7 +384,7 @@ class Evaluator:
 
     def _conditional(self, node: s.Node, shape: s.Conditional, site: Site) -> Values:
         def arm(value: s.Node, positive: bool) -> Values:
-            guard = sc.Guard(shape.test, positive, replace(site, frame=None, rows=()))
+            guard = sc.Guard(shape.test, positive, replace(site, frame=None))
             return self.evaluate(value, replace(site, guards=(*site.guards, guard)))
 
         return unsure(union(arm(shape.body, positive=True), arm(shape.orelse, positive=False)))
@@ -398,7 +397,7 @@ class Evaluator:
     def _binary(self, node: s.Node, shape: s.Binary, site: Site) -> Values:
         if shape.op == "|":
             left = self.evaluate(shape.left, site)
-            if not any(isinstance(value, Table | Sequence | Many | Mapping) for value in left):
+            if not any(isinstance(value, Table | Sequence | Many) for value in left):
                 return (Alternatives(node, site),)
         left, right = self.evaluate(shape.left, site), self.evaluate(shape.right, site)
         values = () if shape.op == "%" else containers.added(self, left, right)

@@ -44,31 +44,30 @@ def parameters(scope: Scope, *, bound: bool) -> tuple[Parameter, ...]:
 
 def argument_for(params: tuple[Parameter, ...], given: tuple[Given, ...], name: str) -> Given | None:
     """Return the one argument that the parameter called ``name`` gets, if it can be told."""
-    return next((item for _, item in _matched(params, given, name)), None)
+    return next(_matched(params, given, name), None)
 
 
-def arguments_for(params: tuple[Parameter, ...], given: tuple[Given, ...], param: Parameter) -> list[int]:
-    """Return the positions in ``given`` of all that goes into a parameter; ``*args`` may get any number."""
-    return [index for index, _ in _matched(params, given, param.name)]
+def arguments_for(params: tuple[Parameter, ...], given: tuple[Given, ...], name: str) -> list[Given]:
+    """Return all that goes into the parameter called ``name``; ``*args`` may get any number."""
+    return list(_matched(params, given, name))
 
 
-def _matched(params: tuple[Parameter, ...], given: tuple[Given, ...], name: str) -> Iterator[tuple[int, Given]]:
+def _matched(params: tuple[Parameter, ...], given: tuple[Given, ...], name: str) -> Iterator[Given]:
     positions = [param.name for param in params if param.kind != "keyword" and not param.star]
     by_keyword = {param.name for param in params if param.kind != "positional" and not param.star}
     rest = {param.star: param.name for param in params if param.star}
     index: int | None = 0
-    for number, item in enumerate(given):
-        argument = item.argument
+    for item in given:
         if item.opaque:
-            if argument.star == "*":
+            if item.star == "*":
                 index = None
-            target = rest.get(argument.star)
-        elif argument.keyword is not None:
-            target = argument.keyword if argument.keyword in by_keyword else rest.get("**")
+            target = rest.get(item.star)
+        elif item.keyword is not None:
+            target = item.keyword if item.keyword in by_keyword else rest.get("**")
         elif index is None:
             target = rest.get("*")
         else:
             target = positions[index] if index < len(positions) else rest.get("*")
             index += 1
         if target == name:
-            yield number, item
+            yield item

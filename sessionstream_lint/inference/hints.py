@@ -14,13 +14,14 @@ from sessionstream_lint.inference.values import (
     Klass,
     Literal,
     Many,
-    Mapping,
     Sequence,
+    Table,
     Value,
     Values,
+    bare,
     union,
 )
-from sessionstream_lint.program.scopes import Binding, Bounded, Row, Site
+from sessionstream_lint.program.scopes import Site
 from sessionstream_lint.reading import shapes as s
 from sessionstream_lint.reading.nodes import quoted
 
@@ -51,7 +52,7 @@ def parameter(ev: Ask, param: s.Parameter, site: Site) -> Values:
     if param.star == "*":
         return (Many("tuple", values),)
     if param.star == "**":
-        return (Mapping((), values),)
+        return (Table((((), values),)),)
     return values
 
 
@@ -103,7 +104,7 @@ def _instance(ev: Ask, value: Value, site: Site) -> Values:
         case External("typing.Self"):
             return self_type(site)
         case External() | Klass():
-            return (Instance(value),)
+            return (Instance(bare(value)),)
         case Alternatives(node, where):
             return instances(ev, node, where)
         case Literal(str() as text):
@@ -127,18 +128,10 @@ def _generic(ev: Ask, value: s.Node, index: s.Nodes, site: Site) -> Values:
         if isinstance(head, External):
             groups.append(_external(ev, head, index, site))
         elif isinstance(head, Klass):
-            groups.append((Instance(head),))
+            groups.append((Instance(bare(head)),))
         elif isinstance(head, Alternatives):
-            groups.append(_aliased(ev, head, index, site))
+            groups.append(instances(ev, head.node, head.site))
     return union(*groups)
-
-
-def _aliased(ev: Ask, alias: Alternatives, index: s.Nodes, site: Site) -> Values:
-    """Return an object of a generic alias, each parameter of a ``type`` statement standing for what it is given."""
-    block = alias.site.block
-    params = [one.source for one in block.events if isinstance(one, Binding) and isinstance(one.source, Bounded)]
-    rows = [Row(param, block, Alternatives(node, site)) for param, node in zip(params, index, strict=False)]
-    return instances(ev, alias.node, replace(alias.site, rows=(*alias.site.rows, *rows)))
 
 
 def _external(ev: Ask, head: External, index: s.Nodes, site: Site) -> Values:
@@ -150,7 +143,7 @@ def _external(ev: Ask, head: External, index: s.Nodes, site: Site) -> Values:
     if name in ("type", "Type"):
         return union(*(classes(instances(ev, part, site)) for part in index))
     if name in MAPPINGS and len(index) == 2:
-        return (Mapping(instances(ev, index[0], site), instances(ev, index[1], site)),)
+        return (Table(((instances(ev, index[0], site), instances(ev, index[1], site)),)),)
     if name in ("tuple", "Tuple"):
         return _tuple(ev, index, site)
     if name == "Callable":
@@ -172,7 +165,7 @@ def _unsure(value: Value) -> Value:
     match value:
         case Instance():
             return replace(value, sure=False)
-        case Sequence() | Many() | Mapping():
+        case Sequence() | Many() | Table():
             return replace(value, certain=False)
         case _:
             return value
@@ -199,7 +192,7 @@ def from_classes(ev: Ask, values: Values) -> Values:
     for value in values:
         match value:
             case External() | Klass():
-                found.append(Instance(value))
+                found.append(Instance(bare(value)))
             case Sequence(_, items):
                 for item in items:
                     found += from_classes(ev, item)

@@ -14,7 +14,6 @@ from sessionstream_lint.inference.values import (
     Klass,
     Literal,
     Many,
-    Mapping,
     Partial,
     Sequence,
     Super,
@@ -35,7 +34,7 @@ MESSAGE_FACTORIES = ("FromString",)
 
 def _keyword(ev: Ask, given: tuple[Given, ...], name: str) -> Values:
     for item in given:
-        if item.argument.keyword == name:
+        if item.keyword == name:
             return ev.given(item)
     return ()
 
@@ -105,7 +104,7 @@ def _map(ev: Ask, args: tuple[Values, ...], given: tuple[Given, ...], site: Site
 def _cast(ev: Ask, args: tuple[Values, ...], given: tuple[Given, ...], site: Site) -> Values:
     if len(given) < 2:
         return ()
-    return union(args[1] if len(args) > 1 else (), hints.instances(ev, given[0].argument.value, given[0].site))
+    return union(args[1] if len(args) > 1 else (), hints.instances(ev, given[0].value, given[0].site))
 
 
 def _getattr(ev: Ask, args: tuple[Values, ...], given: tuple[Given, ...], site: Site) -> Values:
@@ -176,8 +175,6 @@ def make_dict(ev: Ask, given: tuple[Given, ...]) -> Values:
     for value in union(*arguments.plain(ev, given)[:1]):
         if isinstance(value, Table):
             pairs += value.pairs
-        elif isinstance(value, Mapping):
-            pairs.append((value.key, value.value))
         elif isinstance(value, Symbol):
             pairs.append(((), (value,)))
         else:
@@ -185,9 +182,9 @@ def make_dict(ev: Ask, given: tuple[Given, ...]) -> Values:
                 if isinstance(one, Sequence) and len(one.items) > 1:
                     pairs.append((one.items[0], one.items[1]))
     for item in arguments.spread(ev, given):
-        if item.argument.keyword is not None:
-            pairs.append(((Literal(item.argument.keyword),), ev.given(item)))
-    return (Table(tuple(pairs)),)
+        if item.keyword is not None:
+            pairs.append(((Literal(item.keyword),), ev.given(item)))
+    return (Table(containers.overridden(pairs)),)
 
 
 def _dict(ev: Ask, args: tuple[Values, ...], given: tuple[Given, ...], site: Site) -> Values:
@@ -197,13 +194,13 @@ def _dict(ev: Ask, args: tuple[Values, ...], given: tuple[Given, ...], site: Sit
 def _default_dict(ev: Ask, args: tuple[Values, ...], given: tuple[Given, ...], site: Site) -> Values:
     """What the factory makes is there under every key."""
     made = ev.call(args[0], (), site) if args else ()
-    return (*make_dict(ev, given[1:]), *((Mapping((), made),) if made else ()))
+    return (*make_dict(ev, given[1:]), *((Table((((), made),)),) if made else ()))
 
 
 def _namespace(ev: Ask, args: tuple[Values, ...], given: tuple[Given, ...], site: Site) -> Values:
-    named = [item for item in arguments.spread(ev, given) if item.argument.keyword is not None]
+    named = [item for item in arguments.spread(ev, given) if item.keyword is not None]
     values = tuple(ev.given(item) for item in named)
-    return (Sequence("namespace", values, tuple(item.argument.keyword or "" for item in named)),)
+    return (Sequence("namespace", values, tuple(item.keyword or "" for item in named)),)
 
 
 def _replace(ev: Ask, args: tuple[Values, ...], given: tuple[Given, ...], site: Site) -> Values:
@@ -228,8 +225,7 @@ def _new_type(ev: Ask, args: tuple[Values, ...], given: tuple[Given, ...], site:
 
 
 def _type_var(ev: Ask, args: tuple[Values, ...], given: tuple[Given, ...], site: Site) -> Values:
-    nodes = [item.argument for item in given[1:] if item.argument.keyword in (None, "bound", "default")]
-    return tuple(Alternatives(argument.value, site) for argument in nodes)
+    return tuple(Alternatives(item.value, site) for item in given[1:] if item.keyword in (None, "bound", "default"))
 
 
 _SPECIAL = {

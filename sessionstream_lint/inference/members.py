@@ -17,7 +17,6 @@ from sessionstream_lint.inference.values import (
     Klass,
     Literal,
     Many,
-    Mapping,
     Routine,
     Sequence,
     Super,
@@ -61,7 +60,7 @@ def _of(ev: Ask, value: Value, attr: str, site: Site | None) -> Values:
             return (value,)
         case Sequence(_, items, names) if attr in names:
             return items[names.index(attr)]
-        case Sequence() | Many() | Table() | Mapping() | Literal() | Computed():
+        case Sequence() | Many() | Table() | Literal() | Computed():
             return (Bound(value, External(f"builtins.container.{attr}")),)
         case Routine() if attr == "__wrapped__":
             return (value,)

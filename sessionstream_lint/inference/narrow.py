@@ -13,13 +13,14 @@ from sessionstream_lint.inference.values import (
     Klass,
     Literal,
     Many,
-    Mapping,
     Routine,
     Sequence,
     Symbol,
     Table,
     Value,
     Values,
+    bare,
+    class_of,
     union,
 )
 from sessionstream_lint.program.flow import Guards, reaching
@@ -200,17 +201,14 @@ def _compared(
             wanted = hints.from_classes(ev, held)
             if _open(values) and same:
                 return wanted
-            return tuple(value for value in values if (_class(value) in held) is same or isinstance(value, Symbol))
+            held = tuple(map(bare, held))
+            return tuple(value for value in values if (class_of(value) in held) is same or isinstance(value, Symbol))
         case "descriptor":
             described = [_described(value) for value in held]
             return tuple(value for value in values if _is_named(value, described, same))
         case _:
             named = [value.value for value in held if isinstance(value, Literal)]
             return tuple(value for value in values if _is_named(value, named, same))
-
-
-def _class(value: Value) -> Value:
-    return value.of if isinstance(value, Instance) else value
 
 
 def _described(value: Value) -> object:
@@ -228,7 +226,7 @@ def _full_name(name: str) -> str:
 
 def _is_named(value: Value, names: list[object], same: bool) -> bool:
     """Say whether a value may be a message with (or, not ``same``, without) one of these full names."""
-    of = _class(value)
+    of = class_of(value)
     if not isinstance(of, External) or "_pb2." not in of.name:
         return True
     return (_full_name(of.name) in names) is same
@@ -236,11 +234,12 @@ def _is_named(value: Value, names: list[object], same: bool) -> bool:
 
 def _equal(values: Values, wanted: Values, same: bool, among: bool) -> Values:
     """Keep what is (or, not ``same``, is not) one of the wanted values."""
+    wanted = tuple(map(bare, wanted))
     if not same:
-        return tuple(value for value in values if value not in wanted)
+        return tuple(value for value in values if bare(value) not in wanted)
     if _open(values):
         return tuple(value for value in wanted if isinstance(value, External | Klass))
-    return tuple(value for value in values if value in wanted or (among and isinstance(value, Symbol)))
+    return tuple(value for value in values if bare(value) in wanted or (among and isinstance(value, Symbol)))
 
 
 def _open(values: Values) -> bool:
@@ -269,7 +268,7 @@ def _builtin(value: Value) -> tuple[External, ...]:
             return tuple(External(f"builtins.{one.__name__}") for one in type(constant).__mro__)
         case Computed():
             return (External("builtins.str"),)
-        case Table() | Mapping():
+        case Table():
             return External("builtins.dict"), External("typing.Mapping"), External("typing.MutableMapping")
         case Sequence(kind, _) | Many(kind, _) if kind in ("list", "tuple"):
             return External(f"builtins.{kind}"), External("typing.Sequence"), External("typing.Iterable")
@@ -278,6 +277,7 @@ def _builtin(value: Value) -> tuple[External, ...]:
 
 
 def _is(ev: Ask, value: Value, other: Value) -> bool:
+    value, other = bare(value), bare(other)
     if isinstance(other, Literal):
         return value == other
     if other == TYPE:
@@ -288,5 +288,5 @@ def _is(ev: Ask, value: Value, other: Value) -> bool:
     if not isinstance(value, Instance) or not isinstance(other, Instance):
         return False
     if isinstance(value.of, External):
-        return value.of == other.of
+        return bare(value.of) == bare(other.of)
     return other.of in classes.ancestors(ev, value.of.scope)

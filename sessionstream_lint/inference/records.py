@@ -70,7 +70,7 @@ def enum_members(ev: Ask, scope: Scope) -> Values:
 def enum_member(name: str, binding: sc.Binding) -> Instance:
     """Return one member of an enumeration: an object with a name and a value."""
     value = binding.source.value if isinstance(binding.source, sc.Assigned) else s.NOTHING
-    given = Given(s.Argument(s.Constant(name)), binding.site), Given(s.Argument(value), binding.site)
+    given = Given(s.Constant(name), binding.site), Given(value, binding.site)
     return Instance(Klass(binding.site.block.scope), given)
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from sessionstream_lint.program.scopes import Module, Scope, Site
 from sessionstream_lint.reading.shapes import Argument, Node
 
-MAX_VALUES = 40
+MAX_VALUES = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +27,19 @@ class Compound:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """The expression by which a value was put into a container or given as an argument, and its file."""
+
+    node: Node
+    module: Module
+
+
+@dataclass(frozen=True, slots=True)
 class External:
-    """A module, class or function outside the project, by its full dotted name."""
+    """A module, class or function outside the project, by its full dotted name; ``at`` where it was put or given."""
 
     name: str
+    at: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +47,7 @@ class Klass:
     """A class of the project."""
 
     scope: Scope
+    at: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +74,7 @@ class Instance:
     of: External | Klass
     made: tuple[Given, ...] | None = None
     sure: bool = field(default=True, compare=False)
+    at: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +97,16 @@ class Bound(Compound):
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """An argument, and where it was written.
+    """An argument, and where it was written; ``star`` is ``""``, ``"*"`` or ``"**"``.
 
     ``held`` is what it gives when that is not the value of its expression: a part of what ``*`` unpacks.
     An ``opaque`` one stands for any number of arguments, none of which is known for itself.
     """
 
-    argument: Argument
+    value: Node
     site: Site
+    keyword: str | None = None
+    star: str = ""
     held: Values | None = None
     opaque: bool = False
 
@@ -140,19 +153,9 @@ class Many(Compound):
 
 @dataclass(frozen=True, slots=True)
 class Table(Compound):
-    """A dict with known keys."""
+    """A dict: pairs of what a key and its value may be; of a key that is no constant it is any number of them."""
 
     pairs: tuple[tuple[Values, Values], ...]
-    certain: bool = True
-    __hash__ = Compound.__hash__
-
-
-@dataclass(frozen=True, slots=True)
-class Mapping(Compound):
-    """A dict of any keys and values of these kinds."""
-
-    key: Values
-    value: Values
     certain: bool = True
     __hash__ = Compound.__hash__
 
@@ -213,7 +216,6 @@ Value: TypeAlias = (
     | Sequence
     | Many
     | Table
-    | Mapping
     | TupleClass
     | Callable
     | Symbol
@@ -221,8 +223,33 @@ Value: TypeAlias = (
     | Alternatives
 )
 Values: TypeAlias = tuple[Value, ...]
+V = TypeVar("V", bound=Value)
 
 NONE = Literal(None)
+
+
+def given(arguments: Iterable[Argument], site: Site) -> tuple[Given, ...]:
+    """Return the arguments that are written out at a site."""
+    return tuple(Given(one.value, site, one.keyword, one.star) for one in arguments)
+
+
+def placed(values: Values, node: Node, site: Site) -> Values:
+    """Return values that an expression puts into a container or gives as an argument; the innermost one counts."""
+    place = Place(node, site.block.scope.module)
+    return tuple(
+        replace(value, at=place) if isinstance(value, External | Klass | Instance) and value.at is None else value
+        for value in values
+    )
+
+
+def bare(value: V) -> V:
+    """Return a value wherever it was put or given."""
+    return replace(value, at=None) if isinstance(value, External | Klass | Instance) and value.at else value
+
+
+def class_of(value: Value) -> Value:
+    """Return the class of an object, and anything else as it is, wherever it was put or given."""
+    return bare(value.of if isinstance(value, Instance) else value)
 
 
 def union(*groups: Iterable[Value]) -> Values:

@@ -43,32 +43,18 @@ ABOUT_CLASS = (".DESCRIPTOR", ".__class__", ".full_name")
 class Site:
     """A point in a block, just before its event number ``index``.
 
-    ``guards`` are the tests of the expression around it, ``frame`` the call through which it was reached, ``rows`` the
-    rows that are looked at of the tables over which loops go: both are what whoever evaluates makes them.
+    ``guards`` are the tests of the expression around it, ``frame`` the call through which it was reached, which is what
+    whoever evaluates makes it.
     """
 
     block: Block
     index: int
     guards: tuple[Guard, ...] = ()
     frame: object | None = None
-    rows: tuple[Row, ...] = ()
 
     def seen_from(self, site: Site) -> Site:
-        """Return this point in the same call as another, and in the same rows of the loops that are around both."""
-        rows = site.rows
-        if rows:
-            around = self.block.around()
-            rows = tuple(row for row in rows if row.block in around)
-        return replace(self, frame=site.frame, rows=rows)
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """What a loop goes over, the block that is its body, and the one value that is looked at."""
-
-    source: Source
-    block: Block
-    value: object
+        """Return this point in the same call as another."""
+        return replace(self, frame=site.frame)
 
 
 @dataclass(eq=False, slots=True)

@@ -55,11 +55,11 @@ def registry(ev: Ask, call: Registering) -> Origin | None:
             return None
         source = found.binding.source
         if isinstance(source, sc.Passed) and source.scope is link.scope:
-            positions = link.positions(ev, source.param.name)
-            if len(positions) != 1 or found.path:
+            filling = link.filling(ev, source.param.name)
+            if len(filling) != 1 or found.path:
                 return None
-            given = link.given[positions[0]]
-            found = _origin(ev, given.argument.value, given.site)
+            given = filling[0]
+            found = _origin(ev, given.value, given.site)
         elif found.binding.site.block.scope is link.scope:
             return None
     return found
@@ -70,7 +70,7 @@ def _receiver(ev: Ask, node: s.Node, site: Site, call: Registering) -> Origin | 
         shape = s.view(node)
         if isinstance(shape, s.Attribute) and shape.attr in METHODS:
             if call.unbound:
-                first = call.given[0].argument if call.given else None
+                first = call.given[0] if call.given else None
                 return None if first is None or first.star else _origin(ev, first.value, call.given[0].site)
             return _origin(ev, shape.value, site)
         if isinstance(shape, s.Call) and shape.args and External("builtins.getattr") in ev.evaluate(shape.func, site):

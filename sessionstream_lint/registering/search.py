@@ -20,17 +20,18 @@ from sessionstream_lint.inference.values import (
     External,
     Given,
     Instance,
+    Klass,
     Literal,
     Symbol,
     Value,
     union,
 )
 from sessionstream_lint.program.resolve import Project
-from sessionstream_lint.program.scopes import CallSite, Module, Row, Site
+from sessionstream_lint.program.scopes import CallSite, Module, Site
 from sessionstream_lint.reading import shapes as s
 from sessionstream_lint.reading.gate import METHODS
 from sessionstream_lint.reading.shapes import Node
-from sessionstream_lint.registering import rows
+from sessionstream_lint.registering import places
 from sessionstream_lint.registering.written import (
     FAMILIES,
     MESSAGE,
@@ -42,8 +43,6 @@ from sessionstream_lint.registering.written import (
     Sink,
     Written,
 )
-
-Looked = tuple[Row, ...]
 
 MAX_WRAPPERS = 100
 MAX_CHAIN = 20
@@ -124,11 +123,14 @@ class Search:
             return
         call = Registering(site, found.given, not bound, FAMILIES[method])
         registered = self._registered(call)
+        given = registered.argument
+        looped = any(places.is_looped(one.value, one.site) for one in (call.given if given is None else (given,)))
+        call = replace(call, looped=looped)
         self._follow(registered, call, plain=True)
-        written = registered.argument
-        if written is not None:
-            one = Written(written.argument.value, site.site, registered.values, call, registered.label)
-            yield from self._by_row(one, None)
+        if given is not None:
+            yield from self._written(
+                Written(given.value, site.site, registered.values, registered.values, call, registered.label), [given]
+            )
 
     def _method(self, target: Value) -> tuple[str | None, bool]:
         """Return which registering method a callee is, and whether it is bound to a registry."""
@@ -146,17 +148,13 @@ class Search:
     def _is_registry(self, value: Value) -> bool:
         return isinstance(value, Instance) and classes.inherits(self.ev, value.of, REGISTRY)
 
-    def _site(self, call: Registering, inner: Looked = (), outer: Looked = ()) -> Site:
-        """Return where a call stands, within the calls through which it is reached, and the rows looked at."""
-        frame = callers.frame(self.ev, call.chain, outer)
-        return replace(call.at.site, frame=frame, rows=inner if call.chain else (*outer, *inner))
+    def _site(self, call: Registering) -> Site:
+        """Return where a call stands, within the calls through which it is reached."""
+        return replace(call.at.site, frame=callers.frame(self.ev, call.chain))
 
-    def _registered(self, call: Registering, inner: Looked = (), outer: Looked = ()) -> Registered:
-        """Return what a call registers, as its own file shows it: not what its callers may pass.
-
-        ``inner`` are the rows that are looked at around the call itself, ``outer`` those around its outermost caller.
-        """
-        given = callers.within(call.given, self._site(call, inner, outer))
+    def _registered(self, call: Registering) -> Registered:
+        """Return what a call registers, as its own file shows it: not what its callers may pass."""
+        given = callers.within(call.given, self._site(call))
         own = PARAMETERS[call.family]
         name, message = (param.name for param in own)
         params = (s.Parameter("self", None, None), *own) if call.unbound else own
@@ -191,72 +189,56 @@ class Search:
         if len(call.chain) < MAX_CHAIN:
             for value in registered.values:
                 if isinstance(value, Symbol) and all(link.scope is not value.scope for link in call.chain):
-                    self.sinks.setdefault(Sink(value.scope, value.name, call, plain and value.plain), False)
+                    sink = Sink(value.scope, value.name, call, plain and value.plain)
+                    self.sinks.setdefault(sink, False)
 
     def _wrapped(self, sink: Sink) -> Iterator[Written]:
         known = sink.scope.module if self.sinks[sink] else None
         for link in callers.links(self.ev, sink.scope, known):
             self.ev.fresh()
-            positions = link.positions(self.ev, sink.param)
-            for position in positions:
-                yield from self._passed(sink, link, position, positions)
+            yield from self._passed(sink, link, link.filling(self.ev, sink.param))
 
-    def _passed(self, sink: Sink, link: Link, position: int, positions: list[int]) -> Iterator[Written]:
-        """Yield what one argument of a wrapper contributes; of a name also that nothing is known."""
-        call = sink.call
-        longer = replace(call, chain=(*call.chain, link.only(position, positions)))
-        alone = self._registered(longer)
-        self._follow(alone, longer, plain=sink.plain)
-        given = link.given[position]
-        if given.site.block.scope.module is not self.ev.module:
+    def _passed(self, sink: Sink, link: Link, filling: list[Given]) -> Iterator[Written]:
+        """Yield what the arguments of a wrapper contribute; of a name also that nothing is known."""
+        if not filling:
             return
-        without = self._registered(replace(call, chain=(*call.chain, link.only(None, positions))))
-        found = () if alone.argument is None else alone.values
-        brought = tuple(value for value in found if value not in without.values and not isinstance(value, Symbol))
-        whole = replace(call, chain=(*call.chain, link))
-        one = self._registered(whole)
-        values = tuple(value for value in one.values if value in brought)
-        if one.argument is not None and (values or self.role == NAME) and self._may_register(whole):
-            written = Written(given.argument.value, given.site, values, whole, one.label, sink.plain)
-            yield from self._by_row(written, one.argument)
+        looped = sink.call.looped or any(places.is_looped(one.value, one.site) for one in filling)
+        call = replace(sink.call, chain=(*sink.call.chain, link), looped=looped)
+        registered = self._registered(call)
+        self._follow(registered, call, plain=sink.plain)
+        given = filling[0]
+        if given.site.block.scope.module is not self.ev.module or registered.argument is None:
+            return
+        chain = (*sink.call.chain, link.without(self.ev, filling))
+        beside = (*self._registered(replace(sink.call, chain=chain)).values, *filter(_is_passed_on, registered.values))
+        values = tuple(value for value in registered.values if value not in beside)
+        if (values or self.role == NAME) and self._may_register(call):
+            one = Written(given.value, given.site, values, registered.values, call, registered.label, sink.plain)
+            yield from self._written(one, filling)
 
     # Tables
 
-    def _by_row(self, one: Written, inside: Given | None) -> Iterator[Written]:
-        """Yield what is written for each row of the table that a loop goes over; the same if there is none.
+    def _written(self, one: Written, filling: list[Given]) -> Iterator[Written]:
+        """Yield what is written in one of some arguments, or in the row of a table out of which a loop takes it."""
+        found: dict[tuple[int, str], Written] = {}
+        for value in one.values or (None,):
+            node, row = self._place(value, filling, one.call.looped)
+            before = found.get((id(node), row), replace(one, node=node, row=row, values=()))
+            found[id(node), row] = replace(before, values=(*before.values, *(() if value is None else (value,))))
+        yield from found.values()
 
-        The loop is around what is written, or around the call in which it is registered in the end, ``inside``.
-        """
-        if self.role != MESSAGE or not one.values:
-            yield one
-            return
-        left = one.values
-        for loop, inner in self._loops(one, inside):
-            for row in rows.rows(self.ev, loop.source.iterable, loop.where):
-                self.ev.fresh()
-                looked = (Row(loop.source, loop.block, row.value),)
-                whole = self._registered(one.call, *((looked, ()) if inner else ((), looked)))
-                values = tuple(value for value in whole.values if value in one.values)
-                node = rows.place(self.ev, row, values)
-                if node is not None:
-                    left = tuple(value for value in left if value not in values)
-                    yield self._in_row(replace(one, values=values, label=whole.label), row, node)
-            if left != one.values:
-                break
-        if left:
-            yield replace(one, values=left)
+    def _place(self, value: Value | None, filling: list[Given], looped: bool) -> tuple[Node, str]:
+        """Return the expression that a value stands in, and its row if that is in another file."""
+        at = value.at if isinstance(value, External | Klass | Instance) else None
+        if at is None:
+            return next((one for one in filling if value in self.ev.given(one)), filling[0]).value, ""
+        unpacked = [one for one in filling if len(filling) > 1 or one.held is not None]
+        if looped or any(places.is_within(at.node, one.value) for one in unpacked):
+            if at.module is self.ev.module:
+                return at.node, ""
+            return filling[0].value, f"{at.module.path}:{at.module.position(at.node)[0]}"
+        return filling[0].value, ""
 
-    def _loops(self, one: Written, inside: Given | None) -> Iterator[tuple[rows.Loop, bool]]:
-        """Yield the loops around what is written, and around where it is registered, which is told by the flag."""
-        loop = rows.loop(self.ev, one.node, one.site)
-        if loop is not None:
-            yield loop, False
-        loop = None if inside is None else rows.loop(self.ev, inside.argument.value, self._site(one.call))
-        if loop is not None:
-            yield loop, True
 
-    def _in_row(self, one: Written, row: rows.Row, node: Node) -> Written:
-        """Return what is written in a row; if that is in another file, only what the row is called changes."""
-        if row.module is self.ev.module:
-            return replace(one, node=node, site=row.where)
-        return replace(one, row=f"{row.module.path}:{row.module.position(node)[0]}")
+def _is_passed_on(value: Value) -> bool:
+    return isinstance(value, Symbol)

@@ -26,26 +26,32 @@ PARAMETERS = {
 
 @dataclass(frozen=True, slots=True)
 class Registering:
-    """A call of a registering method, reached by way of the calls in ``chain``, innermost first."""
+    """A call of a registering method, reached by way of the calls in ``chain``, innermost first.
+
+    It is ``looped`` when what it is given comes out of a loop on the way.
+    """
 
     at: CallSite
     given: tuple[Given, ...]
     unbound: bool
     family: str
     chain: tuple[Link, ...] = ()
+    looped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
     """A name or payload: the expression somebody wrote, where, what it may be, and the name if that is known.
 
-    It is not ``plain`` when a function that it is passed to may register something else in its place. ``row`` is the
-    row of a table in another file, as ``file:line``, when the expression is only what a loop takes from there.
+    ``possible`` is also what else may be registered by the same call. It is not ``plain`` when a function that it is
+    passed to may register something else in its place. ``row`` is the row of a table in another file, as
+    ``file:line``, when the expression is only what a loop takes from there.
     """
 
     node: Node
     site: Site
     values: Values
+    possible: Values
     call: Registering
     label: str | None
     plain: bool = True
@@ -79,7 +85,8 @@ class Registered:
 class Sink:
     """A function, or a class that is made, whose argument ``param`` ends up in a registration.
 
-    It is not ``plain`` when something else may be registered in its place: see `Symbol`.
+    It is not ``plain`` when something else may be registered in its
+    place: see `Symbol`.
     """
 
     scope: Scope

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sessionstream_lint.inference.values import External, Instance, Value
+from sessionstream_lint.inference.values import External, class_of
 from sessionstream_lint.registering.registrations import Finding, Registrations
 
 CODE = "SST001"
@@ -15,13 +15,9 @@ STRUCT = External("google.protobuf.struct_pb2.Struct")
 def check(registrations: Registrations) -> Iterator[Finding]:
     """Yield a finding for every payload that may be Struct."""
     for payload in registrations.payloads():
-        if any(_is_struct(value) for value in payload.values):
+        if any(class_of(value) == STRUCT for value in payload.values):
             text = (
                 f"{payload.subject} registers google.protobuf.Struct as its payload; "
                 "define a message of its own (nested Struct fields are fine)"
             )
             yield Finding(CODE, payload.node, text, payload.row)
-
-
-def _is_struct(value: Value) -> bool:
-    return value == STRUCT or (isinstance(value, Instance) and value.of == STRUCT)

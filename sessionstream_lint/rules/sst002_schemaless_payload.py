@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sessionstream_lint.inference.values import External, Instance, Value
+from sessionstream_lint.inference.values import External, Value, class_of
 from sessionstream_lint.registering.registrations import Finding, Registrations
 
 CODE = "SST002"
 SUMMARY = "a payload is registered as google.protobuf.Value, ListValue or Any itself"
 SCHEMALESS = {
-    External("google.protobuf.struct_pb2.Value"): "google.protobuf.Value",
-    External("google.protobuf.struct_pb2.ListValue"): "google.protobuf.ListValue",
-    External("google.protobuf.any_pb2.Any"): "google.protobuf.Any",
+    "google.protobuf.struct_pb2.Value": "google.protobuf.Value",
+    "google.protobuf.struct_pb2.ListValue": "google.protobuf.ListValue",
+    "google.protobuf.any_pb2.Any": "google.protobuf.Any",
 }
 
 
@@ -29,5 +29,5 @@ def check(registrations: Registrations) -> Iterator[Finding]:
 
 
 def _schemaless(value: Value) -> str | None:
-    of = value.of if isinstance(value, Instance) else value
-    return SCHEMALESS.get(of) if isinstance(of, External) else None
+    of = class_of(value)
+    return SCHEMALESS.get(of.name) if isinstance(of, External) else None

@@ -13,18 +13,18 @@ from sessionstream_lint.inference.values import (
     Computed,
     External,
     File,
-    Given,
     Instance,
     Klass,
     Literal,
     Many,
-    Mapping,
     Routine,
     Sequence,
     Table,
     TupleClass,
     Value,
     Values,
+    bare,
+    given,
     union,
 )
 from sessionstream_lint.program.scopes import Scope, Site
@@ -61,7 +61,7 @@ def check(registrations: Registrations) -> Iterator[Finding]:
     """Yield a finding for every payload that is something else, on one path at least, unless the error is expected."""
     of_node: dict[int, Values] = {}
     for payload in registrations.payloads():
-        of_node[id(payload.node)] = union(of_node.get(id(payload.node), ()), payload.values)
+        of_node[id(payload.node)] = union(of_node.get(id(payload.node), ()), payload.possible)
     for payload in registrations.payloads():
         if not payload.plain or certain.is_expected(registrations.ev, payload.call.at):
             continue
@@ -130,7 +130,7 @@ def _container(value: Value) -> str | None:
     match value:
         case Computed():
             return "a str"
-        case Table() | Mapping():
+        case Table():
             return "a dict"
         case Sequence(kind, _):
             return f"a {kind}"
@@ -195,9 +195,8 @@ def _is_given_back(ev: Ask, scope: Scope, value: Value, until: Node | None) -> b
         known = ev.evaluate(call.func if isinstance(call, s.Call) else decorator, site.site)
         if known and all(isinstance(one, External) and one.name in DECORATORS for one in known):
             continue
-        given = tuple(Given(argument, site.site) for argument in site.shape.args)
-        result = calling.call_all(ev, ev.evaluate(decorator, site.site), given, site.site)
-        if set(result) != {value}:
+        result = calling.call_all(ev, ev.evaluate(decorator, site.site), given(site.shape.args, site.site), site.site)
+        if {bare(one) for one in result} != {bare(value)}:
             return False
     return True
 

@@ -57,7 +57,7 @@ for one in TABLE:
         "def unrelated(a, b):", "    return 1", "class Unrelated: ...",
     ]  # fmt: skip
     assert left.count("\n") == source.count("\n")
-    assert [line for line, *_ in found(source)] == [13, 21]
+    assert [line for line, *_ in found(source)] == [7, 13]
 
 
 def test_what_libcst_cannot_read_of_another_file_is_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -327,11 +327,6 @@ def test_a_finding_stands_at_the_row(source: str) -> None:
     assert lines(source) == expected(source)
 
 
-def test_a_row_says_its_own_name() -> None:
-    found = engine.check(HEAD + textwrap.dedent(TABLES["pairs"]), "x.py")
-    assert [one.message.partition(" registers")[0] for one in found] == ["event 'b'", "event 'c'"]
-
-
 def test_a_table_in_another_file_is_named_at_the_loop(tmp_path: Path) -> None:
     (tmp_path / "tables.py").write_text(
         "from google.protobuf.struct_pb2 import Struct\nTABLE = [\n    ('a', Struct),\n    ('b', Struct),\n]\n"
