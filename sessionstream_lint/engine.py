@@ -8,11 +8,9 @@ from dataclasses import dataclass, replace
 
 from sessionstream_lint.inference.evaluate import Evaluator
 from sessionstream_lint.options import Options
-from sessionstream_lint.program.collect import collect
-from sessionstream_lint.program.mentions import counted
 from sessionstream_lint.program.resolve import Project
 from sessionstream_lint.program.scopes import Module
-from sessionstream_lint.reading import gate, nodes, outline
+from sessionstream_lint.reading import gate, outline
 from sessionstream_lint.registering import neighbours
 from sessionstream_lint.registering.registrations import Registrations
 from sessionstream_lint.rules.catalogue import RULES, UNREADABLE, Finding
@@ -63,8 +61,8 @@ def _check(source: str, path: str, tree: ast.Module | None, options: Options) ->
     around = neighbours.find(project, file, source, tree)
     if not registers and not around:
         return []
-    module = file.module(nodes.read(source, tree, whole=bool(around)), counted(source, tree), project.never_returns)
-    registrations = Registrations(Evaluator(collect(module), project, around))
+    module = file.collected(source, tree, whole=bool(around))
+    registrations = Registrations(Evaluator(module, project, around))
     rules = [rule for rule in RULES if options.wants(rule.CODE)]
     found = _merged(one for rule in rules for one in rule.check(registrations))
     return sorted(_diagnostic(one, module) for one in found)

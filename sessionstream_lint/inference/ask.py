@@ -11,7 +11,7 @@ from sessionstream_lint.inference.values import Given, Value, Values
 from sessionstream_lint.program import scopes as sc
 from sessionstream_lint.program.resolve import Project
 from sessionstream_lint.program.scopes import Module, Scope, Site
-from sessionstream_lint.reading import shapes as s
+from sessionstream_lint.reading.syntax import Node
 
 
 class Ask(Protocol):
@@ -32,7 +32,7 @@ class Ask(Protocol):
         """The files whose functions may register what this file gives them."""
         ...
 
-    def evaluate(self, node: s.Node, site: Site) -> Values:
+    def evaluate(self, node: Node, site: Site) -> Values:
         """Return what an expression may be at a site."""
         ...
 
@@ -42,10 +42,6 @@ class Ask(Protocol):
 
     def lookup(self, key: str, site: Site) -> Values:
         """Return what a name, or a chain of names, may hold at a site."""
-        ...
-
-    def origin(self, key: str, site: Site) -> tuple[str, Site]:
-        """Return the first name, and where, of those that were certainly given each other's value."""
         ...
 
     def bound(self, binding: sc.Binding, site: Site | None = None) -> Values:
@@ -88,6 +84,10 @@ class Ask(Protocol):
 
     def has_room(self) -> bool:
         """Say whether most of the questions are left that a call may take."""
+        ...
+
+    def follows_callers(self, scope: Scope) -> bool:
+        """Say whether it counts what callers of a function may pass."""
         ...
 
     def within_file(self) -> AbstractContextManager[None]:

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import libcst as cst
 
 from sessionstream_lint.inference import arguments, calling, records
 from sessionstream_lint.inference.ask import Ask
@@ -15,7 +18,7 @@ from sessionstream_lint.inference.calling import Invocation
 from sessionstream_lint.inference.frames import Frame, arguments_for, parameters
 from sessionstream_lint.inference.values import Bound, Given, Instance, Klass, Routine, Value, Values, union
 from sessionstream_lint.program.scopes import CallSite, Module, Scope, Site
-from sessionstream_lint.reading import shapes as s
+from sessionstream_lint.reading.syntax import Node, Parameter, last_name, parts
 
 # What stands for the name of a function that has none: no name can be that.
 LAMBDA = "lambda"
@@ -35,7 +38,7 @@ class Link:
     given: tuple[Given, ...]
     receiver: Value | None
 
-    def parameters(self, ev: Ask) -> tuple[s.Parameter, ...]:
+    def parameters(self, ev: Ask) -> tuple[Parameter, ...]:
         """The parameters that the arguments fill."""
         if self.scope.kind == "class":
             return records.fields(ev, self.scope)
@@ -91,12 +94,12 @@ def within(given: tuple[Given, ...], site: Site) -> tuple[Given, ...]:
     return tuple(replace(item, site=item.site.seen_from(site)) for item in given)
 
 
-def passed(ev: Ask, scope: Scope, param: s.Parameter) -> Values:
+def passed(ev: Ask, scope: Scope, param: Parameter) -> Values:
     """Return what the calls in the same file pass for a parameter."""
     return ev.once(("callers", id(scope), param.name), lambda: _passed(ev, scope, param))
 
 
-def _passed(ev: Ask, scope: Scope, param: s.Parameter) -> Values:
+def _passed(ev: Ask, scope: Scope, param: Parameter) -> Values:
     groups = []
     for number, link in enumerate(links(ev, scope)):
         if number >= MAX_CALLS:
@@ -141,43 +144,40 @@ def _names(modules: tuple[Module, ...], *first: str) -> Iterator[str]:
     todo = list(first)
     while todo and len(found) < MAX_ALIASES:
         name = todo.pop()
-        for alias in (alias for module in modules for alias in _aliases(module).get(name, ())):
-            if alias not in found:
-                found[alias] = None
-                todo.append(alias)
+        fresh = [alias for module in modules for alias in _aliases(module).get(name, ()) if alias not in found]
+        found.update(dict.fromkeys(fresh))
+        todo += dict.fromkeys(fresh)
     yield from found
 
 
+@lru_cache(maxsize=512)
 def _calls_by_name(module: Module) -> dict[str, list[CallSite]]:
-    if module.calls_by_name is None:
-        module.calls_by_name = {}
-        for site in module.calls:
-            module.calls_by_name.setdefault(calling.last_name(site.shape.func), []).append(site)
-    return module.calls_by_name
+    found: dict[str, list[CallSite]] = {}
+    for site in module.calls:
+        found.setdefault(last_name(site.func), []).append(site)
+    return found
 
 
+@lru_cache(maxsize=512)
 def _aliases(module: Module) -> dict[str, list[str]]:
     """For each name the names that were given something in which it is mentioned, or under which it was imported."""
-    if module.aliases is None:
-        module.aliases = {}
-        for key, node in module.sources:
-            for name in set(_mentioned(node)):
-                module.aliases.setdefault(name, []).append(key.rpartition(".")[2])
-        for name, alias in module.renamed:
-            module.aliases.setdefault(name, []).append(alias)
-    return module.aliases
+    found: dict[str, list[str]] = {}
+    for key, node in module.sources:
+        for name in set(_mentioned(node)):
+            found.setdefault(name, []).append(key.rpartition(".")[2])
+    for name, alias in module.renamed:
+        found.setdefault(name, []).append(alias)
+    return found
 
 
-def _mentioned(node: s.Node) -> Iterator[str]:
+def _mentioned(node: Node) -> Iterator[str]:
     stack = [node]
     for _ in range(MAX_PARTS):
         if not stack:
             return
-        shape = s.view(stack.pop())
-        if isinstance(shape, s.Name):
-            yield shape.id
-        elif isinstance(shape, s.Attribute):
-            yield shape.attr
-        elif isinstance(shape, s.Lambda):
+        part = stack.pop()
+        if isinstance(part, cst.Name | cst.Attribute):
+            yield last_name(part)
+        elif isinstance(part, cst.Lambda):
             yield LAMBDA
-        stack.extend([shape.body] if isinstance(shape, s.Lambda) else shape.parts())
+        stack.extend(parts(part))

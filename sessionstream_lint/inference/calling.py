@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+import libcst as cst
+
 from sessionstream_lint.inference import arguments, classes, containers, hints, library, members
 from sessionstream_lint.inference.ask import Ask
 from sessionstream_lint.inference.frames import Frame, argument_for, around
@@ -30,7 +32,7 @@ from sessionstream_lint.inference.values import (
     unsure,
 )
 from sessionstream_lint.program.scopes import CallSite, Scope, Site
-from sessionstream_lint.reading import shapes as s
+from sessionstream_lint.reading.syntax import Parameter
 
 CALLING = {"functools.partial", "builtins.map"}
 MAX_FRAMES = 24
@@ -69,14 +71,14 @@ def invocations(ev: Ask, callee: Values, given: tuple[Given, ...]) -> Iterator[I
 
 def _generic(ev: Ask, value: Alternatives) -> Values:
     """Return the class of the project that ``Class[…]`` is."""
-    shape = s.view(value.node)
-    heads = ev.evaluate(shape.value, value.site) if isinstance(shape, s.Subscript) else ()
+    node = value.node
+    heads = ev.evaluate(node.value, value.site) if isinstance(node, cst.Subscript) else ()
     return tuple(head for head in heads if isinstance(head, Klass))
 
 
 def called(ev: Ask, at: CallSite, way: Site) -> Iterator[Invocation]:
     """Yield what a call that is written out reaches, looked at in one way."""
-    return _reached(ev, ev.evaluate(at.shape.func, way), given(at.shape.args, way))
+    return _reached(ev, ev.evaluate(at.func, way), given(at.args, way))
 
 
 def _reached(ev: Ask, callee: Values, given: tuple[Given, ...]) -> Iterator[Invocation]:
@@ -104,7 +106,7 @@ def _call(ev: Ask, value: Value, given: tuple[Given, ...], site: Site) -> Values
         case Klass():
             return _make(ev, value, given, site)
         case TupleClass(fields):
-            params = tuple(s.Parameter(name, None, None) for name in fields)
+            params = tuple(Parameter(name) for name in fields)
             parts = [argument_for(params, arguments.spread(ev, given), name) for name in fields]
             return (Sequence("tuple", tuple(() if one is None else ev.given(one) for one in parts), fields),)
         case Symbol():
@@ -171,18 +173,18 @@ def returned(ev: Ask, scope: Scope, given: tuple[Given, ...], receiver: Value | 
     if depth > deepest or _recursion(scope, site) >= MAX_RECURSION:
         return ()
     frame = ev.frame(scope, arguments.spread(ev, given), receiver, outer, depth)
-    shape = scope.shape
+    node = scope.node if isinstance(scope.node, cst.FunctionDef) else None
     declared: Values = ()
-    if isinstance(shape, s.Function) and shape.returns is not None and scope.signature is not None:
-        declared = hints.instances(ev, shape.returns, scope.signature)
+    if node is not None and node.returns is not None and scope.signature is not None:
+        declared = hints.instances(ev, node.returns.annotation, scope.signature)
         if receiver is not None and declared == hints.self_type(scope.signature):
             declared = (receiver,) if isinstance(receiver, Instance) else declared
-    kinds = classes.decorators(ev, scope) if isinstance(shape, s.Function) and shape.decorators else frozenset()
     if scope.yields:
-        return _generated(ev, scope, frame, declared, bool(kinds & {"contextmanager", "asynccontextmanager"}))
+        context = bool(classes.decorators(ev, scope) & {"contextmanager", "asynccontextmanager"})
+        return _generated(ev, scope, frame, declared, context)
     said = known(declared) and not any(classes.says_less(ev, value) for value in declared)
     values = declared if said else union(declared, _inferred(ev, scope, frame))
-    if isinstance(shape, s.Function) and shape.is_async:
+    if node is not None and node.asynchronous is not None:
         return (Many("awaitable", values),)
     return values
 
@@ -209,11 +211,3 @@ def _generated(ev: Ask, scope: Scope, frame: Frame, declared: Values, context: b
             groups.append(containers.elements(ev, found) if whole else found)
         values = union(*groups)
     return (Many("context" if context else "iterator", values),)
-
-
-def last_name(func: s.Node) -> str:
-    """Return the last identifier of a callee."""
-    shape = s.view(func)
-    if isinstance(shape, s.Attribute):
-        return shape.attr
-    return shape.id if isinstance(shape, s.Name) else ""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import libcst as cst
+
 from sessionstream_lint.inference.ask import Ask
 from sessionstream_lint.inference.values import External, Instance, Klass, Value
 from sessionstream_lint.program.scopes import Scope
-from sessionstream_lint.reading import shapes as s
+from sessionstream_lint.reading.syntax import called
 
 MAX_ANCESTORS = 30
 # Classes of which other classes that matter are subclasses.
@@ -39,10 +41,10 @@ def bases(ev: Ask, scope: Scope) -> list[Klass | External]:
     """Return what the bases of a class statement may be."""
     found: list[Klass | External] = []
     site = scope.signature
-    if site is None or not isinstance(scope.shape, s.Class):
+    if site is None or not isinstance(scope.node, cst.ClassDef):
         return found
-    for base in scope.shape.bases:
-        if base.keyword is None and not base.star:
+    for base in scope.node.bases:
+        if not base.star:
             values = ev.evaluate(base.value, replace(site, guards=()))
             found += [value for value in values if isinstance(value, Klass | External)]
     return found
@@ -65,12 +67,8 @@ def inherits(ev: Ask, of: External | Klass, name: str) -> bool:
 
 def decorators(ev: Ask, scope: Scope) -> frozenset[str]:
     """Return the last names of the decorators of a function or class."""
-    if not isinstance(scope.shape, s.Function | s.Class):
-        return frozenset()
     found: set[str] = set()
-    for node in scope.shape.decorators:
-        shape = s.view(node)
-        target = shape.func if isinstance(shape, s.Call) else node
-        values = ev.evaluate(target, scope.site) if scope.site else ()
+    for one in scope.decorated:
+        values = ev.evaluate(called(one.func), one.site)
         found |= {value.name.rpartition(".")[2] for value in values if isinstance(value, External)}
     return frozenset(found)

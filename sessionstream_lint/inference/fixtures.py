@@ -3,56 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TypeAlias
 
-from sessionstream_lint.inference import arguments, containers
+import libcst as cst
+
+from sessionstream_lint.inference import containers
+from sessionstream_lint.inference.arguments import strings
 from sessionstream_lint.inference.ask import Ask
 from sessionstream_lint.inference.values import External, Literal, Many, Sequence, Value, Values, union
-from sessionstream_lint.program.recording import last_name
-from sessionstream_lint.program.scopes import Defined, Scope, Site
-from sessionstream_lint.reading import shapes as s
+from sessionstream_lint.program.scopes import Argument, Defined, Scope, Site, arguments
+from sessionstream_lint.reading.syntax import Parameter, called, last_name
 
 FIXTURES = (External("pytest.fixture"), External("pytest_asyncio.fixture"))
 PARAMETRIZE = External("pytest.mark.parametrize")
+Arguments: TypeAlias = tuple[Argument, ...]
 PARAM = "param"  # the kind of the sequence that ``pytest.param`` returns
 
 
-def passed(ev: Ask, scope: Scope, param: s.Parameter) -> Values:
+def passed(ev: Ask, scope: Scope, param: Parameter) -> Values:
     """Return what pytest passes for a parameter of a test or a fixture; of any other function nothing."""
     made = list(_decorations(ev, scope, *FIXTURES))
     if made and param.name == "request":
-        return (Sequence("namespace", (union(*(_params(ev, call, site) for call, site in made)),), ("param",)),)
+        return (Sequence("namespace", (union(*(_params(ev, given, site) for given, site in made)),), ("param",)),)
     if not made and not scope.name.startswith("test"):
         return ()
-    given = [_parametrized(ev, call, site, param.name) for call, site in _decorations(ev, scope, PARAMETRIZE)]
+    given = [_parametrized(ev, given, site, param.name) for given, site in _decorations(ev, scope, PARAMETRIZE)]
     return union(*given) or union(*(_result(ev, one) for one in _named(ev, scope, param.name)))
 
 
-def _decorations(ev: Ask, scope: Scope, *wanted: Value) -> Iterator[tuple[s.Call, Site]]:
-    """Yield the decorators of a function that are one of those wanted, as the calls that they are or stand for."""
+def _decorations(ev: Ask, scope: Scope, *wanted: Value) -> Iterator[tuple[Arguments, Site]]:
+    """Yield the arguments of those decorators of a function that are one of those wanted."""
     for at in scope.decorated:
-        shape = s.view(at.shape.func)
-        call = shape if isinstance(shape, s.Call) else s.Call(at.shape.func, ())
-        if last_name(call.func) in ("fixture", "parametrize") and any(
-            one in wanted for one in ev.evaluate(call.func, at.site)
-        ):
-            yield call, at.site
+        func = called(at.func)
+        is_known = last_name(func) in ("fixture", "parametrize")
+        if is_known and any(one in wanted for one in ev.evaluate(func, at.site)):
+            yield arguments(at.func.args) if isinstance(at.func, cst.Call) else (), at.site
 
 
-def _argument(ev: Ask, call: s.Call, site: Site, keyword: str, position: int) -> Values:
-    plain = [argument for argument in call.args if argument.keyword is None and not argument.star]
-    named = [argument for argument in call.args if argument.keyword == keyword]
+def _argument(ev: Ask, given: Arguments, site: Site, keyword: str, position: int) -> Values:
+    plain = [argument for argument in given if argument.keyword is None and not argument.star]
+    named = [argument for argument in given if argument.keyword == keyword]
     found = named or plain[position : position + 1]
     return ev.evaluate(found[0].value, site) if found else ()
 
 
-def _params(ev: Ask, call: s.Call, site: Site) -> Values:
-    return _single(containers.elements(ev, _argument(ev, call, site, "params", 99)))
+def _params(ev: Ask, given: Arguments, site: Site) -> Values:
+    return _single(containers.elements(ev, _argument(ev, given, site, "params", 99)))
 
 
-def _parametrized(ev: Ask, call: s.Call, site: Site, name: str) -> Values:
+def _parametrized(ev: Ask, given: Arguments, site: Site, name: str) -> Values:
     """Return what ``parametrize`` passes for one of its names."""
-    rows = containers.elements(ev, _argument(ev, call, site, "argvalues", 1))
-    for value in _argument(ev, call, site, "argnames", 0):
+    rows = containers.elements(ev, _argument(ev, given, site, "argvalues", 1))
+    for value in _argument(ev, given, site, "argnames", 0):
         names = [part.strip() for text in _texts(value) for part in text.split(",")]
         if name in names:
             return _single(rows) if len(names) == 1 else containers.unpack(ev, rows, names.index(name), starred=False)
@@ -60,7 +62,7 @@ def _parametrized(ev: Ask, call: s.Call, site: Site, name: str) -> Values:
 
 
 def _texts(value: Value) -> list[str]:
-    return arguments.strings(union(*value.items) if isinstance(value, Sequence) else (value,))
+    return strings(union(*value.items) if isinstance(value, Sequence) else (value,))
 
 
 def _single(rows: Values) -> Values:
@@ -73,8 +75,8 @@ def _named(ev: Ask, scope: Scope, name: str) -> Iterator[Scope]:
     for key, bindings in scope.module.scope.bindings.items():
         source = bindings[-1].source
         if isinstance(source, Defined) and source.scope.decorated and source.scope is not scope:
-            for call, site in _decorations(ev, source.scope, *FIXTURES):
-                said = _argument(ev, call, site, "name", 99)
+            for given, site in _decorations(ev, source.scope, *FIXTURES):
+                said = _argument(ev, given, site, "name", 99)
                 if (said or (Literal(key),)) == (Literal(name),):
                     yield source.scope
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sessionstream_lint.inference.values import Given, Value
 from sessionstream_lint.program.scopes import Scope, Site
-from sessionstream_lint.reading.shapes import Parameter
+from sessionstream_lint.reading.syntax import Parameter
 
 
 @dataclass(frozen=True, slots=True, eq=False)

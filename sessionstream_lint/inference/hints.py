@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import libcst as cst
+
 from sessionstream_lint.inference.ask import Ask
 from sessionstream_lint.inference.values import (
     NONE,
@@ -22,8 +24,7 @@ from sessionstream_lint.inference.values import (
     union,
 )
 from sessionstream_lint.program.scopes import Site
-from sessionstream_lint.reading import shapes as s
-from sessionstream_lint.reading.nodes import quoted
+from sessionstream_lint.reading.syntax import Node, Nodes, Parameter, index, items, quoted
 
 TRANSPARENT = {"Annotated", "Final", "ClassVar", "Required", "NotRequired", "ReadOnly", "InitVar", "TypeGuard"}
 CHOICES = {"Optional", "Union"}
@@ -43,12 +44,14 @@ CONTAINERS = {
 UNKNOWN = {"typing.Any", "builtins.object"}
 
 
-def parameter(ev: Ask, param: s.Parameter, site: Site) -> Values:
+def parameter(ev: Ask, param: Parameter, site: Site) -> Values:
     """Return what a parameter is declared to be; ``*args`` and ``**kwargs`` are containers of it, or it unpacked."""
+    if param.annotation is None:
+        return ()
     whole = _unpacked(ev, param.annotation, site) if param.star else None
+    values = instances(ev, whole or param.annotation, site)
     if whole is not None:
-        return instances(ev, whole, site)
-    values = instances(ev, param.annotation, site)
+        return values
     if param.star == "*":
         return (Many("tuple", values),)
     if param.star == "**":
@@ -56,40 +59,31 @@ def parameter(ev: Ask, param: s.Parameter, site: Site) -> Values:
     return values
 
 
-def _unpacked(ev: Ask, node: s.Node, site: Site) -> s.Node | None:
+def _unpacked(ev: Ask, node: Node, site: Site) -> Node | None:
     """Return what is unpacked by ``Unpack[…]`` or ``*…``."""
-    shape = s.view(node)
-    if isinstance(shape, s.Subscript) and External("typing.Unpack") in ev.evaluate(shape.value, site):
-        return shape.index[0]
-    return shape.value if isinstance(shape, s.Starred) else None
+    if isinstance(node, cst.Subscript) and External("typing.Unpack") in ev.evaluate(node.value, site):
+        return index(node)[0]
+    return node.value if isinstance(node, cst.StarredElement) else None
 
 
-def instances(ev: Ask, node: s.Node, site: Site) -> Values:
+def instances(ev: Ask, node: Node, site: Site) -> Values:
     """Return what an object of that annotation may be."""
     return ev.once(("annotation", id(node), site), lambda: _instances(ev, node, site))
 
 
-def _instances(ev: Ask, node: s.Node, site: Site) -> Values:
-    shape = s.view(node)
-    match shape:
-        case s.Constant(str() as text):
-            inner = quoted(text)
-            return () if inner is None else _keep(ev, inner, site)
-        case s.Constant(None):
-            return (NONE,)
-        case s.Binary("|", left, right):
+def _instances(ev: Ask, node: Node, site: Site) -> Values:
+    match node:
+        case cst.BinaryOperation(left=left, operator=cst.BitOr(), right=right):
             return _either(instances(ev, left, site), instances(ev, right, site))
-        case s.Items("tuple", items):  # the constraints of a type parameter
-            return union(*(instances(ev, item, site) for item in items))
-        case s.Subscript(value, index):
-            return _generic(ev, value, index, site)
-        case s.Name() | s.Attribute():
-            return union(*(_instance(ev, value, site) for value in ev.evaluate(node, site)))
+        case cst.Tuple():  # the constraints of a type parameter
+            return union(*(instances(ev, item, site) for item in items(node)))
+        case cst.Subscript():
+            return _generic(ev, node, site)
         case _:
-            return ()
+            return union(*(_instance(ev, value, site) for value in ev.evaluate(node, site)))
 
 
-def _keep(ev: Ask, node: s.Node, site: Site) -> Values:
+def _keep(ev: Ask, node: Node, site: Site) -> Values:
     """A quoted name may be defined later on: it is looked up where everything is."""
     scope = site.block.scope
     values = instances(ev, node, site)
@@ -110,6 +104,8 @@ def _instance(ev: Ask, value: Value, site: Site) -> Values:
         case Literal(str() as text):
             inner = quoted(text)
             return () if inner is None else _keep(ev, inner, site)
+        case Literal(None):
+            return (NONE,)
         case _:
             return ()
 
@@ -122,11 +118,11 @@ def self_type(site: Site) -> Values:
     return (Instance(Klass(scope)),) if scope.kind == "class" else ()
 
 
-def _generic(ev: Ask, value: s.Node, index: s.Nodes, site: Site) -> Values:
+def _generic(ev: Ask, node: cst.Subscript, site: Site) -> Values:
     groups = []
-    for head in ev.evaluate(value, site):
+    for head in ev.evaluate(node.value, site):
         if isinstance(head, External):
-            groups.append(_external(ev, head, index, site))
+            groups.append(_external(ev, head, index(node), site))
         elif isinstance(head, Klass):
             groups.append((Instance(bare(head)),))
         elif isinstance(head, Alternatives):
@@ -134,22 +130,22 @@ def _generic(ev: Ask, value: s.Node, index: s.Nodes, site: Site) -> Values:
     return union(*groups)
 
 
-def _external(ev: Ask, head: External, index: s.Nodes, site: Site) -> Values:
+def _external(ev: Ask, head: External, parts: Nodes, site: Site) -> Values:
     name = head.name.rpartition(".")[2]
     if name in TRANSPARENT:
-        return instances(ev, index[0], site)
+        return instances(ev, parts[0], site)
     if name in CHOICES:
-        return _either(*(instances(ev, part, site) for part in index), *(((NONE,),) if name == "Optional" else ()))
+        return _either(*(instances(ev, part, site) for part in parts), *(((NONE,),) if name == "Optional" else ()))
     if name in ("type", "Type"):
-        return union(*(classes(instances(ev, part, site)) for part in index))
-    if name in MAPPINGS and len(index) == 2:
-        return (Table(((instances(ev, index[0], site), instances(ev, index[1], site)),)),)
+        return union(*(classes(instances(ev, part, site)) for part in parts))
+    if name in MAPPINGS and len(parts) == 2:
+        return (Table(((instances(ev, parts[0], site), instances(ev, parts[1], site)),)),)
     if name in ("tuple", "Tuple"):
-        return _tuple(ev, index, site)
+        return _tuple(ev, parts, site)
     if name == "Callable":
-        return (Callable(instances(ev, index[-1], site)),)
+        return (Callable(instances(ev, parts[-1], site)),)
     if name in CONTAINERS:
-        part = index[-1] if name == "Coroutine" else index[0]
+        part = parts[-1] if name == "Coroutine" else parts[0]
         return (Many(CONTAINERS[name], instances(ev, part, site)),)
     return (Instance(head),) if not head.name.startswith("typing.") else ()
 
@@ -171,19 +167,15 @@ def _unsure(value: Value) -> Value:
             return value
 
 
-def _tuple(ev: Ask, index: s.Nodes, site: Site) -> Values:
-    if len(index) == 2 and s.view(index[1]) == s.Constant(...):
-        return (Many("tuple", instances(ev, index[0], site)),)
-    return (Sequence("tuple", tuple(instances(ev, part, site) for part in index)),)
+def _tuple(ev: Ask, parts: Nodes, site: Site) -> Values:
+    if len(parts) == 2 and isinstance(parts[1], cst.Ellipsis):
+        return (Many("tuple", instances(ev, parts[0], site)),)
+    return (Sequence("tuple", tuple(instances(ev, part, site) for part in parts)),)
 
 
 def classes(values: Values) -> Values:
     """Return the classes of objects."""
-    return union(_class(value) for value in values if isinstance(value, Instance))
-
-
-def _class(value: Instance) -> External | Klass:
-    return value.of
+    return union(value.of for value in values if isinstance(value, Instance))
 
 
 def from_classes(ev: Ask, values: Values) -> Values:
@@ -193,8 +185,8 @@ def from_classes(ev: Ask, values: Values) -> Values:
         match value:
             case External() | Klass():
                 found.append(Instance(bare(value)))
-            case Sequence(_, items):
-                for item in items:
+            case Sequence(_, held):
+                for item in held:
                     found += from_classes(ev, item)
             case Alternatives(node, site):
                 found += instances(ev, node, site)

@@ -98,10 +98,8 @@ def _of_class(ev: Ask, scope: Scope, attr: str, instance: Value | None, site: Si
 
 def _enumerated(ev: Ask, scope: Scope, attr: str) -> Values:
     """Return the member of an enumeration, if the class is one."""
-    for binding in scope.bindings.get(attr, ())[:1]:
-        if isinstance(binding.source, sc.Assigned) and records.is_enum(ev, scope):
-            return (records.enum_member(attr, binding),)
-    return ()
+    found = scope.bindings.get(attr)
+    return records.enum_member(attr, found[0]) if found and records.is_enum(ev, scope) else ()
 
 
 def _inherited(ev: Ask, scope: Scope, attr: str, instance: Value, site: Site | None) -> Values:

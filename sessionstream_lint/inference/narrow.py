@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from functools import reduce
+
+import libcst as cst
+
 from sessionstream_lint.inference import classes, hints
 from sessionstream_lint.inference.ask import Ask
 from sessionstream_lint.inference.values import (
@@ -23,27 +27,28 @@ from sessionstream_lint.inference.values import (
     class_of,
     union,
 )
-from sessionstream_lint.program.flow import Guards, reaching
-from sessionstream_lint.program.scopes import Assigned, Guard, Key, Scope, Site
-from sessionstream_lint.reading import shapes as s
+from sessionstream_lint.program.flow import Guards, only, reaching
+from sessionstream_lint.program.scopes import Assigned, Guard, Key, Scope, Site, arguments
+from sessionstream_lint.reading.patterns import Pattern
+from sessionstream_lint.reading.syntax import Constant, Node, constant, dotted, identifier, operands
 
 MAX_NESTING = 10
 TYPE = Instance(External("builtins.type"))
+ISINSTANCE, ISSUBCLASS = External("builtins.isinstance"), External("builtins.issubclass")
 
 
 def apply(ev: Ask, values: Values, key: Key, guards: Guards, depth: int = 0) -> Values:
     """Return what is left of the values after the tests."""
     for guard in reversed(guards):
         if guard.pattern is not None:
-            values = _matched(ev, values, key, guard)
+            values = _matched(ev, values, key, guard, guard.pattern)
         else:
             values = _tested(ev, values, key, guard.test, guard.positive, guard.site, depth)
     return values
 
 
-def _matched(ev: Ask, values: Values, key: Key, guard: Guard) -> Values:
-    pattern = guard.pattern
-    if pattern is None or s.dotted(guard.test) != key:
+def _matched(ev: Ask, values: Values, key: Key, guard: Guard, pattern: Pattern) -> Values:
+    if dotted(guard.test) != key:
         return values
     if pattern.constants:
         wanted = [ev.evaluate(node, guard.site) for node in pattern.constants]
@@ -54,52 +59,62 @@ def _matched(ev: Ask, values: Values, key: Key, guard: Guard) -> Values:
     return _instance_of(ev, values, union(*groups), guard.positive)
 
 
-def _tested(ev: Ask, values: Values, key: Key, test: s.Node, positive: bool, site: Site, depth: int) -> Values:
-    shape = s.view(test)
+def _tested(ev: Ask, values: Values, key: Key, test: Node, positive: bool, site: Site, depth: int) -> Values:
     if depth > MAX_NESTING:
         return values
-    match shape:
-        case s.Not(operand):
-            return _tested(ev, values, key, operand, not positive, site, depth + 1)
-        case s.Boolean(op, operands):
-            if (op == "and") is positive:
-                for operand in operands[:MAX_NESTING]:
-                    values = _tested(ev, values, key, operand, positive, site, depth + 1)
-                return values
-            return union(
-                *(_tested(ev, values, key, operand, positive, site, depth + 1) for operand in operands[:MAX_NESTING])
-            )
-        case s.Call():
-            return _called(ev, values, key, shape, positive, site, depth)
-        case s.Comparison(op, left, right):
-            same = op in ("is", "==", "in")
-            return _compared(ev, values, key, (left, right), same is positive, op in ("in", "not in"), site)
-        case s.Name() | s.Attribute() if s.dotted(test) == key:
+
+    def left(values: Values, operand: Node, outcome: bool = positive) -> Values:
+        return _tested(ev, values, key, operand, outcome, site, depth + 1)
+
+    match test:
+        case cst.UnaryOperation(operator=cst.Not(), expression=operand):
+            return left(values, operand, not positive)
+        case cst.BooleanOperation():
+            parts = operands(test)[:MAX_NESTING]
+            if isinstance(test.operator, cst.And) is positive:
+                return reduce(left, parts, values)
+            return union(*(left(values, part) for part in parts))
+        case cst.Call():
+            return _called(ev, values, key, test, positive, site, depth)
+        case cst.Comparison(comparisons=[target]) if type(target.operator) in _SAME:
+            among = isinstance(target.operator, cst.In | cst.NotIn)
+            same = _SAME[type(target.operator)] is positive
+            return _compared(ev, values, key, (test.left, target.comparator), same, among, site)
+        case _ if dotted(test) == key:
             return tuple(value for value in values if value != NONE) if positive else values
-        case s.Name(name):
-            kept = _kept(name, site)
+        case cst.Name():
+            kept = _kept(identifier(test), site)
             return values if kept is None else _tested(ev, values, key, kept[0], positive, kept[1], depth + 1)
         case _:
             return values
 
 
-def _kept(name: Key, site: Site) -> tuple[s.Node, Site] | None:
+_SAME: dict[type[cst.BaseCompOp], bool] = {
+    cst.Is: True,
+    cst.Equal: True,
+    cst.In: True,
+    cst.IsNot: False,
+    cst.NotEqual: False,
+    cst.NotIn: False,
+}
+
+
+def _kept(name: str, site: Site) -> tuple[Node, Site] | None:
     """Return the expression that a name certainly keeps the value of, and where that stands."""
-    bindings = {one.binding for one in reaching(name, site)}
-    binding = bindings.pop() if len(bindings) == 1 else None
+    binding = only(name, site)
     if binding is None or binding.key != name or not isinstance(binding.source, Assigned):
         return None
     return binding.source.value, binding.site
 
 
-def _called(ev: Ask, values: Values, key: Key, call: s.Call, positive: bool, site: Site, depth: int) -> Values:
+def _called(ev: Ask, values: Values, key: Key, call: cst.Call, positive: bool, site: Site, depth: int) -> Values:
     about = subject(ev, call.args[0].value, key, site) if len(call.args) == 2 else None
-    if about is None and all(s.dotted(argument.value) != key for argument in call.args):
+    if about is None and all(dotted(argument.value) != key for argument in call.args):
         return values  # the callee may be what the key holds: it is not looked up for tests of something else
     called = ev.evaluate(call.func, site)
-    if about is not None and (External("builtins.isinstance") in called or External("builtins.issubclass") in called):
+    if about is not None and not {ISINSTANCE, ISSUBCLASS}.isdisjoint(called):
         wanted = hints.from_classes(ev, ev.evaluate(call.args[1].value, site))
-        if about == "value" and External("builtins.isinstance") in called:
+        if about == "value" and ISINSTANCE in called:
             return _instance_of(ev, values, wanted, positive)
         if about == "value" and all(isinstance(value, External | Klass | Symbol) for value in values):
             return hints.classes(_instance_of(ev, hints.from_classes(ev, values), wanted, positive))
@@ -115,16 +130,16 @@ def _called(ev: Ask, values: Values, key: Key, call: s.Call, positive: bool, sit
 
 def _is_certain(value: Value, wanted: Values, ev: Ask) -> bool:
     """Say whether the class of a value, or a class, is one of those wanted or below it."""
-    found = value if isinstance(value, Instance) else Instance(value) if isinstance(value, External | Klass) else value
+    found = Instance(bare(value)) if isinstance(value, External | Klass) else value
     return any(_is(ev, found, other) for other in wanted)
 
 
-def _receiving(scope: Scope, call: s.Call, key: Key) -> list[str]:
+def _receiving(scope: Scope, call: cst.Call, key: Key) -> list[str]:
     """Return the parameters of a function that a call gives what the key holds."""
+    plain = [param.name for param in scope.params if not param.star]
     found = []
-    for number, argument in enumerate(call.args):
-        if s.dotted(argument.value) == key and not argument.star:
-            plain = [param.name for param in scope.params if not param.star]
+    for number, argument in enumerate(arguments(call.args)):
+        if dotted(argument.value) == key and not argument.star:
             found += [argument.keyword] if argument.keyword else plain[number : number + 1]
     return found
 
@@ -134,33 +149,32 @@ def _answered(ev: Ask, values: Values, scope: Scope, name: str, positive: bool, 
     groups: list[Values] = []
     ends = [] if scope.block.dead or scope.kind == "lambda" else [(None, scope.end())]
     for node, site in [*scope.returns, *ends]:
+        written = Constant(None) if node is None else constant(node)
         for one in reaching(name, site):
             left = apply(ev, values, name, one.guards, depth + 1)
-            shape = s.Constant(None) if node is None else s.view(node)
-            if node is None or isinstance(shape, s.Constant):
-                known = isinstance(shape, s.Constant) and bool(shape.value)
-                groups.append(left if known is positive else ())
+            if node is None or written is not None:
+                groups.append(left if written is not None and bool(written.value) is positive else ())
             else:
                 groups.append(_tested(ev, left, name, node, positive, site, depth + 1))
     return union(*groups)
 
 
-def subject(ev: Ask, node: s.Node, key: Key, site: Site, steps: int = MAX_NESTING) -> str | None:
+def subject(ev: Ask, node: Node, key: Key, site: Site, steps: int = MAX_NESTING) -> str | None:
     """Return what an expression is of what the key holds: the "value", its "class", "descriptor" or "full name"."""
-    if s.dotted(node) == key:
+    if dotted(node) == key:
         return "value"
     if not steps:
         return None
-    match s.view(node):
-        case s.Call(func, (argument,)) if s.dotted(argument.value) == key:
-            return "class" if External("builtins.type") in ev.evaluate(func, site) else None
-        case s.Conditional(_, body, orelse):  # ``m if isinstance(m, type) else type(m)``
-            kinds = {subject(ev, one, key, site, steps - 1) for one in (body, orelse)}
+    match node:
+        case cst.Call(args=[argument]) if dotted(argument.value) == key:
+            return "class" if External("builtins.type") in ev.evaluate(node.func, site) else None
+        case cst.IfExp():  # ``m if isinstance(m, type) else type(m)``
+            kinds = {subject(ev, one, key, site, steps - 1) for one in (node.body, node.orelse)}
             return "class" if kinds == {"value", "class"} else None
-        case s.Attribute(value, attr):
-            return _OF_SUBJECT.get((subject(ev, value, key, site, steps - 1), attr))
-        case s.Name(name):
-            kept = _kept(name, site)
+        case cst.Attribute(value=value):
+            return _OF_SUBJECT.get((subject(ev, value, key, site, steps - 1), identifier(node.attr)))
+        case cst.Name():
+            kept = _kept(identifier(node), site)
             return None if kept is None else subject(ev, kept[0], key, kept[1], steps - 1)
         case _:
             return None
@@ -175,7 +189,7 @@ _OF_SUBJECT: dict[tuple[str | None, str], str] = {
 
 
 def _compared(
-    ev: Ask, values: Values, key: Key, sides: tuple[s.Node, s.Node], same: bool, among: bool, site: Site
+    ev: Ask, values: Values, key: Key, sides: tuple[Node, Node], same: bool, among: bool, site: Site
 ) -> Values:
     """Keep the values for which a comparison comes out so; ``among`` says that one side is a container."""
     left, right = sides

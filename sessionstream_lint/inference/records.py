@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import libcst as cst
+
 from sessionstream_lint.inference import classes
 from sessionstream_lint.inference.ask import Ask
 from sessionstream_lint.inference.frames import Frame, argument_for, around
-from sessionstream_lint.inference.values import External, Given, Instance, Klass, Sequence, Symbol, Value, Values
+from sessionstream_lint.inference.values import (
+    External,
+    Given,
+    Instance,
+    Klass,
+    Literal,
+    Sequence,
+    Symbol,
+    Value,
+    Values,
+)
 from sessionstream_lint.program import scopes as sc
 from sessionstream_lint.program.scopes import Scope, Site
-from sessionstream_lint.reading import shapes as s
+from sessionstream_lint.reading.syntax import Node, Parameter, dotted
 
 DECORATORS = {"dataclass", "define", "frozen", "mutable", "attrs", "attr", "s"}
 BASES = {"typing.NamedTuple", "pydantic.BaseModel", "msgspec.Struct"}
@@ -24,19 +36,19 @@ def initializer(ev: Ask, scope: Scope) -> Scope | None:
     return None
 
 
-def fields(ev: Ask, scope: Scope) -> tuple[s.Parameter, ...]:
+def fields(ev: Ask, scope: Scope) -> tuple[Parameter, ...]:
     """Return what the generated ``__init__`` of a class takes; of an enumeration what its members have."""
-    found: dict[str, s.Parameter] = {}
+    found: dict[str, Parameter] = {}
     ancestors = classes.ancestors(ev, scope)
     if is_enum(ev, scope):
-        return tuple(s.Parameter(name, None, None) for name in ("name", "value"))
+        return tuple(Parameter(name) for name in ("name", "value"))
     if initializer(ev, scope) is not None or not any(_is_record(ev, one) for one in ancestors):
         return ()
     for ancestor in reversed(ancestors):
         for key, bindings in ancestor.scope.bindings.items() if isinstance(ancestor, Klass) else ():
             source = bindings[0].source
             if isinstance(source, sc.Declared) and "." not in key and not _is_shared(source.annotation):
-                found[key] = s.Parameter(key, source.annotation, source.value)
+                found[key] = Parameter(key, source.annotation, source.value)
     return tuple(found.values())
 
 
@@ -46,9 +58,8 @@ def _is_record(ev: Ask, of: Klass | External) -> bool:
     return bool(classes.decorators(ev, of.scope) & DECORATORS)
 
 
-def _is_shared(annotation: s.Node) -> bool:
-    shape = s.view(annotation)
-    name = s.dotted(shape.value) if isinstance(shape, s.Subscript) else s.dotted(annotation)
+def _is_shared(annotation: Node) -> bool:
+    name = dotted(annotation.value if isinstance(annotation, cst.Subscript) else annotation)
     return name is not None and name.rpartition(".")[2] == "ClassVar"
 
 
@@ -60,18 +71,20 @@ def is_enum(ev: Ask, scope: Scope) -> bool:
 def enum_members(ev: Ask, scope: Scope) -> Values:
     """Return the members of an enumeration."""
     return tuple(
-        enum_member(name, binding)
+        member
         for name, bindings in scope.bindings.items()
-        for binding in bindings[:1]
-        if isinstance(binding.source, sc.Assigned) and not name.startswith("_") and "." not in name
+        if not name.startswith("_") and "." not in name
+        for member in enum_member(name, bindings[0])
     )
 
 
-def enum_member(name: str, binding: sc.Binding) -> Instance:
+def enum_member(name: str, binding: sc.Binding) -> Values:
     """Return one member of an enumeration: an object with a name and a value."""
-    value = binding.source.value if isinstance(binding.source, sc.Assigned) else s.NOTHING
-    given = Given(s.Constant(name), binding.site), Given(value, binding.site)
-    return Instance(Klass(binding.site.block.scope), given)
+    if not isinstance(binding.source, sc.Assigned):
+        return ()
+    value, site = binding.source.value, binding.site
+    given = Given(value, site, held=(Literal(name),)), Given(value, site)
+    return (Instance(Klass(site.block.scope), given),)
 
 
 def field(ev: Ask, instance: Value | None, attr: str) -> Values:

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
 from typing import TypeAlias, TypeVar
 
-from sessionstream_lint.program.scopes import Module, Scope, Site
-from sessionstream_lint.reading.shapes import Argument, Node
+from sessionstream_lint.program.scopes import Argument, Module, Scope, Site
+from sessionstream_lint.reading.syntax import Node
 
 MAX_VALUES = 200
 
@@ -230,7 +230,14 @@ NONE = Literal(None)
 
 def given(arguments: Iterable[Argument], site: Site) -> tuple[Given, ...]:
     """Return the arguments that are written out at a site."""
-    return tuple(Given(one.value, site, one.keyword, one.star) for one in arguments)
+    return tuple(Given(one.value, site, one.keyword, one.star, defined(one.defined)) for one in arguments)
+
+
+def defined(scope: Scope | None) -> Values | None:
+    """Return a function or class as a value."""
+    if scope is None:
+        return None
+    return (Klass(scope) if scope.kind == "class" else Routine(scope),)
 
 
 def placed(values: Values, node: Node, site: Site) -> Values:

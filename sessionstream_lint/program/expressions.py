@@ -2,143 +2,119 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from sessionstream_lint.program.recording import CHANGING, Guards, Recorder, last_name
-from sessionstream_lint.program.scopes import (
-    Assigned,
-    Block,
-    CallSite,
-    Element,
-    Guard,
+import libcst as cst
+
+from sessionstream_lint.program.recording import CHANGING, Recorder
+from sessionstream_lint.program.scopes import Assigned, Block, CallSite, Element, Guard, Module, arguments
+from sessionstream_lint.reading.syntax import (
+    Comprehension,
+    Node,
+    clauses,
+    dotted,
+    identifier,
+    last_name,
+    operands,
+    parts,
+    strings,
 )
-from sessionstream_lint.reading import shapes as s
+
+Guards = tuple[Guard, ...]
 
 MAX_GUARDS = 8
 # What an error is expected in: context managers, or functions that call what they are given.
 EXPECTING = {"raises", "assertRaises", "assertRaisesRegex", "suppress"}
-ENTERING = {"enter_context", "enterContext", "enter_async_context"}
 
 
 class Expressions(Recorder):
-    """Collects expressions, however deep."""
+    """Collects expressions; `reading.outline` says how deep they may be."""
 
-    def expressions(self, nodes: s.Nodes, block: Block, guards: Guards = ()) -> None:
-        """Collect several expressions, in this order."""
-        self.stack.extend((self.expression, node, block, guards) for node in reversed(nodes))
+    def __init__(self, module: Module) -> None:
+        super().__init__(module)
+        self.guarding = 0  # in how many things at once that expect or handle an error
 
-    def expression(self, node: s.Node, block: Block, guards: Guards = ()) -> None:
+    @contextmanager
+    def expecting(self, whether: bool) -> Iterator[None]:
+        """Note of the calls within that an error of theirs is expected or handled, if so."""
+        self.guarding += whether
+        yield
+        self.guarding -= whether
+
+    def expression(self, node: Node | None, block: Block, guards: Guards = ()) -> None:
         """Collect an expression, evaluated where these guards hold."""
-        shape = s.view(node)
-        step = _EXPRESSIONS.get(type(shape))
-        if step is None:
-            self.expressions(tuple(shape.parts()), block, guards)
-        else:
-            step(self, node, shape, block, guards)
+        match node:
+            case None | cst.Name() | cst.BaseNumber() | cst.SimpleString():
+                pass
+            case cst.Attribute():
+                self.expression(node.value, block, guards)
+            case cst.Call():
+                self._call(node, block, guards)
+            case cst.IfExp():
+                site = block.here(guards)
+                self.expression(node.test, block, guards)
+                self.expression(node.body, block, _more(guards, Guard(node.test, True, site)))
+                self.expression(node.orelse, block, _more(guards, Guard(node.test, False, site)))
+            case cst.BooleanOperation():
+                for operand in operands(node):
+                    self.expression(operand, block, guards)
+                    guards = _more(guards, Guard(operand, isinstance(node.operator, cst.And), block.here(guards)))
+            case cst.NamedExpr():
+                self.expression(node.value, block, guards)
+                self.bind(node.target, Assigned(node.value), block, kills=not guards)
+            case cst.Lambda():
+                self._lambda(node, block, guards)
+            case cst.ListComp() | cst.SetComp() | cst.GeneratorExp() | cst.DictComp():
+                self._comprehension(node, block, guards)
+            case cst.Yield():
+                whole = isinstance(node.value, cst.From)
+                value = node.value.item if isinstance(node.value, cst.From) else node.value
+                block.scope.yields.append((value, whole, block.here(guards)))
+                self.expression(value, block, guards)
+            case _:
+                for part in strings(node) if isinstance(node, cst.ConcatenatedString) else parts(node):
+                    self.expression(part, block, guards)
 
-    def nothing(self, node: s.Node, shape: s.View, block: Block, guards: Guards) -> None:
-        """A name or a literal: nothing inside."""
+    def _call(self, node: cst.Call, block: Block, guards: Guards) -> None:
+        """Collect a call, after what is inside of it, and what it does to the container that it is a method of."""
+        args = arguments(node.args)
+        with self.expecting(last_name(node.func) in EXPECTING):
+            self.expression(node.func, block, guards)
+            for arg in args:
+                self.expression(arg.value, block, guards)
+        self.module.calls.append(CallSite(node.func, args, block.here(guards), self.guarding > 0))
+        func = node.func
+        if isinstance(func, cst.Attribute) and (method := identifier(func.attr)) in CHANGING:
+            key = dotted(func.value)
+            if key is not None:
+                self.changed(key, method, args, block)
 
-    def call(self, node: s.Node, shape: s.Call, block: Block, guards: Guards) -> None:
-        """Collect a call, after what is inside of it."""
-        self.stack.append((self.called, node, shape, block, guards))
-        steps = [(self.expression, part, block, guards) for part in shape.parts()]
-        self.later(*(self.guard(steps) if last_name(shape.func) in EXPECTING else steps))
-
-    def guard(self, steps: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-        """Note of the calls in these steps that an error of theirs is expected or handled."""
-        return [(self.guarded, 1), *steps, (self.guarded, -1)]
-
-    def guarded(self, change: int) -> None:
-        """Go to where errors are expected, or come back from there."""
-        self.guarding += change
-
-    def called(self, node: s.Node, shape: s.Call, block: Block, guards: Guards) -> None:
-        """Note a call, and what it does to the container that it is a method of."""
-        self.module.calls.append(CallSite(shape, block.here(guards), self.guarding > 0, self.managing))
-        func = s.view(shape.func)
-        if self.outside and last_name(shape.func) in ENTERING and shape.args:
-            self.guarding += last_name(shape.args[0].value) in EXPECTING
-        key = s.dotted(func.value) if isinstance(func, s.Attribute) and func.attr in CHANGING else None
-        if isinstance(func, s.Attribute) and key is not None:
-            self.changed(key, func.attr, shape.args, block)
-
-    def conditional(self, node: s.Node, shape: s.Conditional, block: Block, guards: Guards) -> None:
-        """Collect ``body if test else orelse``: each outcome where the test came out so."""
-        site = block.here(guards)
-        yes, no = (_more(guards, Guard(shape.test, positive, site)) for positive in (True, False))
-        self.later(
-            (self.expression, shape.test, block, guards),
-            (self.expression, shape.body, block, yes),
-            (self.expression, shape.orelse, block, no),
-        )
-
-    def boolean(self, node: s.Node, shape: s.Boolean, block: Block, guards: Guards) -> None:
-        """Collect ``and`` or ``or``: each operand where those before it came out so."""
-        steps = []
-        for operand in shape.operands:
-            steps.append((self.expression, operand, block, guards))
-            guards = _more(guards, Guard(operand, shape.op == "and", block.here(guards)))
-        self.later(*steps)
-
-    def walrus(self, node: s.Node, shape: s.Walrus, block: Block, guards: Guards) -> None:
-        """Collect ``target := value``."""
-        self.later(
-            (self.expression, shape.value, block, guards),
-            (self.bind, shape.target, Assigned(shape.value), block, not guards),
-        )
-
-    def lambda_(self, node: s.Node, shape: s.Lambda, block: Block, guards: Guards) -> None:
+    def _lambda(self, node: cst.Lambda, block: Block, guards: Guards) -> None:
         """Collect a lambda, which is a scope of its own."""
-        scope = self.scope("lambda", shape, block)
-        scope.signature = scope.site
-        self.module.lambdas[id(node)] = scope
-        self.parameters(scope)
-        scope.returns.append((shape.body, scope.block.here()))
-        outside = [param.default for param in shape.params if param.default is not None]
-        self.later(
-            *((self.expression, default, block, guards) for default in outside),
-            (self.expression, shape.body, scope.block),
-        )
+        scope = self.scope("lambda", node, block)
+        self.module.lambdas[node] = scope
+        scope.returns.append((node.body, scope.block.here()))
+        for param in scope.params:
+            self.expression(param.default, block, guards)
+        self.expression(node.body, scope.block)
 
-    def comprehension(self, node: s.Node, shape: s.Comprehension, block: Block, guards: Guards) -> None:
+    def _comprehension(self, node: Comprehension, block: Block, guards: Guards) -> None:
         """Collect a comprehension, the targets of which nobody outside sees."""
         inner = Block(block.scope, block, len(block.events), guards)
         inner.private = True
-        self.module.comprehensions[id(node)] = inner
-        steps: list[tuple[Any, ...]] = []
+        self.module.comprehensions[node] = inner
         where = block
-        for clause in shape.clauses:
-            steps.append((self.expression, clause.iterable, where))
-            steps.append((self.bind, clause.target, Element(clause.iterable), inner))
-            for condition in clause.conditions:
-                steps.append((self.expression, condition, inner))
-                steps.append((self.assume, condition, True, inner))
+        for clause in clauses(node):
+            self.expression(clause.iter, where)
+            self.bind(clause.target, Element(clause.iter), inner)
+            for condition in clause.ifs:
+                self.expression(condition.test, inner)
+                self.assume(condition.test, True, inner)
             where = inner
-        if shape.key is not None:
-            steps.append((self.expression, shape.key, inner))
-        self.later(*steps, (self.expression, shape.element, inner))
-
-    def yielded(self, node: s.Node, shape: s.Yield, block: Block, guards: Guards) -> None:
-        """Note what a generator yields."""
-        block.scope.yields.append((shape.value, shape.whole, block.here(guards)))
-        block.scope.expects = block.scope.expects or self.guarding > 0
-        self.expressions(tuple(shape.parts()), block, guards)
+        for part in (node.key, node.value) if isinstance(node, cst.DictComp) else (node.elt,):
+            self.expression(part, inner)
 
 
 def _more(guards: Guards, guard: Guard) -> Guards:
     return (*guards[-MAX_GUARDS:], guard)
-
-
-_EXPRESSIONS: dict[type[s.View], Callable[..., None]] = {
-    s.Name: Expressions.nothing,
-    s.Constant: Expressions.nothing,
-    s.Call: Expressions.call,
-    s.Conditional: Expressions.conditional,
-    s.Boolean: Expressions.boolean,
-    s.Walrus: Expressions.walrus,
-    s.Lambda: Expressions.lambda_,
-    s.Comprehension: Expressions.comprehension,
-    s.Yield: Expressions.yielded,
-}

@@ -7,30 +7,46 @@ about the key.
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
 
 from sessionstream_lint.program.scopes import (
+    Assigned,
     Assume,
     Binding,
     Block,
     Departure,
+    Event,
     Fork,
     Guard,
     Key,
-    Reached,
     Scope,
     Site,
-    killing,
 )
+from sessionstream_lint.reading.syntax import keys_in
 
 MAX_STEPS = 5000
 MAX_GUARDS = 6
+MAX_KEEPING = 3
 # How many bindings are looked at, and how many times something was put into a container: the nearest.
 MAX_BINDINGS = 60
 MAX_PUT = 100
 
 Guards = tuple[Guard, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """A binding that may be current, and the tests passed since then, oldest last.
+
+    Without a binding the search ended elsewhere: for a dotted key at a binding of its base or at the outermost
+    scope, for a plain name at the outermost scope only (so that it can only be a builtin).
+    """
+
+    binding: Binding | None
+    guards: Guards
 
 
 def reaching(key: Key, site: Site, others: tuple[Key, ...] = ()) -> list[Reached]:
@@ -39,10 +55,34 @@ def reaching(key: Key, site: Site, others: tuple[Key, ...] = ()) -> list[Reached
     Tests of ``others`` are noted as well.
     """
     question = key, site.index, site.guards, others
-    known = site.block.reached.get(question)
+    known: list[Reached] | None = site.block.reached.get(question)
     if known is None:
         known = site.block.reached[question] = list(dict.fromkeys(_Search(key, others).run(site)))
     return known
+
+
+def only(key: Key, site: Site) -> Binding | None:
+    """Return the one binding that a key has at a site, whichever way control came."""
+    found = {one.binding for one in reaching(key, site)}
+    return found.pop() if len(found) == 1 else None
+
+
+@lru_cache(maxsize=1024)
+def _keeping(scope: Scope) -> dict[Key, tuple[str, ...]]:
+    found: dict[Key, tuple[str, ...]] = {}
+    for name, bindings in scope.bindings.items():
+        source = bindings[0].source
+        if len(bindings) == 1 and isinstance(source, Assigned) and "." not in name:
+            for key in {*keys_in(source.value)} - {name}:
+                ends = [number for number, char in enumerate(key + ".") if char == "."]
+                for part in (key[:end] for end in ends):
+                    found[part] = (*found.get(part, ()), name)[:MAX_KEEPING]
+    return found
+
+
+def keeping(scope: Scope, key: Key) -> tuple[str, ...]:
+    """Return the names of a function that are given an expression in which the key is mentioned, as tests of it are."""
+    return _keeping(scope).get(key, ()) if scope.kind in ("function", "lambda") else ()
 
 
 def passed_by_all(found: list[Reached]) -> dict[Binding | None, Guards]:
@@ -52,6 +92,53 @@ def passed_by_all(found: list[Reached]) -> dict[Binding | None, Guards]:
         before = common.get(one.binding, one.guards)
         common[one.binding] = tuple(guard for guard in before if guard in one.guards)
     return common
+
+
+def _killing(key: Key) -> Key:
+    """Return what stands for the bindings of a key after which nothing is left of what it held."""
+    return f"{key} ="
+
+
+def _about(event: Event) -> Iterable[Key]:
+    """Return the keys that an event is about; "" is any."""
+    match event:
+        case Binding():
+            return (event.key, _killing(event.key)) if event.kills else (event.key,)
+        case Assume(guard):
+            return guard.keys
+        case Fork():
+            if event.touched is None:
+                event.touched = frozenset(_inside(event))
+            return event.touched
+        case _:
+            return ("",)
+
+
+def _inside(fork: Fork) -> Iterator[Key]:
+    """Yield the keys that are bound, changed or tested in a fork, and "" if it is left in some other way."""
+    if fork.jumps or fork.orelse is not None or (not fork.arms and not fork.skippable):
+        yield ""
+    for arm in fork.arms:
+        for guard in arm.guards:
+            yield from guard.keys
+        for event in arm.events:
+            yield from _about(event)
+
+
+def _before(block: Block, index: int, keys: tuple[Key, ...]) -> int:
+    """Return the position of the last event before ``index`` that is about one of the keys, or about any; or -1."""
+    if block.places is None:
+        block.places = {}
+        for number, event in enumerate(block.events):
+            for key in _about(event):
+                block.places.setdefault(key, []).append(number)
+    last = -1
+    for key in ("", *keys):
+        found = block.places.get(key)
+        if found is not None:
+            position = bisect_left(found, index)
+            last = max(last, found[position - 1] if position else -1)
+    return last
 
 
 class _Search:
@@ -86,13 +173,13 @@ class _Search:
 
     def relevant(self, known: Guards, new: tuple[Guard, ...]) -> Guards:
         for guard in reversed(new):
-            if len(known) < MAX_GUARDS and guard not in known and any(map(guard.mentions, self.tested)):
+            if len(known) < MAX_GUARDS and guard not in known and not guard.keys.isdisjoint(self.tested):
                 known = (*known, guard)
         return known
 
     def back(self, block: Block, index: int, guards: Guards) -> Iterator[Reached]:
         """Walk one block from ``index`` to its start."""
-        number = block.before(index, self.keys)
+        number = _before(block, index, self.keys)
         while number >= 0:
             event = block.events[number]
             if isinstance(event, Binding):
@@ -114,14 +201,14 @@ class _Search:
             else:
                 self.fork(block, number, event, guards)
                 return
-            number = block.before(number, self.keys)
+            number = _before(block, number, self.keys)
         yield from self.enter(block, self.relevant(guards, block.guards))
 
     def count(self) -> None:
         """Look for nothing more that was put into a container, once there is enough of that."""
         self.put += 1
         if self.put == MAX_PUT:
-            self.keys = (killing(self.key), *self.keys[1:])
+            self.keys = (_killing(self.key), *self.keys[1:])
 
     def fork(self, block: Block, index: int, fork: Fork, guards: Guards) -> None:
         if fork.skippable:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import cast
+
+import libcst as cst
 
 from sessionstream_lint.program.scopes import (
+    Argument,
     Assigned,
     Assume,
     Binding,
@@ -21,7 +24,7 @@ from sessionstream_lint.program.scopes import (
     Stored,
     Unpacked,
 )
-from sessionstream_lint.reading import shapes as s
+from sessionstream_lint.reading.syntax import Node, Nodes, dotted, identifier, index, items
 
 # Methods that put their last argument into the container they are called on, all elements of their arguments, or
 # an argument under a key.
@@ -30,65 +33,47 @@ POURING = {"extend", "update", "extendleft"}
 KEYED = {"setdefault", "__setitem__"}
 CHANGING = GROWING | POURING | KEYED
 
-Guards = tuple[Guard, ...]
-
 
 class Recorder:
-    """Keeps the module that is being filled, and what is still to be done, on a stack."""
+    """Keeps the module that is being filled."""
 
     def __init__(self, module: Module) -> None:
         self.module = module
         self.order = 0
-        # Whether an error is expected or handled here, the context managers around it, and what held outside of them.
-        self.guarding = 0
-        self.managing: tuple[tuple[s.Node, Site], ...] = ()
-        self.outside: list[tuple[int, tuple[tuple[s.Node, Site], ...]]] = []
-        self.stack: list[tuple[Any, ...]] = []
         self.stores: list[tuple[Scope, Binding]] = []
-
-    def later(self, *steps: tuple[Any, ...]) -> None:
-        """Do these next, in this order."""
-        self.stack.extend(reversed(steps))
-
-    def expression(self, node: s.Node, block: Block, guards: Guards = ()) -> None:
-        """Collect an expression: for those who know how."""
-        raise NotImplementedError
 
     # Names -----------------------------------------------------------------------------------------------
 
-    def bind(self, target: s.Node, source: Source, block: Block, kills: bool = True) -> None:
-        """Bind a target, however nested, to a source."""
-        todo: list[tuple[s.Node, Source]] = [(target, source)]
-        site = block.here()
-        while todo:
-            node, value = todo.pop()
-            shape = s.view(node)
-            if isinstance(shape, s.Name):
-                self.name(shape.id, value, block, kills, site=site)
-            elif isinstance(shape, s.Items):
-                todo.extend(_unpacked(shape.items, value))
-            elif isinstance(shape, s.Attribute):
-                self.attribute(node, shape, value, block)
-            elif isinstance(shape, s.Subscript):
-                key = s.dotted(shape.value)
-                if key is not None:
-                    index = shape.index[0] if len(shape.index) == 1 else None
-                    self.store(key, Stored(index, value), block)
-                self.later((self.expression, node, block))
+    def bind(self, target: Node, source: Source, block: Block, kills: bool = True) -> None:
+        """Bind a target, however nested, to a source, which is evaluated before any of the names is bound."""
+        self._bind(target, source, block, kills, block.here())
 
-    def attribute(self, node: s.Node, shape: s.Attribute, source: Source, block: Block) -> None:
+    def _bind(self, target: Node, source: Source, block: Block, kills: bool, site: Site) -> None:
+        match target:
+            case cst.Name():
+                self.name(identifier(target), source, block, kills, site=site)
+            case cst.Tuple() | cst.List():
+                for inner, part in _unpacked(items(target), source):
+                    self._bind(inner, part, block, kills, site)
+            case cst.Attribute():
+                self._attribute(target, source, block)
+            case cst.Subscript(value=value):
+                key, places = dotted(value), index(target)
+                if key is not None:
+                    self.store(key, Stored(places[0] if len(places) == 1 else None, source), block)
+            case _:
+                pass
+
+    def _attribute(self, node: cst.Attribute, source: Source, block: Block) -> None:
         """Bind ``base.attr``; on the first parameter of a method it is an attribute of the class."""
-        key = s.dotted(node)
+        key = dotted(node)
         if key is None:
-            self.later((self.expression, shape.value, block))
             return
         self.name(key, source, block, local=False)
-        scope = block.scope
         base, _, attr = key.partition(".")
-        method = scope.parent is not None and scope.parent.kind == "class" and scope.params
-        if method and "." not in attr and scope.params[0].name == base and scope.parent:
-            binding = cast("Binding", block.events[-1])
-            scope.parent.attributes.setdefault(attr, []).append(binding)
+        owner = block.scope.owner
+        if owner is not None and "." not in attr and block.scope.params[0].name == base:
+            owner.attributes.setdefault(attr, []).append(cast("Binding", block.events[-1]))
 
     def name(
         self,
@@ -99,124 +84,102 @@ class Recorder:
         *,
         local: bool = True,
         site: Site | None = None,
-    ) -> None:
-        """Record a binding, unless ``local`` is False also as a name of the scope.
-
-        The source is evaluated at ``site``: before any of the names that get a part of it at the same time.
-        """
+    ) -> Binding:
+        """Record a binding, unless ``local`` is False also as a name of the scope, the source evaluated at ``site``."""
         self.order += 1
         site = site or block.here()
         expression = _expression(source)
         if expression is not None:
             self.module.sources.append((key, expression))
-        if isinstance(source, Assigned) and block.private:
-            block = block.home()
-            kills = False
+        if isinstance(source, Assigned):
+            while block.private and block.parent is not None:  # a walrus: comprehensions keep only their own targets
+                block, kills = block.parent, False
         binding = Binding(key, source, site, self.order, kills)
         block.events.append(binding)
-        if block.private:
-            return
-        scope = block.scope
-        scope.bindings.setdefault(key, []).append(binding)
-        if local:
-            scope.names.add(key)
-        kind = scope.outer.get(key.partition(".")[0])
-        if kind is not None:
-            self.owner(scope, key, kind).foreign.setdefault(key, []).append(binding)
+        if not block.private:
+            scope = block.scope
+            scope.bindings.setdefault(key, []).append(binding)
+            if local:
+                scope.names.add(key)
+            kind = scope.outer.get(key.partition(".")[0])
+            if kind is not None:
+                self._home(scope, key, kind).foreign.setdefault(key, []).append(binding)
+        return binding
 
-    def owner(self, scope: Scope, key: str, kind: str) -> Scope:
+    def _home(self, scope: Scope, key: str, kind: str) -> Scope:
         """The scope that a ``global`` or ``nonlocal`` name belongs to."""
-        if kind == "global":
-            return self.module.scope
-        outer = scope.parent
+        outer = None if kind == "global" else scope.parent
         while outer is not None and (outer.kind == "class" or key not in outer.names):
             outer = outer.parent
         return outer or self.module.scope
 
-    def parameters(self, scope: Scope) -> None:
-        """Bind the parameters of a function."""
+    def scope(
+        self, kind: str, node: cst.FunctionDef | cst.ClassDef | cst.Lambda, block: Block, signature: Site | None = None
+    ) -> Scope:
+        """Open a scope that is defined at the end of a block, its parameters bound."""
+        self.order += 1
+        scope = Scope(kind, self.module, block.scope, block.here(), self.order, node)
+        scope.signature = signature or scope.site
         for param in scope.params:
             self.name(param.name, Passed(scope, param), scope.block)
-
-    def scope(self, kind: str, shape: s.Function | s.Class | s.Lambda, block: Block) -> Scope:
-        """Open a scope that is defined at the end of a block."""
-        self.order += 1
-        return Scope(kind, self.module, block.scope, block.here(), self.order, shape)
+        return scope
 
     def arm(self, block: Block, *guards: Guard) -> Block:
         """Open a block that hangs at the end of another, entered where these guards hold."""
         return Block(block.scope, block, len(block.events), guards)
 
-    def assume(self, test: s.Node, positive: bool, block: Block) -> None:
+    def assume(self, test: Node, positive: bool, block: Block) -> None:
         """Note that from here on a test came out so."""
         block.events.append(Assume(Guard(test, positive, block.here())))
 
     # Containers ------------------------------------------------------------------------------------------
 
-    def changed(self, key: str, method: str, args: tuple[s.Argument, ...], block: Block) -> None:
+    def changed(self, key: str, method: str, args: tuple[Argument, ...], block: Block) -> None:
         """Record what a method puts into the container it is called on."""
         plain = [arg.value for arg in args if not arg.star and arg.keyword is None]
         if method in GROWING and plain:
             self.store(key, Stored(None, Assigned(plain[-1])), block)
-        elif method in POURING:
-            for arg in args:
-                if arg.keyword is not None:
-                    self.store(key, Stored(s.Constant(arg.keyword), Assigned(arg.value)), block)
-                elif not arg.star:
-                    self.store(key, Stored(None, Assigned(arg.value), whole=True), block)
         elif method in KEYED and len(plain) == 2:
             self.store(key, Stored(plain[0], Assigned(plain[1])), block)
+        for arg in args if method in POURING else ():
+            if not arg.star:
+                self.store(key, Stored(arg.keyword, Assigned(arg.value), whole=arg.keyword is None), block)
 
     def store(self, key: str, stored: Stored, block: Block) -> None:
         """Add to what the container under a key may hold."""
-        self.name(key, stored, block, kills=False, local=False)
-        binding = block.events[-1]
-        if isinstance(binding, Binding) and block.scope.kind in ("function", "lambda"):
+        binding = self.name(key, stored, block, kills=False, local=False)
+        if block.scope.kind in ("function", "lambda"):
             self.stores.append((block.scope, binding))
 
     def spread(self) -> None:
         """Note what functions put into containers that are not their own: of an outer scope, or an attribute."""
         for scope, binding in self.stores:
             base, _, attr = binding.key.partition(".")
-            method = scope.parent is not None and scope.parent.kind == "class" and scope.params
-            if method and scope.parent and base == scope.params[0].name:
+            if scope.owner is not None and base == scope.params[0].name:
                 if attr and "." not in attr:
-                    scope.parent.stored.setdefault(attr, []).append(binding)
+                    scope.owner.stored.setdefault(attr, []).append(binding)
             elif base not in scope.names and base not in scope.outer:
-                owner = self.owner(scope, base, "nonlocal")
-                owner.foreign.setdefault(binding.key, []).append(binding)
+                self._home(scope, base, "nonlocal").foreign.setdefault(binding.key, []).append(binding)
 
 
-def last_name(node: s.Node) -> str:
-    """Return the last identifier of a name, or of what is called."""
-    shape = s.view(node)
-    func = s.view(shape.func) if isinstance(shape, s.Call) else shape
-    return func.attr if isinstance(func, s.Attribute) else func.id if isinstance(func, s.Name) else ""
-
-
-def _expression(source: Source) -> s.Node | None:
+def _expression(source: Source) -> Node | None:
     """The expression that a bound value is, or is part of."""
     while isinstance(source, Unpacked):
         source = source.source
     match source:
-        case Assigned(value) | Element(value) | Entered(value) | Stored(_, Assigned(value)):
-            return value
-        case Declared(_, value):
+        case Assigned(value) | Element(value) | Entered(value) | Stored(_, Assigned(value)) | Declared(_, value):
             return value
         case _:
             return None
 
 
-def _unpacked(items: s.Nodes, source: Source) -> list[tuple[s.Node, Source]]:
+def _unpacked(targets: Nodes, source: Source) -> list[tuple[Node, Source]]:
     """Pair the items of a tuple target with their sources."""
-    found: list[tuple[s.Node, Source]] = []
-    star = next((n for n, item in enumerate(items) if isinstance(s.view(item), s.Starred)), None)
-    for n, item in enumerate(items):
-        shape = s.view(item)
-        if isinstance(shape, s.Starred):
-            found.append((shape.value, Unpacked(source, n, starred=True)))
-        elif star is not None and n > star:
-            found.append((item, Unpacked(source, n - len(items))))
+    found: list[tuple[Node, Source]] = []
+    star = next((number for number, one in enumerate(targets) if isinstance(one, cst.StarredElement)), len(targets))
+    for number, one in enumerate(targets):
+        if isinstance(one, cst.StarredElement):
+            found.append((one.value, Unpacked(source, number, starred=True)))
         else:
-            found.append((item, Unpacked(source, n)))
-    return found[::-1]
+            found.append((one, Unpacked(source, number - len(targets) if number > star else number)))
+    return found

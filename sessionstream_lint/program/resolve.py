@@ -6,19 +6,16 @@ under the configured source roots. Anything found elsewhere, or nowhere, is outs
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import ast
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from sessionstream_lint.program import endings
 from sessionstream_lint.program.collect import collect
-from sessionstream_lint.program.mentions import counted
 from sessionstream_lint.program.names import join
 from sessionstream_lint.program.scopes import Module
 from sessionstream_lint.program.surface import DEFINED
-from sessionstream_lint.reading import nodes, outline
-from sessionstream_lint.reading.shapes import Node
+from sessionstream_lint.reading import gate, outline, syntax
 
 # What the rules know by name is never looked up: a project may well be the one that defines it.
 FIXED = ("google.protobuf", "sessionstream")
@@ -30,8 +27,6 @@ OFFERED = {
     "sessionstream.schema": {"SchemaRegistry"},
 }
 MAX_BYTES = 2_000_000
-# Through how many files a name is followed to where it is defined.
-MAX_IMPORTS = 5
 
 
 def canonical(name: str) -> str:
@@ -43,10 +38,6 @@ def canonical(name: str) -> str:
     return DEFINED.get(name) or (f"{DEFINED[owner]}.{attr}" if owner in DEFINED else name)
 
 
-def _unknown(name: str) -> bool:
-    return False
-
-
 @dataclass(frozen=True, slots=True)
 class Source:
     """A file of the project: which module it is, and the package that its relative imports start from."""
@@ -55,11 +46,14 @@ class Source:
     name: str
     package: str
 
-    def module(
-        self, tree: Node, mentions_beyond: Callable[[int], bool], never_returns: Callable[[str], bool] = _unknown
-    ) -> Module:
-        """Return the module, nothing of it being collected; see Module for the arguments."""
-        return Module(self.name, self.package, str(self.path), tree, mentions_beyond, never_returns)
+    def collected(self, text: str, tree: ast.Module, whole: bool = True) -> Module:
+        """Return the module with that text, collected.
+
+        Raises:
+            Exception: see `syntax.read`.
+        """
+        root = syntax.read(text, tree, whole)
+        return collect(Module(self.name, self.package, str(self.path), root, gate.mentions(text)))
 
     def read(self) -> bytes | None:
         """Return its content; None when it is too large, or cannot be read."""
@@ -99,19 +93,6 @@ class Project:
         source = self.locate(name)
         return None if source is None or source.path.suffix == ".pyi" else _stub(source)
 
-    def never_returns(self, name: str) -> bool:
-        """Say whether a function of the project, by its full name, is annotated as one that never comes back."""
-        for _ in range(MAX_IMPORTS):
-            module, _, function = name.rpartition(".")
-            source = self.locate(module)
-            if source is None:
-                return False
-            ending, imported = _endings(source)
-            if function in ending:
-                return True
-            name = imported.get(function, "")
-        return False
-
 
 def _package(path: Path) -> tuple[str, Path | None]:
     """Return the package of a file and the directory that holds the outermost one."""
@@ -146,25 +127,13 @@ def _locate(root: str, name: str) -> Source | None:
     return None
 
 
-@lru_cache(maxsize=4096)
-def _endings(source: Source) -> tuple[frozenset[str], dict[str, str]]:
-    """Return the functions of a file that never come back, and the full names of what it imports, if it may matter."""
-    content = source.read() or b""
-    if b"Never" not in content and b"NoReturn" not in content and source.path.name != "__init__.py":
-        return frozenset(), {}
-    module = _load(source)
-    return (frozenset(), {}) if module is None else endings.exported(module.tree, source.package)
-
-
 @lru_cache(maxsize=512)
 def _load(source: Source) -> Module | None:
     content = source.read()
     tree = None if content is None else outline.parsed(content)
     if content is None or tree is None:
         return None
-    text = content.decode("utf-8", "replace").removeprefix("\ufeff")
     try:
-        root = nodes.read(text, tree)
+        return source.collected(content.decode("utf-8", "replace").removeprefix("\ufeff"), tree)
     except Exception:  # noqa: BLE001 - libcst raises many things on source that compiles: what is in there is unknown
         return None
-    return collect(source.module(root, counted(content, tree)))

@@ -1,1 +1,1 @@
-"""Reading files: the gate, the parser, and the shapes of its nodes."""
+"""Reading files: the gate, the parsers, and what the nodes of libcst mean."""

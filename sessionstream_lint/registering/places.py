@@ -2,37 +2,25 @@
 
 from __future__ import annotations
 
-from sessionstream_lint.program import scopes as sc
-from sessionstream_lint.program.flow import reaching
-from sessionstream_lint.program.scopes import Site
-from sessionstream_lint.reading import shapes as s
+import libcst as cst
+
+from sessionstream_lint.program.flow import only
+from sessionstream_lint.program.scopes import Assigned, Element, Site, Unpacked
+from sessionstream_lint.reading.syntax import Node, identifier
 
 MAX_STEPS = 12
 
 
-def is_looped(node: s.Node, site: Site) -> bool:
+def is_looped(node: Node, site: Site) -> bool:
     """Say whether an expression comes out of a loop: its variable, a part of that, or what was assigned from it."""
     for _ in range(MAX_STEPS):
-        shape = s.view(node)
-        while isinstance(shape, s.Attribute | s.Subscript):
-            shape = s.view(shape.value)
-        found = {one.binding for one in reaching(shape.id, site)} if isinstance(shape, s.Name) else set()
-        binding = found.pop() if len(found) == 1 else None
+        while isinstance(node, cst.Attribute | cst.Subscript):
+            node = node.value
+        binding = only(identifier(node), site) if isinstance(node, cst.Name) else None
         source = None if binding is None else binding.source
-        while isinstance(source, sc.Unpacked):
+        while isinstance(source, Unpacked):
             source = source.source
-        if binding is None or not isinstance(source, sc.Assigned):
-            return isinstance(source, sc.Element)
+        if binding is None or not isinstance(source, Assigned):
+            return isinstance(source, Element)
         node, site = source.value, binding.site
-    return False
-
-
-def is_within(inner: s.Node, outer: s.Node) -> bool:
-    """Say whether an expression is a part of another."""
-    waiting = [outer]
-    while waiting:
-        node = waiting.pop()
-        if node is inner:
-            return True
-        waiting.extend(s.view(node).parts())
     return False

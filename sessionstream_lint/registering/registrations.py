@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sessionstream_lint.inference.evaluate import Evaluator
-from sessionstream_lint.reading.shapes import Node
+from sessionstream_lint.reading.syntax import Node
 from sessionstream_lint.registering.search import Search
 from sessionstream_lint.registering.written import MESSAGE, NAME, Written
 

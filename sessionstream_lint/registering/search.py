@@ -28,9 +28,8 @@ from sessionstream_lint.inference.values import (
 )
 from sessionstream_lint.program.resolve import Project
 from sessionstream_lint.program.scopes import CallSite, Module, Site
-from sessionstream_lint.reading import shapes as s
 from sessionstream_lint.reading.gate import METHODS
-from sessionstream_lint.reading.shapes import Node
+from sessionstream_lint.reading.syntax import Node, Parameter, is_within, last_name
 from sessionstream_lint.registering import places
 from sessionstream_lint.registering.written import (
     FAMILIES,
@@ -98,9 +97,9 @@ class Search:
     def _candidates(self) -> list[CallSite]:
         """The calls that name a method; when one is named in another way too, the other calls after them."""
         module = self.ev.module
-        direct = [site for site in module.calls if calling.last_name(site.shape.func) in METHODS]
-        if module.mentions_beyond(len(direct)):
-            return direct + [site for site in module.calls if calling.last_name(site.shape.func) not in METHODS]
+        direct = [site for site in module.calls if last_name(site.func) in METHODS]
+        if module.mentions > len(direct):
+            return direct + [site for site in module.calls if last_name(site.func) not in METHODS]
         if not self.ev.neighbours:
             return direct
         return list(dict.fromkeys([*direct, *callers.by_name(self.ev, METHODS, module)]))
@@ -111,8 +110,8 @@ class Search:
             yield from self._direct(site)
 
     def _direct(self, site: CallSite) -> Iterator[Written]:
-        callee = self.ev.evaluate(site.shape.func, site.site)
-        if calling.last_name(site.shape.func) in METHODS and any(isinstance(value, Symbol) for value in callee):
+        callee = self.ev.evaluate(site.func, site.site)
+        if last_name(site.func) in METHODS and any(isinstance(value, Symbol) for value in callee):
             self.open[site] = None
         for found in calling.called(self.ev, site, site.site):
             yield from self._invoked(found, site)
@@ -157,7 +156,7 @@ class Search:
         given = callers.within(call.given, self._site(call))
         own = PARAMETERS[call.family]
         name, message = (param.name for param in own)
-        params = (s.Parameter("self", None, None), *own) if call.unbound else own
+        params = (Parameter("self"), *own) if call.unbound else own
         if call.unbound and not self._receiver(arguments.spread(self.ev, given)):
             return Registered(None, (), None)
         with self.ev.within_file():
@@ -175,7 +174,7 @@ class Search:
         return not targets or any(isinstance(one, Symbol) or self._method(one)[0] for one in targets)
 
     def _receiver(self, arguments: tuple[Given, ...]) -> bool:
-        first = argument_for((s.Parameter("self", None, None),), arguments, "self")
+        first = argument_for((Parameter("self"),), arguments, "self")
         return first is not None and any(self._is_registry(value) for value in self.ev.given(first))
 
     def _label(self, name: Given | None) -> str | None:
@@ -233,7 +232,7 @@ class Search:
         if at is None:
             return next((one for one in filling if value in self.ev.given(one)), filling[0]).value, ""
         unpacked = [one for one in filling if len(filling) > 1 or one.held is not None]
-        if looped or any(places.is_within(at.node, one.value) for one in unpacked):
+        if looped or any(is_within(at.node, one.value) for one in unpacked):
             if at.module is self.ev.module:
                 return at.node, ""
             return filling[0].value, f"{at.module.path}:{at.module.position(at.node)[0]}"

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from sessionstream_lint.inference.callers import Link
 from sessionstream_lint.inference.values import Given, Values
 from sessionstream_lint.program.scopes import CallSite, Scope, Site
-from sessionstream_lint.reading import shapes as s
-from sessionstream_lint.reading.shapes import Node
+from sessionstream_lint.reading.syntax import Node, Parameter
 
 REGISTRY = "sessionstream.SchemaRegistry"
 FAMILIES = {
@@ -19,7 +18,7 @@ FAMILIES = {
 }
 NAME, MESSAGE = "name", "message"
 PARAMETERS = {
-    family: (s.Parameter("kind" if family == "timeline entity" else NAME, None, None), s.Parameter(MESSAGE, None, None))
+    family: (Parameter("kind" if family == "timeline entity" else NAME), Parameter(MESSAGE))
     for family in FAMILIES.values()
 }
 

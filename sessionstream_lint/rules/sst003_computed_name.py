@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import libcst as cst
+
 from sessionstream_lint.inference import constants
 from sessionstream_lint.inference.ask import Ask
 from sessionstream_lint.inference.values import Computed, External, Klass, Literal, Routine
 from sessionstream_lint.program import scopes as sc
 from sessionstream_lint.program.flow import reaching
 from sessionstream_lint.program.scopes import Site
-from sessionstream_lint.reading import shapes as s
+from sessionstream_lint.reading.syntax import Node, dotted, is_formatted, last_name, operands
 from sessionstream_lint.registering.registrations import Finding, Registrations
 from sessionstream_lint.registering.written import Written
 
@@ -43,67 +45,61 @@ def _how(ev: Ask, name: Written) -> str | None:
     return found or _written(ev, name.node, name.site, MAX_STEPS)
 
 
-def _written(ev: Ask, node: s.Node, site: Site, steps: int) -> str | None:
+def _written(ev: Ask, node: Node, site: Site, steps: int) -> str | None:
     """Say how an expression is put together, as far as its spelling and that of what it was assigned show."""
     if not steps:
         return None
-    shape = s.view(node)
-    match shape:
-        case s.Formatted():
-            return "an f-string"
-        case s.Binary("+" | "%"):
-            return "a concatenation" if shape.op == "+" else "the operator %"
-        case s.Attribute(_, attr) if attr in CLASS_NAMES:
-            return f"the {attr} of a class or function"
-        case s.Conditional(_, body, orelse):
+    if is_formatted(node):
+        return "an f-string"
+    match node:
+        case cst.BinaryOperation(operator=cst.Add()):
+            return "a concatenation"
+        case cst.BinaryOperation(operator=cst.Modulo()):
+            return "the operator %"
+        case cst.Attribute() if last_name(node) in CLASS_NAMES:
+            return f"the {last_name(node)} of a class or function"
+        case cst.IfExp(body=body, orelse=orelse):
             return _written(ev, body, site, steps - 1) or _written(ev, orelse, site, steps - 1)
-        case s.Boolean(_, operands):
-            return next(filter(None, (_written(ev, one, site, steps - 1) for one in operands[:MAX_STEPS])), None)
-        case s.Walrus(_, value) | s.Await(value):
+        case cst.BooleanOperation():
+            found = (_written(ev, one, site, steps - 1) for one in operands(node)[:MAX_STEPS])
+            return next(filter(None, found), None)
+        case cst.NamedExpr(value=value) | cst.Await(expression=value):
             return _written(ev, value, site, steps - 1)
-        case s.Call():
-            return _called(ev, node, shape, site, steps)
-        case s.Name() | s.Attribute():
-            return _assigned(ev, node, site, steps)
-        case s.Subscript(value) if isinstance(s.view(value), s.Call):
+        case cst.Call():
+            return _called(ev, node, site, steps)
+        case cst.Name() | cst.Attribute() if (key := dotted(node)) is not None:
+            return _assigned(ev, key, site, steps)
+        case cst.Attribute(value=value) | cst.Subscript(value=cst.Call() as value):
             return _taken(ev, node, value, site, steps)
         case _:
             return None
 
 
-def _called(ev: Ask, node: s.Node, shape: s.Call, site: Site, steps: int) -> str | None:
+def _called(ev: Ask, node: cst.Call, site: Site, steps: int) -> str | None:
     if any(isinstance(value, Literal) for value in ev.evaluate(node, site)):
         return None
-    for callee in ev.evaluate(shape.func, site):
-        if (
-            isinstance(callee, Routine)
-            and callee.scope.returns
-            and all(
-                one is not None and constants.text(ev, one, where) is not None for one, where in callee.scope.returns
-            )
-        ):
+    for callee in ev.evaluate(node.func, site):
+        returns = callee.scope.returns if isinstance(callee, Routine) else []
+        if returns and all(one is not None and constants.text(ev, one, where) is not None for one, where in returns):
             return None
         if isinstance(callee, External) and callee.name in TRANSPARENT:
-            index = TRANSPARENT[callee.name]
-            return _written(ev, shape.args[index].value, site, steps - 1) if index < len(shape.args) else None
+            position = TRANSPARENT[callee.name]
+            return _written(ev, node.args[position].value, site, steps - 1) if position < len(node.args) else None
     return "a call"
 
 
-def _taken(ev: Ask, node: s.Node, whole: s.Node, site: Site, steps: int) -> str | None:
+def _taken(ev: Ask, node: Node, whole: Node, site: Site, steps: int) -> str | None:
     """Say how something is put together that is an item or attribute of ``whole``: of a project's object it is not."""
-    if any(isinstance(value, Literal) for value in ev.evaluate(node, site)):
+    made = ev.evaluate(whole.func, site) if isinstance(whole, cst.Call) else ()
+    if any(isinstance(value, Klass) for value in made) or any(
+        isinstance(one, Literal) for one in ev.evaluate(node, site)
+    ):
         return None
-    shape = s.view(whole)
-    made = ev.evaluate(shape.func, site) if isinstance(shape, s.Call) else ()
-    return None if any(isinstance(value, Klass) for value in made) else _written(ev, whole, site, steps - 1)
+    return _written(ev, whole, site, steps - 1)
 
 
-def _assigned(ev: Ask, node: s.Node, site: Site, steps: int) -> str | None:
-    key = s.dotted(node)
-    if key is None:
-        shape = s.view(node)
-        return _taken(ev, node, shape.value, site, steps) if isinstance(shape, s.Attribute) else None
-    for reached in reaching(*ev.origin(key, site)):
+def _assigned(ev: Ask, key: str, site: Site, steps: int) -> str | None:
+    for reached in reaching(key, site):
         binding = reached.binding
         match None if binding is None else binding.source:
             case sc.Augmented():

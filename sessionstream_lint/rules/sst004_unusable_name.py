@@ -16,34 +16,27 @@ SUMMARY = "a name is empty, or taken within its family"
 
 
 def check(registrations: Registrations) -> Iterator[Finding]:
-    """Yield a finding for every name that the registry is certain to refuse."""
+    """Yield a finding for every name that the registry is certain to refuse; where an error is handled, none."""
     order = {
         id(argument.value): (number, call)
         for number, call in enumerate(registrations.module.calls)
-        for argument in call.shape.args
+        for argument in call.args
     }
     named = [(*order[id(one.node)], one) for one in registrations.names() if id(one.node) in order]
-    taken: dict[tuple[Origin, str, str], list[int]] = {}
-    for number, call, name in sorted(named, key=lambda item: item[0]):
-        problem = _problem(registrations, name, call, number, taken)
-        if problem is not None:
-            yield Finding(CODE, name.node, problem)
+    taken: dict[tuple[Origin, str, str], list[CallSite]] = {}
+    for _, call, name in sorted(named, key=lambda item: item[0]):
+        if name.plain and not call.guarded and not name.call.at.guarded:
+            problem = _problem(registrations, name, call, taken)
+            if problem is not None:
+                yield Finding(CODE, name.node, problem)
 
 
 def _problem(
-    registrations: Registrations,
-    name: Written,
-    call: CallSite,
-    number: int,
-    taken: dict[tuple[Origin, str, str], list[int]],
+    registrations: Registrations, name: Written, call: CallSite, taken: dict[tuple[Origin, str, str], list[CallSite]]
 ) -> str | None:
-    """Say what is wrong with a name, and note by which call it is taken; where an error is handled, nothing is."""
+    """Say what is wrong with a name, and note by which call it is taken."""
     text = constants.text(registrations.ev, name.node, name.site)
-    if (
-        text is None
-        or not name.plain
-        or any(certain.is_expected(registrations.ev, one) for one in (call, name.call.at))
-    ):
+    if text is None:
         return None
     if not text.strip():
         if certain.is_tested(name.node, name.site):
@@ -52,14 +45,9 @@ def _problem(
     origin = certain.registry(registrations.ev, name.call)
     if origin is None:
         return None
-    calls = registrations.module.calls
     earlier = taken.setdefault((origin, name.family, text), [])
-    twice = any(
-        certain.precedes(calls[one].site, call.site)
-        and not certain.may_change(registrations.ev, origin, calls[one + 1 : number])
-        for one in earlier
-    )
-    earlier.append(number)
+    twice = any(certain.precedes(one.site, call.site) for one in earlier)
+    earlier.append(call)
     if not twice:
         return None
     return f"{name.family} {text!r} is registered already, with the same registry; each payload needs a name of its own"

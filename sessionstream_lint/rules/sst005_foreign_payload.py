@@ -5,7 +5,9 @@ from __future__ import annotations
 import builtins
 from collections.abc import Iterator
 
-from sessionstream_lint.inference import calling, classes, containers
+import libcst as cst
+
+from sessionstream_lint.inference import classes, containers
 from sessionstream_lint.inference.ask import Ask
 from sessionstream_lint.inference.values import (
     Alternatives,
@@ -23,14 +25,10 @@ from sessionstream_lint.inference.values import (
     TupleClass,
     Value,
     Values,
-    bare,
-    given,
     union,
 )
 from sessionstream_lint.program.scopes import Scope, Site
-from sessionstream_lint.reading import shapes as s
-from sessionstream_lint.reading.shapes import Node
-from sessionstream_lint.registering import certain
+from sessionstream_lint.reading.syntax import Node, called, constant
 from sessionstream_lint.registering.registrations import Finding, Registrations
 from sessionstream_lint.registering.written import Written
 
@@ -63,7 +61,7 @@ def check(registrations: Registrations) -> Iterator[Finding]:
     for payload in registrations.payloads():
         of_node[id(payload.node)] = union(of_node.get(id(payload.node), ()), payload.possible)
     for payload in registrations.payloads():
-        if not payload.plain or certain.is_expected(registrations.ev, payload.call.at):
+        if not payload.plain or payload.call.at.guarded:
             continue
         what = _what(registrations.ev, payload, of_node[id(payload.node)])
         if what is not None:
@@ -73,11 +71,10 @@ def check(registrations: Registrations) -> Iterator[Finding]:
 
 def _what(ev: Ask, payload: Written, possible: Values) -> str | None:
     """Say what a payload is, of those that are ``possible`` for its expression."""
-    shape = s.view(payload.node)
-    if isinstance(shape, s.Constant):
-        return None if shape.value is ... else _literal(shape.value)
-    until = shape.decorator if isinstance(shape, s.Decorated) else None
-    found = [_described(ev, value, until) for value in payload.values]
+    written = constant(payload.node)
+    if written is not None:
+        return None if written.value is ... else _literal(written.value)
+    found = [_described(ev, value, payload.node) for value in payload.values]
     what = next(filter(None, found), None)
     if what is not None:
         return what
@@ -92,7 +89,7 @@ def _literal(value: object) -> str:
     return "None" if value is None else f"{'an' if kind == 'int' else 'a'} {kind}"
 
 
-def _described(ev: Ask, value: Value, until: Node | None) -> str | None:
+def _described(ev: Ask, value: Value, until: Node) -> str | None:
     """Describe a value that is certainly no message; a decorator that gets it sees what the ones below have done."""
     match value:
         case Klass(scope):
@@ -148,11 +145,11 @@ def _container(value: Value) -> str | None:
             return None
 
 
-def _function(ev: Ask, value: Value, until: Node | None) -> str | None:
+def _function(ev: Ask, value: Value, until: Node) -> str | None:
     scope = value.scope if isinstance(value, Routine) else None
     if isinstance(value, Bound) and isinstance(value.method, Routine):
         scope = value.method.scope
-    if scope is None or not _is_given_back(ev, scope, value, until):
+    if scope is None or not _is_given_back(ev, scope, until):
         return None
     return f"the function {scope.name}" if scope.name else "a lambda"
 
@@ -166,44 +163,32 @@ def _is_known(name: str) -> bool:
     return name in BUILTINS or name in KNOWN or (name.startswith(MODULES) and (last[:1].isupper() or last in TIMES))
 
 
-def _is_foreign(ev: Ask, scope: Scope, until: Node | None) -> bool:
+def _is_foreign(ev: Ask, scope: Scope, until: Node) -> bool:
     """Say whether nothing that a class inherits, and nothing that decorates it, could make it a message."""
     return all(_stays_foreign(ev, one.scope, until) for one in classes.ancestors(ev, scope) if isinstance(one, Klass))
 
 
-def _stays_foreign(ev: Ask, scope: Scope, until: Node | None) -> bool:
-    shape, site = scope.shape, scope.signature
-    if not isinstance(shape, s.Class) or site is None:
+def _stays_foreign(ev: Ask, scope: Scope, until: Node) -> bool:
+    node, site = scope.node, scope.signature
+    if not isinstance(node, cst.ClassDef) or site is None or any(one.keyword for one in node.keywords):
         return False
-    if not _is_given_back(ev, scope, Klass(scope), until):
-        return False
-    for base in shape.bases:
-        if base.star or base.keyword == "metaclass":
-            return False
-        if base.keyword is None and not _is_foreign_base(ev, base.value, site):
-            return False
-    return True
+    given_back = _is_given_back(ev, scope, until)
+    return given_back and all(not base.star and _is_foreign_base(ev, base.value, site) for base in node.bases)
 
 
-def _is_given_back(ev: Ask, scope: Scope, value: Value, until: Node | None) -> bool:
-    """Say whether every decorator of a class or function gives it back, or another that is no message either."""
+def _is_given_back(ev: Ask, scope: Scope, until: Node) -> bool:
+    """Say whether every decorator below one gives back what it decorates, or another that is no message either."""
     for site in scope.decorated:
-        decorator = site.shape.func
-        if decorator is until:
+        if site.func is until:
             break
-        call = s.view(decorator)
-        known = ev.evaluate(call.func if isinstance(call, s.Call) else decorator, site.site)
-        if known and all(isinstance(one, External) and one.name in DECORATORS for one in known):
-            continue
-        result = calling.call_all(ev, ev.evaluate(decorator, site.site), given(site.shape.args, site.site), site.site)
-        if {bare(one) for one in result} != {bare(value)}:
+        known = ev.evaluate(called(site.func), site.site)
+        if not known or any(not isinstance(one, External) or one.name not in DECORATORS for one in known):
             return False
     return True
 
 
-def _is_foreign_base(ev: Ask, node: s.Node, site: Site) -> bool:
-    subscript = s.view(node)
-    values = ev.evaluate(subscript.value if isinstance(subscript, s.Subscript) else node, site)
+def _is_foreign_base(ev: Ask, node: Node, site: Site) -> bool:
+    values = ev.evaluate(node.value if isinstance(node, cst.Subscript) else node, site)
     return bool(values) and all(
         isinstance(value, Klass | TupleClass | Alternatives)
         or (isinstance(value, External) and (_is_known(value.name) or value.name == "typing.Generic"))

@@ -10,7 +10,7 @@ import pytest
 from sessionstream_lint import engine
 from sessionstream_lint.inference.callers import MAX_CALLS
 from sessionstream_lint.program.resolve import Project, Source
-from sessionstream_lint.reading import nodes, outline
+from sessionstream_lint.reading import outline, syntax
 
 HEAD = "from google.protobuf.struct_pb2 import Struct\nfrom sessionstream import SchemaRegistry\n"
 CALL = "SchemaRegistry().register_event('A', {})\n"
@@ -65,14 +65,14 @@ def test_what_libcst_cannot_read_of_another_file_is_unknown(tmp_path: Path, monk
     path = tmp_path / "x.py"
     source = f"{HEAD}from other import Blob\n{CALL.format('Blob')}{CALL.format('Struct')}"
     path.write_text(source)
-    read = nodes.read
+    read = syntax.read
 
     def broken(text: str, tree: ast.Module, whole: bool = True) -> object:
         if "Blob)" not in text:
             raise RuntimeError("lost")
         return read(text, tree, whole)
 
-    monkeypatch.setattr(nodes, "read", broken)
+    monkeypatch.setattr(syntax, "read", broken)
     assert [line for line, _, code in found(source, str(path)) if code == "SST001"] == [5]
 
 

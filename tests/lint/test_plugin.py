@@ -174,7 +174,7 @@ def test_an_error_of_ours_becomes_a_diagnostic(monkeypatch: pytest.MonkeyPatch) 
     def broken(*_: object) -> None:
         raise KeyError("lost")
 
-    monkeypatch.setattr(engine, "collect", broken)
+    monkeypatch.setattr(engine, "Registrations", broken)
     [found] = engine.check(VIOLATION, "x.py")
     assert (found.line, found.code) == (4, "SST900")
     assert "KeyError: 'lost'" in found.message
@@ -184,12 +184,12 @@ def test_an_error_of_ours_becomes_a_diagnostic(monkeypatch: pytest.MonkeyPatch) 
 def test_what_libcst_cannot_read_is_a_finding_where_something_is_registered(
     monkeypatch: pytest.MonkeyPatch, error: type[Exception]
 ) -> None:
-    from sessionstream_lint.reading import nodes
+    from sessionstream_lint.reading import syntax
 
     def broken(*_: object) -> None:
         raise error("lost")
 
-    monkeypatch.setattr(nodes, "read", broken)
+    monkeypatch.setattr(syntax, "read", broken)
     assert [(one.line, one.code) for one in engine.check(VIOLATION, "x.py")] == [(4, "SST900")]
 
 

@@ -98,27 +98,3 @@ def test_the_directory_it_is_started_in_does_not_matter(
     monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
     assert here == engine.check(source, str(path))
     assert len(here) == 1
-
-
-def test_wildcards_in_circles_are_followed_once_each(tmp_path: Path) -> None:
-    """Each of many files imports everything of three others; it took minutes, and found nothing."""
-    count = 40
-    package = tmp_path / "pkg"
-    package.mkdir()
-    (package / "__init__.py").write_text("")
-    for number in range(count):
-        imports = "".join(f"from .m{(number + step) % count} import *\n" for step in (1, 7, 13))
-        inner = f"install{number + 1}" if number + 1 < count else "registry.register_event"
-        arguments = "registry, name, message" if number + 1 < count else "name, message"
-        (package / f"m{number}.py").write_text(
-            f"{imports}from sessionstream import SchemaRegistry\n"
-            f"def install{number}(registry: SchemaRegistry, name, message):\n    {inner}({arguments})\n"
-        )
-    used = (
-        "from google.protobuf.struct_pb2 import Struct\nfrom sessionstream import SchemaRegistry\n"
-        "from .m30 import *\ninstall37(SchemaRegistry(), 'a', Struct)\n"
-    )
-    (package / "use.py").write_text(used)
-    assert [one.line for one in engine.check(used, str(package / "use.py"))] == [4]
-    for path in package.glob("m*.py"):
-        assert engine.check(path.read_text(), str(path)) == []
