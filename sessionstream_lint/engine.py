@@ -61,7 +61,7 @@ def _check(source: str, path: str, tree: ast.Module | None, options: Options) ->
     around = neighbours.find(project, file, source, tree)
     if not registers and not around:
         return []
-    module = file.collected(source, tree, whole=bool(around))
+    module = file.collected(source, tree)
     registrations = Registrations(Evaluator(module, project, around))
     rules = [rule for rule in RULES if options.wants(rule.CODE)]
     found = _merged(one for rule in rules for one in rule.check(registrations))

@@ -10,7 +10,6 @@ from sessionstream_lint.inference.frames import Frame
 from sessionstream_lint.inference.values import Given, Value, Values
 from sessionstream_lint.program import scopes as sc
 from sessionstream_lint.program.resolve import Project
-from sessionstream_lint.program.scopes import Module, Scope, Site
 from sessionstream_lint.reading.syntax import Node
 
 
@@ -18,7 +17,7 @@ class Ask(Protocol):
     """Answers what something may be; no answer means that it is unknown."""
 
     @property
-    def module(self) -> Module:
+    def module(self) -> sc.Module:
         """The file that is checked."""
         ...
 
@@ -28,11 +27,11 @@ class Ask(Protocol):
         ...
 
     @property
-    def neighbours(self) -> tuple[Module, ...]:
+    def neighbours(self) -> tuple[sc.Module, ...]:
         """The files whose functions may register what this file gives them."""
         ...
 
-    def evaluate(self, node: Node, site: Site) -> Values:
+    def evaluate(self, node: Node, site: sc.Site) -> Values:
         """Return what an expression may be at a site."""
         ...
 
@@ -40,31 +39,31 @@ class Ask(Protocol):
         """Return what an argument may be."""
         ...
 
-    def lookup(self, key: str, site: Site) -> Values:
+    def lookup(self, key: str, site: sc.Site) -> Values:
         """Return what a name, or a chain of names, may hold at a site."""
         ...
 
-    def bound(self, binding: sc.Binding, site: Site | None = None) -> Values:
+    def bound(self, binding: sc.Binding, site: sc.Site | None = None) -> Values:
         """Return what a binding gives its key."""
         ...
 
-    def source(self, source: sc.Source, site: Site) -> Values:
+    def source(self, source: sc.Source, site: sc.Site) -> Values:
         """Return what a source of bindings yields."""
         ...
 
-    def exported(self, module: Module, name: str) -> Values:
+    def exported(self, module: sc.Module, name: str) -> Values:
         """Return what a module of the project offers under a name."""
         ...
 
-    def attribute(self, values: Values, attr: str, site: Site | None = None) -> Values:
+    def attribute(self, values: Values, attr: str, site: sc.Site | None = None) -> Values:
         """Return what an attribute of these may be."""
         ...
 
-    def call(self, callee: Values, given: tuple[Given, ...], site: Site) -> Values:
+    def call(self, callee: Values, given: tuple[Given, ...], site: sc.Site) -> Values:
         """Return what calling these may give."""
         ...
 
-    def returned(self, scope: Scope, given: tuple[Given, ...], receiver: Value | None, site: Site) -> Values:
+    def returned(self, scope: sc.Scope, given: tuple[Given, ...], receiver: Value | None, site: sc.Site) -> Values:
         """Return what a call of a function of the project gives."""
         ...
 
@@ -77,7 +76,7 @@ class Ask(Protocol):
         ...
 
     def frame(
-        self, scope: Scope, given: tuple[Given, ...], receiver: Value | None, outer: Frame | None, depth: int
+        self, scope: sc.Scope, given: tuple[Given, ...], receiver: Value | None, outer: Frame | None, depth: int
     ) -> Frame:
         """Return the one frame for such a call."""
         ...
@@ -86,7 +85,7 @@ class Ask(Protocol):
         """Say whether most of the questions are left that a call may take."""
         ...
 
-    def follows_callers(self, scope: Scope) -> bool:
+    def follows_callers(self, scope: sc.Scope) -> bool:
         """Say whether it counts what callers of a function may pass."""
         ...
 

@@ -8,29 +8,9 @@ from dataclasses import dataclass, replace
 import libcst as cst
 
 from sessionstream_lint.inference import arguments, classes, containers, hints, library, members
+from sessionstream_lint.inference import values as v
 from sessionstream_lint.inference.ask import Ask
 from sessionstream_lint.inference.frames import Frame, argument_for, around
-from sessionstream_lint.inference.values import (
-    Alternatives,
-    Bound,
-    Callable,
-    External,
-    Given,
-    Instance,
-    Klass,
-    Many,
-    Partial,
-    Routine,
-    Sequence,
-    Symbol,
-    TupleClass,
-    Value,
-    Values,
-    given,
-    known,
-    union,
-    unsure,
-)
 from sessionstream_lint.program.scopes import CallSite, Scope, Site
 from sessionstream_lint.reading.syntax import Parameter
 
@@ -46,97 +26,97 @@ MAX_RECURSION = 2
 class Invocation:
     """A callable that a call may reach, with every argument it gets on the way."""
 
-    target: Value
-    given: tuple[Given, ...]
+    target: v.Value
+    given: tuple[v.Given, ...]
 
 
-def invocations(ev: Ask, callee: Values, given: tuple[Given, ...]) -> Iterator[Invocation]:
+def invocations(ev: Ask, callee: v.Values, given: tuple[v.Given, ...]) -> Iterator[Invocation]:
     """Yield what a call may reach, seen through ``partial``."""
     for value in callee:
         layers = 0
         arguments = given
-        target: Value = value
-        while isinstance(target, Partial) and layers < MAX_FRAMES:
+        target: v.Value = value
+        while isinstance(target, v.Partial) and layers < MAX_FRAMES:
             arguments = target.given + arguments
             target = target.target
             layers += 1
-        if isinstance(target, Instance) and isinstance(target.of, Klass):
+        if isinstance(target, v.Instance) and isinstance(target.of, v.Klass):
             for method in members.attribute(ev, (target,), "__call__"):
                 yield Invocation(method, arguments)
-        elif isinstance(target, Alternatives):
+        elif isinstance(target, v.Alternatives):
             yield from (Invocation(made, arguments) for made in _generic(ev, target) or (target,))
         else:
             yield Invocation(target, arguments)
 
 
-def _generic(ev: Ask, value: Alternatives) -> Values:
+def _generic(ev: Ask, value: v.Alternatives) -> v.Values:
     """Return the class of the project that ``Class[…]`` is."""
     node = value.node
     heads = ev.evaluate(node.value, value.site) if isinstance(node, cst.Subscript) else ()
-    return tuple(head for head in heads if isinstance(head, Klass))
+    return tuple(head for head in heads if isinstance(head, v.Klass))
 
 
 def called(ev: Ask, at: CallSite, way: Site) -> Iterator[Invocation]:
     """Yield what a call that is written out reaches, looked at in one way."""
-    return _reached(ev, ev.evaluate(at.func, way), given(at.args, way))
+    return _reached(ev, ev.evaluate(at.func, way), v.as_given(at.args, way))
 
 
-def _reached(ev: Ask, callee: Values, given: tuple[Given, ...]) -> Iterator[Invocation]:
+def _reached(ev: Ask, callee: v.Values, given: tuple[v.Given, ...]) -> Iterator[Invocation]:
     """Yield the same, and also what is called by a function that calls its first argument, at once or later."""
     for found in invocations(ev, callee, given):
         target, passed = found.target, found.given
-        if not isinstance(target, External) or target.name not in CALLING or not passed or passed[0].star:
+        if not isinstance(target, v.External) or target.name not in CALLING or not passed or passed[0].star:
             yield found
             continue
         inner, rest = ev.given(passed[0]), passed[1:]
         match target.name:
             case "functools.partial":
-                yield from invocations(ev, tuple(Partial(value, rest) for value in inner), ())
+                yield from invocations(ev, tuple(v.Partial(value, rest) for value in inner), ())
             case _:
                 yield from invocations(ev, inner, arguments.mapped(ev, rest))
 
 
-def call_all(ev: Ask, callee: Values, given: tuple[Given, ...], site: Site) -> Values:
+def call_all(ev: Ask, callee: v.Values, given: tuple[v.Given, ...], site: Site) -> v.Values:
     """Return what calling these may give."""
-    return union(*(_call(ev, found.target, found.given, site) for found in invocations(ev, callee, given)))
+    return v.union(*(_call(ev, found.target, found.given, site) for found in invocations(ev, callee, given)))
 
 
-def _call(ev: Ask, value: Value, given: tuple[Given, ...], site: Site) -> Values:
+def _call(ev: Ask, value: v.Value, given: tuple[v.Given, ...], site: Site) -> v.Values:
     match value:
-        case Klass():
+        case v.Klass():
             return _make(ev, value, given, site)
-        case TupleClass(fields):
+        case v.TupleClass(fields):
             params = tuple(Parameter(name) for name in fields)
             parts = [argument_for(params, arguments.spread(ev, given), name) for name in fields]
-            return (Sequence("tuple", tuple(() if one is None else ev.given(one) for one in parts), fields),)
-        case Symbol():
+            return (v.Sequence("tuple", tuple(() if one is None else ev.given(one) for one in parts), fields),)
+        case v.Symbol():
             return (value,)
-        case Routine(scope):
+        case v.Routine(scope):
             return returned(ev, scope, given, None, site)
-        case Bound(receiver, Routine(scope)):
+        case v.Bound(receiver, v.Routine(scope)):
             return returned(ev, scope, given, receiver, site)
-        case Bound(Instance() as receiver, External(name)):
+        case v.Bound(v.Instance() as receiver, v.External(name)):
             return _method_outside(ev, receiver, name.rpartition(".")[2], given)
-        case Bound(receiver, External(name)) if name.startswith("builtins.container."):
+        case v.Bound(receiver, v.External(name)) if name.startswith("builtins.container."):
             return containers.method(ev, receiver, name.rpartition(".")[2], arguments.plain(ev, given))
-        case Callable(result):
+        case v.Callable(result):
             return result
-        case Alternatives(node, where):
+        case v.Alternatives(node, where):
             return hints.instances(ev, node, where)
-        case External(name):
+        case v.External(name):
             return library.call(ev, name, given, site)
         case _:
             return ()
 
 
-def _make(ev: Ask, of: Klass, given: tuple[Given, ...], site: Site) -> Values:
+def _make(ev: Ask, of: v.Klass, given: tuple[v.Given, ...], site: Site) -> v.Values:
     ancestors = classes.ancestors(ev, of.scope)
-    if External("typing.TypedDict") in ancestors:
+    if v.External("typing.TypedDict") in ancestors:
         return library.make_dict(ev, given)
     return (arguments.make(ev, of, given),)
 
 
-def _method_outside(ev: Ask, receiver: Instance, name: str, given: tuple[Given, ...]) -> Values:
+def _method_outside(ev: Ask, receiver: v.Instance, name: str, given: tuple[v.Given, ...]) -> v.Values:
     """Return what a method that the project did not write gives."""
     match name:
         case "__enter__" | "__copy__" | "__deepcopy__":
@@ -145,27 +125,27 @@ def _method_outside(ev: Ask, receiver: Instance, name: str, given: tuple[Given, 
             return arguments.replaced(ev, (receiver,), given)
         case "enter_context" | "enter_async_context" if given and not given[0].star:
             values = containers.entered(ev, ev.given(given[0]))
-            return values if name == "enter_context" else (Many("awaitable", values),)
+            return values if name == "enter_context" else (v.Many("awaitable", values),)
         case _:
             return ()
 
 
-def method(ev: Ask, value: Value, name: str) -> Values:
+def method(ev: Ask, value: v.Value, name: str) -> v.Values:
     """Return what a method without arguments gives."""
     found = members.attribute(ev, (value,), name)
-    bound = tuple(one for one in found if isinstance(one, Bound) and isinstance(one.method, Routine))
+    bound = tuple(one for one in found if isinstance(one, v.Bound) and isinstance(one.method, v.Routine))
     groups = [
         returned(ev, one.method.scope, (), one.receiver, one.method.scope.block.here())
         for one in bound
-        if isinstance(one.method, Routine)
+        if isinstance(one.method, v.Routine)
     ]
-    return union(*groups)
+    return v.union(*groups)
 
 
 # Functions of the project --------------------------------------------------------------------------------
 
 
-def returned(ev: Ask, scope: Scope, given: tuple[Given, ...], receiver: Value | None, site: Site) -> Values:
+def returned(ev: Ask, scope: Scope, given: tuple[v.Given, ...], receiver: v.Value | None, site: Site) -> v.Values:
     """Return what a call of this function gives."""
     outer = around(site)
     depth = outer.depth + 1 if outer else 1
@@ -174,18 +154,18 @@ def returned(ev: Ask, scope: Scope, given: tuple[Given, ...], receiver: Value | 
         return ()
     frame = ev.frame(scope, arguments.spread(ev, given), receiver, outer, depth)
     node = scope.node if isinstance(scope.node, cst.FunctionDef) else None
-    declared: Values = ()
+    declared: v.Values = ()
     if node is not None and node.returns is not None and scope.signature is not None:
         declared = hints.instances(ev, node.returns.annotation, scope.signature)
         if receiver is not None and declared == hints.self_type(scope.signature):
-            declared = (receiver,) if isinstance(receiver, Instance) else declared
+            declared = (receiver,) if isinstance(receiver, v.Instance) else declared
     if scope.yields:
         context = bool(classes.decorators(ev, scope) & {"contextmanager", "asynccontextmanager"})
         return _generated(ev, scope, frame, declared, context)
-    said = known(declared) and not any(classes.says_less(ev, value) for value in declared)
-    values = declared if said else union(declared, _inferred(ev, scope, frame))
+    said = v.known(declared) and not any(classes.says_less(ev, value) for value in declared)
+    values = declared if said else v.union(declared, _inferred(ev, scope, frame))
     if node is not None and node.asynchronous is not None:
-        return (Many("awaitable", values),)
+        return (v.Many("awaitable", values),)
     return values
 
 
@@ -197,17 +177,17 @@ def _recursion(scope: Scope, site: Site) -> int:
     return found
 
 
-def _inferred(ev: Ask, scope: Scope, frame: Frame) -> Values:
+def _inferred(ev: Ask, scope: Scope, frame: Frame) -> v.Values:
     found = [ev.evaluate(node, replace(site, frame=frame)) for node, site in scope.returns if node is not None]
-    return union(*found) if len(scope.returns) == 1 else unsure(union(*found))
+    return v.union(*found) if len(scope.returns) == 1 else v.unsure(v.union(*found))
 
 
-def _generated(ev: Ask, scope: Scope, frame: Frame, declared: Values, context: bool) -> Values:
+def _generated(ev: Ask, scope: Scope, frame: Frame, declared: v.Values, context: bool) -> v.Values:
     values = containers.elements(ev, declared)
-    if not known(values):
+    if not v.known(values):
         groups = []
         for node, whole, site in scope.yields:
             found = () if node is None else ev.evaluate(node, replace(site, frame=frame))
             groups.append(containers.elements(ev, found) if whole else found)
-        values = union(*groups)
-    return (Many("context" if context else "iterator", values),)
+        values = v.union(*groups)
+    return (v.Many("context" if context else "iterator", values),)

@@ -6,13 +6,12 @@ from sessionstream_lint.inference.ask import Ask
 from sessionstream_lint.inference.values import File, Klass
 from sessionstream_lint.program import scopes as sc
 from sessionstream_lint.program.flow import only
-from sessionstream_lint.program.scopes import Site
 from sessionstream_lint.reading.syntax import Node, constant, dotted
 
 MAX_STEPS = 10
 
 
-def text(ev: Ask, node: Node, site: Site, steps: int = MAX_STEPS) -> str | None:
+def text(ev: Ask, node: Node, site: sc.Site, steps: int = MAX_STEPS) -> str | None:
     """Return the string that an expression certainly is, if that is written out somewhere."""
     written = constant(node)
     if written is not None:
@@ -21,7 +20,7 @@ def text(ev: Ask, node: Node, site: Site, steps: int = MAX_STEPS) -> str | None:
     return None if key is None else _named(ev, key, site, steps)
 
 
-def _named(ev: Ask, key: str, site: Site, steps: int) -> str | None:
+def _named(ev: Ask, key: str, site: sc.Site, steps: int) -> str | None:
     binding = only(key, site)
     if not steps:
         return None

@@ -9,184 +9,140 @@ from typing import TypeAlias
 import libcst as cst
 
 from sessionstream_lint.inference import classes, records
+from sessionstream_lint.inference import values as v
 from sessionstream_lint.inference.ask import Ask
-from sessionstream_lint.inference.values import (
-    NONE,
-    Alternatives,
-    Computed,
-    External,
-    Instance,
-    Klass,
-    Literal,
-    Many,
-    Sequence,
-    Symbol,
-    Table,
-    Value,
-    Values,
-    bare,
-    known,
-    placed,
-    union,
-    unsure,
-)
 from sessionstream_lint.program import scopes as sc
-from sessionstream_lint.program.scopes import Site
 from sessionstream_lint.program.surface import ENTERED
 from sessionstream_lint.reading.syntax import Comprehension, index, items
 
-Pair: TypeAlias = tuple[Values, Values]
+Pair: TypeAlias = tuple[v.Values, v.Values]
 
 MAX_ITEMS = 500
 MAX_TEXT = 1000
-STACKS = (External("contextlib.ExitStack"), External("contextlib.AsyncExitStack"))
+STACKS = (v.External("contextlib.ExitStack"), v.External("contextlib.AsyncExitStack"))
 WRAPPERS = ("awaitable", "context", "variable")
 
 # Building ----------------------------------------------------------------------------------------------------
 
 
-def display(ev: Ask, node: cst.Tuple | cst.List | cst.Set, site: Site) -> Values:
+def display(ev: Ask, node: cst.Tuple | cst.List | cst.Set, site: sc.Site) -> v.Values:
     """Return the value of a tuple, list or set display."""
     kind = "tuple" if isinstance(node, cst.Tuple) else "list" if isinstance(node, cst.List) else "set"
-    found: list[Values] = []
+    found: list[v.Values] = []
     exact = True
     for item in items(node)[:MAX_ITEMS]:
         if not isinstance(item, cst.StarredElement):
-            found.append(placed(ev.evaluate(item, site), item, site))
+            found.append(v.placed(ev.evaluate(item, site), item, site))
             continue
         values = ev.evaluate(item.value, site)
-        if len(values) == 1 and isinstance(values[0], Sequence):
+        if len(values) == 1 and isinstance(values[0], v.Sequence):
             found += values[0].items
         else:
             exact = False
             found.append(elements(ev, values))
-    return (Sequence(kind, tuple(found)) if exact else Many(kind, union(*found)),)
+    return (v.Sequence(kind, tuple(found)) if exact else v.Many(kind, v.union(*found)),)
 
 
-def table(ev: Ask, node: cst.Dict, site: Site) -> Values:
+def table(ev: Ask, node: cst.Dict, site: sc.Site) -> v.Values:
     """Return the value of a dict display."""
     pairs: list[Pair] = []
     for one in node.elements[:MAX_ITEMS]:
         held = ev.evaluate(one.value, site)
         if isinstance(one, cst.DictElement):
-            pairs.append((ev.evaluate(one.key, site), placed(held, one.value, site)))
+            pairs.append((ev.evaluate(one.key, site), v.placed(held, one.value, site)))
         else:
-            pairs += (pair for inner in held if isinstance(inner, Table) for pair in inner.pairs)
-    return (Table(overridden(pairs)),)
+            pairs += (pair for inner in held if isinstance(inner, v.Table) for pair in inner.pairs)
+    return (v.Table(overridden(pairs)),)
 
 
 def overridden(pairs: Iterable[Pair]) -> tuple[Pair, ...]:
     """Return the pairs of a dict: a key that is certain keeps the last value only."""
     found: dict[object, Pair] = {}
     for number, (key, value) in enumerate(pairs):
-        found[key if len(key) == 1 and isinstance(key[0], Literal) else number] = key, value
+        found[key if len(key) == 1 and isinstance(key[0], v.Literal) else number] = key, value
     return tuple(found.values())
 
 
-def comprehension(ev: Ask, node: Comprehension, site: Site) -> Values:
+def comprehension(ev: Ask, node: Comprehension, site: sc.Site) -> v.Values:
     """Return what a comprehension builds; ``site`` is after its last clause."""
     if isinstance(node, cst.DictComp):
-        return (Table(((ev.evaluate(node.key, site), ev.evaluate(node.value, site)),)),)
+        return (v.Table(((ev.evaluate(node.key, site), ev.evaluate(node.value, site)),)),)
     kind = "list" if isinstance(node, cst.ListComp) else "set" if isinstance(node, cst.SetComp) else "iterator"
-    return (Many(kind, ev.evaluate(node.elt, site)),)
+    return (v.Many(kind, ev.evaluate(node.elt, site)),)
 
 
-def added(ev: Ask, left: Values, right: Values) -> Values:
+def added(ev: Ask, left: v.Values, right: v.Values) -> v.Values:
     """Return ``left + right`` and ``left | right`` of containers."""
     match left, right:
-        case (Table(pairs, certain),), (Table(more),):
-            return (Table(overridden((*pairs, *more)), certain),)
-        case (Sequence() as first,), (Sequence() as second,):
+        case (v.Table(pairs),), (v.Table(more),):
+            return (v.Table(overridden((*pairs, *more))),)
+        case (v.Sequence() as first,), (v.Sequence() as second,):
             return (replace(first, items=first.items + second.items),)
-        case (Literal(str() as one),), (Literal(str() as two),):
-            return (Literal(one + two),) if len(one) + len(two) < MAX_TEXT else ()
-        case _ if any(isinstance(value, Table) for value in left):
+        case (v.Literal(str() as one),), (v.Literal(str() as two),):
+            return (v.Literal(one + two),) if len(one) + len(two) < MAX_TEXT else ()
+        case _ if any(isinstance(value, v.Table) for value in left):
             return filled(left, right)
         case _:
-            found = union(elements(ev, left), elements(ev, right))
-            return (Many("list", found, any(map(is_container, left))),) if found else ()
+            found = v.union(elements(ev, left), elements(ev, right))
+            kind = "list" if any(map(is_container, left)) else "unknown"
+            return (v.Many(kind, found),) if found else ()
 
 
 # Putting into them -------------------------------------------------------------------------------------------
 
 
-def stored(ev: Ask, source: sc.Stored, site: Site) -> Values:
+def stored(ev: Ask, source: sc.Stored, site: sc.Site) -> v.Values:
     """Return a container into which something was put."""
     values = ev.source(source.value, site)
     if isinstance(source.value, sc.Assigned):
-        values = placed(values, source.value.value, site)
+        values = v.placed(values, source.value.value, site)
     if source.whole:
         return _poured(ev, values)
     if not values:
         return ()
     if source.key is None:
-        return (Many("list", values),)
-    key = (Literal(source.key),) if isinstance(source.key, str) else ev.evaluate(source.key, site)
-    found: Values = (Table(((key, values),)),)
-    if any(isinstance(one, Literal) and isinstance(one.value, str) for one in key):
+        return (v.Many("list", values),)
+    key = (v.Literal(source.key),) if isinstance(source.key, str) else ev.evaluate(source.key, site)
+    found: v.Values = (v.Table(((key, values),)),)
+    if any(isinstance(one, v.Literal) and isinstance(one.value, str) for one in key):
         return found
     # It may just as well be a list: then this is one of its elements, at a place that other keys do not name.
-    return (*found, Many("set", values))
+    return (*found, v.Many("set", values))
 
 
-def _poured(ev: Ask, values: Values) -> Values:
+def _poured(ev: Ask, values: v.Values) -> v.Values:
     """Return what ``update`` or ``extend`` adds: a dict of the same keys, or any of the elements."""
-    tables = tuple(value for value in values if isinstance(value, Table))
+    tables = tuple(value for value in values if isinstance(value, v.Table))
     held = elements(ev, tuple(value for value in values if value not in tables))
-    pairs = tuple(value.items for value in held if isinstance(value, Sequence) and len(value.items) == 2)
-    return union(tables, (Many("list", held),) if held else (), (Table(pairs),) if pairs else ())
+    pairs = tuple(value.items for value in held if isinstance(value, v.Sequence) and len(value.items) == 2)
+    return v.union(tables, (v.Many("list", held),) if held else (), (v.Table(pairs),) if pairs else ())
 
 
-def augmented(held: Values, added: Values) -> Values:
+def augmented(held: v.Values, added: v.Values) -> v.Values:
     """Return what a name holds after ``+=`` or ``|=``: what it was, with the items or the text that were added."""
-    if len(held) == len(added) == 1 and isinstance(held[0], Sequence) and isinstance(added[0], Sequence):
+    if len(held) == len(added) == 1 and isinstance(held[0], v.Sequence) and isinstance(added[0], v.Sequence):
         return (replace(held[0], items=held[0].items + added[0].items),)
-    more = tuple(value for value in added if is_container(value) or not is_certain(value))
-    if any(isinstance(value, Literal | Computed) for value in held):
-        more = (*more, *(value for value in added if isinstance(value, Literal | Computed)))
+    more = tuple(filter(is_container, added))
+    if any(isinstance(value, v.Literal | v.Computed) for value in held):
+        more = (*more, *(value for value in added if isinstance(value, v.Literal | v.Computed)))
     return filled(held, more)
 
 
-def filled(held: Values, put: Values) -> Values:
-    """Return what a name holds into which something was put: nothing that is known becomes a container by that."""
-    if any(map(is_container, held)):
-        return union(held, put)
-    return held if known(held) else union(held, _uncertain(put))
+def filled(held: v.Values, put: v.Values) -> v.Values:
+    """Return what a name holds into which something was put: what is no container takes nothing in."""
+    return v.union(held, put) if any(map(is_container, held)) else held
 
 
-def _uncertain(values: Values) -> Values:
-    """Return what is left of values that an unknown object took in: of constants nothing, of containers the rest."""
-    return tuple(_loose(value) for value in values if not isinstance(value, Literal | Computed))
-
-
-def _loose(value: Value) -> Value:
-    match value:
-        case Sequence(items=held):
-            return replace(value, items=tuple(map(_uncertain, held)), certain=False)
-        case Many(element=held):
-            return replace(value, element=_uncertain(held), certain=False)
-        case Table(pairs):
-            return replace(value, pairs=tuple((key, _uncertain(held)) for key, held in pairs), certain=False)
-        case _:
-            return value
-
-
-def is_certain(value: Value) -> bool:
-    """Say whether a value is more than what was put into something unknown."""
-    return not isinstance(value, Sequence | Many | Table) or value.certain
-
-
-def is_container(value: Value) -> bool:
+def is_container(value: v.Value) -> bool:
     """Say whether a value is known to be a list, a dict or the like."""
-    if isinstance(value, Many) and value.kind in (*WRAPPERS, "iterator"):
-        return False
-    return isinstance(value, Sequence | Many | Table) and value.certain
+    is_wrapper = isinstance(value, v.Many) and value.kind in (*WRAPPERS, "iterator")
+    return isinstance(value, v.Sequence | v.Many | v.Table) and not is_wrapper
 
 
-def is_empty(value: Value) -> bool:
+def is_empty(value: v.Value) -> bool:
     """Say whether a container holds nothing, as far as can be told from how it was made."""
     match value:
-        case Sequence(items=held) | Table(pairs=held) | Many(element=held):
+        case v.Sequence(items=held) | v.Table(pairs=held) | v.Many(element=held):
             return not held
         case _:
             return False
@@ -195,122 +151,108 @@ def is_empty(value: Value) -> bool:
 # Taking them apart -------------------------------------------------------------------------------------------
 
 
-def elements(ev: Ask, values: Values) -> Values:
+def elements(ev: Ask, values: v.Values) -> v.Values:
     """Return what iterating over these may give."""
-    return union(*(_elements(ev, value) for value in values))
+    return v.union(*(_elements(ev, value) for value in values))
 
 
-def _elements(ev: Ask, value: Value) -> Values:
+def _elements(ev: Ask, value: v.Value) -> v.Values:
     match records.as_tuple(ev, value) or value:
-        case Sequence(_, held):
-            return union(*held)
-        case Many(kind, element) if kind not in WRAPPERS:
+        case v.Sequence(_, held):
+            return v.union(*held)
+        case v.Many(kind, element) if kind not in WRAPPERS:
             return element
-        case Table(pairs):
-            return union(*(key for key, _ in pairs))
-        case Symbol():
+        case v.Table(pairs):
+            return v.union(*(key for key, _ in pairs))
+        case v.Symbol():
             return (value,)
-        case Klass(scope) if records.is_enum(ev, scope):
+        case v.Klass(scope) if records.is_enum(ev, scope):
             return records.enum_members(ev, scope)
-        case Instance(Klass()):
+        case v.Instance(v.Klass()):
             made = ev.method(value, "__iter__") or ev.method(value, "__aiter__")
-            return union(*(_elements(ev, inner) for inner in made if not isinstance(inner, Instance)))
+            return v.union(*(_elements(ev, inner) for inner in made if not isinstance(inner, v.Instance)))
         case _:
             return ()
 
 
-def inside(values: Values, kind: str) -> Values:
+def inside(values: v.Values, kind: str) -> v.Values:
     """Return what awaitables, or context managers, hold."""
-    return union(*(value.element for value in values if isinstance(value, Many) and value.kind == kind))
+    return v.union(*(value.element for value in values if isinstance(value, v.Many) and value.kind == kind))
 
 
-def entered(ev: Ask, values: Values) -> Values:
+def entered(ev: Ask, values: v.Values) -> v.Values:
     """Return what ``with`` binds for these context managers."""
     groups = [inside(values, "context")]
     for value in values:
-        if isinstance(value, Instance):
+        if isinstance(value, v.Instance):
             groups += [ev.method(value, "__enter__"), inside(ev.method(value, "__aenter__"), "awaitable")]
             if value.of in STACKS or any(classes.inherits(ev, value.of, name) for name in ENTERED):
                 groups.append((value,))
-    return union(*groups)
+    return v.union(*groups)
 
 
-def unpack(ev: Ask, values: Values, position: int, *, starred: bool) -> Values:
+def unpack(ev: Ask, values: v.Values, position: int, *, starred: bool) -> v.Values:
     """Return the item of these at a position, or the list of what is left from there."""
-    groups: list[Values] = []
+    groups: list[v.Values] = []
     for one in values:
         value = records.as_tuple(ev, one) or one
-        if isinstance(value, Sequence) and value.kind != "set":
+        if isinstance(value, v.Sequence) and value.kind != "set":
             if starred:
-                groups.append((Sequence("list", value.items[position:]),))
+                groups.append((v.Sequence("list", value.items[position:]),))
             else:
                 groups += [value.items[position]] if -len(value.items) <= position < len(value.items) else []
         else:
             held = _elements(ev, value)
-            groups.append((Many("list", held),) if starred else held)
-    return union(*groups)
+            groups.append((v.Many("list", held),) if starred else held)
+    return v.union(*groups)
 
 
-def subscript(ev: Ask, node: cst.Subscript, site: Site) -> Values:
+def subscript(ev: Ask, node: cst.Subscript, site: sc.Site) -> v.Values:
     """Return ``value[index]``; of a class it is an annotation, for whoever reads it as one."""
     values, places = ev.evaluate(node.value, site), index(node)
     if len(places) == 1 and isinstance(places[0], cst.Slice):
-        return tuple(_sliced(ev, value, places[0], site) for value in values)
+        return tuple(v.Many("list", _elements(ev, value)) for value in values if is_container(value))
     wanted = ev.evaluate(places[0], site) if len(places) == 1 else ()
-    return union(*(_item(ev, value, wanted, node, site) for value in values))
+    return v.union(*(_item(ev, value, wanted, node, site) for value in values))
 
 
-def _sliced(ev: Ask, value: Value, node: cst.Slice, site: Site) -> Value:
-    """Return ``value[lower:upper:step]``, exactly if it can be told."""
-    bounds: list[int | None] = []
-    for part in (node.lower, node.upper, node.step):
-        match (NONE,) if part is None else ev.evaluate(part, site):
-            case (Literal(int() | None as bound),):
-                bounds.append(bound)
-            case _:
-                pass
-    if isinstance(value, Sequence) and len(bounds) == 3 and bounds[2] != 0:
-        return Sequence(value.kind, value.items[slice(*bounds)], certain=value.certain)
-    return Many("list", _elements(ev, value), is_container(value))
-
-
-def _item(ev: Ask, value: Value, wanted: Values, node: cst.Subscript, site: Site) -> Values:
+def _item(ev: Ask, value: v.Value, wanted: v.Values, node: cst.Subscript, site: sc.Site) -> v.Values:
     """Return one item; all of them when the index is not known."""
     keys = _keys(wanted)
     match records.as_tuple(ev, value) or value:
-        case Sequence(kind, held) if kind != "set":
+        case v.Sequence(kind, held) if kind != "set":
             exact = [key for key in keys if isinstance(key, int) and -len(held) <= key < len(held)]
-            return union(*(held[key] for key in exact)) if keys else union(*held)
-        case Many(kind, element) if kind in ("list", "tuple"):
+            return v.union(*(held[key] for key in exact)) if keys else v.union(*held)
+        case v.Many(kind, element) if kind in ("list", "tuple"):
             return element
-        case Table(pairs):
+        case v.Table(pairs):
             return _under(pairs, keys)
-        case Symbol():
+        case v.Symbol():
             return (value,)
-        case Klass(scope) if records.is_enum(ev, scope):
-            return union(*(ev.attribute((value,), key) for key in keys if isinstance(key, str)))
-        case External() | Klass():
-            return (Alternatives(node, site),)
-        case Instance(Klass(scope)):
-            if External("typing.TypedDict") in classes.ancestors(ev, scope):
-                return union(*(ev.attribute((value,), key) for key in keys if isinstance(key, str)))
+        case v.Klass(scope) if records.is_enum(ev, scope):
+            return v.union(*(ev.attribute((value,), key) for key in keys if isinstance(key, str)))
+        case v.External() | v.Klass():
+            return (v.Alternatives(node, site),)
+        case v.Instance(v.Klass(scope)):
+            if v.External("typing.TypedDict") in classes.ancestors(ev, scope):
+                return v.union(*(ev.attribute((value,), key) for key in keys if isinstance(key, str)))
             return ev.method(value, "__getitem__")
         case _:
             return ()
 
 
-def _keys(values: Values) -> set[str | int]:
-    return {value.value for value in values if isinstance(value, Literal) and isinstance(value.value, str | int)}
+def _keys(values: v.Values) -> set[str | int]:
+    return {value.value for value in values if isinstance(value, v.Literal) and isinstance(value.value, str | int)}
 
 
-def _under(pairs: tuple[Pair, ...], keys: set[str | int]) -> Values:
+def _under(pairs: tuple[Pair, ...], keys: set[str | int]) -> v.Values:
     """Return what a dict may have under one of some keys; under any when none is known."""
     groups = []
     for key, held in pairs:
-        exact = [value.value for value in key if isinstance(value, Literal)]
+        exact = [value.value for value in key if isinstance(value, v.Literal)]
         if not keys or not exact or any(value in keys for value in exact):
             groups.append(held)
-    return union(*groups)
+    return v.union(*groups)
 
 
 # Their methods -----------------------------------------------------------------------------------------------
@@ -323,27 +265,27 @@ METHODS_OF_STRINGS = {
 METHODS_OF_ELEMENTS = {"pop", "popleft", "__getitem__", "__next__"}
 
 
-def method(ev: Ask, value: Value, name: str, args: tuple[Values, ...]) -> Values:
+def method(ev: Ask, value: v.Value, name: str, args: tuple[v.Values, ...]) -> v.Values:
     """Return what a method of a container or string gives."""
-    if isinstance(value, Computed | Literal):
-        return (Computed("a call"),) if name in METHODS_OF_STRINGS else ()
+    if isinstance(value, v.Computed | v.Literal):
+        return (v.Computed("a call"),) if name in METHODS_OF_STRINGS else ()
     if name in ("copy", "union", "__iter__"):
         return (value,)
-    if isinstance(value, Table):
+    if isinstance(value, v.Table):
         return _method_of_dict(value, name, args)
-    if isinstance(value, Many) and value.kind == "variable" and name == "get":
+    if isinstance(value, v.Many) and value.kind == "variable" and name == "get":
         return value.element
     return _elements(ev, value) if name in METHODS_OF_ELEMENTS else ()
 
 
-def _method_of_dict(value: Table, name: str, args: tuple[Values, ...]) -> Values:
+def _method_of_dict(value: v.Table, name: str, args: tuple[v.Values, ...]) -> v.Values:
     pairs = value.pairs
     if name == "items":
-        return (Many("set", tuple(Sequence("tuple", pair) for pair in pairs), value.certain),)
+        return (v.Many("set", tuple(v.Sequence("tuple", pair) for pair in pairs)),)
     if name in ("keys", "values"):
-        return (Sequence("list", tuple(pair[name == "values"] for pair in pairs), certain=value.certain),)
+        return (v.Sequence("list", tuple(pair[name == "values"] for pair in pairs)),)
     if name in ("get", "pop", "setdefault", "__getitem__"):
         wanted, default = (*args, (), ())[:2]
         keys = [key[0] for key, _ in pairs if len(key) == 1]
-        return union(_under(pairs, _keys(wanted)), unsure(tuple(one for one in default if bare(one) not in keys)))
+        return v.union(_under(pairs, _keys(wanted)), v.unsure(tuple(one for one in default if v.bare(one) not in keys)))
     return ()

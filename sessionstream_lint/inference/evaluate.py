@@ -14,26 +14,10 @@ from typing import Any
 import libcst as cst
 
 from sessionstream_lint.inference import calling, containers, members, sources
+from sessionstream_lint.inference import values as v
 from sessionstream_lint.inference.frames import Frame
-from sessionstream_lint.inference.values import (
-    Alternatives,
-    Computed,
-    Given,
-    Literal,
-    Many,
-    Sequence,
-    Table,
-    Value,
-    Values,
-    defined,
-    given,
-    placed,
-    union,
-    unsure,
-)
 from sessionstream_lint.program import scopes as sc
 from sessionstream_lint.program.resolve import Project
-from sessionstream_lint.program.scopes import Module, Scope, Site, arguments
 from sessionstream_lint.reading.syntax import Node, constant, dotted, identifier, is_formatted, operands
 
 MAX_DEPTH = 90
@@ -50,12 +34,12 @@ class Evaluator:
     ``neighbours`` are those among them whose functions may register what this file gives them.
     """
 
-    def __init__(self, module: Module, project: Project, neighbours: tuple[Module, ...] = ()) -> None:
+    def __init__(self, module: sc.Module, project: Project, neighbours: tuple[sc.Module, ...] = ()) -> None:
         self.module = module
         self.project = project
         self.neighbours = neighbours
         self._follow_callers = True
-        self._answers: dict[Any, Values] = {}
+        self._answers: dict[Any, v.Values] = {}
         self._asking: set[Any] = set()
         self._frames: dict[Any, Frame] = {}
         self._depth = 0
@@ -73,7 +57,7 @@ class Evaluator:
         """Say whether most of the questions are left that this call may take."""
         return self._allowed - self._questions > MAX_QUESTIONS * 3 // 4
 
-    def once(self, question: Any, answer: Callable[[], Values]) -> Values:
+    def once(self, question: Any, answer: Callable[[], v.Values]) -> v.Values:
         """Answer a question unless it is being asked already; remember answers that nothing cut short."""
         question = (self._follow_callers, question)
         if question in self._answers:
@@ -106,56 +90,58 @@ class Evaluator:
         finally:
             self._follow_callers = follow
 
-    def follows_callers(self, scope: Scope) -> bool:
+    def follows_callers(self, scope: sc.Scope) -> bool:
         """Say whether it counts what callers of a function may pass: not in files that are only looked into."""
         return self._follow_callers and (scope.module is self.module or scope.module in self.neighbours)
 
     # What its parts ask for ------------------------------------------------------------------------------
 
-    def evaluate(self, node: Node, site: Site) -> Values:
+    def evaluate(self, node: Node, site: sc.Site) -> v.Values:
         """Return what the expression may be at that site."""
         return self.once(("value", node, site), lambda: self._evaluate(node, site))
 
-    def given(self, item: Given) -> Values:
+    def given(self, item: v.Given) -> v.Values:
         """Return what an argument may be."""
         if item.held is not None:
             return item.held
-        return placed(self.evaluate(item.value, item.site), item.value, item.site)
+        return v.placed(self.evaluate(item.value, item.site), item.value, item.site)
 
-    def lookup(self, key: str, site: Site) -> Values:
+    def lookup(self, key: str, site: sc.Site) -> v.Values:
         """Return what a name, or a chain of names, may hold at that site."""
         return self.once(("key", key, site), lambda: sources.lookup(self, key, site))
 
-    def bound(self, binding: sc.Binding, site: Site | None = None) -> Values:
+    def bound(self, binding: sc.Binding, site: sc.Site | None = None) -> v.Values:
         """Return what a binding gives its key."""
         return sources.bound(self, binding, site)
 
-    def source(self, source: sc.Source, site: Site) -> Values:
+    def source(self, source: sc.Source, site: sc.Site) -> v.Values:
         """Return what a source of bindings yields."""
         return sources.given_by(self, source, site)
 
-    def exported(self, module: Module, name: str) -> Values:
+    def exported(self, module: sc.Module, name: str) -> v.Values:
         """Return what a module of the project offers under a name."""
         return sources.exported(self, module, name)
 
-    def attribute(self, values: Values, attr: str, site: Site | None = None) -> Values:
+    def attribute(self, values: v.Values, attr: str, site: sc.Site | None = None) -> v.Values:
         """Return what an attribute of these may be."""
         return members.attribute(self, values, attr, site)
 
-    def call(self, callee: Values, given: tuple[Given, ...], site: Site) -> Values:
+    def call(self, callee: v.Values, given: tuple[v.Given, ...], site: sc.Site) -> v.Values:
         """Return what calling these may give."""
         return calling.call_all(self, callee, given, site)
 
-    def returned(self, scope: Scope, given: tuple[Given, ...], receiver: Value | None, site: Site) -> Values:
+    def returned(
+        self, scope: sc.Scope, given: tuple[v.Given, ...], receiver: v.Value | None, site: sc.Site
+    ) -> v.Values:
         """Return what a call of a function of the project gives."""
         return calling.returned(self, scope, given, receiver, site)
 
-    def method(self, value: Value, name: str) -> Values:
+    def method(self, value: v.Value, name: str) -> v.Values:
         """Return what a method gives when it is called without arguments."""
         return calling.method(self, value, name)
 
     def frame(
-        self, scope: Scope, given: tuple[Given, ...], receiver: Value | None, outer: Frame | None, depth: int
+        self, scope: sc.Scope, given: tuple[v.Given, ...], receiver: v.Value | None, outer: Frame | None, depth: int
     ) -> Frame:
         """Return the one frame for such a call."""
         key = (scope, given, receiver, outer)
@@ -165,14 +151,16 @@ class Evaluator:
 
     # Expressions -----------------------------------------------------------------------------------------
 
-    def _evaluate(self, node: Node, site: Site) -> Values:
+    def _evaluate(self, node: Node, site: sc.Site) -> v.Values:
         match node:
             case cst.Name() | cst.Attribute() if (key := dotted(node)) is not None:
                 return self.lookup(key, site)
             case cst.Attribute(value=value):
                 return members.attribute(self, self.evaluate(value, site), identifier(node.attr))
             case cst.Call():
-                return calling.call_all(self, self.evaluate(node.func, site), given(arguments(node.args), site), site)
+                return calling.call_all(
+                    self, self.evaluate(node.func, site), v.as_given(sc.arguments(node.args), site), site
+                )
             case cst.Subscript():
                 return containers.subscript(self, node, site)
             case cst.Tuple() | cst.List() | cst.Set():
@@ -180,11 +168,11 @@ class Evaluator:
             case cst.Dict():
                 return containers.table(self, node, site)
             case cst.IfExp():
-                return unsure(union(self._arm(node, True, site), self._arm(node, False, site)))
+                return v.unsure(v.union(self._arm(node, True, site), self._arm(node, False, site)))
             case cst.BooleanOperation(operator=cst.And()):
-                return unsure(self.evaluate(node.right, site))
+                return v.unsure(self.evaluate(node.right, site))
             case cst.BooleanOperation():
-                return unsure(union(*(self.evaluate(operand, site) for operand in operands(node)[:MAX_OPERANDS])))
+                return v.unsure(v.union(*(self.evaluate(operand, site) for operand in operands(node)[:MAX_OPERANDS])))
             case cst.BinaryOperation():
                 return self._binary(node, site)
             case cst.NamedExpr(value=value):
@@ -192,37 +180,37 @@ class Evaluator:
             case cst.Await(expression=value):
                 return containers.inside(self.evaluate(value, site), "awaitable")
             case cst.Lambda():
-                return defined(site.block.scope.module.lambdas.get(node)) or ()
+                return v.defined(site.block.scope.module.lambdas.get(node)) or ()
             case cst.ListComp() | cst.SetComp() | cst.GeneratorExp() | cst.DictComp():
                 inner = site.block.scope.module.comprehensions.get(node)
                 return () if inner is None else containers.comprehension(self, node, inner.here().seen_from(site))
             case _ if (written := constant(node)) is not None:
-                return (Literal(written.value),)
+                return (v.Literal(written.value),)
             case _:
-                return (Computed("an f-string"),) if is_formatted(node) else ()
+                return (v.Computed("an f-string"),) if is_formatted(node) else ()
 
-    def _arm(self, node: cst.IfExp, positive: bool, site: Site) -> Values:
+    def _arm(self, node: cst.IfExp, positive: bool, site: sc.Site) -> v.Values:
         """Return one outcome of ``body if test else orelse``, its test having come out so."""
         guard = sc.Guard(node.test, positive, replace(site, frame=None))
         return self.evaluate(node.body if positive else node.orelse, replace(site, guards=(*site.guards, guard)))
 
-    def _binary(self, node: cst.BinaryOperation, site: Site) -> Values:
+    def _binary(self, node: cst.BinaryOperation, site: sc.Site) -> v.Values:
         left = self.evaluate(node.left, site)
         match node.operator:
             case cst.BitOr():
-                if not any(isinstance(value, Table | Sequence | Many) for value in left):
-                    return (Alternatives(node, site),)
+                if not any(isinstance(value, v.Table | v.Sequence | v.Many) for value in left):
+                    return (v.Alternatives(node, site),)
                 return containers.added(self, left, self.evaluate(node.right, site))
             case cst.Add():
                 right = self.evaluate(node.right, site)
-                computed = (Computed("a concatenation"),) if any(map(_is_string, (*left, *right))) else ()
+                computed = (v.Computed("a concatenation"),) if any(map(_is_string, (*left, *right))) else ()
                 return (*containers.added(self, left, right), *computed)
             case cst.Modulo():
                 right = self.evaluate(node.right, site)
-                return (Computed("the operator %"),) if any(map(_is_string, (*left, *right))) else ()
+                return (v.Computed("the operator %"),) if any(map(_is_string, (*left, *right))) else ()
             case _:
                 return ()
 
 
-def _is_string(value: Value) -> bool:
-    return isinstance(value, Computed) or (isinstance(value, Literal) and isinstance(value.value, str))
+def _is_string(value: v.Value) -> bool:
+    return isinstance(value, v.Computed) or (isinstance(value, v.Literal) and isinstance(value.value, str))

@@ -6,23 +6,8 @@ from dataclasses import replace
 
 import libcst as cst
 
+from sessionstream_lint.inference import values as v
 from sessionstream_lint.inference.ask import Ask
-from sessionstream_lint.inference.values import (
-    NONE,
-    Alternatives,
-    Callable,
-    External,
-    Instance,
-    Klass,
-    Literal,
-    Many,
-    Sequence,
-    Table,
-    Value,
-    Values,
-    bare,
-    union,
-)
 from sessionstream_lint.program.scopes import Site
 from sessionstream_lint.reading.syntax import Node, Nodes, Parameter, index, items, quoted
 
@@ -44,7 +29,7 @@ CONTAINERS = {
 UNKNOWN = {"typing.Any", "builtins.object"}
 
 
-def parameter(ev: Ask, param: Parameter, site: Site) -> Values:
+def parameter(ev: Ask, param: Parameter, site: Site) -> v.Values:
     """Return what a parameter is declared to be; ``*args`` and ``**kwargs`` are containers of it, or it unpacked."""
     if param.annotation is None:
         return ()
@@ -53,145 +38,141 @@ def parameter(ev: Ask, param: Parameter, site: Site) -> Values:
     if whole is not None:
         return values
     if param.star == "*":
-        return (Many("tuple", values),)
+        return (v.Many("tuple", values),)
     if param.star == "**":
-        return (Table((((), values),)),)
+        return (v.Table((((), values),)),)
     return values
 
 
 def _unpacked(ev: Ask, node: Node, site: Site) -> Node | None:
     """Return what is unpacked by ``Unpack[…]`` or ``*…``."""
-    if isinstance(node, cst.Subscript) and External("typing.Unpack") in ev.evaluate(node.value, site):
+    if isinstance(node, cst.Subscript) and v.External("typing.Unpack") in ev.evaluate(node.value, site):
         return index(node)[0]
     return node.value if isinstance(node, cst.StarredElement) else None
 
 
-def instances(ev: Ask, node: Node, site: Site) -> Values:
+def instances(ev: Ask, node: Node, site: Site) -> v.Values:
     """Return what an object of that annotation may be."""
     return ev.once(("annotation", id(node), site), lambda: _instances(ev, node, site))
 
 
-def _instances(ev: Ask, node: Node, site: Site) -> Values:
+def _instances(ev: Ask, node: Node, site: Site) -> v.Values:
     match node:
         case cst.BinaryOperation(left=left, operator=cst.BitOr(), right=right):
             return _either(instances(ev, left, site), instances(ev, right, site))
         case cst.Tuple():  # the constraints of a type parameter
-            return union(*(instances(ev, item, site) for item in items(node)))
+            return v.union(*(instances(ev, item, site) for item in items(node)))
         case cst.Subscript():
             return _generic(ev, node, site)
         case _:
-            return union(*(_instance(ev, value, site) for value in ev.evaluate(node, site)))
+            return v.union(*(_instance(ev, value, site) for value in ev.evaluate(node, site)))
 
 
-def _keep(ev: Ask, node: Node, site: Site) -> Values:
+def _keep(ev: Ask, node: Node, site: Site) -> v.Values:
     """A quoted name may be defined later on: it is looked up where everything is."""
     scope = site.block.scope
     values = instances(ev, node, site)
     return values or instances(ev, node, scope.end())
 
 
-def _instance(ev: Ask, value: Value, site: Site) -> Values:
+def _instance(ev: Ask, value: v.Value, site: Site) -> v.Values:
     """Return an object of the class, alias or type variable that an annotation names."""
     match value:
-        case External(name) if name in UNKNOWN or (name.startswith("typing.") and name != "typing.Self"):
+        case v.External(name) if name in UNKNOWN or (name.startswith("typing.") and name != "typing.Self"):
             return ()
-        case External("typing.Self"):
+        case v.External("typing.Self"):
             return self_type(site)
-        case External() | Klass():
-            return (Instance(bare(value)),)
-        case Alternatives(node, where):
+        case v.External() | v.Klass():
+            return (v.Instance(v.bare(value)),)
+        case v.Alternatives(node, where):
             return instances(ev, node, where)
-        case Literal(str() as text):
+        case v.Literal(str() as text):
             inner = quoted(text)
             return () if inner is None else _keep(ev, inner, site)
-        case Literal(None):
-            return (NONE,)
+        case v.Literal(None):
+            return (v.NONE,)
         case _:
             return ()
 
 
-def self_type(site: Site) -> Values:
+def self_type(site: Site) -> v.Values:
     """Return an object of the class around a site."""
     scope = site.block.scope
     while scope.kind != "class" and scope.parent is not None:
         scope = scope.parent
-    return (Instance(Klass(scope)),) if scope.kind == "class" else ()
+    return (v.Instance(v.Klass(scope)),) if scope.kind == "class" else ()
 
 
-def _generic(ev: Ask, node: cst.Subscript, site: Site) -> Values:
+def _generic(ev: Ask, node: cst.Subscript, site: Site) -> v.Values:
     groups = []
     for head in ev.evaluate(node.value, site):
-        if isinstance(head, External):
+        if isinstance(head, v.External):
             groups.append(_external(ev, head, index(node), site))
-        elif isinstance(head, Klass):
-            groups.append((Instance(bare(head)),))
-        elif isinstance(head, Alternatives):
+        elif isinstance(head, v.Klass):
+            groups.append((v.Instance(v.bare(head)),))
+        elif isinstance(head, v.Alternatives):
             groups.append(instances(ev, head.node, head.site))
-    return union(*groups)
+    return v.union(*groups)
 
 
-def _external(ev: Ask, head: External, parts: Nodes, site: Site) -> Values:
+def _external(ev: Ask, head: v.External, parts: Nodes, site: Site) -> v.Values:
     name = head.name.rpartition(".")[2]
     if name in TRANSPARENT:
         return instances(ev, parts[0], site)
     if name in CHOICES:
-        return _either(*(instances(ev, part, site) for part in parts), *(((NONE,),) if name == "Optional" else ()))
+        return _either(*(instances(ev, part, site) for part in parts), *(((v.NONE,),) if name == "Optional" else ()))
     if name in ("type", "Type"):
-        return union(*(classes(instances(ev, part, site)) for part in parts))
+        return v.union(*(classes(instances(ev, part, site)) for part in parts))
     if name in MAPPINGS and len(parts) == 2:
-        return (Table(((instances(ev, parts[0], site), instances(ev, parts[1], site)),)),)
+        return (v.Table(((instances(ev, parts[0], site), instances(ev, parts[1], site)),)),)
     if name in ("tuple", "Tuple"):
         return _tuple(ev, parts, site)
     if name == "Callable":
-        return (Callable(instances(ev, parts[-1], site)),)
+        return (v.Callable(instances(ev, parts[-1], site)),)
     if name in CONTAINERS:
         part = parts[-1] if name == "Coroutine" else parts[0]
-        return (Many(CONTAINERS[name], instances(ev, part, site)),)
-    return (Instance(head),) if not head.name.startswith("typing.") else ()
+        return (v.Many(CONTAINERS[name], instances(ev, part, site)),)
+    return (v.Instance(head),) if not head.name.startswith("typing.") else ()
 
 
-def _either(*alternatives: Values) -> Values:
+def _either(*alternatives: v.Values) -> v.Values:
     """Return what is one of several alternatives: which one nobody knows, unless the only other is None."""
-    if sum(one != (NONE,) for one in alternatives) < 2:
-        return union(*alternatives)
-    return tuple(map(_unsure, union(*alternatives)))
+    if sum(one != (v.NONE,) for one in alternatives) < 2:
+        return v.union(*alternatives)
+    return tuple(map(_unsure, v.union(*alternatives)))
 
 
-def _unsure(value: Value) -> Value:
-    match value:
-        case Instance():
-            return replace(value, sure=False)
-        case Sequence() | Many() | Table():
-            return replace(value, certain=False)
-        case _:
-            return value
+def _unsure(value: v.Value) -> v.Value:
+    if isinstance(value, v.Many):
+        return replace(value, kind="unknown")
+    return replace(value, sure=False) if isinstance(value, v.Instance) else value
 
 
-def _tuple(ev: Ask, parts: Nodes, site: Site) -> Values:
+def _tuple(ev: Ask, parts: Nodes, site: Site) -> v.Values:
     if len(parts) == 2 and isinstance(parts[1], cst.Ellipsis):
-        return (Many("tuple", instances(ev, parts[0], site)),)
-    return (Sequence("tuple", tuple(instances(ev, part, site) for part in parts)),)
+        return (v.Many("tuple", instances(ev, parts[0], site)),)
+    return (v.Sequence("tuple", tuple(instances(ev, part, site) for part in parts)),)
 
 
-def classes(values: Values) -> Values:
+def classes(values: v.Values) -> v.Values:
     """Return the classes of objects."""
-    return union(value.of for value in values if isinstance(value, Instance))
+    return v.union(value.of for value in values if isinstance(value, v.Instance))
 
 
-def from_classes(ev: Ask, values: Values) -> Values:
+def from_classes(ev: Ask, values: v.Values) -> v.Values:
     """Return objects of classes: what ``cast`` gives, what ``isinstance`` proves."""
-    found: list[Value] = []
+    found: list[v.Value] = []
     for value in values:
         match value:
-            case External() | Klass():
-                found.append(Instance(bare(value)))
-            case Sequence(_, held):
+            case v.External() | v.Klass():
+                found.append(v.Instance(v.bare(value)))
+            case v.Sequence(_, held):
                 for item in held:
                     found += from_classes(ev, item)
-            case Alternatives(node, site):
+            case v.Alternatives(node, site):
                 found += instances(ev, node, site)
-            case Literal(None):
-                found.append(NONE)
+            case v.Literal(None):
+                found.append(v.NONE)
             case _:
                 pass
     return tuple(found)

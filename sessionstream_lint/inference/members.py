@@ -6,113 +6,95 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from sessionstream_lint.inference import classes, containers, hints, records
+from sessionstream_lint.inference import values as v
 from sessionstream_lint.inference.ask import Ask
 from sessionstream_lint.inference.frames import Frame, frame_of
-from sessionstream_lint.inference.values import (
-    Bound,
-    Computed,
-    External,
-    File,
-    Instance,
-    Klass,
-    Literal,
-    Many,
-    Routine,
-    Sequence,
-    Super,
-    Symbol,
-    Table,
-    Value,
-    Values,
-    union,
-)
 from sessionstream_lint.program import scopes as sc
 from sessionstream_lint.program.resolve import canonical
-from sessionstream_lint.program.scopes import Binding, Scope, Site
 from sessionstream_lint.program.surface import ATTRIBUTES
 
 MAX_CLASSES = 100
 MAX_PUT = 100
 
 
-def attribute(ev: Ask, values: Values, attr: str, site: Site | None = None) -> Values:
+def attribute(ev: Ask, values: v.Values, attr: str, site: sc.Site | None = None) -> v.Values:
     """Return what ``.attr`` of these may be, in the calls through which the site was reached if there is one."""
-    return union(*(_of(ev, value, attr, site) for value in values))
+    return v.union(*(_of(ev, value, attr, site) for value in values))
 
 
-def _of(ev: Ask, value: Value, attr: str, site: Site | None) -> Values:
+def _of(ev: Ask, value: v.Value, attr: str, site: sc.Site | None) -> v.Values:
     match value:
-        case File(module):
+        case v.File(module):
             return of_module(ev, module.name, attr)
-        case External(name):
-            return (External(canonical(f"{name}.{attr}")),)
-        case Klass(scope):
+        case v.External(name):
+            return (v.External(canonical(f"{name}.{attr}")),)
+        case v.Klass(scope):
             return _of_class(ev, scope, attr, None, site)
-        case Instance(of) if attr == "__class__":
+        case v.Instance(of) if attr == "__class__":
             return (of,)
-        case Instance(External(name)):
+        case v.Instance(v.External(name)):
             return (member(value, f"{name}.{attr}"),)
-        case Instance(Klass(scope)):
+        case v.Instance(v.Klass(scope)):
             return _of_class(ev, scope, attr, value, site)
-        case Super(instance, above):
+        case v.Super(instance, above):
             return _inherited(ev, above, attr, instance, site)
-        case Symbol():
+        case v.Symbol():
             return (value,)
-        case Sequence(_, items, names) if attr in names:
+        case v.Sequence(_, items, names) if attr in names:
             return items[names.index(attr)]
-        case Sequence() | Many() | Table() | Literal() | Computed():
-            return (Bound(value, External(f"builtins.container.{attr}")),)
-        case Routine() if attr == "__wrapped__":
+        case v.Sequence() | v.Many() | v.Table() | v.Literal() | v.Computed():
+            return (v.Bound(value, v.External(f"builtins.container.{attr}")),)
+        case v.Routine() if attr == "__wrapped__":
             return (value,)
         case _:
             return ()
 
 
-def of_module(ev: Ask, module: str, name: str) -> Values:
+def of_module(ev: Ask, module: str, name: str) -> v.Values:
     """Return what ``from module import name`` gives."""
     found = ev.project.load(module)
     if found is None:
-        return (External(canonical(f"{module}.{name}")),)
+        return (v.External(canonical(f"{module}.{name}")),)
     values = ev.exported(found, name)
     if values:
         return values
     inner = ev.project.load(f"{module}.{name}")
-    return (File(inner),) if inner else (External(canonical(f"{module}.{name}")),)
+    return (v.File(inner),) if inner else (v.External(canonical(f"{module}.{name}")),)
 
 
-def _of_class(ev: Ask, scope: Scope, attr: str, instance: Value | None, site: Site | None) -> Values:
+def _of_class(ev: Ask, scope: sc.Scope, attr: str, instance: v.Value | None, site: sc.Site | None) -> v.Values:
     given = _enumerated(ev, scope, attr) if instance is None else records.field(ev, instance, attr)
     if given:
         return given
     for ancestor in classes.ancestors(ev, scope):
-        if isinstance(ancestor, External):
+        if isinstance(ancestor, v.External):
             name = f"{ancestor.name}.{attr}"
             if ancestor.name in ("abc.ABC", "builtins.object", "typing.Generic", "typing.Protocol"):
                 continue
-            return (member(instance, name) if instance else External(canonical(name)),)
+            return (member(instance, name) if instance else v.External(canonical(name)),)
         values = _declared(ev, ancestor.scope, attr, instance, site)
         if values is not None:
             return values
     return ()
 
 
-def _enumerated(ev: Ask, scope: Scope, attr: str) -> Values:
+def _enumerated(ev: Ask, scope: sc.Scope, attr: str) -> v.Values:
     """Return the member of an enumeration, if the class is one."""
     found = scope.bindings.get(attr)
     return records.enum_member(attr, found[0]) if found and records.is_enum(ev, scope) else ()
 
 
-def _inherited(ev: Ask, scope: Scope, attr: str, instance: Value, site: Site | None) -> Values:
+def _inherited(ev: Ask, scope: sc.Scope, attr: str, instance: v.Value, site: sc.Site | None) -> v.Values:
     for ancestor in classes.ancestors(ev, scope)[1:]:
-        if isinstance(ancestor, External):
-            return (Bound(instance, External(canonical(f"{ancestor.name}.{attr}"))),)
+        if isinstance(ancestor, v.External):
+            return (v.Bound(instance, v.External(canonical(f"{ancestor.name}.{attr}"))),)
         values = _declared(ev, ancestor.scope, attr, instance, site)
         if values is not None:
             return values
     return ()
 
 
-def _declared(ev: Ask, scope: Scope, attr: str, instance: Value | None, site: Site | None) -> Values | None:
+def _declared(ev: Ask, scope: sc.Scope, attr: str, instance: v.Value | None, site: sc.Site | None) -> v.Values | None:
     """Return what a class itself says of an attribute; None when it says nothing."""
     assigned = scope.attributes.get(attr, [])[:MAX_PUT] if instance else []
     inside = scope.bindings.get(attr, [])
@@ -122,77 +104,77 @@ def _declared(ev: Ask, scope: Scope, attr: str, instance: Value | None, site: Si
     groups = [_assigned(ev, binding, frame) for binding in assigned]
     if inside:
         current = ev.lookup(attr, scope.end())
-        groups.append(union(*(_through(ev, value, instance, scope) for value in current)))
+        groups.append(v.union(*(_through(ev, value, instance, scope) for value in current)))
     hinted = (
         hints.instances(ev, binding.source.annotation, binding.site)
         for binding in (*inside, *assigned)
         if isinstance(binding.source, sc.Declared)
     )
     put = [_put(ev, binding, site) for binding in scope.stored.get(attr, ())[:MAX_PUT]]
-    return containers.filled(union(*groups, *hinted), union(*put))
+    return containers.filled(v.union(*groups, *hinted), v.union(*put))
 
 
-def _put(ev: Ask, binding: Binding, site: Site | None) -> Values:
+def _put(ev: Ask, binding: sc.Binding, site: sc.Site | None) -> v.Values:
     """Return what a method put into an attribute, the one that is looked into with its arguments."""
     frame = None if site is None else frame_of(site, binding.site.block.scope)
     return ev.bound(binding, replace(binding.site, frame=frame))
 
 
-def _assigned(ev: Ask, binding: Binding, frame: Frame | None) -> Values:
+def _assigned(ev: Ask, binding: sc.Binding, frame: Frame | None) -> v.Values:
     """Return what a method assigned to an attribute, the ``__init__`` that made the object with its arguments."""
     if frame is None or binding.site.block.scope is not frame.scope:
         return ev.bound(binding)
     return ev.bound(binding, replace(binding.site, frame=frame))
 
 
-def _through(ev: Ask, value: Value, instance: Value | None, owner: Scope) -> Values:
+def _through(ev: Ask, value: v.Value, instance: v.Value | None, owner: sc.Scope) -> v.Values:
     """Bind a method, run a property."""
-    if not isinstance(value, Routine) or value.scope.parent is not owner:
+    if not isinstance(value, v.Routine) or value.scope.parent is not owner:
         return (value,)
     kinds = classes.decorators(ev, value.scope)
     if "staticmethod" in kinds:
         return (value,)
     if "classmethod" in kinds:
-        of = instance.of if isinstance(instance, Instance) else Klass(owner)
-        return (Bound(of, value),)
+        of = instance.of if isinstance(instance, v.Instance) else v.Klass(owner)
+        return (v.Bound(of, value),)
     if instance is None:
         return (value,)
     if kinds & {"property", "cached_property"}:
         return ev.returned(value.scope, (), instance, value.scope.block.here())
-    return (Bound(instance, value),)
+    return (v.Bound(instance, value),)
 
 
-def _receiver(ev: Ask, scope: Scope) -> Values:
+def _receiver(ev: Ask, scope: sc.Scope) -> v.Values:
     """Return what the first parameter of a method is."""
     if scope.parent is None or scope.kind != "function":
         return ()
     kinds = classes.decorators(ev, scope)
     if "staticmethod" in kinds:
         return ()
-    found = (Klass(scope.parent), *_inheriting(ev, scope))
+    found = (v.Klass(scope.parent), *_inheriting(ev, scope))
     if scope.name == "__init_subclass__":
         return found[1:]
-    return found if "classmethod" in kinds or scope.name == "__new__" else tuple(Instance(one) for one in found)
+    return found if "classmethod" in kinds or scope.name == "__new__" else tuple(v.Instance(one) for one in found)
 
 
-def _inheriting(ev: Ask, method: Scope) -> tuple[Klass, ...]:
+def _inheriting(ev: Ask, method: sc.Scope) -> tuple[v.Klass, ...]:
     """Return the classes defined beside the one that a method is written in, and which have it from there."""
     found = ev.once(("inheriting", id(method)), lambda: tuple(_heirs(ev, method)))
-    return tuple(one for one in found if isinstance(one, Klass))
+    return tuple(one for one in found if isinstance(one, v.Klass))
 
 
-def _heirs(ev: Ask, method: Scope) -> Iterator[Klass]:
+def _heirs(ev: Ask, method: sc.Scope) -> Iterator[v.Klass]:
     home = method.parent.parent if method.parent is not None else None
     beside = [] if home is None else [one for found in home.bindings.values() for one in found]
     defined = [one.source.scope for one in beside if isinstance(one.source, sc.Defined)]
     for scope in defined[:MAX_CLASSES]:
         if scope.kind == "class" and scope is not method.parent:
-            line = [one.scope for one in classes.ancestors(ev, scope) if isinstance(one, Klass)]
+            line = [one.scope for one in classes.ancestors(ev, scope) if isinstance(one, v.Klass)]
             if method.parent in line and not any(method.name in one.names for one in line[: line.index(method.parent)]):
-                yield Klass(scope)
+                yield v.Klass(scope)
 
 
-def receiver(ev: Ask, method: Scope, site: Site) -> Values:
+def receiver(ev: Ask, method: sc.Scope, site: sc.Site) -> v.Values:
     """Return what the first parameter of a method is; made by the call looked into, if that is one."""
     found = _receiver(ev, method)
     if site.frame is None:
@@ -200,15 +182,15 @@ def receiver(ev: Ask, method: Scope, site: Site) -> Values:
     return tuple(_made_within(ev, value, site) for value in found)
 
 
-def _made_within(ev: Ask, value: Value, site: Site) -> Value:
-    if not isinstance(value, Instance) or not isinstance(value.of, Klass):
+def _made_within(ev: Ask, value: v.Value, site: sc.Site) -> v.Value:
+    if not isinstance(value, v.Instance) or not isinstance(value.of, v.Klass):
         return value
     init = records.initializer(ev, value.of.scope)
     made = frame_of(site, value.of.scope if init is None else init)
-    return value if made is None else Instance(value.of, made.given)
+    return value if made is None else v.Instance(value.of, made.given)
 
 
-def member(receiver: Value, name: str) -> Value:
+def member(receiver: v.Value, name: str) -> v.Value:
     """Return what an object of a class outside the project has under that name, a method if nothing is known."""
     name = canonical(name)
-    return Instance(External(ATTRIBUTES[name])) if name in ATTRIBUTES else Bound(receiver, External(name))
+    return v.Instance(v.External(ATTRIBUTES[name])) if name in ATTRIBUTES else v.Bound(receiver, v.External(name))

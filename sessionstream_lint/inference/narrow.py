@@ -7,37 +7,19 @@ from functools import reduce
 import libcst as cst
 
 from sessionstream_lint.inference import classes, hints
+from sessionstream_lint.inference import values as v
 from sessionstream_lint.inference.ask import Ask
-from sessionstream_lint.inference.values import (
-    NONE,
-    Bound,
-    Computed,
-    External,
-    Instance,
-    Klass,
-    Literal,
-    Many,
-    Routine,
-    Sequence,
-    Symbol,
-    Table,
-    Value,
-    Values,
-    bare,
-    class_of,
-    union,
-)
 from sessionstream_lint.program.flow import Guards, only, reaching
 from sessionstream_lint.program.scopes import Assigned, Guard, Key, Scope, Site, arguments
 from sessionstream_lint.reading.patterns import Pattern
 from sessionstream_lint.reading.syntax import Constant, Node, constant, dotted, identifier, operands
 
 MAX_NESTING = 10
-TYPE = Instance(External("builtins.type"))
-ISINSTANCE, ISSUBCLASS = External("builtins.isinstance"), External("builtins.issubclass")
+TYPE = v.Instance(v.External("builtins.type"))
+ISINSTANCE, ISSUBCLASS = v.External("builtins.isinstance"), v.External("builtins.issubclass")
 
 
-def apply(ev: Ask, values: Values, key: Key, guards: Guards, depth: int = 0) -> Values:
+def apply(ev: Ask, values: v.Values, key: Key, guards: Guards, depth: int = 0) -> v.Values:
     """Return what is left of the values after the tests."""
     for guard in reversed(guards):
         if guard.pattern is not None:
@@ -47,23 +29,23 @@ def apply(ev: Ask, values: Values, key: Key, guards: Guards, depth: int = 0) -> 
     return values
 
 
-def _matched(ev: Ask, values: Values, key: Key, guard: Guard, pattern: Pattern) -> Values:
+def _matched(ev: Ask, values: v.Values, key: Key, guard: Guard, pattern: Pattern) -> v.Values:
     if dotted(guard.test) != key:
         return values
     if pattern.constants:
         wanted = [ev.evaluate(node, guard.site) for node in pattern.constants]
-        return _equal(values, union(*wanted), guard.positive, False) if all(wanted) else values
+        return _equal(values, v.union(*wanted), guard.positive, False) if all(wanted) else values
     if not pattern.classes:
         return () if pattern.exact and not guard.positive else values
     groups = [hints.from_classes(ev, ev.evaluate(node, guard.site)) for node in pattern.classes]
-    return _instance_of(ev, values, union(*groups), guard.positive)
+    return _instance_of(ev, values, v.union(*groups), guard.positive)
 
 
-def _tested(ev: Ask, values: Values, key: Key, test: Node, positive: bool, site: Site, depth: int) -> Values:
+def _tested(ev: Ask, values: v.Values, key: Key, test: Node, positive: bool, site: Site, depth: int) -> v.Values:
     if depth > MAX_NESTING:
         return values
 
-    def left(values: Values, operand: Node, outcome: bool = positive) -> Values:
+    def left(values: v.Values, operand: Node, outcome: bool = positive) -> v.Values:
         return _tested(ev, values, key, operand, outcome, site, depth + 1)
 
     match test:
@@ -73,7 +55,7 @@ def _tested(ev: Ask, values: Values, key: Key, test: Node, positive: bool, site:
             parts = operands(test)[:MAX_NESTING]
             if isinstance(test.operator, cst.And) is positive:
                 return reduce(left, parts, values)
-            return union(*(left(values, part) for part in parts))
+            return v.union(*(left(values, part) for part in parts))
         case cst.Call():
             return _called(ev, values, key, test, positive, site, depth)
         case cst.Comparison(comparisons=[target]) if type(target.operator) in _SAME:
@@ -81,7 +63,7 @@ def _tested(ev: Ask, values: Values, key: Key, test: Node, positive: bool, site:
             same = _SAME[type(target.operator)] is positive
             return _compared(ev, values, key, (test.left, target.comparator), same, among, site)
         case _ if dotted(test) == key:
-            return tuple(value for value in values if value != NONE) if positive else values
+            return tuple(value for value in values if value != v.NONE) if positive else values
         case cst.Name():
             kept = _kept(identifier(test), site)
             return values if kept is None else _tested(ev, values, key, kept[0], positive, kept[1], depth + 1)
@@ -107,7 +89,7 @@ def _kept(name: str, site: Site) -> tuple[Node, Site] | None:
     return binding.source.value, binding.site
 
 
-def _called(ev: Ask, values: Values, key: Key, call: cst.Call, positive: bool, site: Site, depth: int) -> Values:
+def _called(ev: Ask, values: v.Values, key: Key, call: cst.Call, positive: bool, site: Site, depth: int) -> v.Values:
     about = subject(ev, call.args[0].value, key, site) if len(call.args) == 2 else None
     if about is None and all(dotted(argument.value) != key for argument in call.args):
         return values  # the callee may be what the key holds: it is not looked up for tests of something else
@@ -116,21 +98,21 @@ def _called(ev: Ask, values: Values, key: Key, call: cst.Call, positive: bool, s
         wanted = hints.from_classes(ev, ev.evaluate(call.args[1].value, site))
         if about == "value" and ISINSTANCE in called:
             return _instance_of(ev, values, wanted, positive)
-        if about == "value" and all(isinstance(value, External | Klass | Symbol) for value in values):
+        if about == "value" and all(isinstance(value, v.External | v.Klass | v.Symbol) for value in values):
             return hints.classes(_instance_of(ev, hints.from_classes(ev, values), wanted, positive))
         if about in ("value", "class"):
             return tuple(value for value in values if _is_certain(value, wanted, ev) is not positive)
         return values
-    routines = [one.scope for one in called if isinstance(one, Routine)]
+    routines = [one.scope for one in called if isinstance(one, v.Routine)]
     names = [name for scope in routines for name in _receiving(scope, call, key)]
     if len(routines) != 1 or len(names) != 1:
         return values
     return _answered(ev, values, routines[0], names[0], positive, depth)
 
 
-def _is_certain(value: Value, wanted: Values, ev: Ask) -> bool:
+def _is_certain(value: v.Value, wanted: v.Values, ev: Ask) -> bool:
     """Say whether the class of a value, or a class, is one of those wanted or below it."""
-    found = Instance(bare(value)) if isinstance(value, External | Klass) else value
+    found = v.Instance(v.bare(value)) if isinstance(value, v.External | v.Klass) else value
     return any(_is(ev, found, other) for other in wanted)
 
 
@@ -144,9 +126,9 @@ def _receiving(scope: Scope, call: cst.Call, key: Key) -> list[str]:
     return found
 
 
-def _answered(ev: Ask, values: Values, scope: Scope, name: str, positive: bool, depth: int) -> Values:
+def _answered(ev: Ask, values: v.Values, scope: Scope, name: str, positive: bool, depth: int) -> v.Values:
     """Return the values for which a function that tests its parameter gives a true value (not ``positive``: none)."""
-    groups: list[Values] = []
+    groups: list[v.Values] = []
     ends = [] if scope.block.dead or scope.kind == "lambda" else [(None, scope.end())]
     for node, site in [*scope.returns, *ends]:
         written = Constant(None) if node is None else constant(node)
@@ -156,7 +138,7 @@ def _answered(ev: Ask, values: Values, scope: Scope, name: str, positive: bool, 
                 groups.append(left if written is not None and bool(written.value) is positive else ())
             else:
                 groups.append(_tested(ev, left, name, node, positive, site, depth + 1))
-    return union(*groups)
+    return v.union(*groups)
 
 
 def subject(ev: Ask, node: Node, key: Key, site: Site, steps: int = MAX_NESTING) -> str | None:
@@ -167,7 +149,7 @@ def subject(ev: Ask, node: Node, key: Key, site: Site, steps: int = MAX_NESTING)
         return None
     match node:
         case cst.Call(args=[argument]) if dotted(argument.value) == key:
-            return "class" if External("builtins.type") in ev.evaluate(node.func, site) else None
+            return "class" if v.External("builtins.type") in ev.evaluate(node.func, site) else None
         case cst.IfExp():  # ``m if isinstance(m, type) else type(m)``
             kinds = {subject(ev, one, key, site, steps - 1) for one in (node.body, node.orelse)}
             return "class" if kinds == {"value", "class"} else None
@@ -189,8 +171,8 @@ _OF_SUBJECT: dict[tuple[str | None, str], str] = {
 
 
 def _compared(
-    ev: Ask, values: Values, key: Key, sides: tuple[Node, Node], same: bool, among: bool, site: Site
-) -> Values:
+    ev: Ask, values: v.Values, key: Key, sides: tuple[Node, Node], same: bool, among: bool, site: Site
+) -> v.Values:
     """Keep the values for which a comparison comes out so; ``among`` says that one side is a container."""
     left, right = sides
     about = subject(ev, left, key, site)
@@ -202,12 +184,12 @@ def _compared(
         return values
     held = ev.evaluate(right, site)
     if among:
-        if len(held) != 1 or not isinstance(held[0], Sequence):
+        if len(held) != 1 or not isinstance(held[0], v.Sequence):
             return values
         items = held[0].items
         if not same:
             items = tuple(item for item in items if len(item) == 1)
-        held = union(*items)
+        held = v.union(*items)
     match about:
         case "value":
             return _equal(values, held, same, among) if held else values
@@ -215,20 +197,22 @@ def _compared(
             wanted = hints.from_classes(ev, held)
             if _open(values) and same:
                 return wanted
-            held = tuple(map(bare, held))
-            return tuple(value for value in values if (class_of(value) in held) is same or isinstance(value, Symbol))
+            held = tuple(map(v.bare, held))
+            return tuple(
+                value for value in values if (v.class_of(value) in held) is same or isinstance(value, v.Symbol)
+            )
         case "descriptor":
             described = [_described(value) for value in held]
             return tuple(value for value in values if _is_named(value, described, same))
         case _:
-            named = [value.value for value in held if isinstance(value, Literal)]
+            named = [value.value for value in held if isinstance(value, v.Literal)]
             return tuple(value for value in values if _is_named(value, named, same))
 
 
-def _described(value: Value) -> object:
+def _described(value: v.Value) -> object:
     """Return the full name of the message that a descriptor is of."""
     match value:
-        case External(name) | Bound(_, External(name)) if name.endswith(".DESCRIPTOR"):
+        case v.External(name) | v.Bound(_, v.External(name)) if name.endswith(".DESCRIPTOR"):
             return _full_name(name.removesuffix(".DESCRIPTOR"))
         case _:
             return None
@@ -238,69 +222,71 @@ def _full_name(name: str) -> str:
     return ".".join(part for part in name.split(".") if not part.endswith("_pb2"))
 
 
-def _is_named(value: Value, names: list[object], same: bool) -> bool:
+def _is_named(value: v.Value, names: list[object], same: bool) -> bool:
     """Say whether a value may be a message with (or, not ``same``, without) one of these full names."""
-    of = class_of(value)
-    if not isinstance(of, External) or "_pb2." not in of.name:
+    of = v.class_of(value)
+    if not isinstance(of, v.External) or "_pb2." not in of.name:
         return True
     return (_full_name(of.name) in names) is same
 
 
-def _equal(values: Values, wanted: Values, same: bool, among: bool) -> Values:
+def _equal(values: v.Values, wanted: v.Values, same: bool, among: bool) -> v.Values:
     """Keep what is (or, not ``same``, is not) one of the wanted values."""
-    wanted = tuple(map(bare, wanted))
+    wanted = tuple(map(v.bare, wanted))
     if not same:
-        return tuple(value for value in values if bare(value) not in wanted)
+        return tuple(value for value in values if v.bare(value) not in wanted)
     if _open(values):
-        return tuple(value for value in wanted if isinstance(value, External | Klass))
-    return tuple(value for value in values if bare(value) in wanted or (among and isinstance(value, Symbol)))
+        return tuple(value for value in wanted if isinstance(value, v.External | v.Klass))
+    return tuple(value for value in values if v.bare(value) in wanted or (among and isinstance(value, v.Symbol)))
 
 
-def _open(values: Values) -> bool:
-    return all(isinstance(value, Symbol) for value in values)
+def _open(values: v.Values) -> bool:
+    return all(isinstance(value, v.Symbol) for value in values)
 
 
-def _instance_of(ev: Ask, values: Values, wanted: Values, positive: bool) -> Values:
+def _instance_of(ev: Ask, values: v.Values, wanted: v.Values, positive: bool) -> v.Values:
     """Keep the objects that are (or, not ``positive``, are not) of one of the wanted classes."""
     if positive:
-        kept = union(*(_meet(ev, value, wanted) for value in values))
+        kept = v.union(*(_meet(ev, value, wanted) for value in values))
         return kept if kept or not _open(values) else wanted
     return tuple(value for value in values if not any(_is(ev, value, other) for other in wanted))
 
 
-def _meet(ev: Ask, value: Value, wanted: Values) -> Values:
+def _meet(ev: Ask, value: v.Value, wanted: v.Values) -> v.Values:
     """Return what an object is that is also of one of the wanted classes."""
     if any(_is(ev, value, other) for other in wanted):
         return (value,)
     return tuple(other for other in wanted if _is(ev, other, value))
 
 
-def _builtin(value: Value) -> tuple[External, ...]:
-    """Return the classes of a value that is written out."""
+def _builtin(value: v.Value) -> str | None:
+    """Return the name of the class of a value that is written out."""
     match value:
-        case Literal(constant):
-            return tuple(External(f"builtins.{one.__name__}") for one in type(constant).__mro__)
-        case Computed():
-            return (External("builtins.str"),)
-        case Table():
-            return External("builtins.dict"), External("typing.Mapping"), External("typing.MutableMapping")
-        case Sequence(kind, _) | Many(kind, _) if kind in ("list", "tuple"):
-            return External(f"builtins.{kind}"), External("typing.Sequence"), External("typing.Iterable")
+        case v.Literal(constant):
+            return type(constant).__name__
+        case v.Computed():
+            return "str"
+        case v.Table():
+            return "dict"
+        case v.Sequence(kind, _) | v.Many(kind, _):
+            return kind
         case _:
-            return ()
+            return None
 
 
-def _is(ev: Ask, value: Value, other: Value) -> bool:
-    value, other = bare(value), bare(other)
-    if isinstance(other, Literal):
+def _is(ev: Ask, value: v.Value, other: v.Value) -> bool:
+    value, other = v.bare(value), v.bare(other)
+    if isinstance(other, v.Literal):
         return value == other
     if other == TYPE:
-        return isinstance(value, Klass) or (isinstance(value, External) and value.name.rpartition(".")[2][:1].isupper())
-    builtin = _builtin(value)
-    if builtin:
-        return isinstance(other, Instance) and other.of in builtin
-    if not isinstance(value, Instance) or not isinstance(other, Instance):
+        return isinstance(value, v.Klass) or (
+            isinstance(value, v.External) and value.name.rpartition(".")[2][:1].isupper()
+        )
+    name = _builtin(value)
+    if name is not None:
+        return other == v.Instance(v.External(f"builtins.{name}"))
+    if not isinstance(value, v.Instance) or not isinstance(other, v.Instance):
         return False
-    if isinstance(value.of, External):
-        return bare(value.of) == bare(other.of)
+    if isinstance(value.of, v.External):
+        return v.bare(value.of) == v.bare(other.of)
     return other.of in classes.ancestors(ev, value.of.scope)

@@ -5,21 +5,10 @@ from __future__ import annotations
 import libcst as cst
 
 from sessionstream_lint.inference import classes
+from sessionstream_lint.inference import values as v
 from sessionstream_lint.inference.ask import Ask
 from sessionstream_lint.inference.frames import Frame, argument_for, around
-from sessionstream_lint.inference.values import (
-    External,
-    Given,
-    Instance,
-    Klass,
-    Literal,
-    Sequence,
-    Symbol,
-    Value,
-    Values,
-)
 from sessionstream_lint.program import scopes as sc
-from sessionstream_lint.program.scopes import Scope, Site
 from sessionstream_lint.reading.syntax import Node, Parameter, dotted
 
 DECORATORS = {"dataclass", "define", "frozen", "mutable", "attrs", "attr", "s"}
@@ -27,16 +16,16 @@ BASES = {"typing.NamedTuple", "pydantic.BaseModel", "msgspec.Struct"}
 MAX_FRAMES = 6
 
 
-def initializer(ev: Ask, scope: Scope) -> Scope | None:
+def initializer(ev: Ask, scope: sc.Scope) -> sc.Scope | None:
     """Return the ``__init__`` that making an object of this class runs, if the project wrote it."""
     for ancestor in classes.ancestors(ev, scope):
-        for binding in ancestor.scope.bindings.get("__init__", ()) if isinstance(ancestor, Klass) else ():
+        for binding in ancestor.scope.bindings.get("__init__", ()) if isinstance(ancestor, v.Klass) else ():
             if isinstance(binding.source, sc.Defined):
                 return binding.source.scope
     return None
 
 
-def fields(ev: Ask, scope: Scope) -> tuple[Parameter, ...]:
+def fields(ev: Ask, scope: sc.Scope) -> tuple[Parameter, ...]:
     """Return what the generated ``__init__`` of a class takes; of an enumeration what its members have."""
     found: dict[str, Parameter] = {}
     ancestors = classes.ancestors(ev, scope)
@@ -45,15 +34,15 @@ def fields(ev: Ask, scope: Scope) -> tuple[Parameter, ...]:
     if initializer(ev, scope) is not None or not any(_is_record(ev, one) for one in ancestors):
         return ()
     for ancestor in reversed(ancestors):
-        for key, bindings in ancestor.scope.bindings.items() if isinstance(ancestor, Klass) else ():
+        for key, bindings in ancestor.scope.bindings.items() if isinstance(ancestor, v.Klass) else ():
             source = bindings[0].source
             if isinstance(source, sc.Declared) and "." not in key and not _is_shared(source.annotation):
                 found[key] = Parameter(key, source.annotation, source.value)
     return tuple(found.values())
 
 
-def _is_record(ev: Ask, of: Klass | External) -> bool:
-    if isinstance(of, External):
+def _is_record(ev: Ask, of: v.Klass | v.External) -> bool:
+    if isinstance(of, v.External):
         return of.name in BASES
     return bool(classes.decorators(ev, of.scope) & DECORATORS)
 
@@ -63,12 +52,12 @@ def _is_shared(annotation: Node) -> bool:
     return name is not None and name.rpartition(".")[2] == "ClassVar"
 
 
-def is_enum(ev: Ask, scope: Scope) -> bool:
+def is_enum(ev: Ask, scope: sc.Scope) -> bool:
     """Say whether a class is an enumeration."""
-    return any(isinstance(one, External) and one.name.startswith("enum.") for one in classes.ancestors(ev, scope))
+    return any(isinstance(one, v.External) and one.name.startswith("enum.") for one in classes.ancestors(ev, scope))
 
 
-def enum_members(ev: Ask, scope: Scope) -> Values:
+def enum_members(ev: Ask, scope: sc.Scope) -> v.Values:
     """Return the members of an enumeration."""
     return tuple(
         member
@@ -78,26 +67,26 @@ def enum_members(ev: Ask, scope: Scope) -> Values:
     )
 
 
-def enum_member(name: str, binding: sc.Binding) -> Values:
+def enum_member(name: str, binding: sc.Binding) -> v.Values:
     """Return one member of an enumeration: an object with a name and a value."""
     if not isinstance(binding.source, sc.Assigned):
         return ()
     value, site = binding.source.value, binding.site
-    given = Given(value, site, held=(Literal(name),)), Given(value, site)
-    return (Instance(Klass(site.block.scope), given),)
+    given = v.Given(value, site, held=(v.Literal(name),)), v.Given(value, site)
+    return (v.Instance(v.Klass(site.block.scope), given),)
 
 
-def field(ev: Ask, instance: Value | None, attr: str) -> Values:
+def field(ev: Ask, instance: v.Value | None, attr: str) -> v.Values:
     """Return what an object got for a field when it was made."""
-    if not isinstance(instance, Instance) or not isinstance(instance.of, Klass) or instance.made is None:
+    if not isinstance(instance, v.Instance) or not isinstance(instance.of, v.Klass) or instance.made is None:
         return ()
     given = argument_for(fields(ev, instance.of.scope), instance.made, attr)
     return () if given is None else ev.given(given)
 
 
-def frame(ev: Ask, instance: Value | None) -> Frame | None:
+def frame(ev: Ask, instance: v.Value | None) -> Frame | None:
     """Return the call of ``__init__`` that made an object."""
-    if not isinstance(instance, Instance) or not isinstance(instance.of, Klass) or instance.made is None:
+    if not isinstance(instance, v.Instance) or not isinstance(instance.of, v.Klass) or instance.made is None:
         return None
     init = initializer(ev, instance.of.scope)
     frames = [found for item in instance.made if (found := around(item.site)) is not None]
@@ -107,21 +96,21 @@ def frame(ev: Ask, instance: Value | None) -> Frame | None:
     return ev.frame(init, instance.made, instance, None, depth)
 
 
-def as_tuple(ev: Ask, value: Value) -> Sequence | None:
+def as_tuple(ev: Ask, value: v.Value) -> v.Sequence | None:
     """Return a named tuple as the tuple it is."""
-    if not isinstance(value, Instance) or not isinstance(value.of, Klass) or value.made is None:
+    if not isinstance(value, v.Instance) or not isinstance(value.of, v.Klass) or value.made is None:
         return None
-    if External("typing.NamedTuple") not in classes.ancestors(ev, value.of.scope):
+    if v.External("typing.NamedTuple") not in classes.ancestors(ev, value.of.scope):
         return None
     params = fields(ev, value.of.scope)
-    return Sequence("tuple", tuple(field(ev, value, param.name) for param in params), tuple(p.name for p in params))
+    return v.Sequence("tuple", tuple(field(ev, value, param.name) for param in params), tuple(p.name for p in params))
 
 
-def symbol(ev: Ask, base: str, attr: str, site: Site) -> Values:
+def symbol(ev: Ask, base: str, attr: str, site: sc.Site) -> v.Values:
     """Return the symbol for ``self.attr``, when that is a field which whoever makes the object gives."""
-    scope: Scope | None = site.block.scope
+    scope: sc.Scope | None = site.block.scope
     while scope is not None and not (scope.params and scope.params[0].name == base):
         scope = scope.parent
     if scope is None or scope.parent is None or scope.parent.kind != "class":
         return ()
-    return (Symbol(scope.parent, attr),) if any(p.name == attr for p in fields(ev, scope.parent)) else ()
+    return (v.Symbol(scope.parent, attr),) if any(p.name == attr for p in fields(ev, scope.parent)) else ()

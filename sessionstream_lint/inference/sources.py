@@ -14,28 +14,12 @@ from sessionstream_lint.inference import (
     narrow,
     records,
 )
+from sessionstream_lint.inference import values as v
 from sessionstream_lint.inference.ask import Ask
 from sessionstream_lint.inference.frames import Frame, argument_for, arguments_for, frame_of, parameters
-from sessionstream_lint.inference.values import (
-    Alternatives,
-    Callable,
-    External,
-    File,
-    Literal,
-    Many,
-    Sequence,
-    Symbol,
-    Table,
-    Values,
-    defined,
-    known,
-    union,
-    unsure,
-)
 from sessionstream_lint.program import scopes as sc
 from sessionstream_lint.program.flow import Reached, keeping, passed_by_all, reaching
 from sessionstream_lint.program.resolve import OFFERED, canonical
-from sessionstream_lint.program.scopes import Module, Scope, Site
 from sessionstream_lint.reading.syntax import Parameter
 
 BUILTINS = frozenset(dir(builtins))
@@ -43,7 +27,7 @@ BUILTINS = frozenset(dir(builtins))
 # Names -------------------------------------------------------------------------------------------------------
 
 
-def lookup(ev: Ask, key: str, site: Site) -> Values:
+def lookup(ev: Ask, key: str, site: sc.Site) -> v.Values:
     """Return what a name, or a chain of names, may hold at a site."""
     found = reaching(key, site)
     if any(one.binding is not None for one in found) and (others := keeping(site.block.scope, key)):
@@ -52,17 +36,17 @@ def lookup(ev: Ask, key: str, site: Site) -> Values:
     several = len({one.binding for one in given}) > 1
     common = passed_by_all(found)
 
-    def hold(reached: Reached) -> Values:
+    def hold(reached: Reached) -> v.Values:
         values = _reached(ev, key, reached, site)
         # Of an unknown value a test in one arm says nothing past the join: what else it may be nobody knows.
-        guards = reached.guards if known(values) else common[reached.binding]
+        guards = reached.guards if v.known(values) else common[reached.binding]
         values = narrow.apply(ev, values, key, guards)
-        return unsure(values) if several or reached.guards else values
+        return v.unsure(values) if several or reached.guards else values
 
-    held = union(*map(hold, given))
+    held = v.union(*map(hold, given))
     if len(given) == len(found):
         return held
-    return containers.filled(held, union(*(hold(one) for one in found if _is_put(one))))
+    return containers.filled(held, v.union(*(hold(one) for one in found if _is_put(one))))
 
 
 def _is_put(reached: Reached) -> bool:
@@ -70,50 +54,50 @@ def _is_put(reached: Reached) -> bool:
     return reached.binding is not None and isinstance(reached.binding.source, sc.Stored)
 
 
-def _reached(ev: Ask, key: str, reached: Reached, site: Site) -> Values:
+def _reached(ev: Ask, key: str, reached: Reached, site: sc.Site) -> v.Values:
     binding = reached.binding
     if binding is None:
         base, _, attr = key.rpartition(".")
         if base:
             values = members.attribute(ev, ev.lookup(base, site), attr, site)
-            return values if "." in base or site.frame else union(values, records.symbol(ev, base, attr, site))
-        return (External("builtins." + key),) if key in BUILTINS else ()
+            return values if "." in base or site.frame else v.union(values, records.symbol(ev, base, attr, site))
+        return (v.External("builtins." + key),) if key in BUILTINS else ()
     source = binding.source
     if binding.key == "*" and isinstance(source, sc.Imported):
         return () if key in BUILTINS else _from_all(ev, source.module, key)
     return bound(ev, binding, site)
 
 
-def _from_all(ev: Ask, name: str, key: str) -> Values:
+def _from_all(ev: Ask, name: str, key: str) -> v.Values:
     """Return what a wildcard brings under a name."""
     module = ev.project.load(name)
     if module is not None:
         return exported(ev, module, key)
-    return (External(canonical(f"{name}.{key}")),) if key in OFFERED.get(name, ()) else ()
+    return (v.External(canonical(f"{name}.{key}")),) if key in OFFERED.get(name, ()) else ()
 
 
-def exported(ev: Ask, module: Module, name: str) -> Values:
+def exported(ev: Ask, module: sc.Module, name: str) -> v.Values:
     """Return what a module of the project offers under a name, maybe by way of wildcards."""
     stub = ev.project.stub(module.name)
     declared = ev.lookup(name, stub.scope.end()) if stub is not None and name in stub.scope.bindings else ()
     if name in module.scope.bindings or "*" in module.scope.bindings:
-        return union(declared, ev.lookup(name, module.scope.end()))
+        return v.union(declared, ev.lookup(name, module.scope.end()))
     return declared
 
 
-def bound(ev: Ask, binding: sc.Binding, site: Site | None = None) -> Values:
+def bound(ev: Ask, binding: sc.Binding, site: sc.Site | None = None) -> v.Values:
     """Return what a binding gives its key."""
     where = binding.site.seen_from(site) if site else binding.site
     values = given_by(ev, binding.source, where)
-    if known(values) or isinstance(binding.source, sc.Declared | sc.Passed):
+    if v.known(values) or isinstance(binding.source, sc.Declared | sc.Passed):
         return values
     declared = where.block.scope.declared.get(binding.key)
     if declared is None or isinstance(binding.source, sc.Unknown):
         return values
-    return union(values, hints.instances(ev, *declared))
+    return v.union(values, hints.instances(ev, *declared))
 
 
-def given_by(ev: Ask, source: sc.Source, site: Site) -> Values:
+def given_by(ev: Ask, source: sc.Source, site: sc.Site) -> v.Values:
     """Return what a source of bindings yields."""
     match source:
         case sc.Assigned(value):
@@ -126,15 +110,15 @@ def given_by(ev: Ask, source: sc.Source, site: Site) -> Values:
             return containers.entered(ev, ev.evaluate(manager, site))
         case sc.Declared(annotation, value):
             values = ev.evaluate(value, site) if value is not None else ()
-            told = known(values) and not all(map(containers.is_empty, values))
-            return values if told else union(values, hints.instances(ev, annotation, site))
+            told = v.known(values) and not all(map(containers.is_empty, values))
+            return values if told else v.union(values, hints.instances(ev, annotation, site))
         case sc.Imported(module, None):
             found = ev.project.load(module)
-            return (File(found),) if found else (External(module),)
+            return (v.File(found),) if found else (v.External(module),)
         case sc.Imported(module, str() as name):
             return members.of_module(ev, module, name)
         case sc.Defined(scope):
-            return defined(scope) or ()
+            return v.defined(scope) or ()
         case sc.Passed(scope, param):
             return _passed(ev, scope, param, site)
         case sc.Stored():
@@ -144,7 +128,7 @@ def given_by(ev: Ask, source: sc.Source, site: Site) -> Values:
         case sc.Matched(of):
             return hints.from_classes(ev, ev.evaluate(of, site))
         case sc.Bounded(alternatives):
-            return tuple(Alternatives(node, site) for node in alternatives)
+            return tuple(v.Alternatives(node, site) for node in alternatives)
         case _:
             return ()
 
@@ -152,7 +136,7 @@ def given_by(ev: Ask, source: sc.Source, site: Site) -> Values:
 # Parameters --------------------------------------------------------------------------------------------------
 
 
-def _passed(ev: Ask, scope: Scope, param: Parameter, site: Site) -> Values:
+def _passed(ev: Ask, scope: sc.Scope, param: Parameter, site: sc.Site) -> v.Values:
     """Return what a parameter may hold: from the call looked into, else from everything known of it."""
     frame = frame_of(site, scope)
     signature = scope.signature or site
@@ -164,28 +148,28 @@ def _passed(ev: Ask, scope: Scope, param: Parameter, site: Site) -> Values:
         given = argument_for(parameters(scope, bound=frame.receiver is not None), frame.given, param.name)
         if given is not None:
             values = ev.given(given)
-            told = known(values) or given.held == ()
-            return values if told else union(values, hints.parameter(ev, param, signature))
+            told = v.known(values) or given.held == ()
+            return values if told else v.union(values, hints.parameter(ev, param, signature))
     values = () if param.default is None else ev.evaluate(param.default, signature)
-    values = union(values, hints.parameter(ev, param, signature))
+    values = v.union(values, hints.parameter(ev, param, signature))
     if param.annotation is None and param is scope.params[0] and scope.owner:
-        values = union(values, members.receiver(ev, scope, site))
+        values = v.union(values, members.receiver(ev, scope, site))
         if values:
             return values
-    told = known(tuple(one for one in values if not isinstance(one, Callable) and not classes.says_less(ev, one)))
+    told = v.known(tuple(one for one in values if not isinstance(one, v.Callable) and not classes.says_less(ev, one)))
     if not told and (scope.decorated or scope.name.startswith("test")):
-        values = union(values, fixtures.passed(ev, scope, param))
+        values = v.union(values, fixtures.passed(ev, scope, param))
     if not told and frame is None and not param.star and ev.follows_callers(scope):
-        values = union(values, callers.passed(ev, scope, param))
-    return (*values, Symbol(scope, param.name))
+        values = v.union(values, callers.passed(ev, scope, param))
+    return (*values, v.Symbol(scope, param.name))
 
 
-def _rest(ev: Ask, frame: Frame, param: Parameter) -> Values:
+def _rest(ev: Ask, frame: Frame, param: Parameter) -> v.Values:
     """Return what ``*args`` or ``**kwargs`` get in a call."""
     items = arguments_for(parameters(frame.scope, bound=frame.receiver is not None), frame.given, param.name)
     if param.star == "**":
-        keys: list[Values] = [(Literal(item.keyword),) if item.keyword else () for item in items]
-        return (Table(tuple((key, ev.given(item)) for key, item in zip(keys, items, strict=True))),)
+        keys: list[v.Values] = [(v.Literal(item.keyword),) if item.keyword else () for item in items]
+        return (v.Table(tuple((key, ev.given(item)) for key, item in zip(keys, items, strict=True))),)
     if any(item.opaque for item in items):
-        return (Many("tuple", union(*map(ev.given, items))),)
-    return (Sequence("tuple", tuple(map(ev.given, items))),)
+        return (v.Many("tuple", v.union(*map(ev.given, items))),)
+    return (v.Sequence("tuple", tuple(map(ev.given, items))),)

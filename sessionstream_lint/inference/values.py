@@ -129,15 +129,11 @@ class Literal:
 
 @dataclass(frozen=True, slots=True)
 class Sequence(Compound):
-    """A container whose items are known one by one, and may have names.
-
-    Of this and the other containers: one that is not ``certain`` may be anything that this was put into.
-    """
+    """A container whose items are known one by one, and may have names."""
 
     kind: str
     items: tuple[Values, ...]
     names: tuple[str, ...] = ()
-    certain: bool = True
     __hash__ = Compound.__hash__
 
 
@@ -147,7 +143,6 @@ class Many(Compound):
 
     kind: str
     element: Values
-    certain: bool = True
     __hash__ = Compound.__hash__
 
 
@@ -156,7 +151,6 @@ class Table(Compound):
     """A dict: pairs of what a key and its value may be; of a key that is no constant it is any number of them."""
 
     pairs: tuple[tuple[Values, Values], ...]
-    certain: bool = True
     __hash__ = Compound.__hash__
 
 
@@ -204,31 +198,16 @@ class Alternatives:
 
 
 Value: TypeAlias = (
-    External
-    | Klass
-    | Routine
-    | File
-    | Instance
-    | Super
-    | Bound
-    | Partial
-    | Literal
-    | Sequence
-    | Many
-    | Table
-    | TupleClass
-    | Callable
-    | Symbol
-    | Computed
-    | Alternatives
-)
+    External | Klass | Routine | File | Instance | Super | Bound | Partial | Literal | Sequence | Many | Table
+    | TupleClass | Callable | Symbol | Computed | Alternatives
+)  # fmt: skip
 Values: TypeAlias = tuple[Value, ...]
 V = TypeVar("V", bound=Value)
 
 NONE = Literal(None)
 
 
-def given(arguments: Iterable[Argument], site: Site) -> tuple[Given, ...]:
+def as_given(arguments: Iterable[Argument], site: Site) -> tuple[Given, ...]:
     """Return the arguments that are written out at a site."""
     return tuple(Given(one.value, site, one.keyword, one.star, defined(one.defined)) for one in arguments)
 

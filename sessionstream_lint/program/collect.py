@@ -9,42 +9,21 @@ from collections.abc import Iterable, Iterator
 
 import libcst as cst
 
+from sessionstream_lint.program import scopes as sc
 from sessionstream_lint.program.expressions import EXPECTING, MAX_GUARDS, Expressions
 from sessionstream_lint.program.names import absolute
-from sessionstream_lint.program.scopes import (
-    Argument,
-    Assigned,
-    Augmented,
-    Block,
-    Bounded,
-    CallSite,
-    Declared,
-    Defined,
-    Departure,
-    Element,
-    Entered,
-    Fork,
-    Guard,
-    Imported,
-    Matched,
-    Module,
-    Passed,
-    Scope,
-    Unknown,
-)
 from sessionstream_lint.reading.patterns import pattern
 from sessionstream_lint.reading.syntax import Node, called, constant, dotted, identifier, last_name, orelse, statements
 
 # Functions that never come back: of others, of test cases, and by their annotation those of the file.
 ENDING = {
-    "exit", "quit", "sys.exit", "os._exit", "os.abort", "os.execv", "os.execvp", "typing.assert_never", "pytest.exit",
-    "pytest.fail", "pytest.skip", "pytest.xfail", "flask.abort",
+    "exit", "quit", "sys.exit", "os._exit", "os.abort", "assert_never", "typing.assert_never", "pytest.exit",
+    "pytest.fail", "pytest.skip", "pytest.xfail", "self.fail", "self.skipTest", "abort",
 }  # fmt: skip
-ENDING_TESTS = {"fail", "skipTest"}
 NEVER = {"NoReturn", "Never"}
 
 
-def collect(module: Module) -> Module:
+def collect(module: sc.Module) -> sc.Module:
     """Fill a module from its tree, and return it."""
     collector = _Collector(module)
     collector.body(module.tree.body, module.scope.block)
@@ -53,52 +32,52 @@ def collect(module: Module) -> Module:
 
 
 class _Collector(Expressions):
-    def __init__(self, module: Module) -> None:
+    def __init__(self, module: sc.Module) -> None:
         super().__init__(module)
         self.ending = frozenset(_ending(module.tree.body))
 
-    def body(self, body: cst.BaseSuite | Iterable[Node] | None, block: Block) -> None:
+    def body(self, body: cst.BaseSuite | Iterable[Node] | None, block: sc.Block) -> None:
         """Collect a whole block, and note whether its end can be reached at all."""
         self.statements(body, block)
         for event in block.events:
-            if isinstance(event, Departure):
+            if isinstance(event, sc.Departure):
                 block.dead = True
-            elif isinstance(event, Fork) and not event.skippable and not event.breaks():
+            elif isinstance(event, sc.Fork) and not event.skippable and not event.breaks():
                 block.dead = block.dead or all(arm.dead for arm in event.arms)
 
-    def statements(self, body: cst.BaseSuite | Iterable[Node] | None, block: Block) -> None:
+    def statements(self, body: cst.BaseSuite | Iterable[Node] | None, block: sc.Block) -> None:
         for node in statements(body):
             self.statement(node, block)
 
-    def statement(self, node: Node, block: Block) -> None:
+    def statement(self, node: Node, block: sc.Block) -> None:
         match node:
             case cst.Expr():
                 self.expression(node.value, block)
-                if isinstance(node.value, cst.Call) and not self.guarding and self.ends(node.value, block):
-                    block.events.append(Departure())
+                if isinstance(node.value, cst.Call) and not self.guarding and self.ends(node.value):
+                    block.events.append(sc.Departure())
             case cst.Assign():
                 self.expression(node.value, block)
                 for target in node.targets:
                     self.target(target.target, block)
-                    self.bind(target.target, Assigned(node.value), block)
+                    self.bind(target.target, sc.Assigned(node.value), block)
             case cst.AnnAssign():
                 annotation, key = node.annotation.annotation, dotted(node.target)
                 if key is not None:
                     block.scope.declared.setdefault(key, (annotation, block.here()))
                 self.expression(node.value, block)
-                self.bind(node.target, Declared(annotation, node.value), block)
+                self.bind(node.target, sc.Declared(annotation, node.value), block)
             case cst.AugAssign():
                 self.expression(node.value, block)
-                self.bind(node.target, Augmented(node.target, node.value), block)
+                self.bind(node.target, sc.Augmented(node.target, node.value), block)
             case cst.Del():
                 if not isinstance(node.target, cst.Subscript):
-                    self.bind(node.target, Unknown(), block)
+                    self.bind(node.target, sc.Unknown(), block)
             case cst.Import() | cst.ImportFrom():
                 self.imports(node, block)
             case cst.If():
                 self.expression(node.test, block)
-                arms = [self.arm(block, Guard(node.test, positive, block.here())) for positive in (True, False)]
-                block.events.append(Fork(arms))
+                arms = [self.arm(block, sc.Guard(node.test, positive, block.here())) for positive in (True, False)]
+                block.events.append(sc.Fork(arms))
                 self.body(node.body, arms[0])
                 self.body(orelse(node.orelse), arms[1])
             case cst.While():
@@ -117,7 +96,7 @@ class _Collector(Expressions):
                 self.klass(node, block)
             case cst.TypeAlias():
                 inner = self.type_params(node.type_parameters, block)
-                self.name(identifier(node.name), Assigned(node.value), block, site=inner.here())
+                self.name(identifier(node.name), sc.Assigned(node.value), block, site=inner.here())
             case cst.Return() | cst.Raise() | cst.Break() | cst.Continue():
                 self.leave(node, block)
             case cst.Assert():
@@ -130,64 +109,63 @@ class _Collector(Expressions):
             case _:
                 pass
 
-    def target(self, node: Node, block: Block) -> None:
+    def target(self, node: Node, block: sc.Block) -> None:
         """Collect what is evaluated to get at a target."""
         if isinstance(node, cst.Attribute | cst.Subscript):
             self.expression(node, block)
 
-    def imports(self, node: cst.Import | cst.ImportFrom, block: Block) -> None:
+    def imports(self, node: cst.Import | cst.ImportFrom, block: sc.Block) -> None:
         if isinstance(node, cst.Import):
             for one in node.names:
                 name, alias = dotted(one.name) or "", dotted(one.asname.name) if one.asname else None
                 first = name.partition(".")[0]
-                self.name(alias or first, Imported(name if alias else first, None), block)
+                self.name(alias or first, sc.Imported(name if alias else first, None), block)
             return
         module = absolute(dotted(node.module) or "", len(node.relative), self.module.package)
         if isinstance(node.names, cst.ImportStar):
-            self.name("*", Imported(module, "*"), block, kills=False)
+            self.name("*", sc.Imported(module, "*"), block, kills=False)
             return
         for one in node.names:
             name, alias = dotted(one.name) or "", dotted(one.asname.name) if one.asname else None
-            self.name(alias or name, Imported(module, name), block)
+            self.name(alias or name, sc.Imported(module, name), block)
             if alias:
                 self.module.renamed.append((name, alias))
 
     # Loops -----------------------------------------------------------------------------------------------
 
-    def repeat(self, node: cst.While, block: Block) -> None:
+    def repeat(self, node: cst.While, block: sc.Block) -> None:
         self.expression(node.test, block)
         test = constant(node.test)
         endless = test is not None and bool(test.value)
-        arm = self.arm(block, Guard(node.test, True, block.here()))
-        fork = self.loop(arm, block, endless, node.orelse)
+        arm = self.arm(block, sc.Guard(node.test, True, block.here()))
+        fork = self.loop(arm, block, endless)
         self.body(node.body, arm)
-        if not (endless or fork.breaks() or (fork.orelse and fork.orelse.breaks())):
+        if not endless and not fork.breaks():
             self.assume(node.test, False, block)
         self.otherwise(node.orelse, block, fork)
 
-    def each(self, node: cst.For, block: Block) -> None:
+    def each(self, node: cst.For, block: sc.Block) -> None:
         self.expression(node.iter, block)
         arm = self.arm(block)
-        fork = self.loop(arm, block, False, node.orelse)
-        self.bind(node.target, Element(node.iter), arm)
+        fork = self.loop(arm, block, False)
+        self.bind(node.target, sc.Element(node.iter), arm)
         self.body(node.body, arm)
         self.otherwise(node.orelse, block, fork)
 
-    def loop(self, arm: Block, block: Block, endless: bool, after: cst.Else | None) -> Fork:
-        fork = Fork([] if endless else [arm], skippable=not endless, orelse=Fork() if after else None)
-        arm.loop = fork
-        block.events.append(fork)
-        return fork
+    def loop(self, arm: sc.Block, block: sc.Block, endless: bool) -> sc.Fork:
+        arm.loop = sc.Fork([] if endless else [arm], skippable=not endless)
+        block.events.append(arm.loop)
+        return arm.loop
 
-    def otherwise(self, node: cst.Else | None, block: Block, fork: Fork) -> None:
-        """The ``else`` of a loop: it runs unless the loop was left."""
-        if node is not None and fork.orelse is not None:
+    def otherwise(self, node: cst.Else | None, block: sc.Block, fork: sc.Fork) -> None:
+        """The ``else`` of a loop: what leaves that by ``break`` passes by it."""
+        if node is not None:
             arm = self.arm(block)
-            fork.orelse.arms.append(arm)
-            block.events.append(fork.orelse)
+            block.events.append(sc.Fork([arm], jumps=[jump for jump in fork.jumps if jump[2] == "break"]))
+            fork.jumps = [jump for jump in fork.jumps if jump[2] != "break"]
             self.body(node.body, arm)
 
-    def leave(self, node: cst.Return | cst.Raise | cst.Break | cst.Continue, block: Block) -> None:
+    def leave(self, node: cst.Return | cst.Raise | cst.Break | cst.Continue, block: sc.Block) -> None:
         match node:
             case cst.Return(value=value):
                 self.expression(value, block)
@@ -201,32 +179,17 @@ class _Collector(Expressions):
                 kind = "break" if isinstance(node, cst.Break) else "continue"
                 fork = next((one.loop for one in block.around() if one.loop is not None), None)
                 if fork is not None:
-                    left = fork.orelse if kind == "break" and fork.orelse else fork
-                    left.jumps.append((block, len(block.events), kind))
-        block.events.append(Departure())
+                    fork.jumps.append((block, len(block.events), kind))
+        block.events.append(sc.Departure())
 
-    def ends(self, call: cst.Call, block: Block) -> bool:
-        """Say whether a call never comes back, by its spelling and what was imported or defined so far."""
+    def ends(self, call: cst.Call) -> bool:
+        """Say whether a call never comes back, by its spelling."""
         name = dotted(call.func) or ""
-        first, _, rest = name.partition(".")
-        scope: Scope | None = block.scope
-        while scope is not None and first not in scope.names:
-            scope = scope.parent
-        source = None if scope is None else scope.bindings[first][-1].source
-        match source:
-            case Imported(module, imported):
-                return ".".join(part for part in (module, imported, rest) if part) in ENDING
-            case Passed(method, _):
-                known = method.owner is not None and rest not in method.owner.names
-                return rest in self.ending or (rest in ENDING_TESTS and known)
-            case Defined() | None:
-                return name in self.ending or (source is None and name in ENDING)
-            case _:
-                return False
+        return name in ENDING or name.removeprefix("self.") in self.ending
 
     # Other statements with blocks ------------------------------------------------------------------------
 
-    def attempt(self, node: cst.Try | cst.TryStar, block: Block) -> None:
+    def attempt(self, node: cst.Try | cst.TryStar, block: sc.Block) -> None:
         arms = [self.arm(block)]
         with self.expecting(any(map(_is_narrow, node.handlers))):
             self.body((*statements(node.body), *orelse(node.orelse)), arms[0])
@@ -236,39 +199,39 @@ class _Collector(Expressions):
             arms.append(arm)
             self.expression(handler.type, arm)
             if handler.name:
-                self.name(dotted(handler.name.name) or "", Unknown(), arm)
+                self.name(dotted(handler.name.name) or "", sc.Unknown(), arm)
             self.body(handler.body, arm)
-        block.events.append(Fork(arms))
+        block.events.append(sc.Fork(arms))
         self.statements(node.finalbody.body if node.finalbody else None, block)
 
-    def manage(self, node: cst.With, block: Block) -> None:
+    def manage(self, node: cst.With, block: sc.Block) -> None:
         for item in node.items:
             self.expression(item.item, block)
             if item.asname:
-                self.bind(item.asname.name, Entered(item.item), block)
+                self.bind(item.asname.name, sc.Entered(item.item), block)
         with self.expecting(any(last_name(called(item.item)) in EXPECTING for item in node.items)):
             self.statements(node.body, block)
 
-    def match(self, node: cst.Match, block: Block) -> None:
+    def match(self, node: cst.Match, block: sc.Block) -> None:
         self.expression(node.subject, block)
-        site, fork = block.here(), Fork()
-        missed: list[Guard] = []
+        site, fork = block.here(), sc.Fork()
+        missed: list[sc.Guard] = []
         caught = False
         for case in node.cases:
             found = pattern(case.pattern)
-            arm = self.arm(block, *missed, Guard(node.subject, True, site, found))
+            arm = self.arm(block, *missed, sc.Guard(node.subject, True, site, found))
             fork.arms.append(arm)
             for value in found.values:
                 self.expression(value, arm)
             for name, of in found.captures.items():
-                self.name(name, Unknown() if of is None else Matched(of), arm)
+                self.name(name, sc.Unknown() if of is None else sc.Matched(of), arm)
             if found.name:
-                self.name(found.name, Assigned(node.subject), arm)
+                self.name(found.name, sc.Assigned(node.subject), arm)
             if case.guard is not None:
                 self.expression(case.guard, arm)
                 self.assume(case.guard, True, arm)
             elif found.exact or found.constants:
-                missed = [*missed, Guard(node.subject, False, site, found)][-MAX_GUARDS:]
+                missed = [*missed, sc.Guard(node.subject, False, site, found)][-MAX_GUARDS:]
                 caught = caught or not (found.classes or found.constants)
             self.body(case.body, arm)
         if not caught:
@@ -277,7 +240,7 @@ class _Collector(Expressions):
 
     # Definitions -----------------------------------------------------------------------------------------
 
-    def function(self, node: cst.FunctionDef, block: Block) -> None:
+    def function(self, node: cst.FunctionDef, block: sc.Block) -> None:
         outer = self.type_params(node.type_parameters, block)
         for decorator in node.decorators:
             self.expression(decorator.decorator, block)
@@ -285,33 +248,33 @@ class _Collector(Expressions):
         for param in scope.params:
             self.expression(param.default, block)
         self.decorated(scope, node.decorators, block)
-        self.name(scope.name, Defined(scope), block)
+        self.name(scope.name, sc.Defined(scope), block)
         self.body(node.body, scope.block)
 
-    def klass(self, node: cst.ClassDef, block: Block) -> None:
+    def klass(self, node: cst.ClassDef, block: sc.Block) -> None:
         outer = self.type_params(node.type_parameters, block)
         for one in (*(one.decorator for one in node.decorators), *(one.value for one in (*node.bases, *node.keywords))):
             self.expression(one, block)
         scope = self.scope("class", node, outer, outer.here())
         self.body(node.body, scope.block)
         self.decorated(scope, node.decorators, block)
-        self.name(scope.name, Defined(scope), block)
+        self.name(scope.name, sc.Defined(scope), block)
 
-    def decorated(self, scope: Scope, decorators: Iterable[cst.Decorator], block: Block) -> None:
+    def decorated(self, scope: sc.Scope, decorators: Iterable[cst.Decorator], block: sc.Block) -> None:
         """Note that each decorator is called, the lowest first, with what is defined."""
         for one in reversed(tuple(decorators)):
-            args = (Argument(one.decorator, defined=scope),)
-            scope.decorated.append(CallSite(one.decorator, args, block.here(), self.guarding > 0))
+            args = (sc.Argument(one.decorator, defined=scope),)
+            scope.decorated.append(sc.CallSite(one.decorator, args, block.here(), self.guarding > 0))
         self.module.calls += scope.decorated
 
-    def type_params(self, params: cst.TypeParameters | None, block: Block) -> Block:
+    def type_params(self, params: cst.TypeParameters | None, block: sc.Block) -> sc.Block:
         """The block in which annotations are read: with type parameters it holds them."""
         if params is None:
             return block
         inner = self.arm(block)
         for one in params.params:
             alternatives = (getattr(one.param, "bound", None), one.default)
-            bounded = Bounded(tuple(node for node in alternatives if node is not None))
+            bounded = sc.Bounded(tuple(node for node in alternatives if node is not None))
             self.name(identifier(one.param.name), bounded, inner, local=False)
         return inner
 

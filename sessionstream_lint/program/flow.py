@@ -12,19 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from sessionstream_lint.program.scopes import (
-    Assigned,
-    Assume,
-    Binding,
-    Block,
-    Departure,
-    Event,
-    Fork,
-    Guard,
-    Key,
-    Scope,
-    Site,
-)
+from sessionstream_lint.program import scopes as sc
 from sessionstream_lint.reading.syntax import keys_in
 
 MAX_STEPS = 5000
@@ -34,7 +22,7 @@ MAX_KEEPING = 3
 MAX_BINDINGS = 60
 MAX_PUT = 100
 
-Guards = tuple[Guard, ...]
+Guards = tuple[sc.Guard, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +33,11 @@ class Reached:
     scope, for a plain name at the outermost scope only (so that it can only be a builtin).
     """
 
-    binding: Binding | None
+    binding: sc.Binding | None
     guards: Guards
 
 
-def reaching(key: Key, site: Site, others: tuple[Key, ...] = ()) -> list[Reached]:
+def reaching(key: sc.Key, site: sc.Site, others: tuple[sc.Key, ...] = ()) -> list[Reached]:
     """Return what may be current for ``key`` at ``site``, which must be in a file that is collected.
 
     Tests of ``others`` are noted as well.
@@ -61,18 +49,18 @@ def reaching(key: Key, site: Site, others: tuple[Key, ...] = ()) -> list[Reached
     return known
 
 
-def only(key: Key, site: Site) -> Binding | None:
+def only(key: sc.Key, site: sc.Site) -> sc.Binding | None:
     """Return the one binding that a key has at a site, whichever way control came."""
     found = {one.binding for one in reaching(key, site)}
     return found.pop() if len(found) == 1 else None
 
 
 @lru_cache(maxsize=1024)
-def _keeping(scope: Scope) -> dict[Key, tuple[str, ...]]:
-    found: dict[Key, tuple[str, ...]] = {}
+def _keeping(scope: sc.Scope) -> dict[sc.Key, tuple[str, ...]]:
+    found: dict[sc.Key, tuple[str, ...]] = {}
     for name, bindings in scope.bindings.items():
         source = bindings[0].source
-        if len(bindings) == 1 and isinstance(source, Assigned) and "." not in name:
+        if len(bindings) == 1 and isinstance(source, sc.Assigned) and "." not in name:
             for key in {*keys_in(source.value)} - {name}:
                 ends = [number for number, char in enumerate(key + ".") if char == "."]
                 for part in (key[:end] for end in ends):
@@ -80,33 +68,33 @@ def _keeping(scope: Scope) -> dict[Key, tuple[str, ...]]:
     return found
 
 
-def keeping(scope: Scope, key: Key) -> tuple[str, ...]:
+def keeping(scope: sc.Scope, key: sc.Key) -> tuple[str, ...]:
     """Return the names of a function that are given an expression in which the key is mentioned, as tests of it are."""
     return _keeping(scope).get(key, ()) if scope.kind in ("function", "lambda") else ()
 
 
-def passed_by_all(found: list[Reached]) -> dict[Binding | None, Guards]:
+def passed_by_all(found: list[Reached]) -> dict[sc.Binding | None, Guards]:
     """Return the tests that each binding passes whichever way control comes from it: past a join, none of one arm."""
-    common: dict[Binding | None, Guards] = {}
+    common: dict[sc.Binding | None, Guards] = {}
     for one in found:
         before = common.get(one.binding, one.guards)
         common[one.binding] = tuple(guard for guard in before if guard in one.guards)
     return common
 
 
-def _killing(key: Key) -> Key:
+def _killing(key: sc.Key) -> sc.Key:
     """Return what stands for the bindings of a key after which nothing is left of what it held."""
     return f"{key} ="
 
 
-def _about(event: Event) -> Iterable[Key]:
+def _about(event: sc.Event) -> Iterable[sc.Key]:
     """Return the keys that an event is about; "" is any."""
     match event:
-        case Binding():
+        case sc.Binding():
             return (event.key, _killing(event.key)) if event.kills else (event.key,)
-        case Assume(guard):
+        case sc.Assume(guard):
             return guard.keys
-        case Fork():
+        case sc.Fork():
             if event.touched is None:
                 event.touched = frozenset(_inside(event))
             return event.touched
@@ -114,9 +102,9 @@ def _about(event: Event) -> Iterable[Key]:
             return ("",)
 
 
-def _inside(fork: Fork) -> Iterator[Key]:
+def _inside(fork: sc.Fork) -> Iterator[sc.Key]:
     """Yield the keys that are bound, changed or tested in a fork, and "" if it is left in some other way."""
-    if fork.jumps or fork.orelse is not None or (not fork.arms and not fork.skippable):
+    if fork.jumps or not (fork.arms or fork.skippable):
         yield ""
     for arm in fork.arms:
         for guard in arm.guards:
@@ -125,7 +113,7 @@ def _inside(fork: Fork) -> Iterator[Key]:
             yield from _about(event)
 
 
-def _before(block: Block, index: int, keys: tuple[Key, ...]) -> int:
+def _before(block: sc.Block, index: int, keys: tuple[sc.Key, ...]) -> int:
     """Return the position of the last event before ``index`` that is about one of the keys, or about any; or -1."""
     if block.places is None:
         block.places = {}
@@ -142,17 +130,17 @@ def _before(block: Block, index: int, keys: tuple[Key, ...]) -> int:
 
 
 class _Search:
-    def __init__(self, key: Key, others: tuple[Key, ...]) -> None:
+    def __init__(self, key: sc.Key, others: tuple[sc.Key, ...]) -> None:
         self.key = key
         self.tested = (key, *others)
         self.bases = {key[:n] for n, char in enumerate(key) if char == "."}
         self.base = key.partition(".")[0]
         self.keys = (key, "*", *self.bases, *others)
         self.put = 0
-        self.todo: list[tuple[Block, int, Guards]] = []
-        self.seen: set[tuple[Block, int, Guards]] = set()
+        self.todo: list[tuple[sc.Block, int, Guards]] = []
+        self.seen: set[tuple[sc.Block, int, Guards]] = set()
 
-    def run(self, site: Site) -> Iterator[Reached]:
+    def run(self, site: sc.Site) -> Iterator[Reached]:
         guards = self.relevant((), site.guards)
         self.push(site.block, site.index, guards)
         yield from self.foreign(site.block.scope)
@@ -165,24 +153,24 @@ class _Search:
                 bindings += found.binding is None or found.binding.kills
                 yield found
 
-    def push(self, block: Block, index: int, guards: Guards) -> None:
+    def push(self, block: sc.Block, index: int, guards: Guards) -> None:
         point = (block, index, guards)
         if point not in self.seen:
             self.seen.add(point)
             self.todo.append(point)
 
-    def relevant(self, known: Guards, new: tuple[Guard, ...]) -> Guards:
+    def relevant(self, known: Guards, new: tuple[sc.Guard, ...]) -> Guards:
         for guard in reversed(new):
             if len(known) < MAX_GUARDS and guard not in known and not guard.keys.isdisjoint(self.tested):
                 known = (*known, guard)
         return known
 
-    def back(self, block: Block, index: int, guards: Guards) -> Iterator[Reached]:
+    def back(self, block: sc.Block, index: int, guards: Guards) -> Iterator[Reached]:
         """Walk one block from ``index`` to its start."""
         number = _before(block, index, self.keys)
         while number >= 0:
             event = block.events[number]
-            if isinstance(event, Binding):
+            if isinstance(event, sc.Binding):
                 if event.key == self.key:
                     if not event.kills:
                         self.count()
@@ -194,9 +182,9 @@ class _Search:
                     yield Reached(event, guards)
                 if event.key == self.key and event.kills:
                     return
-            elif isinstance(event, Assume):
+            elif isinstance(event, sc.Assume):
                 guards = self.relevant(guards, (event.guard,))
-            elif isinstance(event, Departure):
+            elif isinstance(event, sc.Departure):
                 return
             else:
                 self.fork(block, number, event, guards)
@@ -210,7 +198,7 @@ class _Search:
         if self.put == MAX_PUT:
             self.keys = (_killing(self.key), *self.keys[1:])
 
-    def fork(self, block: Block, index: int, fork: Fork, guards: Guards) -> None:
+    def fork(self, block: sc.Block, index: int, fork: sc.Fork, guards: Guards) -> None:
         if fork.skippable:
             self.push(block, index, guards)
         for arm in fork.arms:
@@ -220,7 +208,7 @@ class _Search:
             if kind == "break" or fork.skippable:
                 self.push(source, end, guards)
 
-    def enter(self, block: Block, guards: Guards) -> Iterator[Reached]:
+    def enter(self, block: sc.Block, guards: Guards) -> Iterator[Reached]:
         """Go on from the start of a block to wherever control came from."""
         if block.loop is not None:
             if not block.dead:
@@ -237,7 +225,7 @@ class _Search:
         else:
             yield from self.leave(block.scope, guards)
 
-    def leave(self, scope: Scope, guards: Guards) -> Iterator[Reached]:
+    def leave(self, scope: sc.Scope, guards: Guards) -> Iterator[Reached]:
         """Go on from the start of a scope to the scope around it."""
         kind = scope.outer.get(self.base)
         if scope.site is None:
@@ -257,26 +245,26 @@ class _Search:
                 if any(_later(outer, base, inner) for base in self.bases):
                     yield Reached(None, ())
 
-    def foreign(self, scope: Scope) -> Iterator[Reached]:
+    def foreign(self, scope: sc.Scope) -> Iterator[Reached]:
         """Bindings that other functions make through ``global`` or ``nonlocal``, and what they put into containers."""
         for binding in scope.foreign.get(self.key, ())[:MAX_PUT]:
             yield Reached(binding, ())
 
 
-def _later(outer: Scope, key: Key, inner: Scope) -> list[Binding]:
+def _later(outer: sc.Scope, key: sc.Key, inner: sc.Scope) -> list[sc.Binding]:
     """Return what a key is bound to in a scope after another in it is defined: the first of that."""
     found = outer.bindings.get(key, [])
     start = bisect_right(found, inner.order, key=lambda one: one.order)
     return found[start : start + MAX_BINDINGS]
 
 
-def _bindings(block: Block) -> Iterator[Binding]:
+def _bindings(block: sc.Block) -> Iterator[sc.Binding]:
     """Every binding in a block, however deep."""
     stack = [block]
     while stack:
         for event in stack.pop().events:
-            if isinstance(event, Binding):
+            if isinstance(event, sc.Binding):
                 yield event
-            elif isinstance(event, Fork):
+            elif isinstance(event, sc.Fork):
                 stack.extend(event.arms)
                 stack.extend(source for source, _, _ in event.jumps)

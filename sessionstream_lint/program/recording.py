@@ -2,28 +2,9 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import libcst as cst
 
-from sessionstream_lint.program.scopes import (
-    Argument,
-    Assigned,
-    Assume,
-    Binding,
-    Block,
-    Declared,
-    Element,
-    Entered,
-    Guard,
-    Module,
-    Passed,
-    Scope,
-    Site,
-    Source,
-    Stored,
-    Unpacked,
-)
+from sessionstream_lint.program import scopes as sc
 from sessionstream_lint.reading.syntax import Node, Nodes, dotted, identifier, index, items
 
 # Methods that put their last argument into the container they are called on, all elements of their arguments, or
@@ -37,18 +18,18 @@ CHANGING = GROWING | POURING | KEYED
 class Recorder:
     """Keeps the module that is being filled."""
 
-    def __init__(self, module: Module) -> None:
+    def __init__(self, module: sc.Module) -> None:
         self.module = module
         self.order = 0
-        self.stores: list[tuple[Scope, Binding]] = []
+        self.stores: list[tuple[sc.Scope, sc.Binding]] = []
 
     # Names -----------------------------------------------------------------------------------------------
 
-    def bind(self, target: Node, source: Source, block: Block, kills: bool = True) -> None:
+    def bind(self, target: Node, source: sc.Source, block: sc.Block, kills: bool = True) -> None:
         """Bind a target, however nested, to a source, which is evaluated before any of the names is bound."""
         self._bind(target, source, block, kills, block.here())
 
-    def _bind(self, target: Node, source: Source, block: Block, kills: bool, site: Site) -> None:
+    def _bind(self, target: Node, source: sc.Source, block: sc.Block, kills: bool, site: sc.Site) -> None:
         match target:
             case cst.Name():
                 self.name(identifier(target), source, block, kills, site=site)
@@ -60,41 +41,41 @@ class Recorder:
             case cst.Subscript(value=value):
                 key, places = dotted(value), index(target)
                 if key is not None:
-                    self.store(key, Stored(places[0] if len(places) == 1 else None, source), block)
+                    self.store(key, sc.Stored(places[0] if len(places) == 1 else None, source), block)
             case _:
                 pass
 
-    def _attribute(self, node: cst.Attribute, source: Source, block: Block) -> None:
+    def _attribute(self, node: cst.Attribute, source: sc.Source, block: sc.Block) -> None:
         """Bind ``base.attr``; on the first parameter of a method it is an attribute of the class."""
         key = dotted(node)
         if key is None:
             return
-        self.name(key, source, block, local=False)
+        binding = self.name(key, source, block, local=False)
         base, _, attr = key.partition(".")
         owner = block.scope.owner
         if owner is not None and "." not in attr and block.scope.params[0].name == base:
-            owner.attributes.setdefault(attr, []).append(cast("Binding", block.events[-1]))
+            owner.attributes.setdefault(attr, []).append(binding)
 
     def name(
         self,
         key: str,
-        source: Source,
-        block: Block,
+        source: sc.Source,
+        block: sc.Block,
         kills: bool = True,
         *,
         local: bool = True,
-        site: Site | None = None,
-    ) -> Binding:
+        site: sc.Site | None = None,
+    ) -> sc.Binding:
         """Record a binding, unless ``local`` is False also as a name of the scope, the source evaluated at ``site``."""
         self.order += 1
         site = site or block.here()
         expression = _expression(source)
         if expression is not None:
             self.module.sources.append((key, expression))
-        if isinstance(source, Assigned):
+        if isinstance(source, sc.Assigned):
             while block.private and block.parent is not None:  # a walrus: comprehensions keep only their own targets
                 block, kills = block.parent, False
-        binding = Binding(key, source, site, self.order, kills)
+        binding = sc.Binding(key, source, site, self.order, kills)
         block.events.append(binding)
         if not block.private:
             scope = block.scope
@@ -106,46 +87,44 @@ class Recorder:
                 self._home(scope, key, kind).foreign.setdefault(key, []).append(binding)
         return binding
 
-    def _home(self, scope: Scope, key: str, kind: str) -> Scope:
+    def _home(self, scope: sc.Scope, key: str, kind: str) -> sc.Scope:
         """The scope that a ``global`` or ``nonlocal`` name belongs to."""
         outer = None if kind == "global" else scope.parent
         while outer is not None and (outer.kind == "class" or key not in outer.names):
             outer = outer.parent
         return outer or self.module.scope
 
-    def scope(
-        self, kind: str, node: cst.FunctionDef | cst.ClassDef | cst.Lambda, block: Block, signature: Site | None = None
-    ) -> Scope:
+    def scope(self, kind: str, node: sc.Definition, block: sc.Block, signature: sc.Site | None = None) -> sc.Scope:
         """Open a scope that is defined at the end of a block, its parameters bound."""
         self.order += 1
-        scope = Scope(kind, self.module, block.scope, block.here(), self.order, node)
+        scope = sc.Scope(kind, self.module, block.scope, block.here(), self.order, node)
         scope.signature = signature or scope.site
         for param in scope.params:
-            self.name(param.name, Passed(scope, param), scope.block)
+            self.name(param.name, sc.Passed(scope, param), scope.block)
         return scope
 
-    def arm(self, block: Block, *guards: Guard) -> Block:
+    def arm(self, block: sc.Block, *guards: sc.Guard) -> sc.Block:
         """Open a block that hangs at the end of another, entered where these guards hold."""
-        return Block(block.scope, block, len(block.events), guards)
+        return sc.Block(block.scope, block, len(block.events), guards)
 
-    def assume(self, test: Node, positive: bool, block: Block) -> None:
+    def assume(self, test: Node, positive: bool, block: sc.Block) -> None:
         """Note that from here on a test came out so."""
-        block.events.append(Assume(Guard(test, positive, block.here())))
+        block.events.append(sc.Assume(sc.Guard(test, positive, block.here())))
 
     # Containers ------------------------------------------------------------------------------------------
 
-    def changed(self, key: str, method: str, args: tuple[Argument, ...], block: Block) -> None:
+    def changed(self, key: str, method: str, args: tuple[sc.Argument, ...], block: sc.Block) -> None:
         """Record what a method puts into the container it is called on."""
         plain = [arg.value for arg in args if not arg.star and arg.keyword is None]
         if method in GROWING and plain:
-            self.store(key, Stored(None, Assigned(plain[-1])), block)
+            self.store(key, sc.Stored(None, sc.Assigned(plain[-1])), block)
         elif method in KEYED and len(plain) == 2:
-            self.store(key, Stored(plain[0], Assigned(plain[1])), block)
+            self.store(key, sc.Stored(plain[0], sc.Assigned(plain[1])), block)
         for arg in args if method in POURING else ():
             if not arg.star:
-                self.store(key, Stored(arg.keyword, Assigned(arg.value), whole=arg.keyword is None), block)
+                self.store(key, sc.Stored(arg.keyword, sc.Assigned(arg.value), whole=arg.keyword is None), block)
 
-    def store(self, key: str, stored: Stored, block: Block) -> None:
+    def store(self, key: str, stored: sc.Stored, block: sc.Block) -> None:
         """Add to what the container under a key may hold."""
         binding = self.name(key, stored, block, kills=False, local=False)
         if block.scope.kind in ("function", "lambda"):
@@ -162,24 +141,26 @@ class Recorder:
                 self._home(scope, base, "nonlocal").foreign.setdefault(binding.key, []).append(binding)
 
 
-def _expression(source: Source) -> Node | None:
+def _expression(source: sc.Source) -> Node | None:
     """The expression that a bound value is, or is part of."""
-    while isinstance(source, Unpacked):
+    while isinstance(source, sc.Unpacked):
         source = source.source
     match source:
-        case Assigned(value) | Element(value) | Entered(value) | Stored(_, Assigned(value)) | Declared(_, value):
+        case sc.Stored(_, sc.Assigned(value)) | sc.Declared(_, value):
+            return value
+        case sc.Assigned(value) | sc.Element(value) | sc.Entered(value):
             return value
         case _:
             return None
 
 
-def _unpacked(targets: Nodes, source: Source) -> list[tuple[Node, Source]]:
+def _unpacked(targets: Nodes, source: sc.Source) -> list[tuple[Node, sc.Source]]:
     """Pair the items of a tuple target with their sources."""
-    found: list[tuple[Node, Source]] = []
+    found: list[tuple[Node, sc.Source]] = []
     star = next((number for number, one in enumerate(targets) if isinstance(one, cst.StarredElement)), len(targets))
     for number, one in enumerate(targets):
         if isinstance(one, cst.StarredElement):
-            found.append((one.value, Unpacked(source, number, starred=True)))
+            found.append((one.value, sc.Unpacked(source, number, starred=True)))
         else:
-            found.append((one, Unpacked(source, number - len(targets) if number > star else number)))
+            found.append((one, sc.Unpacked(source, number - len(targets) if number > star else number)))
     return found

@@ -46,13 +46,13 @@ class Source:
     name: str
     package: str
 
-    def collected(self, text: str, tree: ast.Module, whole: bool = True) -> Module:
+    def collected(self, text: str, tree: ast.Module) -> Module:
         """Return the module with that text, collected.
 
         Raises:
             Exception: see `syntax.read`.
         """
-        root = syntax.read(text, tree, whole)
+        root = syntax.read(text, tree)
         return collect(Module(self.name, self.package, str(self.path), root, gate.mentions(text)))
 
     def read(self) -> bytes | None:

@@ -19,6 +19,7 @@ from sessionstream_lint.reading.syntax import Node, Nodes, Parameter, identifier
 
 # A key is what can be rebound and narrowed: a name or a chain of names such as "self.registry".
 Key: TypeAlias = str
+Definition: TypeAlias = cst.FunctionDef | cst.ClassDef | cst.Lambda
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,20 +156,9 @@ class Unknown:
 
 
 Source: TypeAlias = (
-    Assigned
-    | Unpacked
-    | Element
-    | Entered
-    | Declared
-    | Imported
-    | Defined
-    | Passed
-    | Stored
-    | Augmented
-    | Bounded
-    | Matched
-    | Unknown
-)
+    Assigned | Unpacked | Element | Entered | Declared | Imported | Defined | Passed | Stored | Augmented | Bounded
+    | Matched | Unknown
+)  # fmt: skip
 
 # Events --------------------------------------------------------------------------------------------------
 
@@ -188,14 +178,12 @@ class Binding:
 class Fork:
     """Control passed through one of the arms; a loop may also have been skipped, or left by a jump.
 
-    ``orelse`` is what follows a loop that ran to its end; one that was left by ``break`` passes by it. ``touched`` is
-    what is known of the keys in it, once somebody asks.
+    ``touched`` is what is known of the keys in it, once somebody asks.
     """
 
     arms: list[Block] = field(default_factory=list)
     skippable: bool = False
     jumps: list[tuple[Block, int, str]] = field(default_factory=list)
-    orelse: Fork | None = None
     touched: frozenset[Key] | None = None
 
     def breaks(self) -> bool:
@@ -264,7 +252,7 @@ class Scope:
     parent: Scope | None = None
     site: Site | None = None
     order: int = 0
-    node: cst.FunctionDef | cst.ClassDef | cst.Lambda | None = None
+    node: Definition | None = None
     names: set[str] = field(default_factory=set)
     outer: dict[str, str] = field(default_factory=dict)
     declared: dict[Key, tuple[Node, Site]] = field(default_factory=dict)

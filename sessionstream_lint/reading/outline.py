@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import ast
-import re
-import unicodedata
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import zip_longest
 
 from sessionstream_lint.reading import gate
@@ -14,7 +12,6 @@ from sessionstream_lint.reading.gate import split_lines
 
 # Deeper than this libcst is not asked to go: it recurses, and deep enough it takes the interpreter with it.
 MAX_NESTING = 200
-_WORD = re.compile(r"\w+")
 
 
 class TooDeep(ValueError):
@@ -56,60 +53,23 @@ def parts(source: str, tree: ast.Module) -> Iterator[tuple[list[ast.stmt], str]]
             start, together = end, []
 
 
-def relevant(source: str, tree: ast.Module, whole: bool) -> str:
-    """Return the source with empty lines for statements that have nothing to do with what is registered.
+def readable(source: str, tree: ast.Module, can_read: Callable[[str], bool] | None = None) -> str:
+    """Return the source with empty lines for the statements that are nested too deeply for libcst.
 
-    Left are those that mention a registration, what they use, and what uses that. libcst takes as long for one line as
-    all other checks of flake8 together. ``whole`` is for files of which more matters: it takes out only what is nested
-    too deeply.
+    So it is for those which it cannot read otherwise, unless they mention a registration.
 
     Raises:
-        TooDeep: a statement that mentions a registration is nested too deeply for libcst.
+        TooDeep: one of the former mentions a registration.
     """
-    every = [_Part(statements, text) for statements, text in parts(source, tree)]
-    kept = [part for part in every if whole or part.registers]
-    left = [part for part in every if part not in kept]
-    fresh = kept
-    words: set[str] = set()
-    bound: set[str] = set()
-    while fresh:
-        words |= {word for part in fresh for word in part.words}
-        bound |= {name for part in fresh if not part.imports for name in part.names}
-        fresh = [part for part in left if part.always or part.names & words or part.words & bound]
-        kept = [*kept, *fresh]
-        left = [part for part in left if part not in fresh]
-    chosen = {id(part) for part in kept}
-    return "".join(part.text if id(part) in chosen and part.is_readable() else part.blank for part in every)
-
-
-class _Part:
-    """Statements that share lines, with their text, the names that they bind and the words in them."""
-
-    def __init__(self, statements: list[ast.stmt], text: str) -> None:
-        self.statements = statements
-        self.text = text
-        self.registers = gate.registers(text)
-        self.imports = all(isinstance(one, ast.Import | ast.ImportFrom) for one in statements)
-        outer = ast.walk(ast.Module(statements, [])) if "global" in text else ()
-        declared = (name for node in outer if isinstance(node, ast.Global) for name in node.names)
-        self.always = self.imports or "fixture" in text  # a parameter names a fixture, and it may have another name
-        self.names = frozenset([*bound(statements), *declared])
-        normal = text if text.isascii() else unicodedata.normalize("NFKC", text)
-        self.words = frozenset(_WORD.findall(normal))
-
-    @property
-    def blank(self) -> str:
-        """As many lines with nothing in them."""
-        return "\n" * self.text.count("\n")
-
-    def is_readable(self) -> bool:
-        """Say whether libcst can be asked to read this."""
-        if not any(map(is_deep, self.statements)):
-            return True
-        if self.registers:
-            line = self.statements[0].lineno
+    found = []
+    for together, text in parts(source, tree):
+        deep, registers = any(map(is_deep, together)), gate.registers(text)
+        if deep and registers:
+            line = together[0].lineno
             raise TooDeep(f"the statement in line {line} is nested more than {MAX_NESTING} levels deep")
-        return False
+        unreadable = deep or not (registers or can_read is None or can_read(text))
+        found.append("\n" * text.count("\n") if unreadable else text)
+    return "".join(found)
 
 
 def bound(statements: list[ast.stmt]) -> Iterator[str]:

@@ -13,7 +13,7 @@ from typing import TypeAlias, cast
 import libcst as cst
 from libcst.metadata import MetadataWrapper, PositionProvider
 
-from sessionstream_lint.reading.outline import is_deep, relevant
+from sessionstream_lint.reading.outline import is_deep, readable
 
 Node: TypeAlias = cst.CSTNode
 Nodes: TypeAlias = tuple[Node, ...]
@@ -27,14 +27,25 @@ ABOUT_CLASS = (".DESCRIPTOR", ".__class__", ".full_name")
 _SINGLETONS = {"None": None, "True": True, "False": False}
 
 
-def read(source: str, tree: ast.Module, whole: bool = True) -> cst.Module:
-    """Parse what matters of a file of which ``tree`` is what ``ast`` says; positions are those of the source.
+def read(source: str, tree: ast.Module) -> cst.Module:
+    """Parse what libcst can read of a file of which ``tree`` is what ``ast`` says; positions are those of the source.
 
     Raises:
         Exception: libcst cannot read it; it raises more than ParserSyntaxError.
         TooDeep: a statement that mentions a registration is nested too deeply.
     """
-    return cst.parse_module(relevant(source, tree, whole))
+    try:
+        return cst.parse_module(readable(source, tree))
+    except cst.ParserSyntaxError:  # some of what is valid it does not know
+        return cst.parse_module(readable(source, tree, _can_read))
+
+
+def _can_read(text: str) -> bool:
+    try:
+        cst.parse_module(text)
+    except cst.ParserSyntaxError:
+        return False
+    return True
 
 
 @lru_cache(maxsize=4096)

@@ -8,18 +8,17 @@ import libcst as cst
 
 from sessionstream_lint.inference import classes
 from sessionstream_lint.inference.ask import Ask
-from sessionstream_lint.inference.values import External, File, Instance, Klass
+from sessionstream_lint.inference.values import File, Instance, Klass
 from sessionstream_lint.program import scopes as sc
 from sessionstream_lint.program.flow import only, reaching
-from sessionstream_lint.program.scopes import Binding, Key, Site
 from sessionstream_lint.reading.gate import METHODS
-from sessionstream_lint.reading.syntax import Node, dotted, last_name
+from sessionstream_lint.reading.syntax import Node, dotted, identifier, last_name
 from sessionstream_lint.registering.written import Registering
 
 MAX_STEPS = 10
 
 
-def is_tested(node: Node, site: Site) -> bool:
+def is_tested(node: Node, site: sc.Site) -> bool:
     """Say whether a name was tested on a way to the site, so that it may never get there with that value."""
     key = dotted(node)
     return key is not None and any(one.guards for one in reaching(key, site))
@@ -29,7 +28,7 @@ def is_tested(node: Node, site: Site) -> bool:
 class Origin:
     """One object: what a binding gave, and the attributes of it that lead there."""
 
-    binding: Binding
+    binding: sc.Binding
     path: tuple[str, ...] = ()
 
 
@@ -52,28 +51,22 @@ def registry(ev: Ask, call: Registering) -> Origin | None:
 
 def _receiver(ev: Ask, call: Registering) -> Origin | None:
     node, site = call.at.func, call.at.site
-    for _ in range(MAX_STEPS):
-        if isinstance(node, cst.Attribute) and last_name(node) in METHODS:
-            if not call.unbound:
-                return _origin(ev, node.value, site)
-            first = call.given[0] if call.given and not call.given[0].star else None
-            return None if first is None else _origin(ev, first.value, first.site)
-        if isinstance(node, cst.Call) and node.args and External("builtins.getattr") in ev.evaluate(node.func, site):
-            return _origin(ev, node.args[0].value, site)
-        key = dotted(node)
-        binding = None if key is None else only(key, site)
-        if binding is None or not isinstance(binding.source, sc.Assigned):
-            return None
-        node, site = binding.source.value, binding.site
-    return None
+    if isinstance(node, cst.Name):  # a method that was kept
+        binding = only(identifier(node), site)
+        kept = binding.source if binding is not None else None
+        if binding is not None and isinstance(kept, sc.Assigned):
+            node, site = kept.value, binding.site
+    if not isinstance(node, cst.Attribute) or last_name(node) not in METHODS or call.unbound:
+        return None
+    return _origin(ev, node.value, site)
 
 
-def _origin(ev: Ask, node: Node, site: Site, steps: int = MAX_STEPS) -> Origin | None:
+def _origin(ev: Ask, node: Node, site: sc.Site, steps: int = MAX_STEPS) -> Origin | None:
     key = dotted(node)
     return None if key is None else _origin_of(ev, key, site, steps)
 
 
-def _origin_of(ev: Ask, key: Key, site: Site, steps: int) -> Origin | None:
+def _origin_of(ev: Ask, key: sc.Key, site: sc.Site, steps: int) -> Origin | None:
     found = {one.binding for one in reaching(key, site)}
     binding = found.pop() if len(found) == 1 else None
     base, _, attr = key.rpartition(".")
@@ -91,7 +84,7 @@ def _origin_of(ev: Ask, key: Key, site: Site, steps: int) -> Origin | None:
             return None
 
 
-def _is_stable(ev: Ask, base: Key, attr: str, site: Site) -> bool:
+def _is_stable(ev: Ask, base: sc.Key, attr: str, site: sc.Site) -> bool:
     """Say whether an attribute is the same object each time: set once, where the object is made, and no property."""
     for value in ev.lookup(base, site):
         if isinstance(value, Instance) and isinstance(value.of, Klass):
@@ -105,7 +98,7 @@ def _is_stable(ev: Ask, base: Key, attr: str, site: Site) -> bool:
     return True
 
 
-def precedes(first: Site, second: Site) -> bool:
+def precedes(first: sc.Site, second: sc.Site) -> bool:
     """Say whether control can pass the first site and then the second, which stands after it, in one go.
 
     That is so when one of them lies in a branch, at most, of the block of the other.

@@ -11,21 +11,11 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from sessionstream_lint.inference import arguments, callers, calling, classes
+from sessionstream_lint.inference import values as v
 from sessionstream_lint.inference.callers import Link
 from sessionstream_lint.inference.calling import Invocation
 from sessionstream_lint.inference.evaluate import Evaluator
 from sessionstream_lint.inference.frames import argument_for
-from sessionstream_lint.inference.values import (
-    Bound,
-    External,
-    Given,
-    Instance,
-    Klass,
-    Literal,
-    Symbol,
-    Value,
-    union,
-)
 from sessionstream_lint.program.resolve import Project
 from sessionstream_lint.program.scopes import CallSite, Module, Site
 from sessionstream_lint.reading.gate import METHODS
@@ -111,7 +101,7 @@ class Search:
 
     def _direct(self, site: CallSite) -> Iterator[Written]:
         callee = self.ev.evaluate(site.func, site.site)
-        if last_name(site.func) in METHODS and any(isinstance(value, Symbol) for value in callee):
+        if last_name(site.func) in METHODS and any(isinstance(value, v.Symbol) for value in callee):
             self.open[site] = None
         for found in calling.called(self.ev, site, site.site):
             yield from self._invoked(found, site)
@@ -131,21 +121,21 @@ class Search:
                 Written(given.value, site.site, registered.values, registered.values, call, registered.label), [given]
             )
 
-    def _method(self, target: Value) -> tuple[str | None, bool]:
+    def _method(self, target: v.Value) -> tuple[str | None, bool]:
         """Return which registering method a callee is, and whether it is bound to a registry."""
         match target:
-            case Bound(receiver, External(name)):
+            case v.Bound(receiver, v.External(name)):
                 owner, _, method = name.rpartition(".")
                 good = owner == REGISTRY and method in FAMILIES and self._is_registry(receiver)
                 return (method if good else None), True
-            case External(name):
+            case v.External(name):
                 owner, _, method = name.rpartition(".")
                 return (method if owner == REGISTRY and method in FAMILIES else None), False
             case _:
                 return None, False
 
-    def _is_registry(self, value: Value) -> bool:
-        return isinstance(value, Instance) and classes.inherits(self.ev, value.of, REGISTRY)
+    def _is_registry(self, value: v.Value) -> bool:
+        return isinstance(value, v.Instance) and classes.inherits(self.ev, value.of, REGISTRY)
 
     def _site(self, call: Registering) -> Site:
         """Return where a call stands, within the calls through which it is reached."""
@@ -163,23 +153,23 @@ class Search:
             spread = arguments.spread(self.ev, given)
             argument = argument_for(params, spread, message if self.role == MESSAGE else name)
             if argument is None:
-                rest = union(*(self.ev.given(item) for item in spread if item.opaque))
-                return Registered(None, tuple(value for value in rest if isinstance(value, Symbol)), None)
+                rest = v.union(*(self.ev.given(item) for item in spread if item.opaque))
+                return Registered(None, tuple(value for value in rest if isinstance(value, v.Symbol)), None)
             label = self._label(argument_for(params, spread, name))
             return Registered(argument, self.ev.given(argument), label)
 
     def _may_register(self, call: Registering) -> bool:
         """Say whether what is called on this way may be a registry's method, as far as this way tells what it is."""
         targets = [found.target for found in calling.called(self.ev, call.at, self._site(call))]
-        return not targets or any(isinstance(one, Symbol) or self._method(one)[0] for one in targets)
+        return not targets or any(isinstance(one, v.Symbol) or self._method(one)[0] for one in targets)
 
-    def _receiver(self, arguments: tuple[Given, ...]) -> bool:
+    def _receiver(self, arguments: tuple[v.Given, ...]) -> bool:
         first = argument_for((Parameter("self"),), arguments, "self")
         return first is not None and any(self._is_registry(value) for value in self.ev.given(first))
 
-    def _label(self, name: Given | None) -> str | None:
+    def _label(self, name: v.Given | None) -> str | None:
         names = () if name is None else self.ev.given(name)
-        label = names[0].value if len(names) == 1 and isinstance(names[0], Literal) else None
+        label = names[0].value if len(names) == 1 and isinstance(names[0], v.Literal) else None
         return label if isinstance(label, str) else None
 
     # Wrappers
@@ -187,7 +177,7 @@ class Search:
     def _follow(self, registered: Registered, call: Registering, *, plain: bool) -> None:
         if len(call.chain) < MAX_CHAIN:
             for value in registered.values:
-                if isinstance(value, Symbol) and all(link.scope is not value.scope for link in call.chain):
+                if isinstance(value, v.Symbol) and all(link.scope is not value.scope for link in call.chain):
                     sink = Sink(value.scope, value.name, call, plain and value.plain)
                     self.sinks.setdefault(sink, False)
 
@@ -197,7 +187,7 @@ class Search:
             self.ev.fresh()
             yield from self._passed(sink, link, link.filling(self.ev, sink.param))
 
-    def _passed(self, sink: Sink, link: Link, filling: list[Given]) -> Iterator[Written]:
+    def _passed(self, sink: Sink, link: Link, filling: list[v.Given]) -> Iterator[Written]:
         """Yield what the arguments of a wrapper contribute; of a name also that nothing is known."""
         if not filling:
             return
@@ -217,7 +207,7 @@ class Search:
 
     # Tables
 
-    def _written(self, one: Written, filling: list[Given]) -> Iterator[Written]:
+    def _written(self, one: Written, filling: list[v.Given]) -> Iterator[Written]:
         """Yield what is written in one of some arguments, or in the row of a table out of which a loop takes it."""
         found: dict[tuple[int, str], Written] = {}
         for value in one.values or (None,):
@@ -226,9 +216,9 @@ class Search:
             found[id(node), row] = replace(before, values=(*before.values, *(() if value is None else (value,))))
         yield from found.values()
 
-    def _place(self, value: Value | None, filling: list[Given], looped: bool) -> tuple[Node, str]:
+    def _place(self, value: v.Value | None, filling: list[v.Given], looped: bool) -> tuple[Node, str]:
         """Return the expression that a value stands in, and its row if that is in another file."""
-        at = value.at if isinstance(value, External | Klass | Instance) else None
+        at = value.at if isinstance(value, v.External | v.Klass | v.Instance) else None
         if at is None:
             return next((one for one in filling if value in self.ev.given(one)), filling[0]).value, ""
         unpacked = [one for one in filling if len(filling) > 1 or one.held is not None]
@@ -239,5 +229,5 @@ class Search:
         return filling[0].value, ""
 
 
-def _is_passed_on(value: Value) -> bool:
-    return isinstance(value, Symbol)
+def _is_passed_on(value: v.Value) -> bool:
+    return isinstance(value, v.Symbol)

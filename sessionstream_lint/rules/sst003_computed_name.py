@@ -11,7 +11,6 @@ from sessionstream_lint.inference.ask import Ask
 from sessionstream_lint.inference.values import Computed, External, Klass, Literal, Routine
 from sessionstream_lint.program import scopes as sc
 from sessionstream_lint.program.flow import reaching
-from sessionstream_lint.program.scopes import Site
 from sessionstream_lint.reading.syntax import Node, dotted, is_formatted, last_name, operands
 from sessionstream_lint.registering.registrations import Finding, Registrations
 from sessionstream_lint.registering.written import Written
@@ -45,7 +44,7 @@ def _how(ev: Ask, name: Written) -> str | None:
     return found or _written(ev, name.node, name.site, MAX_STEPS)
 
 
-def _written(ev: Ask, node: Node, site: Site, steps: int) -> str | None:
+def _written(ev: Ask, node: Node, site: sc.Site, steps: int) -> str | None:
     """Say how an expression is put together, as far as its spelling and that of what it was assigned show."""
     if not steps:
         return None
@@ -75,7 +74,7 @@ def _written(ev: Ask, node: Node, site: Site, steps: int) -> str | None:
             return None
 
 
-def _called(ev: Ask, node: cst.Call, site: Site, steps: int) -> str | None:
+def _called(ev: Ask, node: cst.Call, site: sc.Site, steps: int) -> str | None:
     if any(isinstance(value, Literal) for value in ev.evaluate(node, site)):
         return None
     for callee in ev.evaluate(node.func, site):
@@ -88,7 +87,7 @@ def _called(ev: Ask, node: cst.Call, site: Site, steps: int) -> str | None:
     return "a call"
 
 
-def _taken(ev: Ask, node: Node, whole: Node, site: Site, steps: int) -> str | None:
+def _taken(ev: Ask, node: Node, whole: Node, site: sc.Site, steps: int) -> str | None:
     """Say how something is put together that is an item or attribute of ``whole``: of a project's object it is not."""
     made = ev.evaluate(whole.func, site) if isinstance(whole, cst.Call) else ()
     if any(isinstance(value, Klass) for value in made) or any(
@@ -98,7 +97,7 @@ def _taken(ev: Ask, node: Node, whole: Node, site: Site, steps: int) -> str | No
     return _written(ev, whole, site, steps - 1)
 
 
-def _assigned(ev: Ask, key: str, site: Site, steps: int) -> str | None:
+def _assigned(ev: Ask, key: str, site: sc.Site, steps: int) -> str | None:
     for reached in reaching(key, site):
         binding = reached.binding
         match None if binding is None else binding.source:

@@ -7,26 +7,9 @@ from collections.abc import Iterator
 
 import libcst as cst
 
-from sessionstream_lint.inference import classes, containers
+from sessionstream_lint.inference import classes
+from sessionstream_lint.inference import values as v
 from sessionstream_lint.inference.ask import Ask
-from sessionstream_lint.inference.values import (
-    Alternatives,
-    Bound,
-    Computed,
-    External,
-    File,
-    Instance,
-    Klass,
-    Literal,
-    Many,
-    Routine,
-    Sequence,
-    Table,
-    TupleClass,
-    Value,
-    Values,
-    union,
-)
 from sessionstream_lint.program.scopes import Scope, Site
 from sessionstream_lint.reading.syntax import Node, called, constant
 from sessionstream_lint.registering.registrations import Finding, Registrations
@@ -57,20 +40,15 @@ DECORATORS = {
 
 def check(registrations: Registrations) -> Iterator[Finding]:
     """Yield a finding for every payload that is something else, on one path at least, unless the error is expected."""
-    of_node: dict[int, Values] = {}
     for payload in registrations.payloads():
-        of_node[id(payload.node)] = union(of_node.get(id(payload.node), ()), payload.possible)
-    for payload in registrations.payloads():
-        if not payload.plain or payload.call.at.guarded:
-            continue
-        what = _what(registrations.ev, payload, of_node[id(payload.node)])
+        what = None if payload.call.at.guarded or not payload.plain else _what(registrations.ev, payload)
         if what is not None:
             text = f"{payload.subject} registers {what} as its payload; it has to be a protobuf message"
             yield Finding(CODE, payload.node, text, payload.row)
 
 
-def _what(ev: Ask, payload: Written, possible: Values) -> str | None:
-    """Say what a payload is, of those that are ``possible`` for its expression."""
+def _what(ev: Ask, payload: Written) -> str | None:
+    """Say what a payload is."""
     written = constant(payload.node)
     if written is not None:
         return None if written.value is ... else _literal(written.value)
@@ -79,9 +57,9 @@ def _what(ev: Ask, payload: Written, possible: Values) -> str | None:
     if what is not None:
         return what
     # Scalars lie beside messages in many a table: that one is the payload is sure only if nothing else can be.
-    if any(not isinstance(value, Literal) or value.value in (None, ...) for value in possible):
+    if any(not isinstance(value, v.Literal) or value.value in (None, ...) for value in payload.possible):
         return None
-    return next((_literal(value.value) for value in payload.values if isinstance(value, Literal)), None)
+    return next((_literal(value.value) for value in payload.values if isinstance(value, v.Literal)), None)
 
 
 def _literal(value: object) -> str:
@@ -89,65 +67,55 @@ def _literal(value: object) -> str:
     return "None" if value is None else f"{'an' if kind == 'int' else 'a'} {kind}"
 
 
-def _described(ev: Ask, value: Value, until: Node) -> str | None:
+def _described(ev: Ask, value: v.Value, until: Node) -> str | None:
     """Describe a value that is certainly no message; a decorator that gets it sees what the ones below have done."""
     match value:
-        case Klass(scope):
+        case v.Klass(scope):
             return f"the class {scope.name}" if _is_foreign(ev, scope, until) else None
-        case External(name) if name.endswith("_pb2"):
+        case v.External(name) if name.endswith("_pb2"):
             return f"the module {name.rpartition('.')[2]}"
-        case External(name) | Bound(Instance(), External(name)) if _is_descriptor(name):
-            of = name.split(".")[-2]
-            return f"the descriptor of {of}, not {of} itself," if not of.endswith("_pb2") else f"the descriptor of {of}"
-        case Instance(External("google.protobuf.descriptor.Descriptor")):
-            return "a descriptor, not its class (that is google.protobuf.message_factory.GetMessageClass(descriptor)),"
-        case External(name):
+        case v.External(name) | v.Bound(v.Instance(), v.External(name)) if "_pb2." in name and name.endswith(
+            ".DESCRIPTOR"
+        ):
+            return f"the descriptor of {name.split('.')[-2]}"
+        case v.External(name):
             return f"the class {_short(name)}" if _is_known(name) else None
-        case Instance(sure=False):
+        case v.Instance(sure=False):
             return None
-        case Instance(Klass(scope)):
+        case v.Instance(v.Klass(scope)):
             return f"an object of the class {scope.name}" if _is_foreign(ev, scope, until) else None
-        case Instance(External(name)) if name.startswith("google.protobuf.descriptor."):
-            return f"a {name.rpartition('.')[2]}"
-        case Instance(External(name)):
+        case v.Instance(v.External(name)) if name.startswith("google.protobuf.descriptor."):
+            return "a descriptor"
+        case v.Instance(v.External(name)):
             return f"an object of the class {_short(name)}" if _is_known(name) and name not in OPEN else None
         case _:
             return _container(value) or _function(ev, value, until)
 
 
-def _is_descriptor(name: str) -> bool:
-    """Say whether a name is that of what a generated module, or a message of one, has as its descriptor."""
-    *owner, last = name.split(".")
-    return last == "DESCRIPTOR" and any(part.endswith("_pb2") for part in owner)
+KINDS = {"iterator": "an iterator", "awaitable": "a coroutine"} | {
+    kind: f"a {kind}" for kind in ("list", "set", "tuple")
+}
 
 
-def _container(value: Value) -> str | None:
-    if not containers.is_certain(value):
-        return None
+def _container(value: v.Value) -> str | None:
     match value:
-        case Computed():
+        case v.Computed():
             return "a str"
-        case Table():
+        case v.Table():
             return "a dict"
-        case Sequence(kind, _):
-            return f"a {kind}"
-        case Many("list" | "set" | "tuple" as kind, _):
-            return f"a {kind}"
-        case Many("iterator"):
-            return "an iterator"
-        case Many("awaitable"):
-            return "a coroutine"
-        case TupleClass():
+        case v.Sequence(kind, _) | v.Many(kind, _):
+            return KINDS.get(kind)
+        case v.TupleClass():
             return "a named tuple"
-        case File(module):
+        case v.File(module):
             return f"the module {module.name.rpartition('.')[2]}"
         case _:
             return None
 
 
-def _function(ev: Ask, value: Value, until: Node) -> str | None:
-    scope = value.scope if isinstance(value, Routine) else None
-    if isinstance(value, Bound) and isinstance(value.method, Routine):
+def _function(ev: Ask, value: v.Value, until: Node) -> str | None:
+    scope = value.scope if isinstance(value, v.Routine) else None
+    if isinstance(value, v.Bound) and isinstance(value.method, v.Routine):
         scope = value.method.scope
     if scope is None or not _is_given_back(ev, scope, until):
         return None
@@ -165,7 +133,7 @@ def _is_known(name: str) -> bool:
 
 def _is_foreign(ev: Ask, scope: Scope, until: Node) -> bool:
     """Say whether nothing that a class inherits, and nothing that decorates it, could make it a message."""
-    return all(_stays_foreign(ev, one.scope, until) for one in classes.ancestors(ev, scope) if isinstance(one, Klass))
+    return all(_stays_foreign(ev, one.scope, until) for one in classes.ancestors(ev, scope) if isinstance(one, v.Klass))
 
 
 def _stays_foreign(ev: Ask, scope: Scope, until: Node) -> bool:
@@ -182,7 +150,7 @@ def _is_given_back(ev: Ask, scope: Scope, until: Node) -> bool:
         if site.func is until:
             break
         known = ev.evaluate(called(site.func), site.site)
-        if not known or any(not isinstance(one, External) or one.name not in DECORATORS for one in known):
+        if not known or any(not isinstance(one, v.External) or one.name not in DECORATORS for one in known):
             return False
     return True
 
@@ -190,7 +158,7 @@ def _is_given_back(ev: Ask, scope: Scope, until: Node) -> bool:
 def _is_foreign_base(ev: Ask, node: Node, site: Site) -> bool:
     values = ev.evaluate(node.value if isinstance(node, cst.Subscript) else node, site)
     return bool(values) and all(
-        isinstance(value, Klass | TupleClass | Alternatives)
-        or (isinstance(value, External) and (_is_known(value.name) or value.name == "typing.Generic"))
+        isinstance(value, v.Klass | v.TupleClass | v.Alternatives)
+        or (isinstance(value, v.External) and (_is_known(value.name) or value.name == "typing.Generic"))
         for value in values
     )

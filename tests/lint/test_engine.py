@@ -31,35 +31,6 @@ def test_what_nests_too_deep_for_libcst_is_said_where_it_registers_and_passed_by
     assert (line, code) == (3, "SST900")
 
 
-def test_what_has_nothing_to_do_with_registrations_is_not_handed_to_libcst() -> None:
-    source = f"""{HEAD}
-registry = SchemaRegistry()
-PAYLOAD = Struct
-TABLE = []
-TABLE.append(PAYLOAD)
-
-def unrelated(a, b):
-    return 1
-
-def calls():
-    add("B", PAYLOAD)
-
-class Unrelated: ...
-
-def add(name, message):
-    registry.register_event(name, message)
-
-for one in TABLE:
-    registry.register_event("A", one)
-"""
-    left = outline.relevant(source, ast.parse(source), whole=False)
-    assert [line for line in source.split("\n") if line not in left.split("\n")] == [
-        "def unrelated(a, b):", "    return 1", "class Unrelated: ...",
-    ]  # fmt: skip
-    assert left.count("\n") == source.count("\n")
-    assert [line for line, *_ in found(source)] == [7, 13]
-
-
 def test_what_libcst_cannot_read_of_another_file_is_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "other.py").write_text("from google.protobuf.struct_pb2 import Struct as Blob\n")
     path = tmp_path / "x.py"
@@ -67,10 +38,10 @@ def test_what_libcst_cannot_read_of_another_file_is_unknown(tmp_path: Path, monk
     path.write_text(source)
     read = syntax.read
 
-    def broken(text: str, tree: ast.Module, whole: bool = True) -> object:
+    def broken(text: str, tree: ast.Module) -> object:
         if "Blob)" not in text:
             raise RuntimeError("lost")
-        return read(text, tree, whole)
+        return read(text, tree)
 
     monkeypatch.setattr(syntax, "read", broken)
     assert [line for line, _, code in found(source, str(path)) if code == "SST001"] == [5]

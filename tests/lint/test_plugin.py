@@ -258,8 +258,8 @@ def test_the_message_names_the_event_and_the_way_out() -> None:
         ("'x'", "a str"),
         ("1.5", "a float"),
         ("None", "None"),
-        ("Struct.DESCRIPTOR", "the descriptor of Struct, not Struct itself,"),
-        ("Struct().DESCRIPTOR", "the descriptor of Struct, not Struct itself,"),
+        ("Struct.DESCRIPTOR", "the descriptor of Struct"),
+        ("Struct().DESCRIPTOR", "the descriptor of Struct"),
     ],
 )
 def test_the_message_names_what_is_no_message(payload: str, text: str) -> None:
