@@ -7,7 +7,7 @@ from dataclasses import replace
 import libcst as cst
 
 from sessionstream_lint.inference.ask import Ask
-from sessionstream_lint.inference.values import External, Instance, Klass, Value
+from sessionstream_lint.inference.values import External, Instance, Klass, Value, bare
 from sessionstream_lint.program.scopes import Scope
 from sessionstream_lint.reading.syntax import called
 
@@ -52,7 +52,7 @@ def bases(ev: Ask, scope: Scope) -> list[Klass | External]:
 
 def says_less(ev: Ask, value: Value) -> bool:
     """Say whether an annotation says less of an object than what is given for it: a protocol, a base class."""
-    if value in LESS:
+    if bare(value) in LESS:
         return True
     of = value.of if isinstance(value, Instance) else value
     return isinstance(of, Klass) and any(one in LESS for one in ancestors(ev, of.scope))

@@ -82,16 +82,11 @@ def passed_by_all(found: list[Reached]) -> dict[sc.Binding | None, Guards]:
     return common
 
 
-def _killing(key: sc.Key) -> sc.Key:
-    """Return what stands for the bindings of a key after which nothing is left of what it held."""
-    return f"{key} ="
-
-
 def _about(event: sc.Event) -> Iterable[sc.Key]:
     """Return the keys that an event is about; "" is any."""
     match event:
         case sc.Binding():
-            return (event.key, _killing(event.key)) if event.kills else (event.key,)
+            return (event.key,)
         case sc.Assume(guard):
             return guard.keys
         case sc.Fork():
@@ -170,33 +165,29 @@ class _Search:
         number = _before(block, index, self.keys)
         while number >= 0:
             event = block.events[number]
-            if isinstance(event, sc.Binding):
-                if event.key == self.key:
-                    if not event.kills:
-                        self.count()
-                    yield Reached(event, guards)
-                elif event.key in self.bases and event.kills:
+            match event:
+                case sc.Binding(key=key) if key == self.key:
+                    self.put += not event.kills
+                    if event.kills or self.put <= MAX_PUT:
+                        yield Reached(event, guards)
+                    if event.kills:
+                        return
+                case sc.Binding(key=key) if key in self.bases and event.kills:
                     yield Reached(None, guards)
                     return
-                elif event.key == "*" and not self.bases:
+                case sc.Binding(key="*") if not self.bases:
                     yield Reached(event, guards)
-                if event.key == self.key and event.kills:
+                case sc.Assume(guard):
+                    guards = self.relevant(guards, (guard,))
+                case sc.Departure():
                     return
-            elif isinstance(event, sc.Assume):
-                guards = self.relevant(guards, (event.guard,))
-            elif isinstance(event, sc.Departure):
-                return
-            else:
-                self.fork(block, number, event, guards)
-                return
+                case sc.Fork():
+                    self.fork(block, number, event, guards)
+                    return
+                case _:
+                    pass
             number = _before(block, number, self.keys)
         yield from self.enter(block, self.relevant(guards, block.guards))
-
-    def count(self) -> None:
-        """Look for nothing more that was put into a container, once there is enough of that."""
-        self.put += 1
-        if self.put == MAX_PUT:
-            self.keys = (_killing(self.key), *self.keys[1:])
 
     def fork(self, block: sc.Block, index: int, fork: sc.Fork, guards: Guards) -> None:
         if fork.skippable:

@@ -56,7 +56,7 @@ def _receiver(ev: Ask, call: Registering) -> Origin | None:
         kept = binding.source if binding is not None else None
         if binding is not None and isinstance(kept, sc.Assigned):
             node, site = kept.value, binding.site
-    if not isinstance(node, cst.Attribute) or last_name(node) not in METHODS or call.unbound:
+    if not isinstance(node, cst.Attribute) or last_name(node) not in METHODS:
         return None
     return _origin(ev, node.value, site)
 

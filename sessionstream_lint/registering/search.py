@@ -19,7 +19,7 @@ from sessionstream_lint.inference.frames import argument_for
 from sessionstream_lint.program.resolve import Project
 from sessionstream_lint.program.scopes import CallSite, Module, Site
 from sessionstream_lint.reading.gate import METHODS
-from sessionstream_lint.reading.syntax import Node, Parameter, is_within, last_name
+from sessionstream_lint.reading.syntax import Node, is_within, last_name
 from sessionstream_lint.registering import places
 from sessionstream_lint.registering.written import (
     FAMILIES,
@@ -107,32 +107,34 @@ class Search:
             yield from self._invoked(found, site)
 
     def _invoked(self, found: Invocation, site: CallSite) -> Iterator[Written]:
-        method, bound = self._method(found.target)
+        method, given = self._method(found)
         if method is None:
             return
-        call = Registering(site, found.given, not bound, FAMILIES[method])
+        call = Registering(site, given, FAMILIES[method])
         registered = self._registered(call)
-        given = registered.argument
-        looped = any(places.is_looped(one.value, one.site) for one in (call.given if given is None else (given,)))
+        argument, values = registered.argument, registered.values
+        looped = any(places.is_looped(one.value, one.site) for one in (given if argument is None else (argument,)))
         call = replace(call, looped=looped)
         self._follow(registered, call, plain=True)
-        if given is not None:
-            yield from self._written(
-                Written(given.value, site.site, registered.values, registered.values, call, registered.label), [given]
-            )
+        if argument is not None:
+            one = Written(argument.value, site.site, values, values, call, registered.label)
+            yield from self._written(one, [argument])
 
-    def _method(self, target: v.Value) -> tuple[str | None, bool]:
-        """Return which registering method a callee is, and whether it is bound to a registry."""
-        match target:
+    def _method(self, found: Invocation) -> tuple[str | None, tuple[v.Given, ...]]:
+        """Return which registering method is called, and its arguments but for the registry."""
+        given = found.given
+        registries: v.Values = ()
+        match found.target:
             case v.Bound(receiver, v.External(name)):
-                owner, _, method = name.rpartition(".")
-                good = owner == REGISTRY and method in FAMILIES and self._is_registry(receiver)
-                return (method if good else None), True
-            case v.External(name):
-                owner, _, method = name.rpartition(".")
-                return (method if owner == REGISTRY and method in FAMILIES else None), False
+                registries = (receiver,)
+            case v.External(name) if name.startswith(REGISTRY):
+                first, *rest = arguments.spread(self.ev, given) or (None,)
+                given, registries = tuple(rest), self.ev.given(first) if first else ()
             case _:
-                return None, False
+                return None, ()
+        owner, _, method = name.rpartition(".")
+        known = owner == REGISTRY and method in FAMILIES and any(map(self._is_registry, registries))
+        return (method if known else None), given
 
     def _is_registry(self, value: v.Value) -> bool:
         return isinstance(value, v.Instance) and classes.inherits(self.ev, value.of, REGISTRY)
@@ -144,11 +146,8 @@ class Search:
     def _registered(self, call: Registering) -> Registered:
         """Return what a call registers, as its own file shows it: not what its callers may pass."""
         given = callers.within(call.given, self._site(call))
-        own = PARAMETERS[call.family]
-        name, message = (param.name for param in own)
-        params = (Parameter("self"), *own) if call.unbound else own
-        if call.unbound and not self._receiver(arguments.spread(self.ev, given)):
-            return Registered(None, (), None)
+        params = PARAMETERS[call.family]
+        name, message = (param.name for param in params)
         with self.ev.within_file():
             spread = arguments.spread(self.ev, given)
             argument = argument_for(params, spread, message if self.role == MESSAGE else name)
@@ -160,12 +159,8 @@ class Search:
 
     def _may_register(self, call: Registering) -> bool:
         """Say whether what is called on this way may be a registry's method, as far as this way tells what it is."""
-        targets = [found.target for found in calling.called(self.ev, call.at, self._site(call))]
-        return not targets or any(isinstance(one, v.Symbol) or self._method(one)[0] for one in targets)
-
-    def _receiver(self, arguments: tuple[v.Given, ...]) -> bool:
-        first = argument_for((Parameter("self"),), arguments, "self")
-        return first is not None and any(self._is_registry(value) for value in self.ev.given(first))
+        found = list(calling.called(self.ev, call.at, self._site(call)))
+        return not found or any(isinstance(one.target, v.Symbol) or self._method(one)[0] for one in found)
 
     def _label(self, name: v.Given | None) -> str | None:
         names = () if name is None else self.ev.given(name)

@@ -32,7 +32,6 @@ class Registering:
 
     at: CallSite
     given: tuple[Given, ...]
-    unbound: bool
     family: str
     chain: tuple[Link, ...] = ()
     looped: bool = False
