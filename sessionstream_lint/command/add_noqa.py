@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import ast
-import io
-import re
-import tokenize
 from collections.abc import Iterable
 from pathlib import Path
 
-from sessionstream_lint.command.noqa import INLINE, ranges
+import libcst as cst
+from libcst.metadata import MetadataWrapper, PositionProvider
+
+from sessionstream_lint.command.noqa import INLINE
 from sessionstream_lint.engine import Diagnostic
 from sessionstream_lint.options import UsageError
 from sessionstream_lint.reading.gate import split_lines
+from sessionstream_lint.reading.outline import is_deep, parsed
 
 
 def checked(reason: str) -> str:
@@ -26,50 +27,55 @@ def checked(reason: str) -> str:
     return reason.strip()
 
 
-def add(path: Path, source: str, found: Iterable[Diagnostic], reason: str | None) -> int:
+def add(path: Path, found: Iterable[Diagnostic], reason: str | None) -> int:
     """Write comments that silence the findings into a file, change nothing else in it, and return how many there are.
 
     Raises:
         UsageError: the file does not compile or cannot be written, or a comment would change what it does.
     """
-    silenced, number = commented(source, found, reason)
-    before = _dumped(source)
-    if before is None:
-        raise UsageError(f"--add-noqa: {path} does not compile, so nothing is written into it")
-    if _dumped(silenced) != before:
-        raise UsageError(f"--add-noqa: a comment would change what {path} does; silence its findings by hand")
     try:
-        content = path.read_bytes()
-        encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
-        path.write_bytes(silenced.encode(encoding))
-    except (OSError, SyntaxError, UnicodeError) as error:
+        before = path.read_bytes()
+        tree = parsed(before)
+        if tree is None or is_deep(tree):
+            raise UsageError(f"--add-noqa: {path} does not compile, or nests too deeply; nothing is written into it")
+        silencer = _Silencer(found, reason)
+        after = MetadataWrapper(cst.parse_module(before), unsafe_skip_copy=True).visit(silencer).bytes
+        silenced = parsed(after)
+        if silenced is None or ast.dump(silenced) != ast.dump(tree):
+            raise UsageError(f"--add-noqa: a comment would change what {path} does; silence its findings by hand")
+        path.write_bytes(after)
+    except (OSError, UnicodeError, cst.ParserSyntaxError, RecursionError) as error:
         raise UsageError(f"--add-noqa: cannot write {path}: {error}") from error
-    return number
+    return silencer.number
 
 
-def commented(source: str, found: Iterable[Diagnostic], reason: str | None) -> tuple[str, int]:
-    """Return a source with comments that silence the findings, and how many comments were added or extended."""
-    lines = re.findall(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+$", source)  # as the compiler counts them
-    spans = ranges(source)
-    codes: dict[tuple[int, int], set[str]] = {}
-    for one in found:
-        codes.setdefault(spans.get(one.line, (one.line, one.line)), set()).add(one.code)
-    for (first, last), wanted in codes.items():
-        for number in range(first - 1, last):
-            known = INLINE.search(lines[number])
-            if known is not None and known["codes"]:
-                end = known.start("codes") + len(known["codes"].rstrip(", \t\r\n"))
-                lines[number] = f"{lines[number][:end]},{','.join(sorted(wanted))}{lines[number][end:]}"
-                break
+class _Silencer(cst.CSTTransformer):
+    """Adds comments at the ends of lines: of one with a finding, or of the line on which the token in it ends."""
+
+    METADATA_DEPENDENCIES = (PositionProvider,)
+
+    def __init__(self, found: Iterable[Diagnostic], reason: str | None) -> None:
+        super().__init__()
+        self._waiting = sorted((one.line, one.code) for one in found)
+        self._reason = "" if reason is None else f" - {reason}"
+        self.number = 0
+
+    def leave_TrailingWhitespace(  # noqa: N802 - the name says what it is called for
+        self, original_node: cst.TrailingWhitespace, updated_node: cst.TrailingWhitespace
+    ) -> cst.TrailingWhitespace:
+        """Add the codes of the findings up to this end of a line, which is the first behind them."""
+        line = self.get_metadata(PositionProvider, original_node).start.line
+        codes = sorted({code for number, code in self._waiting if number <= line})
+        if not codes:
+            return updated_node
+        self._waiting = [one for one in self._waiting if one[0] > line]
+        self.number += 1
+        text = updated_node.comment.value if updated_node.comment else ""
+        known = INLINE.search(text)
+        if known is not None and known["codes"]:
+            end = known.start("codes") + len(known["codes"].rstrip(", \t"))
+            comment = f"{text[:end]},{','.join(codes)}{text[end:]}"
         else:
-            text = lines[last - 1].rstrip("\r\n")
-            comment = f"# noqa: {','.join(sorted(wanted))}" + (f" - {reason}" if reason else "")
-            lines[last - 1] = f"{text.rstrip()}  {comment}{lines[last - 1][len(text) :]}"
-    return "".join(lines), len(codes)
-
-
-def _dumped(source: str) -> str | None:
-    try:
-        return ast.dump(ast.parse(source))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
+            comment = f"{text}{'  ' if text else ''}# noqa: {','.join(codes)}{self._reason}"
+        space = updated_node.whitespace if text else cst.SimpleWhitespace("  ")
+        return updated_node.with_changes(whitespace=space, comment=cst.Comment(comment))

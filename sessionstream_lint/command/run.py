@@ -62,8 +62,7 @@ class Run:
         for one in found:
             of_file.setdefault(one.path, []).append(one.diagnostic)
         for path, diagnostics in sorted(of_file.items()):
-            source = sources.decode(Path(path).read_bytes())
-            number = add(Path(path), source, diagnostics, reason)
+            number = add(Path(path), diagnostics, reason)
             write(f"{one_line(path)}: {number} comment{'' if number == 1 else 's'}\n")
         return ERROR if self._unread else CLEAN
 

@@ -96,6 +96,19 @@ def test_sarif_is_what_code_scanning_wants(tree: Path, capsys: pytest.CaptureFix
         assert place["region"] == {"startLine": 3, "startColumn": 38}
 
 
+@pytest.mark.torture
+def test_sarif_is_what_the_public_validator_wants(tree: Path, python: str) -> None:
+    """Microsoft's, from npm; it also says what only a part of those who read such files understand."""
+    command = [python, "-m", "sessionstream_lint", "pkg", "missing.py", "--format", "sarif"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    (tree / "found.sarif").write_text(done.stdout)
+    validator = ["npx", "--yes", "@microsoft/sarif-multitool@5", "validate", "found.sarif", "--output", "report.sarif"]
+    environment = os.environ | {"DOTNET_SYSTEM_GLOBALIZATION_INVARIANT": "1"}
+    subprocess.run(validator, env=environment, capture_output=True, text=True, check=True)
+    report = json.loads((tree / "report.sarif").read_text("utf-8-sig"))
+    assert [one["ruleId"] for one in report["runs"][0]["results"] if one.get("level") == "error"] == []
+
+
 def test_github(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["pkg", "--format", "github"]) == 1
     out = capsys.readouterr().out
