@@ -12,8 +12,8 @@ from sessionstream_lint.program.resolve import Project
 from sessionstream_lint.program.scopes import Module
 from sessionstream_lint.reading import gate, outline
 from sessionstream_lint.registering import neighbours
-from sessionstream_lint.registering.registrations import Registrations
-from sessionstream_lint.rules.catalogue import RULES, UNREADABLE, Finding
+from sessionstream_lint.registering.registrations import Finding, Registrations
+from sessionstream_lint.rules.catalogue import RULES, UNREADABLE
 
 EVERYTHING = Options(select=("SST",))
 EXPLAIN = "sessionstream-lint --explain"
@@ -58,7 +58,7 @@ def _check(source: str, path: str, tree: ast.Module | None, options: Options) ->
         if registers:
             raise
         return []  # it registers nothing, and what it imports nobody can say
-    around = neighbours.find(project, file, source, tree)
+    around = neighbours.find(project, file, tree)
     if not registers and not around:
         return []
     module = file.collected(source, tree)

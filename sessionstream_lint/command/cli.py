@@ -58,58 +58,30 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="sessionstream-lint", description="Find schemas that nobody could read later."
     )
-    parser.add_argument(
-        "paths", nargs="*", metavar="PATH", help="files, directories, or - for standard input (default: .)"
+    add = parser.add_argument
+    add("paths", nargs="*", metavar="PATH", help="files, directories, or - for standard input (default: .)")
+    add("--format", choices=FORMATS, help="default: text")
+    add("--select", metavar="CODES", help="report only these codes or prefixes; SST is every rule")
+    add("--ignore", metavar="CODES", help="do not report these codes or prefixes")
+    add("--extend-select", metavar="CODES", help="report these too, beside what is reported anyway")
+    ignored = "do not report these codes in files that fit the pattern, such as 'tests/*: SST002'"
+    add("--per-file-ignores", metavar="PATTERN:CODES", action="append", help=ignored)
+    excluded = "leave out files and directories of these names or paths, comma-separated, with * and ?"
+    add("--exclude", action="append", default=[], metavar="PATTERNS", help=excluded)
+    roots = (
+        "where the project's own imports are resolved, comma-separated; in a file relative to it"
+        " (default: where the outermost package of each checked file lies)"
     )
-    parser.add_argument("--format", choices=FORMATS, help="default: text")
-    parser.add_argument("--select", metavar="CODES", help="report only these codes or prefixes; SST is every rule")
-    parser.add_argument("--ignore", metavar="CODES", help="do not report these codes or prefixes")
-    parser.add_argument("--extend-select", metavar="CODES", help="report these too, beside what is reported anyway")
-    parser.add_argument(
-        "--per-file-ignores",
-        metavar="PATTERN:CODES",
-        action="append",
-        help="do not report these codes in files that fit the pattern, such as 'tests/*: SST002'",
-    )
-    parser.add_argument(
-        "--exclude",
-        action="append",
-        default=[],
-        metavar="PATTERNS",
-        help="leave out files and directories of these names or paths, comma-separated, with * and ?",
-    )
-    parser.add_argument(
-        "--sst-src-roots",
-        action="append",
-        default=[],
-        metavar="DIRECTORIES",
-        help="where the project's own imports are resolved, comma-separated; in a file relative to it"
-        " (default: where the outermost package of each checked file lies)",
-    )
-    parser.add_argument(
-        "--stdin-filename",
-        "--stdin-display-name",
-        default="stdin",
-        metavar="PATH",
-        help="what - is to be taken for",
-    )
-    parser.add_argument(
-        "--baseline",
-        metavar="FILE",
-        help="leave out the findings in this file, which is what --format json has printed",
-    )
-    parser.add_argument(
-        "--add-noqa", action="store_true", help="write a comment into the files that silences each finding"
-    )
-    parser.add_argument("--reason", metavar="TEXT", help="write this behind the code in each such comment")
-    parser.add_argument("--statistics", action="store_true", help="count the findings of each code, on standard error")
-    parser.add_argument("--exit-zero", action="store_true", help="exit with 0 also when there are findings")
-    parser.add_argument("--config", metavar="FILE", help="read this configuration, not the nearest to each file")
-    parser.add_argument(
-        "--show-config",
-        action="store_true",
-        help="print the options of the first path and where from",
-    )
-    parser.add_argument("--explain", metavar="CODE", help="print the page of a rule, and check nothing")
-    parser.add_argument("--version", action="store_true", help="print the version, and check nothing")
+    add("--sst-src-roots", action="append", default=[], metavar="DIRECTORIES", help=roots)
+    named = "what - is to be taken for"
+    add("--stdin-filename", "--stdin-display-name", default="stdin", metavar="PATH", help=named)
+    add("--baseline", metavar="FILE", help="leave out the findings in this file, which --format json has printed")
+    add("--add-noqa", action="store_true", help="write a comment into the files that silences each finding")
+    add("--reason", metavar="TEXT", help="write this behind the code in each such comment")
+    add("--statistics", action="store_true", help="count the findings of each code, on standard error")
+    add("--exit-zero", action="store_true", help="exit with 0 also when there are findings")
+    add("--config", metavar="FILE", help="read this configuration, not the nearest to each file")
+    add("--show-config", action="store_true", help="print the options of the first path and where from")
+    add("--explain", metavar="CODE", help="print the page of a rule, and check nothing")
+    add("--version", action="store_true", help="print the version, and check nothing")
     return parser

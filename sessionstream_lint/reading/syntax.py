@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import TypeAlias, cast
+from typing import TypeAlias
 
 import libcst as cst
 from libcst.metadata import MetadataWrapper, PositionProvider
@@ -178,18 +178,19 @@ class Constant:
 
 
 def constant(node: Node | None) -> Constant | None:
-    """Return the constant that an expression is; also a negative number, and an f-string without an expression."""
+    """Return the constant that an expression is; also a negative number, and strings beside each other."""
     match node:
         case cst.Name() if node.value in _SINGLETONS:
             return Constant(_SINGLETONS[node.value])
         case cst.Ellipsis():
             return Constant(...)
-        case cst.SimpleString(value=text) | cst.Integer(value=text) | cst.Float(value=text) | cst.Imaginary(value=text):
-            return Constant(_evaluated(text))
-        case cst.UnaryOperation(operator=cst.Minus(), expression=cst.Integer(value=text)):
-            return Constant(-ast.literal_eval(text))
-        case cst.FormattedString() | cst.ConcatenatedString() if not any(map(_has_parts, strings(node))):
-            return Constant(_evaluated(" ".join(map(_text, strings(node)))))
+        case cst.SimpleString() | cst.ConcatenatedString() | cst.Integer() | cst.Float() | cst.Imaginary():
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                value: object = node.evaluated_value
+            return None if value is None else Constant(value)
+        case cst.UnaryOperation(operator=cst.Minus(), expression=cst.Integer() as number):
+            return Constant(-number.evaluated_value)
         case _:
             return None
 
@@ -204,26 +205,8 @@ def strings(node: Node) -> Iterator[Node]:
 
 def is_formatted(node: Node) -> bool:
     """Say whether an expression is an f-string that puts something together."""
-    return any(isinstance(one, cst.FormattedString) and _has_parts(one) for one in strings(node))
-
-
-def _has_parts(node: Node) -> bool:
-    return any(not isinstance(one, cst.FormattedStringText) for one in getattr(node, "parts", ()))
-
-
-def _text(node: Node) -> str:
-    if isinstance(node, cst.FormattedString):
-        return node.start + "".join(cast("cst.FormattedStringText", one).value for one in node.parts) + node.end
-    return cast("cst.SimpleString", node).value
-
-
-def _evaluated(text: str) -> object:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        tree = ast.parse(text, mode="eval").body
-    if isinstance(tree, ast.JoinedStr):
-        return "".join(one.value for one in tree.values if isinstance(one, ast.Constant) and isinstance(one.value, str))
-    return ast.literal_eval(tree)
+    formatted = (part for one in strings(node) if isinstance(one, cst.FormattedString) for part in one.parts)
+    return any(isinstance(part, cst.FormattedStringExpression) for part in formatted)
 
 
 # Expressions -------------------------------------------------------------------------------------------------
