@@ -1,8 +1,4 @@
-"""Hints over Redis or Valkey, by publish and subscribe.
-
-Two connections that ask four questions need no driver: each is opened, given up and closed here, within times that are
-known.
-"""
+"""Hints over Redis or Valkey, by publish and subscribe. Needs the extra ``redis``."""
 
 from __future__ import annotations
 
@@ -10,10 +6,19 @@ import asyncio
 import json
 import logging
 import random
-import ssl
-from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Final, TypeAlias
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
+
+try:
+    from redis.asyncio import Redis
+    from redis.asyncio.retry import Retry
+    from redis.backoff import NoBackoff
+    from redis.exceptions import RedisError
+except ImportError as error:
+    raise ImportError(
+        f"RedisHints needs the package redis, 6 or newer ({error}): pip install 'sessionstream[redis]'", name=error.name
+    ) from error
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection
@@ -30,101 +35,33 @@ FIRST_PAUSE: Final = 0.05
 LONGEST_PAUSE: Final = 2.0
 """Seconds before the second attempt to connect, and at most before a later one."""
 
-Reply: TypeAlias = "bytes | int | list[Reply] | None"
-
 _log = logging.getLogger("sessionstream")
 
 
-class RedisRefusal(Exception):  # internal: never leaves this module
-    """The server has answered with an error, or is no Redis server."""
-
-
-class RedisConnection:
-    """One connection, in RESP2, the protocol that every version of Redis and Valkey speaks."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether the server has closed it."""
-        return self._reader.at_eof()
-
-    def send(self, *words: str) -> None:
-        """Send a command."""
-        parts = [word.encode() for word in words]
-        self._writer.write(b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%b\r\n" % (len(each), each) for each in parts))
-
-    async def reply(self) -> Reply:
-        """Read the next reply, or message of a channel. After a cancellation the connection is of no use.
-
-        Raises:
-            RedisRefusal: the server refuses the command, or this is no reply.
-            EOFError: the server has closed the connection.
-            OSError: the connection is broken.
-        """
-        try:
-            line = await self._reader.readuntil(b"\r\n")
-        except asyncio.LimitOverrunError as error:
-            raise RedisRefusal("this is not a Redis server") from error
-        kind, rest = line[:1], line[1:-2]
-        if kind == b"+":
-            return rest
-        if kind == b"-":
-            raise RedisRefusal(rest.decode(errors="replace"))
-        if kind not in (b":", b"$", b"*") or not rest.removeprefix(b"-").isdigit():
-            raise RedisRefusal("this is not a Redis server")
-        number = int(rest)
-        if kind == b":":
-            return number
-        if number < 0:
-            return None
-        if kind == b"$":
-            return (await self._reader.readexactly(number + 2))[:-2]
-        return [await self.reply() for _ in range(number)]
-
-    async def ask(self, *words: str) -> None:
-        """Send a command, and wait until the server confirms it. Raises what ``reply`` does."""
-        self.send(*words)
-        await self.reply()
-
-    async def close(self) -> None:
-        """Close the connection at once."""
-        self._writer.transport.abort()
-        with suppress(OSError):
-            await self._writer.wait_closed()
-
-
 class RedisHints:
-    """Hints over Redis or Valkey, for a PostgresStore. (Reference: Hints.)
+    """Hints over Redis or Valkey, for a PostgresStore; needs the extra ``redis``. (Reference: Hints.)
 
     Every process passes it to its store, which closes it: ``PostgresStore.connect(…, hints=RedisHints(url))``. It then
     takes the place of PostgreSQL's LISTEN and NOTIFY. While the server is away, events of other processes arrive up to
     a second later, and nothing is lost.
 
     Args:
-        url: ``redis://user:password@host:6379``, with ``rediss://`` over TLS, or ``unix:///path``. The user needs the
-            right to publish to channels ``sessionstream_*`` and to subscribe to them. The number of a database is
-            allowed and means nothing, because channels belong to the whole server.
-        tls: how a server with ``rediss://`` is verified; by default against the system's certificate authorities.
+        url: as ``redis.asyncio.Redis.from_url`` takes it: ``redis://user:password@host:6379``, ``rediss://`` over TLS
+            with options such as ``?ssl_ca_certs=ca.pem``, or ``unix:///path``. The user needs the right to publish to
+            channels ``sessionstream_*`` and to subscribe to them. The number of a database is allowed and means
+            nothing, because channels belong to the whole server.
 
     Raises:
-        ValueError: ``url`` is not the URL of a Redis server.
+        ValueError: ``url`` is not the URL of a Redis server, or has an unknown option.
     """
 
-    def __init__(self, url: str, *, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, url: str) -> None:
         place = urlsplit(url)
         is_unix = place.scheme == "unix"
         if place.scheme not in ("redis", "rediss", "unix") or not (place.path if is_unix else place.hostname):
             raise ValueError("url is an URL such as 'redis://user@host:6379', 'rediss://…' or 'unix:///path'")
-        if place.query or place.fragment:
-            raise ValueError("url has options, of which RedisHints knows none: leave out what follows the '?' or '#'")
-        self._path = unquote(place.path) if is_unix else ""
-        self._host, self._port = place.hostname or "", place.port or 6379
-        self._tls = tls or ssl.create_default_context() if place.scheme == "rediss" else None
-        self._login = [unquote(each) for each in (place.username, place.password) if each]
-        self._server = self._path or f"{self._host}:{self._port}"
+        self._server = unquote(place.path) if is_unix else f"{place.hostname}:{place.port or 6379}"
+        self._url = url
         self._channel = ""
         self._heard: Heard | None = None
         self._works = False
@@ -132,6 +69,10 @@ class RedisHints:
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._failing: set[str] = set()
+        try:
+            self._client().connection_pool.make_connection()  # type: ignore[no-untyped-call]
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"url has an option that redis-py does not know: {error}") from None
 
     def __repr__(self) -> str:
         return f"RedisHints({self._server!r})"
@@ -159,10 +100,11 @@ class RedisHints:
 
     async def close(self) -> None:
         """Stop listening and sending."""
-        tasks, self._tasks = self._tasks, []
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        tasks, self._tasks = set(self._tasks), []
+        while tasks:  # redis-py loses a cancellation that meets one of its time limits
+            for task in tasks:
+                task.cancel()
+            _, tasks = await asyncio.wait(tasks, timeout=FIRST_PAUSE)
 
     def _wait(self, session_ids: Collection[str] | None) -> None:
         """Add ids to those that wait; None for those of every session."""
@@ -173,40 +115,35 @@ class RedisHints:
         if len(self._waiting) > LIMIT:
             self._waiting = None
 
+    def _client(self) -> Redis:
+        """Return a client that connects when it is used, and reports every failure instead of trying again."""
+        return Redis.from_url(
+            self._url,
+            socket_timeout=ANSWER_SECONDS,
+            socket_connect_timeout=ANSWER_SECONDS,
+            retry=Retry(NoBackoff(), 0),
+            protocol=2,
+        )
+
     @asynccontextmanager
-    async def _connected(self) -> AsyncIterator[RedisConnection]:
-        """Connect, and close the connection in the end. Connecting takes at most ``ANSWER_SECONDS``."""
-        async with asyncio.timeout(ANSWER_SECONDS):
-            if self._path:
-                streams = await asyncio.open_unix_connection(self._path)
-            else:
-                streams = await asyncio.open_connection(self._host, self._port, ssl=self._tls)
-        connection = RedisConnection(*streams)
-        try:
-            if self._login:
-                async with asyncio.timeout(ANSWER_SECONDS):
-                    await connection.ask("AUTH", *self._login)
-            yield connection
-        finally:
-            await connection.close()
+    async def _subscribed(self) -> AsyncIterator[Any]:
+        async with self._client() as client, client.pubsub() as channel:
+            await channel.subscribe(self._channel)
+            yield channel
 
     async def _publish(self) -> None:
-        """Publish what waits, whenever something does, until the server closes the connection."""
-        await self._until_something_waits()
-        async with self._connected() as connection:
+        """Publish what waits, whenever something does."""
+        async with self._client() as client:
             while True:
+                await self._until_something_waits()
                 waiting, self._waiting = self._waiting, set()
+                message = json.dumps(None if waiting is None else list(waiting), separators=(",", ":"))
                 try:
-                    async with asyncio.timeout(ANSWER_SECONDS):
-                        message = None if waiting is None else list(waiting)
-                        await connection.ask("PUBLISH", self._channel, json.dumps(message, separators=(",", ":")))
+                    await client.publish(self._channel, message)
                 except BaseException:
                     self._wait(waiting)
                     raise
                 self._succeeds("sent")
-                await self._until_something_waits()
-                if connection.has_ended:  # idle connections are closed by some servers
-                    return
 
     async def _until_something_waits(self) -> None:
         while self._waiting == set():
@@ -215,30 +152,25 @@ class RedisHints:
 
     async def _listen(self) -> None:
         """Subscribe, and pass on what comes."""
-        loop = asyncio.get_running_loop()
-        timer: asyncio.TimerHandle
-        async with self._connected() as connection, asyncio.timeout(ANSWER_SECONDS) as limit:
-
-            def ping() -> None:
-                nonlocal timer
-                connection.send("PING")
-                timer = loop.call_later(ANSWER_SECONDS, ping)
-
-            connection.send("SUBSCRIBE", self._channel)
-            timer = loop.call_later(ANSWER_SECONDS, ping)
+        asked = False  # whether the server was asked if it is there, and has said nothing since
+        async with self._subscribed() as channel:
             try:
                 while True:
-                    match await connection.reply():
-                        case [b"subscribe", *_]:
+                    message = await channel.get_message(timeout=ANSWER_SECONDS)
+                    if message is None and asked:
+                        raise TimeoutError
+                    asked = message is None
+                    match message:
+                        case None:
+                            await channel.ping()
+                        case {"type": "subscribe"}:
                             self._works = True
                             self._succeeds("heard")
                             self._tell(None)  # what happened before this connection
-                        case [b"message", _, bytes(message)]:
-                            self._read(message)
-                    limit.reschedule(loop.time() + 2 * ANSWER_SECONDS)
+                        case {"type": "message", "data": data}:
+                            self._read(data)
             finally:
                 self._works = False
-                timer.cancel()
 
     def _read(self, data: bytes) -> None:
         try:
@@ -262,7 +194,7 @@ class RedisHints:
             try:
                 await attempt()
                 continue
-            except (OSError, EOFError, RedisRefusal) as error:
+            except (OSError, RedisError) as error:
                 if what not in self._failing:
                     pause = FIRST_PAUSE
                 self._fails(what, error)

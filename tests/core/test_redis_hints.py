@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import signal
 import ssl
 import subprocess
@@ -147,7 +148,7 @@ async def test_a_password_is_given(valkey: ValkeyServer, caplog: pytest.LogCaptu
             caplog.clear()
             await heard.until(lambda: bool(warnings(caplog)))
             assert not hints.works
-        assert "NOAUTH" in caplog.text or "WRONGPASS" in caplog.text
+        assert re.search("Authentication required|invalid username-password", caplog.text)
         assert "wrong@" not in caplog.text
     for user in (":s%40cret@", "default:s%40cret@"):
         async with started(valkey.url.replace("unix://", f"unix://{user}")) as (hints, heard):
@@ -182,9 +183,8 @@ def certificate(tmp_path: Path) -> tuple[Path, Path]:
 async def test_over_tls(valkey: ValkeyServer, certificate: tuple[Path, Path]) -> None:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(*certificate)
-    trusted = ssl.create_default_context(cafile=certificate[0])
     async with Proxy(valkey.socket, tls=context) as proxy:
-        hints, heard = RedisHints(f"rediss://localhost:{proxy.port}", tls=trusted), Heard()
+        hints, heard = RedisHints(f"rediss://localhost:{proxy.port}?ssl_ca_certs={certificate[0]}"), Heard()
         await hints.start("channel", heard)
         await heard.until(lambda: heard.includes("a"), lambda: hints.send(["a"]))
         await hints.close()
@@ -192,7 +192,7 @@ async def test_over_tls(valkey: ValkeyServer, certificate: tuple[Path, Path]) ->
 
 @pytest.mark.parametrize(
     "url",
-    ["localhost:6379", "http://localhost", "", "redis://", "unix://", "redis://a?ssl_cert_reqs=none", "redis://a:b"],
+    ["localhost:6379", "http://localhost", "", "redis://", "unix://", "redis://a?nonsense=1", "redis://a:b"],
 )
 def test_a_url_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match=r"url is|url has|[Pp]ort"):

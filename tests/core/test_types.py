@@ -40,7 +40,7 @@ VALUES: list[tuple[object, list[str]]] = [
         TimelineEntity("Text", "1", PAYLOAD),
         ["kind", "id", "payload", "created_ordinal", "last_event_ordinal", "tombstone"],
     ),
-    (Snapshot("s", 0, ()), ["session_id", "snapshot_ordinal", "entities", "epoch"]),
+    (Snapshot("s", 0, ()), ["session_id", "snapshot_ordinal", "entities", "epoch", "since"]),
     (Session("s", None), ["id", "metadata"]),
 ]
 

@@ -46,7 +46,7 @@ def test_the_wheel_has_what_it_promises(wheel: Path) -> None:
     required = [line for line in metadata.splitlines() if line.startswith("Requires-Dist:") and "extra ==" not in line]
     assert required == ["Requires-Dist: protobuf<8,>=5.29.1"]
     extras = set(re.findall(r"^Provides-Extra: (.+)$", metadata, re.MULTILINE))
-    assert extras == {"lint", "testing", "ws", "http", "lab", "postgres", "otel", "docs", "dev"}
+    assert extras == {"lint", "testing", "ws", "http", "lab", "postgres", "redis", "otel", "docs", "dev"}
 
 
 def test_the_wheel_alone_runs_the_readme_app_on_the_lowest_protobuf(
@@ -105,9 +105,16 @@ def test_flake8_without_libcst_goes_on_working(bare: Environment, tmp_path: Path
     assert "pip install 'sessionstream[lint]'" in printed
 
 
-def test_the_postgres_store_without_its_extra_says_what_to_install(bare: Environment, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("line", "extra"),
+    [
+        ("from sessionstream import PostgresStore", "postgres"),
+        ("from sessionstream.redis_hints import RedisHints", "redis"),
+    ],
+)
+def test_what_needs_an_extra_says_what_to_install(bare: Environment, tmp_path: Path, line: str, extra: str) -> None:
     app = tmp_path / "app.py"
-    app.write_text("from sessionstream import PostgresStore\n", "utf-8")
+    app.write_text(f"{line}\n", "utf-8")
     done = bare.script(app)
     assert done.returncode == 1
-    assert "pip install 'sessionstream[postgres]'" in done.stderr
+    assert f"pip install 'sessionstream[{extra}]'" in done.stderr
