@@ -269,7 +269,7 @@ class HydrationStore(Protocol):
         """Return the timeline: now, as it stood right after event ``as_of``, or what changed after ``since``.
 
         A full snapshot has no tombstones. One ``since`` an ordinal has each entity that changed later as it is
-        now, deletions as tombstones. ``as_of`` beyond the cursor means the cursor.
+        now, deletions as tombstones, and says so in its ``since``. ``as_of`` beyond the cursor means the cursor.
 
         Raises:
             ValueError: both are given, or one is negative.

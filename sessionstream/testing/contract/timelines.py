@@ -86,10 +86,12 @@ class TimelineContract(ContractBase):
     @on_fresh_store
     async def test_since_leads_from_every_ordinal_to_now(self, store: HydrationStore) -> None:
         writer = await eventful(store)
-        now = (await store.snapshot("session")).entities
+        whole = await store.snapshot("session")
+        assert whole.since is None
+        now = whole.entities
         for ordinal in range(writer.timeline + 3):
             changes = await store.snapshot("session", since=ordinal)
-            assert changes.snapshot_ordinal == writer.timeline
+            assert (changes.snapshot_ordinal, changes.since) == (writer.timeline, ordinal)
             assert applied(writer.at(ordinal), changes.entities) == now
             assert all(entity.last_event_ordinal > ordinal for entity in changes.entities)
 
