@@ -115,13 +115,13 @@ def _listen() -> socket.socket:
 
 async def bare(core: str) -> None:
     """Serve with a bare core."""
-    send, text = await BARE[core](_listen()), ui_event(SESSION, 1, EVENT).text
+    send, text = await BARE[core](_listen()), ui_event(SESSION, 1, EVENT)[0].text
     await _commands(lambda _, *numbers: _deliver(lambda _: send(text), *numbers))
 
 
 async def peer(name: str) -> None:
     """Serve with a server of ``peer_servers.py``."""
-    publish = await PEERS[name](_listen(), ui_event(SESSION, 1, EVENT).text)
+    publish = await PEERS[name](_listen(), ui_event(SESSION, 1, EVENT)[0].text)
     await _commands(lambda _, *numbers: _deliver(publish, *numbers))
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from .servers.fixtures import missing
+
 OLDEST = 20
 """The oldest major version that the JavaScript client supports."""
 
@@ -71,3 +73,19 @@ def _version(path: Path) -> int:
     said = subprocess.run([path, "--version"], capture_output=True, text=True, check=True).stdout
     found = re.match(r"v(\d+)", said)
     return int(found[1]) if found else 0
+
+
+def install(node: Path, place: Path, *packages: str) -> None:
+    """Install npm packages below a directory. If they cannot be had, skip the test; with REQUIRE_SERVERS=1, fail it."""
+    options = ["--no-audit", "--no-fund", "--silent", "--prefer-offline"]
+    got = subprocess.run(
+        [node, npm_of(node), "install", *options, *packages],
+        cwd=place,
+        env=environment(node),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+    if got.returncode != 0:
+        missing(f"{', '.join(packages)} cannot be had from npm: {got.stderr.strip()[:200]}")

@@ -44,7 +44,7 @@ Place: TypeAlias = tuple[str, str, int | None]
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """What ``authenticate`` may return: a principal and when its admission ends. (Reference: Who may do what.)
+    """What ``authenticate`` may return: a principal and when its admission ends. (Reference: WebSocket transport.)
 
     At that time a WebSocket connection is closed with 1012, and a stream of server-sent events ends; the client
     reconnects with new credentials.

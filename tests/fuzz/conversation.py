@@ -197,7 +197,7 @@ class Story:
         if session_id in self._joined:
             self.happened["events"] += 1
             event = UIEvent("Told", StringValue(value="x" * size))
-            written = tuple(frames.ui_event(session_id, ordinal, event) for _ in range(count))
+            written = tuple(frames.ui_event(session_id, ordinal, event)[0] for _ in range(count))
             self._take(self._conversation.events(Batch(session_id, ordinal, written)))
 
     def _more(self) -> None:

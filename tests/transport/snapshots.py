@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sessionstream.transport.ws.server.frames import Frame, around_entities
+from sessionstream.transport.frame_json import around_entities
+from sessionstream.transport.ws.server.frames import Frame
 
 
 def snapshot_frame(

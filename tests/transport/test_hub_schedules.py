@@ -27,6 +27,7 @@ from sessionstream import (
 )
 from sessionstream.examples.chatdemo.v1.chat_pb2 import TokensDeltaEvent
 from sessionstream.subscription import State
+from sessionstream.transport import frame_json
 from sessionstream.transport.ws import Limits, WebSocketServer, conflate, disconnect
 from sessionstream.transport.ws.server import frames
 
@@ -186,7 +187,7 @@ class Reader:
             return  # too many events came while snapshots were loading
         match reading.result():
             case Snapshot() as came:
-                entities = [frames.entity(entity) for entity in came.entities]
+                entities = [frame_json.entity(entity) for entity in came.entities]
                 epoch, since = came.epoch if self.view.ever_delta else 0, came.since or 0
                 frame = snapshot_frame(self.session_id, came.snapshot_ordinal, entities, epoch=epoch, since=since)
                 self.client.hear(frame.text)
@@ -195,7 +196,7 @@ class Reader:
                     self.client.hear(frames.subscribed(self.session_id, asked).text)
             case LiveEvents(ordinal, events):
                 for event in events:
-                    self.client.hear(frames.ui_event(self.session_id, ordinal, event).text)
+                    self.client.hear(frames.ui_event(self.session_id, ordinal, event)[0].text)
 
     @property
     def is_content(self) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 from google.protobuf.wrappers_pb2 import StringValue
 
 from sessionstream import TimelineEntity, UIEvent
+from sessionstream.transport import frame_json
 from sessionstream.transport.ws.server import frames
 from sessionstream.transport.ws.server.conversation import Conversation
 from sessionstream.transport.ws.server.effects import (
@@ -70,7 +71,7 @@ class SessionModel:
 
     def batch(self, ordinal: int) -> Batch:
         events = [UIEvent("Put", StringValue(value=json.dumps(change))) for change in self.told[ordinal]]
-        written = tuple(frames.ui_event(self.id, ordinal, event) for event in events)
+        written = tuple(frames.ui_event(self.id, ordinal, event)[0] for event in events)
         return Batch(self.id, ordinal, written)
 
     def load(self, load: Load) -> Hydration:
@@ -78,7 +79,7 @@ class SessionModel:
         basis = load.basis
         since = basis.ordinal if basis and basis.epoch == self.epoch and basis.ordinal <= self.ordinal else 0
         keys = sorted(key for key, at in self.changed.items() if at > since and (since or key in self.state))
-        entities = [frames.entity(self._entity(key)) for key in keys]
+        entities = [frame_json.entity(self._entity(key)) for key in keys]
         epoch = self.epoch if load.epochs else 0
         frame = snapshot_frame(self.id, self.ordinal, entities, epoch=epoch, since=since)
         return Hydration(frame, self.ordinal, self.epoch, len(entities), delta=since > 0)

@@ -5,11 +5,17 @@ from sessionstream.transport.http.agui_endpoint import AGUIEndpoint, agui_endpoi
 from sessionstream.transport.http.ai_sdk_endpoint import AISDKEndpoint, ai_sdk_endpoint
 from sessionstream.transport.http.chat import ChatMapping, ChatMessage, MessageRemoved, TextDelta, UserMessage
 from sessionstream.transport.http.commands import CommandReceiver, CommandsEndpoint, commands_endpoint
+from sessionstream.transport.http.endpoint import Endpoints
+from sessionstream.transport.http.limits import StreamLimits
+from sessionstream.transport.http.sse import SSEEndpoint, sse_endpoint
 
 __all__ = [
     "commands_endpoint",
     "CommandsEndpoint",
     "CommandReceiver",
+    "sse_endpoint",
+    "SSEEndpoint",
+    "StreamLimits",
     "agui_endpoint",
     "AGUIEndpoint",
     "ai_sdk_endpoint",
@@ -19,5 +25,6 @@ __all__ = [
     "TextDelta",
     "MessageRemoved",
     "UserMessage",
+    "Endpoints",
     "Admitted",
 ]

@@ -71,20 +71,21 @@ class AGUIEndpoint(ChatEndpoint):
     _usage = "start or follow a run with POST and a RunAgentInput"
 
     async def _serve(self, request: Request) -> Answer | None:
-        self._streams.check_room()
-        admitted = await self._guard.admit(request.scope)
-        body = await self._body(request)
-        thread_id, run_id = _id(body, "threadId"), _id(body, "runId")
-        messages = body.get("messages", [])
-        if not isinstance(messages, list) or not all(isinstance(each, dict) for each in messages):
-            raise Problem(400, "invalid_request", "messages is not a list of objects")
-        await self._guard.allow(admitted.principal, thread_id)
+        with self._streams.entering() as entering:
+            admitted = await self._guard.admit(request.scope)
+            body = await self._body(request)
+            thread_id, run_id = _id(body, "threadId"), _id(body, "runId")
+            messages = body.get("messages", [])
+            if not isinstance(messages, list) or not all(isinstance(each, dict) for each in messages):
+                raise Problem(400, "invalid_request", "messages is not a list of objects")
+            await self._guard.allow(admitted.principal, thread_id)
+            entering.check(admitted.principal, thread_id)
         asked = _user_message(messages[-1], body) if messages else None
-        with self._streams.stream(admitted, thread_id) as ending:
+        with self._streams.stream(admitted, thread_id, request.receive, request.send) as stream:
             async with self._run(thread_id) as run:
                 if asked is not None and asked.id not in run.transcript.messages:
                     run.follow(self._submit(thread_id, asked))
-                await self._send(request, run, Run(thread_id, run_id, asked, run.transcript), ending)
+                await self._send(request, run, Run(thread_id, run_id, asked, run.transcript), stream)
         return None
 
 

@@ -80,15 +80,16 @@ class AISDKEndpoint(ChatEndpoint):
     _usage = "POST a message, or GET /{id}/stream or /{id}/messages"
 
     async def _serve(self, request: Request) -> Answer | None:
-        self._streams.check_room()
-        admitted = await self._guard.admit(request.scope)
         asked = None
-        if request.pattern:
-            (session_id,) = request.parts
-        else:
-            session_id, asked = _message_of(await self._body(request))
-        await self._guard.allow(admitted.principal, session_id)
-        with self._streams.stream(admitted, session_id) as ending:
+        with self._streams.entering() as entering:
+            admitted = await self._guard.admit(request.scope)
+            if request.pattern:
+                (session_id,) = request.parts
+            else:
+                session_id, asked = _message_of(await self._body(request))
+            await self._guard.allow(admitted.principal, session_id)
+            entering.check(admitted.principal, session_id)
+        with self._streams.stream(admitted, session_id, request.receive, request.send) as stream:
             async with self._run(session_id) as run:
                 if request.pattern and request.pattern != _STREAM:
                     return _messages(run.transcript.messages.values())
@@ -97,7 +98,7 @@ class AISDKEndpoint(ChatEndpoint):
                 if asked is not None and asked.id not in run.transcript.messages:
                     run.follow(self._submit(session_id, asked))
                 encoder = EncodedAnswer(None if asked is None else asked.id, run.transcript)
-                await self._send(request, run, encoder, ending, _HEADERS)
+                await self._send(request, run, encoder, stream, _HEADERS)
         return None
 
 

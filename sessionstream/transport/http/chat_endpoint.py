@@ -13,14 +13,15 @@ from sessionstream.errors import InvalidIdError, StoreError, error_text
 from sessionstream.ids import check_new_id
 from sessionstream.transport.bounded_log import BoundedLog
 from sessionstream.transport.checks import check_above_zero
+from sessionstream.transport.clock import MonotonicClock
 from sessionstream.transport.http.chat import ChatMapping, UserMessage
 from sessionstream.transport.http.chat_run import ChatRun
 from sessionstream.transport.http.endpoint import Endpoint, Request
-from sessionstream.transport.http.event_stream import json_block, send_event_stream
 from sessionstream.transport.http.guard import Guard
+from sessionstream.transport.http.limits import StreamLimits
 from sessionstream.transport.http.problems import REFUSALS, Problem
 from sessionstream.transport.http.requests import check_json, read_body
-from sessionstream.transport.http.streams import Streams
+from sessionstream.transport.http.streams import Stream, Streams, block
 from sessionstream.transport.http.submissions import Submissions, check_errors
 
 if TYPE_CHECKING:
@@ -118,7 +119,13 @@ class ChatEndpoint(Endpoint):
         )
         shown = check_errors(options.errors)
         self._submissions = Submissions(options.hub, self._errors_log, shown, options.max_streams)
-        self._streams = Streams(options.max_streams)
+        limits = StreamLimits(
+            streams=options.max_streams,
+            streams_per_principal=options.max_streams,
+            heartbeat_seconds=options.heartbeat_seconds,
+            send_timeout_seconds=options.send_timeout_seconds,
+        )
+        self._streams = Streams(limits, MonotonicClock(), self._errors_log)
 
     async def _body(self, request: Request) -> dict[str, Any]:
         """Return the JSON object in the body of a request.
@@ -188,16 +195,21 @@ class ChatEndpoint(Endpoint):
         request: Request,
         run: ChatRun,
         encoder: Encoder,
-        ending: asyncio.Event,
+        stream: Stream,
         headers: Headers = (),
     ) -> None:
         """Send a run until it is over."""
-        first = _encoded(encoder, encoder.begin())
+        begun = False
 
-        async def following() -> bytes | None:
-            nonlocal first
-            data, first = first, b""
-            while not data and not encoder.ended:
+        async def write(stream: Stream) -> None:
+            nonlocal begun
+            begun = True
+            data = _encoded(encoder, encoder.begin())
+            while True:
+                if data:
+                    await stream.write(data)
+                if encoder.ended:
+                    return
                 try:
                     with self._failures(run.session_id):
                         changes = await run.following()
@@ -206,21 +218,14 @@ class ChatEndpoint(Endpoint):
                 else:
                     events = encoder.finish() if changes is None else encoder.changes(changes)
                 data = _encoded(encoder, events)
-            return data or None
 
-        def cut_off() -> bytes:
-            return b"" if encoder.ended else _encoded(encoder, encoder.fail(_CUT_OFF, "stream_ended"))
+        def last_part(_: Stream) -> bytes:
+            if encoder.ended:
+                return b""
+            first = b"" if begun else _encoded(encoder, encoder.begin())
+            return first + _encoded(encoder, encoder.fail(_CUT_OFF, "stream_ended"))
 
-        await send_event_stream(
-            request.receive,
-            request.send,
-            following,
-            ending,
-            [*headers, *request.cors],
-            heartbeat_seconds=self._options.heartbeat_seconds,
-            send_timeout_seconds=self._options.send_timeout_seconds,
-            cut_off=cut_off,
-        )
+        await stream.respond([*headers, *request.cors], write, last_part)
 
     # -- for operators -----------------------------------------------------------------------------------------
 
@@ -229,7 +234,7 @@ class ChatEndpoint(Endpoint):
         """The number of open streams."""
         return len(self._streams)
 
-    def revoke(self, principal: object, session_id: str | None = None) -> int:
+    async def revoke(self, principal: object, session_id: str | None = None) -> int:
         """End the streams of one principal, which may no longer watch; return how many were ended.
 
         A new request asks ``authorize`` again, so change its answer before this call.
@@ -237,6 +242,10 @@ class ChatEndpoint(Endpoint):
         Args:
             principal: as ``authenticate`` returned it; None for everybody, where there is no ``authenticate``.
             session_id: the session; None for all sessions.
+
+        Raises:
+            InvalidIdError: the session id is not valid.
+            TypeError: the principal is not hashable.
         """
         return self._streams.revoke(principal, session_id)
 
@@ -253,7 +262,7 @@ class ChatEndpoint(Endpoint):
 
 
 def _encoded(encoder: Encoder, events: Iterable[Mapping[str, Any]]) -> bytes:
-    data = b"".join(map(json_block, events))
+    data = b"".join([block(json.dumps(each, ensure_ascii=False, separators=(",", ":"))) for each in events])
     return data + encoder.closing if encoder.ended else data
 
 

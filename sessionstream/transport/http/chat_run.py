@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from sessionstream.transport.http.problems import Problem
-from sessionstream.transport.http.submissions import shutting_down
+from sessionstream.transport.http.problems import Problem, shutting_down
 from sessionstream.transport.http.transcript import Change, Transcript
 from sessionstream.types import Snapshot
 

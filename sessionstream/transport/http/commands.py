@@ -15,9 +15,9 @@ from sessionstream.transport.checks import check_above_zero
 from sessionstream.transport.http.endpoint import Endpoint, Request
 from sessionstream.transport.http.failures import unknown_command
 from sessionstream.transport.http.guard import Guard
-from sessionstream.transport.http.problems import Answer, Problem
+from sessionstream.transport.http.problems import Answer, Problem, shutting_down
 from sessionstream.transport.http.requests import check_json, idempotency_key, read_body
-from sessionstream.transport.http.submissions import Submissions, Submits, check_errors, shutting_down
+from sessionstream.transport.http.submissions import Submissions, Submits, check_errors
 
 if TYPE_CHECKING:
     from sessionstream.schema import SchemaRegistry

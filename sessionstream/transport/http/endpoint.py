@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from sessionstream.transport.access import Receive, Scope, SendMessage
 from sessionstream.transport.http.guard import Guard
 from sessionstream.transport.http.problems import Answer, Headers, Problem
 from sessionstream.transport.http.requests import ClientGone, path_parts
 from sessionstream.transport.lifespan import serve_lifespan
+
+_NOTHING: Final = "there is nothing here"
 
 _log = logging.getLogger("sessionstream")
 
@@ -54,16 +57,10 @@ class Endpoint(ABC):
         Raises:
             ValueError: the scope has another type.
         """
-        match scope["type"]:
-            case "http":
-                await self._http(scope, receive, send)
-            case "lifespan":
-                await serve_lifespan(receive, send, self.shutdown)
-            case "websocket":
-                await receive()
-                await send({"type": "websocket.close", "code": 1000, "reason": ""})
-            case other:
-                raise ValueError(f"a {type(self).__name__} serves http and lifespan, not {other!r}")
+        if scope["type"] == "http":
+            await self._http(scope, receive, send)
+        else:
+            await _serve_other(self, scope, receive, send)
 
     async def _http(self, scope: Scope, receive: Receive, send: SendMessage) -> None:
         cors: Headers = ()
@@ -75,7 +72,7 @@ class Endpoint(ABC):
                 if parts is not None:
                     found[method] = (pattern, tuple(parts))
             if not found:
-                raise Problem(404, "not_found", f"there is nothing here: {self._usage}")
+                raise Problem(404, "not_found", f"{_NOTHING}: {self._usage}")
             cors = self._guard.check_origin(scope)
             allowed = ", ".join(sorted(("OPTIONS", *found))).encode()
             if scope["method"] == "OPTIONS":
@@ -85,7 +82,7 @@ class Endpoint(ABC):
             else:
                 answer = await self._serve(Request(scope, receive, send, cors, *found[scope["method"]]))
         except Problem as problem:
-            answer = problem.answer()
+            answer = self._problem_answer(scope, problem)
         except ClientGone:
             return
         except Exception:  # noqa: BLE001 - logged with its traceback
@@ -93,6 +90,17 @@ class Endpoint(ABC):
             answer = Problem(500, "internal", "the server has failed; its log says why").answer()
         if answer is not None:
             await answer.send(scope, send, cors)
+
+    def matches(self, scope: Scope) -> bool:
+        """Whether a request has a path of this endpoint."""
+        try:
+            return any(path_parts(scope, pattern) is not None for pattern in self._routes)
+        except Problem:  # it has, with a part that cannot be read
+            return True
+
+    def _problem_answer(self, scope: Scope, problem: Problem) -> Answer:
+        """Return the answer to a request that cannot be served."""
+        return problem.answer()
 
     @abstractmethod
     async def _serve(self, request: Request) -> Answer | None:
@@ -106,3 +114,52 @@ class Endpoint(ABC):
     @abstractmethod
     async def shutdown(self) -> None:
         """Refuse new requests and end those in progress."""
+
+
+class Endpoints:
+    """An ASGI application that passes each request to the endpoint whose path it has. (Reference: HTTP endpoints.)
+
+    So several endpoints can be mounted at one place::
+
+        app = Starlette(routes=[Mount("/api", Endpoints(commands_endpoint(hub), sse_endpoint(hub)))])
+
+    Raises:
+        TypeError: there is none, or one is not an endpoint.
+    """
+
+    def __init__(self, *endpoints: Endpoint) -> None:
+        if not endpoints:
+            raise TypeError("Endpoints needs at least one endpoint, such as sse_endpoint(hub)")
+        for each in endpoints:
+            if not isinstance(each, Endpoint):
+                raise TypeError(f"Endpoints takes endpoints, such as sse_endpoint(hub), not {each!r}")
+        self._endpoints = endpoints
+
+    async def __call__(self, scope: Scope, receive: Receive, send: SendMessage) -> None:
+        """Serve one ASGI scope: HTTP, or a lifespan, whose end calls ``shutdown``. A WebSocket is refused.
+
+        Raises:
+            ValueError: the scope has another type.
+        """
+        if scope["type"] != "http":
+            await _serve_other(self, scope, receive, send)
+        elif (endpoint := next((each for each in self._endpoints if each.matches(scope)), None)) is not None:
+            await endpoint(scope, receive, send)
+        else:
+            await Problem(404, "not_found", _NOTHING).answer().send(scope, send)
+
+    async def shutdown(self) -> None:
+        """Shut down all endpoints, at the same time."""
+        await asyncio.gather(*(each.shutdown() for each in self._endpoints))
+
+
+async def _serve_other(application: Endpoint | Endpoints, scope: Scope, receive: Receive, send: SendMessage) -> None:
+    """Serve a scope that is not HTTP."""
+    match scope["type"]:
+        case "lifespan":
+            await serve_lifespan(receive, send, application.shutdown)
+        case "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 1000, "reason": ""})
+        case other:
+            raise ValueError(f"{type(application).__name__} serves http and lifespan, not {other!r}")

@@ -20,14 +20,14 @@ from sessionstream.errors import (
     UnknownCommandError,
     Unstorable,
 )
-from sessionstream.transport.http.problems import REFUSALS, Problem
+from sessionstream.transport.http.problems import REFUSALS, SHUTTING_DOWN, Problem
 
 FAILED: Final = "command_failed"
 """The code for an error that is nobody's but the application's, and which is logged with its traceback."""
 
 _STORED: Final = "what the command has done is stored, and will be shown when the server is repaired: do not repeat it"
 _FAILURES: Final[tuple[tuple[type[Exception], int, str, str], ...]] = (
-    (HubClosed, 503, "shutting_down", "the server is shutting down; try again in a moment"),
+    (HubClosed, 503, SHUTTING_DOWN, "the server is shutting down; try again in a moment"),
     (ProjectionError, 500, "projection_failed", _STORED),
     (SessionHeld, 500, "session_held", _STORED),
     (EventConflict, 409, "event_conflict", "an event with this id is there already, and is another one"),

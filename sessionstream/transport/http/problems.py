@@ -15,28 +15,27 @@ Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
 RETRY_AFTER: Final = 5
 """``Retry-After`` of answers with 503, in seconds."""
 
-_ALWAYS: Final[Headers] = (
-    (b"content-type", b"application/json"),
-    (b"cache-control", b"no-store"),
-    (b"x-content-type-options", b"nosniff"),
-)
+SHUTTING_DOWN: Final = "shutting_down"
+"""The code of answers of an endpoint, or a hub, that is shut down."""
+
+_ALWAYS: Final[Headers] = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A response: its status, its body, and headers beside those that every JSON response has."""
+    """A response: its status, its body, and further headers."""
 
     status: int
     body: bytes = b"{}"
     headers: Headers = ()
+    content_type: bytes = b"application/json"
 
     async def send(self, scope: Scope, send: SendMessage, headers: Headers = ()) -> None:
         """Send the response, with further headers; without its body to a HEAD request, and if it has none."""
-        always = _ALWAYS if self.body else ()
-        length = (b"content-length", str(len(self.body)).encode())
-        sized = () if self.status == 204 else (length,)
-        start = {"type": "http.response.start", "status": self.status}
-        await send({**start, "headers": [*always, *sized, *self.headers, *headers]})
+        sent = [*_ALWAYS, *self.headers, *headers]
+        if self.status != 204:
+            sent += [(b"content-type", self.content_type), (b"content-length", str(len(self.body)).encode())]
+        await send({"type": "http.response.start", "status": self.status, "headers": sent})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else self.body})
 
 
@@ -71,3 +70,8 @@ REFUSALS: Final[dict[Reason, tuple[int, str, str]]] = {
     "busy": (503, "unavailable", "the server cannot take this now; try again in a moment"),
 }
 """Status, code and message for each reason of a refusal."""
+
+
+def shutting_down() -> Problem:
+    """Return what clients are told of an endpoint, or a hub, that is shut down."""
+    return Problem(503, SHUTTING_DOWN, "the server is shutting down; try again in a moment")

@@ -13,7 +13,7 @@ _JSON: Final = "application/json"
 
 
 class ClientGone(Exception):
-    """The client has closed the connection before its request was complete."""
+    """The client has closed the connection; it cannot be answered."""
 
 
 def path_parts(scope: Scope, pattern: str) -> list[str] | None:
@@ -102,3 +102,9 @@ async def read_body(scope: Scope, receive: Receive, limit: int, timeout_seconds:
     except TimeoutError:
         raise Problem(408, "too_slow", "the request did not arrive in time; send it again") from None
     return bytes(body)
+
+
+async def client_gone(receive: Receive) -> None:
+    """Return when the client has closed the connection; until then, what it sends is dropped."""
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -11,7 +11,7 @@ from sessionstream.callables import refuse_unasked
 from sessionstream.errors import error_text
 from sessionstream.transport.bounded_log import BoundedLog
 from sessionstream.transport.http.failures import FAILED, problem_of
-from sessionstream.transport.http.problems import Problem
+from sessionstream.transport.http.problems import Problem, shutting_down
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -127,8 +127,3 @@ class Submissions:
                     task.cancel()
                 await asyncio.wait(late)
         self._log.flush(end=True)
-
-
-def shutting_down() -> Problem:
-    """Return what a client is told while the endpoint shuts down."""
-    return Problem(503, "shutting_down", "the server is shutting down; try again in a moment")

@@ -90,3 +90,10 @@ def code(response: httpx2.Response) -> tuple[int, str]:
     assert set(error) == {"code", "message"}
     assert error["message"]
     return response.status_code, error["code"]
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait until others have made a condition true."""
+    async with asyncio.timeout(PATIENCE):
+        while not condition():  # noqa: ASYNC110 - others make it true
+            await asyncio.sleep(0.005)

@@ -282,18 +282,17 @@ async def test_heartbeats(make: Any) -> None:
 @pytest.mark.parametrize("how", ["revoked", "expired", "shutdown", "hub"])
 async def test_streams_that_the_server_ends(make: Any, how: str) -> None:
     world = World()
-    until = datetime.now(UTC) + timedelta(seconds=0.3) if how == "expired" else None
 
     def authenticate(scope: Any) -> Admitted:
-        return Admitted("ann", until=until)
+        return Admitted("ann", until=datetime.now(UTC) + timedelta(seconds=0.3) if how == "expired" else None)
 
     async with serving(world, make, authenticate=authenticate) as (http, endpoint):
         async with streaming(http, asking("hi")) as stream:
             await stream.until(CONTENT[make])
             ending: asyncio.Task[None] | None = None
             if how == "revoked":
-                assert endpoint.revoke("bob") == endpoint.revoke("ann", "t") == 0
-                assert endpoint.revoke("ann", "s") == 1
+                assert await endpoint.revoke("bob") == await endpoint.revoke("ann", "t") == 0
+                assert await endpoint.revoke("ann", "s") == 1
             elif how == "shutdown":
                 ending = asyncio.create_task(endpoint.shutdown())
             elif how == "hub":

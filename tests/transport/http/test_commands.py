@@ -39,15 +39,9 @@ from sessionstream.examples.chatdemo.v1.chat_pb2 import TokensDeltaEvent
 from sessionstream.transport.http import Admitted, commands_endpoint
 
 from ..running import PATIENCE
-from .support import SAY, World, client, code
+from .support import SAY, World, client, code, until
 
 HELLO = {"prompt": "hello"}
-
-
-async def until(condition: Any) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not condition():  # noqa: ASYNC110 - others make it true
-            await asyncio.sleep(0.005)
 
 
 async def test_a_command_runs_and_is_answered_when_it_is_done() -> None:

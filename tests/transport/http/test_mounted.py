@@ -14,34 +14,36 @@ from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import Mount, Route
 
-from sessionstream.transport.http import CommandsEndpoint, commands_endpoint
+from sessionstream.transport.http import commands_endpoint, sse_endpoint
 
 from ...pairs import pairs
+from .. import notes
 from ..running import PATIENCE
 from ..server.servers import SERVERS, Serve
-from .support import World, client, code
+from .events import notes_of, watching
+from .support import World, client, code, until
 
 
-def by_itself(endpoint: CommandsEndpoint) -> Any:
+def by_itself(endpoint: Any) -> Any:
     return endpoint
 
 
-def in_starlette(endpoint: CommandsEndpoint) -> Any:
+def in_starlette(endpoint: Any) -> Any:
     return Starlette(routes=[Mount("/api", endpoint)])
 
 
-def at_the_root_of_starlette(endpoint: CommandsEndpoint) -> Any:
+def at_the_root_of_starlette(endpoint: Any) -> Any:
     async def page(request: Any) -> None:
         raise AssertionError
 
     return Starlette(routes=[Route("/", page), Mount("/", endpoint)])
 
 
-def nested_in_starlette(endpoint: CommandsEndpoint) -> Any:
+def nested_in_starlette(endpoint: Any) -> Any:
     return Starlette(routes=[Mount("/api", Starlette(routes=[Mount("/v1", endpoint)]))])
 
 
-def below_middleware(endpoint: CommandsEndpoint) -> Any:
+def below_middleware(endpoint: Any) -> Any:
     async def dispatch(request: Any, call_next: Any) -> Any:
         return await call_next(request)
 
@@ -49,25 +51,25 @@ def below_middleware(endpoint: CommandsEndpoint) -> Any:
     return Starlette(routes=[Mount("/api", endpoint)], middleware=middleware)
 
 
-def in_fastapi(endpoint: CommandsEndpoint) -> Any:
+def in_fastapi(endpoint: Any) -> Any:
     app = FastAPI()
     app.mount("/api", endpoint)
     return app
 
 
-def in_litestar(endpoint: CommandsEndpoint) -> Any:
+def in_litestar(endpoint: Any) -> Any:
     pytest.importorskip("litestar", reason="litestar is not installed: pip install litestar")
     from litestar import Litestar, asgi
 
     return Litestar([asgi("/api", is_mount=True, copy_scope=True)(endpoint.__call__)])
 
 
-def beside_django(endpoint: CommandsEndpoint) -> Any:
+def beside_django(endpoint: Any) -> Any:
     """Starlette's Mount around Django: everything that is not ours is Django's."""
     return Starlette(routes=[Mount("/api", endpoint), Mount("/", _django())])
 
 
-def in_channels(endpoint: CommandsEndpoint) -> Any:
+def in_channels(endpoint: Any) -> Any:
     pytest.importorskip("channels", reason="Django and Channels are not installed: pip install channels")
     from channels.routing import ProtocolTypeRouter, URLRouter
     from django.urls import re_path
@@ -86,7 +88,7 @@ def _django() -> Any:
     return get_asgi_application()
 
 
-Mounting = tuple[Callable[[CommandsEndpoint], Any], str]
+Mounting = tuple[Callable[[Any], Any], str]
 
 MOUNTS: list[Mounting] = [
     (by_itself, ""),
@@ -121,6 +123,26 @@ async def test_commands_are_taken(mounting: Mounting, serve_app: Serve) -> None:
             assert code(await http.get(base + "/sessions/s/commands/Say")) == (405, "method_not_allowed")
             assert (await http.post(base + "/x/sessions/s/commands/Say", json={})).status_code == 404
     assert world.ran == [("s", "hello"), ("a/b ü", "hello")]
+
+
+@pytest.mark.parametrize(("mounting", "serve_app"), pairs(MOUNTS, SERVERS, ids))
+async def test_events_are_streamed_until_the_client_leaves(mounting: Mounting, serve_app: Serve) -> None:
+    mount, prefix = mounting
+    hub = notes.application()
+    endpoint = sse_endpoint(hub)
+    async with serve_app(mount(endpoint)) as address:
+        base = address.replace("ws:", "http:") + prefix
+        async with (
+            httpx2.AsyncClient(base_url=base, timeout=PATIENCE) as http,
+            watching(http, "a%2Fb") as source,
+        ):
+            assert notes_of(await source.snapshot()) == {}
+            for number in (1, 2):
+                await notes.publish(hub, "a/b", tell=["x"])
+                assert await source.told() == (number, "x")
+            assert endpoint.streams == 1
+        await until(lambda: endpoint.streams == 0)
+    await hub.shutdown()
 
 
 async def test_a_root_path_of_the_server() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,6 +24,7 @@ from hypothesis import strategies as st
 from sessionstream import TimelineEntity, TransportError, UIEvent
 from sessionstream.examples.chatdemo.v1.chat_pb2 import ChatMessageEntity, ChatMessageUpdate, InferenceTraceEvent
 from sessionstream.testing import payloads
+from sessionstream.transport import frame_json
 from sessionstream.transport.ws.server import frames
 from sessionstream.transport.ws.wire.codes import UNAUTHORIZED
 from sessionstream.transport.ws.wire.fields import read_fields
@@ -91,7 +93,8 @@ def same(left: Any, right: Any) -> bool:
 
 @given(names, ordinals, names, messages)
 def test_ui_events(session_id: str, ordinal: int, name: str, payload: Message) -> None:
-    frame = frames.ui_event(session_id, ordinal, UIEvent(name, payload))
+    frame, failure = frames.ui_event(session_id, ordinal, UIEvent(name, payload))
+    assert failure is None
     expected = wire.UiEventFrame(session_id=session_id, event_ordinal=ordinal, name=name, payload=packed(payload))
     assert same(sent(frame), printed(wire.ServerFrame(ui_event=expected)))
     assert (frame.kind, frame.session_id) == ("ui", session_id)
@@ -113,7 +116,7 @@ def test_snapshots(
     since: int,
 ) -> None:
     written = [
-        frames.entity(TimelineEntity(kind, id_, payload, created, last, tombstone=payload is None))
+        frame_json.entity(TimelineEntity(kind, id_, payload, created, last, tombstone=payload is None))
         for kind, id_, created, last, payload in entities
     ]
     expected = wire.SnapshotFrame(session_id=session_id, snapshot_ordinal=ordinal, epoch=epoch, since=since)
@@ -158,10 +161,11 @@ def test_control_frames(text: str, ordinal: int) -> None:
     ],
 )
 def test_what_has_no_json_form(payload: Message) -> None:
-    with pytest.raises(TransportError, match=r"UI event 'Told' has a google\.protobuf\.\w+ that cannot"):
-        frames.ui_event("s", 1, UIEvent("Told", payload))
+    frame, failure = frames.ui_event("s", 1, UIEvent("Told", payload))
+    assert re.match(r"UI event 'Told' has a google\.protobuf\.\w+ that cannot", str(failure))
+    assert sent(frame)["uiEvent"]["payload"]["type"] == payload.DESCRIPTOR.full_name
     with pytest.raises(TransportError, match="timeline entity 'K' 'i'"):
-        frames.entity(TimelineEntity("K", "i", payload))
+        frame_json.entity(TimelineEntity("K", "i", payload))
 
 
 # -- numbers that only a server says ---------------------------------------------------------------------------

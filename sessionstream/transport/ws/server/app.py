@@ -166,11 +166,10 @@ class WebSocketServer:
             return
         written, failures = [], []
         for event in events:
-            try:
-                written.append(frames.ui_event(session_id, ordinal, event))
-            except frames.Unwritable as failure:
+            frame, failure = frames.ui_event(session_id, ordinal, event)
+            written.append(frame)
+            if failure is not None:
                 failures.append(failure)
-                written.append(frames.ui_event(session_id, ordinal, UIEvent(event.name, failure.shown)))
         self._in_loop(self._fan_out, Batch(session_id, ordinal, tuple(written)))
         if failures:
             raise failures[0]

@@ -2,44 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
-from google.protobuf import json_format
-
-from sessionstream.errors import TransportError
-from sessionstream.json_form import why_unwritable
+from sessionstream.transport import frame_json
+from sessionstream.transport.frame_json import Unwritable, dumps, set_fields, uint64
 from sessionstream.transport.ws.wire.budget import Budget
 from sessionstream.transport.ws.wire.codes import ErrorCode
-from sessionstream.types import TimelineEntity, UIEvent
-from sessionstream.v1.transport_pb2 import EntityChanged, UnreadablePayload
+from sessionstream.types import UIEvent
 
 FrameKind: TypeAlias = Literal["control", "ui", "snapshot"]
 
 _UINT32: Final = 0xFFFF_FFFF
-
-_VALUE_IN_ANY: Final = frozenset(
-    f"google.protobuf.{name}"
-    for name in (
-        "Any", "Duration", "FieldMask", "ListValue", "Struct", "Timestamp", "Value",
-        "BoolValue", "BytesValue", "DoubleValue", "FloatValue", "Int32Value", "Int64Value", "StringValue",
-        "UInt32Value", "UInt64Value",
-    )
-)  # fmt: skip
-"""Messages with a special JSON form, which stands under the key ``value`` within an Any."""
-
-
-class Unwritable(TransportError):
-    """A payload has no JSON form.
-
-    Attributes:
-        shown: the payload to send in its place: an UnreadablePayload, or an EntityChanged that has one.
-    """
-
-    def __init__(self, what: str, why: UnreadablePayload, shown: UnreadablePayload | EntityChanged) -> None:
-        super().__init__(f"{what} has a {why.type} that cannot be written as JSON: {why.reason}")
-        self.shown = shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +60,8 @@ def hello(connection_id: str) -> Frame:
 def subscribed(session_id: str, since: int, budget: Budget | None = None) -> Frame:
     """Return the frame that ends the answer to a subscribe; ``since`` is the ordinal of that subscribe."""
     told = None if budget is None else _budget(budget)
-    body = _set_fields(sessionId=session_id, sinceSnapshotOrdinal=_uint64(since), budget=told)
-    return _frame(_dumps({"subscribed": body}), "control", session_id)
+    body = set_fields(sessionId=session_id, sinceSnapshotOrdinal=uint64(since), budget=told)
+    return _frame(dumps({"subscribed": body}), "control", session_id)
 
 
 def unsubscribed(session_id: str) -> Frame:
@@ -97,7 +71,7 @@ def unsubscribed(session_id: str) -> Frame:
 
 def error(code: ErrorCode, message: str, session_id: str = "", detail: str = "") -> Frame:
     """Return an error frame."""
-    return _control("error", code=code.code, message=message, sessionId=session_id, detail=detail)
+    return _frame(frame_json.error(code.code, message, session_id, detail), "control", "")
 
 
 def ping(nonce: str) -> Frame:
@@ -110,44 +84,10 @@ def pong(nonce: str) -> Frame:
     return _control("pong", nonce=nonce)
 
 
-def ui_event(session_id: str, ordinal: int, event: UIEvent) -> Frame:
-    """Return the frame of one UI event.
-
-    Raises:
-        Unwritable: the payload has no JSON form.
-    """
-    body = _set_fields(sessionId=session_id, eventOrdinal=_uint64(ordinal), name=event.name)
-    body["payload"] = _any(f"UI event {event.name!r}", event.payload)
-    return _frame(_dumps({"uiEvent": body}), "ui", session_id)
-
-
-def entity(of: TimelineEntity) -> str:
-    """Return the JSON of one entity of a snapshot.
-
-    Raises:
-        Unwritable: the payload has no JSON form.
-    """
-    body = _set_fields(
-        kind=of.kind,
-        id=of.id,
-        createdOrdinal=_uint64(of.created_ordinal),
-        lastEventOrdinal=_uint64(of.last_event_ordinal),
-        tombstone=of.tombstone,
-    )
-    if of.payload is not None:
-        body["payload"] = _any(f"timeline entity {of.kind!r} {of.id!r}", of.payload)
-    return _dumps(body)
-
-
-def around_entities(
-    session_id: str, ordinal: int, *, has_entities: bool, epoch: int = 0, since: int = 0
-) -> tuple[str, str]:
-    """Return what stands before and behind the entities in the text of a snapshot frame."""
-    head = _dumps(_set_fields(sessionId=session_id, snapshotOrdinal=_uint64(ordinal)))[1:-1]
-    tail = _dumps(_set_fields(epoch=_uint64(epoch), since=_uint64(since)))[1:-1]
-    fields = ",".join(filter(None, [head, '"entities":[\0]' if has_entities else "", tail]))
-    before, _, after = f'{{"snapshot":{{{fields}}}}}'.partition("\0")  # JSON escapes a NUL: there is no other
-    return before, after
+def ui_event(session_id: str, ordinal: int, event: UIEvent) -> tuple[Frame, Unwritable | None]:
+    """Return the frame of one UI event; if its payload has no JSON form, one that says so, and the error."""
+    text, failure = frame_json.ui_event(session_id, ordinal, event)
+    return _frame(text, "ui", session_id), failure
 
 
 def _budget(budget: Budget) -> dict[str, object]:
@@ -155,45 +95,13 @@ def _budget(budget: Budget) -> dict[str, object]:
     return {
         "framesBurst": min(budget.frames_burst, _UINT32),
         "framesPerSecond": min(float(budget.frames_per_second), float(_UINT32)),
-        **_set_fields(subscriptions=min(budget.subscriptions or 0, _UINT32)),
+        **set_fields(subscriptions=min(budget.subscriptions or 0, _UINT32)),
     }
 
 
 def _control(name: str, **values: object) -> Frame:
-    return _frame(_dumps({name: _set_fields(**values)}), "control", "")
+    return _frame(dumps({name: set_fields(**values)}), "control", "")
 
 
 def _frame(text: str, kind: FrameKind, session_id: str) -> Frame:
     return Frame(text, len(text) if text.isascii() else len(text.encode()), kind, session_id)
-
-
-def _set_fields(**values: object) -> dict[str, object]:
-    return {name: value for name, value in values.items() if value}
-
-
-def _uint64(number: int) -> str:
-    return str(number) if number else ""
-
-
-def _any(what: str, payload: Any) -> dict[str, object]:
-    """Return the JSON of an Any with ``payload``, without packing it."""
-    full_name = payload.DESCRIPTOR.full_name
-    try:
-        value = json_format.MessageToDict(payload)
-    except Exception as failure:  # an Any of an unknown type, or a payload stored by an older version
-        why = UnreadablePayload(type=full_name, reason=str(why_unwritable(payload, failure)))
-        shown: UnreadablePayload | EntityChanged = why
-        if isinstance(payload, EntityChanged):  # clients have to know which entity it is
-            why.type = payload.payload.TypeName()
-            shown = EntityChanged()
-            shown.CopyFrom(payload)
-            shown.payload.Pack(why)
-        raise Unwritable(what, why, shown) from failure
-    type_url = f"type.googleapis.com/{full_name}"
-    if full_name in _VALUE_IN_ANY:
-        return {"@type": type_url, "value": value}
-    return {"@type": type_url, **value}
-
-
-def _dumps(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

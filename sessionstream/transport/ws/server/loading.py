@@ -13,10 +13,10 @@ from sessionstream.callables import refuse_unasked
 from sessionstream.errors import error_text
 from sessionstream.fanout import SnapshotSource
 from sessionstream.subscription import Basis
-from sessionstream.transport.ws.server import frames
+from sessionstream.transport import frame_json
+from sessionstream.transport.snapshot_json import SnapshotJson, SnapshotJsonCache
 from sessionstream.transport.ws.server.effects import Hydration
 from sessionstream.transport.ws.server.frames import Frame
-from sessionstream.transport.ws.server.snapshot_json import SnapshotJson, SnapshotJsonCache
 from sessionstream.types import Snapshot, TimelineEntity
 
 _Report: TypeAlias = Callable[[str, Sequence[TimelineEntity]], Awaitable[None]]
@@ -195,7 +195,7 @@ class _Loaded:
 
     async def _frame(self, *, with_epoch: bool) -> Frame:
         snapshot, pieces = self._snapshot, self.json.pieces
-        before, after = frames.around_entities(
+        before, after = frame_json.around_entities(
             snapshot.session_id,
             snapshot.snapshot_ordinal,
             has_entities=bool(pieces),

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from sessionstream import Event, Hub, SchemaRegistry, Session, Snapshot, TimelineEntity, TimelineView
 from sessionstream.subscription import Basis
-from sessionstream.transport.ws.server import frames, snapshot_json
+from sessionstream.transport import frame_json, snapshot_json
+from sessionstream.transport.snapshot_json import SnapshotJsonCache
 from sessionstream.transport.ws.server.effects import Hydration
 from sessionstream.transport.ws.server.loading import SnapshotLoader, SnapshotRequest
-from sessionstream.transport.ws.server.snapshot_json import SnapshotJsonCache
 from sessionstream.v1.transport_pb2 import UnreadablePayload
 from tests.core.wild import Wild
 
@@ -31,9 +31,9 @@ def naive(snapshot: Snapshot, *, epochs: bool, since: int) -> str:
     written = []
     for entity in snapshot.entities:
         try:
-            written.append(frames.entity(entity))
-        except frames.Unwritable as failure:
-            written.append(frames.entity(replace(entity, payload=failure.shown)))
+            written.append(frame_json.entity(entity))
+        except frame_json.Unwritable as failure:
+            written.append(frame_json.entity(replace(entity, payload=failure.shown)))
     body: dict[str, Any] = {"sessionId": snapshot.session_id}
     if snapshot.snapshot_ordinal:
         body["snapshotOrdinal"] = str(snapshot.snapshot_ordinal)
@@ -132,8 +132,8 @@ class Counted:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.entities: list[TimelineEntity] = []
-        self._encode = frames.entity
-        monkeypatch.setattr(frames, "entity", self)
+        self._encode = frame_json.entity
+        monkeypatch.setattr(frame_json, "entity", self)
 
     def __call__(self, entity: TimelineEntity) -> str:
         self.entities.append(entity)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from sys import getsizeof
 from typing import Final
 
-from sessionstream.transport.ws.server import frames
+from sessionstream.transport import frame_json
 from sessionstream.types import TimelineEntity
 from sessionstream.v1.transport_pb2 import UnreadablePayload
 
@@ -107,10 +107,10 @@ async def _encode(entities: Sequence[TimelineEntity], known: Mapping[int, str]) 
                 if encoded % _SLICE == 0:
                     await asyncio.sleep(0)
                 try:
-                    text = frames.entity(entity)
-                except frames.Unwritable as failure:
+                    text = frame_json.entity(entity)
+                except frame_json.Unwritable as failure:
                     shown = replace(entity, payload=failure.shown)
-                    text = frames.entity(shown)
+                    text = frame_json.entity(shown)
             if shown is entity:
                 texts[id(entity)] = text
             piece.append(text)
