@@ -21,6 +21,7 @@ from sessionstream.hydration.contents import (
 from sessionstream.hydration.sqlite import SQLiteStore
 from sessionstream.hydration.sqlite.failures import is_of_rows
 from sessionstream.hydration.stored import PrunedEvent, StoredEvent
+from sessionstream.ids import check_new_id
 
 if TYPE_CHECKING:
     from sessionstream.hydration.postgres.loading import Loading
@@ -71,6 +72,13 @@ class CopyReport:
     left: list[Left] = field(default_factory=list)
     processes: int = 0
 
+    def add(self, outcome: Outcome, events: int) -> None:
+        """Count a session."""
+        self.copied += outcome == "copied"
+        self.updated += outcome == "updated"
+        self.unchanged += outcome == "unchanged"
+        self.events += events
+
     @property
     def sessions(self) -> int:
         """How many sessions of the file are in the database with equal contents."""
@@ -113,8 +121,7 @@ def copy(
                     ) from error
                 report.left.append(Left(session_id, str(error)))
             else:
-                setattr(report, outcome, getattr(report, outcome) + 1)
-                report.events += events
+                report.add(outcome, events)
             if told is not None:
                 told(number, len(ids))
     return report
@@ -140,6 +147,8 @@ def _copied(file: str | os.PathLike[str], target: Loading, session_id: str) -> t
         target.write(session_id, reading, state.first_epoch)
         return outcome, reading.result(), reading.events
 
+    if session_id:
+        check_new_id("session id", session_id)
     outcome, wanted, events = SQLiteStore.look(file, question)
     if outcome != "unchanged":
         found = fingerprint(contents(target.state, session_id))

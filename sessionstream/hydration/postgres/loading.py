@@ -153,8 +153,6 @@ class Loading:
             InvalidIdError: an id is longer than this store can keep.
             NotCopied: something else has written the session meanwhile.
         """
-        if session_id:
-            check_new_id("session id", session_id)
         now = self._do(self._link.fetch(_NOW))[0][0]
         rows = _Rows(self, session_id, now, origin)
         for part in parts:
