@@ -14,7 +14,7 @@ from sessionstream.transport import ws
 from sessionstream.transport.ws import CLOSE_CODES, ERROR_CODES, ConnectionInfo, ConnectionRecord, Limits, Stage
 
 REFERENCE = doc.get("sessionstream-reference").body
-SECTION = REFERENCE[REFERENCE.index("\n## WebSocket transport\n") : REFERENCE.index("\n## Observers\n")]
+SECTION = REFERENCE[REFERENCE.index("\n## WebSocket transport\n") : REFERENCE.index("\n## HTTP endpoints\n")]
 
 
 def rows(heading: str) -> list[list[str]]:

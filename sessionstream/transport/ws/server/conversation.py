@@ -146,12 +146,13 @@ class Conversation:
     def events(self, batch: Batch) -> Effects:
         """A joined session has UI events."""
         subscription = self._subscriptions.get(batch.session_id)
-        if subscription is None or not subscription.is_new(batch):
+        if subscription is None:
             return ()
-        if subscription.state is State.LIVE:  # same result as the table; this is the common case
-            subscription.floor = batch.ordinal
+        if subscription.state is State.LIVE and batch.ordinal > subscription.floor:
+            subscription.floor = batch.ordinal  # same result as the table; this is the common case
             return (batch,)
-        self._enter(subscription, Input.EVENTS, batch)
+        if subscription.is_new(batch):
+            self._enter(subscription, Input.EVENTS, batch)
         return self._done()
 
     def resync(self, session_id: str, ordinal: int | None = None, epoch: int | None = None) -> Effects:
