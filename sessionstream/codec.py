@@ -77,9 +77,9 @@ def copy_ui_event(event: UIEvent) -> UIEvent:
 
 def copy_entity(entity: TimelineEntity) -> TimelineEntity:
     """Return an equal entity whose payload is a copy."""
-    payload = None if entity.payload is None else entity.payload.__deepcopy__(None)
-    created, changed = entity.created_ordinal, entity.last_event_ordinal
-    return new_entity(entity.kind, entity.id, payload, created, changed, entity.tombstone)
+    payload, created, changed = entity.payload, entity.created_ordinal, entity.last_event_ordinal
+    copied = None if payload is None else payload.__deepcopy__(None)
+    return new_entity(entity.kind, entity.id, copied, created, changed, entity.tombstone)
 
 
 def _has_required(descriptor: Any) -> bool:

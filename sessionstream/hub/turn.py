@@ -397,8 +397,6 @@ class Turn(Completion):
             try:
                 if type(outcome) is asyncio.Future and outcome.done():
                     outcome.result()
-                    for ui_event in step.ui_events:
-                        context.budget.bytes += ui_event.payload.ByteSize()
                 else:
                     await self.finish(outcome)
                     if context.budget.events:  # it does not count, as the event loop ran meanwhile
@@ -477,6 +475,8 @@ class Turn(Completion):
             step.error = error if isinstance(error, Exception) else RuntimeError(error_text(error))
             return error
         step.fanned_out = True
+        for event in step.ui_events:
+            context.budget.bytes += event.payload.ByteSize()
         return None
 
     async def resync(self) -> None:

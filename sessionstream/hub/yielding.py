@@ -10,8 +10,7 @@ MAX_EVENTS: Final = 32
 suspends, so a handler that publishes in a loop would block the event loop."""
 
 MAX_BYTES: Final = 131_072
-"""How many bytes of UI events may be published without suspending before publishers yield, so that the event loop can
-write them to the clients."""
+"""How many bytes may be fanned out before publishers yield, so that the event loop can write them to the clients."""
 
 
 class YieldBudget:
@@ -21,7 +20,7 @@ class YieldBudget:
 
     Attributes:
         events: how many events were published without suspending.
-        bytes: how many bytes of UI events those events have.
+        bytes: how many bytes of UI events were fanned out.
     """
 
     __slots__ = ("_yielding", "bytes", "events")
