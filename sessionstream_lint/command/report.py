@@ -48,13 +48,8 @@ def _text(one: Located) -> str:
 
 def _record(one: Located) -> dict[str, object]:
     found = one.diagnostic
-    return {
-        "path": one.path,
-        "line": found.line,
-        "column": found.column + 1,
-        "code": found.code,
-        "message": found.message,
-    }
+    place: dict[str, object] = {"path": one.path, "line": found.line, "column": found.column + 1}
+    return place | {"code": found.code, "message": found.message}
 
 
 def _github(one: Located) -> str:
@@ -72,29 +67,25 @@ def _property(text: str) -> str:
 
 
 def _sarif(located: list[Located], unread: Iterable[tuple[str, str]]) -> dict[str, object]:
-    rules = [
-        {
-            "id": code,
-            "shortDescription": {"text": summary},
-            "fullDescription": {"text": _section(page(code), "What it says")},
-            "helpUri": DOCUMENTATION,
-            "help": {"text": page(code), "markdown": page(code)},
-            "defaultConfiguration": {"level": "error", "enabled": code not in OPT_IN},
-        }
-        for code, summary in SUMMARIES.items()
-    ]
-    driver = {"name": "sessionstream-lint", "version": VERSION, "informationUri": DOCUMENTATION, "rules": rules}
+    driver = {"name": "sessionstream-lint", "version": VERSION, "informationUri": DOCUMENTATION}
     notes = [
         {"level": "error", "message": {"text": f"cannot read the file: {reason}"}, "locations": [_file(path)]}
         for path, reason in unread
     ]
     run = {
-        "tool": {"driver": driver},
+        "tool": {"driver": driver | {"rules": [_rule(code, summary) for code, summary in SUMMARIES.items()]}},
         "invocations": [{"executionSuccessful": not notes, "toolExecutionNotifications": notes}],
         "columnKind": "unicodeCodePoints",
         "results": [_result(one) for one in located],
     }
     return {"$schema": SARIF_SCHEMA, "version": "2.1.0", "runs": [run]}
+
+
+def _rule(code: str, summary: str) -> dict[str, object]:
+    text = page(code)
+    said = {"shortDescription": {"text": summary}, "fullDescription": {"text": _section(text, "What it says")}}
+    shown = {"helpUri": DOCUMENTATION, "help": {"text": text, "markdown": text}}
+    return {"id": code, **said, **shown, "defaultConfiguration": {"level": "error", "enabled": code not in OPT_IN}}
 
 
 def _section(text: str, heading: str) -> str:
@@ -104,14 +95,9 @@ def _section(text: str, heading: str) -> str:
 
 def _result(one: Located) -> dict[str, object]:
     found = one.diagnostic
-    region = {"startLine": found.line, "startColumn": found.column + 1}
-    return {
-        "ruleId": found.code,
-        "ruleIndex": list(SUMMARIES).index(found.code),
-        "level": "error",
-        "message": {"text": found.message},
-        "locations": [_file(one.path, region=region)],
-    }
+    place = _file(one.path, region={"startLine": found.line, "startColumn": found.column + 1})
+    rule = {"ruleId": found.code, "ruleIndex": list(SUMMARIES).index(found.code)}
+    return {**rule, "level": "error", "message": {"text": found.message}, "locations": [place]}
 
 
 def _file(name: str, **region: object) -> dict[str, object]:

@@ -81,10 +81,6 @@ class Ask(Protocol):
         """Return the one frame for such a call."""
         ...
 
-    def has_room(self) -> bool:
-        """Say whether most of the questions are left that a call may take."""
-        ...
-
     def follows_callers(self, scope: sc.Scope) -> bool:
         """Say whether it counts what callers of a function may pass."""
         ...

@@ -10,16 +10,12 @@ import libcst as cst
 from sessionstream_lint.inference import arguments, classes, containers, hints, library, members
 from sessionstream_lint.inference import values as v
 from sessionstream_lint.inference.ask import Ask
-from sessionstream_lint.inference.frames import Frame, argument_for, around
+from sessionstream_lint.inference.frames import Frame, argument_for, around, frame_of
 from sessionstream_lint.program.scopes import CallSite, Scope, Site
 from sessionstream_lint.reading.syntax import Parameter
 
 CALLING = {"functools.partial", "builtins.map"}
 MAX_FRAMES = 24
-# The same where calls branch so much that most of the questions would be spent down there.
-MAX_FRAMES_OF_MANY = 6
-# How often one function may be on the way to itself.
-MAX_RECURSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +145,7 @@ def returned(ev: Ask, scope: Scope, given: tuple[v.Given, ...], receiver: v.Valu
     """Return what a call of this function gives."""
     outer = around(site)
     depth = outer.depth + 1 if outer else 1
-    deepest = MAX_FRAMES if ev.has_room() else MAX_FRAMES_OF_MANY
-    if depth > deepest or _recursion(scope, site) >= MAX_RECURSION:
+    if depth > MAX_FRAMES or frame_of(site, scope) is not None:
         return ()
     frame = ev.frame(scope, arguments.spread(ev, given), receiver, outer, depth)
     node = scope.node if isinstance(scope.node, cst.FunctionDef) else None
@@ -167,14 +162,6 @@ def returned(ev: Ask, scope: Scope, given: tuple[v.Given, ...], receiver: v.Valu
     if node is not None and node.asynchronous is not None:
         return (v.Many("awaitable", values),)
     return values
-
-
-def _recursion(scope: Scope, site: Site) -> int:
-    found, frame = 0, around(site)
-    while frame is not None:
-        found += frame.scope is scope
-        frame = frame.outer
-    return found
 
 
 def _inferred(ev: Ask, scope: Scope, frame: Frame) -> v.Values:

@@ -97,7 +97,7 @@ def stored(ev: Ask, source: sc.Stored, site: sc.Site) -> v.Values:
     if isinstance(source.value, sc.Assigned):
         values = v.placed(values, source.value.value, site)
     if source.whole:
-        return _poured(ev, values)
+        return values
     if not values:
         return ()
     if source.key is None:
@@ -108,14 +108,6 @@ def stored(ev: Ask, source: sc.Stored, site: sc.Site) -> v.Values:
         return found
     # It may just as well be a list: then this is one of its elements, at a place that other keys do not name.
     return (*found, v.Many("set", values))
-
-
-def _poured(ev: Ask, values: v.Values) -> v.Values:
-    """Return what ``update`` or ``extend`` adds: a dict of the same keys, or any of the elements."""
-    tables = tuple(value for value in values if isinstance(value, v.Table))
-    held = elements(ev, tuple(value for value in values if value not in tables))
-    pairs = tuple(value.items for value in held if isinstance(value, v.Sequence) and len(value.items) == 2)
-    return v.union(tables, (v.Many("list", held),) if held else (), (v.Table(pairs),) if pairs else ())
 
 
 def augmented(held: v.Values, added: v.Values) -> v.Values:
@@ -137,15 +129,6 @@ def is_container(value: v.Value) -> bool:
     """Say whether a value is known to be a list, a dict or the like."""
     is_wrapper = isinstance(value, v.Many) and value.kind in (*WRAPPERS, "iterator")
     return isinstance(value, v.Sequence | v.Many | v.Table) and not is_wrapper
-
-
-def is_empty(value: v.Value) -> bool:
-    """Say whether a container holds nothing, as far as can be told from how it was made."""
-    match value:
-        case v.Sequence(items=held) | v.Table(pairs=held) | v.Many(element=held):
-            return not held
-        case _:
-            return False
 
 
 # Taking them apart -------------------------------------------------------------------------------------------

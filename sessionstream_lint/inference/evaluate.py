@@ -53,10 +53,6 @@ class Evaluator:
         measure = MAX_QUESTIONS if spent < MAX_QUESTIONS_OF_FILE else FEW_QUESTIONS
         self._allowed = spent + measure
 
-    def has_room(self) -> bool:
-        """Say whether most of the questions are left that this call may take."""
-        return self._allowed - self._questions > MAX_QUESTIONS * 3 // 4
-
     def once(self, question: Any, answer: Callable[[], v.Values]) -> v.Values:
         """Answer a question unless it is being asked already; remember answers that nothing cut short."""
         question = (self._follow_callers, question)

@@ -33,22 +33,12 @@ def parameter(ev: Ask, param: Parameter, site: Site) -> v.Values:
     """Return what a parameter is declared to be; ``*args`` and ``**kwargs`` are containers of it, or it unpacked."""
     if param.annotation is None:
         return ()
-    whole = _unpacked(ev, param.annotation, site) if param.star else None
-    values = instances(ev, whole or param.annotation, site)
-    if whole is not None:
-        return values
+    values = instances(ev, param.annotation, site)
     if param.star == "*":
         return (v.Many("tuple", values),)
     if param.star == "**":
         return (v.Table((((), values),)),)
     return values
-
-
-def _unpacked(ev: Ask, node: Node, site: Site) -> Node | None:
-    """Return what is unpacked by ``Unpack[…]`` or ``*…``."""
-    if isinstance(node, cst.Subscript) and v.External("typing.Unpack") in ev.evaluate(node.value, site):
-        return index(node)[0]
-    return node.value if isinstance(node, cst.StarredElement) else None
 
 
 def instances(ev: Ask, node: Node, site: Site) -> v.Values:

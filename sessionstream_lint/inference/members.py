@@ -37,7 +37,7 @@ def _of(ev: Ask, value: v.Value, attr: str, site: sc.Site | None) -> v.Values:
         case v.Instance(v.Klass(scope)):
             return _of_class(ev, scope, attr, value, site)
         case v.Super(instance, above):
-            return _inherited(ev, above, attr, instance, site)
+            return _of_class(ev, above, attr, instance, site, above=True)
         case v.Symbol():
             return (value,)
         case v.Sequence(_, items, names) if attr in names:
@@ -62,19 +62,21 @@ def of_module(ev: Ask, module: str, name: str) -> v.Values:
     return (v.File(inner),) if inner else (v.External(canonical(f"{module}.{name}")),)
 
 
-def _of_class(ev: Ask, scope: sc.Scope, attr: str, instance: v.Value | None, site: sc.Site | None) -> v.Values:
-    given = _enumerated(ev, scope, attr) if instance is None else records.field(ev, instance, attr)
+def _of_class(
+    ev: Ask, scope: sc.Scope, attr: str, instance: v.Value | None, site: sc.Site | None, above: bool = False
+) -> v.Values:
+    """Return what a class, or an instance of it, has under a name; ``above``: only what it inherits."""
+    given = _enumerated(ev, scope, attr) if instance is None else () if above else records.field(ev, instance, attr)
     if given:
         return given
-    for ancestor in classes.ancestors(ev, scope):
-        if isinstance(ancestor, v.External):
+    for ancestor in classes.ancestors(ev, scope)[above:]:
+        if isinstance(ancestor, v.Klass):
+            values = _declared(ev, ancestor.scope, attr, instance, site)
+            if values is not None:
+                return values
+        elif ancestor.name not in ("abc.ABC", "builtins.object", "typing.Generic", "typing.Protocol"):
             name = f"{ancestor.name}.{attr}"
-            if ancestor.name in ("abc.ABC", "builtins.object", "typing.Generic", "typing.Protocol"):
-                continue
             return (member(instance, name) if instance else v.External(canonical(name)),)
-        values = _declared(ev, ancestor.scope, attr, instance, site)
-        if values is not None:
-            return values
     return ()
 
 
@@ -84,16 +86,6 @@ def _enumerated(ev: Ask, scope: sc.Scope, attr: str) -> v.Values:
     return records.enum_member(attr, found[0]) if found and records.is_enum(ev, scope) else ()
 
 
-def _inherited(ev: Ask, scope: sc.Scope, attr: str, instance: v.Value, site: sc.Site | None) -> v.Values:
-    for ancestor in classes.ancestors(ev, scope)[1:]:
-        if isinstance(ancestor, v.External):
-            return (v.Bound(instance, v.External(canonical(f"{ancestor.name}.{attr}"))),)
-        values = _declared(ev, ancestor.scope, attr, instance, site)
-        if values is not None:
-            return values
-    return ()
-
-
 def _declared(ev: Ask, scope: sc.Scope, attr: str, instance: v.Value | None, site: sc.Site | None) -> v.Values | None:
     """Return what a class itself says of an attribute; None when it says nothing."""
     assigned = scope.attributes.get(attr, [])[:MAX_PUT] if instance else []
@@ -101,7 +93,7 @@ def _declared(ev: Ask, scope: sc.Scope, attr: str, instance: v.Value | None, sit
     if not assigned and not inside:
         return None
     frame = records.frame(ev, instance) if assigned else None
-    groups = [_assigned(ev, binding, frame) for binding in assigned]
+    groups = [_seen(ev, binding, frame) for binding in assigned]
     if inside:
         current = ev.lookup(attr, scope.end())
         groups.append(v.union(*(_through(ev, value, instance, scope) for value in current)))
@@ -110,21 +102,17 @@ def _declared(ev: Ask, scope: sc.Scope, attr: str, instance: v.Value | None, sit
         for binding in (*inside, *assigned)
         if isinstance(binding.source, sc.Declared)
     )
-    put = [_put(ev, binding, site) for binding in scope.stored.get(attr, ())[:MAX_PUT]]
+    put = [
+        _seen(ev, binding, None if site is None else frame_of(site, binding.site.block.scope))
+        for binding in scope.stored.get(attr, ())[:MAX_PUT]
+    ]
     return containers.filled(v.union(*groups, *hinted), v.union(*put))
 
 
-def _put(ev: Ask, binding: sc.Binding, site: sc.Site | None) -> v.Values:
-    """Return what a method put into an attribute, the one that is looked into with its arguments."""
-    frame = None if site is None else frame_of(site, binding.site.block.scope)
-    return ev.bound(binding, replace(binding.site, frame=frame))
-
-
-def _assigned(ev: Ask, binding: sc.Binding, frame: Frame | None) -> v.Values:
-    """Return what a method assigned to an attribute, the ``__init__`` that made the object with its arguments."""
-    if frame is None or binding.site.block.scope is not frame.scope:
-        return ev.bound(binding)
-    return ev.bound(binding, replace(binding.site, frame=frame))
+def _seen(ev: Ask, binding: sc.Binding, frame: Frame | None) -> v.Values:
+    """Return what a method gives an attribute, or puts into it; the call looked into counts, if it is one of that."""
+    home = binding.site.block.scope
+    return ev.bound(binding, replace(binding.site, frame=frame if frame is not None and frame.scope is home else None))
 
 
 def _through(ev: Ask, value: v.Value, instance: v.Value | None, owner: sc.Scope) -> v.Values:

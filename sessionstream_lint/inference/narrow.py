@@ -247,16 +247,9 @@ def _open(values: v.Values) -> bool:
 def _instance_of(ev: Ask, values: v.Values, wanted: v.Values, positive: bool) -> v.Values:
     """Keep the objects that are (or, not ``positive``, are not) of one of the wanted classes."""
     if positive:
-        kept = v.union(*(_meet(ev, value, wanted) for value in values))
+        kept = tuple(value for value in values if any(_is(ev, value, other) for other in wanted))
         return kept if kept or not _open(values) else wanted
     return tuple(value for value in values if not any(_is(ev, value, other) for other in wanted))
-
-
-def _meet(ev: Ask, value: v.Value, wanted: v.Values) -> v.Values:
-    """Return what an object is that is also of one of the wanted classes."""
-    if any(_is(ev, value, other) for other in wanted):
-        return (value,)
-    return tuple(other for other in wanted if _is(ev, other, value))
 
 
 def _builtin(value: v.Value) -> str | None:

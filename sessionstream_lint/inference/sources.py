@@ -110,7 +110,7 @@ def given_by(ev: Ask, source: sc.Source, site: sc.Site) -> v.Values:
             return containers.entered(ev, ev.evaluate(manager, site))
         case sc.Declared(annotation, value):
             values = ev.evaluate(value, site) if value is not None else ()
-            told = v.known(values) and not all(map(containers.is_empty, values))
+            told = v.known(values) and not any(map(containers.is_container, values))
             return values if told else v.union(values, hints.instances(ev, annotation, site))
         case sc.Imported(module, None):
             found = ev.project.load(module)

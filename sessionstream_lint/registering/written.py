@@ -63,11 +63,12 @@ class Written:
     @property
     def subject(self) -> str:
         """What is registered, for a message: ``event 'ChatDelta'``."""
-        return f"{self.family} {self.label!r}" if self.label is not None else f"{_article(self.family)} {self.family}"
+        return self.kind if self.label is None else f"{self.family} {self.label!r}"
 
-
-def _article(family: str) -> str:
-    return "an" if family[0] in "aeio" else "a"
+    @property
+    def kind(self) -> str:
+        """What is registered, with an article."""
+        return f"{'an' if self.family[0] in 'aeio' else 'a'} {self.family}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ import libcst as cst
 
 from sessionstream_lint.inference import constants
 from sessionstream_lint.inference.ask import Ask
-from sessionstream_lint.inference.values import Computed, External, Klass, Literal, Routine
+from sessionstream_lint.inference.values import Computed, External, Literal, Routine
 from sessionstream_lint.program import scopes as sc
 from sessionstream_lint.program.flow import reaching
-from sessionstream_lint.reading.syntax import Node, dotted, is_formatted, last_name, operands
+from sessionstream_lint.reading.syntax import Node, dotted, is_formatted, last_name
 from sessionstream_lint.registering.registrations import Finding, Registrations
 from sessionstream_lint.registering.written import Written
 
@@ -29,14 +29,10 @@ def check(registrations: Registrations) -> Iterator[Finding]:
         how = _how(registrations.ev, name)
         if how is not None:
             text = (
-                f"{_article(name.family)} is registered under a name that {how} puts together; names are stored with "
-                "the data: write it out, as a literal or a constant of the module"
+                f"{name.kind} is registered under a name that {how} puts together; names are stored with the data: "
+                "write it out, as a literal or a constant of the module"
             )
             yield Finding(CODE, name.node, text)
-
-
-def _article(family: str) -> str:
-    return f"an {family}" if family == "event" else f"a {family}"
 
 
 def _how(ev: Ask, name: Written) -> str | None:
@@ -57,19 +53,10 @@ def _written(ev: Ask, node: Node, site: sc.Site, steps: int) -> str | None:
             return "the operator %"
         case cst.Attribute() if last_name(node) in CLASS_NAMES:
             return f"the {last_name(node)} of a class or function"
-        case cst.IfExp(body=body, orelse=orelse):
-            return _written(ev, body, site, steps - 1) or _written(ev, orelse, site, steps - 1)
-        case cst.BooleanOperation():
-            found = (_written(ev, one, site, steps - 1) for one in operands(node)[:MAX_STEPS])
-            return next(filter(None, found), None)
-        case cst.NamedExpr(value=value) | cst.Await(expression=value):
-            return _written(ev, value, site, steps - 1)
         case cst.Call():
             return _called(ev, node, site, steps)
         case cst.Name() | cst.Attribute() if (key := dotted(node)) is not None:
             return _assigned(ev, key, site, steps)
-        case cst.Attribute(value=value) | cst.Subscript(value=cst.Call() as value):
-            return _taken(ev, node, value, site, steps)
         case _:
             return None
 
@@ -85,16 +72,6 @@ def _called(ev: Ask, node: cst.Call, site: sc.Site, steps: int) -> str | None:
             position = TRANSPARENT[callee.name]
             return _written(ev, node.args[position].value, site, steps - 1) if position < len(node.args) else None
     return "a call"
-
-
-def _taken(ev: Ask, node: Node, whole: Node, site: sc.Site, steps: int) -> str | None:
-    """Say how something is put together that is an item or attribute of ``whole``: of a project's object it is not."""
-    made = ev.evaluate(whole.func, site) if isinstance(whole, cst.Call) else ()
-    if any(isinstance(value, Klass) for value in made) or any(
-        isinstance(one, Literal) for one in ev.evaluate(node, site)
-    ):
-        return None
-    return _written(ev, whole, site, steps - 1)
 
 
 def _assigned(ev: Ask, key: str, site: sc.Site, steps: int) -> str | None:
