@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sessionstream_lint.inference.values import Given, Value
@@ -44,15 +43,12 @@ def parameters(scope: Scope, *, bound: bool) -> tuple[Parameter, ...]:
 
 def argument_for(params: tuple[Parameter, ...], given: tuple[Given, ...], name: str) -> Given | None:
     """Return the one argument that the parameter called ``name`` gets, if it can be told."""
-    return next(_matched(params, given, name), None)
+    return next(iter(arguments_for(params, given, name)), None)
 
 
 def arguments_for(params: tuple[Parameter, ...], given: tuple[Given, ...], name: str) -> list[Given]:
     """Return all that goes into the parameter called ``name``; ``*args`` may get any number."""
-    return list(_matched(params, given, name))
-
-
-def _matched(params: tuple[Parameter, ...], given: tuple[Given, ...], name: str) -> Iterator[Given]:
+    found: list[Given] = []
     positions = [param.name for param in params if param.kind != "keyword" and not param.star]
     by_keyword = {param.name for param in params if param.kind != "positional" and not param.star}
     rest = {param.star: param.name for param in params if param.star}
@@ -70,4 +66,5 @@ def _matched(params: tuple[Parameter, ...], given: tuple[Given, ...], name: str)
             target = positions[index] if index < len(positions) else rest.get("*")
             index += 1
         if target == name:
-            yield item
+            found.append(item)
+    return found

@@ -71,14 +71,7 @@ def _tested(ev: Ask, values: v.Values, key: Key, test: Node, positive: bool, sit
             return values
 
 
-_SAME: dict[type[cst.BaseCompOp], bool] = {
-    cst.Is: True,
-    cst.Equal: True,
-    cst.In: True,
-    cst.IsNot: False,
-    cst.NotEqual: False,
-    cst.NotIn: False,
-}
+_SAME = dict.fromkeys((cst.Is, cst.Equal, cst.In), True) | dict.fromkeys((cst.IsNot, cst.NotEqual, cst.NotIn), False)
 
 
 def _kept(name: str, site: Site) -> tuple[Node, Site] | None:

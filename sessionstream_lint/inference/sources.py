@@ -4,16 +4,7 @@ from __future__ import annotations
 
 import builtins
 
-from sessionstream_lint.inference import (
-    callers,
-    classes,
-    containers,
-    fixtures,
-    hints,
-    members,
-    narrow,
-    records,
-)
+from sessionstream_lint.inference import callers, classes, containers, fixtures, hints, members, narrow, records
 from sessionstream_lint.inference import values as v
 from sessionstream_lint.inference.ask import Ask
 from sessionstream_lint.inference.frames import Frame, argument_for, arguments_for, frame_of, parameters

@@ -9,17 +9,7 @@ import libcst as cst
 
 from sessionstream_lint.program.recording import CHANGING, Recorder
 from sessionstream_lint.program.scopes import Assigned, Block, CallSite, Element, Guard, Module, arguments
-from sessionstream_lint.reading.syntax import (
-    Comprehension,
-    Node,
-    clauses,
-    dotted,
-    identifier,
-    last_name,
-    operands,
-    parts,
-    strings,
-)
+from sessionstream_lint.reading import syntax as s
 
 Guards = tuple[Guard, ...]
 
@@ -42,7 +32,7 @@ class Expressions(Recorder):
         yield
         self.guarding -= whether
 
-    def expression(self, node: Node | None, block: Block, guards: Guards = ()) -> None:
+    def expression(self, node: s.Node | None, block: Block, guards: Guards = ()) -> None:
         """Collect an expression, evaluated where these guards hold."""
         match node:
             case None | cst.Name() | cst.BaseNumber() | cst.SimpleString():
@@ -57,7 +47,7 @@ class Expressions(Recorder):
                 self.expression(node.body, block, _more(guards, Guard(node.test, True, site)))
                 self.expression(node.orelse, block, _more(guards, Guard(node.test, False, site)))
             case cst.BooleanOperation():
-                for operand in operands(node):
+                for operand in s.operands(node):
                     self.expression(operand, block, guards)
                     guards = _more(guards, Guard(operand, isinstance(node.operator, cst.And), block.here(guards)))
             case cst.NamedExpr():
@@ -73,20 +63,20 @@ class Expressions(Recorder):
                 block.scope.yields.append((value, whole, block.here(guards)))
                 self.expression(value, block, guards)
             case _:
-                for part in strings(node) if isinstance(node, cst.ConcatenatedString) else parts(node):
+                for part in s.strings(node) if isinstance(node, cst.ConcatenatedString) else s.parts(node):
                     self.expression(part, block, guards)
 
     def _call(self, node: cst.Call, block: Block, guards: Guards) -> None:
         """Collect a call, after what is inside of it, and what it does to the container that it is a method of."""
         args = arguments(node.args)
-        with self.expecting(last_name(node.func) in EXPECTING):
+        with self.expecting(s.last_name(node.func) in EXPECTING):
             self.expression(node.func, block, guards)
             for arg in args:
                 self.expression(arg.value, block, guards)
         self.module.calls.append(CallSite(node.func, args, block.here(guards), self.guarding > 0))
         func = node.func
-        if isinstance(func, cst.Attribute) and (method := identifier(func.attr)) in CHANGING:
-            key = dotted(func.value)
+        if isinstance(func, cst.Attribute) and (method := s.identifier(func.attr)) in CHANGING:
+            key = s.dotted(func.value)
             if key is not None:
                 self.changed(key, method, args, block)
 
@@ -99,13 +89,13 @@ class Expressions(Recorder):
             self.expression(param.default, block, guards)
         self.expression(node.body, scope.block)
 
-    def _comprehension(self, node: Comprehension, block: Block, guards: Guards) -> None:
+    def _comprehension(self, node: s.Comprehension, block: Block, guards: Guards) -> None:
         """Collect a comprehension, the targets of which nobody outside sees."""
         inner = Block(block.scope, block, len(block.events), guards)
         inner.private = True
         self.module.comprehensions[node] = inner
         where = block
-        for clause in clauses(node):
+        for clause in s.clauses(node):
             self.expression(clause.iter, where)
             self.bind(clause.target, Element(clause.iter), inner)
             for condition in clause.ifs:

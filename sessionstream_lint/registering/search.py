@@ -21,17 +21,7 @@ from sessionstream_lint.program.scopes import CallSite, Module, Site
 from sessionstream_lint.reading.gate import METHODS
 from sessionstream_lint.reading.syntax import Node, is_within, last_name
 from sessionstream_lint.registering import places
-from sessionstream_lint.registering.written import (
-    FAMILIES,
-    MESSAGE,
-    NAME,
-    PARAMETERS,
-    REGISTRY,
-    Registered,
-    Registering,
-    Sink,
-    Written,
-)
+from sessionstream_lint.registering import written as w
 
 MAX_WRAPPERS = 100
 MAX_CHAIN = 20
@@ -45,7 +35,7 @@ class Offer:
     of which the file does not say what it is, is a registry.
     """
 
-    sinks: tuple[Sink, ...]
+    sinks: tuple[w.Sink, ...]
     open: tuple[CallSite, ...]
 
 
@@ -67,10 +57,10 @@ class Search:
     def __init__(self, ev: Evaluator, role: str) -> None:
         self.ev = ev
         self.role = role
-        self.sinks: dict[Sink, bool] = {}  # and whether the calls in the sink's own file are known already
+        self.sinks: dict[w.Sink, bool] = {}  # and whether the calls in the sink's own file are known already
         self.open: dict[CallSite, None] = {}
 
-    def run(self) -> Iterator[Written]:
+    def run(self) -> Iterator[w.Written]:
         """Yield every argument of the role, and what may be passed on to a function that registers it."""
         yield from self._all(self._candidates())
         for module in self.ev.neighbours:
@@ -94,30 +84,30 @@ class Search:
             return direct
         return list(dict.fromkeys([*direct, *callers.by_name(self.ev, METHODS, module)]))
 
-    def _all(self, sites: Iterable[CallSite]) -> Iterator[Written]:
+    def _all(self, sites: Iterable[CallSite]) -> Iterator[w.Written]:
         for site in sites:
             self.ev.fresh()
             yield from self._direct(site)
 
-    def _direct(self, site: CallSite) -> Iterator[Written]:
+    def _direct(self, site: CallSite) -> Iterator[w.Written]:
         callee = self.ev.evaluate(site.func, site.site)
         if last_name(site.func) in METHODS and any(isinstance(value, v.Symbol) for value in callee):
             self.open[site] = None
         for found in calling.called(self.ev, site, site.site):
             yield from self._invoked(found, site)
 
-    def _invoked(self, found: Invocation, site: CallSite) -> Iterator[Written]:
+    def _invoked(self, found: Invocation, site: CallSite) -> Iterator[w.Written]:
         method, given = self._method(found)
         if method is None:
             return
-        call = Registering(site, given, FAMILIES[method])
+        call = w.Registering(site, given, w.FAMILIES[method])
         registered = self._registered(call)
         argument, values = registered.argument, registered.values
         looped = any(places.is_looped(one.value, one.site) for one in (given if argument is None else (argument,)))
         call = replace(call, looped=looped)
         self._follow(registered, call, plain=True)
         if argument is not None:
-            one = Written(argument.value, site.site, values, values, call, registered.label)
+            one = w.Written(argument.value, site.site, values, values, call, registered.label)
             yield from self._written(one, [argument])
 
     def _method(self, found: Invocation) -> tuple[str | None, tuple[v.Given, ...]]:
@@ -127,37 +117,37 @@ class Search:
         match found.target:
             case v.Bound(receiver, v.External(name)):
                 registries = (receiver,)
-            case v.External(name) if name.startswith(REGISTRY):
+            case v.External(name) if name.startswith(w.REGISTRY):
                 first, *rest = arguments.spread(self.ev, given) or (None,)
                 given, registries = tuple(rest), self.ev.given(first) if first else ()
             case _:
                 return None, ()
         owner, _, method = name.rpartition(".")
-        known = owner == REGISTRY and method in FAMILIES and any(map(self._is_registry, registries))
+        known = owner == w.REGISTRY and method in w.FAMILIES and any(map(self._is_registry, registries))
         return (method if known else None), given
 
     def _is_registry(self, value: v.Value) -> bool:
-        return isinstance(value, v.Instance) and classes.inherits(self.ev, value.of, REGISTRY)
+        return isinstance(value, v.Instance) and classes.inherits(self.ev, value.of, w.REGISTRY)
 
-    def _site(self, call: Registering) -> Site:
+    def _site(self, call: w.Registering) -> Site:
         """Return where a call stands, within the calls through which it is reached."""
         return replace(call.at.site, frame=callers.frame(self.ev, call.chain))
 
-    def _registered(self, call: Registering) -> Registered:
+    def _registered(self, call: w.Registering) -> w.Registered:
         """Return what a call registers, as its own file shows it: not what its callers may pass."""
         given = callers.within(call.given, self._site(call))
-        params = PARAMETERS[call.family]
+        params = w.PARAMETERS[call.family]
         name, message = (param.name for param in params)
         with self.ev.within_file():
             spread = arguments.spread(self.ev, given)
-            argument = argument_for(params, spread, message if self.role == MESSAGE else name)
+            argument = argument_for(params, spread, message if self.role == w.MESSAGE else name)
             if argument is None:
                 rest = v.union(*(self.ev.given(item) for item in spread if item.opaque))
-                return Registered(None, tuple(value for value in rest if isinstance(value, v.Symbol)), None)
+                return w.Registered(None, tuple(value for value in rest if isinstance(value, v.Symbol)), None)
             label = self._label(argument_for(params, spread, name))
-            return Registered(argument, self.ev.given(argument), label)
+            return w.Registered(argument, self.ev.given(argument), label)
 
-    def _may_register(self, call: Registering) -> bool:
+    def _may_register(self, call: w.Registering) -> bool:
         """Say whether what is called on this way may be a registry's method, as far as this way tells what it is."""
         found = list(calling.called(self.ev, call.at, self._site(call)))
         return not found or any(isinstance(one.target, v.Symbol) or self._method(one)[0] for one in found)
@@ -169,20 +159,20 @@ class Search:
 
     # Wrappers
 
-    def _follow(self, registered: Registered, call: Registering, *, plain: bool) -> None:
+    def _follow(self, registered: w.Registered, call: w.Registering, *, plain: bool) -> None:
         if len(call.chain) < MAX_CHAIN:
             for value in registered.values:
                 if isinstance(value, v.Symbol) and all(link.scope is not value.scope for link in call.chain):
-                    sink = Sink(value.scope, value.name, call, plain and value.plain)
+                    sink = w.Sink(value.scope, value.name, call, plain and value.plain)
                     self.sinks.setdefault(sink, False)
 
-    def _wrapped(self, sink: Sink) -> Iterator[Written]:
+    def _wrapped(self, sink: w.Sink) -> Iterator[w.Written]:
         known = sink.scope.module if self.sinks[sink] else None
         for link in callers.links(self.ev, sink.scope, known):
             self.ev.fresh()
             yield from self._passed(sink, link, link.filling(self.ev, sink.param))
 
-    def _passed(self, sink: Sink, link: Link, filling: list[v.Given]) -> Iterator[Written]:
+    def _passed(self, sink: w.Sink, link: Link, filling: list[v.Given]) -> Iterator[w.Written]:
         """Yield what the arguments of a wrapper contribute; of a name also that nothing is known."""
         if not filling:
             return
@@ -196,15 +186,15 @@ class Search:
         chain = (*sink.call.chain, link.without(self.ev, filling))
         beside = (*self._registered(replace(sink.call, chain=chain)).values, *filter(_is_passed_on, registered.values))
         values = tuple(value for value in registered.values if value not in beside)
-        if (values or self.role == NAME) and self._may_register(call):
-            one = Written(given.value, given.site, values, registered.values, call, registered.label, sink.plain)
+        if (values or self.role == w.NAME) and self._may_register(call):
+            one = w.Written(given.value, given.site, values, registered.values, call, registered.label, sink.plain)
             yield from self._written(one, filling)
 
     # Tables
 
-    def _written(self, one: Written, filling: list[v.Given]) -> Iterator[Written]:
+    def _written(self, one: w.Written, filling: list[v.Given]) -> Iterator[w.Written]:
         """Yield what is written in one of some arguments, or in the row of a table out of which a loop takes it."""
-        found: dict[tuple[int, str], Written] = {}
+        found: dict[tuple[int, str], w.Written] = {}
         for value in one.values or (None,):
             node, row = self._place(value, filling, one.call.looped)
             before = found.get((id(node), row), replace(one, node=node, row=row, values=()))
