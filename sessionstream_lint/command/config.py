@@ -45,36 +45,12 @@ class Section(NamedTuple):
             raise UsageError(f"{place}: {error}") from error
 
 
-class Nearest:
-    """Finds the nearest section upwards from a directory; reads each file once."""
+def section_in(directory: Path) -> Section | None:
+    """Return the section that a file of a directory has, if one has it.
 
-    def __init__(self) -> None:
-        self._known: dict[Path, Section | None] = {}
-
-    def find(self, directory: Path) -> Section:
-        """Return the nearest section; an empty one when there is none.
-
-        Raises:
-            UsageError: a file cannot be read, or has an option that there is not.
-        """
-        return self._find(directory) or Section(directory)
-
-    def _find(self, directory: Path) -> Section | None:
-        passed: list[Path] = []
-        found: Section | None = None
-        for place in (directory, *directory.parents):
-            if place in self._known:
-                found = self._known[place]
-                break
-            passed.append(place)
-            found = _in(place)
-            if found is not None:
-                break
-        self._known.update(dict.fromkeys(passed, found))
-        return found
-
-
-def _in(directory: Path) -> Section | None:
+    Raises:
+        UsageError: a file cannot be read, or has an option that there is not.
+    """
     for read, name in ((_toml, "pyproject.toml"), (_ini, "setup.cfg")):
         path = directory / name
         section = read(path) if path.is_file() else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from sessionstream_lint.command import config, sources
@@ -14,20 +14,27 @@ from sessionstream_lint.rules.pages import codes as known_codes
 FORMATS = ("text", "json", "sarif", "github")
 
 
+class _Of:
+    """The options by one file, ready to be asked."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.excludes = sources.matcher(options.exclude)
+        self.ignored = [(sources.matcher((pattern,)), given) for pattern, given in options.per_file]
+
+
 class Settings:
     """Joins the command line and the configuration: the command line wins, but exclusions add up."""
 
     def __init__(self, args: argparse.Namespace) -> None:
         self._args = args
         self._here = Path.cwd()
-        self._nearest = config.Nearest()
+        self._section_in = cache(config.section_in)
         self._given = None if args.config is None else config.load(Path(args.config))
-        self._options: dict[Path | None, Options] = {}
-        self._excluded: dict[Path | None, Callable[[str], bool]] = {}
-        self._ignored: dict[Path | None, tuple[tuple[Callable[[str], bool], tuple[str, ...]], ...]] = {}
+        self._of_file: dict[Path | None, _Of] = {}
 
     def section(self, path: str) -> config.Section:
-        """Return the configuration of a file, or of a directory.
+        """Return the configuration of a file, or of a directory: the nearest upwards.
 
         Raises:
             UsageError: it cannot be read, or has an option that there is not.
@@ -35,7 +42,9 @@ class Settings:
         if self._given is not None:
             return self._given
         place = Path(os.path.normpath(self._here / path))
-        return self._nearest.find(place if place.is_dir() else place.parent)
+        directory = place if place.is_dir() else place.parent
+        found = map(self._section_in, (directory, *directory.parents))
+        return next(filter(None, found), config.Section(directory))
 
     def options(self, path: str) -> Options:
         """Return the options for a file, but for what is ignored in it alone.
@@ -43,10 +52,7 @@ class Settings:
         Raises:
             UsageError: an option in the configuration makes no sense.
         """
-        section = self.section(path)
-        if section.file not in self._options:
-            self._options[section.file] = self._read(section)
-        return self._options[section.file]
+        return self._of(path).options
 
     def kind(self, path: str) -> str:
         """Return the format of the findings of a run of which this is the first path."""
@@ -54,18 +60,19 @@ class Settings:
 
     def excludes(self, path: str) -> bool:
         """Say whether a file or directory is left out, by its own configuration or the command line."""
-        section = self.section(os.path.dirname(path))  # noqa: PTH120 - paths are strings here, as they were given
-        if section.file not in self._excluded:
-            self._excluded[section.file] = sources.matcher(self.options(os.path.dirname(path)).exclude)  # noqa: PTH120
-        return self._excluded[section.file](path)
+        return self._of(os.path.dirname(path)).excludes(path)  # noqa: PTH120 - paths are strings, as they were given
 
     def wants(self, path: str, code: str) -> bool:
         """Say whether findings of a code in a file are reported."""
-        file, options = self.section(path).file, self.options(path)
-        if file not in self._ignored:
-            self._ignored[file] = tuple((sources.matcher((pattern,)), given) for pattern, given in options.per_file)
-        ignored = (given for fits, given in self._ignored[file] if fits(path))
-        return options.wants(code) and not any(code.startswith(given) for given in ignored)
+        of = self._of(path)
+        ignored = (given for fits, given in of.ignored if fits(path))
+        return of.options.wants(code) and not any(code.startswith(given) for given in ignored)
+
+    def _of(self, path: str) -> _Of:
+        section = self.section(path)
+        if section.file not in self._of_file:
+            self._of_file[section.file] = _Of(self._read(section))
+        return self._of_file[section.file]
 
     def _read(self, section: config.Section) -> Options:
         args = self._args
