@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import libcst as cst
-from libcst.metadata import MetadataWrapper, PositionProvider
+from libcst.metadata import CodeRange, MetadataWrapper, PositionProvider
 
 from sessionstream_lint.command.noqa import INLINE
 from sessionstream_lint.engine import Diagnostic
@@ -38,8 +38,9 @@ def add(path: Path, found: Iterable[Diagnostic], reason: str | None) -> int:
         tree = parsed(before)
         if tree is None or is_deep(tree):
             raise UsageError(f"--add-noqa: {path} does not compile, or nests too deeply; nothing is written into it")
-        silencer = _Silencer(found, reason)
-        after = MetadataWrapper(cst.parse_module(before), unsafe_skip_copy=True).visit(silencer).bytes
+        wrapper = MetadataWrapper(cst.parse_module(before), unsafe_skip_copy=True)
+        silencer = _Silencer(wrapper.resolve(PositionProvider), found, reason)
+        after = wrapper.module.visit(silencer).bytes
         silenced = parsed(after)
         if silenced is None or ast.dump(silenced) != ast.dump(tree):
             raise UsageError(f"--add-noqa: a comment would change what {path} does; silence its findings by hand")
@@ -52,10 +53,11 @@ def add(path: Path, found: Iterable[Diagnostic], reason: str | None) -> int:
 class _Silencer(cst.CSTTransformer):
     """Adds comments at the ends of lines: of one with a finding, or of the line on which the token in it ends."""
 
-    METADATA_DEPENDENCIES = (PositionProvider,)
-
-    def __init__(self, found: Iterable[Diagnostic], reason: str | None) -> None:
+    def __init__(
+        self, places: Mapping[cst.CSTNode, CodeRange], found: Iterable[Diagnostic], reason: str | None
+    ) -> None:
         super().__init__()
+        self._places = places
         self._waiting = sorted((one.line, one.code) for one in found)
         self._reason = "" if reason is None else f" - {reason}"
         self.number = 0
@@ -64,7 +66,7 @@ class _Silencer(cst.CSTTransformer):
         self, original_node: cst.TrailingWhitespace, updated_node: cst.TrailingWhitespace
     ) -> cst.TrailingWhitespace:
         """Add the codes of the findings up to this end of a line, which is the first behind them."""
-        line = self.get_metadata(PositionProvider, original_node).start.line
+        line = self._places[original_node].start.line
         codes = sorted({code for number, code in self._waiting if number <= line})
         if not codes:
             return updated_node

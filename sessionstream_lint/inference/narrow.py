@@ -58,9 +58,9 @@ def _tested(ev: Ask, values: v.Values, key: Key, test: Node, positive: bool, sit
             return v.union(*(left(values, part) for part in parts))
         case cst.Call():
             return _called(ev, values, key, test, positive, site, depth)
-        case cst.Comparison(comparisons=[target]) if type(target.operator) in _SAME:
+        case cst.Comparison(comparisons=[target]) if isinstance(target.operator, (*SAME, *OTHER)):
             among = isinstance(target.operator, cst.In | cst.NotIn)
-            same = _SAME[type(target.operator)] is positive
+            same = isinstance(target.operator, SAME) is positive
             return _compared(ev, values, key, (test.left, target.comparator), same, among, site)
         case _ if dotted(test) == key:
             return tuple(value for value in values if value != v.NONE) if positive else values
@@ -71,7 +71,8 @@ def _tested(ev: Ask, values: v.Values, key: Key, test: Node, positive: bool, sit
             return values
 
 
-_SAME = dict.fromkeys((cst.Is, cst.Equal, cst.In), True) | dict.fromkeys((cst.IsNot, cst.NotEqual, cst.NotIn), False)
+SAME: tuple[type[cst.BaseCompOp], ...] = (cst.Is, cst.Equal, cst.In)
+OTHER: tuple[type[cst.BaseCompOp], ...] = (cst.IsNot, cst.NotEqual, cst.NotIn)
 
 
 def _kept(name: str, site: Site) -> tuple[Node, Site] | None:

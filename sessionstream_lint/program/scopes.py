@@ -267,7 +267,9 @@ class Scope:
 
     def __post_init__(self) -> None:
         self.block = Block(self)
-        self.params = parameters(self.node.params) if isinstance(self.node, cst.FunctionDef | cst.Lambda) else ()
+        self.params: tuple[Parameter, ...] = (
+            parameters(self.node.params) if isinstance(self.node, cst.FunctionDef | cst.Lambda) else ()
+        )
         self.name = identifier(self.node.name) if isinstance(self.node, cst.FunctionDef | cst.ClassDef) else ""
 
     @property
