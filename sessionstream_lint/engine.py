@@ -58,7 +58,7 @@ def _check(source: str, path: str, tree: ast.Module | None, options: Options) ->
         if registers:
             raise
         return []  # it registers nothing, and what it imports nobody can say
-    around = neighbours.find(project, file, tree)
+    around = neighbours.find(project, file, source, tree)
     if not registers and not around:
         return []
     module = file.collected(source, tree)

@@ -72,6 +72,22 @@ def readable(source: str, tree: ast.Module, can_read: Callable[[str], bool] | No
     return "".join(found)
 
 
+def bound(statements: list[ast.stmt]) -> Iterator[str]:
+    """Yield the names that are bound by statements, the inner ones too unless they define something."""
+    stack: list[ast.AST] = [*statements]
+    while stack:
+        node = stack.pop()
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                yield name
+            case ast.Name(id=name, ctx=ast.Store()):
+                yield name
+            case ast.alias(name=name, asname=other):
+                yield (other or name).partition(".")[0]
+            case _:
+                stack.extend(ast.iter_child_nodes(node))
+
+
 def is_deep(tree: ast.AST) -> bool:
     """Say whether something is nested too deeply for libcst."""
     level: list[ast.AST] = [tree]

@@ -38,7 +38,7 @@ def found(app: Path, source: str) -> list[str]:
 def names(app: Path, source: str) -> list[str]:
     write(app / "x.py", source)
     project, file = Project.around(str(app / "x.py"))
-    return [module.name for module in neighbours.find(project, file, ast.parse(source))]
+    return [module.name for module in neighbours.find(project, file, source, ast.parse(source))]
 
 
 @pytest.mark.parametrize(
@@ -94,3 +94,30 @@ def test_as_many_files_are_looked_at_as_are_bearable(app: Path, monkeypatch: pyt
     assert found(app, source) == ["SST001"]
     monkeypatch.setattr(neighbours, "MAX_FILES", 3)
     assert names(app, source) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("from .wrappers import add", ["app.wrappers"]),
+        ("from .wrappers import twice", ["app.wrappers"]),
+        ("from .wrappers import Adds", ["app.wrappers"]),
+        ("from .wrappers import late", ["app.wrappers"]),
+        ("from .wrappers import *", ["app.wrappers"]),
+        ("from . import wrappers\nwrappers.twice('A', 1)", ["app.wrappers"]),
+        ("from .wrappers import registry, other", []),
+        ("from . import wrappers\nwrappers.other()", []),
+        ("def add(): ...\nfrom . import wrappers\nadd()", []),
+    ],
+)
+def test_what_has_nothing_to_do_with_registering_is_not_followed(app: Path, source: str, expected: list[str]) -> None:
+    text = """
+        def twice(name, message): add(name, message); add(name, message)
+        class Adds:
+            def __call__(self, *args): return twice(*args)
+        if registry:
+            late = Adds()
+        def other(): return registry
+    """
+    write(app / "wrappers.py", ADD + textwrap.dedent(text))
+    assert names(app, source) == expected
