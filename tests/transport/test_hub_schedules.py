@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Iterable
 from random import Random
+from typing import Any
 
 import pytest
 from google.protobuf.wrappers_pb2 import StringValue
@@ -28,6 +29,7 @@ from sessionstream import (
 from sessionstream.examples.chatdemo.v1.chat_pb2 import TokensDeltaEvent
 from sessionstream.subscription import State
 from sessionstream.transport import frame_json
+from sessionstream.transport.http import SSEEndpoint, StreamLimits, sse_endpoint
 from sessionstream.transport.ws import Limits, WebSocketServer, conflate, disconnect
 from sessionstream.transport.ws.server import frames
 
@@ -207,6 +209,78 @@ class Reader:
         return waits and not self.watch._ready and self.watch._subscription.state is State.LIVE
 
 
+class Tab:
+    """A page with an ``EventSource``: it folds the UI events, and comes back with the id of the last one."""
+
+    def __init__(self, endpoint: SSEEndpoint, app: Told, session_id: str) -> None:
+        self.endpoint = endpoint
+        self.session_id = session_id
+        self.client = Listener(app.models)
+        self.told = app.models[session_id].told
+        self.last_id = ""
+        self.body = b""
+        self.request: asyncio.Task[None] | None = None
+        self._reads, self._gone = asyncio.Event(), asyncio.Event()
+        self._reads.set()
+
+    async def subscribe(self, *, hold: bool) -> None:
+        """Open a stream in place of the present one; with ``hold``, one that continues what the page has."""
+        await self.leave()
+        self.client.disconnected()
+        self.client.subscribe(self.session_id, delta=True, hold=hold)
+        self.body, self._gone = b"", asyncio.Event()
+        headers = [(b"last-event-id", self.last_id.encode())] if hold and self.last_id else []
+        path = f"/sessions/{self.session_id}/events"
+        scope = {"type": "http", "method": "GET", "path": path, "headers": headers}
+        self.request = asyncio.create_task(self.endpoint(scope, self._receive, self._send))
+
+    async def _receive(self) -> dict[str, str]:
+        await self._gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def _send(self, message: dict[str, Any]) -> None:
+        await self._reads.wait()
+        self.body += message.get("body", b"")
+
+    def stall(self) -> None:
+        self._reads.clear()
+
+    def resume(self) -> None:
+        self._reads.set()
+
+    async def leave(self) -> None:
+        if self.request is not None:
+            self._gone.set()
+            self._reads.set()
+            await self.request
+
+    def read(self) -> None:
+        """Read the blocks that have come."""
+        *blocks, self.body = self.body.split(b"\n\n")
+        for block in blocks:
+            fields = dict(line.split(": ", 1) for line in block.decode().split("\n") if ": " in line)
+            if "data" in fields:
+                self.client.hear(fields["data"])
+                view = self.client.views[self.session_id]
+                view.ready = view.hydrated
+                if "id" in fields:
+                    self.last_id = fields["id"]
+                    assert fields["id"] == f"{view.epoch}:{view.ordinal}"
+                    assert view.heard in (0, len(self.told.get(view.ordinal, ()))), "an event is not complete"
+                    view.held, view.held_at = dict(view.state), view.ordinal
+
+    @property
+    def has_ended(self) -> bool:
+        return self.request is not None and self.request.done()
+
+    @property
+    def is_content(self) -> bool:
+        if self.request is None:
+            return True
+        view = self.client.views[self.session_id]
+        return view.hydrated and view.ordinal == max(self.told, default=0) and not self.body
+
+
 async def anext_of(watch: Watch) -> Snapshot | LiveEvents:
     return await anext(watch)
 
@@ -224,13 +298,16 @@ async def run_schedule(seed: int, steps: int = 150) -> list[Listener]:
     app.hub.set_fanout(server)
     watchers = [Watcher(server, app) for _ in range(3)]
     readers = [Reader(app, session_id, random.choice([2, 100])) for session_id in SESSIONS * 2]
+    endpoint = sse_endpoint(app.hub, limits=StreamLimits(buffered_events=random.choice([2, 100])))
+    tabs = [Tab(endpoint, app, session_id) for session_id in SESSIONS]
+    everyone: list[Watcher | Reader | Tab] = [*watchers, *readers, *tabs]
     tasks: set[asyncio.Task[object]] = set()
 
     async def publish(hub: Hub, session_id: str, key: str, text: str, status: str) -> None:
         await hub.publish(Event("Set", TokensDeltaEvent(message_id=key, chunk=text, status=status), session_id))
 
     for _ in range(steps):
-        watcher, reader = random.choice(watchers), random.choice(readers)
+        watcher, reader, tab = random.choice(watchers), random.choice(readers), random.choice(tabs)
         session_id = random.choice(SESSIONS)
         match random.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]:
             case "publish" | "elsewhere" as where:
@@ -242,17 +319,22 @@ async def run_schedule(seed: int, steps: int = 150) -> list[Listener]:
             case "read":
                 watcher.read()
                 reader.read()
+                tab.read()
             case "stall":
                 watcher.peer.stall()
+                tab.stall()
             case "resume":
                 watcher.peer.resume()
                 watcher.revive()
+                tab.resume()
             case "subscribe":
                 watcher.subscribe(session_id, delta=random.random() < 0.7, hold=random.random() < 0.7)
                 await reader.subscribe(delta=random.random() < 0.7, hold=random.random() < 0.7)
+                await tab.subscribe(hold=random.random() < 0.7)
             case "lose":
                 watcher.reconnect(hold=random.random() < 0.7)
                 reader.give_up()
+                await tab.subscribe(hold=True)
             case _:
                 app.version += "'"
                 tasks.add(asyncio.create_task(app.hub.rebuild_timeline(session_id)))
@@ -269,15 +351,21 @@ async def run_schedule(seed: int, steps: int = 150) -> list[Listener]:
                 watcher.read()
             for reader in readers:
                 reader.read()
-            if is_idle(server) and all(
-                [*[each.is_content for each in watchers], *[each.is_content for each in readers]]
-            ):
+            for tab in tabs:
+                tab.resume()
+                tab.read()
+                if tab.has_ended:  # too many events came while its snapshots were loading
+                    await tab.subscribe(hold=True)
+            if is_idle(server) and all(each.is_content for each in everyone):
                 break
-    clients = [each.client for each in watchers] + [each.client for each in readers]
+    clients = [each.client for each in everyone]
     for client in clients:
         client.check()
     for reader in readers:
         await reader.leave()
+    for tab in tabs:
+        await tab.leave()
+    assert endpoint.streams == 0
     await server.shutdown()
     for watcher in watchers:
         watcher.peer.lose()

@@ -238,9 +238,10 @@ async def test_an_idle_client_gets_a_comment_now_and_then() -> None:
 
 
 class Stuck:
-    """A client whose server takes nothing more, once ``full`` is set, until ``read`` is called."""
+    """A client that takes nothing more, once it has ``enough``, or from ``stop_reading`` on, until ``read``."""
 
-    def __init__(self, endpoint: SSEEndpoint) -> None:
+    def __init__(self, endpoint: SSEEndpoint, enough: bytes = b"never said") -> None:
+        self._enough = enough
         self.got = b""
         self.finished = False
         self._reads = asyncio.Event()
@@ -260,6 +261,9 @@ class Stuck:
         await self._reads.wait()
         assert not self.finished
         self.got += message.get("body", b"")
+        if self._enough in self.got:
+            self._enough = b"never said"
+            self._reads.clear()
         self.finished = message["type"] == "http.response.body" and not message["more_body"]
 
     def stop_reading(self) -> None:
@@ -299,6 +303,35 @@ async def test_a_heartbeat_that_is_not_taken_cuts_off_too() -> None:
     await clock.advance(21)
     await asyncio.wait_for(stuck.task, PATIENCE)
     assert endpoint.streams == 0
+
+
+async def test_the_end_of_a_stream_that_is_not_taken_is_given_up() -> None:
+    clock, hub = ManualClock(), notes.application()
+    endpoint = sse_endpoint(hub, clock=clock)
+    stuck = Stuck(endpoint)
+    await until(lambda: b"snapshot" in stuck.got)
+    stuck.stop_reading()
+    ending = asyncio.create_task(endpoint.shutdown())
+    await asyncio.wait_for(stuck.blocked.wait(), PATIENCE)
+    await clock.advance(21)
+    await asyncio.wait_for(ending, PATIENCE)
+    await asyncio.wait_for(stuck.task, PATIENCE)
+    assert not stuck.finished
+
+
+async def test_a_snapshot_that_is_cut_off_is_no_event() -> None:
+    """What stands behind a part of a snapshot would be part of it, so nothing does."""
+    hub = notes.application()
+    await notes.publish(hub, "s", put={f"n{number}": "x" * 200 for number in range(2_000)})
+    endpoint = sse_endpoint(hub)
+    slow = Stuck(endpoint, enough=b"snapshot")
+    await asyncio.wait_for(slow.blocked.wait(), PATIENCE)
+    assert await endpoint.revoke(None) == 1
+    slow.read()
+    await asyncio.wait_for(slow.task, PATIENCE)
+    assert slow.finished
+    assert b"unauthorized" not in slow.got
+    assert not slow.got.endswith(b"\n\n")
 
 
 async def test_a_slow_client_gets_a_snapshot_in_place_of_what_it_missed_and_holds_up_nobody() -> None:
