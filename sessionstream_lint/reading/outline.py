@@ -92,7 +92,9 @@ def is_deep(tree: ast.AST) -> bool:
     """Say whether something is nested too deeply for libcst."""
     level: list[ast.AST] = [tree]
     for _ in range(MAX_NESTING):
-        level = [child for node in level for child in ast.iter_child_nodes(node)]
+        fields = [value for node in level for value in vars(node).values()]
+        level = [value for value in fields if isinstance(value, ast.AST)]
+        level += [one for value in fields if isinstance(value, list) for one in value if isinstance(one, ast.AST)]
         if not level:
             return False
     return True
