@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -61,12 +62,11 @@ async def snapshot(lines: Lines) -> dict[str, Any]:
     return held
 
 
-async def story(follow: Follow) -> None:
+async def story(follow: Follow, port: int, proxy: int | None = None) -> None:
     """A stream that ends and comes back, a second tab, a rebuild, another server, and a right that is taken away."""
     allowed = True
-    port = unused_port()
     async with notes.application() as hub:
-        url = f"http://127.0.0.1:{port}/sessions/s/events"
+        url = f"http://127.0.0.1:{proxy or port}/sessions/s/events"
         async with AsyncExitStack() as clients:
             async with serving(hub, port, lambda principal, session_id: allowed) as end_streams:
                 await notes.publish(hub, "s", put={"a": "1", "b": "1"})
@@ -167,7 +167,7 @@ async def test_the_package_of_npm(node: Path, tmp_path: Path) -> None:
             async with asyncio.timeout(PATIENCE):
                 assert await process.wait() == 0
 
-    await story(follow)
+    await story(follow, unused_port())
 
 
 async def output(*command: str | Path) -> str:
@@ -179,16 +179,74 @@ async def output(*command: str | Path) -> str:
 # -- a browser ---------------------------------------------------------------------------------------------
 
 FOLLOW = """url => {
-    const source = new EventSource(url);
-    source.onmessage = event => said({id: event.lastEventId, frame: JSON.parse(event.data)});
-    source.onerror = () => said({error: source.readyState, status: 0});
+    let last = "";
+    const open = () => {
+        const source = new EventSource(`${url}?last_event_id=${last}`);
+        source.onmessage = event => {
+            last = event.lastEventId;
+            said({id: last, frame: JSON.parse(event.data)});
+        };
+        source.onerror = async () => {
+            if (source.readyState === EventSource.CLOSED) {
+                const answer = await fetch(url);
+                await answer.body.cancel();
+                if (answer.ok || answer.status >= 500) setTimeout(open, 50);  // a proxy had no server behind it
+                else said({error: 2, status: answer.status});
+            }
+        };
+    };
+    open();
 }"""
 
+NGINX = """
+daemon off;
+pid nginx.pid;
+error_log stderr;
+events {{}}
+http {{
+    access_log off;
+    gzip on;
+    gzip_types text/event-stream;
+    client_body_temp_path body;
+    proxy_temp_path proxied;
+    fastcgi_temp_path fastcgi;
+    uwsgi_temp_path uwsgi;
+    scgi_temp_path scgi;
+    server {{
+        listen 127.0.0.1:{proxy};
+        location / {{ proxy_pass http://127.0.0.1:{port}; proxy_set_header Host $http_host; }}
+    }}
+}}
+"""
+"""As little as possible: nginx buffers what it passes on, and compresses it, unless the response says otherwise."""
 
-async def test_chromium() -> None:
+
+@asynccontextmanager
+async def nginx(place: Path, port: int) -> AsyncIterator[int]:
+    """Run a proxy for a port; yield its own."""
+    program = shutil.which("nginx")
+    if program is None:
+        pytest.skip("there is no nginx, so NOTHING was tried behind it: apt-get install nginx")
+    proxy = unused_port()
+    (place / "nginx.conf").write_text(NGINX.format(proxy=proxy, port=port), "utf-8")
+    process = await asyncio.create_subprocess_exec(
+        program, "-p", place, "-e", "stderr", "-c", "nginx.conf", stderr=asyncio.subprocess.PIPE
+    )
+    try:
+        yield proxy
+    finally:
+        process.terminate()
+        await process.communicate()
+
+
+@pytest.mark.parametrize("behind", ["no proxy", "nginx"])
+async def test_chromium(behind: str, tmp_path: Path) -> None:
     if CHROMIUM is None:
         missing("there is no chromium: apt-get install chromium")
-    async with chromium() as browser:
+    port = unused_port()
+    async with AsyncExitStack() as stack:
+        proxy = await stack.enter_async_context(nginx(tmp_path, port)) if behind == "nginx" else None
+        browser = await stack.enter_async_context(chromium())
 
         @asynccontextmanager
         async def follow(url: str) -> AsyncIterator[Lines]:
@@ -208,4 +266,4 @@ async def test_chromium() -> None:
             finally:
                 await context.close()
 
-        await story(follow)
+        await story(follow, port, proxy)
