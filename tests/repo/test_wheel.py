@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import zipfile
 from pathlib import Path
@@ -13,6 +14,7 @@ from sessionstream.systemlab.phases import PHASES
 from .conftest import ROOT, Environment
 
 FLOOR = "protobuf==5.29.1"
+CLIENT = "sessionstream/transport/ws/static"
 
 
 @pytest.fixture(scope="module")
@@ -30,12 +32,14 @@ def readme_blocks(root: Path, language: str) -> list[str]:
 def test_the_wheel_has_what_it_promises(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
+        client = {name: archive.read(name) for name in names if name.startswith(f"{CLIENT}/")}
         metadata = archive.read(next(name for name in names if name.endswith("METADATA"))).decode()
     assert {"sessionstream/py.typed", "sessionstream_lint/py.typed"} <= names
     assert "sessionstream/v1/transport_pb2.pyi" in names
     assert {f"sessionstream/transport/ws/conformance/{name}" for name in ("README.md", "client.json")} <= names
-    static = "sessionstream/transport/ws/static"
-    assert {f"{static}/sessionstream.js", f"{static}/sessionstream.d.ts", f"{static}/package.json"} <= names
+    npm = ROOT / "js"
+    shared = {"package.json", *json.loads((npm / "package.json").read_text("utf-8"))["files"]}
+    assert client == {f"{CLIENT}/{name}": (npm / name).read_bytes() for name in shared}
     page = "sessionstream/examples/chatdemo/serve/static"
     assert {f"{page}/{name}" for name in ("index.html", "chat.css", "chat.js", "icon.svg")} <= names
     assert "sessionstream/doc/tutorials/sessionstream-getting-started.md" in names
