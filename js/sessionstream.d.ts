@@ -1,4 +1,7 @@
-/** Types of sessionstream.js, which says what it does. Every number that is an ordinal or an epoch is a bigint. */
+/**
+ * Types of sessionstream.js, which says what it does. Every number that is an ordinal or an epoch is a bigint;
+ * JSON.stringify writes it as decimal text, as protobuf JSON does, in snapshots, entities and events as they are given.
+ */
 
 /** A protobuf message as JSON; its type is in "@type", as `type.googleapis.com/FULL_NAME`. */
 export type Payload = { readonly "@type"?: string; readonly [field: string]: unknown };
@@ -73,6 +76,8 @@ export interface Handlers {
   onError?(error: ClientError): void;
   /** Called when the subscription has ended; null: the client was closed, or the server closed normally. */
   onEnd?(error: EndReason | null): void;
+  /** When it is aborted, the subscription ends as after `unsubscribe`; if it is aborted already, no handler is called. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -159,6 +164,13 @@ export class Client {
   /** The current state. */
   readonly state: StateChange;
   /**
+   * Call a function at each change of the state, or for each error whose subscription has no onError, as `onState` and
+   * `onError` do. Returns a function that ends this.
+   * @throws TypeError there is no such event.
+   */
+  on(event: "state", listener: (change: StateChange) => void): () => void;
+  on(event: "error", listener: (error: ClientError) => void): () => void;
+  /**
    * Watch a session. Several subscriptions to one session share one subscription at the server, and each gets its own
    * copies of everything. A later one begins with the client's last snapshot and the events since. The client
    * unsubscribes at the server when the last one has ended. On a closed client the subscription ends at once.
@@ -194,6 +206,15 @@ export class Refused extends Error {
   constructor(status: number, message?: string);
   readonly status: number;
 }
+
+/**
+ * Read an entity from protobuf JSON, such as the payload of the UI event EntityChanged, where ordinals are text.
+ * @throws Error a member has the wrong type.
+ */
+export function readEntity(value: unknown): Entity;
+
+/** Compare two entities by their order in a snapshot, for `Array.sort`. */
+export function inTimelineOrder(a: Entity, b: Entity): number;
 
 /** An effect of `Protocol`. `watcher` is the value given to `subscribe`; an error has one if it belongs to a watcher. */
 export type Effect<Watcher = unknown> =

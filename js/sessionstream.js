@@ -47,7 +47,7 @@ const NO_ID = /[\0\p{Surrogate}]/u; // no store holds it; the server could not e
 export class Refused extends Error {
   constructor(status, message = "") {
     super(message);
-    if (!Number.isInteger(status)) throw new TypeError(`the status of a refusal is a whole number, such as 401, not ${status}`);
+    if (!Number.isInteger(status)) throw new TypeError(`a status is a whole number, not ${status}`);
     this.name = "Refused";
     this.status = status;
   }
@@ -101,9 +101,9 @@ export class Protocol {
     random = Math.random,
   } = {}) {
     for (const [name, value] of Object.entries({ floor, first, ceiling, heartbeat, patience, hurryPatience })) {
-      if (!(typeof value === "number" && value > 0)) throw new RangeError(`${name} is a number of milliseconds above 0, not ${value}`);
+      if (!(typeof value === "number" && value > 0)) throw new RangeError(`${name} is a number above 0, not ${value}`);
     }
-    if (!(floor <= first && first <= ceiling)) throw new RangeError(`floor, first and ceiling rise; ${floor}, ${first}, ${ceiling} do not`);
+    if (!(floor <= first && first <= ceiling)) throw new RangeError(`floor, first, ceiling have to rise, not be ${floor}, ${first}, ${ceiling}`);
     this.#options = { floor, first, ceiling, heartbeat, patience, hurryPatience, refusal, random };
   }
 
@@ -133,7 +133,7 @@ export class Protocol {
   /** Watch a session. The watcher begins with the client's last snapshot, or with the next one. */
   subscribe(sessionId, watcher, now) {
     if (typeof sessionId !== "string" || !sessionId || NO_ID.test(sessionId)) {
-      throw new TypeError(`a session id is a text that is not empty, without NUL or half a surrogate pair, not ${JSON.stringify(sessionId)}`);
+      throw new TypeError(`a session id is a string, not empty, without NUL or lone surrogates, not ${JSON.stringify(sessionId)}`);
     }
     const subscription = this.#subscriptions.get(sessionId) ?? newSubscription(sessionId);
     this.#subscriptions.set(sessionId, subscription);
@@ -263,7 +263,7 @@ export class Protocol {
     const held = subscription.held;
     if (since && !(held && held.epoch === epoch && since <= held.ordinal && held.ordinal <= ordinal)) {
       subscription.held = null;
-      throw new FrameError(`a delta of ${sessionId} from ${since} to ${ordinal} does not follow from what the client holds`);
+      throw new FrameError(`a delta of ${sessionId} from ${since} to ${ordinal} does not fit what the client holds`);
     }
     const merged = since ? held.entities : new Map();
     for (const { tombstone, ...entity } of entities) {
@@ -284,8 +284,9 @@ export class Protocol {
     watchers.set(watcher, true);
     const { ordinal, epoch } = held;
     const entities = structuredClone([...held.entities.values()].sort(inTimelineOrder)); // each watcher may change its own
-    this.#out.push({ do: "snapshot", sessionId, watcher, snapshot: { sessionId, ordinal, epoch, entities } });
-    for (const text of replay) this.#out.push({ do: "event", sessionId, watcher, event: parse(text).frame });
+    entities.forEach(writable);
+    this.#out.push({ do: "snapshot", sessionId, watcher, snapshot: writable({ sessionId, ordinal, epoch, entities }) });
+    for (const text of replay) this.#out.push({ do: "event", sessionId, watcher, event: writable(parse(text).frame) });
   }
 
   #event(event, text) {
@@ -299,7 +300,7 @@ export class Protocol {
     if (subscription.replaySize > REPLAY_CHARACTERS || subscription.replay?.push(text) > REPLAY_EVENTS) subscription.replay = null;
     const watchers = [...subscription.watchers.keys()].filter((watcher) => subscription.watchers.get(watcher));
     for (const [index, watcher] of watchers.entries()) {
-      this.#out.push({ do: "event", sessionId, watcher, event: index ? structuredClone(event) : event });
+      this.#out.push({ do: "event", sessionId, watcher, event: writable(index ? structuredClone(event) : event) });
     }
   }
 
@@ -644,15 +645,18 @@ export class Client {
   #attempt = null; // the connection, as { socket }, from when it is asked where to
   #timer;
   #change = { state: "connecting" };
+  #listeners = { state: new Set(), error: new Set() };
   #listener = (event) => this.#surroundings(event);
 
   constructor(url, options = {}) {
-    const { refusal, protocols } = options;
+    const { refusal, protocols, onState, onError } = options;
     if (refusal !== undefined && typeof refusal !== "function") throw new TypeError(`refusal is a function, not ${refusal}`);
     this.#options = { WebSocket: globalThis.WebSocket, ...options };
     if (typeof this.#options.WebSocket !== "function") {
-      throw new TypeError("there is no WebSocket here: pass one as the option WebSocket (Node has its own from version 22)");
+      throw new TypeError("there is no WebSocket here: pass one as the option WebSocket, or use Node 22");
     }
+    if (onState) this.on("state", onState);
+    if (onError) this.on("error", onError);
     this.#url = typeof url === "function" ? async () => socketUrl(await url()) : socketUrl(url);
     const asksAnew = (this.#asksAnew = typeof url === "function" || typeof protocols === "function");
     const decide = (status, attempt) => {
@@ -673,22 +677,32 @@ export class Client {
     return this.#change;
   }
 
+  /** Call a function at each "state" or "error", and return a function that ends this. */
+  on(event, listener) {
+    const listeners = this.#listeners[event];
+    if (!listeners) throw new TypeError(`there is no event ${event}: there are state and error`);
+    listeners.add(listener);
+    return () => void listeners.delete(listener);
+  }
+
   /** Watch a session: see Handlers in sessionstream.d.ts. */
   subscribe(sessionId, handlers) {
     if (typeof handlers !== "object" || handlers === null) {
-      throw new TypeError(`the handlers are an object, { onSnapshot, onEvent, … }, not ${typeof handlers}`);
+      throw new TypeError(`the handlers are an object, not ${typeof handlers}`);
     }
-    const watcher = { handlers };
+    const { signal } = handlers;
+    const unsubscribe = () => {
+      signal?.removeEventListener("abort", unsubscribe);
+      if (!this.#watching.delete(watcher)) return; // it has ended already
+      this.#perform(this.#protocol.unsubscribe(sessionId, watcher, performance.now()));
+    };
+    if (signal?.aborted) return { sessionId, unsubscribe() {} };
+    const watcher = { handlers, unsubscribe };
     this.#queue.push(...this.#protocol.subscribe(sessionId, watcher, performance.now()));
     this.#watching.add(watcher);
+    signal?.addEventListener("abort", unsubscribe);
     queueMicrotask(() => this.#perform([])); // no handler is called before the caller has the subscription
-    return {
-      sessionId,
-      unsubscribe: () => {
-        if (!this.#watching.delete(watcher)) return; // it has ended already
-        this.#perform(this.#protocol.unsubscribe(sessionId, watcher, performance.now()));
-      },
-    };
+    return { sessionId, unsubscribe };
   }
 
   /** Connect now, if the client waits to reconnect; otherwise check within seconds whether the connection is alive. */
@@ -734,15 +748,21 @@ export class Client {
       case "event":
         return call(handlers.onEvent, effect.event);
       case "error":
-        return call(handlers?.onError ?? this.#options.onError ?? warn, effect.error);
+        if (handlers?.onError || !this.#listeners.error.size) return call(handlers?.onError ?? warn, effect.error);
+        return this.#tell("error", effect.error);
       case "end":
         this.#watching.delete(watcher);
+        watcher.unsubscribe(); // which takes it off its signal
         return call(handlers.onEnd ?? (effect.error && warn), effect.error);
       case "state":
         this.#change = effect.change;
         if (effect.change.state === "closed") this.#ignore();
-        return call(this.#options.onState, effect.change);
+        return this.#tell("state", effect.change);
     }
+  }
+
+  #tell(event, value) {
+    for (const listener of [...this.#listeners[event]]) call(listener, value);
   }
 
   /** An event of the page after which a connection may be dead, or may be possible again. */
@@ -853,7 +873,7 @@ const READERS = {
 
 /** Return `{name, frame}`: ordinals as BigInts, absent fields with their defaults; `{}` for an unknown kind of frame. */
 function parse(message) {
-  if (typeof message !== "string") throw new FrameError("a server frame is a text message; this one was binary");
+  if (typeof message !== "string") throw new FrameError("a server frame is text, not binary");
   let members;
   try {
     members = object(JSON.parse(message), "a server frame");
@@ -864,6 +884,23 @@ function parse(message) {
   if (known.length > 1) throw new FrameError(`a server frame has one member, not ${known.join(" and ")}`);
   const [name] = known;
   return name ? { name, frame: READERS[name](object(members[name], name)) } : {};
+}
+
+/** Read an entity from its JSON on the wire; ordinals are text there. */
+export function readEntity(value) {
+  const { tombstone, ...entity } = entityOf(value);
+  return writable(entity);
+}
+
+/** Let JSON.stringify write the BigInts of a value as text, as protobuf JSON does. */
+function writable(value) {
+  return Object.defineProperty(value, "toJSON", { value: withText });
+}
+
+function withText() {
+  const copy = { ...this };
+  for (const name in copy) if (typeof copy[name] === "bigint") copy[name] = String(copy[name]);
+  return copy;
 }
 
 function entityOf(value) {
@@ -930,7 +967,8 @@ function retryAfter(reason) {
   return told ? Number(told[1]) * 1_000 : 0;
 }
 
-function inTimelineOrder(a, b) {
+/** Compare two entities by their order in a snapshot, for Array.sort. */
+export function inTimelineOrder(a, b) {
   return (
     compare(a.createdOrdinal, b.createdOrdinal) ||
     compare(a.lastEventOrdinal, b.lastEventOrdinal) ||
@@ -946,11 +984,8 @@ function compare(a, b) {
 /** By code points, as the server sorts; `<` compares UTF-16 units, which puts U+1F600 before U+FF5E. */
 function compareText(a, b) {
   const [left, right] = [[...a], [...b]];
-  for (let index = 0; index < left.length && index < right.length; index++) {
-    const order = left[index].codePointAt(0) - right[index].codePointAt(0);
-    if (order) return order;
-  }
-  return left.length - right.length;
+  const index = left.findIndex((character, at) => character !== right[at]);
+  return index < 0 ? left.length - right.length : compare(left[index].codePointAt(), right[index]?.codePointAt() ?? -1);
 }
 
 // -- URLs, errors and warnings -----------------------------------------------------------------------------------

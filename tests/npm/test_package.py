@@ -23,7 +23,8 @@ from ..browser.chromium import CHROMIUM, chromium
 from ..transport.running import PATIENCE, served
 from .conftest import PACKAGE, Project
 
-CORE_BYTES = 6 * 1024
+CORE_BYTES = 6_300
+"""Of `connect` in a bundle, minified and gzipped."""
 MANIFEST: dict[str, Any] = json.loads((PACKAGE / "package.json").read_text("utf-8"))
 
 
@@ -57,7 +58,9 @@ def test_the_project_compiles_strictly(project: Project) -> None:
 
 
 def test_the_core_stays_small(project: Project) -> None:
-    minified = project.run("esbuild", PACKAGE / "sessionstream.js", "--minify", "--format=esm")
+    page = project.folder / "core.js"
+    page.write_text('export { connect } from "sessionstream";\n', "utf-8")
+    minified = project.run("esbuild", page, "--bundle", "--minify", "--format=esm")
     assert 2_000 < len(gzip.compress(minified.encode(), 9)) <= CORE_BYTES
 
 

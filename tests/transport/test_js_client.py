@@ -51,15 +51,14 @@ def test_under_node(node: Path, file: str) -> None:
 # -- types ---------------------------------------------------------------------------------------------------------
 
 
-def test_the_types_are_those_of_the_module(node: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("module", ["sessionstream", "store"])
+def test_the_types_are_those_of_the_module(node: Path, module: str, tmp_path: Path) -> None:
     """What the declarations export as values is what the module exports."""
-    script = (
-        f"import * as all from {json.dumps(str(STATIC / 'sessionstream.js'))}; console.log(Object.keys(all).join())"
-    )
+    script = f"import * as all from {json.dumps(str(STATIC / f'{module}.js'))}; console.log(Object.keys(all).join())"
     (tmp_path / "exports.mjs").write_text(script, "utf-8")
     ran = subprocess.run([node, tmp_path / "exports.mjs"], capture_output=True, text=True, check=True)
     declared = re.findall(
-        r"^export (?:class|function) (\w+)", (STATIC / "sessionstream.d.ts").read_text("utf-8"), re.MULTILINE
+        r"^export (?:class|function) (\w+)", (STATIC / f"{module}.d.ts").read_text("utf-8"), re.MULTILINE
     )
     assert ran.stdout.strip().split(",") == sorted(declared)
 
