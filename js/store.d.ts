@@ -63,7 +63,7 @@ export class Store {
   /** The client, or a function that makes it when a session is first watched: rendering on a server then opens no socket. */
   constructor(client: Client | (() => Client), options?: StoreOptions);
   readonly client: Client;
-  /** The session of this id; each call returns the same object. It is watched while it has listeners. */
+  /** The session of this id; each call returns the same object. It is watched while it has listeners, and kept after. */
   session(sessionId: string): Session;
   /**
    * Send a command, and wait until its handler has returned, or the server answers that it goes on.
@@ -85,7 +85,7 @@ export interface Session {
   entities(kind?: string): readonly ShownEntity[];
   entity(kind: string, id: string): ShownEntity | undefined;
   /** Call a function after each change. Returns a function that ends this. */
-  subscribe(listener: () => void): () => void;
+  readonly subscribe: (listener: () => void) => () => void;
   /**
    * Send a command; see `Store.send`.
    * @throws CommandError the server refused it, or could not be reached; the optimistic entities are gone then.

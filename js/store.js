@@ -127,7 +127,7 @@ class Session {
   }
 
   /** Call a function after each change. The session is watched as long as there is such a function. */
-  subscribe(listener) {
+  subscribe = (listener) => {
     const entry = { listener };
     this.#listeners.add(entry);
     this.#subscription ??= this.#store.client.subscribe(this.sessionId, {
@@ -147,7 +147,7 @@ class Session {
       // A macrotask later: whoever subscribes again at once, as React does in StrictMode, keeps the subscription.
       if (this.#listeners.delete(entry) && !this.#listeners.size) setTimeout(() => this.#leave());
     };
-  }
+  };
 
   /** Send a command. The optimistic entities are shown at once, until it fails or the server says more about them. */
   async command(name, payload, { optimistic = [], ...options } = {}) {

@@ -37,10 +37,14 @@ class Project:
         command: list[str | Path] = [self.folder / "node_modules" / ".bin" / tool, *arguments]
         return _printed(command, cwd or self.folder, self.node)
 
+    def script(self, name: str) -> str:
+        """Run a script of the project under its Node, and return what it prints."""
+        return _printed([self.node, self.folder / name], self.folder, self.node)
+
 
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project with the packed package; vite, TypeScript and the checkers of packages."""
+    """A project with the packed package; React, vite, TypeScript and the checkers of packages."""
     if not nodes():
         missing("there is no Node, so NOTHING of the package was tried")
     node = list(nodes().values())[-1]

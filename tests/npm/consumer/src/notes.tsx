@@ -1,0 +1,20 @@
+/** The notes of a session, and a form for one more. */
+import { useEntities, useCommand, useSession } from "sessionstream/react";
+
+export function Notes() {
+  const { status } = useSession();
+  const notes = useEntities("Note");
+  const add = useCommand("AddNote");
+  function send(form: FormData) {
+    const text = String(form.get("text"));
+    const optimistic = [{ kind: "Note", id: text, payload: { value: text } }];
+    add(text, { optimistic }).catch((error: Error) => (document.title = error.message));
+  }
+  return (
+    <form action={send}>
+      <output>{status}</output>
+      <ul>{notes.map(({ id, payload, pending }) => <li key={id} className={pending ? "pending" : "kept"}>{String(payload.value)}</li>)}</ul>
+      <input name="text" aria-label="text" />
+    </form>
+  );
+}
