@@ -57,22 +57,27 @@ class ChatRun:
             ValueError, TypeError: the application's mapping is wrong.
         """
         while self._submitted is not None or self.transcript.runs:
-            if self._update is None:
-                self._update = asyncio.ensure_future(self._next())
-            waiting: set[asyncio.Task[Snapshot | LiveEvents] | asyncio.Task[Problem | None]] = {self._update}
-            if self._submitted is not None:
-                waiting.add(self._submitted)
-            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            if self._update.done():
-                changes = self.transcript.apply(self._update.result())
-                self._update = None
-            else:
-                changes = await self._settle()
+            update = await self._next() if self._submitted is None else await self._update_or_end(self._submitted)
+            changes = await self._settle() if update is None else self.transcript.apply(update)
             if changes:
                 return changes
         return None
 
+    async def _update_or_end(self, submitted: asyncio.Task[Problem | None]) -> Snapshot | LiveEvents | None:
+        """Wait for the next update; None if the command is done before."""
+        if self._update is None:
+            self._update = asyncio.ensure_future(self._watched())
+        await asyncio.wait({self._update, submitted}, return_when=asyncio.FIRST_COMPLETED)
+        return await self._next() if self._update.done() else None
+
     async def _next(self) -> Snapshot | LiveEvents:
+        if self._update is None:
+            return await self._watched()
+        update = await asyncio.shield(self._update)
+        self._update = None
+        return update
+
+    async def _watched(self) -> Snapshot | LiveEvents:
         try:
             return await anext(self._watch)
         except StopAsyncIteration:

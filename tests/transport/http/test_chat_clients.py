@@ -31,7 +31,7 @@ from ..running import PATIENCE, served
 
 HERE = Path(__file__).parent / "js"
 
-LONG = f"Answer: {'x' * 200}"
+LONG = f"Answer: {'x' * 400}"
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +55,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @asynccontextmanager
 async def chat_server(store: SQLiteStore) -> AsyncIterator[str]:
-    async with Chat(store=store, delay=0.005) as chat:
+    async with Chat(store=store, delay=0.03) as chat:
         errors = {EmptyPromptError: 422}
         agent = agui_endpoint(chat.hub, CHAT, errors=errors)
         answers = ai_sdk_endpoint(chat.hub, CHAT, errors=errors)
@@ -106,11 +106,11 @@ HELLO = {"user": "hello", "assistant": "Answer: hello"}
 AGUI = {
     "start": {"texts": HELLO, "first": "RUN_STARTED", "last": "RUN_FINISHED", "deltas": True},
     "leave_and_come_back": {
-        "left": True, "texts": {"user": "x" * 200, "assistant": LONG}, "started": "RUN_STARTED", "sent_again": 2,
+        "left": True, "texts": {"user": "x" * 400, "assistant": LONG}, "started": "RUN_STARTED", "sent_again": 2,
     },
-    "second_tab": {"same": True, "texts": {"user": "x" * 200, "assistant": LONG}, "deltas": True},
+    "second_tab": {"same": True, "texts": {"user": "x" * 400, "assistant": LONG}, "deltas": True},
     "stop": {"outcome": {"type": "cancelled"}, "equal": True, "whole": False},
-    "rebuild": {"texts": {"user": "x" * 200, "assistant": LONG}, "last": "RUN_FINISHED"},
+    "rebuild": {"texts": {"user": "x" * 400, "assistant": LONG}, "last": "RUN_FINISHED"},
     "nothing_runs": {"texts": HELLO, "types": ["RUN_STARTED", "MESSAGES_SNAPSHOT", "RUN_FINISHED"]},
 }  # fmt: skip
 

@@ -39,17 +39,17 @@ const scenes = {
 
   async leave_and_come_back() {
     const agent = tab(here);
-    ask(agent, "x".repeat(200));
+    ask(agent, "x".repeat(400));
     await run(agent, leaveAfter(agent, 2)).catch(() => {});
     const left = texts(agent).assistant.length;
     const events = await run(agent);
-    return { left: left < 208, texts: texts(agent), started: events[0].type, sent_again: agent.messages.length };
+    return { left: left < 408, texts: texts(agent), started: events[0].type, sent_again: agent.messages.length };
   },
 
   async second_tab() {
     const one = tab(here);
     const two = tab(there);
-    ask(one, "x".repeat(200));
+    ask(one, "x".repeat(400));
     let joined;
     const events = await run(one, (event, events) => {
       if (deltas(events) === 2 && !joined) joined = run(two);
@@ -73,7 +73,7 @@ const scenes = {
 
   async rebuild() {
     const agent = tab(here);
-    ask(agent, "x".repeat(200));
+    ask(agent, "x".repeat(400));
     let rebuilt;
     const events = await run(agent, (event, events) => {
       if (deltas(events) === 3 && !rebuilt) rebuilt = post(`${there}/rebuild`);

@@ -46,16 +46,16 @@ const scenes = {
 
   async leave_and_come_back() {
     const leaving = new AbortController();
-    const left = await read(await send(here, "x".repeat(200), leaving.signal), (now, types) => {
+    const left = await read(await send(here, "x".repeat(400), leaving.signal), (now, types) => {
       if (types.filter((type) => type === "text-delta").length === 2) leaving.abort();
     }).catch(() => null);
     const back = await read(await transport(there).reconnectToStream({ chatId: "s" }));
-    return { left: left === null || left.text.length < 208, text: back.text, first: back.types[0], last: back.types.at(-1) };
+    return { left: left === null || left.text.length < 408, text: back.text, first: back.types[0], last: back.types.at(-1) };
   },
 
   async second_tab() {
     let second;
-    const first = await read(await send(here, "x".repeat(200)), (now, types) => {
+    const first = await read(await send(here, "x".repeat(400)), (now, types) => {
       if (types.length > 4 && !second) second = transport(there).reconnectToStream({ chatId: "s" }).then((each) => read(each));
     });
     return { texts: [first.text, (await second).text], ids: first.id === (await second).id };
@@ -73,7 +73,7 @@ const scenes = {
 
   async rebuild() {
     let rebuilt;
-    const held = await read(await send(here, "x".repeat(200)), (now, types) => {
+    const held = await read(await send(here, "x".repeat(400)), (now, types) => {
       if (types.length > 4 && !rebuilt) rebuilt = post(`${there}/rebuild`);
     });
     await rebuilt;
