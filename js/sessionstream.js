@@ -20,9 +20,7 @@ const AFTER_CLOSE = new Map([
   [1001, "when told"],
   [1008, "no"],
   [1009, "no"],
-  [1011, "with back-off"],
   [1012, "when told"],
-  [1013, "with back-off"],
   [4401, "with new credentials"], // a refusal, with the HTTP status 401, which browsers do not show
   [4403, "with new credentials"],
 ]);
@@ -100,11 +98,12 @@ export class Protocol {
     refusal = (status) => mayPass(status, asksAnew),
     random = Math.random,
   } = {}) {
-    for (const [name, value] of Object.entries({ floor, first, ceiling, heartbeat, patience, hurryPatience })) {
+    const times = { floor, first, ceiling, heartbeat, patience, hurryPatience };
+    for (const [name, value] of Object.entries(times)) {
       if (!(typeof value === "number" && value > 0)) throw new RangeError(`${name} is a number above 0, not ${value}`);
     }
     if (!(floor <= first && first <= ceiling)) throw new RangeError(`floor, first, ceiling have to rise, not be ${floor}, ${first}, ${ceiling}`);
-    this.#options = { floor, first, ceiling, heartbeat, patience, hurryPatience, refusal, random };
+    this.#options = { ...times, refusal, random };
   }
 
   /** connecting, live, reconnecting, refused, or closed. */
@@ -609,10 +608,7 @@ function paceOf({ burst, rate, subscriptions }) {
 
 /** Move something into the set of this name, if there is one, and remove it from the others. */
 function putInto(sets, name, value) {
-  for (const [each, set] of Object.entries(sets)) {
-    if (each === name) set.add(value);
-    else set.delete(value);
-  }
+  for (const each in sets) sets[each][each === name ? "add" : "delete"](value);
 }
 
 /** Whether a refusal with this status may be temporary, such as 404 and 502 of an ingress during a deployment. */
@@ -880,9 +876,8 @@ function parse(message) {
   } catch (error) {
     throw new FrameError(`a server frame is JSON: ${error.message}`);
   }
-  const known = Object.keys(members).filter((name) => Object.hasOwn(READERS, name) && members[name] !== null);
-  if (known.length > 1) throw new FrameError(`a server frame has one member, not ${known.join(" and ")}`);
-  const [name] = known;
+  const [name, second] = Object.keys(members).filter((each) => Object.hasOwn(READERS, each) && members[each] !== null);
+  if (second) throw new FrameError(`a server frame has one member, not ${name} and ${second}`);
   return name ? { name, frame: READERS[name](object(members[name], name)) } : {};
 }
 
