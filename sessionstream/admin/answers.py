@@ -173,8 +173,9 @@ def copied(file: str, target: str, report: CopyReport) -> Answer:
         blocks.append(Table(("SESSION", "WHY"), rows, "none", "not copied"))
     if report.processes:
         blocks.append(
-            f"{_count(report.processes, 'process', 'processes')} may have {file} open: what is written from now on is "
-            f"not in the copy; once they have ended, copy again, which brings it up to date"
+            f"{_count(report.processes, 'process', 'processes')} had {file} open and did not close it. If one still "
+            "runs, what it writes from now on is not in the copy: end it and copy again, which brings the copy up to "
+            "date. Those that were killed are named for a day, and change nothing"
         )
     return Answer(document, tuple(blocks), FAILED if report.left else OK)
 

@@ -92,8 +92,8 @@ def loading(location: Location) -> AbstractContextManager[Loading]:
     """
     if not is_url(location):
         raise StoreError(
-            f"{os.fspath(location)} is no URL: sessions are copied to a PostgreSQL database, postgres://…; to copy a "
-            f"file to a file, use `sessionstream backup`"
+            "the target is no URL: sessions are copied to a PostgreSQL database, postgres://user@host/database; to "
+            "copy a file to a file, use `sessionstream backup`"
         )
     database = _database(os.fspath(location))
     from sessionstream.hydration.postgres.loading import loading as load

@@ -70,7 +70,7 @@ def test_a_file_in_use_is_said_to_be(run: Run, file: Path, url: str) -> None:
     async def copied(_store: object) -> None:
         done = await asyncio.to_thread(run, "copy", file, url)
         assert (done.status, done.err) == (0, "")
-        assert f"1 process may have {file} open: what is written from now on is not in the copy" in done.out
+        assert f"1 process had {file} open and did not close it. If one still runs, what it writes" in done.out
 
     with_store(file, copied)
 

@@ -83,8 +83,8 @@ class AGUIEndpoint(ChatEndpoint):
         asked = _user_message(messages[-1], body) if messages else None
         with self._streams.stream(admitted, thread_id, request.receive, request.send) as stream:
             async with self._run(thread_id) as run:
-                if asked is not None and asked.id not in run.transcript.messages:
-                    run.follow(self._submit(thread_id, asked))
+                if asked is not None:
+                    self._ask(run, asked)
                 await self._send(request, run, Run(thread_id, run_id, asked, run.transcript), stream)
         return None
 

@@ -95,8 +95,8 @@ class AISDKEndpoint(ChatEndpoint):
                     return _messages(run.transcript.messages.values())
                 if asked is None and not run.transcript.runs:
                     return Answer(204, b"")
-                if asked is not None and asked.id not in run.transcript.messages:
-                    run.follow(self._submit(session_id, asked))
+                if asked is not None:
+                    self._ask(run, asked)
                 encoder = EncodedAnswer(None if asked is None else asked.id, run.transcript)
                 await self._send(request, run, encoder, stream, _HEADERS)
         return None

@@ -104,3 +104,9 @@ class ChatMapping:
     command: Callable[[UserMessage], tuple[str, Message]]
     changes: Callable[[UIEvent], Iterable[ChatChange]] | None = None
     runs: Callable[[Messages], bool] = _any_open
+
+    def __post_init__(self) -> None:
+        for name in ("message", "command", "changes", "runs"):
+            function = getattr(self, name)
+            if not callable(function) and not (name == "changes" and function is None):
+                raise TypeError(f"{name} must be a function, not {function!r}")

@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
+from google.protobuf.message import Message
+
 from sessionstream.errors import InvalidIdError, StoreError, error_text
 from sessionstream.ids import check_new_id
 from sessionstream.transport.bounded_log import BoundedLog
@@ -25,7 +27,6 @@ from sessionstream.transport.http.streams import Stream, Streams, block
 from sessionstream.transport.http.submissions import Submissions, check_errors
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Iterator
 
     from sessionstream.fanout import LiveSessions
@@ -176,19 +177,36 @@ class ChatEndpoint(Endpoint):
             _log.exception("session %r cannot be shown as a chat", session_id)
             raise Problem(500, "internal", _BROKEN) from error
 
-    def _submit(self, session_id: str, message: UserMessage) -> asyncio.Task[Problem | None]:
-        """Run the command for a message.
+    def _ask(self, run: ChatRun, message: UserMessage) -> None:
+        """Run the command for a message, unless the session has the message and its answer is complete.
+
+        A repeat has no effect, because the id is its idempotency key. The run ends with an error if the first one was
+        interrupted, or was another message.
 
         Raises:
             Problem: it cannot be submitted.
         """
+        known = run.transcript.messages.get(message.id)
+        if known is not None and known.text == message.text and not run.transcript.runs:
+            return
         try:
             check_new_id("message id", message.id)
         except InvalidIdError as error:
             raise Problem(400, "invalid_id", str(error)) from error
-        with self._failures(session_id):
-            name, payload = self._mapping.command(message)
-        return self._submissions.start(session_id, name, payload, message.id)
+        try:
+            message.text.encode()
+        except UnicodeEncodeError as error:
+            raise Problem(400, "invalid_request", "the text of the message is not valid Unicode") from error
+        with self._failures(run.session_id):
+            name, payload = self._command(message)
+        run.follow(self._submissions.start(run.session_id, name, payload, message.id), message.id)
+
+    def _command(self, message: UserMessage) -> tuple[str, Message]:
+        command: object = self._mapping.command(message)
+        match command:
+            case (str(name), Message() as payload):
+                return name, payload
+        raise TypeError(f"ChatMapping.command must return the name and the payload of a command, not {command!r}")
 
     async def _send(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING
 
 from sessionstream.transport.http.problems import Problem, shutting_down
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from sessionstream.fanout import LiveSessions
     from sessionstream.transport.http.chat import ChatMapping
     from sessionstream.types import LiveEvents
+
+
+_log = logging.getLogger("sessionstream")
 
 
 class ChatRun:
@@ -34,6 +38,7 @@ class ChatRun:
         self._watch = watch
         self._update: asyncio.Task[Snapshot | LiveEvents] | None = None
         self._submitted: asyncio.Task[Problem | None] | None = None
+        self._asked = ""
 
     async def load(self) -> None:
         """Read the first snapshot.
@@ -44,9 +49,10 @@ class ChatRun:
         """
         self.transcript.apply(await anext(self._watch))
 
-    def follow(self, submitted: asyncio.Task[Problem | None]) -> None:
-        """Follow a command: the run is not over before its handler has returned."""
+    def follow(self, submitted: asyncio.Task[Problem | None], message_id: str) -> None:
+        """Follow the command for a message: the run is not over before its handler has returned."""
         self._submitted = submitted
+        self._asked = message_id
 
     async def following(self) -> list[Change] | None:
         """Wait for the next changes; None says that the run is over. Cancelling the wait loses nothing.
@@ -92,7 +98,15 @@ class ChatRun:
             raise problem
         snapshot = await self._sessions.snapshot(self.session_id)
         self._submitted = None
-        return self.transcript.apply(snapshot) if snapshot.snapshot_ordinal > self.transcript.ordinal else []
+        changes = self.transcript.apply(snapshot) if snapshot.snapshot_ordinal > self.transcript.ordinal else []
+        if self._asked not in self.transcript.messages:
+            _log.warning(
+                "the command for message %r has returned, and session %r has no message with that id: clients see no "
+                "answer, or the message twice; the command and ChatMapping.message have to keep the client's id",
+                self._asked,
+                self.session_id,
+            )
+        return changes
 
     async def close(self) -> None:
         """Wait for nothing any more. The command goes on."""

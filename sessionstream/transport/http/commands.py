@@ -131,7 +131,10 @@ class CommandsEndpoint(Endpoint):
         except InvalidIdError as error:
             raise Problem(400, "invalid_id", str(error)) from error
         running = self._submissions.start(session_id, name, payload, key)
-        await asyncio.wait([running], timeout=self._wait_seconds)  # if this request is cancelled, the command goes on
+        try:
+            await asyncio.wait([running], timeout=self._wait_seconds)
+        except asyncio.CancelledError:  # the server gives up its requests; the command goes on
+            return Answer(202)
         if not running.done():
             return Answer(202)
         if running.cancelled():

@@ -171,6 +171,8 @@ class Stream:
         """Send a comment, what ``write`` writes, and, when the stream has ended, what ``last_part`` returns.
 
         Some proxies and middleware hold back the headers until the first bytes of the body, so the comment comes first.
+        If the call is cancelled, the stream ends as with a shutdown, and the call returns; a second time, it is
+        cancelled.
 
         Raises:
             ClientGone: a message could not be sent.
@@ -191,9 +193,8 @@ class Stream:
             await asyncio.wait([writer, leaving], return_when=asyncio.FIRST_COMPLETED)
             if not writer.done():
                 self.end("gone")
-        except asyncio.CancelledError:  # the server has given up the request
-            self.end("gone")
-            raise
+        except asyncio.CancelledError:  # the server gives up its requests: at the end of its time for a shutdown
+            self.end("shutdown")
         finally:
             writer.cancel()
             leaving.cancel()

@@ -98,12 +98,12 @@ class Transcript:
                         if self.messages.pop(message_id, None) is not None:
                             changes.append(Rewritten(message_id, None))
                     case _:
-                        changes += self._put(change)
+                        changes += self._put(_checked(change))
         return changes
 
     def _replace(self, snapshot: Snapshot) -> list[Change]:
         found = map(self._mapping.message, snapshot.entities)
-        present = {message.id: message for message in found if message is not None}
+        present = {_checked(message).id: message for message in found if message is not None}
         gone = [Rewritten(each, None) for each in self.messages if each not in present]
         before, self.messages = self.messages, {}
         changes: list[Change] = [*gone]
@@ -137,6 +137,17 @@ class Transcript:
         old = before or self.messages.get(message.id)
         self.messages[message.id] = message
         return list(_changes(old, message))
+
+
+def _checked(message: ChatMessage) -> ChatMessage:
+    """Return what the application's mapping returned.
+
+    Raises:
+        TypeError: it is no ChatMessage.
+    """
+    if not isinstance(message, ChatMessage):
+        raise TypeError(f"ChatMapping.message and ChatMapping.changes must return ChatMessages, not {message!r}")
+    return message
 
 
 def _unpacked(changed: EntityChanged) -> Message:

@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import httpx2
 import pytest
 from google.protobuf.wrappers_pb2 import StringValue
 from starlette.applications import Starlette
@@ -27,11 +28,8 @@ from sessionstream.transport.http import (
     ai_sdk_endpoint,
 )
 
-from ..running import PATIENCE
+from ..running import PATIENCE, served
 from .support import client, code
-
-if TYPE_CHECKING:
-    import httpx2
 
 SEPARATOR = "|"
 
@@ -434,3 +432,117 @@ def test_arguments(make: Any, options: dict[str, Any], error: type[Exception], w
         make(object(), MAPPING)
     with pytest.raises(TypeError, match="must be a ChatMapping"):
         make(Hub(schemas()), None)
+
+
+@BOTH
+async def test_a_repeat_of_an_interrupted_command_is_told(make: Any, tmp_path: Path) -> None:
+    """The handler has published an open message and failed: whoever sends the question again does not wait for ever."""
+    world = World()
+
+    async def interrupted(command: Any, session: Any, publisher: Any) -> None:
+        await publisher.publish(written("u1", "user", "hi"))
+        await publisher.publish(written("a1", "assistant", "Hel", "open"))
+        raise RuntimeError("the process of the model has died")
+
+    world.hub._commands._handlers["Ask"] = interrupted
+    async with serving(world, make) as (http, _):
+        for _ in range(2):
+            async with streaming(http, asking("hi")) as stream:
+                assert (await stream.rest())[-1]["type"] == ERROR[make][0]
+
+
+@BOTH
+async def test_another_message_with_the_same_id_is_a_conflict(make: Any) -> None:
+    world = World()
+    world.go_on.set()
+    async with serving(world, make) as (http, _):
+        async with streaming(http, asking("hi")) as stream:
+            await stream.until(END[make])
+        async with streaming(http, asking("edited")) as stream:
+            last = (await stream.rest())[-1]
+            assert (last["type"], "another command" in last[ERROR[make][1]]) == (ERROR[make][0], True)
+    assert len(world.asked) == 1
+
+
+@BOTH
+async def test_ids_that_the_mapping_changes_reach_the_log(make: Any, caplog: pytest.LogCaptureFixture) -> None:
+    world = World()
+    world.go_on.set()
+    mapping = ChatMapping(
+        message=lambda entity: None, changes=lambda event: [], command=command_of, runs=lambda messages: False
+    )
+    endpoint = make(world.hub, mapping)
+    async with client(Starlette(routes=[Mount("/chat", endpoint)])) as http:
+        async with streaming(http, asking("hi")) as stream:
+            await stream.until(END[make])
+        await endpoint.shutdown()
+    assert "the command for message 'u1' has returned, and session 's' has no message with that id" in caplog.text
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("functions", "words"),
+    [
+        ({"message": lambda entity: entity.kind}, "must return ChatMessages, not 'Message'"),
+        ({"changes": lambda event: ["x"]}, "must return ChatMessages, not 'x'"),
+        ({"command": lambda message: None}, "must return the name and the payload of a command, not None"),
+    ],
+)
+async def test_a_mapping_that_returns_something_else_is_named_in_the_log(
+    make: Any, functions: dict[str, Any], words: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = World()
+    world.go_on.set()
+    await world.hub.publish(written("u0", "user", "before"))
+    functions = {"message": lambda entity: None, "changes": lambda event: [], "command": command_of} | functions
+    endpoint = make(world.hub, ChatMapping(**functions))
+    async with client(Starlette(routes=[Mount("/chat", endpoint)])) as http:
+        response = await http.post("/chat/", json=asking("hi"))
+        assert response.status_code == 500 or ERROR[make][0] in response.text
+        await endpoint.shutdown()
+    assert words in caplog.text
+
+
+@BOTH
+async def test_text_that_is_no_unicode(make: Any) -> None:
+    async with serving(World(), make) as (http, _):
+        body = json.dumps(asking("\ud800")).encode()
+        refused = await http.post("/chat/", content=body, headers={"content-type": "application/json"})
+        assert code(refused) == (400, "invalid_request")
+
+
+@pytest.mark.parametrize("name", ["message", "command", "changes", "runs"])
+def test_a_mapping_has_functions(name: str) -> None:
+    functions: dict[str, Any] = {"message": message_of, "command": command_of, name: 3}
+    with pytest.raises(TypeError, match=f"{name} must be a function, not 3"):
+        ChatMapping(**functions)
+
+
+@BOTH
+async def test_a_server_that_gives_up_its_requests_ends_the_streams(
+    make: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """uvicorn cancels what has not ended after ``--timeout-graceful-shutdown``."""
+    world = World()
+    endpoint = make(world.hub, MAPPING)
+    rest: list[dict[str, Any]] = []
+    app = Starlette(routes=[Mount("/chat", endpoint)])
+    async with httpx2.AsyncClient(timeout=PATIENCE) as http:
+        async with served(app, timeout_graceful_shutdown=0.1) as address:
+            http.base_url = address.replace("ws:", "http:")
+            heard = asyncio.Event()
+
+            async def follow() -> None:
+                async with streaming(http, asking("hi")) as stream:
+                    await stream.until(CONTENT[make])
+                    heard.set()
+                    rest.extend(await stream.rest())
+
+            following = asyncio.create_task(follow())
+            await heard.wait()
+        await following
+    assert rest[-1]["type"] == ERROR[make][0]
+    assert "Exception in ASGI application" not in caplog.text
+    world.go_on.set()
+    await endpoint.shutdown()
+    await world.hub.shutdown()
