@@ -51,11 +51,10 @@ def section_in(directory: Path) -> Section | None:
     Raises:
         UsageError: a file cannot be read, or has an option that there is not.
     """
-    for read, name in ((_toml, "pyproject.toml"), (_ini, "setup.cfg")):
-        path = directory / name
-        section = read(path) if path.is_file() else None
-        if section is not None:
-            return Section(directory, path, _checked(section, path))
+    for path in (directory / "pyproject.toml", directory / "setup.cfg"):
+        options = _section(path) if path.is_file() else None
+        if options is not None:
+            return Section(directory, path, options)
     return None
 
 
@@ -65,44 +64,55 @@ def load(path: Path) -> Section:
     Raises:
         UsageError: it cannot be read, has no such section, or holds an option that is none.
     """
-    section = _toml(path) if path.suffix == ".toml" else _ini(path)
-    if section is None:
+    options = _section(path)
+    if options is None:
         raise UsageError(f"{path} has no section for {SECTION}")
-    return Section(path.absolute().parent, path, _checked(section, path))
+    return Section(path.absolute().parent, path, options)
 
 
-def _toml(path: Path) -> dict[str, object] | None:
-    content = _content(path)
+def _section(path: Path) -> dict[str, object] | None:
+    """Return the section of this linter in a file, if it has one."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
     if not _MENTION.search(content):
         return None
+    name, read = (f"tool.{SECTION}", _toml) if path.suffix == ".toml" else (SECTION, _ini)
+    try:
+        sections = read(content.decode())
+    except ValueError as error:
+        raise UsageError(f"cannot read {path}: {' '.join(str(error).split())}") from error
+    _refuse_similar(path, name, sections)
+    section = sections.get(name)
+    if section is None:
+        return None
+    if not isinstance(section, dict):
+        raise UsageError(f"{path}: {name} is not a table")
+    found = {key.replace("_", "-"): value for key, value in section.items()}
+    for key in found:
+        if key not in KEYS:
+            raise UsageError(f"{path}: {key!r} is not an option of {SECTION}; there are {', '.join(KEYS)}")
+    return found
+
+
+def _toml(text: str) -> dict[str, object]:
     import tomllib
 
-    try:
-        document = tomllib.loads(content.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read {path}: {error}") from error
+    document = tomllib.loads(text)
     tool = document.get("tool")
-    inner = tool if isinstance(tool, dict) else {}
-    _refuse_similar(path, f"tool.{SECTION}", [*document, *(f"tool.{name}" for name in inner)])
-    section = tool.get(SECTION) if isinstance(tool, dict) else None
-    if section is not None and not isinstance(section, dict):
-        raise UsageError(f"{path}: tool.{SECTION} is not a table")
-    return section
+    return document | ({f"tool.{name}": inner for name, inner in tool.items()} if isinstance(tool, dict) else {})
 
 
-def _ini(path: Path) -> dict[str, object] | None:
-    content = _content(path)
-    if not _MENTION.search(content):
-        return None
+def _ini(text: str) -> dict[str, object]:
     import configparser
 
     parser = configparser.RawConfigParser()
     try:
-        parser.read_string(content.decode())
-    except (configparser.Error, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read {path}: {' '.join(str(error).split())}") from error
-    _refuse_similar(path, SECTION, parser.sections())
-    return dict(parser[SECTION]) if parser.has_section(SECTION) else None
+        parser.read_string(text)
+    except configparser.Error as error:
+        raise ValueError(str(error)) from error
+    return {name: dict(parser[name]) for name in parser.sections()}
 
 
 def _refuse_similar(path: Path, right: str, names: Iterable[str]) -> None:
@@ -111,18 +121,3 @@ def _refuse_similar(path: Path, right: str, names: Iterable[str]) -> None:
         plain = name.lower().replace("_", "-").removeprefix("tool.").removeprefix("tool:")
         if plain == SECTION and name != right:
             raise UsageError(f"{path}: the section [{name}] is to be named [{right}]")
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from error
-
-
-def _checked(section: dict[str, object], path: Path) -> dict[str, object]:
-    found = {key.replace("_", "-"): value for key, value in section.items()}
-    for key in found:
-        if key not in KEYS:
-            raise UsageError(f"{path}: {key!r} is not an option of {SECTION}; there are {', '.join(KEYS)}")
-    return found

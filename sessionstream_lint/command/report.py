@@ -1,17 +1,18 @@
-"""Findings as text, JSON, GitHub annotations or SARIF 2.1.0."""
+"""Findings as text, JSON, GitHub annotations or SARIF 2.1.0, and as JSON read again: a baseline."""
 
 from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from urllib.parse import quote
 
 from sessionstream_lint.command.output import one_line
 from sessionstream_lint.engine import Diagnostic
-from sessionstream_lint.options import OPT_IN
+from sessionstream_lint.options import OPT_IN, UsageError
 from sessionstream_lint.rules.catalogue import SUMMARIES
 from sessionstream_lint.rules.pages import page
 from sessionstream_lint.version import VERSION
@@ -104,3 +105,38 @@ def _file(name: str, **region: object) -> dict[str, object]:
     path = PurePath(name)
     uri = path.as_uri() if path.is_absolute() else quote(os.fsencode(path.as_posix()))
     return {"physicalLocation": {"artifactLocation": {"uri": uri}, **region}}
+
+
+# Baselines ---------------------------------------------------------------------------------------------------
+
+
+def beyond(found: Iterable[Located], path: Path) -> list[Located]:
+    """Return the findings that the baseline does not have; lines may have moved since, what is said may not.
+
+    Raises:
+        UsageError: the file cannot be read, or is not what ``--format json`` prints.
+    """
+    known = _read(path)
+    left: list[Located] = []
+    for one in sorted(found):
+        key = _key(one.path, one.diagnostic.code, one.diagnostic.message)
+        if known[key]:
+            known[key] -= 1
+        else:
+            left.append(one)
+    return left
+
+
+def _read(path: Path) -> Counter[tuple[str, str, str]]:
+    try:
+        records = json.loads(path.read_bytes())
+        return Counter(_key(one["path"], one["code"], one["message"]) for one in records)
+    except OSError as error:
+        raise UsageError(f"--baseline: cannot read {path}: {error.strerror}") from error
+    except (ValueError, TypeError, KeyError) as error:
+        way_out = "make one with 'sessionstream-lint --format json'"
+        raise UsageError(f"--baseline: {path} is not a list of findings in JSON; {way_out}") from error
+
+
+def _key(path: str, code: str, message: str) -> tuple[str, str, str]:
+    return os.path.normpath(Path.cwd() / path), code, message

@@ -43,7 +43,7 @@ class Run:
             if gate.concerns(content):
                 found += self._check(path, sources.decode(content))
         if self._args.baseline is not None:
-            from sessionstream_lint.command.baseline import beyond
+            from sessionstream_lint.command.report import beyond
 
             found = beyond(found, Path(self._args.baseline))
         if self._args.add_noqa:

@@ -51,10 +51,6 @@ class Ask(Protocol):
         """Return what a source of bindings yields."""
         ...
 
-    def exported(self, module: sc.Module, name: str) -> Values:
-        """Return what a module of the project offers under a name."""
-        ...
-
     def attribute(self, values: Values, attr: str, site: sc.Site | None = None) -> Values:
         """Return what an attribute of these may be."""
         ...

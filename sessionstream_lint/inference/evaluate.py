@@ -114,10 +114,6 @@ class Evaluator:
         """Return what a source of bindings yields."""
         return sources.given_by(self, source, site)
 
-    def exported(self, module: sc.Module, name: str) -> v.Values:
-        """Return what a module of the project offers under a name."""
-        return sources.exported(self, module, name)
-
     def attribute(self, values: v.Values, attr: str, site: sc.Site | None = None) -> v.Values:
         """Return what an attribute of these may be."""
         return members.attribute(self, values, attr, site)

@@ -55,11 +55,20 @@ def of_module(ev: Ask, module: str, name: str) -> v.Values:
     found = ev.project.load(module)
     if found is None:
         return (v.External(canonical(f"{module}.{name}")),)
-    values = ev.exported(found, name)
+    values = exported(ev, found, name)
     if values:
         return values
     inner = ev.project.load(f"{module}.{name}")
     return (v.File(inner),) if inner else (v.External(canonical(f"{module}.{name}")),)
+
+
+def exported(ev: Ask, module: sc.Module, name: str) -> v.Values:
+    """Return what a module of the project offers under a name, maybe by way of wildcards."""
+    stub = ev.project.stub(module.name)
+    declared = ev.lookup(name, stub.scope.end()) if stub is not None and name in stub.scope.bindings else ()
+    if name in module.scope.bindings or "*" in module.scope.bindings:
+        return v.union(declared, ev.lookup(name, module.scope.end()))
+    return declared
 
 
 def _of_class(

@@ -63,17 +63,8 @@ def _from_all(ev: Ask, name: str, key: str) -> v.Values:
     """Return what a wildcard brings under a name."""
     module = ev.project.load(name)
     if module is not None:
-        return exported(ev, module, key)
+        return members.exported(ev, module, key)
     return (v.External(canonical(f"{name}.{key}")),) if key in OFFERED.get(name, ()) else ()
-
-
-def exported(ev: Ask, module: sc.Module, name: str) -> v.Values:
-    """Return what a module of the project offers under a name, maybe by way of wildcards."""
-    stub = ev.project.stub(module.name)
-    declared = ev.lookup(name, stub.scope.end()) if stub is not None and name in stub.scope.bindings else ()
-    if name in module.scope.bindings or "*" in module.scope.bindings:
-        return v.union(declared, ev.lookup(name, module.scope.end()))
-    return declared
 
 
 def bound(ev: Ask, binding: sc.Binding, site: sc.Site | None = None) -> v.Values:

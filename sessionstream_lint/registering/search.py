@@ -10,21 +10,24 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+import libcst as cst
+
 from sessionstream_lint.inference import arguments, callers, calling, classes
 from sessionstream_lint.inference import values as v
 from sessionstream_lint.inference.callers import Link
 from sessionstream_lint.inference.calling import Invocation
 from sessionstream_lint.inference.evaluate import Evaluator
 from sessionstream_lint.inference.frames import argument_for
+from sessionstream_lint.program.flow import only
 from sessionstream_lint.program.resolve import Project
-from sessionstream_lint.program.scopes import CallSite, Module, Site
+from sessionstream_lint.program.scopes import Assigned, CallSite, Element, Module, Site, Unpacked
 from sessionstream_lint.reading.gate import METHODS
-from sessionstream_lint.reading.syntax import Node, is_within, last_name
-from sessionstream_lint.registering import places
+from sessionstream_lint.reading.syntax import Node, identifier, is_within, last_name
 from sessionstream_lint.registering import written as w
 
 MAX_WRAPPERS = 100
 MAX_CHAIN = 20
+MAX_STEPS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +106,7 @@ class Search:
         call = w.Registering(site, given, w.FAMILIES[method])
         registered = self._registered(call)
         argument, values = registered.argument, registered.values
-        looped = any(places.is_looped(one.value, one.site) for one in (given if argument is None else (argument,)))
+        looped = any(_is_looped(one.value, one.site) for one in (given if argument is None else (argument,)))
         call = replace(call, looped=looped)
         self._follow(registered, call, plain=True)
         if argument is not None:
@@ -176,7 +179,7 @@ class Search:
         """Yield what the arguments of a wrapper contribute; of a name also that nothing is known."""
         if not filling:
             return
-        looped = sink.call.looped or any(places.is_looped(one.value, one.site) for one in filling)
+        looped = sink.call.looped or any(_is_looped(one.value, one.site) for one in filling)
         call = replace(sink.call, chain=(*sink.call.chain, link), looped=looped)
         registered = self._registered(call)
         self._follow(registered, call, plain=sink.plain)
@@ -216,3 +219,18 @@ class Search:
 
 def _is_passed_on(value: v.Value) -> bool:
     return isinstance(value, v.Symbol)
+
+
+def _is_looped(node: Node, site: Site) -> bool:
+    """Say whether an expression comes out of a loop: its variable, a part of that, or what was assigned from it."""
+    for _ in range(MAX_STEPS):
+        while isinstance(node, cst.Attribute | cst.Subscript):
+            node = node.value
+        binding = only(identifier(node), site) if isinstance(node, cst.Name) else None
+        source = None if binding is None else binding.source
+        while isinstance(source, Unpacked):
+            source = source.source
+        if binding is None or not isinstance(source, Assigned):
+            return isinstance(source, Element)
+        node, site = source.value, binding.site
+    return False

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import libcst as cst
 
-from sessionstream_lint.inference import constants
 from sessionstream_lint.inference.ask import Ask
 from sessionstream_lint.inference.values import Computed, External, Literal, Routine
 from sessionstream_lint.program import scopes as sc
 from sessionstream_lint.program.flow import reaching
 from sessionstream_lint.reading.syntax import Node, dotted, is_formatted, last_name
+from sessionstream_lint.registering import certain
 from sessionstream_lint.registering.registrations import Finding, Registrations
 from sessionstream_lint.registering.written import Written
 
@@ -66,7 +66,7 @@ def _called(ev: Ask, node: cst.Call, site: sc.Site, steps: int) -> str | None:
         return None
     for callee in ev.evaluate(node.func, site):
         returns = callee.scope.returns if isinstance(callee, Routine) else []
-        if returns and all(one is not None and constants.text(ev, one, where) is not None for one, where in returns):
+        if returns and all(one is not None and certain.text(ev, one, where) is not None for one, where in returns):
             return None
         if isinstance(callee, External) and callee.name in TRANSPARENT:
             position = TRANSPARENT[callee.name]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sessionstream_lint.inference import constants
 from sessionstream_lint.program.scopes import CallSite
 from sessionstream_lint.registering import certain
 from sessionstream_lint.registering.certain import Origin
@@ -35,7 +34,7 @@ def _problem(
     registrations: Registrations, name: Written, call: CallSite, taken: dict[tuple[Origin, str, str], list[CallSite]]
 ) -> str | None:
     """Say what is wrong with a name, and note by which call it is taken."""
-    text = constants.text(registrations.ev, name.node, name.site)
+    text = certain.text(registrations.ev, name.node, name.site)
     if text is None:
         return None
     if not text.strip():
