@@ -15,7 +15,7 @@ from sessionstream_lint.command.settings import FORMATS, Settings
 from sessionstream_lint.command.sources import STDIN
 from sessionstream_lint.options import UsageError
 from sessionstream_lint.reading.gate import has_libcst
-from sessionstream_lint.rules.pages import codes, page
+from sessionstream_lint.rules.pages import page
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -40,9 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise UsageError("--reason: it is for --add-noqa only")
         first = args.stdin_filename if paths[0] == STDIN else paths[0]
         if args.show_config:
-            from sessionstream_lint.command.showing import shown
-
-            write(shown(settings.section(first), settings.options(first), settings.kind(first), codes()))
+            write(settings.shown(first))
             return CLEAN
         return Run(settings, args, settings.kind(first)).run(paths)
     except UsageError as error:

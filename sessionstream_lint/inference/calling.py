@@ -29,13 +29,10 @@ class Invocation:
 def invocations(ev: Ask, callee: v.Values, given: tuple[v.Given, ...]) -> Iterator[Invocation]:
     """Yield what a call may reach, seen through ``partial``."""
     for value in callee:
-        layers = 0
         arguments = given
         target: v.Value = value
-        while isinstance(target, v.Partial) and layers < MAX_FRAMES:
-            arguments = target.given + arguments
-            target = target.target
-            layers += 1
+        while isinstance(target, v.Partial):
+            arguments, target = target.given + arguments, target.target
         if isinstance(target, v.Instance) and isinstance(target.of, v.Klass):
             for method in members.attribute(ev, (target,), "__call__"):
                 yield Invocation(method, arguments)
@@ -53,23 +50,17 @@ def _generic(ev: Ask, value: v.Alternatives) -> v.Values:
 
 
 def called(ev: Ask, at: CallSite, way: Site) -> Iterator[Invocation]:
-    """Yield what a call that is written out reaches, looked at in one way."""
-    return _reached(ev, ev.evaluate(at.func, way), v.as_given(at.args, way))
+    """Yield what a call that is written out reaches, looked at in one way.
 
-
-def _reached(ev: Ask, callee: v.Values, given: tuple[v.Given, ...]) -> Iterator[Invocation]:
-    """Yield the same, and also what is called by a function that calls its first argument, at once or later."""
-    for found in invocations(ev, callee, given):
+    That is also what is called by a function that calls its first argument, at once or later.
+    """
+    for found in invocations(ev, ev.evaluate(at.func, way), v.as_given(at.args, way)):
         target, passed = found.target, found.given
         if not isinstance(target, v.External) or target.name not in CALLING or not passed or passed[0].star:
             yield found
             continue
-        inner, rest = ev.given(passed[0]), passed[1:]
-        match target.name:
-            case "functools.partial":
-                yield from invocations(ev, tuple(v.Partial(value, rest) for value in inner), ())
-            case _:
-                yield from invocations(ev, inner, arguments.mapped(ev, rest))
+        rest = passed[1:] if target.name == "functools.partial" else arguments.mapped(ev, passed[1:])
+        yield from invocations(ev, ev.given(passed[0]), rest)
 
 
 def call_all(ev: Ask, callee: v.Values, given: tuple[v.Given, ...], site: Site) -> v.Values:
@@ -80,7 +71,7 @@ def call_all(ev: Ask, callee: v.Values, given: tuple[v.Given, ...], site: Site) 
 def _call(ev: Ask, value: v.Value, given: tuple[v.Given, ...], site: Site) -> v.Values:
     match value:
         case v.Klass():
-            return _make(ev, value, given, site)
+            return (arguments.make(ev, value, given),)
         case v.TupleClass(fields):
             params = tuple(Parameter(name) for name in fields)
             parts = [argument_for(params, arguments.spread(ev, given), name) for name in fields]
@@ -105,17 +96,10 @@ def _call(ev: Ask, value: v.Value, given: tuple[v.Given, ...], site: Site) -> v.
             return ()
 
 
-def _make(ev: Ask, of: v.Klass, given: tuple[v.Given, ...], site: Site) -> v.Values:
-    ancestors = classes.ancestors(ev, of.scope)
-    if v.External("typing.TypedDict") in ancestors:
-        return library.make_dict(ev, given)
-    return (arguments.make(ev, of, given),)
-
-
 def _method_outside(ev: Ask, receiver: v.Instance, name: str, given: tuple[v.Given, ...]) -> v.Values:
     """Return what a method that the project did not write gives."""
     match name:
-        case "__enter__" | "__copy__" | "__deepcopy__":
+        case "__enter__":
             return (receiver,)
         case "_replace" | "model_copy":
             return arguments.replaced(ev, (receiver,), given)
@@ -128,13 +112,13 @@ def _method_outside(ev: Ask, receiver: v.Instance, name: str, given: tuple[v.Giv
 
 def method(ev: Ask, value: v.Value, name: str) -> v.Values:
     """Return what a method without arguments gives."""
-    found = members.attribute(ev, (value,), name)
-    bound = tuple(one for one in found if isinstance(one, v.Bound) and isinstance(one.method, v.Routine))
-    groups = [
-        returned(ev, one.method.scope, (), one.receiver, one.method.scope.block.here())
-        for one in bound
-        if isinstance(one.method, v.Routine)
-    ]
+    groups: list[v.Values] = []
+    for found in members.attribute(ev, (value,), name):
+        match found:
+            case v.Bound(receiver, v.Routine(scope)):
+                groups.append(returned(ev, scope, (), receiver, scope.block.here()))
+            case _:
+                pass
     return v.union(*groups)
 
 

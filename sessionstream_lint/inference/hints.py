@@ -58,13 +58,6 @@ def _instances(ev: Ask, node: Node, site: Site) -> v.Values:
             return v.union(*(_instance(ev, value, site) for value in ev.evaluate(node, site)))
 
 
-def _keep(ev: Ask, node: Node, site: Site) -> v.Values:
-    """A quoted name may be defined later on: it is looked up where everything is."""
-    scope = site.block.scope
-    values = instances(ev, node, site)
-    return values or instances(ev, node, scope.end())
-
-
 def _instance(ev: Ask, value: v.Value, site: Site) -> v.Values:
     """Return an object of the class, alias or type variable that an annotation names."""
     match value:
@@ -78,7 +71,10 @@ def _instance(ev: Ask, value: v.Value, site: Site) -> v.Values:
             return instances(ev, node, where)
         case v.Literal(str() as text):
             inner = quoted(text)
-            return () if inner is None else _keep(ev, inner, site)
+            if inner is None:
+                return ()
+            # What is quoted may be defined later on: it is looked up where everything is.
+            return instances(ev, inner, site) or instances(ev, inner, site.block.scope.end())
         case v.Literal(None):
             return (v.NONE,)
         case _:

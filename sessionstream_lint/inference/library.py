@@ -112,8 +112,8 @@ def _zip(made: Call) -> v.Values:
     return _iterator(v.Sequence("tuple", row) for row in zip(*columns, strict=False))
 
 
-def make_dict(ev: Ask, given: tuple[v.Given, ...]) -> v.Values:
-    """Return the dict that ``dict(given)`` is."""
+def _dict(made: Call) -> v.Values:
+    ev, given = made.ev, made.given
     pairs: list[containers.Pair] = []
     for value in v.union(*arguments.plain(ev, given)[:1]):
         match value:
@@ -156,10 +156,6 @@ def _iterator(elements: Iterable[v.Value]) -> v.Values:
     return (v.Many("iterator", tuple(elements)),)
 
 
-def _dict(made: Call) -> v.Values:
-    return make_dict(made.ev, made.given)
-
-
 def _replaced(made: Call) -> v.Values:
     return arguments.replaced(made.ev, made.argument(0), made.given[1:])
 
@@ -172,18 +168,14 @@ def _filled(made: Call) -> v.Values:
 MAX_POSITION = 99  # no argument is there: it is given by name only
 Special: TypeAlias = Callable[[Call], v.Values]
 _SPECIAL: dict[str, Special] = {
-    "attrs.evolve": _replaced,
-    "attrs.field": _field,
     "builtins.dict": _dict,
     "builtins.enumerate": lambda made: _iterator(v.Sequence("tuple", ((), (row,))) for row in made.elements(0)),
-    "builtins.filter": lambda made: (v.Many("set", v.unsure(made.elements(1))),),
     "builtins.getattr": _getattr,
     "builtins.super": _super,
     "builtins.type": lambda made: hints.classes(made.argument(0)) if len(made.args) == 1 else (),
     "builtins.zip": _zip,
     "collections.OrderedDict": _dict,
     "collections.namedtuple": _named_tuple,
-    "contextlib.nullcontext": lambda made: (v.Many("context", made.argument(0)),),
     "contextvars.ContextVar": _variable,
     "dataclasses.field": _field,
     "dataclasses.replace": _replaced,

@@ -187,8 +187,8 @@ class Search:
         if given.site.block.scope.module is not self.ev.module or registered.argument is None:
             return
         chain = (*sink.call.chain, link.without(self.ev, filling))
-        beside = (*self._registered(replace(sink.call, chain=chain)).values, *filter(_is_passed_on, registered.values))
-        values = tuple(value for value in registered.values if value not in beside)
+        beside = self._registered(replace(sink.call, chain=chain)).values
+        values = tuple(one for one in registered.values if one not in beside and not isinstance(one, v.Symbol))
         if (values or self.role == w.NAME) and self._may_register(call):
             one = w.Written(given.value, given.site, values, registered.values, call, registered.label, sink.plain)
             yield from self._written(one, filling)
@@ -215,10 +215,6 @@ class Search:
                 return at.node, ""
             return filling[0].value, f"{at.module.path}:{at.module.position(at.node)[0]}"
         return filling[0].value, ""
-
-
-def _is_passed_on(value: v.Value) -> bool:
-    return isinstance(value, v.Symbol)
 
 
 def _is_looped(node: Node, site: Site) -> bool:
