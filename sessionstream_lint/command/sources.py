@@ -123,7 +123,11 @@ def _files(path: str, excluded: Callable[[str], bool], complain: Complain) -> It
             if _is_directory(entry, complain):
                 if not (name in EXCLUDED or entry.is_symlink() or _is_generated(name, file) or excluded(file)):
                     inner.append(file)
-            elif name.endswith(SUFFIXES) and not excluded(file) and not (_is_other(entry) and _is_special(file)):
+            elif (
+                name.endswith(SUFFIXES)
+                and not excluded(file)
+                and (entry.is_file(follow_symlinks=False) or not _is_special(file))
+            ):
                 yield file
         todo += reversed(inner)
 
@@ -143,11 +147,6 @@ def _is_generated(name: str, path: str) -> bool:
     if name in GENERATED:
         return not os.path.exists(os.path.join(path, "__init__.py"))  # noqa: PTH110, PTH118 - a string, likewise
     return os.path.exists(os.path.join(path, "pyvenv.cfg"))  # noqa: PTH110, PTH118
-
-
-def _is_other(entry: os.DirEntry[str]) -> bool:
-    """Say whether it may be something else than a file, as far as its directory tells."""
-    return not entry.is_file(follow_symlinks=False)
 
 
 def _is_special(path: str) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import islice
 
 import libcst as cst
 
@@ -18,7 +19,7 @@ from sessionstream_lint.inference.calling import Invocation
 from sessionstream_lint.inference.frames import Frame, arguments_for, parameters
 from sessionstream_lint.inference.values import Bound, Given, Instance, Klass, Routine, Value, Values, union
 from sessionstream_lint.program.scopes import CallSite, Module, Scope, Site
-from sessionstream_lint.reading.syntax import Node, Parameter, last_name, parts
+from sessionstream_lint.reading.syntax import Node, Parameter, last_name, walk
 
 # What stands for the name of a function that has none: no name can be that.
 LAMBDA = "lambda"
@@ -101,9 +102,7 @@ def passed(ev: Ask, scope: Scope, param: Parameter) -> Values:
 
 def _passed(ev: Ask, scope: Scope, param: Parameter) -> Values:
     groups = []
-    for number, link in enumerate(links(ev, scope)):
-        if number >= MAX_CALLS:
-            break
+    for link in islice(links(ev, scope), MAX_CALLS):
         groups += [ev.given(given) for given in link.filling(ev, param.name)]
     return union(*groups)
 
@@ -171,13 +170,8 @@ def _aliases(module: Module) -> dict[str, list[str]]:
 
 
 def _mentioned(node: Node) -> Iterator[str]:
-    stack = [node]
-    for _ in range(MAX_PARTS):
-        if not stack:
-            return
-        part = stack.pop()
+    for part in islice(walk(node), MAX_PARTS):
         if isinstance(part, cst.Name | cst.Attribute):
             yield last_name(part)
         elif isinstance(part, cst.Lambda):
             yield LAMBDA
-        stack.extend(parts(part))

@@ -11,6 +11,7 @@ import libcst as cst
 
 from sessionstream_lint.program import scopes as sc
 from sessionstream_lint.program.expressions import EXPECTING, MAX_GUARDS, Expressions
+from sessionstream_lint.program.names import absolute
 from sessionstream_lint.reading.patterns import pattern
 from sessionstream_lint.reading.syntax import Node, called, constant, dotted, identifier, last_name, orelse, statements
 
@@ -120,7 +121,7 @@ class _Collector(Expressions):
                 first = name.partition(".")[0]
                 self.name(alias or first, sc.Imported(name if alias else first, None), block)
             return
-        module = sc.absolute(dotted(node.module) or "", len(node.relative), self.module.package)
+        module = absolute(dotted(node.module) or "", len(node.relative), self.module.package)
         if isinstance(node.names, cst.ImportStar):
             self.name("*", sc.Imported(module, "*"), block, kills=False)
             return

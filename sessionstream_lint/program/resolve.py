@@ -12,7 +12,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from sessionstream_lint.program.collect import collect
-from sessionstream_lint.program.scopes import Module, join
+from sessionstream_lint.program.names import join
+from sessionstream_lint.program.scopes import Module
 from sessionstream_lint.program.surface import DEFINED
 from sessionstream_lint.reading import gate, outline, syntax
 

@@ -337,19 +337,3 @@ class Module:
     def position(self, node: Node) -> tuple[int, int]:
         """Return line, from 1, and column, from 0 in characters, of a node; the first question takes long."""
         return self._positions(node)
-
-
-# Names of modules -----------------------------------------------------------------------------------------
-
-
-def join(package: str, name: str) -> str:
-    """Return the name of what a package holds under a name."""
-    return f"{package}.{name}" if package and name else package or name
-
-
-def absolute(module: str, level: int, package: str) -> str:
-    """Return the full name of what a file in ``package`` calls ``module``, ``level`` dots up."""
-    if not level:
-        return module
-    parts = package.split(".") if package else []
-    return join(".".join(parts[: len(parts) - level + 1]), module)

@@ -99,15 +99,13 @@ def parts(node: Node) -> Iterator[Node]:
             yield from value
 
 
-def is_within(inner: Node, outer: Node) -> bool:
-    """Say whether an expression is a part of another."""
-    waiting = [outer]
+def walk(node: Node) -> Iterator[Node]:
+    """Yield an expression and all its parts, in no particular order."""
+    waiting = [node]
     while waiting:
         node = waiting.pop()
-        if node is inner:
-            return True
+        yield node
         waiting.extend(parts(node))
-    return False
 
 
 def statements(body: cst.BaseSuite | Iterable[Node] | None) -> Iterator[Node]:

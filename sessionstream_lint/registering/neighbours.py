@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
+from sessionstream_lint.program.names import absolute
 from sessionstream_lint.program.resolve import Project, Source
-from sessionstream_lint.program.scopes import Module, absolute
+from sessionstream_lint.program.scopes import Module
 from sessionstream_lint.reading import gate, outline
 
 # How many files are looked at for one, and how many of them are taken in.

@@ -22,7 +22,7 @@ from sessionstream_lint.program.flow import only
 from sessionstream_lint.program.resolve import Project
 from sessionstream_lint.program.scopes import Assigned, CallSite, Element, Module, Site, Unpacked
 from sessionstream_lint.reading.gate import METHODS
-from sessionstream_lint.reading.syntax import Node, identifier, is_within, last_name
+from sessionstream_lint.reading.syntax import Node, identifier, last_name, walk
 from sessionstream_lint.registering import written as w
 
 MAX_WRAPPERS = 100
@@ -210,7 +210,7 @@ class Search:
         if at is None:
             return next((one for one in filling if value in self.ev.given(one)), filling[0]).value, ""
         unpacked = [one for one in filling if len(filling) > 1 or one.held is not None]
-        if looped or any(is_within(at.node, one.value) for one in unpacked):
+        if looped or any(part is at.node for one in unpacked for part in walk(one.value)):
             if at.module is self.ev.module:
                 return at.node, ""
             return filling[0].value, f"{at.module.path}:{at.module.position(at.node)[0]}"
