@@ -17,6 +17,7 @@ from google.protobuf.wrappers_pb2 import Int64Value, StringValue
 from websockets.asyncio.server import ServerConnection, serve
 
 from sessionstream import Hub, InvalidIdError, SchemaRegistry, Snapshot, TimelineEntity, TransportError
+from sessionstream.testing import ManualClock
 from sessionstream.transport.ws import (
     Backoff,
     ClientClosed,
@@ -673,3 +674,18 @@ except AttributeError as error:
 def test_entities_of_json_are_entities() -> None:
     assert issubclass(JsonEntity, TimelineEntity)
     assert issubclass(JsonSnapshot, Snapshot)
+
+
+async def test_an_alarm_rings_at_its_time_however_late_its_task_begins() -> None:
+    clock = ManualClock()
+    client = connect("ws://127.0.0.1:1", clock=clock)
+    client._loop = asyncio.get_running_loop()
+    client._conversation._connect_at = 1_000.0
+    client._set_alarm()
+    clock.advance(400.0)  # before the task begins
+    await clock.asleep()
+    clock.advance(600.0)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert client._wanted.is_set()
+    client._perform(client._conversation.close())

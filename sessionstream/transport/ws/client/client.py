@@ -395,12 +395,12 @@ class Client:
                 self._alarm.cancel()
             self._alarm_at = deadline
             name = "sessionstream: time of a WebSocket client"
-            self._alarm = self._loop.create_task(self._ring(deadline - self._clock.now()), name=name)
+            self._alarm = self._loop.create_task(self._ring(deadline), name=name)
 
-    async def _ring(self, seconds: float) -> None:
-        """Sleep, and then perform the actions of the conversation that are due."""
+    async def _ring(self, deadline: float) -> None:
+        """Sleep until a time, and then perform the actions of the conversation that are due."""
         try:
-            await self._clock.sleep(seconds)
+            await self._clock.sleep(max(0.0, deadline - self._clock.now()))  # however late this task begins
             now = max(self._clock.now(), self._alarm_at)  # not before it, however the clock rounds
             self._alarm, self._alarm_at = None, math.inf
             if self._connection is not None and self._connection.blocked:
