@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import socket
 import sqlite3
 import threading
@@ -312,6 +313,25 @@ async def test_an_opening_that_is_cancelled_leaves_nothing_open(tmp_path: Path) 
         if str(tmp_path) in thread.name:
             await asyncio.to_thread(thread.join, 10)
             assert not thread.is_alive()
+
+
+async def test_an_opening_that_is_cancelled_has_let_go_of_the_file(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    for rounds in range(30):
+        folder.mkdir()
+        task = asyncio.ensure_future(SQLiteStore.open(folder / "x.db", REGISTRY)._open())
+        for _ in range(1 + rounds % 3):
+            await asyncio.sleep(0)
+        await asyncio.sleep(0.0005 * (rounds % 7))
+        task.cancel()
+        try:
+            store = await task
+        except asyncio.CancelledError:
+            shutil.rmtree(folder)
+        else:
+            await store.close()
+            shutil.rmtree(folder)
+        assert not folder.exists()
 
 
 async def test_a_damaged_file_is_a_store_error(tmp_path: Path) -> None:

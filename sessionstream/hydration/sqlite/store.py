@@ -75,6 +75,7 @@ class Opening:
             first_epoch = await asyncio.wrap_future(writer.opened)
         except asyncio.CancelledError:
             writer.stop()
+            await asyncio.wait([asyncio.wrap_future(writer.closed)])  # or the thread would go on to make files
             raise
         except Exception:
             writer.join()
