@@ -190,6 +190,7 @@ async def test_it_survives_a_restart_and_is_given_what_changed() -> None:
             updates = client.subscribe("s-1")
             await notes.publish(hub, "s-1", put={"a": "A", "b": "B"})
             assert await take(updates) == await hub.snapshot("s-1")
+            proxy.target = 0  # a handshake with a server that is ending may never be answered
             await first.shutdown(retry_after=30)
         hub.set_fanout(second)
         await notes.publish(hub, "s-1", put={"a": "A2"}, drop=["b"], tell=["unheard"])
