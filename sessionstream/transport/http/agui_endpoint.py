@@ -6,8 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sessionstream.transport.http.agui import Run
-from sessionstream.transport.http.chat import UserMessage
-from sessionstream.transport.http.chat_endpoint import ChatEndpoint, ChatOptions, text_of
+from sessionstream.transport.http.chat_endpoint import ChatEndpoint, ChatOptions, user_message
 from sessionstream.transport.http.problems import Answer, Problem
 
 if TYPE_CHECKING:
@@ -36,7 +35,9 @@ def agui_endpoint(
     ``POST`` with a RunAgentInput is answered with the events of one run. ``threadId`` is the session. If the last
     message is one of the user that the session does not have, it is submitted as a command, once, whatever the client
     repeats. Otherwise the client follows the answer that is going on, from its beginning; if there is none, the run
-    ends at once, with all messages. It mounts in any ASGI framework::
+    ends at once, with all messages. While an answer is open, a repeat is submitted again, so that the run ends with an
+    error if the first one was interrupted; so does another text under an id that the session has. It mounts in any ASGI
+    framework::
 
         app = Starlette(routes=[Mount("/agent", agui_endpoint(hub, mapping))])
 
@@ -80,7 +81,8 @@ class AGUIEndpoint(ChatEndpoint):
                 raise Problem(400, "invalid_request", "messages is not a list of objects")
             await self._guard.allow(admitted.principal, thread_id)
             entering.check(admitted.principal, thread_id)
-        asked = _user_message(messages[-1], body) if messages else None
+        last = messages[-1] if messages else {}
+        asked = user_message(last, last.get("content"), body) if last.get("role") == "user" else None
         with self._streams.stream(admitted, thread_id, request.receive, request.send) as stream:
             async with self._run(thread_id) as run:
                 if asked is not None:
@@ -94,17 +96,3 @@ def _id(body: Mapping[str, Any], name: str) -> str:
     if not isinstance(value, str) or not value:
         raise Problem(400, "invalid_request", f"{name} is not a text, or empty")
     return value
-
-
-def _user_message(message: Mapping[str, Any], body: Mapping[str, Any]) -> UserMessage | None:
-    """Return the message that the client sends; None if its last message is not one of the user.
-
-    Raises:
-        Problem: it has no id, or content that is no text.
-    """
-    if message.get("role") != "user":
-        return None
-    message_id, text = message.get("id"), text_of(message.get("content"))
-    if not isinstance(message_id, str) or not message_id or text is None:
-        raise Problem(400, "invalid_request", "the last message has no id, or its content is neither text nor a list")
-    return UserMessage(message_id, text, {name: value for name, value in body.items() if name != "messages"})

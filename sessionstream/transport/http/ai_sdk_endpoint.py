@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from sessionstream.transport.http.chat import UserMessage
-from sessionstream.transport.http.chat_endpoint import ChatEndpoint, ChatOptions, text_of
+from sessionstream.transport.http.chat_endpoint import ChatEndpoint, ChatOptions, user_message
 from sessionstream.transport.http.problems import Answer, Headers, Problem
 from sessionstream.transport.http.ui_message_stream import Answer as EncodedAnswer
 
@@ -40,8 +40,8 @@ def ai_sdk_endpoint(
 
     The id of the chat is the session. Below where it is mounted:
 
-    - ``POST``: submits the last message, which is one of the user, and streams its answer. A message that the session
-      has already is not submitted again; its answer is streamed.
+    - ``POST``: submits the last message, which is one of the user, and streams its answer. A repeat has no effect, and
+      its answer is streamed; it ends with an error if the first one was interrupted, or had another text.
     - ``GET /{id}/stream``: streams the answer that is going on, from its beginning; 204 if there is none.
     - ``GET /{id}/messages``: a JSON array of the messages that are complete, for a page that is opened.
 
@@ -116,10 +116,7 @@ def _message_of(body: Mapping[str, Any]) -> tuple[str, UserMessage]:
     last = messages[-1] if isinstance(messages, list) and messages else None
     if not isinstance(last, dict) or last.get("role") != "user":
         raise Problem(400, "invalid_request", "the last of messages is not one of the user")
-    message_id, text = last.get("id"), text_of(last.get("parts"))
-    if not isinstance(message_id, str) or not message_id or text is None:
-        raise Problem(400, "invalid_request", "the last message has no id, or no list of parts")
-    return chat_id, UserMessage(message_id, text, {name: value for name, value in body.items() if name != "messages"})
+    return chat_id, user_message(last, last.get("parts"), body)
 
 
 def _messages(messages: Iterable[ChatMessage]) -> Answer:

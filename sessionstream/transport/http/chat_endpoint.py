@@ -284,7 +284,22 @@ def _encoded(encoder: Encoder, events: Iterable[Mapping[str, Any]]) -> bytes:
     return data + encoder.closing if encoder.ended else data
 
 
-def text_of(parts: object) -> str | None:
+def user_message(message: Mapping[str, Any], content: object, body: Mapping[str, Any]) -> UserMessage:
+    """Return the message of the user in the body of a request.
+
+    Args:
+        content: its text, or a list of parts.
+
+    Raises:
+        Problem: it has no id, or no such content.
+    """
+    message_id, text = message.get("id"), _text_of(content)
+    if not isinstance(message_id, str) or not message_id or text is None:
+        raise Problem(400, "invalid_request", "the last message has no id, or its content is neither text nor a list")
+    return UserMessage(message_id, text, {name: value for name, value in body.items() if name != "messages"})
+
+
+def _text_of(parts: object) -> str | None:
     """Return the text of a message's content: a string, or the text parts of a list; None if it is neither."""
     if isinstance(parts, str):
         return parts
