@@ -11,7 +11,7 @@ STAMP := $(VENV)/.installed
 PROMPT ?= Explain ordinals
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-cluster serve systemlab-run systemlab-build test torture bench build docs lint format schema-vet boundary-check proto coverage clean bench-peers bench-lint
+.PHONY: help demo demo-cluster serve systemlab-run systemlab-build test torture bench build pictures docs lint format schema-vet boundary-check proto coverage clean bench-peers bench-lint
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,7 +22,7 @@ $(STAMP): pyproject.toml
 	@echo "Setting up $(VENV) (once) ..."
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev --editable '.[http,lab,lint,otel,postgres,redis,testing,ws]'
 	@touch $@
 
 # Through the environment, unexpanded, so that neither make nor a shell reads what is in the prompt.
@@ -71,6 +71,9 @@ bench-lint: $(STAMP) ## the linter beside mypy, pylint and semgrep; what it cost
 docs: $(STAMP) ## a site of the help, the API and the decisions, into site/; built and checked
 	@$(BIN)/python -m pytest -q -m site tests/doc/test_site.py
 	@echo "docs: site/index.html"
+
+pictures: $(STAMP) ## the pictures of the README and the site, from the real pages in Chromium
+	@$(BIN)/python -m tests.browser.pictures docs/pictures
 
 build: $(STAMP) ## the sdist and the wheel, into dist/
 	@$(BIN)/python -m build --outdir dist .

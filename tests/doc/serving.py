@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import signal
 import sys
@@ -22,10 +23,10 @@ class Server:
         self._process = process
         self._said = ""
 
-    async def ready(self) -> None:
+    async def ready(self, said: str) -> None:
         assert self._process.stderr is not None
         async with asyncio.timeout(PATIENCE):
-            while READY not in self._said:
+            while said not in self._said:
                 line = await self._process.stderr.readline()
                 assert line, self._said
                 self._said += line.decode()
@@ -43,20 +44,24 @@ class Server:
 
 
 @asynccontextmanager
-async def serving(directory: Path, *arguments: str) -> AsyncIterator[Server]:
-    """Run ``python *arguments`` there within the block; end the server at its end, if it still runs."""
+async def serving(directory: Path, *arguments: str, ready: str = READY) -> AsyncIterator[Server]:
+    """Run ``python *arguments`` there within the block; end the server at its end, if it still runs.
+
+    Args:
+        ready: what it prints when it can be connected to.
+    """
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-W", "error", *arguments, cwd=directory,
+        sys.executable, "-W", "error", *arguments, cwd=directory, start_new_session=True,
         stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     server = Server(process)
     try:
-        await server.ready()
+        await server.ready(ready)
         yield server
         if process.returncode is None:
             server.terminate()
             await server.ended()
     finally:
         if process.returncode is None:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)  # its workers too
             await process.communicate()

@@ -11,10 +11,13 @@ import pytest
 
 from sessionstream.systemlab.phases import PHASES
 
+from ..doc.pages import HELP, blocks, links
+from ..doc.run_blocks import named, write
 from .conftest import ROOT, Environment
 
 FLOOR = "protobuf==5.29.1"
 CLIENT = "sessionstream/transport/ws/static"
+TUTORIAL = HELP / "tutorials" / "sessionstream-getting-started.md"
 
 
 @pytest.fixture(scope="module")
@@ -23,10 +26,6 @@ def bare(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Environment:
     environment = Environment(tmp_path_factory.mktemp("bare") / "venv")
     environment.install(wheel, FLOOR)
     return environment
-
-
-def readme_blocks(root: Path, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", (root / "README.md").read_text("utf-8"), re.MULTILINE | re.DOTALL)
 
 
 def test_the_wheel_has_what_it_promises(wheel: Path) -> None:
@@ -50,21 +49,37 @@ def test_the_wheel_has_what_it_promises(wheel: Path) -> None:
     required = [line for line in metadata.splitlines() if line.startswith("Requires-Dist:") and "extra ==" not in line]
     assert required == ["Requires-Dist: protobuf<8,>=5.29.1"]
     extras = set(re.findall(r"^Provides-Extra: (.+)$", metadata, re.MULTILINE))
-    assert extras == {"lint", "testing", "ws", "http", "lab", "postgres", "redis", "otel", "docs", "dev"}
+    assert extras == {"lint", "testing", "ws", "http", "lab", "postgres", "redis", "otel"}
 
 
-def test_the_wheel_alone_runs_the_readme_app_on_the_lowest_protobuf(
-    root: Path, bare: Environment, tmp_path: Path
+def test_its_description_has_no_link_that_leads_nowhere(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        metadata = archive.read(next(name for name in archive.namelist() if name.endswith("METADATA"))).decode()
+    headers, _, description = metadata.partition("\n\n")
+    assert "Description-Content-Type: text/markdown" in headers.splitlines()
+    assert description.startswith("# sessionstream\n")
+    assert "## The linter" in description
+    assert [target for target in links(description) if not target.startswith("https://")] == []
+    assert "![" not in description
+
+
+def test_the_wheel_alone_runs_the_first_steps_of_the_tutorial_on_the_lowest_protobuf(
+    bare: Environment, tmp_path: Path
 ) -> None:
     freeze = bare.pip("list", "--format", "freeze")
     installed = {line.split("==")[0] for line in freeze.split() if "==" in line} - {"pip", "setuptools"}
     assert installed == {"protobuf", "sessionstream"}
     assert FLOOR in freeze
+    steps = list(blocks(TUTORIAL.read_text("utf-8")))
+    for block in steps:
+        if named(block.text) == "conversation.py":
+            write(str(tmp_path / "conversation.py"), block.text)
+    number = next(number for number, block in enumerate(steps) if block.info == "text output")
     app = tmp_path / "app.py"
-    app.write_text(readme_blocks(root, "python")[0], "utf-8")
+    app.write_text(steps[number - 1].text, "utf-8")
     done = bare.script(app)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == readme_blocks(root, "text")[1]
+    assert done.stdout == steps[number].text
 
 
 def test_the_chat_runs_from_the_wheel_alone(bare: Environment, tmp_path: Path) -> None:
