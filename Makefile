@@ -11,7 +11,7 @@ STAMP := $(VENV)/.installed
 PROMPT ?= Explain ordinals
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-cluster serve systemlab-run systemlab-build test torture bench build pictures docs lint format schema-vet boundary-check proto coverage clean bench-peers bench-lint
+.PHONY: help demo demo-cluster serve systemlab-run systemlab-build test torture bench build pictures docs lint format schema-vet boundary-check audit proto coverage clean bench-peers bench-lint
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -94,6 +94,10 @@ schema-vet: $(STAMP) ## our flake8 plugin over our own code
 
 boundary-check: $(STAMP) ## the layers of pyproject.toml; ARCHITECTURE.md describes them
 	@$(BIN)/lint-imports
+
+audit: $(STAMP) ## known vulnerabilities of the installed dependencies; needs the network
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check pip-audit
+	@$(BIN)/pip-audit --skip-editable
 
 proto: $(STAMP) ## regenerate the protobuf modules and stubs
 	@$(BIN)/python proto/generate.py
