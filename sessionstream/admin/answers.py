@@ -13,7 +13,7 @@ from sessionstream import documents
 from sessionstream.admin.app import Replay
 from sessionstream.admin.outcome import FAILED, OK, Answer
 from sessionstream.admin.rehearsal import Difference, Rehearsal, Side
-from sessionstream.admin.repair import Backup, Pruning
+from sessionstream.admin.repair import Backup, Deletion, Pruning, Retried
 from sessionstream.admin.tables import Table
 from sessionstream.hub import ReplayReport
 from sessionstream.hydration.copying import CopyReport
@@ -40,8 +40,8 @@ class Excerpt:
         return event.ordinal <= self.cursor
 
 
-def listed(store: str, states: Sequence[StoredSession]) -> Answer:
-    """Answer which sessions there are."""
+def listed(store: str, states: Sequence[StoredSession], *, held: bool = False) -> Answer:
+    """Answer which sessions there are, or which are ``held``."""
     rows = [
         (
             state.id,
@@ -57,7 +57,7 @@ def listed(store: str, states: Sequence[StoredSession]) -> Answer:
     ]
     heading = ("SESSION", "#EVENT", "#TIMELINE", "HELD", "#ENTITIES", "#FLOOR", "#EPOCH", "LAST ERROR")
     document = {"store": store, "sessions": [_session_document(state) for state in states]}
-    return Answer(document, (Table(heading, rows, f"no sessions in {store}"),))
+    return Answer(document, (Table(heading, rows, f"no {'held ' if held else ''}sessions in {store}"),))
 
 
 def inspected(
@@ -101,6 +101,44 @@ def replayed(store: str, which: Replay, report: ReplayReport) -> Answer:
     verb = "retried" if which == "retry" else "rebuilt"
     text = f"{verb} {report.session_id}: {_count(report.events, 'event')} applied, the timeline is at {report.cursor}"
     return Answer(document, (f"{text}, epoch {report.epoch}",))
+
+
+def retried(store: str, found: Sequence[Retried]) -> Answer:
+    """Answer what a retry of all held sessions did."""
+    failed = [each for each in found if each.error is not None]
+    document = {
+        "store": store,
+        "command": "retry",
+        "dryRun": False,
+        "sessions": [_retried_document(each) for each in found],
+    }
+    if not found:
+        return Answer(document, (f"no held sessions in {store}",))
+    rows = [
+        (each.session_id, "-", "-", str(each.error))
+        if each.report is None
+        else (each.session_id, str(each.report.events), str(each.report.cursor), "-")
+        for each in found
+    ]
+    text = f"retried {_count(len(found), 'session')}: {len(found) - len(failed)} resumed, {len(failed)} still held"
+    table = Table(("SESSION", "#APPLIED", "#TIMELINE", "STILL HELD"), rows)
+    return Answer(document, (text, table), FAILED if failed else OK)
+
+
+def deleted(store: str, plan: Deletion, *, dry_run: bool) -> Answer:
+    """Answer what a deletion removed, or would remove."""
+    document = {
+        "store": store,
+        "command": "delete",
+        "sessionId": plan.session_id,
+        "dryRun": dry_run,
+        "events": plan.events,
+        "entities": plan.entities,
+    }
+    what = f"{_count(plan.events, 'event')} and {_count(plan.entities, 'entity', 'entities')}"
+    if dry_run:
+        return Answer(document, (f"delete {plan.session_id}, dry run: {what} would be removed",))
+    return Answer(document, (f"deleted {plan.session_id}: {what} removed",))
 
 
 def rehearsed(store: str, which: Replay, found: Rehearsal) -> Answer:
@@ -195,6 +233,13 @@ def _error_document(record: ErrorRecord, *, tracebacks: bool = False) -> dict[st
     """Return an error record; the raw message is in base64, as bytes are in protobuf JSON."""
     found = documents.error(record) | {"rawMessage": base64.b64encode(record.raw_message).decode()}
     return found | {"traceback": record.traceback} if tracebacks else found
+
+
+def _retried_document(found: Retried) -> dict[str, Any]:
+    if found.report is None:
+        return {"sessionId": found.session_id, "held": True, "error": str(found.error)}
+    report = found.report
+    return {"sessionId": found.session_id, "held": False, "events": report.events, "cursor": str(report.cursor)}
 
 
 def _difference_document(found: Difference) -> dict[str, Any]:

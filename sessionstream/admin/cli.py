@@ -1,7 +1,7 @@
-"""``sessionstream``: inspect a store, back it up, copy it, repair and prune its sessions. (Reference: Commands.)
+"""``sessionstream``: inspect a store, back it up, copy it, repair, prune, delete its sessions. (Reference: Commands.)
 
-Exit status: 0 done; 1 the store has no such session, some were not copied, or what was asked for failed; 2 wrong usage,
-or a store or an app that cannot be used; 130 interrupted.
+Exit status: 0 done; 1 the store has no such session, some were not copied or are still held, or what was asked for
+failed; 2 wrong usage, or a store or an app that cannot be used; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import logging
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import Final, NoReturn
 
@@ -22,7 +22,7 @@ from sessionstream import output
 from sessionstream.admin import answers, rehearsal, repair
 from sessionstream.admin.answers import Excerpt
 from sessionstream.admin.app import Replay, load
-from sessionstream.admin.looking import all_sessions, look, one_session
+from sessionstream.admin.looking import all_sessions, held_sessions, look, one_session
 from sessionstream.admin.outcome import FAILED, INTERRUPTED, USAGE, Answer, Failed, Refused
 from sessionstream.admin.tables import rendered, shown
 from sessionstream.errors import SessionstreamError
@@ -69,10 +69,12 @@ def _answer(options: argparse.Namespace) -> Answer:
             return _inspect(options)
         case "prune":
             return _prune(options)
+        case "delete":
+            return _delete(options)
         case "backup":
             return answers.backed_up(repair.back_up(options.file, options.copy))
         case "copy":
-            report = repair.copy_to(options.file, options.target, _tell if sys.stderr.isatty() else None)
+            report = repair.copy_to(options.file, options.target, _progress("sessions"))
             return answers.copied(options.file, stores.shown(options.target), report)
         case _:
             return _replay(options)
@@ -83,7 +85,8 @@ def _inspect(options: argparse.Namespace) -> Answer:
     location, session_id = options.store, options.session
     store = stores.shown(location)
     if session_id is None and not options.errors:
-        return answers.listed(store, look(location, all_sessions))
+        found = look(location, held_sessions if options.held else all_sessions)
+        return answers.listed(store, found, held=options.held)
 
     def question(stored: StoredState) -> Answer:
         state = timeline = events = errors = None
@@ -103,6 +106,8 @@ def _inspect(options: argparse.Namespace) -> Answer:
 
 
 def _check_questions(options: argparse.Namespace) -> None:
+    if options.held and (options.session is not None or options.errors):
+        raise Refused("--held lists sessions: leave out --session and --errors")
     if options.session is None and (options.events or options.as_of is not None):
         raise Refused("--events and --as-of are of one session: add --session ID")
     if options.after is not None and not options.events:
@@ -115,6 +120,10 @@ def _check_questions(options: argparse.Namespace) -> None:
 
 def _replay(options: argparse.Namespace) -> Answer:
     which: Replay = "retry" if options.command == "retry" else "rebuild"
+    if which == "retry" and options.held:
+        return _retry_held(options)
+    if options.session is None:
+        raise Refused("which session: name it, or take --held for all that are held")
     look(options.store, lambda state: one_session(state, options.session))  # before any code of the app runs
     factory = load(options.app)
     if options.dry_run:
@@ -124,6 +133,22 @@ def _replay(options: argparse.Namespace) -> Answer:
     return answers.replayed(stores.shown(options.store), which, report)
 
 
+def _retry_held(options: argparse.Namespace) -> Answer:
+    if options.session is not None or options.dry_run:
+        raise Refused("--held retries every held session: leave out the session; --dry-run is of one session")
+    look(options.store, held_sessions)  # before any code of the app runs
+    told = _progress("sessions")
+    found = asyncio.run(repair.retry_held(options.store, load(options.app), told))
+    return answers.retried(stores.shown(options.store), found)
+
+
+def _delete(options: argparse.Namespace) -> Answer:
+    plan = repair.plan_deletion(options.store, options.session)
+    if not options.dry_run:
+        asyncio.run(repair.delete(options.store, plan))
+    return answers.deleted(stores.shown(options.store), plan, dry_run=options.dry_run)
+
+
 def _prune(options: argparse.Namespace) -> Answer:
     plan = repair.plan_pruning(options.store, options.session, options.before, options.keep_events)
     if not options.dry_run:
@@ -131,10 +156,14 @@ def _prune(options: argparse.Namespace) -> Answer:
     return answers.pruned(stores.shown(options.store), plan, dry_run=options.dry_run)
 
 
-def _tell(done: int, count: int) -> None:
-    """Say on a terminal how far a copy is."""
-    sys.stderr.write(f"\r{done:,} of {count:,} sessions" + ("\n" if done == count else ""))
-    sys.stderr.flush()
+def _progress(of: str) -> Callable[[int, int], object] | None:
+    """Return what shows on a terminal how far a command is; None if standard error is no terminal."""
+
+    def tell(done: int, count: int) -> None:
+        sys.stderr.write(f"\r{done:,} of {count:,} {of}" + ("\n" if done == count else ""))
+        sys.stderr.flush()
+
+    return tell if sys.stderr.isatty() else None
 
 
 def _print(answer: Answer, *, as_json: bool) -> None:
@@ -175,9 +204,9 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="sessionstream",
-        description="Look into a store of sessions, back it up or copy it, and repair or prune its sessions.",
-        epilog="exit status: 0 done; 1 no such session, some sessions were not copied, or what was asked for failed; "
-        "2 wrong usage, or a store or an app that cannot be used",
+        description="Look into a store of sessions, back it up or copy it, and repair, prune or delete its sessions.",
+        epilog="exit status: 0 done; 1 no such session, some sessions were not copied or are still held, or what was "
+        "asked for failed; 2 wrong usage, or a store or an app that cannot be used",
     )
     parser.add_argument("--version", action="version", version=f"sessionstream {version('sessionstream')}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -185,6 +214,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_replay(commands, "retry", "resume a held session: project and fan out the events that wait, in order")
     _add_replay(commands, "rebuild", "build a session's timeline anew from its first event, in a new epoch")
     _add_prune(commands)
+    _add_delete(commands)
     _add_backup(commands)
     _add_copy(commands)
     return parser
@@ -194,6 +224,7 @@ def _add_inspect(commands: argparse._SubParsersAction[_Parser]) -> None:
     words = "show sessions, a timeline, events or errors; changes nothing"
     parser = commands.add_parser("inspect", help=words, description=words)
     parser.add_argument("store", metavar="STORE", help=_STORE)
+    parser.add_argument("--held", action="store_true", help="only sessions that a failed event holds")
     parser.add_argument("--session", metavar="ID", help="show this session: its timeline, unless told otherwise")
     parser.add_argument("--as-of", type=_ordinal, metavar="N", help="show the timeline right after event N")
     parser.add_argument("--events", action="store_true", help="show the session's events")
@@ -208,7 +239,9 @@ def _add_inspect(commands: argparse._SubParsersAction[_Parser]) -> None:
 
 def _add_replay(commands: argparse._SubParsersAction[_Parser], name: str, words: str) -> None:
     parser = commands.add_parser(name, help=words, description=words)
-    _add_session(parser)
+    _add_session(parser, optional=name == "retry")
+    if name == "retry":
+        parser.add_argument("--held", action="store_true", help="every session that is held, one after the other")
     parser.add_argument(
         "--app",
         required=True,
@@ -231,6 +264,14 @@ def _add_prune(commands: argparse._SubParsersAction[_Parser]) -> None:
     _add_json(parser)
 
 
+def _add_delete(commands: argparse._SubParsersAction[_Parser]) -> None:
+    words = "delete a session with its events, entities, errors and keys; its ordinals go on where they were"
+    parser = commands.add_parser("delete", help=words, description=words)
+    _add_session(parser)
+    _add_dry_run(parser)
+    _add_json(parser)
+
+
 def _add_backup(commands: argparse._SubParsersAction[_Parser]) -> None:
     words = "copy a file, also while it is in use, and check the copy; also to restore one"
     parser = commands.add_parser("backup", help=words, description=words)
@@ -247,9 +288,9 @@ def _add_copy(commands: argparse._SubParsersAction[_Parser]) -> None:
     _add_json(parser)
 
 
-def _add_session(parser: argparse.ArgumentParser) -> None:
+def _add_session(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
     parser.add_argument("store", metavar="STORE", help=_STORE)
-    parser.add_argument("session", metavar="SESSION", help="the session's id")
+    parser.add_argument("session", metavar="SESSION", nargs="?" if optional else None, help="the session's id")
 
 
 def _add_dry_run(parser: argparse.ArgumentParser) -> None:

@@ -42,3 +42,8 @@ def one_session(state: StoredState, session_id: str) -> StoredSession:
 def all_sessions(state: StoredState) -> list[StoredSession]:
     """Return every session that holds anything, by id."""
     return [one_session(state, session_id) for session_id in state.sessions()]
+
+
+def held_sessions(state: StoredState) -> list[StoredSession]:
+    """Return every session that is held, by id."""
+    return [session for session in all_sessions(state) if session.cursors.held]

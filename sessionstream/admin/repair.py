@@ -1,4 +1,4 @@
-"""Retry, rebuild and prune, the only commands that open a store for writing; and backup, which copies a file."""
+"""Retry, rebuild, prune and delete: the commands that open a store for writing; and backup, which copies a file."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from sessionstream.admin.app import AppSchemas, Factory, Replay, carry_out, hub_on
-from sessionstream.admin.looking import look, one_session
+from sessionstream.admin.looking import held_sessions, look, one_session
 from sessionstream.admin.outcome import Refused
-from sessionstream.errors import StoreError
+from sessionstream.errors import SessionstreamError, StoreError
 from sessionstream.hydration import stores
 from sessionstream.hydration.copying import CopyReport, copy
 from sessionstream.hydration.sqlite import SQLiteStore
@@ -20,7 +20,7 @@ from sessionstream.hydration.stored import StoredState
 
 if TYPE_CHECKING:
     from sessionstream.hub import ReplayReport
-    from sessionstream.store import HydrationStore
+    from sessionstream.store import Cursors, HydrationStore
 
 T = TypeVar("T")
 
@@ -39,6 +39,35 @@ class Pruning:
     floor: int
     new_floor: int
     events: int
+
+
+@dataclass(frozen=True, slots=True)
+class Retried:
+    """What became of a held session.
+
+    Attributes:
+        report: None if it is still held.
+        error: why it is.
+    """
+
+    session_id: str
+    report: ReplayReport | None = None
+    error: Exception | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """What a deletion removes.
+
+    Attributes:
+        events: number of its events that the log holds.
+        entities: number of its live entities.
+    """
+
+    session_id: str
+    events: int
+    entities: int
+    cursors: Cursors
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +142,72 @@ async def replay(location: str, session_id: str, factory: Factory, which: Replay
             await hub.shutdown()
 
     return await _with_store(location, work)
+
+
+async def retry_held(location: str, factory: Factory, told: Callable[[int, int], object] | None) -> list[Retried]:
+    """Retry every held session of the store, one after the other; return what became of each, by id.
+
+    Args:
+        told: called after each session, with the number of those that are done and of all.
+
+    Raises:
+        Refused: the store or the app cannot be used, or the app's hub is on another store.
+        Failed: another part of the app than a projection failed.
+        StoreError: the store failed.
+    """
+    held = await asyncio.to_thread(look, location, held_sessions)
+    found: list[Retried] = []
+
+    async def work(store: HydrationStore, schemas: AppSchemas) -> None:
+        hub = await hub_on(store, schemas, factory)
+        try:
+            for session in held:
+                try:
+                    report = await carry_out(hub, session.id, "retry", session.cursors.event)
+                except StoreError:
+                    raise
+                except SessionstreamError as error:
+                    found.append(Retried(session.id, error=error))
+                else:
+                    found.append(Retried(session.id, report))
+                if told is not None:
+                    told(len(found), len(held))
+        finally:
+            await hub.shutdown()
+
+    if held:
+        await _with_store(location, work)
+    return found
+
+
+def plan_deletion(location: str, session_id: str) -> Deletion:
+    """Return what deleting a session would remove.
+
+    Raises:
+        Refused: the store cannot be used.
+        Failed: the store has no such session.
+    """
+
+    def question(state: StoredState) -> Deletion:
+        session = one_session(state, session_id)
+        return Deletion(session_id, state.count_events(session_id), session.entities, session.cursors)
+
+    return look(location, question)
+
+
+async def delete(location: str, plan: Deletion) -> None:
+    """Delete a session.
+
+    Raises:
+        Refused: the store cannot be opened for writing.
+        OrdinalConflict: the session has changed since the plan was made; nothing was deleted.
+        StoreError: the store failed; the session may have been deleted.
+    """
+
+    async def work(store: HydrationStore, _schemas: AppSchemas) -> None:
+        await store.delete_session(plan.session_id, expected=plan.cursors)
+
+    await _with_store(location, work)
 
 
 def plan_pruning(location: str, session_id: str, before: int | None, keep_events: int | None) -> Pruning:

@@ -17,6 +17,7 @@ PAGES = {
     "sessionstream-user-guide": "\n## Looking into a file\n",
     "sessionstream-reference": "\n### sessionstream\n",
 }
+COMMANDS = {"inspect", "retry", "rebuild", "prune"}
 
 
 def typed(slug: str) -> list[list[str]]:
@@ -37,7 +38,7 @@ def test_every_command_of_the_page_runs(run: Run, tmp_path: Path, monkeypatch: p
     for name in ("jobs", "jobs.app"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     commands = typed(slug)
-    assert {words[0] for words in commands} == {"inspect", "retry", "rebuild", "prune"}
+    assert {words[0] for words in commands} >= COMMANDS
     for words in commands:
         ran = run(*words)
         assert (ran.status, ran.err) == (0, ""), words
