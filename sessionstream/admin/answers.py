@@ -11,6 +11,7 @@ from typing import Any
 
 from sessionstream import documents
 from sessionstream.admin.app import Replay
+from sessionstream.admin.checking import Checked
 from sessionstream.admin.outcome import FAILED, OK, Answer
 from sessionstream.admin.rehearsal import Difference, Rehearsal, Side
 from sessionstream.admin.repair import Backup, Deletion, Pruning, Retried
@@ -172,6 +173,26 @@ def pruned(store: str, plan: Pruning, *, dry_run: bool) -> Answer:
     else:
         text = f"pruned {plan.session_id}: {events} forgotten, the floor rose"
     return Answer(document, (f"{text} from {plan.floor} to {plan.new_floor}",))
+
+
+def checked(store: str, found: Checked) -> Answer:
+    """Answer what a check found."""
+    document = {
+        "store": store,
+        "command": "check",
+        "sessions": found.sessions,
+        "events": found.events,
+        "compared": found.compared,
+        "problems": [{"sessionId": each.session_id, "what": each.what} for each in found.problems],
+    }
+    text = f"checked {store}: {_count(found.sessions, 'session')}, {_count(found.events, 'event')}"
+    if found.compared:
+        text += f", {_count(found.compared, 'timeline')} compared with the app"
+    if not found.problems:
+        return Answer(document, (f"{text}; nothing is wrong",))
+    rows = [(each.session_id or "-", each.what) for each in found.problems]
+    text += f"; {_count(len(rows), 'problem')}"
+    return Answer(document, (text, Table(("SESSION", "PROBLEM"), rows)), FAILED)
 
 
 def backed_up(made: Backup) -> Answer:

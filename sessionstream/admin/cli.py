@@ -19,7 +19,7 @@ from importlib.metadata import version
 from typing import Final, NoReturn
 
 from sessionstream import output
-from sessionstream.admin import answers, rehearsal, repair
+from sessionstream.admin import answers, checking, rehearsal, repair
 from sessionstream.admin.answers import Excerpt
 from sessionstream.admin.app import Replay, load
 from sessionstream.admin.looking import all_sessions, held_sessions, look, one_session
@@ -71,6 +71,8 @@ def _answer(options: argparse.Namespace) -> Answer:
             return _prune(options)
         case "delete":
             return _delete(options)
+        case "check":
+            return _check(options)
         case "backup":
             return answers.backed_up(repair.back_up(options.file, options.copy))
         case "copy":
@@ -149,6 +151,11 @@ def _delete(options: argparse.Namespace) -> Answer:
     return answers.deleted(stores.shown(options.store), plan, dry_run=options.dry_run)
 
 
+def _check(options: argparse.Namespace) -> Answer:
+    factory = None if options.app is None else load(options.app)
+    return answers.checked(stores.shown(options.store), checking.check(options.store, factory, _progress("sessions")))
+
+
 def _prune(options: argparse.Namespace) -> Answer:
     plan = repair.plan_pruning(options.store, options.session, options.before, options.keep_events)
     if not options.dry_run:
@@ -204,7 +211,8 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="sessionstream",
-        description="Look into a store of sessions, back it up or copy it, and repair, prune or delete its sessions.",
+        description="Look into a store of sessions, check it, back it up or copy it, and repair, prune or delete its "
+        "sessions.",
         epilog="exit status: 0 done; 1 no such session, some sessions were not copied or are still held, or what was "
         "asked for failed; 2 wrong usage, or a store or an app that cannot be used",
     )
@@ -215,6 +223,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_replay(commands, "rebuild", "build a session's timeline anew from its first event, in a new epoch")
     _add_prune(commands)
     _add_delete(commands)
+    _add_check(commands)
     _add_backup(commands)
     _add_copy(commands)
     return parser
@@ -269,6 +278,18 @@ def _add_delete(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser = commands.add_parser("delete", help=words, description=words)
     _add_session(parser)
     _add_dry_run(parser)
+    _add_json(parser)
+
+
+def _add_check(commands: argparse._SubParsersAction[_Parser]) -> None:
+    words = "check that each session is in order, whole and readable; changes nothing"
+    parser = commands.add_parser("check", help=words, description=words)
+    parser.add_argument("store", metavar="STORE", help=_STORE)
+    parser.add_argument(
+        "--app",
+        metavar="MODULE:FUNCTION",
+        help="compare each timeline with what this app's projections compute from the log; as for retry",
+    )
     _add_json(parser)
 
 

@@ -165,6 +165,13 @@ class StoredState(Protocol):
         """Return how many processes have the store open, as far as is known. Some of them may have been killed."""
         ...
 
+    def damages(self) -> list[str]:
+        """Return what the database itself finds damaged when it checks its pages and indices, at most ten findings.
+
+        SQLite reads the whole file. PostgreSQL does not check itself: there are none.
+        """
+        ...
+
     def used_sessions(self) -> list[str]:
         """Return the ids of all sessions that were ever used, deleted ones too, in the order of their last changes.
 

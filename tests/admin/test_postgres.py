@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
 from sessionstream import Cursors
@@ -76,3 +78,46 @@ def test_a_database_without_sessions_is_wrong_usage(postgres: Postgres, tmp_path
         assert (done.returncode, done.stdout) == (2, "")
         assert words in done.stderr
         assert "secret" not in done.stderr
+
+
+def test_delete(url: str) -> None:
+    assert answered(url, "delete", "t", "--dry-run")["events"] == 3
+    assert answered(url, "delete", "t")["entities"] == 1
+    assert [each["sessionId"] for each in answered(url, "inspect")["sessions"]] == ["s"]
+
+
+def test_check_a_good_database(url: str) -> None:
+    assert answered(url, "check", *APP) | {"store": ""} == {
+        "store": "",
+        "command": "check",
+        "sessions": 2,
+        "events": 6,
+        "compared": 1,
+        "problems": [],
+    }
+
+
+def test_check_finds_what_is_wrong_in_a_database(url: str, postgres: Postgres, postgres_schema: str) -> None:
+    wrong = {
+        "log": ("UPDATE sessions SET event_cursor = 2, timeline_cursor = 2", "event 3 is above the event cursor, 2"),
+        "timeline": ("UPDATE sessions SET timeline_cursor = 4", "the timeline cursor, 4, is above the event cursor, 3"),
+        "floor": ("UPDATE sessions SET floor = 4", "the floor, 4, is above the timeline cursor, 3"),
+        "entity": ("UPDATE sessions SET timeline_cursor = 2", "while the timeline is at 2"),
+    }
+    for session_id in wrong:
+        write(url, "a", "b", "c", session_id=session_id)
+
+    async def break_them() -> None:
+        db = await asyncpg.connect(postgres.dsn)
+        await db.execute(f"SET search_path = {postgres_schema}")
+        for session_id, (change, _) in wrong.items():
+            await db.execute(f"{change} WHERE session_id = '{session_id}'")
+        await db.close()
+
+    asyncio.run(break_them())
+    done = ran(*MODULE, "check", url)
+    assert (done.returncode, done.stderr) == (1, "")
+    found = dict(line.split(maxsplit=1) for line in reversed(done.stdout.splitlines()[3:]))
+    assert set(found) == set(wrong)
+    for session_id, (_, what) in wrong.items():
+        assert what in done.stdout, session_id

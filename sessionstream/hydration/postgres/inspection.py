@@ -100,6 +100,10 @@ class PostgresTables:
         """Return how many processes have the store open now."""
         return int(self._run(self._link.fetch(_PROCESSES))[0][0])
 
+    def damages(self) -> list[str]:
+        """Return nothing: PostgreSQL does not check itself."""
+        return []
+
     def used_sessions(self) -> list[str]:
         """Return the ids of all sessions that were ever used, in the order of their last changes."""
         return [row[0] for row in self._run(self._link.fetch(_USED))]

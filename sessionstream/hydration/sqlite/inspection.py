@@ -131,6 +131,11 @@ class SQLiteFile:
             return 0
         return int(self._db.execute("SELECT count(*) FROM nodes").fetchone()[0])
 
+    def damages(self) -> list[str]:
+        """Return what SQLite finds damaged in the file, at most ten findings."""
+        found = [str(row[0]) for row in self._db.execute("PRAGMA integrity_check(10)")]
+        return [] if found == ["ok"] else found
+
     def used_sessions(self) -> list[str]:
         """Return the ids of all sessions that were ever used, in the order of their last changes."""
         query = _USED_BY_CHANGE if self._version >= _WITH_CHANGES else _USED

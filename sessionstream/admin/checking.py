@@ -1,0 +1,181 @@
+"""Checks a store: that each session is in order, whole and readable, and its timeline what the app computes.
+
+The checks follow from invariants 1 to 5 of ARCHITECTURE.md. They read the store session by session, each from one state
+of it, so the store may be in use. They change nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from sessionstream.admin.app import Factory
+from sessionstream.admin.looking import look, one_session
+from sessionstream.admin.outcome import Failed, Refused
+from sessionstream.admin.rehearsal import rehearse
+from sessionstream.errors import SessionstreamError, StoreDamaged
+from sessionstream.hydration import stores, versions
+from sessionstream.hydration.contents import contents, session_ids
+from sessionstream.hydration.payload_json import Payloads, UndecodablePayload
+from sessionstream.hydration.stored import (
+    PrunedEvent,
+    StoredEvent,
+    StoredPayload,
+    StoredState,
+    StoredVersion,
+)
+from sessionstream.store import Cursors
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that does not hold; ``session_id`` is empty if it is of no session."""
+
+    session_id: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a check found.
+
+    Attributes:
+        sessions: number of sessions that were checked.
+        events: number of events that were read.
+        compared: number of timelines that were compared with what the app computes.
+    """
+
+    sessions: int
+    events: int
+    compared: int
+    problems: Sequence[Problem]
+
+
+def check(location: str, factory: Factory | None, told: Callable[[int, int], object] | None) -> Checked:
+    """Check every session of a store.
+
+    Args:
+        factory: if given, each timeline is also compared with what the app's projections compute from the log. Sessions
+            that are held, or whose first events were pruned, are not compared.
+        told: called after each session, with the number of those that are done and of all.
+
+    Raises:
+        Refused: the store or the app cannot be used.
+    """
+    damages, ids = look(location, lambda state: (state.damages(), session_ids(state)))
+    problems = [Problem("", each) for each in damages]
+    events = compared = 0
+    for number, session_id in enumerate(ids, 1):
+        try:
+            count, found = stores.look(location, lambda state, of=session_id: _session(state, of))  # type: ignore[misc]
+        except StoreDamaged as error:
+            count, found = 0, [str(error)]
+        events += count
+        if factory is not None and not found and look(location, _comparable(session_id)):
+            found = _compare(location, session_id, factory)
+            compared += 1
+        problems += [Problem(session_id, each) for each in found]
+        if told is not None:
+            told(number, len(ids))
+    return Checked(len(ids), events, compared, problems)
+
+
+def _session(state: StoredState, session_id: str) -> tuple[int, list[str]]:
+    """Return how many events a session has, and what is wrong with it."""
+    problems: list[str] = []
+    payloads, cursors, last, events = Payloads(), Cursors(0, 0, 0), 0, 0
+    entity: list[StoredVersion] = []
+    for part in contents(state, session_id):
+        match part:
+            case Cursors():
+                cursors = part
+                problems += _of_cursors(part)
+            case PrunedEvent():
+                last = max(last, part.ordinal)
+                if part.ordinal > cursors.event:
+                    problems.append(f"event {part.ordinal} is above the event cursor, {cursors.event}")
+            case StoredEvent():
+                events += 1
+                if part.ordinal > cursors.event:
+                    problems.append(f"event {part.ordinal} is above the event cursor, {cursors.event}")
+                problems += _unreadable(payloads, part.payload, f"event {part.ordinal}, {part.name}")
+                last = max(last, part.ordinal)
+            case StoredVersion():
+                if entity and (entity[0].kind, entity[0].id) != (part.kind, part.id):
+                    problems += _of_entity(payloads, entity, cursors)
+                    entity = []
+                entity.append(part)
+    problems += _of_entity(payloads, entity, cursors)
+    if last and last < cursors.event:
+        problems.append(f"the log ends at event {last}, and the event cursor is {cursors.event}")
+    return events, problems
+
+
+def _of_cursors(cursors: Cursors) -> Iterator[str]:
+    if cursors.timeline > cursors.event:
+        yield f"the timeline cursor, {cursors.timeline}, is above the event cursor, {cursors.event}"
+    if cursors.floor > cursors.timeline:
+        yield f"the floor, {cursors.floor}, is above the timeline cursor, {cursors.timeline}"
+
+
+def _of_entity(payloads: Payloads, states: Sequence[StoredVersion], cursors: Cursors) -> Iterator[str]:
+    """Yield what is wrong with the states of an entity, which are in order."""
+    for before, after in pairwise(states):
+        if before.superseded_ordinal != after.last_event_ordinal:
+            yield (
+                f"{_name(after)} follows a state that ends at {before.superseded_ordinal}, not at "
+                f"{after.last_event_ordinal}"
+            )
+    for number, state in enumerate(states):
+        if not 0 < state.created_ordinal <= state.last_event_ordinal <= cursors.timeline:
+            yield f"{_name(state)}: created at {state.created_ordinal}, while the timeline is at {cursors.timeline}"
+        payload = state.payload
+        if payload is None:
+            continue
+        if state.encoding == versions.DELTA:
+            later = [
+                (each.encoding, None if each.payload is None else each.payload.data) for each in states[number + 1 :]
+            ]
+            try:
+                payload = StoredPayload(payload.type, versions.restored(payload.data, later))
+            except ValueError as error:
+                yield f"{_name(state)} cannot be restored: {error}"
+                continue
+        yield from _unreadable(payloads, payload, _name(state))
+    if states and states[-1].superseded_ordinal is not None:
+        yield f"{_name(states[-1])} was superseded at {states[-1].superseded_ordinal}, and there is no later state"
+
+
+def _unreadable(payloads: Payloads, payload: StoredPayload, what: str) -> Iterator[str]:
+    try:
+        payloads.message(payload)
+    except UndecodablePayload as error:
+        yield f"{what}: its payload cannot be decoded with the schema that the store keeps for it: {error}"
+
+
+def _name(state: StoredVersion) -> str:
+    return f"{state.kind} {state.id!r} as of {state.last_event_ordinal}"
+
+
+def _comparable(session_id: str) -> Callable[[StoredState], bool]:
+    def question(state: StoredState) -> bool:
+        cursors = one_session(state, session_id).cursors
+        return cursors.event == cursors.timeline and not cursors.floor and state.count_events(session_id) > 0
+
+    return question
+
+
+def _compare(location: str, session_id: str, factory: Factory) -> list[str]:
+    """Return in what a timeline differs from what the app computes from the log."""
+    try:
+        found = asyncio.run(rehearse(location, session_id, factory, "rebuild"))
+    except Refused:
+        raise
+    except (Failed, SessionstreamError) as error:
+        return [f"the app cannot compute its timeline: {error}"]
+    return [
+        f"{each.kind} {each.id!r} is not what the app computes from the log: it would be {each.change}"
+        for each in found.differences
+    ]

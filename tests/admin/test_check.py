@@ -1,0 +1,115 @@
+"""``sessionstream check`` finds what a damaged or wrongly changed store breaks, and nothing in a good one."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from .app import with_store, write
+from .conftest import Run
+from .test_repair import APP, unchanged
+
+
+@pytest.fixture
+def store(file: Path) -> Path:
+    """A file with a held session, a pruned one, a deleted one, a long text with deltas, and one that is fine."""
+    write(file, *["word "] * 150, session_id="long")
+    write(file, "a", "b", "c", session_id="pruned")
+    write(file, "a", session_id="deleted")
+    with_store(file, lambda opened: opened.prune("pruned", before=2))
+    with_store(file, lambda opened: opened.delete_session("deleted"))
+    return file
+
+
+def test_a_good_store_has_no_problem(run: Run, store: Path) -> None:
+    document = unchanged(store, lambda: run("check", store, "--json")).document
+    assert document == {
+        "store": str(store),
+        "command": "check",
+        "sessions": 5,
+        "events": 3 + 3 + 150 + 2,
+        "compared": 0,
+        "problems": [],
+    }
+    assert run("check", store).out == f"checked {store}: 5 sessions, 158 events; nothing is wrong\n"
+
+
+def test_timelines_are_compared_with_what_the_app_computes(run: Run, store: Path) -> None:
+    document = unchanged(store, lambda: run("check", store, *APP, "--json")).document
+    assert (document["compared"], document["problems"]) == (2, [])  # the held, the pruned and the deleted are not
+    ran = run("check", store, "--app", "tests.admin.app:make_renaming")
+    assert ran.status == 1
+    assert "s        Text '1' is not what the app computes from the log: it would be removed" in ran.out
+    assert "s        Text 'renamed' is not what the app computes from the log: it would be added" in ran.out
+    ran = run("check", store, "--app", "tests.admin.app:make_without_events")
+    assert ran.status == 1
+    assert "the app cannot compute its timeline" in ran.out
+
+
+def test_an_app_that_cannot_be_used_is_refused(run: Run, store: Path) -> None:
+    ran = run("check", store, "--app", "tests.admin.app:make_failing")
+    assert (ran.status, ran.out) == (2, "")
+    assert "no settings" in ran.err
+
+
+LONG = "(SELECT sid FROM sessions WHERE session_id = 'long')"
+OF_LONG = "timeline = (SELECT timeline FROM sessions WHERE session_id = 'long')"
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (f"UPDATE sessions SET event_cursor = 149 WHERE sid = {LONG}", "above its event_cursor 149"),
+        (f"UPDATE sessions SET event_cursor = 200 WHERE sid = {LONG}", "the log ends at event 150"),
+        (f"UPDATE sessions SET timeline_cursor = 151 WHERE sid = {LONG}", "is 151, above its event_cursor 150"),
+        (f"UPDATE sessions SET timeline_cursor = 149 WHERE sid = {LONG}", "the timeline's 149"),
+        (f"UPDATE sessions SET floor = 151 WHERE sid = {LONG}", "is 151, above its timeline_cursor 150"),
+        (f"DELETE FROM events WHERE sid = {LONG} AND ordinal = 150", "the log ends at event 149"),
+        (f"UPDATE events SET payload = x'ff' WHERE sid = {LONG} AND ordinal = 7", "event 7, Said: its payload cannot"),
+        ("DELETE FROM payload_types", "cannot be decoded with the schema"),
+        (f"UPDATE entities SET payload = x'ff' WHERE {OF_LONG}", "Text '1' as of 150"),
+        (f"UPDATE entities SET created = 0 WHERE {OF_LONG}", "created at 0"),
+        (f"DELETE FROM entities WHERE {OF_LONG}", "and there is no later state"),
+        (f"DELETE FROM entity_versions WHERE {OF_LONG} AND changed = 149", "follows a state that ends at 149"),
+        (
+            f"UPDATE entity_versions SET payload = x'00' WHERE {OF_LONG} AND changed = 148",
+            "Text '1' as of 148 cannot be restored",
+        ),
+        (f"UPDATE entities SET changed = 'x' WHERE {OF_LONG}", "entities"),
+    ],
+)
+def test_what_is_wrong_is_found_and_named(run: Run, store: Path, change: str, what: str) -> None:
+    with closing(sqlite3.connect(store)) as db, db:
+        assert db.execute(change).rowcount > 0
+    document = run("check", store, "--json")
+    assert (document.status, document.err) == (1, "")
+    ran = unchanged(store, lambda: run("check", store))
+    assert (ran.status, ran.err) == (1, "")
+    assert what in ran.out
+    if "payload_types" not in change:
+        assert {line.split()[0] for line in ran.out.splitlines()[3:]} == {"long"}
+
+
+def test_a_damaged_index_is_found(run: Run, store: Path) -> None:
+    with closing(sqlite3.connect(store)) as db:
+        (event_id,) = db.execute(f"SELECT event_id FROM events WHERE sid = {LONG} AND ordinal = 3").fetchone()
+    data, name = store.read_bytes(), event_id.encode()
+    assert data.count(name) == 2  # the row, and the index of ids
+    place = data.rindex(name)
+    store.write_bytes(data[:place] + name[:-1] + b"~" + data[place + len(name) :])
+    ran = run("check", store)
+    assert ran.status == 1
+    assert "events_by_id" in ran.out
+
+
+def test_progress_is_for_terminals(run: Run, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    assert run("check", store).err.endswith("\r5 of 5 sessions\n")
+
+
+def test_what_is_no_store_is_refused(run: Run, tmp_path: Path) -> None:
+    ran = run("check", tmp_path / "none.db")
+    assert (ran.status, ran.out) == (2, "")
