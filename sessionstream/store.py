@@ -459,6 +459,14 @@ class HydrationStore(Protocol):
         """
         ...
 
+    async def check_writable(self) -> None:
+        """Write something that no session shows, as durably as a commit: for readiness checks.
+
+        Raises:
+            StoreError: the store cannot write now, for example because the disk is full or the server is down.
+        """
+        ...
+
     async def close(self) -> None:
         """Finish what was handed over and release the medium. Closing twice is allowed."""
         ...

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, TypeVar
 
+from sessionstream.errors import StoreError
 from sessionstream.feed import Position
 from sessionstream.hub import replay
 from sessionstream.hub.arguments import check_arguments
@@ -549,6 +551,29 @@ class Hub:
         self._commands.check_schemas()
         if self._consumer is not None:
             await self._consumer.start()
+
+    async def ready(self, *, within: float = 5.0) -> None:
+        """Check that the hub can serve: that it is open, and its store takes and keeps what is written. For probes.
+
+        It writes to the store, as durably as a commit, something that no session shows.
+
+        Args:
+            within: seconds within which the store has to answer.
+
+        Raises:
+            HubClosed: the hub is shut down.
+            StoreError: the store cannot write, or has not answered in time.
+            EventLoopError: called from another event loop than the hub's.
+            ValueError: ``within`` is not above 0.
+        """
+        if not within > 0:
+            raise ValueError(f"within is a number of seconds above 0, not {within!r}")
+        self._pipeline.check_open()
+        try:
+            async with asyncio.timeout(within):
+                await self._store.check_writable()
+        except TimeoutError:
+            raise StoreError(f"the store has not written within {within:g} seconds") from None
 
     async def shutdown(self) -> None:
         """Refuse new calls, wait until all turns have ended, and release everything that the hub holds.

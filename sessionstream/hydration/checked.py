@@ -137,6 +137,11 @@ class CheckedStore(ABC):
         self._check_open()
         await self._release_command(session_id, key)
 
+    async def check_writable(self) -> None:
+        """Write something that no session shows."""
+        self._check_open()
+        await self._check_writable()
+
     async def record_error(self, record: ErrorRecord, /) -> None:
         """Keep an error record, with the present time."""
         check_instance("record", ErrorRecord, record)
@@ -252,6 +257,9 @@ class CheckedStore(ABC):
 
     @abstractmethod
     async def _release_command(self, session_id: str, key: str) -> None: ...
+
+    @abstractmethod
+    async def _check_writable(self) -> None: ...
 
     @abstractmethod
     async def _record_error(self, record: ErrorRecord) -> None: ...

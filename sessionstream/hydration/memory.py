@@ -289,6 +289,9 @@ class MemoryStore(CheckedStore):
         if not claims:
             self._claims.pop(session_id, None)
 
+    async def _check_writable(self) -> None:
+        """Do nothing: memory can always be written."""
+
     async def _record_error(self, record: ErrorRecord) -> None:
         recorded_at = self._time(record.session_id, self._recorded.get(record.session_id))
         self._recorded[record.session_id] = recorded_at

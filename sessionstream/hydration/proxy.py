@@ -83,6 +83,10 @@ class StoreProxy:
         """Give a claim back."""
         await self.around("release_command", lambda: self.inner.release_command(session_id, key))
 
+    async def check_writable(self) -> None:
+        """Write something that no session shows."""
+        await self.around("check_writable", self.inner.check_writable)
+
     async def record_error(self, record: ErrorRecord, /) -> None:
         """Keep an error record."""
         await self.around("record_error", lambda: self.inner.record_error(record))

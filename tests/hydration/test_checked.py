@@ -85,7 +85,7 @@ def test_its_methods_are_those_of_the_port() -> None:
         if not name.startswith("_") and inspect.isfunction(value)
     }
     assert {name: inspect.signature(getattr(CheckedStore, name)).parameters.keys() for name in port} == port
-    assert {*CALLS, "close"} == port.keys()
+    assert {*CALLS, "check_writable", "close"} == port.keys()
     assert {f"_{name}" for name in port} | {"max_ordinal"} == CheckedStore.__abstractmethods__
 
 
@@ -110,6 +110,15 @@ async def test_a_closed_store_is_refused_after_wrong_arguments(name: str) -> Non
     assert isinstance(refused, StoreClosed)
     assert str(refused) == "the noting store is closed"
     assert store.called == []
+
+
+async def test_a_check_that_it_can_write_reaches_an_open_store() -> None:
+    store = Noting()
+    await store.check_writable()
+    assert store.called == [("_check_writable",)]
+    await store.close()
+    assert isinstance(await raised_by(store.check_writable()), StoreClosed)
+    assert store.called == [("_check_writable",), ("_close",)]
 
 
 async def test_what_a_commit_raises_is_raised_where_it_is_awaited() -> None:

@@ -165,6 +165,7 @@ ASKED: dict[str, Ask] = {
     "claim another": lambda store, app: store.claim_command("s", "new", b"digest"),
     "end": lambda store, app: store.end_command("s", "new", finished=True),
     "release": lambda store, app: store.release_command("s", "new"),
+    "check_writable": lambda store, app: store.check_writable(),
     "record": lambda store, app: store.record_error(ErrorRecord("store", "s", 1, "", "")),
     "hub.snapshot": lambda store, app: app.hub.snapshot("s"),
     "publish": lambda store, app: app.hub.publish(said("more", "p")),

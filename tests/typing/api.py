@@ -119,6 +119,7 @@ async def decorated(view: ss.TimelineView) -> None:
     assert_type(await hub.retry_timeline("s"), ss.ReplayReport)
     assert_type(await hub.rebuild_timeline("s"), ss.ReplayReport)
     await hub.run()
+    await hub.ready(within=2)
     await hub.shutdown()
 
 

@@ -256,6 +256,9 @@ class PostgresStore(CheckedStore):
     async def _release_command(self, session_id: str, key: str) -> None:
         await self._links.change(lambda link: changes.release_command(link, session_id, key))
 
+    async def _check_writable(self) -> None:
+        await self._upkeep.renew()
+
     async def _record_error(self, record: ErrorRecord) -> None:
         row, token = encoding.error_row(record), uuid4()
         await self._links.change(lambda link: changes.record_error(link, row, token))

@@ -85,6 +85,14 @@ class Upkeep:
             async with asyncio.timeout(LEAVE_SECONDS):
                 await self._links.change(lambda link: link.fetch(_LEAVE, self.node))
 
+    async def renew(self) -> None:
+        """Say now that this process is there.
+
+        Raises:
+            StoreError: the server failed.
+        """
+        await self._links.change(lambda link: link.fetch(_BEAT, self.node, schema.VERSION, LEASE_SECONDS))
+
     async def remove(self) -> None:
         """Remove what is no longer visible.
 

@@ -255,6 +255,9 @@ class SQLiteStore(CheckedStore):
     async def _release_command(self, session_id: str, key: str) -> None:
         await self._write(partial(writes.release_command, session_id=session_id, key=key))
 
+    async def _check_writable(self) -> None:
+        await self._write(writes.touch, patient=False)
+
     async def _record_error(self, record: ErrorRecord) -> None:
         # While another process holds the lock, only the first record waits for it.
         await self._write(partial(writes.record_error, row=encoding.error_row(record)), patient=False)

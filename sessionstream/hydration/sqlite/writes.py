@@ -363,6 +363,13 @@ def release_command(writing: Writing, session_id: str, key: str) -> None:
     writing.db.execute("DELETE FROM command_claims WHERE session_id = ? AND key = ?", (session_id, key))
 
 
+def touch(writing: Writing) -> None:
+    """Write a row of no meaning, in which something changes each time."""
+    writing.db.execute(
+        "INSERT INTO meta (key, value) VALUES ('touched', 1) ON CONFLICT (key) DO UPDATE SET value = value + 1"
+    )
+
+
 def forget_claims(writing: Writing, session_id: str, moment: int, old: Sequence[str]) -> int:
     """Forget those of some keys that were claimed before a moment; return how many."""
     return writing.db.executemany(

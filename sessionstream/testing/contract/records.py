@@ -42,6 +42,17 @@ class RecordContract(ContractBase):
                 assert await store.events("session", after=after, limit=limit) == above[:limit]
 
     @on_fresh_store
+    async def test_a_check_that_it_can_write_shows_nowhere(self, store: HydrationStore) -> None:
+        writer = SessionWriter(store)
+        await writer.log(put("a"))
+        before = [await store.sessions(), await store.cursors("session"), await store.changes()]
+        for _ in range(3):
+            await store.check_writable()
+        assert [await store.sessions(), await store.cursors("session"), await store.changes()] == before
+        await writer.log(put("b"))
+        assert await store.events("session") == writer.events
+
+    @on_fresh_store
     async def test_an_event_keeps_its_metadata(self, store: HydrationStore) -> None:
         writer = SessionWriter(store)
         facts: tuple[dict[str, str], ...] = (
@@ -228,6 +239,7 @@ class RecordContract(ContractBase):
                 store.claim_command("session", "key", b""),
                 store.end_command("session", "key", finished=True),
                 store.release_command("session", "key"),
+                store.check_writable(),
                 store.record_error(record("session", 1)),
                 store.error_records(),
                 store.sessions(),

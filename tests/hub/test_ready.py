@@ -1,0 +1,72 @@
+"""``Hub.ready`` says whether the hub can serve: it is open, and its store writes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sessionstream import HubClosed, MemoryStore, SQLiteStore, StoreClosed, StoreError
+from sessionstream.hydration import stores
+from tests.servers.postgres import PostgresServer
+
+from .support import App, Store, registry
+
+
+async def test_a_hub_that_can_serve_is_ready() -> None:
+    app = App()
+    await app.hub.ready()
+    await app.hub.shutdown()
+    with pytest.raises(HubClosed):
+        await app.hub.ready()
+
+
+async def test_a_store_that_cannot_write_is_named() -> None:
+    store = Store(MemoryStore(registry()))
+    app = App(store)
+    store.fail("check_writable", StoreError("the disk is full"))
+    with pytest.raises(StoreError, match="the disk is full"):
+        await app.hub.ready()
+    await app.hub.ready()
+    await app.hub.shutdown()
+
+
+async def test_a_store_that_does_not_answer_is_not_waited_for() -> None:
+    store = Store(MemoryStore(registry()))
+    app = App(store)
+    store.stop_before("check_writable")
+    with pytest.raises(StoreError, match=r"has not written within 0\.05 seconds"):
+        await app.hub.ready(within=0.05)
+    await app.hub.shutdown()
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("nan")])
+async def test_a_limit_that_is_none_is_refused(seconds: float) -> None:
+    app = App()
+    with pytest.raises(ValueError, match="within is a number of seconds above 0"):
+        await app.hub.ready(within=seconds)
+    await app.hub.shutdown()
+
+
+async def test_it_writes_to_the_file(tmp_path: Path) -> None:
+    async with SQLiteStore.open(tmp_path / "app.db", registry()) as store:
+        app = App(store)
+        log = tmp_path / "app.db-wal"
+        size = log.stat().st_size
+        await app.hub.ready()
+        assert log.stat().st_size > size
+        await app.hub.shutdown()
+    with pytest.raises(StoreClosed):
+        await store.check_writable()
+
+
+async def test_a_server_that_is_down_is_not_ready_and_is_again_when_it_is_back(own_postgres: PostgresServer) -> None:
+    async with stores.open(own_postgres.dsn, registry()) as store:
+        app = App(store)
+        await app.hub.ready()
+        own_postgres.stop()
+        with pytest.raises(StoreError):
+            await app.hub.ready(within=0.5)
+        own_postgres.start()
+        await app.hub.ready(within=20)
+        await app.hub.shutdown()
