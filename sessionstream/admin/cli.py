@@ -25,6 +25,7 @@ from sessionstream.admin.app import Replay, load
 from sessionstream.admin.looking import all_sessions, held_sessions, look, one_session
 from sessionstream.admin.outcome import FAILED, INTERRUPTED, USAGE, Answer, Failed, Refused
 from sessionstream.admin.tables import rendered, shown
+from sessionstream.completion import is_path
 from sessionstream.errors import SessionstreamError
 from sessionstream.hydration import stores
 from sessionstream.hydration.stored import StoredState
@@ -46,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not _log.handlers:  # else Python prints what the library logs, which is the failure printed below
         _log.addHandler(logging.NullHandler())
     try:
-        _parser().parse_args(argv, options)
+        parser().parse_args(argv, options)
         answer = _answer(options)
         _print(answer, as_json=options.json)
         return answer.status
@@ -208,16 +209,17 @@ class _Parser(argparse.ArgumentParser):
         super().error(" ".join(map(stores.shown, message.split(" "))))
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+def parser() -> argparse.ArgumentParser:
+    """Return what parses the arguments; shtab makes completions for shells from it."""
+    made = _Parser(
         prog="sessionstream",
         description="Look into a store of sessions, check it, back it up or copy it, and repair, prune or delete its "
         "sessions.",
         epilog="exit status: 0 done; 1 no such session, some sessions were not copied or are still held, or what was "
         "asked for failed; 2 wrong usage, or a store or an app that cannot be used",
     )
-    parser.add_argument("--version", action="version", version=f"sessionstream {version('sessionstream')}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    made.add_argument("--version", action="version", version=f"sessionstream {version('sessionstream')}")
+    commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_inspect(commands)
     _add_replay(commands, "retry", "resume a held session: project and fan out the events that wait, in order")
     _add_replay(commands, "rebuild", "build a session's timeline anew from its first event, in a new epoch")
@@ -226,13 +228,13 @@ def _parser() -> argparse.ArgumentParser:
     _add_check(commands)
     _add_backup(commands)
     _add_copy(commands)
-    return parser
+    return made
 
 
 def _add_inspect(commands: argparse._SubParsersAction[_Parser]) -> None:
     words = "show sessions, a timeline, events or errors; changes nothing"
     parser = commands.add_parser("inspect", help=words, description=words)
-    parser.add_argument("store", metavar="STORE", help=_STORE)
+    is_path(parser.add_argument("store", metavar="STORE", help=_STORE))
     parser.add_argument("--held", action="store_true", help="only sessions that a failed event holds")
     parser.add_argument("--session", metavar="ID", help="show this session: its timeline, unless told otherwise")
     parser.add_argument("--as-of", type=_ordinal, metavar="N", help="show the timeline right after event N")
@@ -284,7 +286,7 @@ def _add_delete(commands: argparse._SubParsersAction[_Parser]) -> None:
 def _add_check(commands: argparse._SubParsersAction[_Parser]) -> None:
     words = "check that each session is in order, whole and readable; changes nothing"
     parser = commands.add_parser("check", help=words, description=words)
-    parser.add_argument("store", metavar="STORE", help=_STORE)
+    is_path(parser.add_argument("store", metavar="STORE", help=_STORE))
     parser.add_argument(
         "--app",
         metavar="MODULE:FUNCTION",
@@ -296,21 +298,21 @@ def _add_check(commands: argparse._SubParsersAction[_Parser]) -> None:
 def _add_backup(commands: argparse._SubParsersAction[_Parser]) -> None:
     words = "copy a file, also while it is in use, and check the copy; also to restore one"
     parser = commands.add_parser("backup", help=words, description=words)
-    parser.add_argument("file", metavar="FILE", help="the SQLite file")
-    parser.add_argument("copy", metavar="COPY", help="the new file; nothing may be there")
+    is_path(parser.add_argument("file", metavar="FILE", help="the SQLite file"))
+    is_path(parser.add_argument("copy", metavar="COPY", help="the new file; nothing may be there"))
     _add_json(parser)
 
 
 def _add_copy(commands: argparse._SubParsersAction[_Parser]) -> None:
     words = "copy the sessions of a file to PostgreSQL, and check each; again, to go on or to bring it up to date"
     parser = commands.add_parser("copy", help=words, description=words)
-    parser.add_argument("file", metavar="FILE", help="the SQLite file, which stays as it is")
+    is_path(parser.add_argument("file", metavar="FILE", help="the SQLite file, which stays as it is"))
     parser.add_argument("target", metavar="URL", help="the database, postgres://…; its tables are created if need be")
     _add_json(parser)
 
 
 def _add_session(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
-    parser.add_argument("store", metavar="STORE", help=_STORE)
+    is_path(parser.add_argument("store", metavar="STORE", help=_STORE))
     parser.add_argument("session", metavar="SESSION", nargs="?" if optional else None, help="the session's id")
 
 

@@ -16,9 +16,9 @@ from importlib.metadata import version
 from typing import Final
 
 from sessionstream import SessionstreamError, StoreError, doc, output
+from sessionstream.completion import is_path
 from sessionstream.hydration import stores
 from sessionstream.serving import commands
-from sessionstream.systemlab import completion
 
 PROGRAM: Final = "sessionstream-systemlab"
 ADDRESS: Final = ":8091"
@@ -30,16 +30,13 @@ OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status."""
-    options = _parser().parse_args(argv)
+    options = parser().parse_args(argv)
     try:
         match options.command:
             case "serve":
                 return _serve(options)
-            case "help":
-                return _help(options.slug)
             case _:
-                sys.stdout.write(completion.script(options.shell))
-        sys.stdout.flush()
+                return _help(options.slug)
     except doc.UnknownEntryError as error:
         return _complain(str(error), USAGE)
     except SessionstreamError as error:
@@ -49,7 +46,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
-    return OK
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -87,14 +83,15 @@ def _complain(words: str, status: int) -> int:
     return status
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Return what parses the arguments; shtab makes completions for shells from it."""
+    made = argparse.ArgumentParser(
         prog=PROGRAM,
         description="Try sessionstream in the browser, and check its guarantees.",
         epilog="exit status: 0 done; 1 what was asked for failed; 2 wrong usage, or the extra 'lab' is not installed",
     )
-    parser.add_argument("--version", action="version", version=f"{PROGRAM} {version('sessionstream')}")
-    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    made.add_argument("--version", action="version", version=f"{PROGRAM} {version('sessionstream')}")
+    subparsers = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
     serve = subparsers.add_parser("serve", help="serve the lab until it is interrupted")
     serve.add_argument(
         "--addr",
@@ -104,16 +101,11 @@ def _parser() -> argparse.ArgumentParser:
         help="where to listen; without a host: on this machine only (default: %(default)s)",
     )
     serve.add_argument("--open", action="store_true", help="open it in a browser")
-    serve.add_argument(
-        "--store",
-        metavar="STORE",
-        help="a store for the inspector: the path of a SQLite file, or a URL of PostgreSQL, postgres://…",
-    )
+    store = "a store for the inspector: the path of a SQLite file, or a URL of PostgreSQL, postgres://…"
+    is_path(serve.add_argument("--store", metavar="STORE", help=store))
     shown = subparsers.add_parser("help", help="list the entries of the embedded help, or show one")
     shown.add_argument("slug", nargs="?", metavar="SLUG", help="the entry to show")
-    shell = subparsers.add_parser("completion", help="print a script that makes a shell complete this command")
-    shell.add_argument("shell", choices=completion.SHELLS)
-    return parser
+    return made
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import Final
 
 from sessionstream_lint.command.output import OutputError, write
 from sessionstream_lint.command.run import CLEAN, ERROR, Run
@@ -17,10 +18,17 @@ from sessionstream_lint.options import UsageError
 from sessionstream_lint.reading.gate import has_libcst
 from sessionstream_lint.rules.pages import page
 
+_FILES: Final = {
+    "bash": "_shtab_compgen_files",
+    "zsh": "_files",
+    "fish": "(__fish_complete_path (commandline -ct))",
+}
+"""How shells complete paths: shtab reads it."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Check the given paths, print the findings, and return the exit status."""
-    args = _parser().parse_args(argv)
+    args = parser().parse_args(argv)
     try:
         if args.version:
             from sessionstream_lint.version import VERSION  # looking it up costs as much as all other imports
@@ -52,12 +60,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return ERROR
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="sessionstream-lint", description="Find schemas that nobody could read later."
-    )
-    add = parser.add_argument
-    add("paths", nargs="*", metavar="PATH", help="files, directories, or - for standard input (default: .)")
+def parser() -> argparse.ArgumentParser:
+    """Return what parses the arguments; shtab makes completions for shells from it."""
+    made = argparse.ArgumentParser(prog="sessionstream-lint", description="Find schemas that nobody could read later.")
+    add = made.add_argument
+    paths = add("paths", nargs="*", metavar="PATH", help="files, directories, or - for standard input (default: .)")
+    paths.complete = _FILES  # type: ignore[attr-defined]
     add("--format", choices=FORMATS, help="default: text")
     add("--select", metavar="CODES", help="report only these codes or prefixes; SST is every rule")
     add("--ignore", metavar="CODES", help="do not report these codes or prefixes")
@@ -82,4 +90,4 @@ def _parser() -> argparse.ArgumentParser:
     add("--show-config", action="store_true", help="print the options of the first path and where from")
     add("--explain", metavar="CODE", help="print the page of a rule, and check nothing")
     add("--version", action="store_true", help="print the version, and check nothing")
-    return parser
+    return made

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -18,7 +17,7 @@ import pytest
 
 from sessionstream import SQLiteStore, doc
 from sessionstream.serving.address import Address
-from sessionstream.systemlab import cli, completion
+from sessionstream.systemlab import cli
 from sessionstream.systemlab.notebook import notebook_schemas
 
 from .client import Client
@@ -104,7 +103,7 @@ def test_a_port_that_is_taken_is_said() -> None:
             "sessionstream-systemlab: cannot read /nonexistent.db: there is no such file\n",
         ),
         (["help", "sessionstream-refrence"], "did you mean sessionstream-reference"),
-        (["completion", "tcsh"], "invalid choice: 'tcsh'"),
+        (["completion"], "invalid choice: 'completion'"),
         ([], "required: COMMAND"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -131,52 +130,6 @@ def test_a_reader_who_leaves_is_no_error() -> None:
     command = " ".join(f"'{each}'" for each in [*MODULE, "help", "sessionstream-reference"])
     done = ran("bash", "-c", f"set -o pipefail; {command} | head -n 1 > /dev/null")
     assert done.stderr == ""
-
-
-@pytest.mark.parametrize(
-    ("typed", "offered"),
-    [
-        ([""], {"serve", "help", "completion", "--version", "--help"}),
-        (["s"], {"serve"}),
-        (["help", "sessionstream-r"], {"sessionstream-reference"}),
-        (["help", ""], {*(entry.slug for entry in doc.entries()), "--help"}),
-        (["serve", "--"], {"--addr", "--open", "--store", "--help"}),
-        (["serve", "--open", "--s"], {"--store"}),
-        (["serve", "--addr", ""], set()),
-        (["completion", ""], {*completion.SHELLS, "--help"}),
-        (["help", "sessionstream-reference", ""], set()),
-        (["nonsense", ""], set()),
-    ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
-)
-def test_bash_completes_it(typed: list[str], offered: set[str]) -> None:
-    words = " ".join(f"'{word}'" for word in ["sessionstream-systemlab", *typed])
-    script = f"{completion.script('bash')}\nCOMP_WORDS=({words}); COMP_CWORD={len(typed)}; _sessionstream_systemlab"
-    done = ran("bash", "-c", f'{script}; printf "%s\\n" "${{COMPREPLY[@]}}"')
-    assert (done.returncode, done.stderr) == (0, "")
-    assert set(done.stdout.split()) == offered
-
-
-@pytest.mark.parametrize("shell", completion.SHELLS)
-def test_a_shell_can_read_its_script(shell: str) -> None:
-    done = ran(*MODULE, "completion", shell)
-    assert (done.returncode, done.stderr, done.stdout) == (0, "", completion.script(shell))
-    assert "@" not in done.stdout.replace("[@]", "")
-    if shutil.which(shell) is None:
-        pytest.skip(f"there is no {shell}, so its script was NOT read")
-    assert ran(shell, "-n", "-c", done.stdout).returncode == 0
-
-
-def test_the_scripts_know_every_command_and_option() -> None:
-    usage = [ran(*MODULE, *more, "--help").stdout for more in ([], ["serve"])]
-    for shell in completion.SHELLS:
-        script = completion.script(shell)
-        for name in ("serve", "help", "completion"):
-            assert name in usage[0]
-            assert name in script
-        for name in ("addr", "open", "store"):
-            assert f"--{name}" in usage[1]
-            assert name in script
 
 
 def test_the_address_of_a_port_alone_is_this_machine() -> None:
