@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import ast
 import warnings
-from collections.abc import Callable, Iterator
-from itertools import zip_longest
+from collections.abc import Iterator
 
-from sessionstream_lint.reading import gate
 from sessionstream_lint.reading.gate import split_lines
 
 # Deeper than this libcst is not asked to go: it recurses, and deep enough it takes the interpreter with it.
@@ -15,7 +13,7 @@ MAX_NESTING = 200
 
 
 class TooDeep(ValueError):
-    """A statement that registers something is nested too deeply."""
+    """A statement is nested too deeply for libcst."""
 
 
 def parse(source: str | bytes) -> ast.Module:
@@ -40,41 +38,19 @@ def statements(node: ast.AST) -> Iterator[ast.AST]:
         yield from inner if isinstance(inner, list) else ()
 
 
-def parts(source: str, tree: ast.Module) -> Iterator[tuple[list[ast.stmt], str]]:
-    """Yield the statements of a module with their text; those that share a line together."""
+def parts(source: str, tree: ast.Module) -> Iterator[tuple[ast.stmt, str]]:
+    """Yield the statements of a module with the lines on which they stand."""
     lines = split_lines(source)
     start = 0
-    together: list[ast.stmt] = []
-    for statement, after in zip_longest(tree.body, tree.body[1:]):
-        together.append(statement)
+    for statement in tree.body:
         end = statement.end_lineno or statement.lineno
-        if after is None or after.lineno > end:
-            yield together, "\n".join(lines[start:end]) + "\n"
-            start, together = end, []
+        yield statement, "\n".join(lines[min(start, statement.lineno - 1) : end])
+        start = end  # decorators stand before the line of what they decorate
 
 
-def readable(source: str, tree: ast.Module, can_read: Callable[[str], bool] | None = None) -> str:
-    """Return the source with empty lines for the statements that are nested too deeply for libcst.
-
-    So it is for those which it cannot read otherwise, unless they mention a registration.
-
-    Raises:
-        TooDeep: one of the former mentions a registration.
-    """
-    found = []
-    for together, text in parts(source, tree):
-        deep, registers = any(map(is_deep, together)), gate.registers(text)
-        if deep and registers:
-            line = together[0].lineno
-            raise TooDeep(f"the statement in line {line} is nested more than {MAX_NESTING} levels deep")
-        unreadable = deep or not (registers or can_read is None or can_read(text))
-        found.append("\n" * text.count("\n") if unreadable else text)
-    return "".join(found)
-
-
-def bound(statements: list[ast.stmt]) -> Iterator[str]:
-    """Yield the names that are bound by statements, the inner ones too unless they define something."""
-    stack: list[ast.AST] = [*statements]
+def bound(statement: ast.stmt) -> Iterator[str]:
+    """Yield the names that are bound by a statement, by those inside too unless it defines something."""
+    stack: list[ast.AST] = [statement]
     while stack:
         node = stack.pop()
         match node:

@@ -13,7 +13,7 @@ from typing import TypeAlias
 import libcst as cst
 from libcst.metadata import MetadataWrapper, PositionProvider
 
-from sessionstream_lint.reading.outline import is_deep, readable
+from sessionstream_lint.reading.outline import MAX_NESTING, TooDeep, is_deep
 
 Node: TypeAlias = cst.CSTNode
 Nodes: TypeAlias = tuple[Node, ...]
@@ -28,24 +28,15 @@ _SINGLETONS = {"None": None, "True": True, "False": False}
 
 
 def read(source: str, tree: ast.Module) -> cst.Module:
-    """Parse what libcst can read of a file of which ``tree`` is what ``ast`` says; positions are those of the source.
+    """Parse a file of which ``tree`` is what ``ast`` says.
 
     Raises:
         Exception: libcst cannot read it; it raises more than ParserSyntaxError.
-        TooDeep: a statement that mentions a registration is nested too deeply.
+        TooDeep: it nests too deeply: libcst would take the interpreter with it.
     """
-    try:
-        return cst.parse_module(readable(source, tree))
-    except cst.ParserSyntaxError:  # some of what is valid it does not know
-        return cst.parse_module(readable(source, tree, _can_read))
-
-
-def _can_read(text: str) -> bool:
-    try:
-        cst.parse_module(text)
-    except cst.ParserSyntaxError:
-        return False
-    return True
+    if is_deep(tree):
+        raise TooDeep(f"a statement is nested more than {MAX_NESTING} levels deep")
+    return cst.parse_module(source)
 
 
 @lru_cache(maxsize=4096)

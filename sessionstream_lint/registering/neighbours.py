@@ -112,12 +112,12 @@ def _facts(source: Source) -> Facts:
 def _registering(source: str, tree: ast.Module) -> frozenset[str]:
     """Return the outermost names whose definitions mention a registration, or another such name."""
     parts = list(outline.parts(source, tree))
-    found = {name for statements, text in parts if gate.registers(text) for name in outline.bound(statements)}
+    found = {name for statement, text in parts if gate.registers(text) for name in outline.bound(statement)}
     fresh = set(found)
     while fresh:
         mentioned = re.compile(rf"\b(?:{'|'.join(map(re.escape, sorted(fresh)))})\b")
         fresh = {
-            name for statements, text in parts if mentioned.search(text) for name in outline.bound(statements)
+            name for statement, text in parts if mentioned.search(text) for name in outline.bound(statement)
         } - found
         found |= fresh
     return frozenset(found)
