@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -13,7 +11,6 @@ from sessionstream_lint.command import config, sources
 from sessionstream_lint.options import Options, UsageError, codes, existing, patterns, per_file, roots
 from sessionstream_lint.rules.pages import codes as known_codes
 
-_OF_PLUGIN = re.compile(rb"^[ \t]*(?:sst[-_]|[\w-]*(?:select|ignore)s?\b.*\bSST)", re.MULTILINE | re.IGNORECASE)
 FORMATS = ("text", "json", "sarif", "github")
 
 
@@ -62,20 +59,16 @@ class Settings:
         return self.section(path).read("format", _format, self._args.format, default=FORMATS[0])
 
     def shown(self, path: str) -> str:
-        """Return the configuration that counts for a path, the options as they are with it, and what may be missed."""
+        """Return the configuration that counts for a path, and the options as they are with it."""
         section, options = self.section(path), self.options(path)
         roots = ", ".join(map(str, options.src_roots)) or "where the outermost package of each file lies"
-        lines = [
-            f"configuration: {_source(section)}",
-            f"rules: {', '.join(code for code in known_codes() if options.wants(code))}",
-            f"exclude: {', '.join(options.exclude) or 'nothing'}",
-            f"sst-src-roots: {roots}",
-            f"format: {self.kind(path)}",
-        ]
-        if section.file is None:
-            only = "has options of this linter for flake8, which only that reads"
-            lines += [f"note: {file} {only}" for file in _of_plugin(section.base)]
-        return "\n".join(lines) + "\n"
+        return (
+            f"configuration: {_source(section)}\n"
+            f"rules: {', '.join(code for code in known_codes() if options.wants(code))}\n"
+            f"exclude: {', '.join(options.exclude) or 'nothing'}\n"
+            f"sst-src-roots: {roots}\n"
+            f"format: {self.kind(path)}\n"
+        )
 
     def excludes(self, path: str) -> bool:
         """Say whether a file or directory is left out, by its own configuration or the command line."""
@@ -139,15 +132,3 @@ def _source(section: config.Section) -> str:
         f"none; from {section.base} upwards no pyproject.toml has a section [tool.{config.SECTION}], "
         f"and no setup.cfg a section [{config.SECTION}]"
     )
-
-
-def _of_plugin(base: Path) -> Iterator[Path]:
-    """Yield the files, upwards from a directory, in which flake8 finds options of the plugin."""
-    for directory in (base, *base.parents):
-        for name in ("setup.cfg", "tox.ini", ".flake8"):
-            path = directory / name
-            try:
-                if path.is_file() and _OF_PLUGIN.search(path.read_bytes()):
-                    yield path
-            except OSError:
-                continue  # what cannot be read is nothing to point to

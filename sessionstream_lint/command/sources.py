@@ -8,7 +8,6 @@ import fnmatch
 import io
 import os
 import re
-import stat
 import sys
 import tokenize
 from collections.abc import Callable, Iterable, Iterator
@@ -18,8 +17,6 @@ from sessionstream_lint.options import EXCLUDED, GENERATED
 
 STDIN = "-"
 SUFFIXES = (".py", ".pyi", ".pyw")
-# Links of Emacs to nowhere, which say who is editing a file.
-LOCK = ".#"
 
 Complain = Callable[[str, OSError], None]
 
@@ -92,18 +89,11 @@ def matcher(patterns: tuple[str, ...]) -> Callable[[str], bool]:
 
 
 def _files(path: str, excluded: Callable[[str], bool], complain: Complain) -> Iterator[str]:
-    """Yield a file as it is, and of a directory the Python files in it, sorted.
-
-    Pipes, devices and sockets, the reading of which need not end, are passed by in a directory, and complained of when
-    they are named.
-    """
+    """Yield a file as it is, and of a directory the Python files in it, sorted; links to nowhere are passed by."""
     if excluded(path):
         return
     if not os.path.isdir(path):  # noqa: PTH112 - os.scandir below wants strings too
-        if _is_special(path):
-            complain(path, OSError(errno.EINVAL, "it is neither a regular file nor a directory"))
-        else:
-            yield path
+        yield path
         return
     todo = [os.path.normpath(path)]
     while todo:
@@ -118,28 +108,18 @@ def _files(path: str, excluded: Callable[[str], bool], complain: Complain) -> It
         inner = []
         for entry in entries:
             name, file = entry.name, start + entry.name
-            if name.startswith(LOCK) and entry.is_symlink():
+            try:
+                is_directory, is_file = entry.is_dir(), entry.is_file()
+            except OSError as error:
+                if not entry.is_symlink():
+                    complain(file, error)
                 continue
-            if _is_directory(entry, complain):
+            if is_directory:
                 if not (name in EXCLUDED or entry.is_symlink() or _is_generated(name, file) or excluded(file)):
                     inner.append(file)
-            elif (
-                name.endswith(SUFFIXES)
-                and not excluded(file)
-                and (entry.is_file(follow_symlinks=False) or not _is_special(file))
-            ):
+            elif is_file and name.endswith(SUFFIXES) and not excluded(file):
                 yield file
         todo += reversed(inner)
-
-
-def _is_directory(entry: os.DirEntry[str], complain: Complain) -> bool:
-    """Say whether it is a directory; of a link that leads nowhere reading it will say what is wrong."""
-    try:
-        return entry.is_dir()
-    except OSError as error:
-        if not entry.is_symlink():
-            complain(entry.path, error)
-        return False
 
 
 def _is_generated(name: str, path: str) -> bool:
@@ -147,11 +127,3 @@ def _is_generated(name: str, path: str) -> bool:
     if name in GENERATED:
         return not os.path.exists(os.path.join(path, "__init__.py"))  # noqa: PTH110, PTH118 - a string, likewise
     return os.path.exists(os.path.join(path, "pyvenv.cfg"))  # noqa: PTH110, PTH118
-
-
-def _is_special(path: str) -> bool:
-    """Say whether something is there that is no file; what is not there at all, opening it will say."""
-    try:
-        return not stat.S_ISREG(os.stat(path).st_mode)  # noqa: PTH116 - a string, as everything here
-    except OSError:
-        return False
