@@ -46,7 +46,8 @@ def check(source: str, path: str, tree: ast.Module | None = None, options: Optio
     try:
         return _check(source, path, tree, options)
     except Exception as error:  # noqa: BLE001 - an exception in a plugin would abort the whole run
-        return [_failure(source, f"this file could not be analysed ({type(error).__name__}: {_short(error)})")]
+        reason = " ".join(str(error).split())[:100]
+        return [_failure(source, f"this file could not be analysed ({type(error).__name__}: {reason})")]
 
 
 def _check(source: str, path: str, tree: ast.Module | None, options: Options) -> list[Diagnostic]:
@@ -89,7 +90,3 @@ def _diagnostic(finding: Finding, module: Module) -> Diagnostic:
 
 def _failure(source: str, message: str) -> Diagnostic:
     return Diagnostic(gate.first_line(source), 0, UNREADABLE, f"{message} ({EXPLAIN} {UNREADABLE})")
-
-
-def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[:100]

@@ -54,11 +54,6 @@ def strings(values: Values) -> list[str]:
     return [value.value for value in values if isinstance(value, Literal) and isinstance(value.value, str)]
 
 
-def mapped(ev: Ask, given: tuple[Given, ...]) -> tuple[Given, ...]:
-    """Return the arguments with which ``map`` calls: an element of each iterable."""
-    return tuple(replace(item, held=containers.elements(ev, ev.given(item))) for item in given)
-
-
 def plain(ev: Ask, given: tuple[Given, ...]) -> tuple[Values, ...]:
     """The values of the positional arguments, up to the first that is unpacked."""
     found: list[Values] = []
@@ -77,8 +72,6 @@ def replaced(ev: Ask, values: Values, given: tuple[Given, ...]) -> Values:
 
 def make(ev: Ask, of: Klass, given: tuple[Given, ...]) -> Instance:
     """Return an object of the class, with its arguments if they say something about it."""
-    if records.is_enum(ev, of.scope):
-        return Instance(of)
     if records.initializer(ev, of.scope) is None and not records.fields(ev, of.scope):
         return Instance(of)
     return Instance(of, spread(ev, given))

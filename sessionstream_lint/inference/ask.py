@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from typing import Protocol
 
 from sessionstream_lint.inference.frames import Frame
@@ -59,14 +58,6 @@ class Ask(Protocol):
         """Return what calling these may give."""
         ...
 
-    def returned(self, scope: sc.Scope, given: tuple[Given, ...], receiver: Value | None, site: sc.Site) -> Values:
-        """Return what a call of a function of the project gives."""
-        ...
-
-    def method(self, value: Value, name: str) -> Values:
-        """Return what a method gives when it is called without arguments."""
-        ...
-
     def once(self, question: object, answer: Callable[[], Values]) -> Values:
         """Answer a question unless it is being asked already, and remember the answer."""
         ...
@@ -79,8 +70,4 @@ class Ask(Protocol):
 
     def follows_callers(self, scope: sc.Scope) -> bool:
         """Say whether it counts what callers of a function may pass."""
-        ...
-
-    def within_file(self) -> AbstractContextManager[None]:
-        """Answer what the file itself shows, not what its callers may pass."""
         ...

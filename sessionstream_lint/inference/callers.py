@@ -23,7 +23,6 @@ from sessionstream_lint.reading.syntax import Node, Parameter, last_name, walk
 
 # What stands for the name of a function that has none: no name can be that.
 LAMBDA = "lambda"
-CALLING = [name.rpartition(".")[2] for name in sorted(calling.CALLING)]
 MAX_ALIASES = 50
 # How many calls are looked into to tell what a parameter may be.
 MAX_CALLS = 50
@@ -116,7 +115,7 @@ def _candidates(ev: Ask, scope: Scope, known: Module | None) -> Iterator[CallSit
     if first in ("__init__", "__call__") and scope.parent is not None:
         first = scope.parent.name
     # What has no name: ``make()(x)``, ``table["x"](x)``; and those that are named after what they do.
-    others = ("", "self", "cls", *CALLING, "super" if scope.name != "__init__" else "__init__")
+    others = ("", "self", "cls", "partial", "super" if scope.name != "__init__" else "__init__")
     around = tuple(dict.fromkeys((scope.module, ev.module, *ev.neighbours)))
     names = dict.fromkeys((*_names(around, first), *others))
     for module in around:

@@ -14,7 +14,7 @@ from sessionstream_lint.inference.frames import Frame, argument_for, around, fra
 from sessionstream_lint.program.scopes import CallSite, Scope, Site
 from sessionstream_lint.reading.syntax import Parameter
 
-CALLING = {"functools.partial", "builtins.map"}
+PARTIAL = "functools.partial"
 MAX_FRAMES = 24
 
 
@@ -32,35 +32,26 @@ def invocations(ev: Ask, callee: v.Values, given: tuple[v.Given, ...]) -> Iterat
         arguments = given
         target: v.Value = value
         while isinstance(target, v.Partial):
-            arguments, target = target.given + arguments, target.target
+            later = [item.keyword for item in arguments if item.keyword]
+            kept = (item for item in target.given if item.keyword not in later)
+            arguments, target = (*kept, *arguments), target.target
         if isinstance(target, v.Instance) and isinstance(target.of, v.Klass):
             for method in members.attribute(ev, (target,), "__call__"):
                 yield Invocation(method, arguments)
-        elif isinstance(target, v.Alternatives):
-            yield from (Invocation(made, arguments) for made in _generic(ev, target) or (target,))
         else:
             yield Invocation(target, arguments)
-
-
-def _generic(ev: Ask, value: v.Alternatives) -> v.Values:
-    """Return the class of the project that ``Class[…]`` is."""
-    node = value.node
-    heads = ev.evaluate(node.value, value.site) if isinstance(node, cst.Subscript) else ()
-    return tuple(head for head in heads if isinstance(head, v.Klass))
 
 
 def called(ev: Ask, at: CallSite, way: Site) -> Iterator[Invocation]:
     """Yield what a call that is written out reaches, looked at in one way.
 
-    That is also what is called by a function that calls its first argument, at once or later.
+    Of ``partial`` that is what it will call.
     """
     for found in invocations(ev, ev.evaluate(at.func, way), v.as_given(at.args, way)):
-        target, passed = found.target, found.given
-        if not isinstance(target, v.External) or target.name not in CALLING or not passed or passed[0].star:
+        if found.target != v.External(PARTIAL) or not found.given or found.given[0].star:
             yield found
-            continue
-        rest = passed[1:] if target.name == "functools.partial" else arguments.mapped(ev, passed[1:])
-        yield from invocations(ev, ev.given(passed[0]), rest)
+        else:
+            yield from invocations(ev, ev.given(found.given[0]), found.given[1:])
 
 
 def call_all(ev: Ask, callee: v.Values, given: tuple[v.Given, ...], site: Site) -> v.Values:
@@ -82,8 +73,8 @@ def _call(ev: Ask, value: v.Value, given: tuple[v.Given, ...], site: Site) -> v.
             return returned(ev, scope, given, None, site)
         case v.Bound(receiver, v.Routine(scope)):
             return returned(ev, scope, given, receiver, site)
-        case v.Bound(v.Instance() as receiver, v.External(name)):
-            return _method_outside(ev, receiver, name.rpartition(".")[2], given)
+        case v.Bound(v.Instance(), v.External(name)):
+            return _entered(ev, name.rpartition(".")[2], given)
         case v.Bound(receiver, v.External(name)) if name.startswith("builtins.container."):
             return containers.method(ev, receiver, name.rpartition(".")[2], arguments.plain(ev, given))
         case v.Callable(result):
@@ -96,30 +87,12 @@ def _call(ev: Ask, value: v.Value, given: tuple[v.Given, ...], site: Site) -> v.
             return ()
 
 
-def _method_outside(ev: Ask, receiver: v.Instance, name: str, given: tuple[v.Given, ...]) -> v.Values:
-    """Return what a method that the project did not write gives."""
-    match name:
-        case "__enter__":
-            return (receiver,)
-        case "_replace" | "model_copy":
-            return arguments.replaced(ev, (receiver,), given)
-        case "enter_context" | "enter_async_context" if given and not given[0].star:
-            values = containers.entered(ev, ev.given(given[0]))
-            return values if name == "enter_context" else (v.Many("awaitable", values),)
-        case _:
-            return ()
-
-
-def method(ev: Ask, value: v.Value, name: str) -> v.Values:
-    """Return what a method without arguments gives."""
-    groups: list[v.Values] = []
-    for found in members.attribute(ev, (value,), name):
-        match found:
-            case v.Bound(receiver, v.Routine(scope)):
-                groups.append(returned(ev, scope, (), receiver, scope.block.here()))
-            case _:
-                pass
-    return v.union(*groups)
+def _entered(ev: Ask, method: str, given: tuple[v.Given, ...]) -> v.Values:
+    """Return what a method of an ``ExitStack`` gives that enters what it is given; of other methods nothing."""
+    if method not in ("enter_context", "enter_async_context") or not given or given[0].star:
+        return ()
+    values = containers.entered(ev, ev.given(given[0]))
+    return values if method == "enter_context" else (v.Many("awaitable", values),)
 
 
 # Functions of the project --------------------------------------------------------------------------------
@@ -141,8 +114,7 @@ def returned(ev: Ask, scope: Scope, given: tuple[v.Given, ...], receiver: v.Valu
     if scope.yields:
         context = bool(classes.decorators(ev, scope) & {"contextmanager", "asynccontextmanager"})
         return _generated(ev, scope, frame, declared, context)
-    said = v.known(declared) and not any(classes.says_less(ev, value) for value in declared)
-    values = declared if said else v.union(declared, _inferred(ev, scope, frame))
+    values = v.union(declared, _inferred(ev, scope, frame)) if classes.nothing_more(ev, declared) else declared
     if node is not None and node.asynchronous is not None:
         return (v.Many("awaitable", values),)
     return values
@@ -155,8 +127,8 @@ def _inferred(ev: Ask, scope: Scope, frame: Frame) -> v.Values:
 
 def _generated(ev: Ask, scope: Scope, frame: Frame, declared: v.Values, context: bool) -> v.Values:
     values = containers.elements(ev, declared)
-    if not v.known(values):
-        groups = []
+    if classes.nothing_more(ev, values):
+        groups = [values]
         for node, whole, site in scope.yields:
             found = () if node is None else ev.evaluate(node, replace(site, frame=frame))
             groups.append(containers.elements(ev, found) if whole else found)

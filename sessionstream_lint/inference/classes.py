@@ -7,7 +7,18 @@ from dataclasses import replace
 import libcst as cst
 
 from sessionstream_lint.inference.ask import Ask
-from sessionstream_lint.inference.values import External, Instance, Klass, Value, bare
+from sessionstream_lint.inference.values import (
+    External,
+    Instance,
+    Klass,
+    Many,
+    Sequence,
+    Table,
+    Value,
+    Values,
+    bare,
+    known,
+)
 from sessionstream_lint.program.scopes import Scope
 from sessionstream_lint.reading.syntax import called
 
@@ -52,10 +63,22 @@ def bases(ev: Ask, scope: Scope) -> list[Klass | External]:
 
 def says_less(ev: Ask, value: Value) -> bool:
     """Say whether an annotation says less of an object than what is given for it: a protocol, a base class."""
-    if bare(value) in LESS:
-        return True
-    of = value.of if isinstance(value, Instance) else value
-    return isinstance(of, Klass) and any(one in LESS for one in ancestors(ev, of.scope))
+    match value:
+        case Klass(scope) | Instance(Klass(scope)):
+            return any(one in LESS for one in ancestors(ev, scope))
+        case Many(_, element):
+            return nothing_more(ev, element)
+        case Sequence(_, items):
+            return any(nothing_more(ev, item) for item in items)
+        case Table(pairs):
+            return any(nothing_more(ev, held) for _, held in pairs)
+        case _:
+            return bare(value) in LESS
+
+
+def nothing_more(ev: Ask, values: Values) -> bool:
+    """Say whether an annotation leaves it to the value what there is, at least in a part of it."""
+    return not known(values) or any(says_less(ev, value) for value in values)
 
 
 def inherits(ev: Ask, of: External | Klass, name: str) -> bool:

@@ -18,7 +18,6 @@ from sessionstream_lint.reading.syntax import Comprehension, index, items
 Pair: TypeAlias = tuple[v.Values, v.Values]
 
 MAX_ITEMS = 500
-MAX_TEXT = 1000
 STACKS = (v.External("contextlib.ExitStack"), v.External("contextlib.AsyncExitStack"))
 WRAPPERS = ("awaitable", "context", "variable")
 
@@ -78,8 +77,6 @@ def added(ev: Ask, left: v.Values, right: v.Values) -> v.Values:
             return (v.Table(overridden((*pairs, *more))),)
         case (v.Sequence() as first,), (v.Sequence() as second,):
             return (replace(first, items=first.items + second.items),)
-        case (v.Literal(str() as one),), (v.Literal(str() as two),):
-            return (v.Literal(one + two),) if len(one) + len(two) < MAX_TEXT else ()
         case _ if any(isinstance(value, v.Table) for value in left):
             return filled(left, right)
         case _:
@@ -103,21 +100,7 @@ def stored(ev: Ask, source: sc.Stored, site: sc.Site) -> v.Values:
     if source.key is None:
         return (v.Many("list", values),)
     key = (v.Literal(source.key),) if isinstance(source.key, str) else ev.evaluate(source.key, site)
-    found: v.Values = (v.Table(((key, values),)),)
-    if any(isinstance(one, v.Literal) and isinstance(one.value, str) for one in key):
-        return found
-    # It may just as well be a list: then this is one of its elements, at a place that other keys do not name.
-    return (*found, v.Many("set", values))
-
-
-def augmented(held: v.Values, added: v.Values) -> v.Values:
-    """Return what a name holds after ``+=`` or ``|=``: what it was, with the items or the text that were added."""
-    if len(held) == len(added) == 1 and isinstance(held[0], v.Sequence) and isinstance(added[0], v.Sequence):
-        return (replace(held[0], items=held[0].items + added[0].items),)
-    more = tuple(filter(is_container, added))
-    if any(isinstance(value, v.Literal | v.Computed) for value in held):
-        more = (*more, *(value for value in added if isinstance(value, v.Literal | v.Computed)))
-    return filled(held, more)
+    return (v.Table(((key, values),)),)
 
 
 def filled(held: v.Values, put: v.Values) -> v.Values:
@@ -152,10 +135,15 @@ def _elements(ev: Ask, value: v.Value) -> v.Values:
         case v.Klass(scope) if records.is_enum(ev, scope):
             return records.enum_members(ev, scope)
         case v.Instance(v.Klass()):
-            made = ev.method(value, "__iter__") or ev.method(value, "__aiter__")
+            made = _called(ev, value, "__iter__")
             return v.union(*(_elements(ev, inner) for inner in made if not isinstance(inner, v.Instance)))
         case _:
             return ()
+
+
+def _called(ev: Ask, value: v.Value, method: str) -> v.Values:
+    """Return what a method gives that is called without arguments."""
+    return ev.call(ev.attribute((value,), method), (), ev.module.scope.end())
 
 
 def inside(values: v.Values, kind: str) -> v.Values:
@@ -168,7 +156,7 @@ def entered(ev: Ask, values: v.Values) -> v.Values:
     groups = [inside(values, "context")]
     for value in values:
         if isinstance(value, v.Instance):
-            groups += [ev.method(value, "__enter__"), inside(ev.method(value, "__aenter__"), "awaitable")]
+            groups += [_called(ev, value, "__enter__"), inside(_called(ev, value, "__aenter__"), "awaitable")]
             if value.of in STACKS or any(classes.inherits(ev, value.of, name) for name in ENTERED):
                 groups.append((value,))
     return v.union(*groups)
@@ -206,20 +194,16 @@ def _item(ev: Ask, value: v.Value, wanted: v.Values, node: cst.Subscript, site: 
         case v.Sequence(kind, held) if kind != "set":
             exact = [key for key in keys if isinstance(key, int) and -len(held) <= key < len(held)]
             return v.union(*(held[key] for key in exact)) if keys else v.union(*held)
-        case v.Many(kind, element) if kind in ("list", "tuple"):
+        case v.Many(kind, element) if kind not in WRAPPERS:
             return element
         case v.Table(pairs):
             return _under(pairs, keys)
         case v.Symbol():
             return (value,)
-        case v.Klass(scope) if records.is_enum(ev, scope):
-            return v.union(*(ev.attribute((value,), key) for key in keys if isinstance(key, str)))
-        case v.External() | v.Klass():
+        case v.Klass():
+            return (value,)
+        case v.External():
             return (v.Alternatives(node, site),)
-        case v.Instance(v.Klass(scope)):
-            if v.External("typing.TypedDict") in classes.ancestors(ev, scope):
-                return v.union(*(ev.attribute((value,), key) for key in keys if isinstance(key, str)))
-            return ev.method(value, "__getitem__")
         case _:
             return ()
 
@@ -240,18 +224,11 @@ def _under(pairs: tuple[Pair, ...], keys: set[str | int]) -> v.Values:
 
 # Their methods -----------------------------------------------------------------------------------------------
 
-METHODS_OF_STRINGS = {
-    "capitalize", "casefold", "center", "expandtabs", "format", "format_map", "join", "ljust", "lower", "lstrip",
-    "removeprefix", "removesuffix", "replace", "rjust", "rstrip", "strip", "swapcase", "title", "translate", "upper",
-    "zfill",
-}  # fmt: skip
 METHODS_OF_ELEMENTS = {"pop", "popleft", "__getitem__", "__next__"}
 
 
 def method(ev: Ask, value: v.Value, name: str, args: tuple[v.Values, ...]) -> v.Values:
-    """Return what a method of a container or string gives."""
-    if isinstance(value, v.Computed | v.Literal):
-        return (v.Computed("a call"),) if name in METHODS_OF_STRINGS else ()
+    """Return what a method of a container gives."""
     if name in ("copy", "union", "__iter__"):
         return (value,)
     if isinstance(value, v.Table):
@@ -266,9 +243,14 @@ def _method_of_dict(value: v.Table, name: str, args: tuple[v.Values, ...]) -> v.
     if name == "items":
         return (v.Many("set", tuple(v.Sequence("tuple", pair) for pair in pairs)),)
     if name in ("keys", "values"):
-        return (v.Sequence("list", tuple(pair[name == "values"] for pair in pairs)),)
+        column = tuple(pair[name == "values"] for pair in pairs)
+        counted = all(len(key) == 1 and isinstance(key[0], v.Literal) for key, _ in pairs)
+        return (v.Sequence("list", column) if counted else v.Many("list", v.union(*column)),)
     if name in ("get", "pop", "setdefault", "__getitem__"):
         wanted, default = (*args, (), ())[:2]
+        found = _under(pairs, _keys(wanted))
         keys = [key[0] for key, _ in pairs if len(key) == 1]
-        return v.union(_under(pairs, _keys(wanted)), v.unsure(tuple(one for one in default if v.bare(one) not in keys)))
+        if len(wanted) == 1 and wanted[0] in keys:  # it is certainly there
+            return found
+        return v.union(found, v.unsure(tuple(one for one in default if v.bare(one) not in keys)))
     return ()

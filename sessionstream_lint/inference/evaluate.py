@@ -18,7 +18,7 @@ from sessionstream_lint.inference import values as v
 from sessionstream_lint.inference.frames import Frame
 from sessionstream_lint.program import scopes as sc
 from sessionstream_lint.program.resolve import Project
-from sessionstream_lint.reading.syntax import Node, constant, dotted, identifier, is_formatted, operands
+from sessionstream_lint.reading.syntax import Node, constant, dotted, identifier, operands
 
 MAX_DEPTH = 90
 MAX_OPERANDS = 20
@@ -49,9 +49,8 @@ class Evaluator:
 
     def fresh(self) -> None:
         """Allow a measure of work for the next call."""
-        spent = self._questions
-        measure = MAX_QUESTIONS if spent < MAX_QUESTIONS_OF_FILE else FEW_QUESTIONS
-        self._allowed = spent + measure
+        few = self._questions >= MAX_QUESTIONS_OF_FILE
+        self._allowed = self._questions + (FEW_QUESTIONS if few else MAX_QUESTIONS)
 
     def once(self, question: Any, answer: Callable[[], v.Values]) -> v.Values:
         """Answer a question unless it is being asked already; remember answers that nothing cut short."""
@@ -122,16 +121,6 @@ class Evaluator:
         """Return what calling these may give."""
         return calling.call_all(self, callee, given, site)
 
-    def returned(
-        self, scope: sc.Scope, given: tuple[v.Given, ...], receiver: v.Value | None, site: sc.Site
-    ) -> v.Values:
-        """Return what a call of a function of the project gives."""
-        return calling.returned(self, scope, given, receiver, site)
-
-    def method(self, value: v.Value, name: str) -> v.Values:
-        """Return what a method gives when it is called without arguments."""
-        return calling.method(self, value, name)
-
     def frame(
         self, scope: sc.Scope, given: tuple[v.Given, ...], receiver: v.Value | None, outer: Frame | None, depth: int
     ) -> Frame:
@@ -165,8 +154,8 @@ class Evaluator:
                 return v.unsure(self.evaluate(node.right, site))
             case cst.BooleanOperation():
                 return v.unsure(v.union(*(self.evaluate(operand, site) for operand in operands(node)[:MAX_OPERANDS])))
-            case cst.BinaryOperation():
-                return self._binary(node, site)
+            case cst.BinaryOperation(operator=cst.Add() | cst.BitOr()):
+                return self._joined(node, site)
             case cst.NamedExpr(value=value):
                 return self.evaluate(value, site)
             case cst.Await(expression=value):
@@ -176,33 +165,18 @@ class Evaluator:
             case cst.ListComp() | cst.SetComp() | cst.GeneratorExp() | cst.DictComp():
                 inner = site.block.scope.module.comprehensions.get(node)
                 return () if inner is None else containers.comprehension(self, node, inner.here().seen_from(site))
-            case _ if (written := constant(node)) is not None:
-                return (v.Literal(written.value),)
             case _:
-                return (v.Computed("an f-string"),) if is_formatted(node) else ()
+                written = constant(node)
+                return () if written is None else (v.Literal(written.value),)
 
     def _arm(self, node: cst.IfExp, positive: bool, site: sc.Site) -> v.Values:
         """Return one outcome of ``body if test else orelse``, its test having come out so."""
         guard = sc.Guard(node.test, positive, replace(site, frame=None))
         return self.evaluate(node.body if positive else node.orelse, replace(site, guards=(*site.guards, guard)))
 
-    def _binary(self, node: cst.BinaryOperation, site: sc.Site) -> v.Values:
+    def _joined(self, node: cst.BinaryOperation, site: sc.Site) -> v.Values:
+        """Return ``left + right`` or ``left | right``: of classes the latter is an annotation."""
         left = self.evaluate(node.left, site)
-        match node.operator:
-            case cst.BitOr():
-                if not any(isinstance(value, v.Table | v.Sequence | v.Many) for value in left):
-                    return (v.Alternatives(node, site),)
-                return containers.added(self, left, self.evaluate(node.right, site))
-            case cst.Add():
-                right = self.evaluate(node.right, site)
-                computed = (v.Computed("a concatenation"),) if any(map(_is_string, (*left, *right))) else ()
-                return (*containers.added(self, left, right), *computed)
-            case cst.Modulo():
-                right = self.evaluate(node.right, site)
-                return (v.Computed("the operator %"),) if any(map(_is_string, (*left, *right))) else ()
-            case _:
-                return ()
-
-
-def _is_string(value: v.Value) -> bool:
-    return isinstance(value, v.Computed) or (isinstance(value, v.Literal) and isinstance(value.value, str))
+        if isinstance(node.operator, cst.BitOr) and not any(map(containers.is_container, left)):
+            return (v.Alternatives(node, site),)
+        return containers.added(self, left, self.evaluate(node.right, site))

@@ -10,7 +10,7 @@ import libcst as cst
 from sessionstream_lint.inference import containers
 from sessionstream_lint.inference.arguments import strings
 from sessionstream_lint.inference.ask import Ask
-from sessionstream_lint.inference.values import External, Literal, Many, Sequence, Value, Values, union
+from sessionstream_lint.inference.values import External, Literal, Many, Routine, Sequence, Value, Values, union
 from sessionstream_lint.program.scopes import Argument, Defined, Scope, Site, arguments
 from sessionstream_lint.reading.syntax import Parameter, called, last_name
 
@@ -83,7 +83,7 @@ def _named(ev: Ask, scope: Scope, name: str) -> Iterator[Scope]:
 
 def _result(ev: Ask, scope: Scope) -> Values:
     """Return what a fixture returns or yields, awaited if need be."""
-    found = ev.returned(scope, (), None, scope.block.here())
+    found = ev.call((Routine(scope),), (), scope.block.here())
     return union(*(value.element if isinstance(value, Many) and value.kind in KINDS else (value,) for value in found))
 
 

@@ -95,7 +95,7 @@ def _generic(ev: Ask, node: cst.Subscript, site: Site) -> v.Values:
         if isinstance(head, v.External):
             groups.append(_external(ev, head, index(node), site))
         elif isinstance(head, v.Klass):
-            groups.append((v.Instance(v.bare(head)),))
+            groups.append(_instance(ev, head, site))
         elif isinstance(head, v.Alternatives):
             groups.append(instances(ev, head.node, head.site))
     return v.union(*groups)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from sessionstream_lint.inference import arguments, containers, hints
@@ -13,17 +13,12 @@ from sessionstream_lint.program.resolve import canonical
 from sessionstream_lint.program.scopes import Scope, Site
 from sessionstream_lint.program.surface import OPENING, RETURNING
 
-MESSAGE_FACTORIES = ("FromString",)
 SAME = {
-    "asyncio.create_task", "asyncio.ensure_future", "asyncio.shield", "asyncio.wait_for", "builtins.aiter",
-    "builtins.iter", "copy.copy", "copy.deepcopy", "functools.cache", "functools.lru_cache", "types.MappingProxyType",
-    "typing.assert_type", "typing.final", "typing.reveal_type", "weakref.proxy",
+    "asyncio.create_task", "asyncio.ensure_future", "asyncio.shield", "asyncio.wait_for", "builtins.frozenset",
+    "builtins.iter", "builtins.list", "builtins.reversed", "builtins.set", "builtins.sorted", "builtins.tuple",
+    "collections.deque", "copy.copy", "copy.deepcopy", "functools.cache", "functools.lru_cache",
+    "types.MappingProxyType", "typing.assert_type", "typing.final", "typing.reveal_type", "weakref.proxy",
 }  # fmt: skip
-COPYING = {
-    "builtins.list": "list", "builtins.sorted": "list", "builtins.reversed": "list", "builtins.tuple": "tuple",
-    "collections.deque": "list", "builtins.set": "set", "builtins.frozenset": "set",
-}  # fmt: skip
-REORDERING = {"builtins.sorted", "builtins.reversed", "collections.deque"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,22 +51,9 @@ def call(ev: Ask, name: str, given: tuple[v.Given, ...], site: Site) -> v.Values
     if name in OPENING:
         opened = (v.Instance(v.External(OPENING[name])),)
         return v.Many("awaitable", opened), v.Many("context", opened)
-    if name in COPYING:
-        return _copied(made, COPYING[name], exact=name not in REORDERING)
     if name in _SPECIAL:
         return _SPECIAL[name](made)
-    owner, _, last = name.rpartition(".")
-    if last in MESSAGE_FACTORIES and owner:
-        return (v.Instance(v.External(owner)),)
-    return (v.Instance(v.External(canonical(name))),) if last[:1].isupper() else ()
-
-
-def _copied(made: Call, kind: str, *, exact: bool) -> v.Values:
-    source = made.argument(0)
-    same = tuple(replace(value, kind=kind) for value in source if isinstance(value, v.Sequence))
-    if exact and same and len(same) == len(source):
-        return same
-    return (v.Many(kind, made.elements(0)),)
+    return (v.Instance(v.External(canonical(name))),) if name.rpartition(".")[2][:1].isupper() else ()
 
 
 def _named_tuple(made: Call) -> v.Values:
@@ -141,12 +123,6 @@ def _field(made: Call) -> v.Values:
     return v.union(made.ev.call(factory, (), made.site), made.argument(MAX_POSITION, "default"))
 
 
-def _variable(made: Call) -> v.Values:
-    """A context variable: of one without a default only its annotation says what it holds."""
-    default = made.argument(MAX_POSITION, "default")
-    return (v.Many("variable", default),) if default else ()
-
-
 def _type_var(made: Call) -> v.Values:
     bounds = (item.value for item in made.given[1:] if item.keyword in (None, "bound", "default"))
     return tuple(v.Alternatives(node, made.site) for node in bounds)
@@ -154,15 +130,6 @@ def _type_var(made: Call) -> v.Values:
 
 def _iterator(elements: Iterable[v.Value]) -> v.Values:
     return (v.Many("iterator", tuple(elements)),)
-
-
-def _replaced(made: Call) -> v.Values:
-    return arguments.replaced(made.ev, made.argument(0), made.given[1:])
-
-
-def _filled(made: Call) -> v.Values:
-    """``json_format`` returns the message that it is given to fill."""
-    return made.argument(1, "message")
 
 
 MAX_POSITION = 99  # no argument is there: it is given by name only
@@ -175,13 +142,14 @@ _SPECIAL: dict[str, Special] = {
     "builtins.type": lambda made: hints.classes(made.argument(0)) if len(made.args) == 1 else (),
     "builtins.zip": _zip,
     "collections.OrderedDict": _dict,
+    "collections.defaultdict": _dict,
     "collections.namedtuple": _named_tuple,
-    "contextvars.ContextVar": _variable,
+    "contextvars.ContextVar": lambda made: (),  # its annotation says what it holds
     "dataclasses.field": _field,
-    "dataclasses.replace": _replaced,
+    "dataclasses.replace": lambda made: arguments.replaced(made.ev, made.argument(0), made.given[1:]),
     "functools.partial": lambda made: tuple(v.Partial(target, made.given[1:]) for target in made.argument(0)),
-    "google.protobuf.json_format.Parse": _filled,
-    "google.protobuf.json_format.ParseDict": _filled,
+    "google.protobuf.json_format.Parse": lambda made: made.argument(1, "message"),
+    "google.protobuf.json_format.ParseDict": lambda made: made.argument(1, "message"),
     "itertools.chain": lambda made: _iterator(v.union(*map(made.elements, range(len(made.args))))),
     "pytest.param": lambda made: (v.Sequence("param", made.args),),
     "types.SimpleNamespace": _namespace,

@@ -42,10 +42,8 @@ def _of(ev: Ask, value: v.Value, attr: str, site: sc.Site | None) -> v.Values:
             return (value,)
         case v.Sequence(_, items, names) if attr in names:
             return items[names.index(attr)]
-        case v.Sequence() | v.Many() | v.Table() | v.Literal() | v.Computed():
+        case v.Sequence() | v.Many() | v.Table() | v.Literal():
             return (v.Bound(value, v.External(f"builtins.container.{attr}")),)
-        case v.Routine() if attr == "__wrapped__":
-            return (value,)
         case _:
             return ()
 
@@ -137,30 +135,26 @@ def _through(ev: Ask, value: v.Value, instance: v.Value | None, owner: sc.Scope)
     if instance is None:
         return (value,)
     if kinds & {"property", "cached_property"}:
-        return ev.returned(value.scope, (), instance, value.scope.block.here())
+        return ev.call((v.Bound(instance, value),), (), value.scope.block.here())
     return (v.Bound(instance, value),)
 
 
 def _receiver(ev: Ask, scope: sc.Scope) -> v.Values:
-    """Return what the first parameter of a method is."""
+    """Return what the first parameter of a method is: of the class, or of one beside it that has the method from it."""
     if scope.parent is None or scope.kind != "function":
         return ()
     kinds = classes.decorators(ev, scope)
     if "staticmethod" in kinds:
         return ()
-    found = (v.Klass(scope.parent), *_inheriting(ev, scope))
+    heirs = ev.once(("heirs", id(scope)), lambda: tuple(_heirs(ev, scope)))
     if scope.name == "__init_subclass__":
-        return found[1:]
-    return found if "classmethod" in kinds or scope.name == "__new__" else tuple(v.Instance(one) for one in found)
-
-
-def _inheriting(ev: Ask, method: sc.Scope) -> tuple[v.Klass, ...]:
-    """Return the classes defined beside the one that a method is written in, and which have it from there."""
-    found = ev.once(("inheriting", id(method)), lambda: tuple(_heirs(ev, method)))
-    return tuple(one for one in found if isinstance(one, v.Klass))
+        return heirs
+    found = (v.Klass(scope.parent), *heirs)
+    return found if "classmethod" in kinds or scope.name == "__new__" else hints.from_classes(ev, found)
 
 
 def _heirs(ev: Ask, method: sc.Scope) -> Iterator[v.Klass]:
+    """Yield the classes defined beside the one that a method is written in, and which have it from there."""
     home = method.parent.parent if method.parent is not None else None
     beside = [] if home is None else [one for found in home.bindings.values() for one in found]
     defined = [one.source.scope for one in beside if isinstance(one.source, sc.Defined)]
@@ -173,10 +167,7 @@ def _heirs(ev: Ask, method: sc.Scope) -> Iterator[v.Klass]:
 
 def receiver(ev: Ask, method: sc.Scope, site: sc.Site) -> v.Values:
     """Return what the first parameter of a method is; made by the call looked into, if that is one."""
-    found = _receiver(ev, method)
-    if site.frame is None:
-        return found
-    return tuple(_made_within(ev, value, site) for value in found)
+    return tuple(_made_within(ev, value, site) for value in _receiver(ev, method))
 
 
 def _made_within(ev: Ask, value: v.Value, site: sc.Site) -> v.Value:

@@ -32,9 +32,6 @@ def apply(ev: Ask, values: v.Values, key: Key, guards: Guards, depth: int = 0) -
 def _matched(ev: Ask, values: v.Values, key: Key, guard: Guard, pattern: Pattern) -> v.Values:
     if dotted(guard.test) != key:
         return values
-    if pattern.constants:
-        wanted = [ev.evaluate(node, guard.site) for node in pattern.constants]
-        return _equal(values, v.union(*wanted), guard.positive, False) if all(wanted) else values
     if not pattern.classes:
         return () if pattern.exact and not guard.positive else values
     groups = [hints.from_classes(ev, ev.evaluate(node, guard.site)) for node in pattern.classes]
@@ -188,9 +185,6 @@ def _compared(
         case "value":
             return _equal(values, held, same, among) if held else values
         case "class":
-            wanted = hints.from_classes(ev, held)
-            if _open(values) and same:
-                return wanted
             held = tuple(map(v.bare, held))
             return tuple(
                 value for value in values if (v.class_of(value) in held) is same or isinstance(value, v.Symbol)
@@ -251,8 +245,6 @@ def _builtin(value: v.Value) -> str | None:
     match value:
         case v.Literal(constant):
             return type(constant).__name__
-        case v.Computed():
-            return "str"
         case v.Table():
             return "dict"
         case v.Sequence(kind, _) | v.Many(kind, _):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import libcst as cst
 
 from sessionstream_lint.inference import classes
@@ -30,7 +32,7 @@ def fields(ev: Ask, scope: sc.Scope) -> tuple[Parameter, ...]:
     found: dict[str, Parameter] = {}
     ancestors = classes.ancestors(ev, scope)
     if is_enum(ev, scope):
-        return tuple(Parameter(name) for name in ("name", "value"))
+        return Parameter("value"), Parameter("name")
     if initializer(ev, scope) is not None or not any(_is_record(ev, one) for one in ancestors):
         return ()
     for ancestor in reversed(ancestors):
@@ -72,7 +74,7 @@ def enum_member(name: str, binding: sc.Binding) -> v.Values:
     if not isinstance(binding.source, sc.Assigned):
         return ()
     value, site = binding.source.value, binding.site
-    given = v.Given(value, site, held=(v.Literal(name),)), v.Given(value, site)
+    given = v.Given(value, site), v.Given(value, site, held=(v.Literal(name),))
     return (v.Instance(v.Klass(site.block.scope), given),)
 
 
@@ -88,12 +90,15 @@ def frame(ev: Ask, instance: v.Value | None) -> Frame | None:
     """Return the call of ``__init__`` that made an object."""
     if not isinstance(instance, v.Instance) or not isinstance(instance.of, v.Klass) or instance.made is None:
         return None
-    init = initializer(ev, instance.of.scope)
-    frames = [found for item in instance.made if (found := around(item.site)) is not None]
+    made, init = instance.made, initializer(ev, instance.of.scope)
+    if is_enum(ev, instance.of.scope):  # that of an enumeration is given the parts of the value
+        parts = (part for value in ev.given(made[0]) if isinstance(value, v.Sequence) for part in value.items)
+        made = tuple(replace(made[0], held=part) for part in parts) or made[:1]
+    frames = [found for item in made if (found := around(item.site)) is not None]
     depth = 1 + max((found.depth for found in frames), default=0)
     if init is None or depth > MAX_FRAMES:
         return None
-    return ev.frame(init, instance.made, instance, None, depth)
+    return ev.frame(init, made, instance, None, depth)
 
 
 def as_tuple(ev: Ask, value: v.Value) -> v.Sequence | None:

@@ -10,7 +10,6 @@ from sessionstream_lint.inference.ask import Ask
 from sessionstream_lint.inference.frames import Frame, argument_for, arguments_for, frame_of, parameters
 from sessionstream_lint.program import scopes as sc
 from sessionstream_lint.program.flow import Reached, keeping, passed_by_all, reaching
-from sessionstream_lint.program.resolve import OFFERED, canonical
 from sessionstream_lint.reading.syntax import Parameter
 
 BUILTINS = frozenset(dir(builtins))
@@ -55,16 +54,9 @@ def _reached(ev: Ask, key: str, reached: Reached, site: sc.Site) -> v.Values:
         return (v.External("builtins." + key),) if key in BUILTINS else ()
     source = binding.source
     if binding.key == "*" and isinstance(source, sc.Imported):
-        return () if key in BUILTINS else _from_all(ev, source.module, key)
+        module = None if key in BUILTINS else ev.project.load(source.module)
+        return () if module is None else members.exported(ev, module, key)
     return bound(ev, binding, site)
-
-
-def _from_all(ev: Ask, name: str, key: str) -> v.Values:
-    """Return what a wildcard brings under a name."""
-    module = ev.project.load(name)
-    if module is not None:
-        return members.exported(ev, module, key)
-    return (v.External(canonical(f"{name}.{key}")),) if key in OFFERED.get(name, ()) else ()
 
 
 def bound(ev: Ask, binding: sc.Binding, site: sc.Site | None = None) -> v.Values:
@@ -106,9 +98,9 @@ def given_by(ev: Ask, source: sc.Source, site: sc.Site) -> v.Values:
         case sc.Stored():
             return containers.stored(ev, source, site)
         case sc.Augmented(target, value):
-            return containers.augmented(ev.evaluate(target, site), ev.evaluate(value, site))
-        case sc.Matched(of):
-            return hints.from_classes(ev, ev.evaluate(of, site))
+            held = ev.evaluate(target, site)
+            is_known = any(map(containers.is_container, held))
+            return containers.added(ev, held, ev.evaluate(value, site)) if is_known else held
         case sc.Bounded(alternatives):
             return tuple(v.Alternatives(node, site) for node in alternatives)
         case _:

@@ -183,13 +183,6 @@ class Symbol:
 
 
 @dataclass(frozen=True, slots=True)
-class Computed:
-    """A string that is put together when the program runs; ``how`` is what does it, for a message."""
-
-    how: str
-
-
-@dataclass(frozen=True, slots=True)
 class Alternatives:
     """What an annotation as a whole stands for, when used as a value: ``X | None``, a type variable."""
 
@@ -199,7 +192,7 @@ class Alternatives:
 
 Value: TypeAlias = (
     External | Klass | Routine | File | Instance | Super | Bound | Partial | Literal | Sequence | Many | Table
-    | TupleClass | Callable | Symbol | Computed | Alternatives
+    | TupleClass | Callable | Symbol | Alternatives
 )  # fmt: skip
 Values: TypeAlias = tuple[Value, ...]
 V = TypeVar("V", bound=Value)

@@ -195,7 +195,6 @@ class _Collector(Expressions):
             self.body((*statements(node.body), *orelse(node.orelse)), arms[0])
         for handler in node.handlers:
             arm = self.arm(block)
-            arm.torn = arms[0]
             arms.append(arm)
             self.expression(handler.type, arm)
             if handler.name:
@@ -221,18 +220,16 @@ class _Collector(Expressions):
             found = pattern(case.pattern)
             arm = self.arm(block, *missed, sc.Guard(node.subject, True, site, found))
             fork.arms.append(arm)
-            for value in found.values:
-                self.expression(value, arm)
             for name, of in found.captures.items():
-                self.name(name, sc.Unknown() if of is None else sc.Matched(of), arm)
+                self.name(name, sc.Unknown() if of is None else sc.Declared(of, None), arm)
             if found.name:
                 self.name(found.name, sc.Assigned(node.subject), arm)
             if case.guard is not None:
                 self.expression(case.guard, arm)
                 self.assume(case.guard, True, arm)
-            elif found.exact or found.constants:
+            elif found.exact:
                 missed = [*missed, sc.Guard(node.subject, False, site, found)][-MAX_GUARDS:]
-                caught = caught or not (found.classes or found.constants)
+                caught = caught or not found.classes
             self.body(case.body, arm)
         if not caught:
             fork.arms.append(self.arm(block, *missed))
@@ -287,13 +284,7 @@ def _is_narrow(handler: cst.ExceptHandler | cst.ExceptStarHandler) -> bool:
 def _ending(body: cst.BaseSuite | Iterable[Node]) -> Iterator[str]:
     """Yield the names of functions and methods that are said never to return."""
     for node in statements(body):
-        if isinstance(node, cst.FunctionDef) and node.returns and _is_never(node.returns.annotation):
+        if isinstance(node, cst.FunctionDef) and node.returns and last_name(node.returns.annotation) in NEVER:
             yield identifier(node.name)
         if isinstance(node, cst.BaseCompoundStatement) and not isinstance(node, cst.Match):
             yield from _ending(node.body)
-
-
-def _is_never(annotation: Node) -> bool:
-    text = constant(annotation)
-    name = dotted(annotation) if text is None else text.value
-    return isinstance(name, str) and name.rpartition(".")[2] in NEVER

@@ -76,9 +76,7 @@ class Expressions(Recorder):
         self.module.calls.append(CallSite(node.func, args, block.here(guards), self.guarding > 0))
         func = node.func
         if isinstance(func, cst.Attribute) and (method := s.identifier(func.attr)) in CHANGING:
-            key = s.dotted(func.value)
-            if key is not None:
-                self.changed(key, method, args, block)
+            self.changed(func.value, method, args, block)
 
     def _lambda(self, node: cst.Lambda, block: Block, guards: Guards) -> None:
         """Collect a lambda, which is a scope of its own."""

@@ -62,9 +62,7 @@ def _keeping(scope: sc.Scope) -> dict[sc.Key, tuple[str, ...]]:
         source = bindings[0].source
         if len(bindings) == 1 and isinstance(source, sc.Assigned) and "." not in name:
             for key in {*keys_in(source.value)} - {name}:
-                ends = [number for number, char in enumerate(key + ".") if char == "."]
-                for part in (key[:end] for end in ends):
-                    found[part] = (*found.get(part, ()), name)[:MAX_KEEPING]
+                found[key] = (*found.get(key, ()), name)[:MAX_KEEPING]
     return found
 
 
@@ -207,10 +205,6 @@ class _Search:
             for source, end, kind in block.loop.jumps:
                 if kind == "continue":
                     self.push(source, end, guards)
-        if block.torn is not None:
-            for binding in _bindings(block.torn):
-                if binding.key == self.key:
-                    yield Reached(binding, guards)
         if block.parent is not None:
             self.push(block.parent, block.index, guards)
         else:
@@ -233,8 +227,6 @@ class _Search:
                 self.push(inner.site.block, inner.site.index, guards)
                 yield from self.foreign(outer)
                 yield from (Reached(one, ()) for one in _later(outer, self.key, inner))
-                if any(_later(outer, base, inner) for base in self.bases):
-                    yield Reached(None, ())
 
     def foreign(self, scope: sc.Scope) -> Iterator[Reached]:
         """Bindings that other functions make through ``global`` or ``nonlocal``, and what they put into containers."""
@@ -247,15 +239,3 @@ def _later(outer: sc.Scope, key: sc.Key, inner: sc.Scope) -> list[sc.Binding]:
     found = outer.bindings.get(key, [])
     start = bisect_right(found, inner.order, key=lambda one: one.order)
     return found[start : start + MAX_BINDINGS]
-
-
-def _bindings(block: sc.Block) -> Iterator[sc.Binding]:
-    """Every binding in a block, however deep."""
-    stack = [block]
-    while stack:
-        for event in stack.pop().events:
-            if isinstance(event, sc.Binding):
-                yield event
-            elif isinstance(event, sc.Fork):
-                stack.extend(event.arms)
-                stack.extend(source for source, _, _ in event.jumps)

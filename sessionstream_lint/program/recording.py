@@ -113,11 +113,16 @@ class Recorder:
 
     # Containers ------------------------------------------------------------------------------------------
 
-    def changed(self, key: str, method: str, args: tuple[sc.Argument, ...], block: sc.Block) -> None:
-        """Record what a method puts into the container it is called on."""
+    def changed(self, target: Node, method: str, args: tuple[sc.Argument, ...], block: sc.Block) -> None:
+        """Record what a method puts into the container it is called on, or into a list that is in it under a key."""
         plain = [arg.value for arg in args if not arg.star and arg.keyword is None]
+        container, place = _entry(target) if method in GROWING else (target, None)
+        key = dotted(container)
+        if key is None:
+            return
         if method in GROWING and plain:
-            self.store(key, sc.Stored(None, sc.Assigned(plain[-1])), block)
+            put = sc.Stored(None, sc.Assigned(plain[-1]))
+            self.store(key, put if place is None else sc.Stored(place, put), block)
         elif method in KEYED and len(plain) == 2:
             self.store(key, sc.Stored(plain[0], sc.Assigned(plain[1])), block)
         for arg in args if method in POURING else ():
@@ -139,6 +144,17 @@ class Recorder:
                     scope.owner.stored.setdefault(attr, []).append(binding)
             elif base not in scope.names and base not in scope.outer:
                 self._home(scope, base, "nonlocal").foreign.setdefault(binding.key, []).append(binding)
+
+
+def _entry(node: Node) -> tuple[Node, Node | None]:
+    """Return the container, and the key, of ``container[key]`` or ``container.setdefault(key, …)``."""
+    match node:
+        case cst.Subscript():
+            return node.value, index(node)[0]
+        case cst.Call(func=cst.Attribute(attr=cst.Name("setdefault")) as method, args=[first, _]):
+            return method.value, first.value
+        case _:
+            return node, None
 
 
 def _expression(source: sc.Source) -> Node | None:

@@ -19,13 +19,6 @@ from sessionstream_lint.reading import gate, outline, syntax
 
 # What the rules know by name is never looked up: a project may well be the one that defines it.
 FIXED = ("google.protobuf", "sessionstream")
-# What a wildcard import brings from there, as far as a rule asks for it.
-OFFERED = {
-    "google.protobuf.any_pb2": {"Any"},
-    "google.protobuf.struct_pb2": {"ListValue", "Struct", "Value"},
-    "sessionstream": {"SchemaRegistry"},
-    "sessionstream.schema": {"SchemaRegistry"},
-}
 MAX_BYTES = 2_000_000
 
 

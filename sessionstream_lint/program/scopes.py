@@ -90,7 +90,7 @@ class Entered:
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """An annotation, and the value if one was assigned with it."""
+    """An annotation, and the value if one was assigned with it; of a part of a pattern it is the class."""
 
     annotation: Node
     value: Node | None
@@ -144,20 +144,13 @@ class Bounded:
 
 
 @dataclass(frozen=True, slots=True)
-class Matched:
-    """An object of a class, caught by a pattern."""
-
-    of: Node
-
-
-@dataclass(frozen=True, slots=True)
 class Unknown:
     """Something the engine does not follow: an exception, a deletion, a part of a pattern."""
 
 
 Source: TypeAlias = (
     Assigned | Unpacked | Element | Entered | Declared | Imported | Defined | Passed | Stored | Augmented | Bounded
-    | Matched | Unknown
+    | Unknown
 )  # fmt: skip
 
 # Events --------------------------------------------------------------------------------------------------
@@ -210,7 +203,7 @@ Event: TypeAlias = Binding | Fork | Assume | Departure
 class Block:
     """A run of events; ``parent`` and ``index`` say where it hangs, ``guards`` what held on entering it.
 
-    ``loop`` is set on the body of one, ``torn`` on an exception handler: any part of that block may have run.
+    ``loop`` is set on the body of one.
     ``private`` bindings are seen by nobody outside: those of a comprehension. ``places`` and ``reached`` are what was
     found out about it, once its file is collected.
     """
@@ -220,7 +213,6 @@ class Block:
     index: int = 0
     guards: tuple[Guard, ...] = ()
     loop: Fork | None = None
-    torn: Block | None = None
     events: list[Event] = field(default_factory=list)
     dead: bool = False
     private: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import libcst as cst
@@ -14,16 +15,13 @@ class Pattern:
     """What is known of a ``case``: the classes it names, the names it binds, what it catches.
 
     ``exact`` says that the subject matches whenever it is an instance of one of ``classes`` (with none: always).
-    ``constants`` are what the subject has to equal one of, where that is all. ``name`` is bound to the subject itself,
-    ``captures`` to parts of it: objects of a class if that is known. ``values`` are the expressions in it.
+    ``name`` is bound to the subject itself, ``captures`` to parts of it: objects of a class if that is known.
     """
 
     classes: Nodes = ()
     exact: bool = False
     name: str | None = None
     captures: dict[str, Node | None] = field(default_factory=dict)
-    values: Nodes = ()
-    constants: Nodes = ()
 
 
 def pattern(node: cst.MatchPattern) -> Pattern:
@@ -35,42 +33,22 @@ def pattern(node: cst.MatchPattern) -> Pattern:
             return Pattern(exact=True, name=name)
         node = node.pattern
     options = [option.pattern for option in node.patterns] if isinstance(node, cst.MatchOr) else [node]
+    captures = dict(_captures(node))
     classes = [option for option in options if isinstance(option, cst.MatchClass)]
-    values: list[Node] = []
-    captures: dict[str, Node | None] = {}
-    _gather(node, values, captures)
-    if len(classes) != len(options):
-        equal = tuple(option.value for option in options if isinstance(option, cst.MatchValue))
-        constants = equal if len(equal) == len(options) else ()
-        return Pattern((), False, name, captures, tuple(values), constants)
+    if len(classes) < len(options):
+        return Pattern(name=name, captures=captures)
     bare = all(not (option.patterns or option.kwds) for option in classes)
-    return Pattern(tuple(option.cls for option in classes), bare, name, captures, tuple(values))
+    return Pattern(tuple(option.cls for option in classes), bare, name, captures)
 
 
-def _gather(node: Node, values: list[Node], captures: dict[str, Node | None]) -> None:
-    """Note the expressions in a pattern, in the order of the source, and the names that it binds."""
-    inner: list[Node] = []
+def _captures(node: Node) -> Iterator[tuple[str, Node | None]]:
+    """Yield the names that the parts of a pattern bind, each with the class of what it is bound to."""
     match node:
-        case cst.MatchAs(pattern=part, name=name):
-            inner = [part] if part else []
-            if name:
-                captures[identifier(name)] = part.cls if isinstance(part, cst.MatchClass) else None
-        case cst.MatchStar(name=cst.Name() as name):
-            captures[identifier(name)] = None
-        case cst.MatchOr() | cst.MatchList() | cst.MatchTuple():
-            inner = [getattr(one, "pattern", one) for one in node.patterns]
-        case cst.MatchClass():
-            values.append(node.cls)
-            inner = [*(one.value for one in node.patterns), *(one.pattern for one in node.kwds)]
-        case cst.MatchSequenceElement():
-            inner = [node.value]
-        case cst.MatchMapping():
-            captures |= {identifier(node.rest): None} if node.rest else {}
-            values += [one.key for one in node.elements]
-            inner = [one.pattern for one in node.elements]
-        case cst.MatchValue():
-            values.append(node.value)
+        case cst.MatchAs(pattern=part, name=cst.Name() as name):
+            yield identifier(name), part.cls if isinstance(part, cst.MatchClass) else None
+        case cst.MatchStar(name=cst.Name() as name) | cst.MatchMapping(rest=cst.Name() as name):
+            yield identifier(name), None
         case _:
             pass
-    for one in inner:
-        _gather(one, values, captures)
+    for inner in node.children:
+        yield from _captures(inner)

@@ -12,7 +12,7 @@ from sessionstream_lint.inference.values import File, Instance, Klass
 from sessionstream_lint.program import scopes as sc
 from sessionstream_lint.program.flow import only, reaching
 from sessionstream_lint.reading.gate import METHODS
-from sessionstream_lint.reading.syntax import Node, constant, dotted, identifier, last_name
+from sessionstream_lint.reading.syntax import Node, constant, dotted, last_name
 from sessionstream_lint.registering.written import Registering
 
 MAX_STEPS = 10
@@ -82,15 +82,10 @@ def registry(ev: Ask, call: Registering) -> Origin | None:
 
 
 def _receiver(ev: Ask, call: Registering) -> Origin | None:
-    node, site = call.at.func, call.at.site
-    if isinstance(node, cst.Name):  # a method that was kept
-        binding = only(identifier(node), site)
-        kept = binding.source if binding is not None else None
-        if binding is not None and isinstance(kept, sc.Assigned):
-            node, site = kept.value, binding.site
+    node = call.at.func
     if not isinstance(node, cst.Attribute) or last_name(node) not in METHODS:
         return None
-    return _origin(ev, node.value, site)
+    return _origin(ev, node.value, call.at.site)
 
 
 def _origin(ev: Ask, node: Node, site: sc.Site, steps: int = MAX_STEPS) -> Origin | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from sessionstream_lint.inference.evaluate import Evaluator
 from sessionstream_lint.reading.syntax import Node
@@ -21,25 +22,25 @@ class Finding:
 
 
 class Registrations:
-    """Finds the names and payloads of one module."""
+    """The names and payloads of one module, each in no particular order; one expression may be several."""
 
     def __init__(self, evaluator: Evaluator) -> None:
         self.ev = evaluator
         self.module = evaluator.module
-        self._written: dict[str, tuple[Written, ...]] = {}
 
+    @cached_property
     def payloads(self) -> tuple[Written, ...]:
-        """Return every payload, in no particular order; one expression may be several."""
-        return self._find(MESSAGE)
+        """Every payload."""
+        return _written(self.ev, MESSAGE)
 
+    @cached_property
     def names(self) -> tuple[Written, ...]:
-        """Return every name, in no particular order; one expression may be several."""
-        return self._find(NAME)
+        """Every name."""
+        return _written(self.ev, NAME)
 
-    def _find(self, role: str) -> tuple[Written, ...]:
-        if role not in self._written:
-            found: dict[object, Written] = {}
-            for one in Search(self.ev, role).run():
-                found.setdefault((id(one.node), one.values, one.row), one)
-            self._written[role] = tuple(found.values())
-        return self._written[role]
+
+def _written(ev: Evaluator, role: str) -> tuple[Written, ...]:
+    found: dict[object, Written] = {}
+    for one in Search(ev, role).run():
+        found.setdefault((id(one.node), one.values, one.row), one)
+    return tuple(found.values())

@@ -22,7 +22,7 @@ from sessionstream_lint.program.flow import only
 from sessionstream_lint.program.resolve import Project
 from sessionstream_lint.program.scopes import Assigned, CallSite, Element, Module, Site, Unpacked
 from sessionstream_lint.reading.gate import METHODS
-from sessionstream_lint.reading.syntax import Node, identifier, last_name, walk
+from sessionstream_lint.reading.syntax import Node, identifier, index, last_name, walk
 from sessionstream_lint.registering import written as w
 
 MAX_WRAPPERS = 100
@@ -221,6 +221,8 @@ def _is_looped(node: Node, site: Site) -> bool:
     """Say whether an expression comes out of a loop: its variable, a part of that, or what was assigned from it."""
     for _ in range(MAX_STEPS):
         while isinstance(node, cst.Attribute | cst.Subscript):
+            if isinstance(node, cst.Subscript) and any(_is_looped(one, site) for one in index(node)):
+                return True
             node = node.value
         binding = only(identifier(node), site) if isinstance(node, cst.Name) else None
         source = None if binding is None else binding.source

@@ -14,7 +14,7 @@ STRUCT = External("google.protobuf.struct_pb2.Struct")
 
 def check(registrations: Registrations) -> Iterator[Finding]:
     """Yield a finding for every payload that may be Struct."""
-    for payload in registrations.payloads():
+    for payload in registrations.payloads:
         if any(class_of(value) == STRUCT for value in payload.values):
             text = (
                 f"{payload.subject} registers google.protobuf.Struct as its payload; "

@@ -18,7 +18,7 @@ SCHEMALESS = {
 
 def check(registrations: Registrations) -> Iterator[Finding]:
     """Yield a finding for every payload that may be one of them."""
-    for payload in registrations.payloads():
+    for payload in registrations.payloads:
         found = next(filter(None, map(_schemaless, payload.values)), None)
         if found is not None:
             text = (

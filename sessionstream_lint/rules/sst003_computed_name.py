@@ -7,13 +7,12 @@ from collections.abc import Iterator
 import libcst as cst
 
 from sessionstream_lint.inference.ask import Ask
-from sessionstream_lint.inference.values import Computed, External, Literal, Routine
+from sessionstream_lint.inference.values import External, Literal, Routine
 from sessionstream_lint.program import scopes as sc
 from sessionstream_lint.program.flow import reaching
-from sessionstream_lint.reading.syntax import Node, dotted, is_formatted, last_name
+from sessionstream_lint.reading.syntax import Node, dotted, is_formatted, last_name, operands
 from sessionstream_lint.registering import certain
 from sessionstream_lint.registering.registrations import Finding, Registrations
-from sessionstream_lint.registering.written import Written
 
 CODE = "SST003"
 SUMMARY = "a name is put together when the program runs"
@@ -25,19 +24,14 @@ MAX_STEPS = 10
 
 def check(registrations: Registrations) -> Iterator[Finding]:
     """Yield a finding for every name that is computed."""
-    for name in registrations.names():
-        how = _how(registrations.ev, name)
+    for name in registrations.names:
+        how = _written(registrations.ev, name.node, name.site, MAX_STEPS)
         if how is not None:
             text = (
                 f"{name.kind} is registered under a name that {how} puts together; names are stored with the data: "
                 "write it out, as a literal or a constant of the module"
             )
             yield Finding(CODE, name.node, text)
-
-
-def _how(ev: Ask, name: Written) -> str | None:
-    found = next((value.how for value in name.values if isinstance(value, Computed)), None)
-    return found or _written(ev, name.node, name.site, MAX_STEPS)
 
 
 def _written(ev: Ask, node: Node, site: sc.Site, steps: int) -> str | None:
@@ -53,6 +47,9 @@ def _written(ev: Ask, node: Node, site: sc.Site, steps: int) -> str | None:
             return "the operator %"
         case cst.Attribute() if last_name(node) in CLASS_NAMES:
             return f"the {last_name(node)} of a class or function"
+        case cst.IfExp() | cst.BooleanOperation():
+            parts = (node.body, node.orelse) if isinstance(node, cst.IfExp) else operands(node)
+            return next(filter(None, (_written(ev, part, site, steps - 1) for part in parts)), None)
         case cst.Call():
             return _called(ev, node, site, steps)
         case cst.Name() | cst.Attribute() if (key := dotted(node)) is not None:

@@ -21,7 +21,7 @@ def check(registrations: Registrations) -> Iterator[Finding]:
         for number, call in enumerate(registrations.module.calls)
         for argument in call.args
     }
-    named = [(*order[id(one.node)], one) for one in registrations.names() if id(one.node) in order]
+    named = [(*order[id(one.node)], one) for one in registrations.names if id(one.node) in order]
     taken: dict[tuple[Origin, str, str], list[CallSite]] = {}
     for _, call, name in sorted(named, key=lambda item: item[0]):
         if name.plain and not call.guarded and not name.call.at.guarded:

@@ -40,7 +40,7 @@ DECORATORS = {
 
 def check(registrations: Registrations) -> Iterator[Finding]:
     """Yield a finding for every payload that is something else, on one path at least, unless the error is expected."""
-    for payload in registrations.payloads():
+    for payload in registrations.payloads:
         what = None if payload.call.at.guarded or not payload.plain else _what(registrations.ev, payload)
         if what is not None:
             text = f"{payload.subject} registers {what} as its payload; it has to be a protobuf message"
@@ -99,8 +99,6 @@ KINDS = {"iterator": "an iterator", "awaitable": "a coroutine"} | {
 
 def _container(value: v.Value) -> str | None:
     match value:
-        case v.Computed():
-            return "a str"
         case v.Table():
             return "a dict"
         case v.Sequence(kind, _) | v.Many(kind, _):

@@ -53,7 +53,7 @@ REFUSED: list[tuple[str, str, type[SchemaError], str]] = [
         ("SST005", f"r.register_event('A', {payload})", PayloadTypeError, "protobuf message")
         for payload in (
             "{}", "dict", "[]", "(StringValue,)", "'a.B'", "b''", "7", "None", "Point", "Point()", "Row", "Row()",
-            "Color", "Color.RED", "handler", "lambda: 0", "wrappers_pb2", "f'{r}'", "{1}", "int", "ValueError", "Event",
+            "Color", "Color.RED", "handler", "lambda: 0", "wrappers_pb2", "{1}", "int", "ValueError", "Event",
             "r", "StringValue.DESCRIPTOR", "StringValue().DESCRIPTOR", "wrappers_pb2.DESCRIPTOR",
         )
     ),
