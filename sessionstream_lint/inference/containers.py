@@ -78,7 +78,7 @@ def added(ev: Ask, left: v.Values, right: v.Values) -> v.Values:
         case (v.Sequence() as first,), (v.Sequence() as second,):
             return (replace(first, items=first.items + second.items),)
         case _ if any(isinstance(value, v.Table) for value in left):
-            return filled(left, right)
+            return filled(left, (right,))
         case _:
             found = v.union(elements(ev, left), elements(ev, right))
             kind = "list" if any(map(is_container, left)) else "unknown"
@@ -103,9 +103,9 @@ def stored(ev: Ask, source: sc.Stored, site: sc.Site) -> v.Values:
     return (v.Table(((key, values),)),)
 
 
-def filled(held: v.Values, put: v.Values) -> v.Values:
+def filled(held: v.Values, put: Iterable[v.Values]) -> v.Values:
     """Return what a name holds into which something was put: what is no container takes nothing in."""
-    return v.union(held, put) if any(map(is_container, held)) else held
+    return v.union(held, *put) if any(map(is_container, held)) else held
 
 
 def is_container(value: v.Value) -> bool:

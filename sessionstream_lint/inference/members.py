@@ -109,11 +109,11 @@ def _declared(ev: Ask, scope: sc.Scope, attr: str, instance: v.Value | None, sit
         for binding in (*inside, *assigned)
         if isinstance(binding.source, sc.Declared)
     )
-    put = [
+    put = (
         _seen(ev, binding, None if site is None else frame_of(site, binding.site.block.scope))
         for binding in scope.stored.get(attr, ())[:MAX_PUT]
-    ]
-    return containers.filled(v.union(*groups, *hinted), v.union(*put))
+    )
+    return containers.filled(v.union(*groups, *hinted), put)
 
 
 def _seen(ev: Ask, binding: sc.Binding, frame: Frame | None) -> v.Values:

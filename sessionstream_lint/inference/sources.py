@@ -33,10 +33,7 @@ def lookup(ev: Ask, key: str, site: sc.Site) -> v.Values:
         values = narrow.apply(ev, values, key, guards)
         return v.unsure(values) if several or reached.guards else values
 
-    held = v.union(*map(hold, given))
-    if len(given) == len(found):
-        return held
-    return containers.filled(held, v.union(*(hold(one) for one in found if _is_put(one))))
+    return containers.filled(v.union(*map(hold, given)), (hold(one) for one in found if _is_put(one)))
 
 
 def _is_put(reached: Reached) -> bool:

@@ -21,6 +21,7 @@ MAX_KEEPING = 3
 # How many bindings are looked at, and how many times something was put into a container: the nearest.
 MAX_BINDINGS = 60
 MAX_PUT = 100
+PUT = "[]"
 
 Guards = tuple[sc.Guard, ...]
 
@@ -81,10 +82,10 @@ def passed_by_all(found: list[Reached]) -> dict[sc.Binding | None, Guards]:
 
 
 def _about(event: sc.Event) -> Iterable[sc.Key]:
-    """Return the keys that an event is about; "" is any."""
+    """Return the keys that an event is about; "" is any, and what is put into something has a key of its own."""
     match event:
         case sc.Binding():
-            return (event.key,)
+            return (event.key + PUT if isinstance(event.source, sc.Stored) else event.key,)
         case sc.Assume(guard):
             return guard.keys
         case sc.Fork():
@@ -128,7 +129,7 @@ class _Search:
         self.tested = (key, *others)
         self.bases = {key[:n] for n, char in enumerate(key) if char == "."}
         self.base = key.partition(".")[0]
-        self.keys = (key, "*", *self.bases, *others)
+        self.keys = (key, "*", *self.bases, *others, key + PUT)
         self.put = 0
         self.todo: list[tuple[sc.Block, int, Guards]] = []
         self.seen: set[tuple[sc.Block, int, Guards]] = set()
@@ -165,11 +166,12 @@ class _Search:
             event = block.events[number]
             match event:
                 case sc.Binding(key=key) if key == self.key:
-                    self.put += not event.kills
-                    if event.kills or self.put <= MAX_PUT:
-                        yield Reached(event, guards)
+                    yield Reached(event, guards)
                     if event.kills:
                         return
+                    self.put += 1
+                    if self.put == MAX_PUT:
+                        self.keys = self.keys[:-1]
                 case sc.Binding(key=key) if key in self.bases and event.kills:
                     yield Reached(None, guards)
                     return
