@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from inspect import isawaitable
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 from sessionstream.callables import handler_of, refuse_generator
 from sessionstream.digests import payload_digest
@@ -26,6 +27,11 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from sessionstream.hub.pipeline import Pipeline
+
+
+_FIRST_PAUSE: Final = 0.01
+_LONGEST_PAUSE: Final = 0.5
+"""Seconds between two questions whether a command still runs; each pause is twice the one before."""
 
 
 class EventPublisher(Protocol):
@@ -72,11 +78,13 @@ class _Publisher:
 class Commands:
     """The command handlers of a hub."""
 
-    __slots__ = ("_handlers", "_pipeline")
+    __slots__ = ("_handlers", "_pipeline", "_unstored")
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
         self._handlers: dict[str, CommandHandler] = {}
+        # Claims of commands that have ended here, which the store could not note, and whether they had finished.
+        self._unstored: dict[tuple[str, str], bool] = {}
 
     def register(self, name: str, handler: CommandHandler) -> None:
         """Register the handler of a command; see ``Hub.register_command``."""
@@ -118,14 +126,7 @@ class Commands:
 
     async def _once(self, handler: CommandHandler, command: Command, session: Session, key: str) -> None:
         store, completion = self._pipeline.store, Completion()
-        digest = payload_digest(command.name, command.payload)
-        claimed = await completion.finish(store.claim_command(session.id, key, digest))
-        if claimed is not None:
-            completion.checkpoint()
-            if not is_repeat(f"idempotency key {key!r}", session.id, claimed.digest, command.name, command.payload):
-                raise CommandConflict(session.id, key, name=command.name)
-            if claimed.state == "unfinished":
-                raise CommandUnfinished(session.id, key, name=command.name)
+        if not await self._claim(command, session, key, completion):
             return
         publisher = _Publisher(self._pipeline)
         try:
@@ -141,17 +142,61 @@ class Commands:
             if isinstance(error, Exception):
                 completion.checkpoint()
             raise
-        await self._end(command, key, store.end_command(session.id, key, finished=True), completion)
+        end = store.end_command(session.id, key, finished=True)
+        await self._end(command, key, end, completion, finished=True)
         completion.checkpoint()
 
-    async def _end(self, command: Command, key: str, change: Awaitable[None], completion: Completion) -> None:
+    async def _claim(self, command: Command, session: Session, key: str, completion: Completion) -> bool:
+        """Claim a key; return False if its command has finished. While that runs, here or elsewhere, wait.
+
+        Raises:
+            CommandConflict: the key belongs to another command.
+            CommandUnfinished: its command has ended before it had finished.
+            HubClosed: the hub was shut down meanwhile.
+            StoreError: the store failed.
+        """
+        digest = payload_digest(command.name, command.payload)
+        pause = _FIRST_PAUSE
+        while True:
+            await self._store_end(session.id, key, completion)
+            claimed = await completion.finish(self._pipeline.store.claim_command(session.id, key, digest))
+            if claimed is None:
+                return True
+            completion.checkpoint()
+            if not is_repeat(f"idempotency key {key!r}", session.id, claimed.digest, command.name, command.payload):
+                raise CommandConflict(session.id, key, name=command.name)
+            if claimed.state == "unfinished":
+                raise CommandUnfinished(session.id, key, name=command.name)
+            if claimed.state == "finished":
+                return False
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+            self._pipeline.check_call("submit", session.id)
+
+    async def _end(
+        self, command: Command, key: str, change: Awaitable[None], completion: Completion, *, finished: bool = False
+    ) -> None:
         """End or release a claim. An error of the store is only recorded, as the submitter gets that of the handler."""
         try:
             await completion.finish(change)
         except Exception as error:  # noqa: BLE001 - reported
+            self._unstored[command.session_id, key] = finished
             facts = {"command": command.name, "key": key}
             record = record_of("store", command.session_id, 0, "", error, metadata=facts)
             await self._pipeline.report.error(record, error, completion)
+
+    async def _store_end(self, session_id: str, key: str, completion: Completion) -> None:
+        """End a claim that could not be ended, or released, before.
+
+        It is not released now: if that was done after all, another process may have claimed the key since.
+
+        Raises:
+            StoreError: the store has failed again.
+        """
+        finished = self._unstored.get((session_id, key))
+        if finished is not None:
+            await completion.finish(self._pipeline.store.end_command(session_id, key, finished=finished))
+            self._unstored.pop((session_id, key), None)
 
 
 async def _handle(handler: CommandHandler, command: Command, session: Session, publisher: EventPublisher) -> None:

@@ -245,9 +245,11 @@ class Hub:
 
         With an ``idempotency_key`` the handler runs at most once for the session and the key, across restarts and
         processes: the key is claimed durably before the handler starts, and released only if the handler raised
-        (or was cancelled) before it published an event. A repeat returns without effect, also while the first run is
-        still in progress: if that run then fails without having published, only its own submitter gets the error. If
-        the first run ended before it had finished, a repeat raises CommandUnfinished.
+        (or was cancelled) before it published an event. A repeat has no effect, and returns once the first run has
+        finished: while that runs, here or in another process, the repeat waits. If the first run released the key, the
+        repeat runs the handler. If the first run ended otherwise before it had finished, a repeat raises
+        CommandUnfinished; of a process that was killed, this is known about ten seconds later. A handler must not wait
+        for a repeat of its own key.
 
         Handlers of one session may run concurrently. Exceptions of a handler are raised unchanged.
 
@@ -259,7 +261,7 @@ class Hub:
             CommandConflict: the key was used for another command.
             CommandUnfinished: the command with this key has published events, and then failed or was cancelled; or its
                 process ended.
-            HubClosed: the hub is shut down.
+            HubClosed: the hub is shut down, or was while a repeat waited.
             LaneReentryError: called from inside a projection.
             StoreError: the store failed.
         """

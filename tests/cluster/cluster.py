@@ -28,8 +28,7 @@ PATIENCE = 60.0
 class Asked(NamedTuple):
     """The node that answered a command last, and whether the command has surely been carried out.
 
-    It may not have been if an earlier attempt had no answer: a node says to a repetition that the command is accepted
-    as long as the node that had begun it counts as there, which is until some seconds after it was killed.
+    A node that was killed may have carried it out or not: then its repetition is answered with 409.
     """
 
     node: str
@@ -65,18 +64,16 @@ class Cluster:
         document = {"sessionId": session_id, "payload": payload, "idempotencyKey": f"{number}"}
         path = f"/commands/{command}?number={number}"
         async with asyncio.timeout(PATIENCE):
-            for attempt in count(1):
+            while True:
                 try:
                     async with httpx2.AsyncClient(timeout=10.0) as http:
                         answer = await http.post(f"http://127.0.0.1:{self.balancer.port}{path}", json=document)
                 except httpx2.TransportError:  # the node is gone, or stands still: another one may take it
                     await asyncio.sleep(0.1)
                     continue
-                if answer.status_code in (202, 409):  # 409: a node that is gone had begun it
-                    is_sure = attempt == 1 and answer.status_code == 202
-                    return Asked(self.balancer.node_of(f"POST {path}"), is_sure)
+                if answer.status_code in (202, 409):
+                    return Asked(self.balancer.node_of(f"POST {path}"), answer.status_code == 202)
                 await asyncio.sleep(0.1)
-        raise AssertionError("unreachable")
 
     async def texts(self, session_ids: Sequence[str]) -> dict[str, dict[str, tuple[str, str]]]:
         """Return the text and the status of each message of each session, as they are stored.

@@ -26,7 +26,7 @@ from sessionstream import (
 )
 from sessionstream.examples.chatdemo.v1.chat_pb2 import StartInferenceCommand, StopInferenceCommand
 
-from .support import App, Broken, Gate, Store, registry, said, say, settle, soon
+from .support import App, Broken, Gate, Store, registry, said, say, settle, soon, until
 
 Then = Callable[[EventPublisher], Awaitable[None]]
 
@@ -56,6 +56,14 @@ class Talking(App):
 
     async def submit(self, prompt: str = "hello", key: str = "key") -> None:
         await soon(self.hub.submit("s", "Say", say(prompt), idempotency_key=key))
+
+    async def waiting(self) -> asyncio.Task[None]:
+        """Repeat the command, which has to wait."""
+        claims = self.stopping.calls.count("claim_command")
+        repeat = asyncio.create_task(self.submit())
+        await until(lambda: self.stopping.calls.count("claim_command") > claims + 1)
+        assert not repeat.done()
+        return repeat
 
     async def unfinished(self) -> None:
         with pytest.raises(CommandUnfinished, match="ended before it had finished") as caught:
@@ -133,11 +141,56 @@ async def test_two_at_once_run_once() -> None:
     app.then.append(wait)
     first = asyncio.create_task(app.submit())
     await gate.reached()
-    await app.submit()
-    assert app.runs == 1
+    again = await app.waiting()
     gate.open()
     await soon(first)
-    assert await app.log() == ["once"]
+    await soon(again)
+    assert (app.runs, await app.log()) == (1, ["once"])
+
+
+async def test_a_repeat_of_one_that_then_fails_before_it_published_runs_itself() -> None:
+    app, gate = Talking(), Gate()
+
+    async def stop_and_fail(publisher: EventPublisher) -> None:
+        await gate.stop()
+        raise Broken("before it published")
+
+    app.then.append(stop_and_fail)
+    first = asyncio.create_task(app.submit())
+    await gate.reached()
+    again = await app.waiting()
+    gate.open()
+    with pytest.raises(Broken):
+        await first
+    await again
+    assert (app.runs, await app.log()) == (2, ["hello"])
+
+
+async def test_a_repeat_that_is_cancelled_while_it_waits_does_nothing() -> None:
+    app, gate = Talking(), Gate()
+    app.then.append(lambda _: gate.stop())
+    first = asyncio.create_task(app.submit())
+    await gate.reached()
+    again = await app.waiting()
+    again.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await again
+    gate.open()
+    await first
+    assert app.runs == 1
+
+
+async def test_a_hub_that_closes_ends_the_waiting() -> None:
+    app, gate = Talking(), Gate()
+    app.then.append(lambda _: gate.stop())
+    first = asyncio.create_task(app.submit())
+    await gate.reached()
+    again = await app.waiting()
+    await app.hub.shutdown()
+    with pytest.raises(HubClosed):
+        await again
+    gate.open()
+    await first
 
 
 async def test_it_survives_the_hub() -> None:
@@ -385,10 +438,12 @@ async def test_a_handler_cancelled_between_two_events_is_unfinished() -> None:
     app.then.append(half)
     task = asyncio.create_task(app.submit())
     await gate.reached()
-    await app.submit()  # it still runs
+    again = await app.waiting()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+    with pytest.raises(CommandUnfinished):
+        await again
     for _ in range(2):
         await app.unfinished()
     with pytest.raises(CommandConflict):
@@ -401,8 +456,21 @@ async def test_an_end_that_cannot_be_stored_is_recorded() -> None:
     app.stopping.fail("end_command", StoreError("the disk is full"))
     await app.submit()
     assert app.recorder.kinds() == ["store"]
-    await app.submit()
+    app.stopping.fail("end_command", StoreError("the disk is still full"))
+    with pytest.raises(StoreError, match="still full"):
+        await app.submit()
+    for _ in range(2):
+        await app.submit()
     assert app.runs == 1
+
+
+async def test_a_key_that_could_not_be_given_back_counts_as_used() -> None:
+    app = Talking()
+    app.then.append(fail)
+    app.stopping.fail("release_command", StoreError("the disk is full"))
+    with pytest.raises(Broken):
+        await app.submit()
+    await app.unfinished()
 
 
 async def test_a_cancellation_while_the_end_is_stored_comes_after_it() -> None:
@@ -426,9 +494,10 @@ async def test_a_command_of_another_process_runs_while_that_is_there(tmp_path: P
         other.then.append(lambda _: gate.stop())
         task = asyncio.create_task(other.submit())
         await gate.reached()
-        await app.submit()
+        again = await app.waiting()
         gate.open()
         await task
+        await again
         await app.submit()
         assert app.runs == 0
 
@@ -455,9 +524,11 @@ async def test_a_command_of_a_process_that_may_be_gone(
             store._writer._node._joined_at -= 60
         if gone:
             await app.unfinished()
+            gate.open()
         else:
-            await app.submit()
-        gate.open()
+            again = await app.waiting()
+            gate.open()
+            await again
         await task
         assert app.runs == 1
 

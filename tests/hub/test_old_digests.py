@@ -64,6 +64,8 @@ async def hub(tmp_path: Path) -> AsyncIterator[Hub]:
         await store.claim_command("s", "here", old_digest("Map", MAP))
         await store.claim_command("s", "elsewhere", old_digest("Map", MAP, b"other bytes"))
         await store.claim_command("s", "plain", old_digest("Plain", PLAIN))
+        for key in ("here", "elsewhere", "plain"):
+            await store.end_command("s", key, finished=True)
         for event_id, name, payload in (("here", "Map", MAP), ("elsewhere", "Map", MAP), ("plain", "Plain", PLAIN)):
             await hub.publish(Event(name, payload, "s", event_id=event_id))
         await hub.publish(Event("Plain", PLAIN, "s"))
