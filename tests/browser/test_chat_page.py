@@ -17,6 +17,7 @@ from sessionstream import SQLiteStore
 from sessionstream.examples.chatdemo import chat_schemas
 from sessionstream.examples.chatdemo.v1.chat_pb2 import ChatMessageEntity
 
+from ..pairs import pairs
 from .chromium import LOST, Tabs
 from .serving import Served
 
@@ -271,8 +272,7 @@ async def test_the_keyboard_is_enough(slow_tabs: Tabs) -> None:
     assert slow_tabs.faults == []
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1440])
+@pytest.mark.parametrize(("width", "scheme"), pairs([360, 1440], ["dark", "light"]))
 async def test_it_fits_and_can_be_read(server: Served, tabs: Tabs, width: int, scheme: str) -> None:
     page = await tabs.open(viewport={"width": width, "height": 640}, color_scheme=scheme)
     await send(page, "x" * 300)

@@ -7,6 +7,7 @@ from playwright.async_api import Page, expect
 
 from sessionstream.systemlab.sabotage.breaches import NONE
 
+from ..pairs import pairs
 from ..systemlab.process import ServedLab
 from ..systemlab.test_chat_phase import LABELS
 from .chromium import Tabs
@@ -157,8 +158,7 @@ async def test_a_lab_that_ends_stops_its_answers_and_is_found_again(lab: ServedL
     assert not_the_servers(own_tabs.faults) == []
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1440])
+@pytest.mark.parametrize(("width", "scheme"), pairs([360, 1440], ["dark", "light"]))
 async def test_it_fits(lab_tabs: Tabs, width: int, scheme: str) -> None:
     page = await lab_tabs.visit("phases/4", viewport={"width": width, "height": 800}, color_scheme=scheme)
     assert await fits(page)

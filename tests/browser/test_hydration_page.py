@@ -7,6 +7,7 @@ from playwright.async_api import Locator, Page, expect
 
 from sessionstream.systemlab.sabotage.breaches import BREACHES, NONE
 
+from ..pairs import pairs
 from ..systemlab.process import ServedLab
 from .chromium import Tabs
 from .lab import (
@@ -179,8 +180,7 @@ async def test_a_lab_that_is_started_again_is_found_again(lab: ServedLab, own_ta
     assert not_the_servers(own_tabs.faults) == []
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1440])
+@pytest.mark.parametrize(("width", "scheme"), pairs([360, 1440], ["dark", "light"]))
 async def test_it_fits(lab_tabs: Tabs, width: int, scheme: str) -> None:
     page = await lab_tabs.visit("phases/3", viewport={"width": width, "height": 800}, color_scheme=scheme)
     assert await fits(page)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Locator, Page, expect
 
+from ..pairs import pairs
 from .chromium import Tabs
 from .lab import act, all_passed, expect_verdict, fact, fits, press, problem, reset
 
@@ -107,8 +108,7 @@ async def test_another_tab_sees_it(lab_tabs: Tabs) -> None:
     await expect(rows(other, "ordinals")).to_have_count(6)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1440])
+@pytest.mark.parametrize(("width", "scheme"), pairs([360, 1440], ["dark", "light"]))
 async def test_it_fits(lab_tabs: Tabs, width: int, scheme: str) -> None:
     page = await lab_tabs.visit("phases/2", viewport={"width": width, "height": 800}, color_scheme=scheme)
     assert await fits(page)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.async_api import Page, expect
 
+from ..pairs import pairs
 from ..systemlab.process import ServedLab
 from .chromium import Tabs
 from .lab import (
@@ -156,8 +157,7 @@ async def test_a_lab_that_is_killed_and_started_again_is_found_again(lab: Served
     assert faults(own_tabs) == []
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1440])
+@pytest.mark.parametrize(("width", "scheme"), pairs([360, 1440], ["dark", "light"]))
 async def test_it_fits(lab_tabs: Tabs, width: int, scheme: str) -> None:
     page = await lab_tabs.visit("phases/5", viewport={"width": width, "height": 800}, color_scheme=scheme)
     await live(page)

@@ -27,14 +27,14 @@ from .browser import Browser, texts_of
 from .cluster import Cluster
 from .nodes import Node
 
-pytestmark = pytest.mark.torture
-
 SECONDS = float(os.environ.get("CHAOS_SECONDS", "60"))
 SEED = int(os.environ.get("CHAOS_SEED", "0")) or int.from_bytes(os.urandom(4), "big")
 NAMES = ("north", "east", "south", "west")
 SESSIONS = [f"session-{number}" for number in range(12)]
 HEALED = 60.0
 """Seconds after the last misfortune in which everything has to be as it should."""
+
+pytestmark = [pytest.mark.torture, pytest.mark.timeout(SECONDS + 3 * HEALED)]
 
 
 class Misfortunes:

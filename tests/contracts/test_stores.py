@@ -130,14 +130,18 @@ class MemoryMachine(StoreMachine):
         return memory(registry)
 
 
-QUICK = settings(max_examples=20, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck))
+def some(part: float) -> settings:
+    """Return settings for a part of the profile's examples."""
+    examples = int(settings().max_examples * part)
+    return settings(max_examples=examples, stateful_step_count=20, suppress_health_check=list(HealthCheck))
+
 
 TestSQLiteInLockstep = SQLiteMachine.TestCase
-TestSQLiteInLockstep.settings = QUICK
+TestSQLiteInLockstep.settings = some(0.5)
 TestMemoryInLockstep = MemoryMachine.TestCase
-TestMemoryInLockstep.settings = QUICK
+TestMemoryInLockstep.settings = some(0.5)
 
 
 def test_postgres_in_lockstep(postgres: Postgres) -> None:
     PostgresMachine.dsn = postgres.dsn
-    run_state_machine_as_test(PostgresMachine, settings=QUICK)
+    run_state_machine_as_test(PostgresMachine, settings=some(0.2))
