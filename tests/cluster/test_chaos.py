@@ -23,7 +23,7 @@ from tests.servers.postgres import PostgresServer
 from tests.servers.proxy import Proxy
 
 from .balancer import Balancer
-from .browser import Browser, texts_of
+from .browser import ClientBrowser, texts_of
 from .cluster import Cluster
 from .nodes import Node
 
@@ -114,7 +114,7 @@ async def test_nothing_is_missing_after_everything_that_may_happen(
         await asyncio.gather(*(node.start() for node in nodes))
         balancer = await stack.enter_async_context(Balancer(nodes))
         cluster = Cluster(own_postgres.dsn, nodes, balancer)
-        browsers = [Browser(name, balancer.port, SESSIONS) for name in "ABCD"]
+        browsers = [ClientBrowser(name, balancer.port, SESSIONS) for name in "ABCD"]
         for browser in browsers:
             stack.push_async_callback(browser.close)
         misfortunes = Misfortunes(cluster, own_postgres, proxies, random)
