@@ -11,7 +11,7 @@ STAMP := $(VENV)/.installed
 PROMPT ?= Explain ordinals
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-cluster serve systemlab-run systemlab-build test torture bench build pictures docs lint format schema-vet boundary-check audit proto coverage clean bench-peers bench-lint
+.PHONY: help demo demo-cluster serve systemlab-run systemlab-build test torture chaos bench build pictures docs lint format schema-vet boundary-check audit proto coverage clean bench-peers bench-lint
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ test: $(STAMP) ## every test but those of torture and docs (a few minutes)
 torture: $(STAMP) ## the properties, searched for hours instead of seconds
 	@HYPOTHESIS_PROFILE=torture $(BIN)/python -m pytest -m "not site" --timeout=0 \
 		tests/properties tests/contracts tests/cluster tests/durability tests/hydration tests/lint tests/transport tests/browser
+
+chaos: $(STAMP) ## kill, stop and cut off nodes and their database at random, for CHAOS_SECONDS (60)
+	@$(BIN)/python -m pytest -q -s -m torture -k postgres18 tests/cluster
 
 coverage: $(STAMP) ## the tests with branch coverage
 	@$(BIN)/coverage erase
