@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sessionstream.examples.chatdemo import messages
 from tests.cluster.balancer import Balancer
-from tests.cluster.browser import Browser
+from tests.cluster.browser import ClientBrowser
 from tests.cluster.cluster import Cluster
 from tests.cluster.nodes import Node
 from tests.servers.postgres import Postgres
@@ -25,7 +25,7 @@ async def test_a_server_that_starts_stops_no_answer_of_another(
         async with Balancer([one, two]) as balancer, asyncio.timeout(60):
             assert await Cluster(dsn, [one, two], balancer).ask("s", PROMPT) == ("one", True)
             await two.start()
-            first, second = Browser("A", balancer.port, ["s"]), Browser("B", balancer.port, ["s"])
+            first, second = (ClientBrowser(name, balancer.port, ["s"]) for name in "AB")
             shown = {
                 messages.prompt_id(1): (PROMPT, ""),
                 messages.answer_id(1): (messages.answer_to(PROMPT), messages.FINISHED),
@@ -34,7 +34,7 @@ async def test_a_server_that_starts_stops_no_answer_of_another(
                 await browser.agrees({"s": shown})
                 assert browser.faults == []
                 await browser.close()
-            assert {balancer.node_of(browser.request) for browser in (first, second)} == {"one", "two"}
+            assert {browser.node_of("s", balancer) for browser in (first, second)} == {"one", "two"}
     finally:
         await one.end()
         await two.end()
