@@ -21,6 +21,7 @@ from sessionstream.schema import SchemaRegistry
 from sessionstream.store import HydrationStore
 
 if TYPE_CHECKING:
+    from sessionstream.hints import Hints
     from sessionstream.hydration.postgres import PostgresStore
     from sessionstream.hydration.postgres.loading import Loading
 
@@ -57,7 +58,7 @@ def look(location: Location, question: Callable[[StoredState], T]) -> T:
 
 
 def open(  # noqa: A001
-    location: Location, registry: SchemaRegistry, *, listen_dsn: str | None = None
+    location: Location, registry: SchemaRegistry, *, listen_dsn: str | None = None, hints: Hints | None = None
 ) -> AbstractAsyncContextManager[HydrationStore]:
     """Return an async context manager that opens a store, and closes it at the end.
 
@@ -65,17 +66,22 @@ def open(  # noqa: A001
         location: the path of a SQLite file, or the URL of a PostgreSQL database.
         registry: what payloads are decoded with.
         listen_dsn: if the URL leads through a pooler, the DSN of the server itself; see ``PostgresStore.connect``.
+        hints: another way to tell processes of each other's commits; see ``PostgresStore.connect``.
 
     Raises:
         StoreError: the location does not name a store; or, on entering, it cannot be opened.
-        ValueError: ``listen_dsn`` is not a URL of PostgreSQL, or the location is a path.
+        ValueError: ``listen_dsn`` is not a URL of PostgreSQL, or the location is a path and ``listen_dsn`` or ``hints``
+            is given.
         TypeError: ``location`` is neither a string nor a path, or ``registry`` is not a SchemaRegistry.
     """
     if is_url(location):
         database = _database(os.fspath(location))
-        return database.store.connect(database.dsn, registry, schema=database.schema, listen_dsn=listen_dsn)
-    if listen_dsn is not None:
-        raise ValueError(f"listen_dsn is for a PostgreSQL database, and {os.fspath(location)} is a path: leave it out")
+        return database.store.connect(
+            database.dsn, registry, schema=database.schema, listen_dsn=listen_dsn, hints=hints
+        )
+    for name, value in (("listen_dsn", listen_dsn), ("hints", hints)):
+        if value is not None:
+            raise ValueError(f"{name} is for a PostgreSQL database, and {os.fspath(location)} is a path: leave it out")
     return SQLiteStore.open(location, registry)
 
 

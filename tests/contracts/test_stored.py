@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
@@ -19,11 +20,13 @@ from sessionstream.hydration.sqlite import SQLiteStore
 from sessionstream.hydration.stored import StoredState
 from sessionstream.hydration.versions import DELTA, FULL
 from sessionstream.observe import ErrorRecord
+from sessionstream.redis_hints import RedisHints
 from sessionstream.store import HydrationStore
 from sessionstream.testing import SessionWriter, drop, put, sample_registry
 from sessionstream.types import TimelineEntity
 from tests.servers.pgbouncer import PgBouncer
 from tests.servers.postgres import Postgres
+from tests.servers.valkey import ValkeyServer
 
 T = TypeVar("T")
 
@@ -345,6 +348,17 @@ async def test_a_store_that_is_opened_by_its_url_may_be_behind_a_pooler(
         assert await store.sessions() == ["a", "b"]
 
 
+async def test_a_store_that_is_opened_by_its_url_may_have_hints_over_redis(
+    postgres: Postgres, postgres_schema: str, valkey: ValkeyServer
+) -> None:
+    hints = RedisHints(valkey.url)
+    async with stores.open(f"{postgres.dsn}&schema={postgres_schema}", REGISTRY, hints=hints), asyncio.timeout(30):
+        while not hints.works:  # noqa: ASYNC110 - another process makes it true
+            await asyncio.sleep(0.01)
+
+
 def test_a_file_has_no_server_to_listen_to(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="listen_dsn is for a PostgreSQL database"):
         stores.open(tmp_path / "x.db", REGISTRY, listen_dsn="postgres://ada:secret@host/app")
+    with pytest.raises(ValueError, match="hints is for a PostgreSQL database"):
+        stores.open(tmp_path / "x.db", REGISTRY, hints=RedisHints("redis://host"))
