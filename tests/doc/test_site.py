@@ -44,7 +44,7 @@ class Page(HTMLParser):
             self.loads.append(given["src"])
 
 
-pytestmark = pytest.mark.site
+pytestmark = [pytest.mark.site, pytest.mark.timeout(400)]  # the site is built within the first
 
 
 @pytest.fixture(scope="module")
