@@ -11,7 +11,7 @@ the canonical encoding
 - the message in a ``google.protobuf.Any`` is canonical if its type is among the shapes; else its bytes are unchanged.
 
 A field has therefore the same encoding in a process that knows it and in an older one to which it is unknown, unless it
-contains maps.
+contains maps, or is one of two members of a oneof that are both encoded, which no serializer writes.
 """
 
 from __future__ import annotations

@@ -77,9 +77,11 @@ def _fill(message: DescriptorProto) -> None:
     _add(message, 27, ".rich.Rich", "f27").options.features.message_encoding = delimited
     _add(message, 28, ".rich.Rich", "r28", repeated=True)
     _add(message, 29, ".rich.Rich", "r29", repeated=True).options.features.message_encoding = delimited
+    # An older process knows all members of `choice`: of two that are encoded, of which it knows one, it loses the order.
     message.oneof_decl.add(name="choice")
+    message.oneof_decl.add(name="late")
     for number, kind in ((30, "int32"), (31, "string"), (32, ".rich.Rich"), (33, ".rich.Closed")):
-        _add(message, number, kind, f"o{number}").oneof_index = 0
+        _add(message, number, kind, f"o{number}").oneof_index = int(number == 30)
     values = ("int32", "string", ".rich.Rich", ".rich.Closed", ".google.protobuf.Struct")
     for index, key in enumerate(KEYS):
         _map(message, _MAPS + index, key, values[index % len(values)])
@@ -103,6 +105,7 @@ def _file(*, older: bool) -> FileDescriptorProto:
         kept = [field for field in message.field if field.number % 2 or field.number == 32]
         del message.field[:]
         message.field.extend(kept)
+        del message.oneof_decl[1]
         nested = {f"M{field.number}Entry" for field in kept}
         entries = [entry for entry in message.nested_type if entry.name in nested]
         del message.nested_type[:]
