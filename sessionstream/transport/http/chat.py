@@ -91,7 +91,8 @@ class ChatMapping:
     """How an application's sessions are chats. (Reference: HTTP endpoints.)
 
     Attributes:
-        message: ``message(entity)`` returns the message that an entity is, or None for one that is none.
+        message: ``message(entity)`` returns the message that an entity is, or None for one that is none. It is not
+            called for an entity whose payload cannot be read: clients do not see it, and an error record tells of it.
         command: ``command(user_message)`` returns the name and the payload of the command that starts an answer.
         changes: ``changes(ui_event)`` returns what a UI event says of messages. It has to agree with ``message``: both
             lead to the same messages. None: the application sends its entities by ``entity_changes``, and the id of a

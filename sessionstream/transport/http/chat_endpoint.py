@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
 from google.protobuf.message import Message
 
-from sessionstream.errors import InvalidIdError, StoreError, error_text
+from sessionstream.errors import HubClosed, InvalidIdError, StoreError, error_text
 from sessionstream.ids import check_new_id
 from sessionstream.transport.bounded_log import BoundedLog
 from sessionstream.transport.checks import check_above_zero
@@ -21,7 +21,7 @@ from sessionstream.transport.http.chat_run import ChatRun
 from sessionstream.transport.http.endpoint import Endpoint, Request
 from sessionstream.transport.http.guard import Guard
 from sessionstream.transport.http.limits import StreamLimits
-from sessionstream.transport.http.problems import REFUSALS, Problem
+from sessionstream.transport.http.problems import REFUSALS, Problem, shutting_down
 from sessionstream.transport.http.requests import check_json, read_body
 from sessionstream.transport.http.streams import Stream, Streams, block
 from sessionstream.transport.http.submissions import Submissions, check_errors
@@ -171,6 +171,8 @@ class ChatEndpoint(Endpoint):
         except StoreError as error:
             _log.warning("session %r cannot be followed: %s", session_id, error_text(error))
             raise Problem(*REFUSALS["busy"]) from error
+        except HubClosed as error:
+            raise shutting_down() from error
         except Problem:
             raise
         except Exception as error:

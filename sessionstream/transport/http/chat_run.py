@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from sessionstream.transport.http.problems import Problem, shutting_down
 from sessionstream.transport.http.transcript import Change, Transcript
-from sessionstream.types import Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from sessionstream.fanout import LiveSessions
     from sessionstream.transport.http.chat import ChatMapping
-    from sessionstream.types import LiveEvents
+    from sessionstream.types import LiveEvents, Snapshot
 
 
 _log = logging.getLogger("sessionstream")
@@ -44,10 +43,11 @@ class ChatRun:
         """Read the first snapshot.
 
         Raises:
+            Problem: the server shuts down.
             StoreError: the store failed.
             ValueError, TypeError: the application's mapping is wrong.
         """
-        self.transcript.apply(await anext(self._watch))
+        self.transcript.apply(await _next_of(self._watch))
 
     def follow(self, submitted: asyncio.Task[Problem | None], message_id: str) -> None:
         """Follow the command for a message: the run is not over before its handler has returned."""
@@ -72,22 +72,16 @@ class ChatRun:
     async def _update_or_end(self, submitted: asyncio.Task[Problem | None]) -> Snapshot | LiveEvents | None:
         """Wait for the next update; None if the command is done before."""
         if self._update is None:
-            self._update = asyncio.ensure_future(self._watched())
+            self._update = asyncio.ensure_future(_next_of(self._watch))
         await asyncio.wait({self._update, submitted}, return_when=asyncio.FIRST_COMPLETED)
         return await self._next() if self._update.done() else None
 
     async def _next(self) -> Snapshot | LiveEvents:
         if self._update is None:
-            return await self._watched()
+            return await _next_of(self._watch)
         update = await asyncio.shield(self._update)
         self._update = None
         return update
-
-    async def _watched(self) -> Snapshot | LiveEvents:
-        try:
-            return await anext(self._watch)
-        except StopAsyncIteration:
-            raise shutting_down() from None
 
     async def _settle(self) -> list[Change]:
         """The command is done: return what it has published that the watch has not returned yet."""
@@ -96,7 +90,8 @@ class ChatRun:
         problem = self._submitted.result()
         if problem is not None:
             raise problem
-        snapshot = await self._sessions.snapshot(self.session_id)
+        async with self._sessions.watch(self.session_id, shared=True) as watch:
+            snapshot = cast("Snapshot", await _next_of(watch))  # a watch begins with one
         self._submitted = None
         changes = self.transcript.apply(snapshot) if snapshot.snapshot_ordinal > self.transcript.ordinal else []
         if self._asked not in self.transcript.messages:
@@ -116,3 +111,15 @@ class ChatRun:
             if not self._update.cancelled():
                 self._update.exception()
             self._update = None
+
+
+async def _next_of(watch: AsyncIterator[Snapshot | LiveEvents]) -> Snapshot | LiveEvents:
+    """Return what comes next.
+
+    Raises:
+        Problem: the server shuts down.
+    """
+    try:
+        return await anext(watch)
+    except StopAsyncIteration:
+        raise shutting_down() from None

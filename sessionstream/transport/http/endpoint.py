@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
+from sessionstream.errors import HubClosed
 from sessionstream.transport.access import Receive, Scope, SendMessage
 from sessionstream.transport.http.guard import Guard
-from sessionstream.transport.http.problems import Answer, Headers, Problem
+from sessionstream.transport.http.problems import Answer, Headers, Problem, shutting_down
 from sessionstream.transport.http.requests import ClientGone, path_parts
 from sessionstream.transport.lifespan import serve_lifespan
 
@@ -83,6 +84,8 @@ class Endpoint(ABC):
                 answer = await self._serve(Request(scope, receive, send, cors, *found[scope["method"]]))
         except Problem as problem:
             answer = self._problem_answer(scope, problem)
+        except HubClosed:
+            answer = self._problem_answer(scope, shutting_down())
         except ClientGone:
             return
         except Exception:  # noqa: BLE001 - logged with its traceback
@@ -108,6 +111,7 @@ class Endpoint(ABC):
 
         Raises:
             Problem: the request cannot be served, and nothing was sent yet.
+            HubClosed: the hub is shut down, and nothing was sent yet.
             ClientGone: the client has gone.
         """
 

@@ -14,7 +14,6 @@ from typing import ClassVar, Final, TypeAlias
 from urllib.parse import parse_qs
 from weakref import WeakValueDictionary
 
-from sessionstream.errors import HubClosed
 from sessionstream.fanout import LiveSessions
 from sessionstream.ordinals import MAX_ORDINAL
 from sessionstream.transport import frame_json
@@ -24,7 +23,7 @@ from sessionstream.transport.clock import Clock, MonotonicClock
 from sessionstream.transport.http.endpoint import Endpoint, Request
 from sessionstream.transport.http.guard import Guard
 from sessionstream.transport.http.limits import StreamLimits
-from sessionstream.transport.http.problems import RETRY_AFTER, SHUTTING_DOWN, Answer, Problem, shutting_down
+from sessionstream.transport.http.problems import RETRY_AFTER, SHUTTING_DOWN, Answer, Problem
 from sessionstream.transport.http.streams import CONTENT_TYPE, Stream, Streams, block
 from sessionstream.transport.snapshot_json import SnapshotJson, SnapshotJsonCache
 from sessionstream.types import LiveEvents, Snapshot, TimelineEntity
@@ -118,12 +117,9 @@ class SSEEndpoint(Endpoint):
             await self._guard.allow(admitted.principal, session_id)
             entering.check(admitted.principal, session_id)
         epoch, since = _position(scope)
-        try:
-            watch = self._sessions.watch(
-                session_id, since=since, epoch=epoch, limit=self._limits.buffered_events, shared=True
-            )
-        except HubClosed as error:
-            raise shutting_down() from error
+        watch = self._sessions.watch(
+            session_id, since=since, epoch=epoch, limit=self._limits.buffered_events, shared=True
+        )
         with self._streams.stream(admitted, session_id, request.receive, request.send) as stream:
             await stream.respond(request.cors, partial(self._write, watch=watch), self._last_part)
         return None

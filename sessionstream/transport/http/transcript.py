@@ -10,7 +10,7 @@ from google.protobuf import descriptor_pool, message_factory
 
 from sessionstream.transport.http.chat import ChatChange, ChatMapping, ChatMessage, MessageRemoved, Messages, TextDelta
 from sessionstream.types import LiveEvents, Snapshot, TimelineEntity
-from sessionstream.v1.transport_pb2 import EntityChanged, EntityDeleted
+from sessionstream.v1.transport_pb2 import EntityChanged, EntityDeleted, UnreadablePayload
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -102,7 +102,8 @@ class Transcript:
         return changes
 
     def _replace(self, snapshot: Snapshot) -> list[Change]:
-        found = map(self._mapping.message, snapshot.entities)
+        readable = [entity for entity in snapshot.entities if not isinstance(entity.payload, UnreadablePayload)]
+        found = map(self._mapping.message, readable)
         present = {_checked(message).id: message for message in found if message is not None}
         gone = [Rewritten(each, None) for each in self.messages if each not in present]
         before, self.messages = self.messages, {}

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from google.protobuf.wrappers_pb2 import StringValue
+from google.protobuf.wrappers_pb2 import Int64Value, StringValue
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
@@ -546,3 +546,43 @@ async def test_a_server_that_gives_up_its_requests_ends_the_streams(
     world.go_on.set()
     await endpoint.shutdown()
     await world.hub.shutdown()
+
+
+async def _with_what_vanished(path: Path) -> None:
+    """Make a session with two messages of a class that a later process does not know."""
+    earlier = SchemaRegistry()
+    earlier.register_event("Vanished", Int64Value)
+    earlier.register_timeline_entity("Message", Int64Value)
+    async with SQLiteStore.open(path, earlier) as store, Hub(earlier, store=store) as hub:
+        hub.register_timeline_projection(
+            lambda event, *_: [TimelineEntity("Message", str(event.ordinal), Int64Value(value=1))]
+        )
+        for number in range(2):
+            await hub.publish(Event("Vanished", Int64Value(value=number), "s"))
+
+
+@BOTH
+async def test_a_message_that_cannot_be_read_costs_nobody_the_others(make: Any, tmp_path: Path) -> None:
+    await _with_what_vanished(tmp_path / "x.db")
+    async with SQLiteStore.open(tmp_path / "x.db", schemas()) as store:
+        world = World(store)
+        world.go_on.set()
+        async with serving(world, make) as (http, _):
+            for number in range(2):
+                async with streaming(http, asking("hi", f"u{number}")) as stream:
+                    events = await stream.rest()
+                text = "".join(event["delta"] for event in events if event["type"] == CONTENT[make])
+                assert (text[-5:], events[-1]["type"]) == ("Hello", END[make]), events
+            if make is ai_sdk_endpoint:
+                found = (await http.get("/chat/s/messages")).json()
+                assert [each["id"] for each in found] == ["u0", "a0", "u1", "a1"]
+        (record,) = await store.error_records("s")
+        assert (record.kind, record.metadata["entityId"], record.metadata["entities"]) == ("fanout", "1", "2")
+
+
+@BOTH
+async def test_a_hub_that_is_shut_down_answers_as_a_server_that_is(make: Any) -> None:
+    world = World()
+    async with serving(world, make) as (http, _):
+        await world.hub.shutdown()
+        assert code(await http.post("/chat/", json=asking("hi"))) == (503, "shutting_down")
