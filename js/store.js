@@ -53,7 +53,7 @@ export class Store {
     if (commands === undefined) throw new TypeError("this store sends no commands: pass the address of the endpoint as the option commands");
     const url = `${String(commands).replace(/\/$/, "")}/sessions/${encodeURIComponent(sessionId)}/commands/${encodeURIComponent(name)}`;
     const more = typeof headers === "function" ? await headers() : headers;
-    const body = JSON.stringify(payload, (_, value) => (typeof value === "bigint" ? String(value) : value));
+    const body = JSON.stringify(payload, inProtobufJson);
     const request = { method: "POST", body, signal, headers: { "content-type": "application/json", "idempotency-key": key, ...more } };
     const answer = await fetch(url, request).catch((error) => {
       throw signal?.aborted ? signal.reason : new CommandError(0, "unreachable", String(error?.message ?? error), key);
@@ -373,6 +373,12 @@ function ofKind(entities, kind) {
 
 function sameItems(a, b) {
   return a.length === b.length && a.every((item, index) => item === b[index]);
+}
+
+/** A replacer for JSON.stringify, which would write null for a number that JSON does not have. */
+function inProtobufJson(name, value) {
+  if (typeof value !== "number" || Number.isFinite(value)) return typeof value === "bigint" ? String(value) : value;
+  throw new RangeError(`the field "${name}" of a command is ${value}, which is no JSON number; a float or double field takes "${value}" as text`);
 }
 
 function jsonOf(entity) {

@@ -34,6 +34,7 @@ from sessionstream import (
 )
 from sessionstream.admin.cli import main
 from sessionstream.subscription import Basis
+from sessionstream.transport.http import sse_endpoint
 from sessionstream.transport.ws import LiveEvent, WebSocketServer
 from sessionstream.transport.ws.client.frames import SnapshotFrame, UIEventFrame, read
 from sessionstream.transport.ws.client.payloads import PayloadDecoder
@@ -45,6 +46,8 @@ from sessionstream.v1.transport_pb2 import UnreadablePayload
 from tests.core.wild import Wild, packed, wild
 
 from .client.test_client import client_of, take, take_snapshot
+from .http.events import watching
+from .http.support import client as http_client
 from .running import PATIENCE, client, served
 from .source import Source
 
@@ -187,6 +190,24 @@ async def test_clients_with_and_without_schemas_are_given_it_and_go_on(planted: 
             following = await take(updates)
             assert isinstance(following, LiveEvent)
             assert following.ordinal == 4
+
+
+async def test_server_sent_events_show_it_and_it_is_recorded_once(planted: Path) -> None:
+    async with (
+        SQLiteStore.open(planted, registry()) as store,
+        running(store, registry()) as app,
+        http_client(sse_endpoint(app.hub)) as http,
+    ):
+        for _ in range(2):
+            async with watching(http) as whole:
+                snapshot = await whole.snapshot()
+                shown = {entity["id"]: entity["payload"] for entity in snapshot["entities"]}
+                assert (shown["1"], shown["2"]["double"]) == (unreadable(NO_NUMBER), 2.0)
+        await did(app.hub, Wild(any=UNKNOWN))
+        async with watching(http, headers={"last-event-id": whole.last_id}) as changed:
+            snapshot = await changed.snapshot()
+            assert (snapshot["since"], snapshot["entities"][-1]["payload"]) == ("2", unreadable(NOT_KNOWN.reason))
+        assert [record.ordinal for record in await app.recorded(2)] == [1, 3]
 
 
 async def test_a_message_that_vanished_is_shown_as_that(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from sessionstream import (
     Event,
     EventConflict,
     EventPublisher,
+    Hub,
     HubClosed,
     InvalidIdError,
     LaneReentryError,
@@ -24,6 +25,7 @@ from sessionstream import (
     OrdinalExhausted,
     PayloadTypeError,
     ProjectionError,
+    SchemaRegistry,
     SessionHeld,
     SessionstreamError,
     StoreClosed,
@@ -37,6 +39,7 @@ from sessionstream import (
 )
 from sessionstream.examples.chatdemo.v1.chat_pb2 import TokensDeltaEvent
 from sessionstream.transport.http import Admitted, commands_endpoint
+from tests.core.wild import Wild
 
 from ..running import PATIENCE
 from .support import SAY, World, client, code, until
@@ -120,6 +123,18 @@ async def test_requests_that_are_no_commands() -> None:
             assert code(answer) == expected, (method, path, body)
             assert ("allow" in answer.headers) == (answer.status_code == 405)
     assert await world.hub.event_cursor("s") == 0
+
+
+@pytest.mark.parametrize("number", ["1e400", "-1e400", "NaN", "Infinity"])
+async def test_a_number_that_json_cannot_say_is_refused_with_the_path_of_its_field(number: str) -> None:
+    schemas = SchemaRegistry()
+    schemas.register_command("Call", Wild)
+    async with client(commands_endpoint(Hub(schemas))) as http:
+        body, headers = f'{{"args": {{"x": {number}}}}}', {"content-type": "application/json"}
+        answer = await http.post("/sessions/s/commands/Call", content=body, headers=headers)
+    assert code(answer) == (400, "invalid_payload")
+    where = 'args.fields["x"].number_value' if number.endswith("400") else f"{number} is no JSON"
+    assert where in answer.json()["error"]["message"]
 
 
 async def test_head_and_options_without_a_page() -> None:

@@ -186,6 +186,17 @@ test("a command that fails takes back what it showed, and says why", async () =>
   client.close();
 });
 
+for (const number of [NaN, Infinity, -Infinity]) {
+  test(`a command with ${number}, which JSON would write as null, is refused and named before it is sent`, async () => {
+    const { client, session } = watched({ commands: "/api", fetch: () => assert.fail("it was sent") });
+    const optimistic = [{ kind: "Note", id: "x", payload: {} }];
+    const sent = session.command("Add", { args: [{ x: 1, y: number }] }, { optimistic });
+    await assert.rejects(sent, { name: "RangeError", message: new RegExp(`"y" .*${number}`) });
+    assert.equal(session.entity("Note", "x"), undefined);
+    client.close();
+  });
+}
+
 test("the iterator gives a snapshot, events, and a snapshot again for a reader that is too slow", async () => {
   const { client, socket } = connected();
   const read = updates(client, "s");
