@@ -77,7 +77,7 @@ def _fill(message: DescriptorProto) -> None:
     _add(message, 27, ".rich.Rich", "f27").options.features.message_encoding = delimited
     _add(message, 28, ".rich.Rich", "r28", repeated=True)
     _add(message, 29, ".rich.Rich", "r29", repeated=True).options.features.message_encoding = delimited
-    # An older process knows all members of `choice`: of two that are encoded, of which it knows one, it loses the order.
+    # An older process knows all members of `choice`: if it knows one of two that are encoded, it loses their order.
     message.oneof_decl.add(name="choice")
     message.oneof_decl.add(name="late")
     for number, kind in ((30, "int32"), (31, "string"), (32, ".rich.Rich"), (33, ".rich.Closed")):

@@ -196,6 +196,21 @@ async def test_a_connection_without_answers_holds_up_nothing_for_longer_than_pat
             await store.close()
 
 
+async def test_an_error_that_the_server_caused_is_not_waited_for_a_second_time(
+    postgres: Postgres, postgres_schema: str
+) -> None:
+    """The hub keeps the record, and writes it when the server answers again."""
+    async with behind(postgres, postgres_schema, patience=HALF_A_MINUTE / 3) as (store, proxy):
+        await SessionWriter(store).log(put("a"))
+        proxy.stall()
+        began = asyncio.get_running_loop().time()
+        with pytest.raises(StoreError):
+            await record(store)
+        assert asyncio.get_running_loop().time() - began < HALF_A_MINUTE / 6
+        proxy.go_on()
+        await record(store)
+
+
 async def test_commits_go_on_after_a_connection_has_broken(postgres: Postgres, postgres_schema: str) -> None:
     async with behind(postgres, postgres_schema, patience=6) as (store, proxy):
         writer = SessionWriter(store)

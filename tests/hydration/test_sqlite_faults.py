@@ -16,7 +16,8 @@ from typing import Any, Literal, get_args
 import pytest
 
 from sessionstream.errors import StoreError
-from sessionstream.hydration.sqlite import SQLiteStore, discarded, rebuilding, sweeper
+from sessionstream.hydration import sweeper
+from sessionstream.hydration.sqlite import SQLiteStore, discarded, rebuilding
 from sessionstream.hydration.sqlite.database import Database
 from sessionstream.hydration.sqlite.store import Opening
 from sessionstream.hydration.sqlite.writes import Writing

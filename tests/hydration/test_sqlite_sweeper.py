@@ -14,7 +14,8 @@ import pytest
 
 from sessionstream.errors import OrdinalConflict, StoreError
 from sessionstream.hub import Hub
-from sessionstream.hydration.sqlite import SQLiteStore, discarded, sweeper, writes
+from sessionstream.hydration import sweeper
+from sessionstream.hydration.sqlite import SQLiteStore, discarded, writes
 from sessionstream.store import Cursors, TimelineReplacement
 from sessionstream.testing import SessionWriter, drop, put, sample_registry
 from sessionstream.testing.contract.retention import check_above_floor

@@ -36,6 +36,9 @@ so that a slow answer comes in the end, and a dead connection is left early."""
 LEAST_ATTEMPT: Final = 1.0
 """Seconds that a first attempt has at least: opening a connection may take a while."""
 
+NOTING: Final = 0.1
+"""The part of the patience for which writing an error record is tried; who wrote it may try again later."""
+
 FIRST_PAUSE: Final = 0.02
 LONGEST_PAUSE: Final = 1.0
 """Seconds between two attempts, at the beginning and at the most."""
@@ -286,8 +289,21 @@ class Links:
         """
         return await self._repeated(work, changes=True)
 
-    async def _repeated(self, work: Callable[[Link], Awaitable[T]], *, changes: bool) -> T:
-        attempts = Attempts(self._database.name, self._database.patience, changes=changes)
+    async def note(self, work: Callable[[Link], Awaitable[T]]) -> T:
+        """Do work as ``change`` does, with ``NOTING`` of the patience.
+
+        An error record is usually one of a call for which the server has not answered in all of the patience.
+
+        Raises:
+            StoreError: the server failed; CommitUnknown if it did not answer in time.
+        """
+        patience = min(max(self._database.patience * NOTING, LEAST_ATTEMPT), self._database.patience)
+        return await self._repeated(work, changes=True, patience=patience)
+
+    async def _repeated(
+        self, work: Callable[[Link], Awaitable[T]], *, changes: bool, patience: float | None = None
+    ) -> T:
+        attempts = Attempts(self._database.name, patience or self._database.patience, changes=changes)
         while True:
             try:
                 async with self._free:

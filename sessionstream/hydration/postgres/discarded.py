@@ -1,7 +1,7 @@
 """The table ``discarded``: rows of other tables that no question reads any more, and their removal.
 
 Pruning, deleting and rebuilding change one row of ``sessions``, which hides the old rows at once, and add a job for
-their removal. Any process may carry it out, also after a crash; removal changes no answer.
+their removal. Any process may carry it out (see upkeep.py), also after a crash; removal changes no answer.
 
 =============  ===============  ====================================================================
 ``what``       ``number``       what is no longer visible
@@ -24,6 +24,8 @@ from sessionstream.digests import stored_digest
 if TYPE_CHECKING:
     from sessionstream.hydration.postgres.connections import Link
     from sessionstream.hydration.postgres.payload_types import PayloadTypes
+    from sessionstream.hydration.postgres.rows import Rows
+    from sessionstream.hydration.sweeper import Job
 
 PIECE: Final = 1_000
 """Rows that one statement removes."""
@@ -65,35 +67,50 @@ async def jobs(link: Link) -> Sequence[Any]:
     return await link.fetch(_JOBS, ABANDONED_SECONDS)
 
 
-async def carry_out(link: Link, types: PayloadTypes, what: str, number: int, below: int) -> None:
-    """Remove what a job says, and the job."""
+async def step(link: Link, types: PayloadTypes, rows: Rows, job: Job, place: int) -> int | None:
+    """Do a part of a job; return the place at which to go on, None if the job is done and removed.
+
+    Raises:
+        StoreDamaged: it is no job of this store, or a row that it removes holds a value that the store did not write.
+    """
+    what, number, below = job
     match what:
         case "session":
-            await _remove(link, _SESSION, number)
+            more = await _removed(link, _SESSION, number)
         case "timeline" | "building":
-            await _remove(link, _VERSIONS, number)
-            await _remove(link, _STATES, number)
+            more = await _removed(link, _VERSIONS, number) or await _removed(link, _STATES, number)
         case "versions":
-            await _remove(link, _OLD_VERSIONS, number, below)
-            await link.fetch(_OLD_TOMBSTONES, number, below)
+            more = await _removed(link, _OLD_VERSIONS, number, below)
+            if not more:
+                await link.fetch(_OLD_TOMBSTONES, number, below)
         case "events":
-            await _digest(link, types, number, below)
-    await link.fetch(_DONE, what, number, below)
+            place = await _digest(link, types, rows, number, below, place)
+            more = place > 0
+        case _:
+            raise rows.unknown_job(what, number)
+    if not more:
+        await link.fetch(_DONE, what, number, below)
+    return place if more else None
 
 
-async def _remove(link: Link, sql: str, *place: int) -> None:
-    while (await link.fetch(sql, *place, PIECE))[0][0] == PIECE:
-        pass
+async def _removed(link: Link, sql: str, *place: int) -> bool:
+    """Remove some rows; return whether there may be more."""
+    return bool((await link.fetch(sql, *place, PIECE))[0][0] == PIECE)
 
 
-async def _digest(link: Link, types: PayloadTypes, sid: int, below: int) -> None:
-    """Replace name and payload of pruned events by a digest, so that a repeated event is still recognised."""
-    after = 0
-    while rows := await link.fetch(_UNDIGESTED, sid, below, after, DIGESTED):
-        await types.load(link, (row[2] for row in rows))
-        digests = []
-        for _, name, number, payload in rows:
-            payload_type, descriptors = types.described(number)
-            digests.append(stored_digest(name, payload_type, payload, descriptors))
-        await link.fetch(_DIGEST, sid, [row[0] for row in rows], digests)
-        after = rows[-1][0]
+async def _digest(link: Link, types: PayloadTypes, rows: Rows, sid: int, below: int, after: int) -> int:
+    """Replace name and payload of some pruned events by a digest, so that a repeated event is still recognised.
+
+    Returns the ordinal after which there may be more; 0 if there are none.
+    """
+    events = await link.fetch(_UNDIGESTED, sid, below, after, DIGESTED)
+    if not events:
+        return 0
+    await types.load(link, (row[2] for row in events))
+    digests = []
+    for ordinal, name, number, payload in events:
+        rows.check_event(f"number {sid}", ordinal, name, payload)
+        payload_type, descriptors = types.described(number)
+        digests.append(stored_digest(name, payload_type, payload, descriptors))
+    await link.fetch(_DIGEST, sid, [row[0] for row in events], digests)
+    return int(events[-1][0])

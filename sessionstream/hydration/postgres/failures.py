@@ -7,7 +7,7 @@ from typing import Final
 
 from asyncpg import exceptions
 
-from sessionstream.errors import StoreError, Unstorable
+from sessionstream.errors import StoreDamaged, StoreError, Unstorable
 
 DRIVER_ERRORS: Final = (
     exceptions.PostgresError,
@@ -32,6 +32,9 @@ _PASSING: Final = (
 
 _TOO_LARGE: Final = ("22", "54", "23502", "23514")
 """How the codes begin that say that a value cannot be stored, at any time."""
+
+_OF_ROWS: Final = ("22", "23", "XX")
+"""How the codes begin that the server raises because of some rows: wrong values, damaged pages."""
 
 _PASSWORD_OPTION: Final = re.compile(r"(?<=[?&])(?:ssl)?password=[^&]*", re.IGNORECASE)
 
@@ -70,6 +73,28 @@ def store_error(error: Exception, name: str) -> StoreError:
         return Unstorable(f"{name} cannot store this: {words}")
     meaning = next((text for begin, text in _MEANINGS.items() if code.startswith(begin)), "")
     return StoreError(f"{name} failed: {meaning} ({words})" if meaning else f"{name} failed: {words}")
+
+
+def damaged(name: str, table: str, row: str, column: str, wrong: str) -> StoreDamaged:
+    """Return the error for a row that holds a value that the store did not write.
+
+    Args:
+        name: of the store.
+        row: what identifies the row.
+        column: empty if the whole row is wrong.
+        wrong: the value, or what is wrong with it.
+    """
+    place = f"{column and column + ' of '}the row with {row} in table {table}"
+    words = f"{name} is damaged: {place} is {wrong}: something else has changed it, so restore it from a backup"
+    return StoreDamaged(name, words, table=table, row=row, column=column)
+
+
+def is_of_rows(error: StoreError) -> bool:
+    """Whether the store failed because of some rows, so that other rows may work."""
+    cause = error.__cause__
+    return isinstance(error, StoreDamaged) or (
+        isinstance(cause, exceptions.PostgresError) and _code(cause).startswith(_OF_ROWS)
+    )
 
 
 def shown(dsn: str) -> str:

@@ -82,7 +82,7 @@ class PostgresTables:
         self._run = asking.run
         self._link = asking.link
         self._version = version
-        self.types = PayloadTypes(SchemaRegistry())
+        self.types = PayloadTypes(SchemaRegistry(), asking.name)
         self._first_epoch = first_epoch
         self._reads = Reads(self.types, first_epoch, asking.name)
 
@@ -156,12 +156,12 @@ class PostgresTables:
     async def _events(self, session_id: str, after: int, limit: int | None) -> list[StoredEvent]:
         rows = await self._link.fetch(reads.EVENTS, session_id, bounded(after), reads.row_limit(limit))
         await self.types.load(self._link, (row[3] for row in rows))
-        return [
-            StoredEvent(
-                ordinal, event_id, name, recorded_at, self.types.stored(number, data), reads.event_metadata(metadata)
-            )
-            for ordinal, event_id, name, number, data, metadata, recorded_at in rows
-        ]
+        events = []
+        for ordinal, event_id, name, number, data, metadata, recorded_at in rows:
+            self._reads.rows.check_event(session_id, ordinal, name, data)
+            facts = self._reads.rows.event_metadata(session_id, ordinal, metadata)
+            events.append(StoredEvent(ordinal, event_id, name, recorded_at, self.types.stored(number, data), facts))
+        return events
 
     def count_events(self, session_id: str, *, after: int = 0, below: int | None = None) -> int:
         """Return how many events there are above ``after``, and below an ordinal, that were not pruned."""
@@ -197,6 +197,7 @@ class PostgresTables:
         events = []
         for ordinal, event_id, name, number, payload, digest, recorded_at in rows:
             if digest is None:  # the floor has risen, and the rest of the event is still there
+                self._reads.rows.check_event(session_id, ordinal, name, payload)
                 payload_type, descriptors = self.types.described(number)
                 digest = stored_digest(name, payload_type, payload, descriptors)
             events.append(PrunedEvent(ordinal, event_id, recorded_at, self.types.stored(number, b"").type, digest))
@@ -213,6 +214,9 @@ class PostgresTables:
     async def _versions(self, session_id: str, after: tuple[str, str, int], limit: int | None) -> list[StoredVersion]:
         place = (session_id, *after, reads.row_limit(limit))
         rows = [*await self._link.fetch(_PAST, *place), *await self._link.fetch(_PRESENT, *place, FULL)]
+        for row in rows:
+            state = [*row[:4], *row[5:7]]
+            self._reads.rows.check_state("entities" if row[4] is None else "entity_versions", session_id, state)
         await self.types.load(self._link, (row[5] for row in rows))
         versions = [
             StoredVersion(
@@ -239,7 +243,7 @@ class PostgresTables:
         check_number("limit", limit, optional=True)
         place = (session_id, -MAX_STORED if after is None else after, reads.row_limit(limit))
         found = self._run(self._link.fetch(_ERRORS, *place))
-        return [StoredError(row[0], reads.error_record(tuple(row)[1:])) for row in found]
+        return [StoredError(row[0], self._reads.rows.error_record(tuple(row))) for row in found]
 
 
 def look(dsn: str, question: Callable[[PostgresTables], T], schema_name: str) -> T:

@@ -6,7 +6,8 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 from sessionstream.descriptors import descriptor_set
-from sessionstream.errors import StoreError, UnknownSchemaError
+from sessionstream.errors import UnknownSchemaError
+from sessionstream.hydration.postgres.failures import damaged
 from sessionstream.hydration.shapes import clash
 from sessionstream.hydration.stored import PayloadType, StoredPayload
 
@@ -21,16 +22,18 @@ if TYPE_CHECKING:
 _INSERT: Final = """INSERT INTO {s}.payload_types (name, digest, descriptors) VALUES ($1, $2, $3)
     ON CONFLICT (name, digest) DO NOTHING"""
 _NUMBER: Final = "SELECT type FROM {s}.payload_types WHERE name = $1 AND digest = $2"
-_ROWS: Final = "SELECT type, name, descriptors FROM {s}.payload_types WHERE type = ANY($1::integer[])"
+_ROWS: Final = "SELECT type, name, digest, descriptors FROM {s}.payload_types WHERE type = ANY($1::integer[])"
 
 
 class PayloadTypes:
     """Numbers of message classes, and message schemas of numbers. What a number stands for never changes."""
 
-    def __init__(self, registry: SchemaRegistry) -> None:
+    def __init__(self, registry: SchemaRegistry, store: str) -> None:
         self.registry = registry
+        self._store = store
         self.numbers: dict[type[Message], int] = {}
         self._rows: dict[int, tuple[str, bytes]] = {}
+        self._changed: set[int] = set()  # those whose descriptors are not what was written
         self._compared: dict[int, tuple[str, str]] = {}
 
     async def insert(self, link: Link, messages: Iterable[type[Message]]) -> None:
@@ -53,21 +56,23 @@ class PayloadTypes:
         """Read what numbers stand for, those that are not known."""
         unknown = {number for number in numbers if number is not None} - self._rows.keys()
         if unknown:
-            for number, name, descriptors in await link.fetch(_ROWS, list(unknown)):
+            for number, name, digest, descriptors in await link.fetch(_ROWS, list(unknown)):
                 self._rows[number] = name, descriptors
+                if sha256(descriptors).digest() != digest:
+                    self._changed.add(number)
 
     def described(self, number: int) -> tuple[str, bytes]:
         """Return the full name of the message with this number, and the descriptors it was written with.
 
         Raises:
-            StoreError: its row is missing.
+            StoreDamaged: its row is missing, or was changed.
         """
         row = self._rows.get(number)
+        place = (self._store, "payload_types", f"type {number}")
         if row is None:
-            raise StoreError(
-                f"the table payload_types lacks type {number}, and something is of that type: something else has "
-                f"changed the tables, so restore them from a backup"
-            )
+            raise damaged(*place, "", "missing, and something is of that type")
+        if number in self._changed:
+            raise damaged(*place, "descriptors", "not what was written: it has another digest")
         return row
 
     def stored(self, number: int, data: bytes) -> StoredPayload:
@@ -78,6 +83,7 @@ class PayloadTypes:
         """Decode a payload whose type was loaded.
 
         Raises:
+            StoreDamaged: the row of its type is missing, or was changed.
             UnknownSchemaError: its message is not registered, or the registered one would misread it.
             PayloadDecodeError: the bytes are not such a message.
         """

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from sessionstream.descriptors import descriptor_set
 from sessionstream.digests import stored_digest
-from sessionstream.errors import PayloadDecodeError, SchemaError, StoreError, UnknownSchemaError
-from sessionstream.hydration.encoding import MAX_STORED, bounded, error_facts, texts
+from sessionstream.errors import PayloadDecodeError, SchemaError, UnknownSchemaError
+from sessionstream.hydration.encoding import MAX_STORED, bounded
 from sessionstream.hydration.positions import numbers_of, position
+from sessionstream.hydration.postgres.failures import damaged
+from sessionstream.hydration.postgres.rows import Rows
 from sessionstream.hydration.rules import check_floor, known_since
 from sessionstream.hydration.slices import all_in_order, each_of
 from sessionstream.hydration.versions import DELTA, FULL, restored
-from sessionstream.observe import ErrorRecord
 from sessionstream.store import Change, Cursors, LoggedEvent, StoredTimeline, UnreadableEntity
-from sessionstream.types import NO_METADATA, Event, Metadata, Snapshot, TimelineEntity
+from sessionstream.types import Event, Snapshot, TimelineEntity
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from sessionstream.hydration.postgres.connections import Link
     from sessionstream.hydration.postgres.payload_types import PayloadTypes
+    from sessionstream.observe import ErrorRecord
 
 _WHERE: Final = "SELECT s.event_cursor, s.timeline_cursor, s.epoch, s.floor FROM {s}.sessions s WHERE s.session_id = $1"
 # If the caller knows the timeline at ordinal $2 of epoch $3, only what changed since, with tombstones; else all.
@@ -39,7 +42,7 @@ _SINCE: Final = """SELECT s.event_cursor, s.timeline_cursor, s.epoch, s.floor,
 _PLACE: Final = (
     "SELECT s.event_cursor, s.timeline_cursor, s.epoch, s.floor, s.timeline FROM {s}.sessions s WHERE s.session_id = $1"
 )
-_UNCHANGED: Final = """SELECT kind, id, created, changed, type, payload, 0 FROM {s}.entities
+_UNCHANGED: Final = """SELECT kind, id, created, changed, type, payload FROM {s}.entities
     WHERE timeline = $1 AND changed <= $2 AND type IS NOT NULL"""
 _SUPERSEDED: Final = """SELECT v.kind, v.id, v.created, v.changed, v.type, v.payload, v.encoding
     FROM {s}.entities e CROSS JOIN LATERAL (
@@ -81,7 +84,7 @@ _CHANGES: Final = """SELECT s.session_id, s.changed, s.sid, NOT (
     AND s.changed < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
     ORDER BY s.changed, s.sid LIMIT $3"""
 _NEXT_CHANGE: Final = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
-_ERRORS: Final = """SELECT session_id, kind, ordinal, event_name, error, raw_message, metadata, recorded_at
+_ERRORS: Final = """SELECT seq, session_id, kind, ordinal, event_name, error, raw_message, metadata, recorded_at
     FROM {s}.errors WHERE $1::text IS NULL OR session_id = $1 ORDER BY seq DESC LIMIT $2"""
 
 
@@ -92,10 +95,11 @@ class Reads:
         self._types = types
         self._first_epoch = first_epoch
         self._name = name
+        self.rows = Rows(name)
 
     async def cursors(self, link: Link, session_id: str) -> Cursors:
         """Return where the session stands."""
-        return self._cursors(await link.fetch(_WHERE, session_id))
+        return self._cursors(session_id, await link.fetch(_WHERE, session_id))
 
     async def snapshot(self, link: Link, session_id: str, as_of: int | None, since: int | None) -> Snapshot:
         """Return the timeline now, as of an ordinal, or what changed since one.
@@ -110,23 +114,23 @@ class Reads:
             rows = await link.fetch(_STATES, session_id, 0, 0)
         else:
             rows = await link.fetch(_SINCE, session_id, bounded(since))
-        cursors = self._cursors(rows)
+        cursors = self._cursors(session_id, rows)
         check_floor(session_id, cursors.floor, since)
-        entities = await self._entities(link, [tuple(row)[4:] for row in rows if row[4] is not None])
+        entities = await self._entities(link, session_id, [tuple(row)[4:] for row in rows if row[4] is not None])
         return Snapshot(session_id, cursors.timeline, tuple(entities), cursors.epoch, since)
 
     async def timeline(self, link: Link, session_id: str, known: Cursors | None) -> StoredTimeline:
         """Return the cursors and the timeline, or what changed in it, as one commit left them."""
         place = (0, 0) if known is None else (known.timeline, known.epoch)
         rows = await link.fetch(_STATES, session_id, *place)
-        cursors = self._cursors(rows)
+        cursors = self._cursors(session_id, rows)
         states = [tuple(row)[4:] for row in rows if row[4] is not None]
         await self._types.load(link, (row[4] for row in states))
         unreadable: list[UnreadableEntity] = []
 
         def readable(row: Sequence[Any]) -> TimelineEntity | None:
             try:
-                return self._entity(row)
+                return self._entity(session_id, row)
             except (UnknownSchemaError, PayloadDecodeError) as error:
                 unreadable.append(_unreadable(row, error))
                 return None
@@ -145,12 +149,14 @@ class Reads:
 
         def event(row: Any) -> Event:
             ordinal, event_id, name, number, payload, metadata, recorded_at = row
+            self.rows.check_event(session_id, ordinal, name, payload)
             try:
                 message = self._types.decode("event", name, number, payload)
             except SchemaError as error:
                 error.ordinal = ordinal
                 raise
-            return Event(name, message, session_id, ordinal, event_id, event_metadata(metadata), recorded_at)
+            facts = self.rows.event_metadata(session_id, ordinal, metadata)
+            return Event(name, message, session_id, ordinal, event_id, facts, recorded_at)
 
         return await each_of(rows, event)
 
@@ -163,6 +169,7 @@ class Reads:
         await self._types.load(link, [number])
         payload_type, descriptors = self._types.described(number)
         if digest is None:
+            self.rows.check_event(session_id, ordinal, name, payload)
             present = self._types.registry.stored_as(payload_type)
             known = [descriptors] if present is None else [descriptors, descriptor_set(present)]
             digest = stored_digest(name, payload_type, payload, *known)
@@ -200,10 +207,11 @@ class Reads:
 
     async def error_records(self, link: Link, session_id: str | None, limit: int | None) -> list[ErrorRecord]:
         """Return the last error records of one session, or of all, in the order they came."""
-        return [error_record(row) for row in await link.fetch(_ERRORS, session_id, row_limit(limit))][::-1]
+        rows = await link.fetch(_ERRORS, session_id, row_limit(limit))
+        return [self.rows.error_record(tuple(row)) for row in reversed(rows)]
 
-    def _cursors(self, rows: Sequence[Any]) -> Cursors:
-        return Cursors(*tuple(rows[0])[:4]) if rows else Cursors(0, 0, self._first_epoch)
+    def _cursors(self, session_id: str, rows: Sequence[Any]) -> Cursors:
+        return self.rows.cursors(session_id, tuple(rows[0])[:4]) if rows else Cursors(0, 0, self._first_epoch)
 
     async def states(
         self, link: Link, session_id: str, as_of: int | None = None
@@ -216,25 +224,29 @@ class Reads:
             HistoryPruned: the ordinal is below the floor.
         """
         rows = await link.fetch(_PLACE, session_id)
-        cursors = self._cursors(rows)
+        cursors = self._cursors(session_id, rows)
         check_floor(session_id, cursors.floor, as_of)
         ordinal = cursors.timeline if as_of is None else min(as_of, cursors.timeline)
         if not rows:
             return cursors, ordinal, []
         timeline = rows[0][4]
-        found = await link.fetch(_UNCHANGED, timeline, ordinal)
+        found = [tuple(row) for row in await link.fetch(_UNCHANGED, timeline, ordinal)]
+        for state in found:
+            self.rows.check_state("entities", session_id, state)
         if ordinal < cursors.timeline:
-            found += await link.fetch(_SUPERSEDED, timeline, ordinal)
-        return cursors, ordinal, [await self._restored(link, timeline, row) for row in found]
+            for row in await link.fetch(_SUPERSEDED, timeline, ordinal):
+                self.rows.check_state("entity_versions", session_id, tuple(row))
+                found.append(await self._restored(link, session_id, timeline, row))
+        return cursors, ordinal, found
 
     async def _as_of(self, link: Link, session_id: str, as_of: int) -> Snapshot:
         async with link.one_state():
             cursors, ordinal, states = await self.states(link, session_id, as_of)
-            entities = await self._entities(link, states)
+            entities = await self._entities(link, session_id, states)
         return Snapshot(session_id, ordinal, tuple(entities), cursors.epoch)
 
-    async def _restored(self, link: Link, timeline: int, row: Any) -> tuple[Any, ...]:
-        """Return a state with its payload in full."""
+    async def _restored(self, link: Link, session_id: str, timeline: int, row: Any) -> tuple[Any, ...]:
+        """Return a superseded state with its payload in full."""
         kind, entity_id, created, changed, number, payload, encoding = row
         if encoding == DELTA:
             key = (timeline, kind, entity_id)
@@ -244,17 +256,17 @@ class Reads:
             try:
                 payload = restored(payload, later)
             except ValueError as error:
-                raise StoreError(
-                    f"version {changed} of {kind} {entity_id!r} in the table entity_versions of {self._name}, or a "
-                    f"later one, is damaged ({error}): something else has changed it, so restore it from a backup"
-                ) from error
+                row = f"kind {kind!r}, id {entity_id!r}, changed {changed} of session {session_id!r}"
+                wrong = f"a delta that cannot be applied ({error}), or a later one is"
+                raise damaged(self._name, "entity_versions", row, "payload", wrong) from error
         return (kind, entity_id, created, changed, number, payload)
 
-    async def _entities(self, link: Link, states: Sequence[Sequence[Any]]) -> list[TimelineEntity]:
+    async def _entities(self, link: Link, session_id: str, states: Sequence[Sequence[Any]]) -> list[TimelineEntity]:
         await self._types.load(link, (row[4] for row in states))
-        return await all_in_order(await each_of(states, self._entity))
+        return await all_in_order(await each_of(states, partial(self._entity, session_id)))
 
-    def _entity(self, row: Sequence[Any]) -> TimelineEntity:
+    def _entity(self, session_id: str, row: Sequence[Any]) -> TimelineEntity:
+        self.rows.check_state("entities", session_id, row)
         kind, entity_id, created, changed, number, data = row
         payload: Message | None = None
         if number is not None:
@@ -267,22 +279,9 @@ def row_limit(limit: int | None) -> int | None:
     return None if limit is None else bounded(limit)
 
 
-def event_metadata(metadata: str) -> Any:
-    """Return the metadata of an event."""
-    return Metadata(texts(metadata)) if metadata else NO_METADATA
-
-
 def _unreadable(row: Sequence[Any], error: UnknownSchemaError | PayloadDecodeError) -> UnreadableEntity:
     kind, entity_id, created, changed = row[:4]
     if isinstance(error, UnknownSchemaError):
         return UnreadableEntity(kind, entity_id, created, changed, error.payload_type, error.clash)
     clash = f"its bytes are no such message ({error.reason})"
     return UnreadableEntity(kind, entity_id, created, changed, error.expected, clash)
-
-
-def error_record(row: Iterable[Any]) -> ErrorRecord:
-    """Return an error record from the columns of its row, but for its number."""
-    session_id, kind, ordinal, event_name, error, raw_message, metadata, recorded_at = row
-    facts, place, text = error_facts(metadata)
-    moment = recorded_at.astimezone(UTC)
-    return ErrorRecord(kind, session_id, int(ordinal), event_name, error, raw_message, facts, moment, place, text)

@@ -105,7 +105,7 @@ class PostgresStore(CheckedStore):
         self._database = database
         self._registry = registry
         self._loop = asyncio.get_running_loop()
-        self._types = PayloadTypes(registry)
+        self._types = PayloadTypes(registry, database.name)
         self._links = Links(database, READERS)
         self._upkeep = Upkeep(self._links, self._types, database.name)
         self._closing: asyncio.Task[None] | None = None
@@ -241,9 +241,9 @@ class PostgresStore(CheckedStore):
         epoch = new_epoch(replacement.expected.epoch)
         try:
             cursors = await self._links.change(lambda link: self._rebuilds.swap_in(link, replacement, epoch))
+            self._feed.send([replacement.session_id])
         finally:
             await self._upkeep.remove()
-        self._feed.send([replacement.session_id])
         return cursors
 
     async def _claim_command(self, session_id: str, key: str, digest: bytes) -> CommandClaim | None:
@@ -261,7 +261,7 @@ class PostgresStore(CheckedStore):
 
     async def _record_error(self, record: ErrorRecord) -> None:
         row, token = encoding.error_row(record), uuid4()
-        await self._links.change(lambda link: changes.record_error(link, row, token))
+        await self._links.note(lambda link: changes.record_error(link, row, token))
 
     async def _error_records(self, session_id: str | None, limit: int | None) -> list[ErrorRecord]:
         return await self._links.read(lambda link: self._reads.error_records(link, session_id, limit))
@@ -293,8 +293,8 @@ class PostgresStore(CheckedStore):
         await self._links.change(
             lambda link: changes.delete_session(link, session_id, epoch, expected, self._reads.cursors)
         )
-        await self._upkeep.remove()
         self._feed.send([session_id])
+        await self._upkeep.remove()
 
     async def _close(self) -> None:
         if self._closing is None:

@@ -9,15 +9,20 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
 from sessionstream.errors import StoreError, StoreUpgraded
-from sessionstream.hydration.postgres import discarded, schema
+from sessionstream.hydration.postgres import changes, discarded, failures, schema
+from sessionstream.hydration.postgres.rows import Rows
+from sessionstream.hydration.sweeper import Sweeper
 
 if TYPE_CHECKING:
+    from sessionstream.hydration.encoding import ErrorRow
     from sessionstream.hydration.postgres.connections import Link, Links
     from sessionstream.hydration.postgres.payload_types import PayloadTypes
+    from sessionstream.hydration.sweeper import Job
 
 _log = logging.getLogger("sessionstream")
 
@@ -61,7 +66,7 @@ class Upkeep:
         self.node = uuid4().hex
         self.upgraded: StoreUpgraded | None = None
         self._links = links
-        self._types = types
+        self._sweeper = Sweeper(name, Removal(links, types, Rows(name)))
         self._name = name
         self._task: asyncio.Task[None] | None = None
         self._failing = False
@@ -94,22 +99,15 @@ class Upkeep:
         await self._links.change(lambda link: link.fetch(_BEAT, self.node, schema.VERSION, LEASE_SECONDS))
 
     async def remove(self) -> None:
-        """Remove what is no longer visible.
-
-        Raises:
-            StoreError: the server failed. What is left is removed later.
-        """
-        await self._links.change(self._remove)
-
-    async def _remove(self, link: Link) -> None:
-        for what, number, below in await discarded.jobs(link):
-            await discarded.carry_out(link, self._types, what, number, below)
+        """Remove what is no longer visible. What cannot be removed is logged and recorded, and tried again later."""
+        await self._sweeper.sweep()
 
     async def _run(self) -> None:
         while True:
             await asyncio.sleep(BEAT_SECONDS)
             try:
-                await self._links.change(self._beat)
+                if await self._links.change(self._beat):
+                    await self.remove()
                 self._failing = False
             except StoreUpgraded as error:
                 self.upgraded = error
@@ -120,10 +118,42 @@ class Upkeep:
                     _log.warning("the upkeep of %s failed; trying again: %s", self._name, error)
                 self._failing = True
 
-    async def _beat(self, link: Link) -> None:
+    async def _beat(self, link: Link) -> bool:
+        """Renew the row of this process; return whether it holds the lease."""
         await schema.check(link, self._name)
         await link.fetch(_BEAT, self.node, schema.VERSION, LEASE_SECONDS)
-        if await link.fetch(_LEASE, self.node, LEASE_SECONDS):
-            await link.fetch(_OLD_MOVES, KEPT_SECONDS)
-            await link.fetch(_OLD_NODES)
-            await self._remove(link)
+        if not await link.fetch(_LEASE, self.node, LEASE_SECONDS):
+            return False
+        await link.fetch(_OLD_MOVES, KEPT_SECONDS)
+        await link.fetch(_OLD_NODES)
+        return True
+
+
+class Removal:
+    """The ``Removing`` of a PostgresStore."""
+
+    def __init__(self, links: Links, types: PayloadTypes, rows: Rows) -> None:
+        self._links = links
+        self._types = types
+        self._rows = rows
+
+    async def jobs(self) -> list[Job]:
+        """Return all jobs."""
+        return [tuple(row) for row in await self._links.change(discarded.jobs)]
+
+    async def remove(self, job: Job, /) -> None:
+        """Carry out a job."""
+        place: int | None = 0
+        while place is not None:
+            place = await self._links.change(partial(self._step, job=job, place=place))
+
+    async def _step(self, link: Link, *, job: Job, place: int) -> int | None:
+        return await discarded.step(link, self._types, self._rows, job, place)
+
+    def is_of_rows(self, error: StoreError, /) -> bool:
+        """Whether the server failed because of some rows."""
+        return failures.is_of_rows(error)
+
+    async def record(self, row: ErrorRow, /) -> None:
+        """Keep an error record."""
+        await self._links.note(partial(changes.record_error, row=row, token=uuid4()))

@@ -7,7 +7,7 @@ module                             what is in it
 ``writer``, ``writes``             the thread that groups changes into transactions; what each change does
 ``reader``, ``reads``              the threads that answer questions; what each question asks
 ``rebuilding``                     writes a rebuilt timeline beside the present one, and swaps it in
-``discarded``, ``sweeper``         the list of rows to be removed; what removes them, in small transactions
+``discarded``, ``removing``        the list of rows to be removed; what removes them, in small transactions
 ``sessions``, ``history``          the row of a session; a timeline as of an earlier event
 ``times``                          the time an event, an error record or a key is stored with
 ``rows``, ``columns``              values to rows; rows to values, each checked

@@ -1,7 +1,7 @@
 """The table ``discarded``: rows of other tables that are to be removed, and their removal in small transactions.
 
 Pruning, deleting and rebuilding change one row of ``sessions``, which hides the old rows at once, and add a job to
-``discarded`` for their removal. Any store that has the file open may carry it out (see sweeper.py). Removal changes no
+``discarded`` for their removal. Any store that has the file open may carry it out (see removing.py). Removal changes no
 answer, so it can stop anywhere, and go on in another process or after a crash.
 
 =============  ===============  ========================================================================

@@ -24,10 +24,11 @@ from sessionstream.hydration.sqlite.payload_types import ReadTypes
 from sessionstream.hydration.sqlite.reader import Reader
 from sessionstream.hydration.sqlite.reads import Reading
 from sessionstream.hydration.sqlite.rebuilding import Rebuilds
-from sessionstream.hydration.sqlite.sweeper import Sweeper
+from sessionstream.hydration.sqlite.removing import Removal
 from sessionstream.hydration.sqlite.times import Times, microseconds
 from sessionstream.hydration.sqlite.watch import Watch
 from sessionstream.hydration.sqlite.writer import Writer
+from sessionstream.hydration.sweeper import Sweeper
 from sessionstream.schema import SchemaRegistry
 from sessionstream.store import Change, CommandClaim, Commit, Cursors, LoggedEvent, StoredTimeline, TimelineReplacement
 from sessionstream.types import Event, Snapshot
@@ -117,7 +118,7 @@ class SQLiteStore(CheckedStore):
         self._node = node
         self._feed = SQLiteFeed(node, writer.wake, reader.ask, reading.registry, reading.first_epoch)
         self._rebuilds = Rebuilds(reader.run, reading.registry.codec_of)
-        self._sweeper = Sweeper(database.path, writer)
+        self._sweeper = Sweeper(database.path, Removal(writer))
 
     @staticmethod
     def open(

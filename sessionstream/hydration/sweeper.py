@@ -1,22 +1,19 @@
-"""Removes what was discarded. A removal that fails is recorded, and tried again later."""
+"""Removes what was discarded, for every durable store. A removal that fails is recorded, and tried again later."""
 
 from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 from sessionstream.errors import StoreError, error_text
 from sessionstream.hydration.encoding import error_row
-from sessionstream.hydration.sqlite import writes
-from sessionstream.hydration.sqlite.discarded import Key, jobs, step
-from sessionstream.hydration.sqlite.failures import is_of_rows
 from sessionstream.observe import ErrorRecord
 
 if TYPE_CHECKING:
-    from sessionstream.hydration.sqlite.writer import Writer
+    from sessionstream.hydration.encoding import ErrorRow
 
 FIRST_REST: Final = 1.0
 """Seconds before a job that failed is tried again; twice as long after each further failure."""
@@ -25,6 +22,41 @@ LONGEST_REST: Final = 300.0
 """Seconds before it is tried again at most."""
 
 _log = logging.getLogger("sessionstream")
+
+Job: TypeAlias = tuple[Any, ...]
+"""What is to be removed: its kind, its number, and more that the store needs."""
+
+
+class Removing(Protocol):
+    """How a store removes what was discarded."""
+
+    async def jobs(self) -> Sequence[Job]:
+        """Return what there is to be removed.
+
+        Raises:
+            StoreError: the store failed.
+        """
+        ...
+
+    async def remove(self, job: Job, /) -> None:
+        """Remove what a job says, in small steps, and the job.
+
+        Raises:
+            StoreError: the store failed, or a row is damaged.
+        """
+        ...
+
+    def is_of_rows(self, error: StoreError, /) -> bool:
+        """Whether a removal failed because of some rows, so that other jobs may work."""
+        ...
+
+    async def record(self, row: ErrorRow, /) -> None:
+        """Keep an error record, if that takes no long wait.
+
+        Raises:
+            StoreError: the store failed.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +74,16 @@ class _Rest:
     recorded: str = ""
 
 
-_Job: TypeAlias = Key | None  # None stands for all of them
 _NO_REST: Final = _Rest(0.0, 0.0)
 
 
 class Sweeper:
-    """Removes what this store or another has discarded, in small steps, between which commits pass."""
+    """Removes what this store or another has discarded; ``name`` is that of the store in messages."""
 
-    def __init__(self, path: str, writer: Writer) -> None:
-        self._path = path
-        self._writer = writer
-        self._rests: dict[_Job, _Rest] = {}
+    def __init__(self, name: str, removing: Removing) -> None:
+        self._name = name
+        self._removing = removing
+        self._rests: dict[Job | None, _Rest] = {}  # None stands for all jobs
 
     async def sweep(self) -> None:
         """Do every job that is due. A job that fails is skipped, and tried again by a later call.
@@ -63,7 +94,7 @@ class Sweeper:
         if self._rests_still(None):
             return
         try:
-            for job in await self._writer.submit(_jobs):
+            for job in await self._removing.jobs():
                 if not self._rests_still(job):
                     await self._do(job)
         except StoreError as error:
@@ -71,23 +102,22 @@ class Sweeper:
         else:
             self._rests.pop(None, None)
 
-    async def _do(self, job: Key) -> None:
+    async def _do(self, job: Job) -> None:
         try:
-            while await self._writer.submit(partial(_step, job=job)):
-                pass
+            await self._removing.remove(job)
         except StoreError as error:
-            if not is_of_rows(error):
+            if not self._removing.is_of_rows(error):
                 raise
             await self._failed(job, error)
         else:
             self._rests.pop(job, None)
 
-    def _rests_still(self, job: _Job) -> bool:
+    def _rests_still(self, job: Job | None) -> bool:
         return time.monotonic() < self._rests.get(job, _NO_REST).until
 
-    async def _failed(self, job: _Job, error: StoreError) -> None:
+    async def _failed(self, job: Job | None, error: StoreError) -> None:
         what = "what was discarded" if job is None else f"{job[0]} {job[1]!r}, which was discarded,"
-        _log.warning("%s could not be removed from %s, and will be tried again: %s", what, self._path, error)
+        _log.warning("%s could not be removed from %s, and will be tried again: %s", what, self._name, error)
         rest = self._rests.get(job, _NO_REST)
         length = min(rest.length * 2 or FIRST_REST, LONGEST_REST)
         recorded = rest.recorded
@@ -95,19 +125,12 @@ class Sweeper:
             recorded = error_text(error)
         self._rests[job] = _Rest(time.monotonic() + length, length, recorded)
 
-    async def _record(self, job: _Job, error: StoreError) -> bool:
+    async def _record(self, job: Job | None, error: StoreError) -> bool:
         metadata = {"discarded": "" if job is None else f"{job[0]} {job[1]!r}"}
-        row = error_row(ErrorRecord("store", "", 0, "", error_text(error), metadata=metadata))
         try:
-            await self._writer.submit(partial(writes.record_error, row=row), patient=False)
+            await self._removing.record(
+                error_row(ErrorRecord("store", "", 0, "", error_text(error), metadata=metadata))
+            )
         except StoreError:  # for the same reason, most likely; it was logged
             return False
         return True
-
-
-def _jobs(writing: writes.Writing) -> list[Key]:
-    return jobs(writing.db)
-
-
-def _step(writing: writes.Writing, job: Key) -> bool:
-    return step(writing.db, job)
