@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
@@ -22,7 +23,7 @@ from sessionstream.errors import (
     StoreUpgraded,
     Unstorable,
 )
-from sessionstream.hydration.postgres import PostgresStore, schema
+from sessionstream.hydration.postgres import PostgresStore, failures, schema
 from sessionstream.hydration.postgres.connections import Link
 from sessionstream.observe import ErrorRecord
 from sessionstream.retention import RetentionPolicy
@@ -370,6 +371,66 @@ async def test_a_schema_with_other_tables_is_refused(postgres: Postgres, postgre
     await db.close()
     with pytest.raises(StoreError, match="holds tables of something else, such as 'mine': give the store"):
         await PostgresStore.connect(postgres.dsn, sample_registry(), schema=postgres_schema)
+
+
+OF_OPERATORS = ("08", "25", "26", "28", "3D", "3F", "40", "42501", "42P01", "42703", "53", "55", "57", "58", "F0", "XX")
+"""How the codes of failures begin that are of the server or of how it is run, and of no statement."""
+
+CODES = {
+    each.sqlstate: each
+    for each in vars(asyncpg.exceptions).values()
+    if isinstance(each, type) and issubclass(each, asyncpg.PostgresError) and getattr(each, "sqlstate", None)
+}
+
+
+@pytest.mark.parametrize("code", [code for code in CODES if code.startswith(OF_OPERATORS)])
+def test_every_failure_of_the_server_has_a_way_out(code: str) -> None:
+    error = failures.store_error(CODES[code]("its words"), "the store")
+    assert re.fullmatch(r"the store failed: .+: .{9,} \(its words\)", str(error))
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("53100", "the server's disk is full: make room there"),
+        ("58030", "the server's disk, or its system, has failed: look at its log"),
+        ("42501", "the user may not do this: grant it"),
+        ("57014", "by a statement_timeout"),
+        ("53300", "has no connection left: end some"),
+    ],
+)
+async def test_what_the_server_raises_is_told_and_nothing_of_it_is_there(
+    postgres: Postgres, postgres_schema: str, code: str, words: str
+) -> None:
+    raising = f"CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE SQLSTATE '{code}'; END$$"
+    patience = 1.0 if code.startswith(failures._PASSING) else HALF_A_MINUTE
+    async with PostgresStore.connect(postgres.dsn, sample_registry(), schema=postgres_schema) as store:
+        writer = SessionWriter(store)
+        await writer.log(put("a"))
+    connection = await asyncpg.connect(postgres.dsn, server_settings={"search_path": postgres_schema})
+    await connection.execute(f"{raising}; CREATE TRIGGER fail BEFORE INSERT ON events EXECUTE FUNCTION fail()")
+    async with PostgresStore.connect(
+        postgres.dsn, sample_registry(), schema=postgres_schema, patience=HALF_A_MINUTE
+    ) as store:
+        store._committer._database = replace(store._database, patience=patience)
+        writer.store = store
+        step = writer.step(put("a", "later"))
+        with pytest.raises(StoreError, match=words):
+            await store.commit(step)
+        await connection.execute("DROP TRIGGER fail ON events")
+        await writer.commit(step)
+        await whole(store, writer)
+    await connection.close()
+
+
+async def test_a_server_that_takes_no_changes_says_where_to_connect(own_postgres: PostgresServer) -> None:
+    connection = await asyncpg.connect(own_postgres.dsn)
+    async with PostgresStore.connect(own_postgres.dsn, sample_registry()) as store:
+        await SessionWriter(store).log(put("a"))
+    await connection.execute("ALTER DATABASE postgres SET default_transaction_read_only = on")
+    await connection.close()
+    with pytest.raises(StoreError, match=r"it is a replica, or .* connect to the primary"):
+        await PostgresStore.connect(own_postgres.dsn, sample_registry(), patience=0.3)
 
 
 async def test_what_cannot_be_reached_is_named_without_its_password() -> None:

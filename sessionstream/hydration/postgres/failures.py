@@ -38,15 +38,48 @@ _OF_ROWS: Final = ("22", "23", "XX")
 
 _PASSWORD_OPTION: Final = re.compile(r"(?<=[?&])(?:ssl)?password=[^&]*", re.IGNORECASE)
 
+_AGAIN: Final = "try again"
+_LATER: Final = "try again once it is back"
+_BACKUP: Final = "look at the server's log, and restore the database from a backup"
 _MEANINGS: Final = {
-    "28": "the server refuses the user or its password",
+    "08": f"the connection to the server has failed: {_LATER}",
+    "25": f"the server has ended the transaction: {_AGAIN}",
+    "25006": (
+        "the server takes no changes: it is a replica, or default_transaction_read_only is on: connect to the primary, "
+        "or turn that off"
+    ),
+    "26": "a pooler stands between this process and the server: give the store listen_dsn",
+    "28": "the server refuses the user or its password: correct the URL, or what pg_hba.conf says of the user",
     "3D000": "there is no such database: create it first",
+    "3F000": "the schema is missing: something else has dropped it: restore it from a backup",
+    "40": f"others have changed the same rows: {_AGAIN}",
     "42501": "the user may not do this: grant it CREATE on the database, or have its owner open the store once",
-    "42P01": "a table is missing: something else has dropped it, or the schema",
-    "3F000": "the schema is missing: something else has dropped it",
-    "53100": "the server's disk is full",
-    "53200": "the server is out of memory",
+    "42P01": "a table is missing: something else has dropped it, or the schema: restore it from a backup",
+    "42703": "a column is missing: something else has changed the table: restore it from a backup",
+    "53": f"the server lacks what it needs for this, as its log says: {_AGAIN}",
+    "53100": "nothing of this was written: the server's disk is full: make room there, and try again",
+    "53200": "nothing of this was written: the server is out of memory: give it more, and try again",
+    "53300": (
+        "the server, the database or the user has no connection left: end some, raise max_connections or the "
+        "CONNECTION LIMIT, or use a pooler"
+    ),
+    "53400": "nothing of this was written: a limit is used up, such as temp_file_limit: raise it, and try again",
+    "55": f"something else holds what this needs, such as a lock: end that, or {_AGAIN}",
+    "57": f"the server has ended this: {_LATER}",
+    "57014": (
+        "the server has cancelled this, for an operator or by a statement_timeout of the user or the database: raise "
+        "that for this user, and try again"
+    ),
+    "57P01": f"an administrator has ended the connection, or the server is shut down: {_LATER}",
+    "57P03": f"the server starts, or recovers from a crash: {_LATER}",
+    "57P04": "the database was dropped: restore it from a backup",
+    "58": "the server's disk, or its system, has failed: look at its log, and try again once that is repaired",
+    "XX001": f"a page of a table is damaged: {_BACKUP}",
+    "XX002": "an index is damaged: look at the server's log, and REINDEX the table",
+    "XX": "the server has failed in itself: look at its log",
+    "F0": "the server's configuration is wrong: look at its log",
 }
+"""What has happened, and what to do, by how the code begins; the longest beginning counts."""
 
 
 def passes(error: Exception) -> bool:
@@ -67,11 +100,11 @@ def store_error(error: Exception, name: str) -> StoreError:
     """Return a failure of the driver or the server as a StoreError."""
     words = str(error) or type(error).__name__
     if not isinstance(error, exceptions.PostgresError):
-        return StoreError(f"{name} cannot be reached: {words}")
+        return StoreError(f"{name} cannot be reached: {words}: check that it runs, and host and port of its URL")
     code = _code(error)
     if code.startswith(_TOO_LARGE):
         return Unstorable(f"{name} cannot store this: {words}")
-    meaning = next((text for begin, text in _MEANINGS.items() if code.startswith(begin)), "")
+    meaning = _MEANINGS.get(max(filter(code.startswith, _MEANINGS), key=len, default=""))
     return StoreError(f"{name} failed: {meaning} ({words})" if meaning else f"{name} failed: {words}")
 
 
