@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,10 @@ from sessionstream.hydration import stores
 from tests.hub.support import texts
 from tests.servers.postgres import Postgres
 
-from .app import with_store, write
+from .app import BROKEN, with_store, write
+from .conftest import Run
 from .test_command import MODULE, ran
+from .test_tracebacks import WHERE
 
 APP = ("--app", "tests.admin.app:make")
 
@@ -121,3 +125,15 @@ def test_check_finds_what_is_wrong_in_a_database(url: str, postgres: Postgres, p
     assert set(found) == set(wrong)
     for session_id, (_, what) in wrong.items():
         assert what in done.stdout, session_id
+
+
+def test_where_the_app_failed_is_shown(run: Run, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert re.fullmatch(WHERE, run("inspect", url, "--errors").lines[-1][5])
+    (error,) = run("inspect", url, "--errors", "--traceback", "--json").document["errors"]
+    assert error["traceback"].endswith("tests.hub.support.Broken: timeline bad\n")
+    monkeypatch.setenv(BROKEN, "bad")
+    for command, dry in product(("retry", "rebuild"), ((), ("--dry-run",))):
+        failed = run(command, url, "t", *APP, *dry)
+        assert (failed.status, failed.out) == (1, "")
+        assert re.search(rf"failed at {WHERE} on event 'Said' \(session 't', ordinal 2\): Broken: timeline", failed.err)
+        assert "in project_timeline" in run(command, url, "t", *APP, *dry, "--traceback").err
