@@ -16,6 +16,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection
 
 from sessionstream import Snapshot
+from sessionstream.transport.http import SSEEndpoint, sse_endpoint
 from sessionstream.transport.ws import Limits, LiveEvent, WebSocketServer, connect
 from sessionstream.transport.ws.server.connection import Connection
 from sessionstream.transport.ws.server.effects import Hydration
@@ -251,6 +252,50 @@ async def test_the_heartbeat_holds_nobody_and_nothing_of_the_request_it_began_in
         assert len(server.connections()) == 1
         assert len(alive(Connection)) == 1
         assert traces.left() == []
+
+
+# -- server-sent events ----------------------------------------------------------------------------------------
+
+
+STREAM = {"type": "http", "method": "GET", "path": "/sessions/s/events", "headers": [], "query_string": b""}
+
+
+@asynccontextmanager
+async def streaming(endpoint: SSEEndpoint, socket: Socket) -> AsyncIterator[None]:
+    task = asyncio.create_task(endpoint(STREAM, socket.receive, socket.send))
+    await settle()
+    yield
+    await settle()
+    socket.say_type("http.disconnect")
+    await asyncio.wait({task})
+    task.result()
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("fault", ["", "fails", "hangs"])
+async def test_an_idle_stream_and_one_whose_client_has_left(way: str, fault: str) -> None:
+    async with notes.application() as hub:
+        endpoint, socket = sse_endpoint(hub), Socket(way)
+        gc.collect()
+        gc.disable()
+        try:
+            async with streaming(endpoint, socket):
+                await notes.publish(hub, "s", tell=["x", "y"])
+                await settle()
+                if not fault:
+                    assert left(socket, "awaitable", "future") == []
+                socket.fails, socket.hangs = fault == "fails", fault == "hangs"
+                await notes.publish(hub, "s", tell=["z"])
+            await settle()
+            assert left(socket, "awaitable", "future") == []
+        finally:
+            gc.enable()
+        gc.collect()
+        assert left(socket, "awaitable", "future", "exception") == []
+
+
+def left(socket: Socket, *kinds: str) -> list[str]:
+    return [what for what in socket.traces.left() if what in kinds]
 
 
 # -- clients ---------------------------------------------------------------------------------------------------

@@ -27,9 +27,12 @@ from sessionstream import (
     SQLiteStore,
     UIEvent,
 )
+from sessionstream.transport.http import sse_endpoint
 from sessionstream.transport.ws import WebSocketServer
 
 from ...pairs import pairs
+from ..http.events import watching
+from ..http.support import client as http_client
 from ..running import PATIENCE, Client, client, served
 
 SESSIONS = ("a", "b", "c")
@@ -148,12 +151,29 @@ async def test_everybody_who_reads_hears_a_burst_to_its_end(
         app.hub.set_fanout(server)
         address = await stack.enter_async_context(served(server))
         clients = [await stack.enter_async_context(client(address, max_size=None)) for _ in range(2)]
-        for watching in clients:
+        for each in clients:
             for session_id in SESSIONS:
-                await watching.subscribe(session_id)
-        hearing = asyncio.gather(*(heard(watching, len(sizes)) for watching in clients))
+                await each.subscribe(session_id)
+        hearing = asyncio.gather(*(heard(each, len(sizes)) for each in clients))
         await way(app, sizes)
         for ordinals in await hearing:
             assert ordinals == {
                 session_id: [str(number) for number in range(1, len(each) + 1)] for session_id, each in ordinals.items()
             }
+
+
+@pytest.mark.parametrize("burst", ["middling", "small"])
+async def test_server_sent_events_that_are_read_are_those_of_a_burst_to_its_end(burst: str) -> None:
+    sizes = BURSTS[burst]
+    async with AsyncExitStack() as stack:
+        app = App(MemoryStore(schemas()))
+        await stack.enter_async_context(app.hub)
+        http = await stack.enter_async_context(http_client(sse_endpoint(app.hub)))
+        source = await stack.enter_async_context(watching(http, "a"))
+        await source.snapshot()
+        bursting = asyncio.create_task(published(app, sizes))
+        heard = [await source.hear() for _ in sizes]
+        await bursting
+    assert [frame and (frame[0], frame[1]["eventOrdinal"]) for frame in heard] == [
+        ("uiEvent", str(number)) for number in range(1, len(sizes) + 1)
+    ]
