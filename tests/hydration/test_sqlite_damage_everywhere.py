@@ -127,6 +127,13 @@ def damage(path: Path, column: str, value: Any) -> bool:
     return False
 
 
+def likely(column: str) -> dict[str, Any]:
+    """Return the wrong values that a column is tried with where time is short: nothing, and such of other types."""
+    table, name = column.split(".")
+    others = {str: ["a blob"], bytes: ["a float"]}.get(COLUMNS[table][name].cls, ["a float", "a text"])
+    return {kind: WRONG[kind] for kind in ("nothing", *others)}
+
+
 def has_rowid(table: str) -> bool:
     return table not in ("meta", "entities", "command_claims", "discarded", "nodes")
 
@@ -283,7 +290,7 @@ async def test_a_wrong_value_is_an_error_that_says_where_it_is(
     tmp_path: Path, column: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     path, found = tmp_path / "x.db", set()
-    for wrong in damaged(path, column, WRONG):
+    for wrong in damaged(path, column, likely(column)):
         async with aclosing(everything(path)) as calls:
             async for name, error in calls:
                 assert isinstance(error, SessionstreamError), (wrong, name, error)
@@ -301,7 +308,8 @@ async def test_a_wrong_value_is_an_error_that_says_where_it_is(
 
 @pytest.mark.parametrize("column", columns())
 def test_a_command_says_where_a_wrong_value_is(tmp_path: Path, column: str) -> None:
-    for command, _ in zip(cycle(COMMANDS), damaged(tmp_path / "x.db", column, WRONG), strict=False):
+    commands = cycle(COMMANDS[columns().index(column) % len(COMMANDS) :] + COMMANDS)
+    for command, _ in zip(commands, damaged(tmp_path / "x.db", column, likely(column)), strict=False):
         assert run(tmp_path / "x.db", command) in (0, 1, 2)
 
 

@@ -29,6 +29,8 @@ class Waits:
     def __init__(self) -> None:
         self.seconds: list[float] = []
         self.began = threading.Event()
+        self.may_wait = threading.Event()
+        self.may_wait.set()
 
     def connections(self) -> type[sqlite3.Connection]:
         waits = self
@@ -39,6 +41,7 @@ class Waits:
                     return super().execute(sql, *parameters)
                 patience = super().execute("PRAGMA busy_timeout").fetchone()[0] / 1000
                 waits.began.set()
+                waits.may_wait.wait(30)
                 try:
                     return super().execute(sql, *parameters)
                 except sqlite3.OperationalError as error:
@@ -88,12 +91,17 @@ async def test_many_sessions_that_fail_of_a_lock_wait_once_each(tmp_path: Path) 
     path, waits, observer = tmp_path / "x.db", Waits(), RecordingObserver()
     database = HastyDatabase(str(path), factory=waits.connections())
     async with Opening(database, REGISTRY) as store, Hub(REGISTRY, store=store, error_observer=observer.error) as hub:
-        await hub.publish(delta())
+        for number in range(6):
+            await hub.publish(delta(f"{number}"))  # from now on nothing has to be read before a commit
         with locked(path):
             waits.began.clear()
+            waits.may_wait.clear()
             first = asyncio.create_task(hub.publish(delta("0")))
             await asyncio.to_thread(waits.began.wait, 30)  # the others come too late for its transaction
             others = [asyncio.create_task(hub.publish(delta(f"{number}"))) for number in range(1, 6)]
+            for _ in range(30):
+                await asyncio.sleep(0)
+            waits.may_wait.set()
             outcomes = await asyncio.gather(first, *others, return_exceptions=True)
             assert all(isinstance(each, StoreError) for each in outcomes)
             assert sum(waits.seconds) <= 2 * BUSY + 1e-9
