@@ -16,7 +16,7 @@ from google.protobuf.wrappers_pb2 import StringValue
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sessionstream import Event, Hub, MemoryStore, Snapshot, TimelineEntity, UIEvent
+from sessionstream import Event, Hub, MemoryStore, Snapshot, TimelineEntity, UIEvent, entity_changes
 from sessionstream.examples.chatdemo import chat_schemas, project_timeline, project_ui, schemas
 from sessionstream.examples.chatdemo.v1 import chat_pb2
 
@@ -24,16 +24,21 @@ from .pages import HELP, blocks
 from .run_blocks import named
 
 GUIDE = HELP / "topics" / "sessionstream-user-guide.md"
-HOWTO = HELP / "howtos" / "sessionstream-llm-streaming.md"
+HOWTOS = {
+    "sessionstream-llm-streaming.md": ("model", "conversation", "answers"),
+    "sessionstream-ag-ui.md": ("agent",),
+    "sessionstream-ai-sdk.md": ("chat",),
+}
 
 
 @contextmanager
 def modules(directory: Path) -> Iterator[dict[str, ModuleType]]:
-    """The Python files of the how-to that need no server, imported as its reader imports them."""
-    names = ["model", "conversation", "answers"]
-    for block in blocks(HOWTO.read_text("utf-8")):
-        if (file := named(block.text)) and Path(file).stem in names:
-            (directory / file).write_text(block.text, "utf-8")
+    """The Python files of the how-tos that need no server, imported as their readers import them."""
+    names = [name for files in HOWTOS.values() for name in files]
+    for howto, files in HOWTOS.items():
+        for block in blocks((HELP / "howtos" / howto).read_text("utf-8")):
+            if (file := named(block.text)) and Path(file).stem in files:
+                (directory / file).write_text(block.text, "utf-8")
     sys.path.insert(0, str(directory))
     try:
         yield {name: __import__(name) for name in names}
@@ -77,6 +82,27 @@ def howto_app(page: dict[str, Any]) -> tuple[Hub, dict[str, Callable[[], Event]]
     return page["conversation"].make_hub(None), events, "reply-1"
 
 
+def _chat_endpoint_app(module: Any) -> tuple[Hub, dict[str, Callable[[], Event]], str]:
+    """The same of a page on chats over HTTP, whose handlers say with each event what the state of the answer is."""
+    hub = Hub(module.schemas)
+    hub.register_ui_projection(entity_changes(kind="Message"))
+    hub.register_timeline_projection(module.messages)
+
+    def grown(chunk: str, status: str) -> Callable[[], Event]:
+        return lambda: Event("AnswerGrew", chat_pb2.TokensDeltaEvent(message_id="a", chunk=chunk, status=status), "s")
+
+    events = {"start": grown("", "open"), "piece": grown("more ", "open"), "finish": grown("", "done")}
+    return hub, events | {"stop": grown("", "stopped"), "fail": grown("", "failed")}, "a"
+
+
+def agui_app(page: dict[str, Any]) -> tuple[Hub, dict[str, Callable[[], Event]], str]:
+    return _chat_endpoint_app(page["agent"])
+
+
+def ai_sdk_app(page: dict[str, Any]) -> tuple[Hub, dict[str, Callable[[], Event]], str]:
+    return _chat_endpoint_app(page["chat"])
+
+
 def example_app(_page: dict[str, Any]) -> tuple[Hub, dict[str, Callable[[], Event]], str]:
     """The same of the chat example, whose start can come a second time for an answer that is there."""
     hub = Hub(chat_schemas())
@@ -100,7 +126,7 @@ def state(snapshot: Snapshot, answer: str) -> str:
     return next((str(each.payload) for each in snapshot.entities if each.id == answer), "")
 
 
-@pytest.mark.parametrize("make", [howto_app, example_app])
+@pytest.mark.parametrize("make", [howto_app, agui_app, ai_sdk_app, example_app])
 @given(steps=st.lists(st.sampled_from(["start", "piece", "finish", "stop", "fail"]), max_size=8))
 def test_an_answer_that_has_ended_stays_as_it_ended(make: Any, page: dict[str, Any], steps: list[str]) -> None:
     async def main() -> None:
@@ -115,7 +141,11 @@ def test_an_answer_that_has_ended_stays_as_it_ended(make: Any, page: dict[str, A
             after = state(await hub.snapshot("s"), answer)
             if ended:
                 assert after == ended
-                about = [each for each in sent.updates[told:] if getattr(each, "message_id", "") == answer]
+                about = [
+                    each
+                    for each in sent.updates[told:]
+                    if answer in (getattr(each, "message_id", ""), getattr(each, "id", ""))
+                ]
                 assert about == [], "a page would show it as streaming again"
             elif step in ("finish", "stop", "fail"):
                 ended = after
