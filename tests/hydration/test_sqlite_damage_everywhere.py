@@ -130,7 +130,8 @@ def damage(path: Path, column: str, value: Any) -> bool:
 def likely(column: str) -> dict[str, Any]:
     """Return the wrong values that a column is tried with where time is short: nothing, and such of other types."""
     table, name = column.split(".")
-    others = {str: ["a blob"], bytes: ["a float"]}.get(COLUMNS[table][name].cls, ["a float", "a text"])
+    cls = COLUMNS[table][name].cls
+    others = ["a blob"] if cls is str else ["a float"] if cls is bytes else ["a float", "a text"]
     return {kind: WRONG[kind] for kind in ("nothing", *others)}
 
 

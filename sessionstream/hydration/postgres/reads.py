@@ -116,7 +116,7 @@ class Reads:
             rows = await link.fetch(_SINCE, session_id, bounded(since))
         cursors = self._cursors(session_id, rows)
         check_floor(session_id, cursors.floor, since)
-        entities = await self._entities(link, session_id, [tuple(row)[4:] for row in rows if row[4] is not None])
+        entities = await self._entities(link, session_id, await _states(rows))
         return Snapshot(session_id, cursors.timeline, tuple(entities), cursors.epoch, since)
 
     async def timeline(self, link: Link, session_id: str, known: Cursors | None) -> StoredTimeline:
@@ -124,7 +124,7 @@ class Reads:
         place = (0, 0) if known is None else (known.timeline, known.epoch)
         rows = await link.fetch(_STATES, session_id, *place)
         cursors = self._cursors(session_id, rows)
-        states = [tuple(row)[4:] for row in rows if row[4] is not None]
+        states = await _states(rows)
         await self._types.load(link, (row[4] for row in states))
         unreadable: list[UnreadableEntity] = []
 
@@ -230,9 +230,8 @@ class Reads:
         if not rows:
             return cursors, ordinal, []
         timeline = rows[0][4]
-        found = [tuple(row) for row in await link.fetch(_UNCHANGED, timeline, ordinal)]
-        for state in found:
-            self.rows.check_state("entities", session_id, state)
+        found = await each_of(await link.fetch(_UNCHANGED, timeline, ordinal), tuple)
+        await each_of(found, partial(self.rows.check_state, "entities", session_id))
         if ordinal < cursors.timeline:
             for row in await link.fetch(_SUPERSEDED, timeline, ordinal):
                 self.rows.check_state("entity_versions", session_id, tuple(row))
@@ -272,6 +271,12 @@ class Reads:
         if number is not None:
             payload = self._types.decode("timeline entity", kind, number, data)
         return TimelineEntity(kind, entity_id, payload, created, changed, number is None)
+
+
+async def _states(rows: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """Return the states in rows that begin with where the session stands; others run meanwhile."""
+    states = await each_of(rows, lambda row: tuple(row)[4:])
+    return [state for state in states if state[0] is not None]
 
 
 def row_limit(limit: int | None) -> int | None:
