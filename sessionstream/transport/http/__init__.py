@@ -4,6 +4,7 @@ from sessionstream.transport.access import Admitted
 from sessionstream.transport.http.agui_endpoint import AGUIEndpoint, agui_endpoint
 from sessionstream.transport.http.ai_sdk_endpoint import AISDKEndpoint, ai_sdk_endpoint
 from sessionstream.transport.http.chat import ChatMapping, ChatMessage, MessageRemoved, TextDelta, UserMessage
+from sessionstream.transport.http.chat_endpoint import ChatOptions
 from sessionstream.transport.http.commands import CommandReceiver, CommandsEndpoint, commands_endpoint
 from sessionstream.transport.http.endpoint import Endpoints
 from sessionstream.transport.http.limits import StreamLimits
@@ -20,6 +21,7 @@ __all__ = [
     "AGUIEndpoint",
     "ai_sdk_endpoint",
     "AISDKEndpoint",
+    "ChatOptions",
     "ChatMapping",
     "ChatMessage",
     "TextDelta",

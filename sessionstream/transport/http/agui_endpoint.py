@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 from sessionstream.transport.http.agui import Run
 from sessionstream.transport.http.chat_endpoint import ChatEndpoint, ChatOptions, user_message
@@ -11,25 +11,11 @@ from sessionstream.transport.http.problems import Answer, Problem
 
 if TYPE_CHECKING:
     from sessionstream.fanout import LiveSessions
-    from sessionstream.transport.access import AuthenticateHook, AuthorizeHook
     from sessionstream.transport.http.chat import ChatMapping
     from sessionstream.transport.http.endpoint import Request
 
 
-def agui_endpoint(
-    hub: LiveSessions,
-    mapping: ChatMapping,
-    *,
-    authenticate: AuthenticateHook | None = None,
-    authorize: AuthorizeHook | None = None,
-    allowed_origins: Collection[str] | None = None,
-    errors: Mapping[type[Any], int] | None = None,
-    max_bytes: int = 4_194_304,
-    max_streams: int = 1_000,
-    heartbeat_seconds: float = 15.0,
-    send_timeout_seconds: float = 20.0,
-    timeout_seconds: float = 10.0,
-) -> AGUIEndpoint:
+def agui_endpoint(hub: LiveSessions, mapping: ChatMapping, **options: Unpack[ChatOptions]) -> AGUIEndpoint:
     """Return an ASGI application that serves AG-UI clients. (Reference: HTTP endpoints.)
 
     ``POST`` with a RunAgentInput is answered with the events of one run. ``threadId`` is the session. If the last
@@ -46,23 +32,14 @@ def agui_endpoint(
     Args:
         hub: where the sessions are; usually a Hub.
         mapping: how they are chats.
-        authenticate, authorize, allowed_origins, errors, timeout_seconds: as in ``commands_endpoint``.
-        max_bytes: longest body; clients send all messages each time.
-        max_streams: runs that may be followed at the same time, and commands that may run; others get 503.
-        heartbeat_seconds: a comment is sent after this long without an event.
-        send_timeout_seconds: a client that takes nothing for this long is left.
+        options: see ChatOptions.
 
     Raises:
         TypeError: an argument has the wrong type.
-        ValueError: a number is not above 0; an entry of ``allowed_origins`` is not a valid origin; or a status of
+        ValueError: ``max_bytes`` is not above 0; an entry of ``allowed_origins`` is not a valid origin; or a status of
             ``errors`` is not between 400 and 599.
     """
-    return AGUIEndpoint(
-        ChatOptions(
-            hub, mapping, authenticate, authorize, allowed_origins, errors, max_bytes, max_streams,
-            heartbeat_seconds, send_timeout_seconds, timeout_seconds,
-        )
-    )  # fmt: skip
+    return AGUIEndpoint(hub, mapping, **options)
 
 
 class AGUIEndpoint(ChatEndpoint):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Unpack
 
 from sessionstream.transport.http.chat import UserMessage
 from sessionstream.transport.http.chat_endpoint import ChatEndpoint, ChatOptions, user_message
@@ -13,7 +13,6 @@ from sessionstream.transport.http.ui_message_stream import Answer as EncodedAnsw
 
 if TYPE_CHECKING:
     from sessionstream.fanout import LiveSessions
-    from sessionstream.transport.access import AuthenticateHook, AuthorizeHook
     from sessionstream.transport.http.chat import ChatMapping, ChatMessage
     from sessionstream.transport.http.endpoint import Request
 
@@ -22,20 +21,7 @@ _HEADERS: Final[Headers] = ((b"x-vercel-ai-ui-message-stream", b"v1"),)
 _STREAM: Final = "*/stream"
 
 
-def ai_sdk_endpoint(
-    hub: LiveSessions,
-    mapping: ChatMapping,
-    *,
-    authenticate: AuthenticateHook | None = None,
-    authorize: AuthorizeHook | None = None,
-    allowed_origins: Collection[str] | None = None,
-    errors: Mapping[type[Any], int] | None = None,
-    max_bytes: int = 4_194_304,
-    max_streams: int = 1_000,
-    heartbeat_seconds: float = 15.0,
-    send_timeout_seconds: float = 20.0,
-    timeout_seconds: float = 10.0,
-) -> AISDKEndpoint:
+def ai_sdk_endpoint(hub: LiveSessions, mapping: ChatMapping, **options: Unpack[ChatOptions]) -> AISDKEndpoint:
     """Return an ASGI application that serves ``useChat`` of the Vercel AI SDK. (Reference: HTTP endpoints.)
 
     The id of the chat is the session. Below where it is mounted:
@@ -54,23 +40,14 @@ def ai_sdk_endpoint(
     Args:
         hub: where the sessions are; usually a Hub.
         mapping: how they are chats.
-        authenticate, authorize, allowed_origins, errors, timeout_seconds: as in ``commands_endpoint``.
-        max_bytes: longest body; clients may send all messages each time.
-        max_streams: answers that may be followed at the same time, and commands that may run; others get 503.
-        heartbeat_seconds: a comment is sent after this long without a part.
-        send_timeout_seconds: a client that takes nothing for this long is left.
+        options: see ChatOptions.
 
     Raises:
         TypeError: an argument has the wrong type.
-        ValueError: a number is not above 0; an entry of ``allowed_origins`` is not a valid origin; or a status of
+        ValueError: ``max_bytes`` is not above 0; an entry of ``allowed_origins`` is not a valid origin; or a status of
             ``errors`` is not between 400 and 599.
     """
-    return AISDKEndpoint(
-        ChatOptions(
-            hub, mapping, authenticate, authorize, allowed_origins, errors, max_bytes, max_streams,
-            heartbeat_seconds, send_timeout_seconds, timeout_seconds,
-        )
-    )  # fmt: skip
+    return AISDKEndpoint(hub, mapping, **options)
 
 
 class AISDKEndpoint(ChatEndpoint):

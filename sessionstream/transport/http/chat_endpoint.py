@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, TypedDict
 
 from google.protobuf.message import Message
 
 from sessionstream.errors import HubClosed, InvalidIdError, StoreError, error_text
 from sessionstream.ids import check_new_id
+from sessionstream.transport.access import AuthenticateHook, AuthorizeHook
 from sessionstream.transport.bounded_log import BoundedLog
 from sessionstream.transport.checks import check_above_zero
 from sessionstream.transport.clock import MonotonicClock
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sessionstream.fanout import LiveSessions
-    from sessionstream.transport.access import AuthenticateHook, AuthorizeHook
     from sessionstream.transport.http.problems import Headers
     from sessionstream.transport.http.transcript import Change
 
@@ -68,65 +68,69 @@ class Encoder(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class ChatOptions:
-    """The arguments of a chat endpoint, checked.
+class ChatOptions(TypedDict, total=False):
+    """The keyword arguments of ``agui_endpoint`` and ``ai_sdk_endpoint``. (Reference: Chats over HTTP.)
 
-    Raises:
-        TypeError: an argument has the wrong type.
-        ValueError: a number is not above 0; an entry of ``allowed_origins`` is not a valid origin; or a status of
-            ``errors`` is not between 400 and 599.
+    Attributes:
+        authenticate: as in ``sse_endpoint``.
+        authorize: as in ``sse_endpoint``.
+        allowed_origins: which pages may ask; as in ``commands_endpoint``.
+        errors: exceptions of your handlers that clients may be told; as in ``commands_endpoint``.
+        max_bytes: longest body, by default 4 MiB; clients may send all messages each time.
+        limits: bounds on what clients may use. ``streams`` bounds the commands that run as well, and
+            ``timeout_seconds`` the arrival of the body; ``retry_seconds`` and ``snapshot_cache_bytes`` have no effect.
     """
 
-    hub: LiveSessions
-    mapping: ChatMapping
     authenticate: AuthenticateHook | None
     authorize: AuthorizeHook | None
     allowed_origins: Collection[str] | None
     errors: Mapping[type[Any], int] | None
     max_bytes: int
-    max_streams: int
-    heartbeat_seconds: float
-    send_timeout_seconds: float
-    timeout_seconds: float
-
-    def __post_init__(self) -> None:
-        if not callable(getattr(self.hub, "watch", None)):
-            raise TypeError(f"hub must have a method watch, as a Hub has; got {self.hub!r}")
-        if not isinstance(self.mapping, ChatMapping):
-            raise TypeError(f"mapping must be a ChatMapping, not {self.mapping!r}")
-        for name in ("max_bytes", "max_streams"):
-            check_above_zero(name, getattr(self, name), whole=True)
-        for name in ("heartbeat_seconds", "send_timeout_seconds", "timeout_seconds"):
-            check_above_zero(name, getattr(self, name))
+    limits: StreamLimits
 
 
 class ChatEndpoint(Endpoint):
-    """An endpoint that streams the answers of chats; it belongs to one event loop."""
+    """An endpoint that streams the answers of chats; it belongs to one event loop.
 
-    def __init__(self, options: ChatOptions) -> None:
-        self._options = options
-        self._hub = options.hub
-        self._mapping = options.mapping
-        self._errors_log = BoundedLog()
-        super().__init__(
-            Guard(
-                options.allowed_origins,
-                options.authenticate,
-                options.authorize,
-                options.timeout_seconds,
-                self._errors_log,
-            )
-        )
-        shown = check_errors(options.errors)
-        self._submissions = Submissions(options.hub, self._errors_log, shown, options.max_streams)
-        limits = StreamLimits(
-            streams=options.max_streams,
-            streams_per_principal=options.max_streams,
-            heartbeat_seconds=options.heartbeat_seconds,
-            send_timeout_seconds=options.send_timeout_seconds,
-        )
-        self._streams = Streams(limits, MonotonicClock(), self._errors_log)
+    Args:
+        hub: where the sessions are; usually a Hub.
+        mapping: how they are chats.
+        authenticate, authorize, allowed_origins, errors, max_bytes, limits: see ChatOptions.
+
+    Raises:
+        TypeError: an argument has the wrong type.
+        ValueError: ``max_bytes`` is not above 0; an entry of ``allowed_origins`` is not a valid origin; or a status of
+            ``errors`` is not between 400 and 599.
+    """
+
+    def __init__(
+        self,
+        hub: LiveSessions,
+        mapping: ChatMapping,
+        *,
+        authenticate: AuthenticateHook | None = None,
+        authorize: AuthorizeHook | None = None,
+        allowed_origins: Collection[str] | None = None,
+        errors: Mapping[type[Any], int] | None = None,
+        max_bytes: int = 4_194_304,
+        limits: StreamLimits = StreamLimits(),  # noqa: B008 - frozen
+    ) -> None:
+        if not callable(getattr(hub, "watch", None)):
+            raise TypeError(f"hub must have a method watch, as a Hub has; got {hub!r}")
+        if not isinstance(mapping, ChatMapping):
+            raise TypeError(f"mapping must be a ChatMapping, not {mapping!r}")
+        if not isinstance(limits, StreamLimits):
+            raise TypeError(f"limits must be a StreamLimits, not {limits!r}")
+        check_above_zero("max_bytes", max_bytes, whole=True)
+        log = BoundedLog()
+        super().__init__(Guard(allowed_origins, authenticate, authorize, limits.timeout_seconds, log))
+        self._hub = hub
+        self._mapping = mapping
+        self._max_bytes = max_bytes
+        self._limits = limits
+        self._submissions = Submissions(hub, log, check_errors(errors), limits.streams)
+        self._streams = Streams(limits, MonotonicClock(), log)
+        self._loading = asyncio.Semaphore(limits.concurrent_loads)
 
     async def _body(self, request: Request) -> dict[str, Any]:
         """Return the JSON object in the body of a request.
@@ -135,8 +139,7 @@ class ChatEndpoint(Endpoint):
             Problem: there is none.
         """
         check_json(request.scope)
-        options = self._options
-        raw = await read_body(request.scope, request.receive, options.max_bytes, options.timeout_seconds)
+        raw = await read_body(request.scope, request.receive, self._max_bytes, self._limits.timeout_seconds)
         try:
             body = json.loads(raw)
         except (ValueError, RecursionError):
@@ -154,11 +157,12 @@ class ChatEndpoint(Endpoint):
         Raises:
             Problem: the session cannot be read now.
         """
-        async with self._hub.watch(session_id, shared=True) as watch:
+        async with self._hub.watch(session_id, limit=self._limits.buffered_events, shared=True) as watch:
             run = ChatRun(self._hub, session_id, watch, self._mapping)
             try:
                 with self._failures(session_id):
-                    await run.load()
+                    async with self._loading:
+                        await run.load()
                 yield run
             finally:
                 await run.close()

@@ -23,6 +23,7 @@ from sessionstream.transport.http import (
     AISDKEndpoint,
     ChatMapping,
     ChatMessage,
+    StreamLimits,
     UserMessage,
     agui_endpoint,
     ai_sdk_endpoint,
@@ -262,7 +263,8 @@ async def test_a_store_that_fails(make: Any, tmp_path: Path) -> None:
 @BOTH
 async def test_heartbeats(make: Any) -> None:
     world = World()
-    async with serving(world, make, heartbeat_seconds=0.02) as (http, _), streaming(http, asking("hi")) as stream:
+    limits = StreamLimits(heartbeat_seconds=0.02)
+    async with serving(world, make, limits=limits) as (http, _), streaming(http, asking("hi")) as stream:
         await stream.until(CONTENT[make])
 
         async def go_on() -> None:
@@ -306,9 +308,27 @@ async def test_streams_that_the_server_ends(make: Any, how: str) -> None:
 @BOTH
 async def test_too_many_streams(make: Any) -> None:
     world = World()
-    async with serving(world, make, max_streams=1) as (http, _), streaming(http, asking("hi")) as stream:
+    async with (
+        serving(world, make, limits=StreamLimits(streams=1)) as (http, _),
+        streaming(http, asking("hi")) as stream,
+    ):
         await stream.until(CONTENT[make])
         assert code(await http.post("/chat/", json=asking("hi"))) == (503, "busy")
+
+
+@BOTH
+async def test_too_many_streams_of_one_principal(make: Any) -> None:
+    world = World()
+    options = {"authenticate": lambda scope: dict(scope["headers"])[b"x-user"].decode()}
+    ann, bob = {"x-user": "ann"}, {"x-user": "bob"}
+    limits = StreamLimits(streams_per_principal=1)
+    async with (
+        serving(world, make, limits=limits, **options) as (http, _),
+        streaming(http, asking("hi"), headers=ann) as stream,
+        streaming(http, asking("hi"), headers=bob),
+    ):
+        await stream.until(CONTENT[make])
+        assert code(await http.post("/chat/", json=asking("hi"), headers=ann)) == (503, "busy")
 
 
 WRONG: list[tuple[Any, str]] = [
@@ -418,7 +438,8 @@ async def test_the_ai_sdk_is_told_to_reload_when_the_answer_was_rewritten() -> N
     ("options", "error", "words"),
     [
         ({"max_bytes": 0}, ValueError, "max_bytes"),
-        ({"heartbeat_seconds": 0}, ValueError, "heartbeat_seconds"),
+        ({"limits": {"streams": 3}}, TypeError, "limits must be a StreamLimits"),
+        ({"heartbeat_seconds": 1}, TypeError, "unexpected keyword argument 'heartbeat_seconds'"),
         ({"errors": {Refused: 200}}, ValueError, "between 400 and 599"),
         ({"errors": {"x": 400}}, TypeError, "no exception class"),
         ({"authorize": 3}, TypeError, "authorize"),
