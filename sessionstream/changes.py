@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from sessionstream.ids import check_id
@@ -9,7 +10,7 @@ from sessionstream.types import Event, Session, UIEvent, new_ui_event
 from sessionstream.v1.transport_pb2 import EntityChanged, EntityDeleted
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Mapping
     from typing import NoReturn
 
     from google.protobuf.message import Message
@@ -44,10 +45,13 @@ def entity_changes(kind: str | Collection[str] | None = None) -> UIProjection:
 
     Raises:
         InvalidIdError: a kind is empty, blank or not a string.
+        TypeError: ``kind`` is neither a string nor a collection.
         ValueError: no kind is given.
     """
     if kind is None:
         return EntityChanges(None)
+    if not isinstance(kind, Iterable):
+        raise TypeError(f"kind must be a kind of entity, a collection of kinds, or None for all, not {kind!r}")
     kinds = [kind] if isinstance(kind, str) else list(kind)
     if not kinds:
         raise ValueError("kind names no kind of entity: leave it out to send the entities of every kind")

@@ -4,8 +4,10 @@ It is the same for a session on a WebSocket connection and for a ``hub.watch``. 
 before a snapshot begins to load, buffers those that arrive while it loads, and passes the newer ones on after the
 snapshot.
 
-The guarantee depends on one number, the floor: the highest ordinal that was passed on or dropped. An event at or below
-the floor is old. A snapshot below the floor lacks dropped events, and is loaded again.
+The guarantee depends on one number, the floor: the highest ordinal that was passed on, dropped, or missed. An event at
+or below the floor is old. A snapshot below the floor lacks events, and is loaded again. A timeline that has moved
+without events (a resync) raises the floor of a subscription that loads; the load goes on, or it might begin anew for
+ever, because reading a timeline may be what finds out that it has moved.
 
 ``TABLE`` is the state machine: state and input to action and next state. The owner of a subscription performs the
 actions.
@@ -87,7 +89,7 @@ class Input(Enum):
     """The application has revoked the client's right to watch the session."""
     LOADED = auto()
     TOO_OLD = auto()
-    """A snapshot was loaded that is below the floor."""
+    """A snapshot was loaded that is below the floor, or of an earlier epoch."""
     LOAD_FAILED = auto()
     EVENTS = auto()
     RESYNC = auto()
@@ -161,13 +163,14 @@ class Subscription(Generic[B]):
     """Where one subscription stands.
 
     Attributes:
-        floor: the highest ordinal that was passed on or dropped. An event at or below it is old; a snapshot below it
-            is too old.
+        floor: the highest ordinal that was passed on, dropped, or missed. An event at or below it is old; a snapshot
+            below it is too old.
         epoch: the epoch of the last snapshot; None before the first.
         held: what the client holds once it has read everything passed on; None if no delta can start from it.
         loads: snapshots requested in a row; all but the last were too old.
         loading: whether the requested snapshot has begun to load. Before that, events need not be buffered: the
             snapshot will contain them.
+        loading_epoch: the epoch that this snapshot has to have; None: any.
     """
 
     state: State = State.ABSENT
@@ -176,6 +179,7 @@ class Subscription(Generic[B]):
     held: Basis | None = None
     loads: int = 0
     loading: bool = False
+    loading_epoch: int | None = None
     _kept: list[B] = field(default_factory=list)
     _kept_count: int = 0
     _kept_size: int = 0
@@ -192,15 +196,27 @@ class Subscription(Generic[B]):
         """Whether a batch is above everything passed on, dropped or buffered."""
         return batch.ordinal > (self._kept[-1].ordinal if self._kept else self.floor)
 
-    def is_behind(self, ordinal: int | None, epoch: int | None) -> bool:
-        """Whether it is not live at or above this ordinal of this epoch; None: whatever it has."""
-        live = self.state is State.LIVE and self.epoch == epoch
-        return not live or ordinal is None or self.floor < ordinal
+    def must_load(self, ordinal: int | None, epoch: int | None) -> bool:
+        """Return whether a timeline that has moved without events has to be loaded.
+
+        A snapshot that loads has to reach this position. None: the timeline is loaded whatever was shown of it.
+        """
+        if ordinal is None or epoch is None or self.state in (State.ABSENT, State.AUTHORIZING):
+            return True
+        if self.state is State.LIVE:
+            return self.epoch != epoch or self.floor < ordinal
+        if ordinal > (self._kept[-1].ordinal if self._kept else self.floor):
+            self.drop()
+            self.floor = ordinal
+        if self.loading:
+            self.loading_epoch = epoch
+        return False
 
     def begin_load(self, *, again: bool = False) -> None:
         """Request a snapshot; ``again``: because the last one was too old."""
         self.loads = self.loads + 1 if again else 1
         self.loading = False
+        self.loading_epoch = None
         self.drop()
 
     def keep(self, batch: B, max_count: int, max_size: int) -> int:
@@ -227,9 +243,10 @@ class Subscription(Generic[B]):
             self._kept = []
             self._kept_count = self._kept_size = 0
 
-    def outcome(self, ordinal: int) -> Input:
-        """Return the input that a loaded snapshot is: new enough, or below the floor."""
-        return Input.LOADED if ordinal >= self.floor else Input.TOO_OLD
+    def outcome(self, ordinal: int, epoch: int) -> Input:
+        """Return the input that a loaded snapshot is: new enough, or below the floor or of an earlier epoch."""
+        replaced = self.loading_epoch not in (None, epoch)
+        return Input.TOO_OLD if replaced or ordinal < self.floor else Input.LOADED
 
     def hydrate(self, ordinal: int, epoch: int) -> list[B]:
         """Continue from a snapshot; return the buffered batches above it, and empty the buffer."""

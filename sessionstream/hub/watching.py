@@ -104,7 +104,8 @@ class Watch:
 
         Raises:
             RuntimeError: the context was not entered.
-            TransportError: more events come while a snapshot loads than may wait.
+            TransportError: more events come while a snapshot loads than may wait, or the timeline moves without
+                events, several times in a row.
             StoreError: the store failed.
         """
         if self._subscription.state is State.ABSENT:
@@ -142,8 +143,8 @@ class Watch:
             self._add(batch)
 
     def resync(self, ordinal: int, epoch: int) -> None:
-        """Load a new snapshot, unless the watch is at or above this ordinal of this epoch."""
-        if self._subscription.is_behind(ordinal, epoch):
+        """Load a snapshot, unless the watch is at or above this ordinal of this epoch, or loads one already."""
+        if self._subscription.must_load(ordinal, epoch):
             self._reload()
 
     def end(self) -> None:
@@ -162,7 +163,7 @@ class Watch:
         snapshot = await self._snapshot(subscription.held if self._deltas else None)
         if token != self._token:
             return
-        action = subscription.enter(subscription.outcome(snapshot.snapshot_ordinal))
+        action = subscription.enter(subscription.outcome(snapshot.snapshot_ordinal, snapshot.epoch))
         if action is not Action.TRY_AGAIN:
             newer = subscription.hydrate(snapshot.snapshot_ordinal, snapshot.epoch)
             self._ready.append(snapshot)
@@ -173,7 +174,7 @@ class Watch:
         else:
             raise TransportError(
                 f"session {self.session_id!r}: more than {self._limit} UI events, or {LIMIT_BYTES} bytes of them, came "
-                f"while each of {MAX_LOADS} snapshots was loading: watch with a higher limit"
+                f"while each of {MAX_LOADS} snapshots was loading, or it moved otherwise: watch with a higher limit"
             )
 
     async def _snapshot(self, basis: Basis | None) -> Snapshot:

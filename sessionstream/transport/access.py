@@ -26,7 +26,7 @@ SendMessage: TypeAlias = Callable[[Any], Awaitable[None]]
 """Sends an ASGI message."""
 
 AuthenticateHook: TypeAlias = Callable[[Any], object | Awaitable[object]]
-"""Returns a principal, any hashable value, or an ``Admitted`` with one. None, False or an exception refuses."""
+"""Returns a principal, any hashable value, or an ``Admitted`` with one. None, False, "" or an exception refuses."""
 
 AuthorizeHook: TypeAlias = Callable[[Any, str], bool | Awaitable[bool]]
 """``authorize(principal, session_id)``: whether this principal may use this session."""
@@ -158,9 +158,15 @@ async def authenticate(hook: AuthenticateHook | None, scope: Scope, timeout_seco
         raise Refused(reason, f"authenticate raised {error_text(error)}") from error
     admitted = answered if isinstance(answered, Admitted) else Admitted(answered)
     principal, until = admitted.principal, admitted.until
-    if principal is None or principal is False:
-        raise Refused("unknown", f"authenticate returned {principal}")
-    hash(principal)
+    if principal is None or principal is False or principal == "":
+        raise Refused("unknown", f"authenticate returned {principal!r}")
+    try:
+        hash(principal)
+    except TypeError:
+        kind = type(principal).__name__
+        raise TypeError(
+            f"authenticate returned a {kind} as principal: return a hashable value, such as the id of a user"
+        ) from None
     if until is not None and until <= datetime.now(UTC):
         raise Refused("expired", f"{principal!r} was admitted until {until}, which is past")
     return admitted
@@ -202,6 +208,14 @@ async def call_hook(name: str, hook: Callable[..., object], *asked: object) -> o
     except asyncio.CancelledError as error:
         refuse_unasked(error, f"{name} waited for something that was cancelled")
         raise
+
+
+def challenge(reason: Reason) -> bytes:
+    """Return the ``WWW-Authenticate`` of an answer with 401, which RFC 9110 requires.
+
+    It names the scheme ``Bearer``, for which browsers show no dialog, whatever ``authenticate`` reads.
+    """
+    return b'Bearer realm="sessionstream"' + (b', error="invalid_token"' if reason == "expired" else b"")
 
 
 def header(scope: Scope, name: bytes) -> list[str]:

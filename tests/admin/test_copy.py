@@ -88,7 +88,7 @@ def test_what_cannot_be_used_is_wrong_usage(file: Path, url: str, tmp_path: Path
         (url, url, "copy reads SQLite files"),
         (file, tmp_path / "copy.db", "sessionstream backup"),
         (file, "mysql://ada:secret@host/app", "is a URL of no known store"),
-        (file, nowhere, "cannot be reached"),
+        (file, nowhere, "nowhere"),
     ):
         done = ran(*MODULE, "copy", source, target)
         assert (done.returncode, done.stdout) == (2, "")

@@ -42,6 +42,12 @@ from ..transport.running import PATIENCE, served
 from .support import App, Recorder, registry, said
 
 
+@pytest.mark.parametrize("kind", [3, Event, True])
+def test_a_kind_that_is_none(kind: Any) -> None:
+    with pytest.raises(TypeError, match="kind must be a kind of entity, a collection of kinds, or None for all, not "):
+        entity_changes(kind=kind)
+
+
 def read(event: UIEvent | LiveEvent) -> Any:
     """What a UI event says: kind, id, ordinals and text of an entity; kind and id of a deleted one; or its name."""
     payload = event.payload

@@ -136,6 +136,55 @@ async def test_a_resync_to_where_the_watch_is_gives_no_snapshot() -> None:
         assert [await live_of(watch), await live_of(watch)] == [(1, ["a"]), (2, ["b"])]
 
 
+async def test_a_load_that_finds_out_that_the_timeline_has_moved_is_not_begun_anew() -> None:
+    """As with a store without feed, and a cache that holds no session: each load tells the watch of it."""
+    app = App()
+    await app.publish("a")
+    states, loads = app.hub.states, []
+
+    async def moving(session_id: str) -> Snapshot:
+        loads.append(session_id)
+        assert len(loads) < 20, "it is loaded for ever"
+        await app.publish("b")  # somebody publishes all the time
+        found = await states(session_id)
+        app.hub._watchers.resync(session_id, found.snapshot_ordinal, found.epoch)
+        return found
+
+    not_a(app.hub).states = moving
+    async with app.hub.watch("s") as watch:
+        assert (await snapshot_of(watch)).snapshot_ordinal == 2
+        assert loads == ["s"]
+        await app.publish("c")
+        assert await live_of(watch) == (3, ["c"])
+
+
+@pytest.mark.parametrize("why", ["missed", "rebuilt"])
+async def test_a_timeline_that_moves_after_it_was_read_is_read_again(why: str) -> None:
+    app = App()
+    await app.publish("a")
+    states, loads = app.hub.states, []
+
+    async def moving(session_id: str) -> Snapshot:
+        found = await states(session_id)
+        loads.append(found.snapshot_ordinal)
+        if len(loads) == 1:
+            await app.publish("b")  # told, and kept
+            if why == "rebuilt":
+                await app.hub.rebuild_timeline("s")
+            else:
+                elsewhere = App(app.store, schemas=app.schemas)
+                await elsewhere.publish("c")  # not told
+            await app.publish("d")
+        return found
+
+    not_a(app.hub).states = moving
+    async with app.hub.watch("s") as watch:
+        snapshot = await snapshot_of(watch)
+        assert snapshot.snapshot_ordinal == loads[-1] == (4 if why == "missed" else 3)
+        assert len(loads) == 2
+        assert snapshot.epoch == (await states("s")).epoch
+
+
 async def test_a_slow_reader_gets_a_snapshot_instead_of_what_it_missed() -> None:
     app = App()
     async with app.hub.watch("s", limit=3) as watch:

@@ -63,6 +63,11 @@ class SessionModel:
         self.told[self.ordinal] = changes
         self.unsent = self.ordinal
 
+    def commit_elsewhere(self, changes: list[Change]) -> None:
+        """Another process publishes: nobody is told the event; clients are not informed yet."""
+        self.commit(changes)
+        self.unsent = "resync"
+
     def swap(self) -> None:
         """Rebuild the timeline with changed projections; clients are not informed yet."""
         self.epoch += 1
@@ -278,9 +283,9 @@ class Wire:
         if batch.session_id in self.joined and not self.closed:
             self.perform(self.conversation.events(batch))
 
-    def resync(self, session_id: str) -> None:
+    def resync(self, session_id: str, ordinal: int | None = None, epoch: int | None = None) -> None:
         if session_id in self.joined and not self.closed:
-            self.perform(self.conversation.resync(session_id))
+            self.perform(self.conversation.resync(session_id, ordinal, epoch))
 
     def revoke(self, session_id: str) -> None:
         """Revoke the right to a session; its waiting frames are dropped."""

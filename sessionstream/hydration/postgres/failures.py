@@ -37,6 +37,8 @@ _OF_ROWS: Final = ("22", "23", "XX")
 """How the codes begin that the server raises because of some rows: wrong values, damaged pages."""
 
 _PASSWORD_OPTION: Final = re.compile(r"(?<=[?&])(?:ssl)?password=[^&]*", re.IGNORECASE)
+_SOCKET_OPTION: Final = re.compile(r"\bhost=(?:/|%2F)[^&]*", re.IGNORECASE)
+"""Where the folder of the server's socket is named."""
 
 _AGAIN: Final = "try again"
 _LATER: Final = "try again once it is back"
@@ -131,12 +133,14 @@ def is_of_rows(error: StoreError) -> bool:
 
 
 def shown(dsn: str) -> str:
-    """Return what messages call a database: its host and name, without user, password and options.
+    """Return what messages call a database: its name, and its host or the folder of its socket; nothing else.
 
     Nothing of a password is in it, also where it contains what would have to be in percent-encoding.
     """
     rest = _PASSWORD_OPTION.sub("", dsn.partition("://")[2])
-    return f"postgres://{re.split('[?#]', rest.rpartition('@')[2])[0]}"
+    place, _, options = rest.rpartition("@")[2].partition("#")[0].partition("?")
+    socket = _SOCKET_OPTION.search(options)
+    return f"postgres://{place}" + (f"?{socket[0]}" if socket else "")
 
 
 def _code(error: exceptions.PostgresError) -> str:

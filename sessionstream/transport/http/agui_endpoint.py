@@ -56,7 +56,7 @@ class AGUIEndpoint(ChatEndpoint):
             messages = body.get("messages", [])
             if not isinstance(messages, list) or not all(isinstance(each, dict) for each in messages):
                 raise Problem(400, "invalid_request", "messages is not a list of objects")
-            await self._guard.allow(admitted.principal, thread_id)
+            await self._guard.allow(admitted.principal, thread_id, self._hub)
             entering.check(admitted.principal, thread_id)
         last = messages[-1] if messages else {}
         asked = user_message(last, last.get("content"), body) if last.get("role") == "user" else None

@@ -64,7 +64,7 @@ class AISDKEndpoint(ChatEndpoint):
                 (session_id,) = request.parts
             else:
                 session_id, asked = _message_of(await self._body(request))
-            await self._guard.allow(admitted.principal, session_id)
+            await self._guard.allow(admitted.principal, session_id, self._hub)
             entering.check(admitted.principal, session_id)
         with self._streams.stream(admitted, session_id, request.receive, request.send) as stream:
             async with self._run(session_id) as run:

@@ -128,7 +128,7 @@ class ChatEndpoint(Endpoint):
         self._mapping = mapping
         self._max_bytes = max_bytes
         self._limits = limits
-        self._submissions = Submissions(hub, log, check_errors(errors), limits.streams)
+        self._submissions = Submissions(hub, log, check_errors(errors), limits.streams, names_from="mapping")
         self._streams = Streams(limits, MonotonicClock(), log)
         self._loading = asyncio.Semaphore(limits.concurrent_loads)
 

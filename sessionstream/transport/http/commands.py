@@ -15,6 +15,7 @@ from sessionstream.transport.checks import check_above_zero
 from sessionstream.transport.http.endpoint import Endpoint, Request
 from sessionstream.transport.http.failures import unknown_command
 from sessionstream.transport.http.guard import Guard
+from sessionstream.transport.http.payloads import flaw_of
 from sessionstream.transport.http.problems import Answer, Problem, shutting_down
 from sessionstream.transport.http.requests import check_json, idempotency_key, read_body
 from sessionstream.transport.http.submissions import Submissions, Submits, check_errors
@@ -59,7 +60,7 @@ def commands_endpoint(
     Args:
         hub: receives the commands; usually a Hub.
         authenticate: ``authenticate(scope)``, plain or async, gets the ASGI scope of a request and returns the
-            principal; as in WebSocketServer. None, False or an exception refuses: with 403 for a PermissionError,
+            principal; as in WebSocketServer. None, False, "" or an exception refuses: with 403 for a PermissionError,
             otherwise with 401.
         authorize: ``authorize(principal, session_id)``, plain or async. Only True allows.
         allowed_origins: which pages may send commands; as in WebSocketServer. Pages of other origins that are allowed
@@ -86,7 +87,7 @@ def commands_endpoint(
         check_above_zero(name, seconds)
     shown = check_errors(errors)
     guard = Guard(allowed_origins, authenticate, authorize, timeout_seconds, log)
-    submissions = Submissions(hub, log, shown, max_running)
+    submissions = Submissions(hub, log, shown, max_running, names_from="client")
     return CommandsEndpoint(hub.schemas, guard, submissions, max_bytes, wait_seconds, timeout_seconds)
 
 
@@ -127,7 +128,7 @@ class CommandsEndpoint(Endpoint):
         except UnknownSchemaError as error:
             raise unknown_command(name) from error
         except PayloadDecodeError as error:
-            raise Problem(400, "invalid_payload", str(error)) from error
+            raise Problem(400, "invalid_payload", flaw_of(error, body, self._schemas.command_schema(name))) from error
         except InvalidIdError as error:
             raise Problem(400, "invalid_id", str(error)) from error
         running = self._submissions.start(session_id, name, payload, key)

@@ -13,7 +13,7 @@ from sessionstream.errors import HubClosed
 from sessionstream.transport.access import Receive, Scope, SendMessage
 from sessionstream.transport.http.guard import Guard
 from sessionstream.transport.http.problems import Answer, Headers, Problem, shutting_down
-from sessionstream.transport.http.requests import ClientGone, path_parts
+from sessionstream.transport.http.requests import ClientGone, is_below_mount, path_parts
 from sessionstream.transport.lifespan import serve_lifespan
 
 _NOTHING: Final = "there is nothing here"
@@ -43,7 +43,8 @@ class Endpoint(ABC):
     """An ASGI application with a few routes, which belongs to one event loop.
 
     A subclass sets its routes: for each path below where it is mounted, with ``*`` for the variable parts, the method
-    that it serves there, beside OPTIONS; an empty path stands for all paths. And it says in words what it serves.
+    that it serves there, beside OPTIONS; an empty path stands for all paths, because where a route is mounted is not
+    always known. And it says in words what it serves.
     """
 
     _routes: ClassVar[Mapping[str, str]]
@@ -79,6 +80,8 @@ class Endpoint(ABC):
             if scope["method"] == "OPTIONS":
                 answer = self._guard.options(scope, allowed)
             elif scope["method"] not in found:
+                if is_below_mount(scope) and not any(pattern for pattern, _ in found.values()):
+                    raise Problem(404, "not_found", f"{_NOTHING}: {self._usage}")
                 raise Problem(405, "method_not_allowed", self._usage, ((b"allow", allowed),))
             else:
                 answer = await self._serve(Request(scope, receive, send, cors, *found[scope["method"]]))

@@ -22,6 +22,9 @@ from sessionstream.errors import (
 )
 from sessionstream.transport.http.problems import REFUSALS, SHUTTING_DOWN, Problem
 
+UNKNOWN: Final = "unknown_command"
+"""The code for a command that the application does not have."""
+
 FAILED: Final = "command_failed"
 """The code for an error that is nobody's but the application's, and which is logged with its traceback."""
 
@@ -71,9 +74,14 @@ def problem_of(
     for cls, status, code, message in _FAILURES:
         if isinstance(error, cls):
             return Problem(status, code, message)
+    return command_failed()
+
+
+def command_failed() -> Problem:
+    """Return what the client is told of an error that is the application's."""
     return Problem(500, FAILED, "the command failed; the server's log says why")
 
 
 def unknown_command(name: str) -> Problem:
     """Return what the client is told of a command that the application does not have."""
-    return Problem(404, "unknown_command", f"there is no command {name!r}")
+    return Problem(404, UNKNOWN, f"there is no command {name!r}")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from sessionstream.errors import InvalidIdError
-from sessionstream.ids import check_id
+from sessionstream.errors import InvalidIdError, StoreError
+from sessionstream.ids import check_id, check_new_id, is_long
 from sessionstream.transport.access import (
     Admitted,
     AuthenticateHook,
@@ -17,11 +17,15 @@ from sessionstream.transport.access import (
     Scope,
     authenticate,
     authorize,
+    challenge,
     check_hooks,
     header,
 )
 from sessionstream.transport.bounded_log import BoundedLog
 from sessionstream.transport.http.problems import REFUSALS, Answer, Headers, Problem
+
+if TYPE_CHECKING:
+    from sessionstream.fanout import LiveSessions
 
 _PREFLIGHT_SECONDS: Final = 600
 """How long browsers may remember the answer to a preflight."""
@@ -97,11 +101,15 @@ class Guard:
         """
         try:
             return await authenticate(self._authenticate, scope, self._timeout_seconds)
-        except Refused as refused:
+        except Refused as refused:  # an exception of the hook is a refusal, as in a handshake of the WebSocket server
             raise self._problem(refused) from refused
 
-    async def allow(self, principal: object, session_id: str) -> None:
+    async def allow(self, principal: object, session_id: str, sessions: LiveSessions | None = None) -> None:
         """Ask ``authorize`` whether a principal may use a session, whose id is checked first.
+
+        Args:
+            sessions: where the session is to be watched: an id that is too long for a new session is refused there,
+                unless there is such a session, as an old file may have one. None: the id is checked later.
 
         Raises:
             Problem: 400, 403 or 503.
@@ -109,14 +117,21 @@ class Guard:
         try:
             check_id("session id", session_id)
             await authorize(self._authorize, principal, session_id, self._timeout_seconds)
+            if sessions is not None and is_long(session_id):
+                snapshot = await sessions.snapshot(session_id)
+                if not snapshot.snapshot_ordinal:
+                    check_new_id("session id", session_id)
+        except StoreError as error:
+            raise Problem(*REFUSALS["busy"]) from error
         except InvalidIdError as error:
             raise Problem(400, "invalid_id", str(error)) from error
         except Refused as refused:
-            raise self._problem(refused) from refused
+            level = logging.WARNING if refused.__cause__ is None else logging.ERROR
+            raise self._problem(refused, level) from refused
 
-    def _problem(self, refused: Refused) -> Problem:
+    def _problem(self, refused: Refused, level: int = logging.WARNING) -> Problem:
         status, code, message = REFUSALS[refused.reason]
-        level = logging.WARNING if refused.__cause__ is None else logging.ERROR
         line = f"a request was refused with {status}: {refused.why}"
         self._log.log(f"requests refused with {status}", line, error=refused.__cause__, level=level)
-        return Problem(status, code, message)
+        headers = ((b"www-authenticate", challenge(refused.reason)),) if status == 401 else ()
+        return Problem(status, code, message, headers)

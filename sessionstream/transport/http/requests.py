@@ -16,6 +16,20 @@ class ClientGone(Exception):
     """The client has closed the connection; it cannot be answered."""
 
 
+def path_below_mount(scope: Scope) -> str:
+    """Return the path below where the endpoint is mounted; all of it where that is not known."""
+    path: str = scope["path"]
+    mounted = scope.get("root_path", "").rstrip("/")
+    # Some frameworks remove it from the path themselves.
+    return path[len(mounted) :] if mounted and path.startswith(f"{mounted}/") else path
+
+
+def is_below_mount(scope: Scope) -> bool:
+    """Return whether the path is known to be another than that where the endpoint is mounted."""
+    path = path_below_mount(scope)
+    return path != scope["path"] and path != "/"
+
+
 def path_parts(scope: Scope, pattern: str) -> list[str] | None:
     """Return the parts of the path, below where the endpoint is mounted, that stand where the pattern has ``*``.
 
@@ -27,10 +41,7 @@ def path_parts(scope: Scope, pattern: str) -> list[str] | None:
     """
     if not pattern:
         return []
-    path: str = scope["path"]
-    mounted = scope.get("root_path", "").rstrip("/")
-    if mounted and path.startswith(f"{mounted}/"):  # some frameworks remove it from the path themselves
-        path = path[len(mounted) :]
+    path = path_below_mount(scope)
     wanted = pattern.split("/")
     raw: bytes = scope.get("raw_path") or quote(path).encode()
     parts = raw.partition(b"?")[0].decode("latin-1").split("/")[-len(wanted) :]

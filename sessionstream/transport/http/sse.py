@@ -65,7 +65,7 @@ def sse_endpoint(
         sessions: the sessions to watch; usually a Hub.
         authenticate: ``authenticate(scope)``, plain or async, gets the ASGI scope of a request and returns the
             principal, or ``Admitted(principal, until=…)``; at that time the stream ends. As in WebSocketServer. None,
-            False or an exception refuses: with 403 for a PermissionError, otherwise with 401.
+            False, "" or an exception refuses: with 403 for a PermissionError, otherwise with 401.
         authorize: ``authorize(principal, session_id)``, plain or async. Only True allows.
         allowed_origins: which pages may watch; as in WebSocketServer. Pages of other origins that are allowed get the
             CORS headers that they need; with ``["*"]``, browsers send no cookies.
@@ -114,7 +114,7 @@ class SSEEndpoint(Endpoint):
         scope, (session_id,) = request.scope, request.parts
         with self._streams.entering() as entering:
             admitted = await self._guard.admit(scope)
-            await self._guard.allow(admitted.principal, session_id)
+            await self._guard.allow(admitted.principal, session_id, self._sessions)
             entering.check(admitted.principal, session_id)
         epoch, since = _position(scope)
         watch = self._sessions.watch(

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from sessionstream.callables import refuse_unasked
 from sessionstream.errors import error_text
 from sessionstream.transport.bounded_log import BoundedLog
-from sessionstream.transport.http.failures import FAILED, problem_of
+from sessionstream.transport.http.failures import FAILED, UNKNOWN, command_failed, problem_of
 from sessionstream.transport.http.problems import Problem, shutting_down
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
+
+_NO_HANDLER: Final = "ChatMapping.command has named it, and the hub has no handler for it"
 
 _log = logging.getLogger("sessionstream")
 
@@ -31,9 +33,11 @@ def check_errors(errors: Mapping[type[Any], int] | None) -> Mapping[type[Excepti
     """Check which errors of handlers are told, and with which status.
 
     Raises:
-        TypeError: a key is no exception class, or a status no int.
+        TypeError: it is no mapping, a key is no exception class, or a status no int.
         ValueError: a status is not between 400 and 599.
     """
+    if errors is not None and not isinstance(errors, Mapping):
+        raise TypeError(f"errors must be a mapping, such as {{ValueError: 422}}, not {errors!r}")
     shown: dict[Any, Any] = dict(errors or {})
     for cls, status in shown.items():
         if not (isinstance(cls, type) and issubclass(cls, Exception)):
@@ -53,13 +57,23 @@ class Submissions:
         log: receives what clients are not told.
         shown: the errors of handlers that clients are told, and their statuses.
         limit: how many may run at the same time.
+        names_from: who names the commands: a client, which is told of a name that does not exist, or the mapping of the
+            application, whose fault that is.
     """
 
-    def __init__(self, hub: Submits, log: BoundedLog, shown: Mapping[type[Any], int], limit: int) -> None:
+    def __init__(
+        self,
+        hub: Submits,
+        log: BoundedLog,
+        shown: Mapping[type[Any], int],
+        limit: int,
+        names_from: Literal["client", "mapping"],
+    ) -> None:
         self._hub = hub
         self._log = log
         self._shown = shown
         self._limit = limit
+        self._names_from = names_from
         self._running: set[asyncio.Task[Problem | None]] = set()
         self._stopping = False
 
@@ -101,10 +115,13 @@ class Submissions:
                 raise
         except Exception as error:  # noqa: BLE001 - told, and logged with its traceback
             problem = problem_of(error, session_id, name, key, self._shown)
+            unknown = problem.code == UNKNOWN and self._names_from == "mapping"
+            if unknown:
+                problem = command_failed()
             if problem.status >= 500:
                 line = f"command {name!r} of session {session_id!r} was answered with {problem.status} {problem.code}"
-                cause = error if problem.code == FAILED else None
-                details = "" if cause else f": {error_text(error)}"
+                cause = error if problem.code == FAILED and not unknown else None
+                details = "" if cause else f": {_NO_HANDLER if unknown else error_text(error)}"
                 kind = f"commands answered with {problem.code}"
                 self._log.log(kind, line + details, error=cause, level=logging.ERROR)
             return problem

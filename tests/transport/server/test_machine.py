@@ -37,6 +37,10 @@ class World:
         self.fan_out(session_id)
         self.sessions[session_id].swap()
 
+    def commit_elsewhere(self, session_id: str, changes: list[Change]) -> None:
+        self.fan_out(session_id)
+        self.sessions[session_id].commit_elsewhere(changes)
+
     def fan_out(self, session_id: str) -> None:
         session = self.sessions[session_id]
         unsent, session.unsent = session.unsent, None
@@ -44,7 +48,7 @@ class World:
             if isinstance(unsent, int) and session.told[unsent]:
                 wire.tell(session.batch(unsent))
             elif unsent == "resync":
-                wire.resync(session_id)
+                wire.resync(session_id, session.ordinal, session.epoch)
 
     def subscribe(self, number: int, session_id: str, *, delta: bool, hold: bool) -> None:
         wire = self._open(number)
@@ -130,6 +134,8 @@ disturbances = st.sampled_from(
         "unsubscribe",
         "conflate",
         "rebuild",
+        "elsewhere",
+        "elsewhere",
         "refuse",
         "revoke",
         "fail",
@@ -157,7 +163,7 @@ class SessionMachine(RuleBasedStateMachine):
         session_id=sessions,
         live=st.booleans(),
         unread=bursts,
-        why=st.sampled_from(["subscribe", "subscribe", "conflate", "rebuild"]),
+        why=st.sampled_from(["subscribe", "subscribe", "conflate", "rebuild", "elsewhere"]),
         delta=often,
         hold=often,
         gaps=st.lists(gaps, min_size=STEPS, max_size=STEPS + 2),
@@ -212,6 +218,9 @@ class SessionMachine(RuleBasedStateMachine):
             case "rebuild":
                 self.world.swap(session_id)
                 self.world.fan_out(session_id)
+            case "elsewhere":
+                self.world.commit_elsewhere(session_id, [("e", "1")])
+                self.world.fan_out(session_id)
             case "refuse":
                 self.world.refuse(number)
             case "revoke":
@@ -238,6 +247,7 @@ WEIGHTS = {
     "read": 45,
     "subscribe": 9,
     "swap": 6,
+    "elsewhere": 9,
     "conflate": 6,
     "fail": 3,
     "unsubscribe": 1,
@@ -264,6 +274,8 @@ def run_schedule(seed: int, steps: int = 300) -> World:
                 world.read(number, pick)
             case "subscribe":
                 world.subscribe(number, session_id, delta=pick < 7, hold=pick < 5)
+            case "elsewhere":
+                world.commit_elsewhere(session_id, [(random.choice("xyz"), "3")])
             case "swap":
                 world.swap(session_id)
             case "conflate":

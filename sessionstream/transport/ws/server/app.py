@@ -78,8 +78,8 @@ class WebSocketServer:
             that come from the host they connect to. A client without an Origin header is not a browser, and may
             connect.
         authenticate: ``authenticate(scope)``, plain or async, gets the ASGI scope of a handshake and returns the
-            principal, any hashable value, or ``Admitted(principal, until=…)``. None, False or an exception refuses the
-            handshake. Without this hook everybody may connect.
+            principal, any hashable value, or ``Admitted(principal, until=…)``. None, False, "" or an exception refuses
+            the handshake. Without this hook everybody may connect.
         authorize: ``authorize(principal, session_id)``, plain or async, is called for every subscribe, also those
             after a reconnect. Only True allows. Without this hook every client may watch every session.
         subprotocols: the supported sub-protocols, preferred ones first; the first that a client offers is selected. A
@@ -253,7 +253,7 @@ class WebSocketServer:
         self._log.log(f"handshakes refused with {told}", line, error=refused.__cause__)
         self._reporter.report("refused", code=str(told), error=refused.why)
         if close is None:
-            await refuse(scope, send, status, self._retry_after)
+            await refuse(scope, send, refused, self._retry_after)
         else:
             await send(accept(self._subprotocols.chosen(scope)))
             await send({"type": "websocket.close", "code": close.code, "reason": close.name})

@@ -136,7 +136,7 @@ class Conversation:
     def loaded(self, session_id: str, token: int, hydration: Hydration) -> Effects:
         """A requested snapshot was loaded."""
         subscription = self._subscriptions.get(session_id)
-        what = Input.LOADED if subscription is None else subscription.outcome(hydration.ordinal)
+        what = Input.LOADED if subscription is None else subscription.outcome(hydration.ordinal, hydration.epoch)
         return self._told(session_id, token, what, hydration)
 
     def load_failed(self, session_id: str, token: int, words: str) -> Effects:
@@ -156,9 +156,9 @@ class Conversation:
         return self._done()
 
     def resync(self, session_id: str, ordinal: int | None = None, epoch: int | None = None) -> Effects:
-        """Load a new snapshot, unless the subscription is live at or above this ordinal of this epoch."""
+        """Load a snapshot, unless the subscription is at or above this ordinal of this epoch, or loads one already."""
         subscription = self._subscriptions.get(session_id)
-        if subscription is not None and subscription.is_behind(ordinal, epoch):
+        if subscription is not None and subscription.must_load(ordinal, epoch):
             self._enter(subscription, Input.RESYNC, None)
         return self._done()
 

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from math import ceil
 from typing import Final
 
-from sessionstream.transport.access import Message, Reason, Refused, Scope, SendMessage
+from sessionstream.transport.access import Message, Reason, Refused, Scope, SendMessage, challenge
 from sessionstream.transport.ws.wire.codes import FORBIDDEN, NOT_SIGNED_IN, CloseCode
 from sessionstream.transport.ws.wire.subprotocol import HTTP_TOKEN, SUBPROTOCOL
 
@@ -72,8 +72,9 @@ def status_of(refused: Refused) -> int:
     return _STATUS[refused.reason]
 
 
-async def refuse(scope: Scope, send: SendMessage, status: int, retry_after: float) -> None:
-    """Refuse a handshake with a status; with 403 if the ASGI server supports no other."""
+async def refuse(scope: Scope, send: SendMessage, refused: Refused, retry_after: float) -> None:
+    """Refuse a handshake with its status; with 403 if the ASGI server supports no other."""
+    status = status_of(refused)
     # Every server answers a close with 403; some log an error if they get a response instead.
     if status == 403 or "websocket.http.response" not in (scope.get("extensions") or {}):
         await send({"type": "websocket.close", "code": 1008, "reason": ""})
@@ -83,6 +84,8 @@ async def refuse(scope: Scope, send: SendMessage, status: int, retry_after: floa
     headers = [(b"content-type", b"text/plain"), (b"content-length", str(len(body)).encode())]
     if passes:
         headers.append((b"retry-after", str(ceil(retry_after)).encode()))
+    else:
+        headers.append((b"www-authenticate", challenge(refused.reason)))
     await send({"type": "websocket.http.response.start", "status": status, "headers": headers})
     await send({"type": "websocket.http.response.body", "body": body})
 
