@@ -3,7 +3,15 @@
 from sessionstream.transport.access import Admitted
 from sessionstream.transport.http.agui_endpoint import AGUIEndpoint, agui_endpoint
 from sessionstream.transport.http.ai_sdk_endpoint import AISDKEndpoint, ai_sdk_endpoint
-from sessionstream.transport.http.chat import ChatMapping, ChatMessage, MessageRemoved, TextDelta, UserMessage
+from sessionstream.transport.http.chat import (
+    ChatMapping,
+    ChatMessage,
+    ChatState,
+    MessageRemoved,
+    TextDelta,
+    ToolCall,
+    UserMessage,
+)
 from sessionstream.transport.http.chat_endpoint import ChatOptions
 from sessionstream.transport.http.commands import CommandReceiver, CommandsEndpoint, commands_endpoint
 from sessionstream.transport.http.endpoint import Endpoints
@@ -24,6 +32,8 @@ __all__ = [
     "ChatOptions",
     "ChatMapping",
     "ChatMessage",
+    "ToolCall",
+    "ChatState",
     "TextDelta",
     "MessageRemoved",
     "UserMessage",

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Unpack
 
 from sessionstream.transport.http.chat import UserMessage
 from sessionstream.transport.http.chat_endpoint import ChatEndpoint, ChatOptions, user_message
 from sessionstream.transport.http.problems import Answer, Headers, Problem
 from sessionstream.transport.http.ui_message_stream import Answer as EncodedAnswer
+from sessionstream.transport.http.ui_message_stream import question_of_what_goes_on, ui_messages
 
 if TYPE_CHECKING:
     from sessionstream.fanout import LiveSessions
-    from sessionstream.transport.http.chat import ChatMapping, ChatMessage
+    from sessionstream.transport.http.chat import ChatMapping
     from sessionstream.transport.http.endpoint import Request
 
 _HEADERS: Final[Headers] = ((b"x-vercel-ai-ui-message-stream", b"v1"),)
@@ -69,12 +70,13 @@ class AISDKEndpoint(ChatEndpoint):
         with self._streams.stream(admitted, session_id, request.receive, request.send) as stream:
             async with self._run(session_id) as run:
                 if request.pattern and request.pattern != _STREAM:
-                    return _messages(run.transcript.messages.values())
+                    return Answer(200, _json(ui_messages(run.transcript)))
                 if asked is None and not run.transcript.runs:
                     return Answer(204, b"")
                 if asked is not None:
                     self._ask(run, asked)
-                encoder = EncodedAnswer(None if asked is None else asked.id, run.transcript)
+                question = question_of_what_goes_on(run.transcript.messages) if asked is None else asked.id
+                encoder = EncodedAnswer(question, run.transcript)
                 await self._send(request, run, encoder, stream, _HEADERS)
         return None
 
@@ -96,11 +98,5 @@ def _message_of(body: Mapping[str, Any]) -> tuple[str, UserMessage]:
     return chat_id, user_message(last, last.get("parts"), body)
 
 
-def _messages(messages: Iterable[ChatMessage]) -> Answer:
-    """Return the messages that are complete, as the SDK's UIMessages."""
-    written = [
-        {"id": each.id, "role": each.role, "parts": [{"type": "text", "text": each.text, "state": "done"}]}
-        for each in messages
-        if each.role != "run" and each.state != "open"
-    ]
-    return Answer(200, json.dumps(written, ensure_ascii=False).encode("utf-8", "backslashreplace"))
+def _json(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace")

@@ -17,7 +17,7 @@ from sessionstream.transport.access import AuthenticateHook, AuthorizeHook
 from sessionstream.transport.bounded_log import BoundedLog
 from sessionstream.transport.checks import check_above_zero
 from sessionstream.transport.clock import MonotonicClock
-from sessionstream.transport.http.chat import ChatMapping, UserMessage
+from sessionstream.transport.http.chat import ChatMapping, ChatMessage, UserMessage
 from sessionstream.transport.http.chat_run import ChatRun
 from sessionstream.transport.http.endpoint import Endpoint, Request
 from sessionstream.transport.http.guard import Guard
@@ -193,7 +193,7 @@ class ChatEndpoint(Endpoint):
             Problem: it cannot be submitted.
         """
         known = run.transcript.messages.get(message.id)
-        if known is not None and known.text == message.text and not run.transcript.runs:
+        if isinstance(known, ChatMessage) and known.text == message.text and not run.transcript.runs:
             return
         try:
             check_new_id("message id", message.id)

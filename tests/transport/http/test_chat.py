@@ -239,7 +239,7 @@ async def test_a_mapping_that_is_wrong_reaches_the_log(make: Any, caplog: pytest
             await stream.until(CONTENT[make])
             await world.hub.publish(written("z", "nobody", ""))
             assert (await stream.rest())[-1]["type"] == ERROR[make][0]
-        assert "role must be user, assistant, system or run" in caplog.text
+        assert "role must be user, assistant, system, reasoning or run" in caplog.text
         assert code(await http.post("/chat/", json=asking("hi"))) == (500, "internal")
 
 
@@ -503,8 +503,8 @@ async def test_ids_that_the_mapping_changes_reach_the_log(make: Any, caplog: pyt
 @pytest.mark.parametrize(
     ("functions", "words"),
     [
-        ({"message": lambda entity: entity.kind}, "must return ChatMessages, not 'Message'"),
-        ({"changes": lambda event: ["x"]}, "must return ChatMessages, not 'x'"),
+        ({"message": lambda entity: entity.kind}, "must return ChatMessages, ToolCalls and ChatStates, not 'Message'"),
+        ({"changes": lambda event: ["x"]}, "must return ChatMessages, ToolCalls and ChatStates, not 'x'"),
         ({"command": lambda message: None}, "must return the name and the payload of a command, not None"),
     ],
 )

@@ -8,8 +8,9 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
-from sessionstream import SQLiteStore
+from sessionstream import SchemaRegistry, SQLiteStore
 from sessionstream.examples.chatdemo.app import Chat
 from sessionstream.examples.chatdemo.engine import EmptyPromptError
 from sessionstream.examples.chatdemo.mapping import CHAT
@@ -28,6 +29,7 @@ from sessionstream.transport.http import agui_endpoint, ai_sdk_endpoint, command
 from ...node import environment, newest_node, npm_of
 from ...servers.fixtures import missing
 from ..running import PATIENCE, served
+from .agent import agent_schemas, agent_server
 
 HERE = Path(__file__).parent / "js"
 
@@ -79,18 +81,24 @@ async def chat_server(store: SQLiteStore) -> AsyncIterator[str]:
         assert agent.streams == answers.streams == commands.running == 0
 
 
+Serving = Callable[[SQLiteStore], AbstractAsyncContextManager[str]]
+
+
 @asynccontextmanager
-async def two_servers(path: Path) -> AsyncIterator[tuple[str, str]]:
+async def two_servers(path: Path, schemas: SchemaRegistry, serving: Serving) -> AsyncIterator[tuple[str, str]]:
     async with AsyncExitStack() as stack:
         addresses = []
         for _ in range(2):
-            store = await stack.enter_async_context(SQLiteStore.open(path / "chat.db", chat_schemas()))
-            addresses.append(await stack.enter_async_context(chat_server(store)))
+            store = await stack.enter_async_context(SQLiteStore.open(path / "chat.db", schemas))
+            addresses.append(await stack.enter_async_context(serving(store)))
         yield addresses[0], addresses[1]
 
 
 async def play(node: Path, packages: Path, script: str, scene: str, path: Path) -> Any:
-    async with two_servers(path) as addresses:
+    schemas, serving = chat_schemas(), chat_server
+    if scene == "tools":
+        schemas, serving = agent_schemas(), partial(agent_server, go_on=asyncio.Semaphore(0))
+    async with two_servers(path, schemas, serving) as addresses:
         process = await asyncio.create_subprocess_exec(
             node, script, scene, *addresses,
             cwd=packages, env=environment(node), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -121,6 +129,42 @@ async def test_agui(node: Path, packages: Path, scene: str, tmp_path: Path) -> N
     assert await play(node, packages, "agui.mjs", scene, tmp_path) == AGUI[scene]
 
 
+ASKED = {"id": "u-the weather?", "role": "user", "content": "the weather?"}
+THOUGHT = {"id": "think", "role": "reasoning", "content": "The weather of Paris, then."}
+
+
+def agui_call(call_id: str, name: str, arguments: str) -> dict[str, Any]:
+    function = {"name": name, "arguments": arguments}
+    return {
+        "id": call_id,
+        "role": "assistant",
+        "toolCalls": [{"id": call_id, "type": "function", "function": function}],
+    }
+
+
+@pytest.mark.parametrize("node", newest_node())
+async def test_agui_tool_calls(node: Path, packages: Path, tmp_path: Path) -> None:
+    found = await play(node, packages, "agui.mjs", "tools", tmp_path)
+    types = found.pop("types")
+    assert set(types) >= {
+        "STATE_SNAPSHOT", "TOOL_CALL_ARGS", "TOOL_CALL_RESULT", "STATE_DELTA", "TEXT_MESSAGE_CONTENT", "RUN_FINISHED",
+    }  # fmt: skip
+    result = {"role": "tool", "toolCallId": "call", "id": "call-result", "content": '{"sky": "blue"}'}
+    broken = {"role": "tool", "toolCallId": "broken", "id": "broken-result", "content": "no sea there"}
+    assert found == {
+        "left": '{"city": "Pa',
+        "running": agui_call("call", "weather", '{"city": "Paris"}'),
+        "same": True,
+        "messages": [
+            ASKED, THOUGHT, agui_call("call", "weather", '{"city": "Paris"}'), result,
+            agui_call("broken", "tides", "{}"), broken,
+            {"id": "answer", "role": "assistant", "content": "It is sunny."},
+        ],
+        "state": {"plan": ["answer"]},
+        "last": "RUN_FINISHED",
+    }  # fmt: skip
+
+
 AI_SDK = {
     "start": {"text": "Answer: hello", "id": "chat-msg-1", "first": "start", "last": "finish"},
     "leave_and_come_back": {"left": True, "text": LONG, "first": "start", "last": "finish"},
@@ -135,6 +179,24 @@ AI_SDK = {
 @pytest.mark.parametrize("scene", AI_SDK)
 async def test_ai_sdk(node: Path, packages: Path, scene: str, tmp_path: Path) -> None:
     assert await play(node, packages, "ai_sdk.mjs", scene, tmp_path) == AI_SDK[scene]
+
+
+CALL = {"type": "tool-weather", "input": {"city": "Paris"}}
+
+
+@pytest.mark.parametrize("node", newest_node())
+async def test_ai_sdk_tool_calls(node: Path, packages: Path, tmp_path: Path) -> None:
+    found = await play(node, packages, "ai_sdk.mjs", "tools", tmp_path)
+    running = found.pop("running")
+    assert (running["type"], running["state"], running["input"]) == ("tool-weather", "input-available", CALL["input"])
+    plan = {"type": "data-plan", "data": ["answer"]}
+    parts = [
+        {"type": "reasoning", "state": "done", "text": THOUGHT["content"]},
+        {**CALL, "state": "output-available", "output": {"sky": "blue"}},
+        {"type": "tool-tides", "input": {}, "state": "output-error", "errorText": "no sea there"},
+        {"type": "text", "text": "It is sunny.", "state": "done"},
+    ]
+    assert found == {"same": True, "parts": [plan, *parts], "stored": [*parts, plan], "last": "finish"}
 
 
 REFUSAL = "ChatStartInference needs a prompt: this one is empty; send the text to answer"

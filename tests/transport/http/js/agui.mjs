@@ -91,6 +91,36 @@ const scenes = {
     return { texts: texts(again), types: events.map((event) => event.type) };
   },
 
+  /** Leave within the input of a tool call, and while it runs; come back each time, beside a second tab. */
+  async tools() {
+    const one = tab(here);
+    ask(one, "the weather?");
+    await run(one, ({ type }) => type === "TOOL_CALL_ARGS" && one.abortRun()).catch(() => {});
+    const left = one.messages.at(-1).toolCalls[0].function.arguments;
+    const two = tab(there);
+    let second;
+    await run(one, ({ type }) => {
+      if (type === "TOOL_CALL_START") second ??= run(two, (event) => event.type === "TOOL_CALL_START" && post(`${here}/go`));
+      if (type === "TOOL_CALL_END") one.abortRun();
+    }).catch(() => {});
+    const running = one.messages.at(-1);
+    const events = await run(one, ({ type }) => type === "MESSAGES_SNAPSHOT" && post(`${there}/go`));
+    const seen = await second;
+    const fresh = tab(there);
+    await run(fresh);
+    const sorted = (_, value) => (value?.constructor === Object ? Object.fromEntries(Object.entries(value).sort()) : value);
+    const json = (agent) => JSON.stringify([agent.messages, agent.state], sorted);
+    return {
+      left,
+      running,
+      same: json(one) === json(two) && json(two) === json(fresh),
+      messages: fresh.messages,
+      state: fresh.state,
+      types: [...new Set(seen.map((event) => event.type))],
+      last: events.at(-1).type,
+    };
+  },
+
   async refused() {
     const agent = tab(here);
     ask(agent, " ");

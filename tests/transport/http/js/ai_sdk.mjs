@@ -18,7 +18,7 @@ const send = (base, content, abortSignal) =>
     abortSignal,
   });
 
-/** Read a stream; call `at` with the message after each part. Returns the last message and the types of its parts. */
+/** Read a stream; call `at` with the message after each part, until it returns true. Returns the last message and the types of its parts. */
 async function read(stream, at = () => {}) {
   const types = [];
   const seen = stream.pipeThrough(
@@ -33,9 +33,9 @@ async function read(stream, at = () => {}) {
   let error = "";
   for await (const now of readUIMessageStream({ stream: seen, onError: (failure) => (error = `${failure}`) })) {
     held = now;
-    await at(now, types);
+    if (await at(now, types)) break;
   }
-  return { text: text(held), types, id: held?.id, error };
+  return { text: text(held), types, id: held?.id, error, parts: held?.parts };
 }
 
 const scenes = {
@@ -86,6 +86,33 @@ const scenes = {
     const again = await read(await send(there, "hello"));
     const messages = await (await fetch(`${there}/api/chat/s/messages`)).json();
     return { none, text: again.text, messages: messages.map((each) => [each.role, each.parts[0].text]) };
+  },
+
+  /** Leave within the input of a tool call, and while it runs; come back each time; two tabs see the rest. */
+  async tools() {
+    const rejoin = (base) => transport(base).reconnectToStream({ chatId: "s" });
+    const leaving = new AbortController();
+    await read(await send(here, "the weather?", leaving.signal), (now, types) => {
+      if (types.includes("tool-input-delta")) leaving.abort();
+    }).catch(() => null);
+    let going;
+    const running = await read(await rejoin(there), (now, types) => {
+      if (types.includes("tool-input-delta")) going ??= post(`${here}/go`);
+      return types.includes("tool-input-available");
+    });
+    const tabs = await Promise.all([here, there].map(rejoin));
+    const reading = Promise.all(tabs.map((stream) => read(stream)));
+    await post(`${there}/go`);
+    const [one, two] = await reading;
+    const stored = (await (await fetch(`${there}/api/chat/s/messages`)).json()).at(-1);
+    const shown = ({ type, state, input, output, errorText, text, data }) => ({ type, state, input, output, errorText, text, data });
+    return {
+      running: running.parts.at(-1),
+      same: JSON.stringify([one.id, one.parts]) === JSON.stringify([two.id, two.parts]),
+      parts: two.parts.map(shown),
+      stored: stored.id === two.id ? stored.parts.map(shown) : stored,
+      last: one.types.at(-1),
+    };
   },
 
   async refused() {
