@@ -7,40 +7,85 @@
 export type Payload = { readonly "@type"?: string; readonly [field: string]: unknown };
 
 /** Replaces a payload that the server cannot encode; "@type" distinguishes it from other payloads. */
-export interface UnreadablePayload extends Payload {
+export type UnreadablePayload = {
   readonly "@type": "type.googleapis.com/sessionstream.v1.UnreadablePayload";
   /** The full name of the message that is stored. */
   readonly type?: string;
   /** Why it cannot be encoded. */
   readonly reason?: string;
+};
+
+/**
+ * The payloads of an application by name, which `sessionstream types` writes as an interface. Pass it to `connect`,
+ * `subscribe` and `Store` as the type argument, or name it once for all of them, the hooks too:
+ *
+ *     declare module "sessionstream" {
+ *       interface Register { app: import("./chat").Chat }
+ *     }
+ */
+export interface AppTypes {
+  readonly commands: object;
+  readonly uiEvents: object;
+  readonly entities: object;
 }
 
-/** One durable object on the timeline of a session. */
-export interface Entity {
-  readonly kind: string;
-  readonly id: string;
-  readonly createdOrdinal: bigint;
-  readonly lastEventOrdinal: bigint;
-  readonly payload: Payload;
+/** An application whose types are not known. */
+export interface Untyped extends AppTypes {
+  readonly commands: { readonly [name: string]: unknown };
+  readonly uiEvents: { readonly [name: string]: Payload };
+  readonly entities: { readonly [kind: string]: Payload };
 }
+
+/** Its member `app`, if there is one, is the application that is meant where none is given. */
+export interface Register {}
+
+/** The application that is meant where none is given. */
+export type Registered = Register extends { app: infer A extends AppTypes } ? A : Untyped;
+
+/** The kinds of entities, and the names of UI events and commands. */
+export type Kind<A extends AppTypes = Registered> = keyof A["entities"] & string;
+export type EventName<A extends AppTypes = Registered> = keyof A["uiEvents"] & string;
+export type CommandName<A extends AppTypes = Registered> = keyof A["commands"] & string;
+
+type KeyOf<T> = T extends unknown ? keyof T : never;
+type Absent<T, Present> = { readonly [Name in Exclude<KeyOf<T>, keyof Present>]?: never };
+
+/** A payload from the server: instead of each there may be an UnreadablePayload, which lacks all fields of the other. */
+export type Received<T> = string extends keyof T ? T : T | (UnreadablePayload & Absent<T, UnreadablePayload>);
+
+/** One durable object on the timeline of a session; `kind` tells the types of payloads apart. */
+export type Entity<A extends AppTypes = Registered, K extends Kind<A> = Kind<A>> = {
+  readonly [Each in K]: {
+    readonly kind: Each;
+    readonly id: string;
+    readonly createdOrdinal: bigint;
+    readonly lastEventOrdinal: bigint;
+    readonly payload: Received<A["entities"][Each]>;
+  };
+}[K];
 
 /** The whole timeline at `ordinal`; it replaces all earlier state. */
-export interface Snapshot {
+export interface Snapshot<A extends AppTypes = Registered> {
   readonly sessionId: string;
   readonly ordinal: bigint;
   /** The version of the session's history that the ordinals belong to; 0n if the server does not send it. */
   readonly epoch: bigint;
   /** Sorted by created ordinal, last event ordinal, kind, id. No tombstones, also when the server sent a delta. */
-  readonly entities: readonly Entity[];
+  readonly entities: readonly Entity<A>[];
 }
 
-/** A live event. Several events may share the ordinal of one backend event. */
-export interface LiveEvent {
-  readonly sessionId: string;
-  readonly ordinal: bigint;
-  readonly name: string;
-  readonly payload: Payload;
-}
+/**
+ * A live event; `name` tells the types of payloads apart. Several events may share the ordinal of one backend event. A
+ * server that is newer than the types may send names that they lack.
+ */
+export type LiveEvent<A extends AppTypes = Registered, N extends EventName<A> = EventName<A>> = {
+  readonly [Each in N]: {
+    readonly sessionId: string;
+    readonly ordinal: bigint;
+    readonly name: Each;
+    readonly payload: Received<A["uiEvents"][Each]>;
+  };
+}[N];
 
 /** An error after which the client continues; the application need not act. */
 export interface ClientError {
@@ -67,11 +112,11 @@ export interface EndReason {
   readonly status?: number;
 }
 
-export interface Handlers {
+export interface Handlers<A extends AppTypes = Registered> {
   /** Called first, and again after each reconnect and rebuild. No handler is called before `subscribe` has returned. */
-  onSnapshot?(snapshot: Snapshot): void;
+  onSnapshot?(snapshot: Snapshot<A>): void;
   /** Called for every event above the ordinal of the last snapshot, once and in order. */
-  onEvent?(event: LiveEvent): void;
+  onEvent?(event: LiveEvent<A>): void;
   /** Without it: the client's onError; without that, console.warn. */
   onError?(error: ClientError): void;
   /** Called when the subscription has ended; null: the client was closed, or the server closed normally. */
@@ -159,7 +204,7 @@ export interface Subscription {
 }
 
 /** Created by `connect`. */
-export class Client {
+export class Client<A extends AppTypes = Registered> {
   constructor(url: Asked<string | URL>, options?: Options);
   /** The current state. */
   readonly state: StateChange;
@@ -177,7 +222,7 @@ export class Client {
    * @throws TypeError the session id is empty, not a string, or contains NUL or half a surrogate pair; or the
    * handlers are not an object.
    */
-  subscribe(sessionId: string, handlers: Handlers): Subscription;
+  subscribe<Of extends AppTypes = A>(sessionId: string, handlers: Handlers<Of>): Subscription;
   /**
    * Connect now, if the client waits to reconnect. If it is connected and has received nothing for a second, it pings the
    * server, and closes the connection unless it receives something within `hurryPatience`; the same time limits an attempt
@@ -198,7 +243,7 @@ export class Client {
  * @throws DOMException the WebSocket does not accept the URL.
  * @throws RangeError a time is not above 0, or floor, first and ceiling are not in ascending order.
  */
-export function connect(url: Asked<string | URL>, options?: Options): Client;
+export function connect<A extends AppTypes = Registered>(url: Asked<string | URL>, options?: Options): Client<A>;
 
 /** Throw this in a function for the URL or the sub-protocols: the application's own service refuses this client. */
 export class Refused extends Error {
@@ -211,10 +256,18 @@ export class Refused extends Error {
  * Read an entity from protobuf JSON, such as the payload of the UI event EntityChanged, where ordinals are text.
  * @throws Error a member has the wrong type.
  */
-export function readEntity(value: unknown): Entity;
+export function readEntity<A extends AppTypes = Registered>(value: unknown): Entity<A>;
+
+/** What an entity's place in a timeline depends on. */
+export interface Placed {
+  readonly kind: string;
+  readonly id: string;
+  readonly createdOrdinal: bigint;
+  readonly lastEventOrdinal: bigint;
+}
 
 /** Compare two entities by their order in a snapshot, for `Array.sort`. */
-export function inTimelineOrder(a: Entity, b: Entity): number;
+export function inTimelineOrder(a: Placed, b: Placed): number;
 
 /** An effect of `Protocol`. `watcher` is the value given to `subscribe`; an error has one if it belongs to a watcher. */
 export type Effect<Watcher = unknown> =

@@ -1,4 +1,4 @@
-"""The command ``sessionstream``: inspects a store, and repairs, prunes or copies it.
+"""The command ``sessionstream``: inspects a store, and repairs, prunes or copies it; writes types for browsers.
 
 ============================  ===============================================================
 module                        what is in it
@@ -6,6 +6,7 @@ module                        what is in it
 ``cli``                       the command line
 ``looking``                   reads a store with ``stores.look``; changes nothing
 ``app``                       loads the application's schemas and projections
+``typescript``                the TypeScript of a registry's messages
 ``repair``, ``rehearsal``     retries, rebuilds, prunes, copies; tells what a retry would change
 ``answers``                   each answer as a JSON document and as text
 ``tables``, ``outcome``       aligned columns; answers and failures as values

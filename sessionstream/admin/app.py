@@ -1,6 +1,6 @@
-"""The application's projections: ``--app module:function``, where ``function(store)`` returns its hub.
+"""Loads what a command needs of the application: a function that makes its hub, or its registry.
 
-It names a function, not a hub, because a hub belongs to one store.
+``--app module:function`` names a function, not a hub, because a hub belongs to one store.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from sessionstream.admin.outcome import Failed, Refused
 from sessionstream.errors import SessionstreamError, StoreError, error_text
 from sessionstream.hub import Hub, ReplayReport
+from sessionstream.hydration.memory import MemoryStore
 from sessionstream.schema import Family, SchemaRegistry
 from sessionstream.tracebacks import app_frame
 
@@ -68,18 +69,7 @@ def load(place: str) -> Factory:
     Raises:
         Refused: it cannot be imported, or is not a function.
     """
-    module_name, _, attribute = place.partition(":")
-    if not module_name or not attribute:
-        raise Refused(f"--app is module:function, not {place!r}")
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)
-    try:
-        found: Any = importlib.import_module(module_name)
-        for name in attribute.split("."):
-            found = getattr(found, name)
-    except (Exception, SystemExit) as error:
-        raise Refused(f"cannot load --app {place}{_at(error)}: {error_text(error)}") from error
+    found = _imported(place, "--app", "module:function")
     if isinstance(found, Hub):
         raise Refused(
             f"--app {place} is a hub, which has a store already: name a function that takes a store and returns a hub"
@@ -92,8 +82,64 @@ def load(place: str) -> Factory:
     return factory
 
 
-async def hub_on(store: HydrationStore, schemas: AppSchemas, factory: Factory) -> Hub:
+async def schemas_of(place: str) -> SchemaRegistry:
+    """Return the registry that ``module:name`` names: itself, that of a hub, or of what a function returns.
+
+    The function takes nothing, or a store as that of ``--app`` does; it may be async.
+
+    Raises:
+        Refused: it cannot be imported, or the function failed, or it is something else.
+    """
+    found = _imported(place, "APP", "module:registry")
+    if callable(found) and not isinstance(found, Hub):
+        try:
+            takes_store = any(each.default is each.empty for each in inspect.signature(found).parameters.values())
+            if takes_store:
+                schemas = AppSchemas()
+                return (await hub_on(MemoryStore(schemas), schemas, found, place)).schemas
+            found = found()
+            if inspect.isawaitable(found):
+                found = await found
+        except Refused:
+            raise
+        except Exception as error:
+            raise Refused(f"{place} failed{_at(error)}: {error_text(error)}") from error
+    registry = found.schemas if isinstance(found, Hub) else found
+    if not isinstance(registry, SchemaRegistry):
+        raise Refused(
+            f"{place} is a {type(registry).__name__}: name a SchemaRegistry, a Hub, or a function that returns one"
+        )
+    return registry
+
+
+def _imported(place: str, option: str, form: str) -> Any:
+    """Import what ``module:name`` names; modules are also looked for in the working directory.
+
+    Raises:
+        Refused: it has another form, or cannot be imported.
+    """
+    module_name, _, attribute = place.partition(":")
+    if not module_name or not attribute:
+        raise Refused(f"{option} is {form}, not {place!r}")
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        found: Any = importlib.import_module(module_name)
+        for name in attribute.split("."):
+            found = getattr(found, name)
+    except (Exception, SystemExit) as error:
+        raise Refused(f"cannot load {option} {place}{_at(error)}: {error_text(error)}") from error
+    return found
+
+
+async def hub_on(
+    store: HydrationStore, schemas: AppSchemas, factory: Factory, name: str = "the function of --app"
+) -> Hub:
     """Let the app make its hub on a store that decodes with ``schemas``, and have them delegate to the hub's.
+
+    Args:
+        name: of the function, in messages.
 
     Raises:
         Refused: the function failed, or returned something else.
@@ -103,12 +149,12 @@ async def hub_on(store: HydrationStore, schemas: AppSchemas, factory: Factory) -
         if inspect.isawaitable(made):
             made = await made
     except Exception as error:
-        raise Refused(f"the function of --app failed{_at(error)}: {error_text(error)}") from error
+        raise Refused(f"{name} failed{_at(error)}: {error_text(error)}") from error
     if not isinstance(made, Hub):
-        raise Refused(f"the function of --app returned a {type(made).__name__}: it has to return a sessionstream.Hub")
+        raise Refused(f"{name} returned a {type(made).__name__}: it has to return a sessionstream.Hub")
     if made.schemas is schemas:
         raise Refused(
-            "the function of --app made its hub with store.registry, which has no schemas here: they are the app's to "
+            f"{name} made its hub with store.registry, which has no schemas here: they are the app's to "
             "bring, so make the hub with the SchemaRegistry that the app registers its messages in"
         )
     schemas.adopt(made.schemas)

@@ -1,7 +1,8 @@
-"""``sessionstream``: inspect a store, back it up, copy it, repair, prune, delete its sessions. (Reference: Commands.)
+"""``sessionstream``: inspect, check, repair, prune, delete, back up, copy sessions; types. (Reference: Commands.)
 
-Exit status: 0 done; 1 the store has no such session, some were not copied or are still held, or what was asked for
-failed; 2 wrong usage, or a store or an app that cannot be used; 130 interrupted.
+Exit status: 0 done; 1 the store has no such session, some were not copied or are still held, a check found problems, a
+file is not up to date, or what was asked for failed; 2 wrong usage, or a store or an app that cannot be used; 130
+interrupted.
 """
 
 from __future__ import annotations
@@ -16,17 +17,21 @@ import shutil
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
+from pathlib import Path
 from typing import Final, NoReturn
 
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
+from google.protobuf.message import DecodeError
+
 from sessionstream import output
-from sessionstream.admin import answers, checking, rehearsal, repair
+from sessionstream.admin import answers, checking, rehearsal, repair, typescript
 from sessionstream.admin.answers import Excerpt
-from sessionstream.admin.app import Replay, load
+from sessionstream.admin.app import Replay, load, schemas_of
 from sessionstream.admin.looking import all_sessions, held_sessions, look, one_session
-from sessionstream.admin.outcome import FAILED, INTERRUPTED, USAGE, Answer, Failed, Refused
+from sessionstream.admin.outcome import FAILED, INTERRUPTED, OK, USAGE, Answer, Failed, Refused
 from sessionstream.admin.tables import rendered, shown
 from sessionstream.completion import is_path
-from sessionstream.errors import SessionstreamError
+from sessionstream.errors import SessionstreamError, error_text
 from sessionstream.hydration import stores
 from sessionstream.hydration.stored import StoredState
 from sessionstream.tracebacks import formatted
@@ -48,8 +53,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         _log.addHandler(logging.NullHandler())
     try:
         parser().parse_args(argv, options)
+        if options.command == "types":
+            return _types(options)
         answer = _answer(options)
-        _print(answer, as_json=options.json)
+        _print(json.dumps(answer.document, indent=2) + "\n" if options.json else rendered(answer.blocks, _width()))
         return answer.status
     except Refused as refusal:
         return _complain(_message(refusal, options), USAGE)
@@ -174,10 +181,43 @@ def _progress(of: str) -> Callable[[int, int], object] | None:
     return tell if sys.stderr.isatty() else None
 
 
-def _print(answer: Answer, *, as_json: bool) -> None:
+def _types(options: argparse.Namespace) -> int:
+    """Write the types of an app, or compare them with what was written."""
+    if options.check and options.out == "-":
+        raise Refused("--check is of a file: add --out FILE")
+    comments = None if options.descriptors is None else _descriptors(options.descriptors)
+    text = typescript.typescript(asyncio.run(schemas_of(options.app)), options.name, comments)
+    if options.out == "-":
+        _print(text)
+        return OK
+    file = Path(options.out)
+    try:
+        before = file.read_text("utf-8") if file.exists() else None
+        if before != text and not options.check:
+            file.write_text(text, "utf-8", newline="\n")
+    except (OSError, UnicodeError) as error:
+        raise Failed(f"cannot {'read' if options.check else 'write'} {file}: {error_text(error)}") from error
+    if options.check and before != text:
+        state = "does not exist" if before is None else "is not up to date"
+        raise Failed(f"{file} {state}: run the same command without --check")
+    return OK
+
+
+def _descriptors(path: str) -> FileDescriptorSet:
+    """Read a FileDescriptorSet."""
+    try:
+        return FileDescriptorSet.FromString(Path(path).read_bytes())
+    except OSError as error:
+        raise Refused(f"cannot read {path}: {error.strerror}") from error
+    except DecodeError as error:
+        raise Refused(
+            f"{path} is no FileDescriptorSet: protoc writes one with --include_source_info --descriptor_set_out={path}"
+        ) from error
+
+
+def _print(text: str) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
-    text = json.dumps(answer.document, indent=2) + "\n" if as_json else rendered(answer.blocks, _width())
     for start in range(0, len(text), _PIECE):  # an unbuffered stdout may lose the end of a large write
         sys.stdout.write(text[start : start + _PIECE])
     sys.stdout.flush()
@@ -213,10 +253,11 @@ def parser() -> argparse.ArgumentParser:
     """Return what parses the arguments; shtab makes completions for shells from it."""
     made = _Parser(
         prog="sessionstream",
-        description="Look into a store of sessions, check it, back it up or copy it, and repair, prune or delete its "
-        "sessions.",
-        epilog="exit status: 0 done; 1 no such session, some sessions were not copied or are still held, or what was "
-        "asked for failed; 2 wrong usage, or a store or an app that cannot be used",
+        description="Look into a store of sessions, check it, back it up or copy it, repair, prune or delete its "
+        "sessions; write types.",
+        epilog="exit status: 0 done; 1 no such session, some sessions were not copied or are still held, a check found "
+        "problems, a file is not up to date, or what was asked for failed; 2 wrong usage, or a store or an app that "
+        "cannot be used",
     )
     made.add_argument("--version", action="version", version=f"sessionstream {version('sessionstream')}")
     commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -228,6 +269,7 @@ def parser() -> argparse.ArgumentParser:
     _add_check(commands)
     _add_backup(commands)
     _add_copy(commands)
+    _add_types(commands)
     return made
 
 
@@ -311,6 +353,22 @@ def _add_copy(commands: argparse._SubParsersAction[_Parser]) -> None:
     _add_json(parser)
 
 
+def _add_types(commands: argparse._SubParsersAction[_Parser]) -> None:
+    words = "write the TypeScript of an app's messages, for the npm package sessionstream"
+    parser = commands.add_parser("types", help=words, description=words)
+    parser.add_argument(
+        "app",
+        metavar="MODULE:NAME",
+        help="a SchemaRegistry, a Hub, or a function that returns one; also the function of --app of other commands",
+    )
+    written = "the file to write; default: standard output"
+    is_path(parser.add_argument("--out", default="-", metavar="FILE", help=written))
+    parser.add_argument("--check", action="store_true", help="write nothing, and fail if the file is not up to date")
+    parser.add_argument("--name", type=_type_name, default="App", help="of the type of the app (default: App)")
+    comments = "brings the comments: what protoc writes with --include_source_info --descriptor_set_out=FILE"
+    is_path(parser.add_argument("--descriptors", metavar="FILE", help=comments))
+
+
 def _add_session(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
     is_path(parser.add_argument("store", metavar="STORE", help=_STORE))
     parser.add_argument("session", metavar="SESSION", nargs="?" if optional else None, help="the session's id")
@@ -328,6 +386,12 @@ def _ordinal(text: str) -> int:
     if not (text.isascii() and text.isdecimal()) or len(text) > 20:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 2**64 - 1")
     return int(text)
+
+
+def _type_name(text: str) -> str:
+    if not typescript.is_type_name(text):
+        raise argparse.ArgumentTypeError(f"{text!r} cannot name a type")
+    return text
 
 
 def _positive(text: str) -> int:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from sessionstream.admin.cli import main
+
 from ..node import environment, nodes, npm_of
 from ..servers.fixtures import missing
 
@@ -37,6 +39,12 @@ class Project:
         command: list[str | Path] = [self.folder / "node_modules" / ".bin" / tool, *arguments]
         return _printed(command, cwd or self.folder, self.node)
 
+    def failure(self, tool: str, *arguments: str | Path) -> str:
+        """Run a tool that has to fail, and return what it prints."""
+        ran = _ran([self.folder / "node_modules" / ".bin" / tool, *arguments], self.folder, self.node)
+        assert ran.returncode != 0, ran.stdout
+        return ran.stdout
+
     def script(self, name: str) -> str:
         """Run a script of the project under its Node, and return what it prints."""
         return _printed([self.node, self.folder / name], self.folder, self.node)
@@ -56,6 +64,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
             making = shared.with_suffix(".making")
             shutil.rmtree(making, ignore_errors=True)
             shutil.copytree(CONSUMER, making, ignore=shutil.ignore_patterns("node_modules"))
+            types = making / "src" / "types.ts"
+            assert main(["types", "tests.npm.notes:notes", "--name", "Notes", "--out", str(types)]) == 0
             npm: list[str | Path] = [node, npm_of(node)]
             packed = _printed([*npm, "pack", "--silent", "--pack-destination", making, PACKAGE], making, node).strip()
             (making / packed).rename(making / "package.tgz")
@@ -69,9 +79,13 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return Project(shared, node, shared / "package.tgz")
 
 
-def _printed(command: list[str | Path], cwd: Path, node: Path) -> str:
-    ran = subprocess.run(
+def _ran(command: list[str | Path], cwd: Path, node: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         command, cwd=cwd, env=environment(node), capture_output=True, text=True, check=False, timeout=100
     )
+
+
+def _printed(command: list[str | Path], cwd: Path, node: Path) -> str:
+    ran = _ran(command, cwd, node)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     return ran.stdout

@@ -8,6 +8,8 @@ import tarfile
 from importlib import metadata
 from typing import Any
 
+import pytest
+
 from sessionstream.serving.files import CLIENT
 
 from .conftest import PACKAGE, Project
@@ -42,8 +44,9 @@ def test_publint_and_attw_find_nothing(project: Project) -> None:
     project.run("attw", project.tarball, "--profile", "esm-only")
 
 
-def test_the_project_compiles_strictly(project: Project) -> None:
-    project.run("tsc", "--project", project.folder)
+@pytest.mark.parametrize("folder", [".", "untyped"])
+def test_the_project_compiles_strictly(project: Project, folder: str) -> None:
+    project.run("tsc", "--project", project.folder / folder)
 
 
 def test_the_core_stays_small(project: Project) -> None:

@@ -7,43 +7,19 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from google.protobuf.wrappers_pb2 import StringValue
 from playwright.async_api import Page, expect
 from starlette.applications import Starlette
 from starlette.routing import Mount, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
-from sessionstream import Command, Event, Hub, SchemaRegistry, TimelineEntity, entity_changes
+from sessionstream import Hub
 from sessionstream.transport.http import commands_endpoint
 from sessionstream.transport.ws import WebSocketServer
 
 from ..browser.chromium import CHROMIUM, chromium
 from ..transport.running import served, unused_port
 from .conftest import Project
-
-
-def notes() -> Hub:
-    """A hub whose commands add notes; one that is empty fails."""
-    schemas = SchemaRegistry()
-    schemas.register_command("AddNote", StringValue)
-    schemas.register_event("NoteAdded", StringValue)
-    schemas.register_timeline_entity("Note", StringValue)
-    hub = Hub(schemas)
-
-    async def add(command: Command, session: object, publisher: object) -> None:
-        assert isinstance(command.payload, StringValue)
-        if not command.payload.value:
-            raise ValueError("a note has a text")
-        await hub.publish(Event("NoteAdded", command.payload, command.session_id))
-
-    def project(event: Event, session: object, view: object) -> list[TimelineEntity]:
-        assert isinstance(event.payload, StringValue)
-        return [TimelineEntity("Note", event.payload.value, event.payload)]
-
-    hub.register_command("AddNote", add)
-    hub.register_timeline_projection(project)
-    hub.register_ui_projection(entity_changes())
-    return hub
+from .notes import added, notes
 
 
 @asynccontextmanager
@@ -96,7 +72,7 @@ async def test_two_tabs_in_strict_mode_through_a_restart_and_offline(project: Pr
             await enter(first, "")
             await expect(first).to_have_title("a note has a text")
             await shows(first, "tea")
-        await hub.publish(Event("NoteAdded", StringValue(value="while the server was away"), "kitchen"))
+        await hub.publish(added("while the server was away"))
         async with site(hub, dist, port):
             for page in (first, second):
                 await shows(page, "tea", "while the server was away")

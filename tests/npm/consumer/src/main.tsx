@@ -6,6 +6,12 @@ import { SessionProvider } from "sessionstream/react";
 import { Store } from "sessionstream/store";
 import { Notes } from "./notes";
 
+declare module "sessionstream" {
+  interface Register {
+    app: import("./types").Notes;
+  }
+}
+
 const store = new Store(() => connect("/ws", { floor: 50, first: 100, ceiling: 200 }), { commands: "/api" });
 
 createRoot(document.querySelector("main")!).render(

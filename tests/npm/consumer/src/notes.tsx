@@ -7,13 +7,13 @@ export function Notes() {
   const add = useCommand("AddNote");
   function send(form: FormData) {
     const text = String(form.get("text"));
-    const optimistic = [{ kind: "Note", id: text, payload: { value: text } }];
-    add(text, { optimistic }).catch((error: Error) => (document.title = error.message));
+    const optimistic = [{ kind: "Note", id: text, payload: { text } }] as const;
+    add({ text }, { optimistic }).catch((error: Error) => (document.title = error.message));
   }
   return (
     <form action={send}>
       <output>{status}</output>
-      <ul>{notes.map(({ id, payload, pending }) => <li key={id} className={pending ? "pending" : "kept"}>{String(payload.value)}</li>)}</ul>
+      <ul>{notes.map(({ id, payload, pending }) => <li key={id} className={pending ? "pending" : "kept"}>{payload.text}</li>)}</ul>
       <input name="text" aria-label="text" />
     </form>
   );
