@@ -166,7 +166,7 @@ export interface ProtocolOptions {
    * Whether to try again, after a wait, when the client is refused with this HTTP status; `attempt` counts refusals in a
    * row from 1. If not, the client is closed. Default: yes, because an ingress may answer any status during a deployment;
    * but not after 401 and 403, if neither the URL nor the sub-protocols are functions. If it throws, that is an uncaught
-   * error, and the default applies.
+   * error; then, and if it returns nothing, the default applies.
    */
   refusal?(status: number, attempt: number): boolean;
   /** Returns a number from 0 up to 1; Math.random. */

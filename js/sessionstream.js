@@ -14,17 +14,18 @@
  * payload that the server cannot encode is a sessionstream.v1.UnreadablePayload with the reason.
  */
 
-/** Whether and how to reconnect after a close, by code; any other code counts as a lost connection, "with back-off". */
-const AFTER_CLOSE = new Map([
-  [1000, "no"],
-  [1001, "when told"],
-  [1008, "no"],
-  [1009, "no"],
-  [1012, "when told"],
-  [4401, "with new credentials"], // a refusal, with the HTTP status 401, which browsers do not show
-  [4403, "with new credentials"],
-]);
+/** What follows a close, by code; after any other the connection counts as lost. */
+const AFTER_CLOSE = {
+  1000: "closed",
+  1001: "reconnecting", // when told
+  1008: "closed",
+  1009: "closed",
+  1012: "reconnecting",
+  4401: "refused", // with the HTTP status 401, which browsers do not show
+  4403: "refused",
+};
 
+const TIMES = { floor: 500, first: 2_000, ceiling: 30_000, heartbeat: 30_000, patience: 20_000, hurryPatience: 5_000 };
 const QUIET = 1_000; // milliseconds; a connection that said something since then needs no ping to be called live
 const AFTER_RATE_LIMIT = 1_000; // milliseconds, as the table of error codes says
 const SURROUNDINGS = ["online", "offline", "pageshow", "visibilitychange"]; // events of a page
@@ -35,7 +36,6 @@ const ROUNDING = 1e-3; // milliseconds, of sums of many times
 const DEFAULT = { burst: 200, rate: 50, subscriptions: Infinity }; // the limits of a server that tells no budget
 const REPLAY_EVENTS = 256;
 const REPLAY_CHARACTERS = 2 ** 20;
-const MAX_UINT64 = 2n ** 64n - 1n;
 const NO_ID = /[\0\p{Surrogate}]/u; // no store holds it; the server could not even say whose subscribe it refuses
 
 /**
@@ -45,14 +45,14 @@ const NO_ID = /[\0\p{Surrogate}]/u; // no store holds it; the server could not e
 export class Refused extends Error {
   constructor(status, message = "") {
     super(message);
-    if (!Number.isInteger(status)) throw new TypeError(`a status is a whole number, not ${status}`);
+    if (!Number.isInteger(status)) throw new TypeError(`status has to be a whole number, not ${status}`);
     this.name = "Refused";
     this.status = status;
   }
 }
 
 /** Thrown for a message that is not a server frame, or a delta that does not fit the client's state. */
-class FrameError extends Error {}
+class FrameError extends TypeError {}
 
 /**
  * The client's side of the protocol, without I/O and without a clock.
@@ -87,22 +87,15 @@ export class Protocol {
   #pings = 0;
   #out = [];
 
-  constructor({
-    floor = 500,
-    first = 2_000,
-    ceiling = 30_000,
-    heartbeat = 30_000,
-    patience = 20_000,
-    hurryPatience = 5_000,
-    asksAnew = false,
-    refusal = (status) => mayPass(status, asksAnew),
-    random = Math.random,
-  } = {}) {
-    const times = { floor, first, ceiling, heartbeat, patience, hurryPatience };
-    for (const [name, value] of Object.entries(times)) {
-      if (!(typeof value === "number" && value > 0)) throw new RangeError(`${name} is a number above 0, not ${value}`);
+  constructor({ asksAnew = false, refusal = (status) => mayPass(status, asksAnew), random = Math.random, ...given } = {}) {
+    const times = { ...TIMES };
+    for (const name in times) {
+      const { [name]: value = times[name] } = given;
+      if (!(typeof value === "number" && value > 0)) throw new RangeError(`${name} has to be a number above 0, not ${value}`);
+      times[name] = value;
     }
-    if (!(floor <= first && first <= ceiling)) throw new RangeError(`floor, first, ceiling have to rise, not be ${floor}, ${first}, ${ceiling}`);
+    const { floor, first, ceiling } = times;
+    if (!(floor <= first && first <= ceiling)) throw new RangeError(`floor, first, ceiling have to rise, not ${floor}, ${first}, ${ceiling}`);
     this.#options = { ...times, refusal, random };
   }
 
@@ -132,7 +125,7 @@ export class Protocol {
   /** Watch a session. The watcher begins with the client's last snapshot, or with the next one. */
   subscribe(sessionId, watcher, now) {
     if (typeof sessionId !== "string" || !sessionId || NO_ID.test(sessionId)) {
-      throw new TypeError(`a session id is a string, not empty, without NUL or lone surrogates, not ${JSON.stringify(sessionId)}`);
+      throw new TypeError(`a session id has to be text without NUL or lone surrogates, not ${JSON.stringify(sessionId)}`);
     }
     const subscription = this.#subscriptions.get(sessionId) ?? newSubscription(sessionId);
     this.#subscriptions.set(sessionId, subscription);
@@ -199,13 +192,13 @@ export class Protocol {
   closed(code, reason, now) {
     if (this.#link === "none") return this.#done(now);
     this.#disconnected();
-    const advice = AFTER_CLOSE.get(code) ?? "with back-off";
-    if (advice === "with new credentials") {
+    const next = AFTER_CLOSE[code];
+    if (next === "refused") {
       this.#turnedAway({ status: code - 4_000, code, reason }, now);
-    } else if (advice !== "no") {
-      this.#comeBack("reconnecting", { code, reason }, now, advice === "when told" ? retryAfter(reason) : 0);
+    } else if (next !== "closed") {
+      this.#comeBack("reconnecting", { code, reason }, now, next && retryAfter(reason));
     } else {
-      const message = `the server closed the connection for good: ${code} ${reason}`.trimEnd();
+      const message = `the server closed for good: ${code} ${reason}`.trimEnd();
       const error = code === 1000 ? null : { code: "closed", message, detail: reason, close: code };
       this.#close(error, { code, reason });
     }
@@ -233,7 +226,9 @@ export class Protocol {
   #answer({ name, frame }, text, now) {
     switch (name) {
       case "hello":
-        return this.#hello();
+        this.#link = "ready";
+        this.#refusals = 0;
+        return this.#enter("live");
       case "snapshot":
         return this.#snapshot(frame);
       case "uiEvent":
@@ -250,12 +245,6 @@ export class Protocol {
     // a pong has no further information, and frames that a newer server adds are ignored
   }
 
-  #hello() {
-    this.#link = "ready";
-    this.#refusals = 0;
-    this.#enter("live");
-  }
-
   #snapshot({ sessionId, ordinal, epoch, since, entities }) {
     const subscription = this.#subscriptions.get(sessionId);
     if (!inForce(subscription)) return;
@@ -267,11 +256,11 @@ export class Protocol {
     const merged = since ? held.entities : new Map();
     for (const { tombstone, ...entity } of entities) {
       const key = JSON.stringify([entity.kind, entity.id]);
-      if (tombstone) merged.delete(key);
-      else merged.set(key, entity);
+      merged.delete(key); // so that entities of one event stay in the order in which the server sorts them
+      if (!tombstone) merged.set(key, entity);
     }
-    Object.assign(subscription, { told: "live", again: false, attempts: 0, last: ordinal });
-    Object.assign(subscription, { held: { ordinal, epoch, entities: merged }, replay: [], replaySize: 0 });
+    const fresh = { told: "live", again: false, attempts: 0, last: ordinal, replay: [], replaySize: 0 };
+    Object.assign(subscription, fresh, { held: { ordinal, epoch, entities: merged } });
     this.#attempts = 0;
     for (const watcher of subscription.watchers.keys()) this.#catchUp(subscription, watcher);
     this.#settle(subscription);
@@ -282,7 +271,7 @@ export class Protocol {
     if (!held || !replay) return;
     watchers.set(watcher, true);
     const { ordinal, epoch } = held;
-    const entities = structuredClone([...held.entities.values()].sort(inTimelineOrder)); // each watcher may change its own
+    const entities = structuredClone([...held.entities.values()].sort(inOrdinalOrder)); // each watcher may change its own
     entities.forEach(writable);
     this.#out.push({ do: "snapshot", sessionId, watcher, snapshot: writable({ sessionId, ordinal, epoch, entities }) });
     for (const text of replay) this.#out.push({ do: "event", sessionId, watcher, event: writable(parse(text).frame) });
@@ -646,26 +635,19 @@ export class Client {
 
   constructor(url, options = {}) {
     const { refusal, protocols, onState, onError } = options;
-    if (refusal !== undefined && typeof refusal !== "function") throw new TypeError(`refusal is a function, not ${refusal}`);
+    if (refusal !== undefined && typeof refusal !== "function") throw new TypeError(`refusal has to be a function, not ${refusal}`);
     this.#options = { WebSocket: globalThis.WebSocket, ...options };
     if (typeof this.#options.WebSocket !== "function") {
-      throw new TypeError("there is no WebSocket here: pass one as the option WebSocket, or use Node 22");
+      throw new TypeError("there is no WebSocket: pass one as the option WebSocket");
     }
     if (onState) this.on("state", onState);
     if (onError) this.on("error", onError);
     this.#url = typeof url === "function" ? async () => socketUrl(await url()) : socketUrl(url);
     const asksAnew = (this.#asksAnew = typeof url === "function" || typeof protocols === "function");
-    const decide = (status, attempt) => {
-      try {
-        return refusal(status, attempt);
-      } catch (error) {
-        isUncaught(error);
-        return mayPass(status, asksAnew);
-      }
-    };
+    const decide = (...refused) => call(refusal, ...refused) ?? mayPass(refused[0], asksAnew);
     this.#protocol = new Protocol({ ...options, asksAnew, refusal: refusal && decide });
-    this.#perform(this.#protocol.start(performance.now()));
-    for (const type of SURROUNDINGS) globalThis.addEventListener?.(type, this.#listener);
+    this.#call("start");
+    this.#surround("add");
   }
 
   /** The current state: `{state}`, and, if known, `{status, code, reason, retryIn}`. */
@@ -676,21 +658,18 @@ export class Client {
   /** Call a function at each "state" or "error", and return a function that ends this. */
   on(event, listener) {
     const listeners = this.#listeners[event];
-    if (!listeners) throw new TypeError(`there is no event ${event}: there are state and error`);
+    if (!listeners) throw new TypeError(`event has to be state or error, not ${event}`);
     listeners.add(listener);
     return () => void listeners.delete(listener);
   }
 
   /** Watch a session: see Handlers in sessionstream.d.ts. */
   subscribe(sessionId, handlers) {
-    if (typeof handlers !== "object" || handlers === null) {
-      throw new TypeError(`the handlers are an object, not ${typeof handlers}`);
-    }
-    const { signal } = handlers;
+    const { signal } = object(handlers, "handlers");
     const unsubscribe = () => {
       signal?.removeEventListener("abort", unsubscribe);
       if (!this.#watching.delete(watcher)) return; // it has ended already
-      this.#perform(this.#protocol.unsubscribe(sessionId, watcher, performance.now()));
+      this.#call("unsubscribe", sessionId, watcher);
     };
     if (signal?.aborted) return { sessionId, unsubscribe() {} };
     const watcher = { handlers, unsubscribe };
@@ -703,12 +682,17 @@ export class Client {
 
   /** Connect now, if the client waits to reconnect; otherwise check within seconds whether the connection is alive. */
   reconnect() {
-    this.#perform(this.#protocol.hurry(performance.now()));
+    this.#call("hurry");
   }
 
   /** Close the connection permanently; every subscription ends. */
   close() {
-    this.#perform(this.#protocol.stop());
+    this.#call("stop");
+  }
+
+  /** Call a method of the protocol with the time as its last argument, and execute the effects. */
+  #call(method, ...values) {
+    this.#perform(this.#protocol[method](...values, performance.now()));
   }
 
   /** Execute effects in order: those that a handler causes meanwhile come after the ones before. */
@@ -725,7 +709,7 @@ export class Client {
     const { deadline } = this.#protocol;
     if (deadline === Infinity) return;
     const wait = Math.min(Math.max(0, deadline - performance.now()), LONGEST_TIMER);
-    this.#timer = setTimeout(() => this.#perform(this.#protocol.tick(performance.now())), wait);
+    this.#timer = setTimeout(() => this.#call("tick"), wait);
   }
 
   #do(effect) {
@@ -752,7 +736,7 @@ export class Client {
         return call(handlers.onEnd ?? (effect.error && warn), effect.error);
       case "state":
         this.#change = effect.change;
-        if (effect.change.state === "closed") this.#ignore();
+        if (effect.change.state === "closed") this.#surround("remove");
         return this.#tell("state", effect.change);
     }
   }
@@ -767,12 +751,13 @@ export class Client {
     const { state } = this.#change;
     if (type === "offline" && state !== "live") return; // what it waits for has come no nearer
     if (type === "pageshow" && state === "connecting") return; // the page was loaded, and this is its first attempt
-    if (persisted) this.#lost(performance.now()); // the browser closes what a page has open that it keeps for later
+    if (persisted) this.#lost(); // the browser closes what a page has open that it keeps for later
     this.reconnect();
   }
 
-  #ignore() {
-    for (const type of SURROUNDINGS) globalThis.removeEventListener?.(type, this.#listener);
+  /** Begin to listen to the page, or end it: "add" or "remove". */
+  #surround(what) {
+    for (const type of SURROUNDINGS) globalThis[`${what}EventListener`]?.(type, this.#listener);
   }
 
   #open() {
@@ -797,30 +782,27 @@ export class Client {
   #failed(attempt, error) {
     if (this.#attempt !== attempt) return; // it took too long, and was given up
     const reason = String(error?.message ?? error);
-    const now = performance.now();
-    if (error instanceof Refused) this.#perform(this.#protocol.refused(error.status, reason, now));
-    else this.#perform(this.#protocol.closed(1006, reason, now));
+    if (error instanceof Refused) this.#call("refused", error.status, reason);
+    else this.#call("closed", 1006, reason);
   }
 
   #dial(attempt, url, protocols) {
     const { WebSocket } = this.#options;
     const socket = (attempt.socket = new WebSocket(url, protocols));
-    const when = (what) => (event) => {
-      if (this.#attempt === attempt) this.#perform(what(event, performance.now()));
-    };
-    socket.onopen = when((_, now) => this.#protocol.opened(now));
-    socket.onmessage = when(({ data }, now) => this.#protocol.received(data, now));
-    socket.onclose = when(({ code, reason }, now) => {
+    const when = (what) => (event) => this.#attempt === attempt && what(event);
+    socket.onopen = when(() => this.#call("opened"));
+    socket.onmessage = when(({ data }) => this.#call("received", data));
+    socket.onclose = when(({ code, reason }) => {
       this.#attempt = null;
-      return this.#protocol.closed(code, reason, now);
+      this.#call("closed", code, reason);
     });
     // Every error ends the connection, but not every implementation also fires "close" (Node 20 does not).
-    socket.onerror = () => this.#attempt === attempt && this.#lost(performance.now());
+    socket.onerror = when(() => this.#lost());
   }
 
-  #lost(now) {
+  #lost() {
     this.#drop();
-    this.#perform(this.#protocol.closed(1006, "", now));
+    this.#call("closed", 1006, "");
   }
 
   #drop() {
@@ -845,8 +827,7 @@ const READERS = {
   snapshot: (frame) => ({
     sessionId: sessionIdOf(frame),
     ordinal: uint64(frame, "snapshotOrdinal"),
-    epoch: uint64(frame, "epoch"),
-    since: uint64(frame, "since"),
+    ...members(uint64, frame, "epoch", "since"),
     entities: list(frame, "entities").map(entityOf),
   }),
   subscribed: (frame) => ({ budget: budgetOf(object(frame.budget ?? {}, "budget")) }),
@@ -857,28 +838,22 @@ const READERS = {
     name: text(frame, "name"),
     payload: payloadOf(frame),
   }),
-  error: (frame) => ({
-    code: text(frame, "code"),
-    message: text(frame, "message"),
-    sessionId: text(frame, "sessionId"),
-    detail: text(frame, "detail"),
-  }),
-  ping: (frame) => ({ nonce: text(frame, "nonce") }),
+  error: (frame) => members(text, frame, "code", "message", "sessionId", "detail"),
+  ping: (frame) => members(text, frame, "nonce"),
   pong: () => ({}),
 };
 
 /** Return `{name, frame}`: ordinals as BigInts, absent fields with their defaults; `{}` for an unknown kind of frame. */
 function parse(message) {
-  if (typeof message !== "string") throw new FrameError("a server frame is text, not binary");
-  let members;
+  let found;
   try {
-    members = object(JSON.parse(message), "a server frame");
+    found = object(JSON.parse(typeof message === "string" ? message : "binary"), "a server frame");
   } catch (error) {
-    throw new FrameError(`a server frame is JSON: ${error.message}`);
+    throw new FrameError(`a server frame is JSON text: ${error.message}`);
   }
-  const [name, second] = Object.keys(members).filter((each) => Object.hasOwn(READERS, each) && members[each] !== null);
+  const [name, second] = Object.keys(found).filter((each) => Object.hasOwn(READERS, each) && found[each] !== null);
   if (second) throw new FrameError(`a server frame has one member, not ${name} and ${second}`);
-  return name ? { name, frame: READERS[name](object(members[name], name)) } : {};
+  return name ? { name, frame: READERS[name](object(found[name], name)) } : {};
 }
 
 /** Read an entity from its JSON on the wire; ordinals are text there. */
@@ -901,10 +876,8 @@ function withText() {
 function entityOf(value) {
   const entity = object(value, "an entity");
   return {
-    kind: text(entity, "kind"),
-    id: text(entity, "id"),
-    createdOrdinal: uint64(entity, "createdOrdinal"),
-    lastEventOrdinal: uint64(entity, "lastEventOrdinal"),
+    ...members(text, entity, "kind", "id"),
+    ...members(uint64, entity, "createdOrdinal", "lastEventOrdinal"),
     tombstone: Boolean(entity.tombstone),
     payload: payloadOf(entity),
   };
@@ -912,9 +885,14 @@ function entityOf(value) {
 
 /** A budget; undefined if there is none. */
 function budgetOf(frame) {
-  const [burst, most] = ["framesBurst", "subscriptions"].map((name) => Number(uint64(frame, name)));
+  const { framesBurst, subscriptions } = members(uint64, frame, "framesBurst", "subscriptions");
   const rate = finite(frame, "framesPerSecond");
-  return burst && rate > 0 ? { burst, rate, subscriptions: most || Infinity } : undefined;
+  return framesBurst && rate > 0 ? { burst: Number(framesBurst), rate, subscriptions: Number(subscriptions) || Infinity } : undefined;
+}
+
+/** Members of a frame under their own names, each read by `reader`. */
+function members(reader, frame, ...names) {
+  return Object.fromEntries(names.map((name) => [name, reader(frame, name)]));
 }
 
 function sessionIdOf(frame) {
@@ -936,14 +914,13 @@ function list(frame, name) {
 }
 
 function object(value, name) {
-  return typeof value === "object" && value !== null && !Array.isArray(value) ? value : refuse(name, "an object", value);
+  return typeof value === "object" && value && !Array.isArray(value) ? value : refuse(name, "an object", value);
 }
 
 function uint64(frame, name) {
   const value = frame[name] ?? "0";
-  const whole = typeof value === "string" ? /^\d{1,20}$/.test(value) : Number.isSafeInteger(value) && value >= 0;
-  const number = whole ? BigInt(value) : -1n;
-  return number >= 0n && number <= MAX_UINT64 ? number : refuse(name, "an unsigned 64-bit number", value);
+  const whole = (typeof value === "string" || Number.isSafeInteger(value)) && /^\d{1,20}$/.test(value);
+  return whole && BigInt(value) < 2n ** 64n ? BigInt(value) : refuse(name, "an unsigned 64-bit number", value);
 }
 
 function finite(frame, name) {
@@ -958,18 +935,17 @@ function refuse(name, expected, value) {
 
 /** The milliseconds to wait that the server gives in the reason of a close; 0 if it gives none. */
 function retryAfter(reason) {
-  const told = /^retry-after=(\d+(?:\.\d+)?)$/.exec(reason);
-  return told ? Number(told[1]) * 1_000 : 0;
+  return (/^retry-after=(\d+(?:\.\d+)?)$/.exec(reason)?.[1] ?? 0) * 1_000;
 }
 
 /** Compare two entities by their order in a snapshot, for Array.sort. */
 export function inTimelineOrder(a, b) {
-  return (
-    compare(a.createdOrdinal, b.createdOrdinal) ||
-    compare(a.lastEventOrdinal, b.lastEventOrdinal) ||
-    compareText(a.kind, b.kind) ||
-    compareText(a.id, b.id)
-  );
+  return inOrdinalOrder(a, b) || compareText(a.kind, b.kind) || compareText(a.id, b.id);
+}
+
+/** The same for entities that are in order where their ordinals are equal. */
+function inOrdinalOrder(a, b) {
+  return compare(a.createdOrdinal, b.createdOrdinal) || compare(a.lastEventOrdinal, b.lastEventOrdinal);
 }
 
 function compare(a, b) {
@@ -993,20 +969,16 @@ function socketUrl(url) {
 }
 
 /** Call a handler; report an exception in it as an uncaught error, and continue. */
-function call(handler, value) {
+function call(handler, ...values) {
   try {
-    handler?.(value);
+    return handler?.(...values);
   } catch (error) {
-    isUncaught(error);
+    queueMicrotask(() => {
+      throw error;
+    });
   }
 }
 
-function isUncaught(error) {
-  queueMicrotask(() => {
-    throw error;
-  });
-}
-
-function warn({ code, message, sessionId }) {
-  console.warn(`sessionstream: ${code}${sessionId && ` (${sessionId})`}: ${message}`);
+function warn(error) {
+  console.warn("sessionstream:", error);
 }

@@ -6,6 +6,7 @@ import gzip
 import json
 import tarfile
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,8 +15,14 @@ from sessionstream.serving.files import CLIENT
 
 from .conftest import PACKAGE, Project
 
-CORE_BYTES = 6_300
-"""Of `connect` in a bundle, minified and gzipped."""
+SIZES = {
+    'export { connect } from "sessionstream"': 6_000,
+    'export { connect } from "sessionstream"; export { Store } from "sessionstream/store"': 8_000,
+    'export { connect } from "sessionstream"; export { Store } from "sessionstream/store"; '
+    'export * from "sessionstream/react"': 8_400,
+    'export { updates } from "sessionstream/store"': 450,
+}
+"""The most bytes of what a page imports, in a bundle, minified and gzipped, without React."""
 MANIFEST: dict[str, Any] = json.loads((PACKAGE / "package.json").read_text("utf-8"))
 
 
@@ -49,8 +56,9 @@ def test_the_project_compiles_strictly(project: Project, folder: str) -> None:
     project.run("tsc", "--project", project.folder / folder)
 
 
-def test_the_core_stays_small(project: Project) -> None:
-    page = project.folder / "core.js"
-    page.write_text('export { connect } from "sessionstream";\n', "utf-8")
-    minified = project.run("esbuild", page, "--bundle", "--minify", "--format=esm")
-    assert 2_000 < len(gzip.compress(minified.encode(), 9)) <= CORE_BYTES
+@pytest.mark.parametrize("imports", SIZES)
+def test_a_bundle_stays_small(project: Project, tmp_path: Path, imports: str) -> None:
+    page = project.folder / f"{tmp_path.name}.js"
+    page.write_text(f"{imports};\n", "utf-8")
+    minified = project.run("esbuild", page, "--bundle", "--minify", "--format=esm", "--external:react")
+    assert SIZES[imports] * 0.8 < len(gzip.compress(minified.encode(), 9)) <= SIZES[imports]

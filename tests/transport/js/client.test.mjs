@@ -262,7 +262,7 @@ test("handlers that are missing, and a policy that is no function, are refused w
   for (const handlers of [undefined, null, () => {}]) assert.throws(() => made.subscribe("s", handlers), TypeError);
   sockets[0].greet();
   assert.deepEqual(sockets[0].said, [], "and nobody asks for the session");
-  for (const refusal of [null, "never", false]) assert.throws(() => client({ refusal }), /^TypeError: refusal is a function/);
+  for (const refusal of [null, "never", false]) assert.throws(() => client({ refusal }), /^TypeError: refusal has to be a function/);
 });
 
 test("a socket that cannot be made is an error of whoever connects, and nothing is left of it", () => {

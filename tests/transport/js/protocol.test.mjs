@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Protocol } from "../../../sessionstream/transport/ws/static/sessionstream.js";
+import { Protocol, inTimelineOrder } from "../../../sessionstream/transport/ws/static/sessionstream.js";
 import { Talk, entity, event, ids, seeded, snapshot } from "./talk.mjs";
 
 const kinds = (effects) => effects.map((effect) => effect.do);
@@ -67,19 +67,23 @@ test("an event before the snapshot, or of another session, is nobody's", () => {
   assert.deepEqual(talk.hear({ snapshot: { sessionId: "other" } }), []);
 });
 
-test("entities are sorted by created ordinal, last event ordinal, kind and id, text by code point", () => {
-  const unsorted = [
-    entity("late", 10),
-    entity("\u{1F600}", 2),
-    entity("\uFF5E", 2),
-    entity("b", 2),
-    entity("changed", 2, 9),
-    { ...entity("z", 2), kind: "Another" },
-    entity("ab", 2),
-    entity("a", 2),
-  ];
-  const sorted = ["z", "a", "ab", "b", "\uFF5E", "\u{1F600}", "changed", "late"];
-  assert.deepEqual(ids(live().hear(snapshot(10, unsorted))), sorted);
+test("changed entities move to their places, and those of one event stay in the order in which the server sorts them", () => {
+  const talk = live();
+  const another = { ...entity("z", 2), kind: "Another" };
+  const first = [another, entity("a", 2), entity("ab", 2), entity("b", 2), entity("\uFF5E", 2), entity("\u{1F600}", 2), entity("late", 10)];
+  assert.deepEqual(ids(talk.hear(snapshot(10, first, { epoch: "3" }))), ["z", "a", "ab", "b", "\uFF5E", "\u{1F600}", "late"]);
+  const changed = [entity("\uFF5E", 2, 11), entity("a", 2, 12), entity("b", 2, 12), entity("new", 12)];
+  const gone = { ...entity("ab", 2, 12), tombstone: true };
+  const [second] = talk.hear(snapshot(12, [...changed, gone], { epoch: "3", since: "10" }));
+  assert.deepEqual(ids([second]), ["z", "\u{1F600}", "\uFF5E", "a", "b", "late", "new"]);
+  const [third] = talk.hear(snapshot(12, [entity("a", 2, 12), entity("b", 2, 12), entity("new", 12)], { epoch: "3", since: "11" }));
+  assert.deepEqual(ids([third]), ids([second]));
+});
+
+test("entities are compared by created ordinal, last event ordinal, kind and id, text by code point", () => {
+  const sorted = [["A", "z", 2, 2], ["B", "a", 2, 2], ["B", "ab", 2, 2], ["B", "\uFF5E", 2, 2], ["B", "\u{1F600}", 2, 2], ["A", "c", 2, 9], ["A", "a", 10, 10]];
+  const placed = sorted.map(([kind, id, created, changed]) => ({ kind, id, createdOrdinal: BigInt(created), lastEventOrdinal: BigInt(changed) }));
+  assert.deepEqual([...placed].reverse().sort(inTimelineOrder), placed);
 });
 
 test("what is delivered cannot be used to change what is held", () => {
@@ -154,7 +158,7 @@ for (const code of [1000, 1008, 1009]) {
     const talk = live();
     const effects = talk.lose(code, "words");
     assert.deepEqual(kinds(effects), ["end", "state"]);
-    const why = code === 1000 ? null : { code: "closed", message: `the server closed the connection for good: ${code} words`, detail: "words", close: code };
+    const why = code === 1000 ? null : { code: "closed", message: `the server closed for good: ${code} words`, detail: "words", close: code };
     assert.deepEqual(effects[0], { do: "end", sessionId: "s", watcher: "w", error: why });
     assert.deepEqual(effects[1].change, { state: "closed", code, reason: "words" });
     assert.equal(talk.protocol.deadline, Infinity);

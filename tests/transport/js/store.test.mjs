@@ -255,5 +255,5 @@ test("several may listen to the states and errors of a client, each until it sto
   stop();
   client.close();
   assert.deepEqual(heard, ["option live", "rate_limited", "option reconnecting", "reconnecting", "option closed"]);
-  assert.throws(() => client.on("snapshot", () => {}), /there is no event snapshot/);
+  assert.throws(() => client.on("snapshot", () => {}), /event has to be state or error, not snapshot/);
 });
