@@ -31,6 +31,7 @@ SLUGS = {
     "sessionstream-getting-started": "tutorials",
     "sessionstream-ag-ui": "howtos",
     "sessionstream-ai-sdk": "howtos",
+    "sessionstream-browser": "howtos",
     "sessionstream-commands": "howtos",
     "sessionstream-django": "howtos",
     "sessionstream-fastapi": "howtos",

@@ -21,7 +21,7 @@ from .run_blocks import named
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 # Paths in examples are the reader's own; these are ours and have to be there.
 OURS = ("sessionstream/", "sessionstream_lint/", "tests/", "docs/", "benchmarks/", "proto/generate.py")
-OF_THE_SYSTEM = {"git", "cd", "cat", "curl", "source"}
+OF_THE_SYSTEM = {"git", "cd", "cat", "curl", "npm", "source"}
 
 
 def commands(page: Path) -> Iterator[str]:

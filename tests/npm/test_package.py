@@ -13,7 +13,7 @@ import pytest
 
 from sessionstream.serving.files import CLIENT
 
-from .conftest import PACKAGE, Project
+from .project import PACKAGE, Project
 
 SIZES = {
     'export { connect } from "sessionstream"': 6_000,
@@ -46,9 +46,11 @@ def test_the_tarball_has_what_the_manifest_says(project: Project) -> None:
     assert {path.removeprefix("./") for path in exported} <= packed
 
 
-def test_publint_and_attw_find_nothing(project: Project) -> None:
+def test_nothing_is_wrong_with_what_npm_would_publish(project: Project) -> None:
     assert "All good!" in project.run("publint", "--strict", project.tarball)
     project.run("attw", project.tarball, "--profile", "esm-only")
+    warnings = [line for line in project.publish().splitlines() if line.startswith("npm warn publish")]
+    assert [line for line in warnings if "requires you to be logged in" not in line] == []
 
 
 @pytest.mark.parametrize("folder", [".", "untyped"])

@@ -20,9 +20,9 @@ from sessionstream.systemlab.notebook import notebook_schemas
 from sessionstream.testing import payloads
 from sessionstream.transport import frame_json
 
-from .conftest import Project
 from .messages import PROTOS, Messages, compiled
 from .notes import schemas
+from .project import Project
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
