@@ -69,7 +69,7 @@ class SnapshotSource(Protocol):
 
 
 class LiveSessions(Protocol):
-    """What an endpoint needs to serve sessions over any protocol: to watch, and to submit. A hub is one."""
+    """What an endpoint needs to serve sessions over any protocol: to watch, to submit, and to read. A hub is one."""
 
     def watch(
         self,
@@ -85,4 +85,8 @@ class LiveSessions(Protocol):
 
     async def submit(self, session_id: str, name: str, payload: Message, *, idempotency_key: str | None = None) -> None:
         """Run a command's handler; see ``Hub.submit``."""
+        ...
+
+    async def snapshot(self, session_id: str, *, since: int | None = None, epoch: int | None = None) -> Snapshot:
+        """Return a session's timeline; see ``Hub.snapshot``."""
         ...

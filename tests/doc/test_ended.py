@@ -82,25 +82,26 @@ def howto_app(page: dict[str, Any]) -> tuple[Hub, dict[str, Callable[[], Event]]
     return page["conversation"].make_hub(None), events, "reply-1"
 
 
-def _chat_endpoint_app(module: Any) -> tuple[Hub, dict[str, Callable[[], Event]], str]:
+def _chat_endpoint_app(module: Any, projection: Any, event: str) -> tuple[Hub, dict[str, Callable[[], Event]], str]:
     """The same of a page on chats over HTTP, whose handlers say with each event what the state of the answer is."""
     hub = Hub(module.schemas)
     hub.register_ui_projection(entity_changes(kind="Message"))
-    hub.register_timeline_projection(module.messages)
+    hub.register_timeline_projection(projection)
 
     def grown(chunk: str, status: str) -> Callable[[], Event]:
-        return lambda: Event("AnswerGrew", chat_pb2.TokensDeltaEvent(message_id="a", chunk=chunk, status=status), "s")
+        said = chat_pb2.TokensDeltaEvent(message_id="a", role="assistant", chunk=chunk, status=status)
+        return lambda: Event(event, said, "s")
 
     events = {"start": grown("", "open"), "piece": grown("more ", "open"), "finish": grown("", "done")}
     return hub, events | {"stop": grown("", "stopped"), "fail": grown("", "failed")}, "a"
 
 
 def agui_app(page: dict[str, Any]) -> tuple[Hub, dict[str, Callable[[], Event]], str]:
-    return _chat_endpoint_app(page["agent"])
+    return _chat_endpoint_app(page["agent"], page["agent"].chat, "Said")
 
 
 def ai_sdk_app(page: dict[str, Any]) -> tuple[Hub, dict[str, Callable[[], Event]], str]:
-    return _chat_endpoint_app(page["chat"])
+    return _chat_endpoint_app(page["chat"], page["chat"].messages, "AnswerGrew")
 
 
 def example_app(_page: dict[str, Any]) -> tuple[Hub, dict[str, Callable[[], Event]], str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 PARSERS = {
-    "sessionstream": "sessionstream.admin.cli.parser",
+    "sessionstream": "sessionstream.admin.arguments.parser",
     "sessionstream-lint": "sessionstream_lint.command.cli.parser",
     "sessionstream-systemlab": "sessionstream.systemlab.cli.parser",
 }
@@ -26,7 +26,7 @@ def script(shell: str, command: str) -> str:
 @pytest.mark.parametrize(
     ("command", "typed", "offered"),
     [
-        ("sessionstream", [""], {"inspect", "retry", "rebuild", "prune", "delete", "check", "backup", "copy"}),
+        ("sessionstream", [""], {"inspect", "retry", "rebuild", "prune", "delete", "check", "backup", "copy", "types"}),
         ("sessionstream", ["inspect", "--h"], {"--held", "--help"}),
         ("sessionstream", ["check", ""], {"jobs.db"}),
         ("sessionstream-systemlab", ["serve", "--"], {"--addr", "--open", "--store", "--help"}),
