@@ -571,7 +571,7 @@ class StoreUpgraded(StoreError):
 
 
 class StoreDamaged(StoreError):
-    """A store read a value from its file that it did not write: something else has changed the file.
+    """A store read a value from its file or database that it did not write: something else has changed it.
 
     Calls that do not read that row work as before.
 
