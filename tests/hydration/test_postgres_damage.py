@@ -23,7 +23,7 @@ from sessionstream import (
 )
 from sessionstream.admin.cli import main
 from sessionstream.hydration import sweeper
-from sessionstream.hydration.postgres import PostgresStore, changes
+from sessionstream.hydration.postgres import PostgresStore, changes, upkeep
 from sessionstream.hydration.postgres.inspection import PostgresTables
 from sessionstream.store import TimelineReplacement
 from sessionstream.testing import SessionWriter, put, sample_registry
@@ -272,6 +272,28 @@ async def test_clients_are_told_of_a_rebuild_whose_removal_fails(postgres: Postg
         told.clear()
         report = await hub.rebuild_timeline("session")
         assert told == [("session", 1, report.epoch)]
+
+
+async def test_a_long_removal_does_not_keep_a_process_from_saying_that_it_is_there(
+    postgres: Postgres, postgres_schema: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "BEAT_SECONDS", 0.01)
+    removing, beats = asyncio.Event(), asyncio.Queue[None]()
+
+    async def remove_for_ever(self: upkeep.Upkeep) -> None:
+        removing.set()
+        await asyncio.Event().wait()
+
+    async def beat(self: upkeep.Upkeep, link: object) -> bool:
+        beats.put_nowait(None)
+        return True
+
+    monkeypatch.setattr(upkeep.Upkeep, "remove", remove_for_ever)
+    monkeypatch.setattr(upkeep.Upkeep, "_beat", beat)
+    async with PostgresStore.connect(postgres.dsn, sample_registry(), schema=postgres_schema), asyncio.timeout(30):
+        await removing.wait()
+        for _ in range(beats.qsize() + 3):
+            await beats.get()
 
 
 # -- time ------------------------------------------------------------------------------------------------------

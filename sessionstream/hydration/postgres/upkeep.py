@@ -69,6 +69,7 @@ class Upkeep:
         self._sweeper = Sweeper(name, Removal(links, types, Rows(name)))
         self._name = name
         self._task: asyncio.Task[None] | None = None
+        self._removal: asyncio.Task[None] | None = None
         self._failing = False
 
     async def join(self, link: Link) -> None:
@@ -82,10 +83,11 @@ class Upkeep:
 
     async def stop(self) -> None:
         """Stop, and say that this process is about to close the store; if that fails, its row expires."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
+        tasks = [task for task in (self._task, self._removal) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._task = self._removal = None
         with suppress(StoreError, TimeoutError):
             async with asyncio.timeout(LEAVE_SECONDS):
                 await self._links.change(lambda link: link.fetch(_LEAVE, self.node))
@@ -106,9 +108,11 @@ class Upkeep:
         while True:
             await asyncio.sleep(BEAT_SECONDS)
             try:
-                if await self._links.change(self._beat):
-                    await self.remove()
+                holds_lease = await self._links.change(self._beat)
                 self._failing = False
+                if holds_lease and (self._removal is None or self._removal.done()):
+                    # Beside this task: it may take longer than a row is valid.
+                    self._removal = asyncio.create_task(self.remove(), name="sessionstream removal")
             except StoreUpgraded as error:
                 self.upgraded = error
                 _log.error("%s", error)
