@@ -14,12 +14,13 @@ from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import Mount, Route
 
-from sessionstream.transport.http import commands_endpoint, sse_endpoint
+from sessionstream.transport.http import ai_sdk_endpoint, commands_endpoint, sse_endpoint
 
 from ...pairs import pairs
 from .. import notes
 from ..running import PATIENCE
 from ..server.servers import SERVERS, Serve
+from . import test_chat
 from .events import notes_of, watching
 from .support import World, client, code, until
 
@@ -151,3 +152,35 @@ async def test_a_root_path_of_the_server() -> None:
     async with client(commands_endpoint(world.hub), root_path="/behind") as http:
         answer = await http.post("/sessions/a%2Fb/commands/Say", json={"prompt": "hello"})
         assert (answer.status_code, world.ran) == (200, [("a/b", "hello")])
+
+
+def fastapi_with_a_route(endpoint: Any) -> Any:
+    """As the reference says: the mount does not serve the path without a slash behind it."""
+    app = FastAPI()
+    app.add_route("/api", endpoint)
+    app.mount("/api", endpoint)
+    return app
+
+
+@pytest.mark.parametrize(
+    ("mount", "places"),
+    [
+        (by_itself, ["/"]),
+        (fastapi_with_a_route, ["/api", "/api/"]),
+        (in_litestar, ["/api", "/api/"]),
+        (beside_django, ["/api/"]),
+    ],
+)
+async def test_chats_are_served(mount: Callable[[Any], Any], places: list[str]) -> None:
+    world = test_chat.World()
+    world.go_on.set()
+    endpoint = ai_sdk_endpoint(world.hub, test_chat.MAPPING)
+    async with client(mount(endpoint)) as http:
+        for number, place in enumerate(places):
+            answer = await http.post(place, json=test_chat.asking("hi", f"u{number}"))
+            assert (answer.status_code, '"type":"finish"' in answer.text) == (200, True)
+        below = places[-1].rstrip("/")
+        assert len((await http.get(f"{below}/s/messages")).json()) == 2 * len(places)
+        assert (await http.get(f"{below}/s/stream")).status_code == 204
+        await endpoint.shutdown()
+    await world.hub.shutdown()
