@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import subprocess
+from asyncio.subprocess import PIPE, STDOUT
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,6 +64,26 @@ class Project:
         assert ran.returncode == 0, ran.stderr
         return ran.stderr
 
+    @asynccontextmanager
+    async def serving(self, tool: str, *arguments: str | Path, until: str) -> AsyncIterator[None]:
+        """Run a tool that serves; ready when it has printed ``until``."""
+        command = [self.folder / "node_modules" / ".bin" / tool, *arguments]
+        running = await asyncio.create_subprocess_exec(
+            *command, cwd=self.folder, env=environment(self.node), stdout=PIPE, stderr=STDOUT
+        )
+        assert running.stdout is not None
+        try:
+            said = b""
+            async with asyncio.timeout(60):
+                while until.encode() not in said:
+                    said += await running.stdout.readline()
+                    assert not running.stdout.at_eof(), said.decode()
+            yield
+        finally:
+            if running.returncode is None:
+                running.terminate()
+            await running.communicate()
+
     def script(self, name: str) -> str:
         """Run a script of the project under its Node, and return what it prints."""
         return _printed([self.node, self.folder / name], self.folder, self.node)
@@ -88,7 +112,7 @@ def _write_documented(folder: Path) -> None:
     """Write the files that the page about browsers shows, and the types of its server."""
     for block in blocks(PAGE.read_text("utf-8")):
         language, _, name = block.info.partition(" ")
-        if name and language in ("js", "svelte", "tsx", "vue"):
+        if name and language in ("js", "svelte", "ts", "tsx", "vue"):
             (folder / name).write_text(block.text, "utf-8")
     (folder / "chat.ts").write_text(typescript(documented_server()["schemas"], "Chat"), "utf-8")
 
