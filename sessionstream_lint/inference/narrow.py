@@ -92,7 +92,7 @@ def _called(ev: Ask, values: v.Values, key: Key, call: cst.Call, positive: bool,
         if about == "value" and all(isinstance(value, v.External | v.Klass | v.Symbol) for value in values):
             return hints.classes(_instance_of(ev, hints.from_classes(ev, values), wanted, positive))
         if about in ("value", "class"):
-            return tuple(value for value in values if _is_certain(value, wanted, ev) is not positive)
+            return tuple(one for one in values if _is_certain(one, wanted, ev) is positive or isinstance(one, v.Symbol))
         return values
     routines = [one.scope for one in called if isinstance(one, v.Routine)]
     names = [name for scope in routines for name in _receiving(scope, call, key)]

@@ -69,6 +69,19 @@ def test_a_guard_lets_no_struct_through(test: str) -> None:
     assert len(lines(other)) == 1, "without the guard it is found"
 
 
+EITHER = "m if isinstance(m, type) else type(m)"
+
+
+@pytest.mark.parametrize(
+    ("of", "payload"),
+    [(EITHER, "Struct"), (EITHER, "Struct()"), ("type(m)", "Struct()"), ("m.__class__", "Struct()")],
+)
+def test_a_guard_of_the_class_holds_for_objects_and_beside_annotations(of: str, payload: str) -> None:
+    test = f"def add(m: type[Message] | Message):\n    if issubclass({of}, Struct)"
+    assert lines(f"{test}: return\n    r.register_event('A', m)\nadd({payload})\n") == []
+    assert len(lines(f"{test}:\n        r.register_event('A', m)\nadd({payload})\n")) == 1
+
+
 @pytest.mark.parametrize(
     "test",
     ["m.DESCRIPTOR.full_name == 'google.protobuf.Struct'", "m.DESCRIPTOR is Struct.DESCRIPTOR", "is_open(m)"],
