@@ -70,6 +70,7 @@ bench-lint: $(STAMP) ## the linter beside mypy, pylint and semgrep; what it cost
 	@$(BIN)/python -m benchmarks.lint_recall
 	@$(BIN)/python -m benchmarks.lint_overhead
 	@$(BIN)/python -m benchmarks.lint_overhead --registering 20
+	@$(BIN)/python -m benchmarks.lint_growth
 
 docs: $(STAMP) ## a site of the help, the API and the decisions, into site/; built and checked
 	@$(BIN)/python -m pytest -q -m site tests/doc/test_site.py
