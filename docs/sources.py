@@ -37,7 +37,7 @@ def pages() -> dict[Path, str]:
         found[rule] = f"rules/{rule.name}"
     found[ROOT / "sessionstream" / "transport" / "ws" / "conformance" / "README.md"] = "conformance.md"
     found[ROOT / "benchmarks" / "README.md"] = "benchmarks.md"
-    for name in ("CHANGELOG", "CONTRIBUTING", "SECURITY"):
+    for name in ("CHANGELOG", "CONTRIBUTING", "CODE_OF_CONDUCT", "SECURITY"):
         found[ROOT / f"{name}.md"] = f"{name.lower()}.md"
     return found
 

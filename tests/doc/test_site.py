@@ -70,6 +70,7 @@ def test_everything_that_is_to_be_read_has_its_page(site: Path) -> None:
         "index",
         "changelog",
         "contributing",
+        "code_of_conduct",
         "security",
         "conformance",
     }

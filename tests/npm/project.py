@@ -112,7 +112,7 @@ def _write_documented(folder: Path) -> None:
     """Write the files that the page about browsers shows, and the types of its server."""
     for block in blocks(PAGE.read_text("utf-8")):
         language, _, name = block.info.partition(" ")
-        if name and language in ("js", "svelte", "ts", "tsx", "vue"):
+        if name and language in ("html", "js", "ts", "tsx", "vue"):
             (folder / name).write_text(block.text, "utf-8")
     (folder / "chat.ts").write_text(typescript(documented_server()["schemas"], "Chat"), "utf-8")
 
