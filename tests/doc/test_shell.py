@@ -75,16 +75,22 @@ def check_make(arguments: list[str]) -> None:
 
 def check_pip(arguments: list[str]) -> None:
     assert arguments.pop(0) == "install"
-    dev = " ".join([*_extra("dev"), *_extra("lab")])
+    dev = " ".join([*_group("dev"), *_extra("lab")])
     for argument in arguments:
         if argument in ("--editable", "-e", "--upgrade"):
             continue
-        name, extras = re.fullmatch(r"([\w.-]+?)(?:\[([\w,]+)\])?(?:==.*)?", argument).groups()  # type: ignore[union-attr]
-        if name in (".", project()["name"]):
+        name, extras = re.fullmatch(r"([\w./-]+?)(?:\[([\w,]+)\])?(?:==.*)?", argument).groups()  # type: ignore[union-attr]
+        if name in (".", "/path/to/the/clone", project()["name"]):
             for extra in (extras or "").split(","):
                 assert not extra or _extra(extra)
         else:
-            assert argument in dev, f"{argument} is not what the dev extra pins"
+            assert argument in dev, f"{argument} is not what the group dev pins"
+
+
+def _group(name: str) -> list[str]:
+    """Return the requirements of a dependency group, without those of groups that it includes."""
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]
+    return [each for each in groups[name] if isinstance(each, str)]
 
 
 def _extra(name: str) -> list[str]:
