@@ -229,6 +229,8 @@ class _Search:
                 self.push(inner.site.block, inner.site.index, guards)
                 yield from self.foreign(outer)
                 yield from (Reached(one, ()) for one in _later(outer, self.key, inner))
+                if any(_later(outer, base, inner) for base in self.bases):
+                    yield Reached(None, ())
 
     def foreign(self, scope: sc.Scope) -> Iterator[Reached]:
         """Bindings that other functions make through ``global`` or ``nonlocal``, and what they put into containers."""
