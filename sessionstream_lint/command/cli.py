@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from typing import Final
 
 from sessionstream_lint.command.output import OutputError, write
 from sessionstream_lint.command.run import CLEAN, ERROR, Run
@@ -18,12 +17,8 @@ from sessionstream_lint.options import UsageError
 from sessionstream_lint.reading.gate import has_libcst
 from sessionstream_lint.rules.pages import page
 
-_FILES: Final = {
-    "bash": "_shtab_compgen_files",
-    "zsh": "_files",
-    "fish": "(__fish_complete_path (commandline -ct))",
-}
-"""How shells complete paths: shtab reads it."""
+# How shells complete paths: shtab reads it.
+_FILES = {"bash": "_shtab_compgen_files", "zsh": "_files", "fish": "(__fish_complete_path (commandline -ct))"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
