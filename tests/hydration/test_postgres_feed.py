@@ -222,6 +222,7 @@ async def test_a_process_reads_nothing_because_of_its_own_commits(
     postgres: Postgres, postgres_schema: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(feed, "SWEEP_SECONDS", 3600)
+    monkeypatch.setattr(feed, "BLIND_SECONDS", 3600)  # hints may take a while to work
     async with processes(postgres.dsn, postgres_schema) as (here, there):
         await until(lambda: here.store._hints.works and there.store._hints.works)
         asked: list[object] = []
