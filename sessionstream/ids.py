@@ -30,18 +30,18 @@ def check_id(what: str, value: object) -> str:
     return value
 
 
-def check_new_id(what: str, value: object) -> str:
+def check_new_id(what: str, value: object, most: int = MAX_ID_BYTES) -> str:
     """Return ``value`` if something that is new may have it as its id; what is stored may have a longer one.
 
     Raises:
-        InvalidIdError: ``check_id`` refuses it, or it has more than ``MAX_ID_BYTES`` bytes of UTF-8.
+        InvalidIdError: ``check_id`` refuses it, or it has more than ``most`` bytes of UTF-8.
     """
     text = check_id(what, value)
-    if is_long(text):
-        raise InvalidIdError(what, text, f"it has {len(text.encode())} bytes of UTF-8, and at most {MAX_ID_BYTES} fit")
+    if is_long(text, most):
+        raise InvalidIdError(what, text, f"it has {len(text.encode())} bytes of UTF-8, and at most {most} fit")
     return text
 
 
-def is_long(value: str) -> bool:
-    """Return whether a valid id has more than ``MAX_ID_BYTES`` bytes of UTF-8."""
-    return len(value) > MAX_ID_BYTES // 4 and len(value.encode()) > MAX_ID_BYTES
+def is_long(value: str, most: int = MAX_ID_BYTES) -> bool:
+    """Return whether a valid id has more than ``most`` bytes of UTF-8."""
+    return len(value) > most // 4 and len(value.encode()) > most

@@ -147,7 +147,7 @@ class UserMessage:
 
     Attributes:
         id: chosen by the client. It is the idempotency key of the command, so that a message sent twice is answered
-            once.
+            once. It has at most 512 bytes of UTF-8, so that ids such as ``answer-ID`` fit as well.
         extra: the other members of the request's JSON, such as ``forwardedProps`` or what ``body`` adds.
     """
 

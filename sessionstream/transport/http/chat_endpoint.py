@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("sessionstream")
 
+_MAX_MESSAGE_ID_BYTES: Final = 512
+"""Half of what other ids may have: applications make ids of it, such as that of the answer, which have to fit as well."""
+
 _CUT_OFF: Final = "the server has ended this stream; the answer goes on"
 _BROKEN: Final = "the server has failed; its log says why"
 
@@ -196,7 +199,7 @@ class ChatEndpoint(Endpoint):
         if isinstance(known, ChatMessage) and known.text == message.text and not run.transcript.runs:
             return
         try:
-            check_new_id("message id", message.id)
+            check_new_id("message id", message.id, _MAX_MESSAGE_ID_BYTES)
         except InvalidIdError as error:
             raise Problem(400, "invalid_id", str(error)) from error
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from google.protobuf import json_format, message_factory
+from google.protobuf import json_format, message_factory, wrappers_pb2
 from google.protobuf.descriptor import FieldDescriptor
 
 from sessionstream.schema import load_json
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from sessionstream.errors import PayloadDecodeError
 
 _BODY: Final = "the body"
+_WRAPPERS: Final = wrappers_pb2.DESCRIPTOR.name
+"""The file of ``StringValue`` and the like, whose JSON is their value."""
+
 _WHOLE: Final = "send a whole number in its range, also as a string"
 _NUMBER: Final = "send a number"
 _RIGHT: Final[dict[int, str]] = {
@@ -49,6 +52,8 @@ def flaw_of(error: PayloadDecodeError, body: bytes, wanted: type[Message] | None
 
 def _flaw(value: object, message: Any, path: str) -> str:
     """Return the first flaw of a message's JSON; empty if none is found."""
+    if message.file.name == _WRAPPERS:
+        return _flaw_of_one(value, message.fields_by_name["value"], path or _BODY)
     if message.full_name.startswith("google.protobuf."):  # their JSON has forms of its own
         return f"{path} is not the JSON of a {message.full_name}" if path and _is_refused(value, message) else ""
     fields = {name: field for field in message.fields for name in (field.name, field.json_name)}

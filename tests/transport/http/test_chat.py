@@ -383,6 +383,19 @@ async def test_a_message_id_that_cannot_be_kept(make: Any) -> None:
 
 
 @BOTH
+async def test_a_message_id_leaves_room_for_the_ids_of_its_answer(make: Any) -> None:
+    """Applications name the answer by the message, as in answer-ID: a timeline could not keep such an id."""
+    world = World()
+    world.go_on.set()
+    async with serving(world, make) as (http, _):
+        refused = await http.post("/chat/", json=asking("hi", "ü" * 256 + "x"))
+        assert code(refused) == (400, "invalid_id")
+        assert "513 bytes of UTF-8, and at most 512 fit" in refused.text
+        assert not world.asked
+        assert (await http.post("/chat/", json=asking("hi", "ü" * 256))).status_code == 200
+
+
+@BOTH
 async def test_content_in_parts(make: Any) -> None:
     world = World()
     world.go_on.set()

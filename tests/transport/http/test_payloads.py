@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, timestamp_pb2
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, timestamp_pb2, wrappers_pb2
 
 from sessionstream import PayloadDecodeError, SchemaRegistry
 from sessionstream.transport.http.payloads import flaw_of
@@ -89,3 +89,22 @@ def test_a_value_that_has_no_json_form() -> None:
         schemas.decode_command_json("At", b'"yesterday"')
     words = flaw_of(raised.value, b'"yesterday"', timestamp_pb2.Timestamp)
     assert words == "the body is not the JSON of a google.protobuf.Timestamp"
+
+
+@pytest.mark.parametrize(
+    ("wrapper", "value", "words"),
+    [
+        (wrappers_pb2.StringValue, {"value": "tea"}, "the body is an object: send a string"),
+        (wrappers_pb2.StringValue, 5, "the body is a number: send a string"),
+        (wrappers_pb2.StringValue, None, "the body is null: send a string"),
+        (wrappers_pb2.BoolValue, "yes", "the body is a string: send true or false"),
+        (wrappers_pb2.UInt32Value, -1, "the body is -1: send a whole number in its range, also as a string"),
+    ],
+)
+def test_a_wrapper_is_sent_as_its_value(wrapper: Any, value: Any, words: str) -> None:
+    schemas = SchemaRegistry()
+    schemas.register_command("Wrapped", wrapper)
+    body = json.dumps(value).encode()
+    with pytest.raises(PayloadDecodeError) as raised:
+        schemas.decode_command_json("Wrapped", body)
+    assert flaw_of(raised.value, body, wrapper) == words
