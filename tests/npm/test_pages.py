@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import httpx2
 import pytest
@@ -151,7 +152,7 @@ async def test_two_tabs_in_strict_mode_through_restarts_offline_and_tokens(proje
 @in_a_browser
 async def test_the_chats_of_the_docs_in_react_vue_and_svelte(project: Project) -> None:
     main = (project.folder / "docs" / "main.tsx").read_text("utf-8")
-    assert len(main.splitlines()) == 16
+    assert len(main.splitlines()) == 17
     app: Starlette = documented_server()["app"]
     app.mount("/", StaticFiles(directory=project.dist))
     async with served(app) as address, chromium() as browser:
@@ -170,6 +171,10 @@ async def test_the_chats_of_the_docs_in_react_vue_and_svelte(project: Project) -
                 await expect(each.locator("p")).to_have_text(asked)
         await pages["vue"].reload()
         await expect(pages["vue"].locator("p")).to_have_text(asked)
+        await pages["chat"].locator("input").fill("long " * 20_000)
+        await pages["chat"].locator("input").press("Enter")
+        await expect(pages["chat"].locator("output")).to_have_text("the body has at most 65536 bytes")
+        await expect(pages["chat"].locator("p")).to_have_text(asked)
 
 
 async def test_vite_passes_commands_on_while_an_app_is_developed(project: Project) -> None:
@@ -182,8 +187,10 @@ async def test_vite_passes_commands_on_while_an_app_is_developed(project: Projec
         url = f"http://localhost:{port}"
         vite = project.serving("vite", "--config", file, "--port", str(port), "--strictPort", until="Local:")
         async with vite, httpx2.AsyncClient(base_url=url, headers={"origin": url}) as client:
-            sent = await client.post("/api/sessions/s/commands/Ask", json={"prompt": "a"})
+            sent = await client.post("/api/sessions/s/commands/Ask", json={"prompt": "a", "messageId": str(uuid4())})
             assert (sent.status_code, sent.text) == (200, "{}")
+            sent = await client.post("/api/sessions/s/commands/Ask", json={"prompt": "a", "messageId": "a\0b"})
+            assert sent.status_code == 422
 
 
 @in_a_browser
