@@ -148,12 +148,16 @@ class UserMessage:
     Attributes:
         id: chosen by the client. It is the idempotency key of the command, so that a message sent twice is answered
             once. It has at most 512 bytes of UTF-8, so that ids such as ``answer-ID`` fit as well.
+        text: the text of its content.
+        content: as the client has sent it and not checked: a text, or a list of parts, of which some may be files or
+            images.
         extra: the other members of the request's JSON, such as ``forwardedProps`` or what ``body`` adds.
     """
 
     id: str
     text: str
     extra: Mapping[str, Any]
+    content: str | list[Any]
 
 
 Messages: TypeAlias = Mapping[str, ChatItem]

@@ -302,17 +302,16 @@ def user_message(message: Mapping[str, Any], content: object, body: Mapping[str,
     Raises:
         Problem: it has no id, or no such content.
     """
-    message_id, text = message.get("id"), _text_of(content)
-    if not isinstance(message_id, str) or not message_id or text is None:
+    message_id = message.get("id")
+    if not isinstance(message_id, str) or not message_id or not isinstance(content, str | list):
         raise Problem(400, "invalid_request", "the last message has no id, or its content is neither text nor a list")
-    return UserMessage(message_id, text, {name: value for name, value in body.items() if name != "messages"})
+    extra = {name: value for name, value in body.items() if name != "messages"}
+    return UserMessage(message_id, _text_of(content), extra, content)
 
 
-def _text_of(parts: object) -> str | None:
-    """Return the text of a message's content: a string, or the text parts of a list; None if it is neither."""
+def _text_of(parts: str | list[Any]) -> str:
+    """Return the text of a message's content: a string, or the text parts of a list."""
     if isinstance(parts, str):
         return parts
-    if not isinstance(parts, list):
-        return None
     texts = [part.get("text") for part in parts if isinstance(part, dict) and part.get("type") == "text"]
     return "".join([each for each in texts if isinstance(each, str)])

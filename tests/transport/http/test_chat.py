@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -404,6 +405,28 @@ async def test_content_in_parts(make: Any) -> None:
     async with serving(world, make) as (http, _), streaming(http, {**asking(""), "messages": [message]}) as stream:
         await stream.rest()
     assert world.asked[0][1] == "ab"
+
+
+@BOTH
+async def test_an_application_gets_the_parts_that_are_no_text(make: Any) -> None:
+    asked: list[UserMessage] = []
+
+    def command(message: UserMessage) -> Any:
+        asked.append(message)
+        return command_of(message)
+
+    mapping = replace(MAPPING, command=command)
+    parts = [{"type": "file", "mediaType": "image/png", "url": "data:image/png;base64,AAAA"}]
+    message = {"id": "u1", "role": "user", "content": parts, "parts": parts}
+    world = World()
+    world.go_on.set()
+    endpoint = make(world.hub, mapping)
+    async with client(Starlette(routes=[Mount("/chat", endpoint)])) as http:
+        async with streaming(http, {**asking(""), "messages": [message]}) as stream:
+            await stream.rest()
+        await endpoint.shutdown()
+    await world.hub.shutdown()
+    assert [(each.text, each.content) for each in asked] == [("", parts)]
 
 
 async def test_agui_without_a_question() -> None:
