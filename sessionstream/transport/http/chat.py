@@ -33,6 +33,7 @@ class ChatMessage:
 
     Raises:
         ValueError: the id is empty, or the role or the state is unknown.
+        TypeError: the id or the text is not a string.
     """
 
     id: str
@@ -44,6 +45,10 @@ class ChatMessage:
     def __post_init__(self) -> None:
         if not self.id:
             raise ValueError("a chat message needs an id")
+        if not isinstance(self.id, str):
+            raise TypeError(f"the id of a chat message is a str, not a {type(self.id).__name__}")
+        if not isinstance(self.text, str):
+            raise TypeError(f"the text of message {self.id!r} is a str, not a {type(self.text).__name__}")
         if self.role not in ("user", "assistant", "system", "reasoning", "run"):
             raise ValueError(f"role must be user, assistant, system, reasoning or run, not {self.role!r}")
         if self.state not in ("open", "done", "stopped", "failed"):
@@ -63,7 +68,7 @@ class ToolCall:
 
     Raises:
         ValueError: id or name is empty, the state is unknown, or the input is complete and not JSON.
-        TypeError: JSON cannot say the output.
+        TypeError: the input is not a string, or JSON cannot say the output.
     """
 
     role: ClassVar = "tool"
@@ -79,6 +84,9 @@ class ToolCall:
             raise ValueError(f"a tool call needs an id and the name of the tool, not {self.id!r} and {self.name!r}")
         if self.state not in ("open", "running", "done", "stopped", "failed"):
             raise ValueError(f"state must be open, running, done, stopped or failed, not {self.state!r}")
+        if not isinstance(self.input, str):
+            kind = type(self.input).__name__
+            raise TypeError(f"the input of tool call {self.id!r} is a JSON text, not a {kind}: json.dumps makes one")
         if self.state in ("running", "done") and not self.has_json_input:
             raise ValueError(f"the input of tool call {self.id!r} is not a JSON text, and {{}} if it has none")
         if self.output is not None:

@@ -589,6 +589,13 @@ def test_a_message_is_checked(arguments: tuple[Any, ...], words: str) -> None:
     [
         (lambda: ToolCall("", "look"), ValueError, "needs an id and the name of the tool"),
         (lambda: ToolCall("1", ""), ValueError, "needs an id and the name of the tool"),
+        (
+            lambda: ToolCall("1", "look", {"at": 1}, "done"),  # type: ignore[arg-type]
+            TypeError,
+            "the input of tool call '1' is a JSON text, not a dict: json.dumps makes one",
+        ),
+        (lambda: ChatMessage("1", "user", None), TypeError, "the text of message '1' is a str, not a NoneType"),  # type: ignore[arg-type]
+        (lambda: ChatMessage(1, "user", "x"), TypeError, "the id of a chat message is a str, not a int"),  # type: ignore[arg-type]
         (lambda: ToolCall("1", "look", "{}", "odd"), ValueError, "state must be open, running, done"),  # type: ignore[arg-type]
         (lambda: ToolCall("1", "look", "", "running"), ValueError, "the input of tool call '1' is not a JSON text"),
         (lambda: ToolCall("1", "look", "{}", "done", {1}), TypeError, "set is not JSON"),
