@@ -85,8 +85,10 @@ class ToolCall:
         if self.state not in ("open", "running", "done", "stopped", "failed"):
             raise ValueError(f"state must be open, running, done, stopped or failed, not {self.state!r}")
         if not isinstance(self.input, str):
-            kind = type(self.input).__name__
-            raise TypeError(f"the input of tool call {self.id!r} is a JSON text, not a {kind}: json.dumps makes one")
+            raise TypeError(
+                f"the input of tool call {self.id!r} is a JSON text, not a {type(self.input).__name__}: "
+                "json.dumps makes one"
+            )
         if self.state in ("running", "done") and not self.has_json_input:
             raise ValueError(f"the input of tool call {self.id!r} is not a JSON text, and {{}} if it has none")
         if self.output is not None:

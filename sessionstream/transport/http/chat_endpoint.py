@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("sessionstream")
 
 _MAX_MESSAGE_ID_BYTES: Final = 512
-"""Half of what other ids may have: applications make ids of it, such as that of the answer, which have to fit as well."""
+"""Half of what other ids may have: applications make ids of it, such as that of the answer, and they have to fit."""
 
 _CUT_OFF: Final = "the server has ended this stream; the answer goes on"
 _BROKEN: Final = "the server has failed; its log says why"
