@@ -152,7 +152,7 @@ async def test_two_tabs_in_strict_mode_through_restarts_offline_and_tokens(proje
 @in_a_browser
 async def test_the_chats_of_the_docs_in_react_vue_and_svelte(project: Project) -> None:
     main = (project.folder / "docs" / "main.tsx").read_text("utf-8")
-    assert len(main.splitlines()) == 17
+    assert len(main.splitlines()) == 16
     app: Starlette = documented_server()["app"]
     app.mount("/", StaticFiles(directory=project.dist))
     async with served(app) as address, chromium() as browser:
