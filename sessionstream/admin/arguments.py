@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Final, NoReturn
 
@@ -20,6 +21,25 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print a message, which may repeat a URL, without its password, and exit."""
         super().error(" ".join(map(stores.shown, message.split(" "))))
+
+
+def parse(argv: Sequence[str] | None, options: argparse.Namespace) -> None:
+    """Parse the arguments into options; print what is wrong with them, and exit.
+
+    The session of ``retry`` may stand after options. Python before 3.12.7 decides at the first positional argument that
+    an optional one is missing, and returns it as unknown.
+    """
+    made = parser()
+    _, left = made.parse_known_args(argv, options)
+    unknown = left
+    if left[:1] == ["--"]:
+        unknown = left[1:]
+    elif left and left[0].startswith("-"):
+        made.error(f"unrecognized arguments: {' '.join(left)}")
+    if unknown and options.command == "retry" and options.session is None:
+        options.session, *unknown = unknown
+    if unknown:
+        made.error(f"unrecognized arguments: {' '.join(unknown)}")
 
 
 def parser() -> argparse.ArgumentParser:

@@ -26,7 +26,7 @@ from sessionstream import output
 from sessionstream.admin import answers, checking, rehearsal, repair, typescript
 from sessionstream.admin.answers import Excerpt
 from sessionstream.admin.app import Replay, load, schemas_of
-from sessionstream.admin.arguments import LIMIT, parser
+from sessionstream.admin.arguments import LIMIT, parse
 from sessionstream.admin.looking import all_sessions, held_sessions, look, one_session
 from sessionstream.admin.outcome import FAILED, INTERRUPTED, OK, USAGE, Answer, Failed, Refused
 from sessionstream.admin.tables import rendered, shown
@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not _log.handlers:  # else Python prints what the library logs, which is the failure printed below
         _log.addHandler(logging.NullHandler())
     try:
-        parser().parse_args(argv, options)
+        parse(argv, options)
         if options.command == "types":
             return _types(options)
         answer = _answer(options)

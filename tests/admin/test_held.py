@@ -61,6 +61,31 @@ def test_one_that_still_fails_does_not_keep_the_others_from_resuming(
 
 
 @pytest.mark.parametrize(
+    "arguments",
+    [
+        ["FILE", *APP, "t"],
+        [*APP, "FILE", "t"],
+        ["FILE", "--json", "t", *APP],
+        ["FILE", *APP, "--", "t"],
+    ],
+)
+def test_the_session_may_stand_after_options(run: Run, held: Path, arguments: list[str]) -> None:
+    ran = run("retry", *(held if each == "FILE" else each for each in arguments))
+    assert (ran.status, ran.err) == (0, "")
+    assert not cursors(held, "t").held
+    assert cursors(held, "u").held
+
+
+@pytest.mark.parametrize("more", [["u"], ["--unknown"], ["--", "u", "v"]])
+def test_what_is_left_over_is_refused(
+    run: Run, held: Path, more: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        run("retry", held, "t", *APP, *more)
+    assert f"unrecognized arguments: {more[-1]}" in capsys.readouterr().err.replace("u v", "v")
+
+
+@pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["retry", "FILE", *APP], "name it, or take --held"),
