@@ -324,7 +324,8 @@ class CommandUnfinished(CommandError):
 class ProjectionError(SessionstreamError):
     """A projection failed under the ``fail`` policy. Its cause is ``__cause__``.
 
-    The event is stored, the timeline is not moved, and the session is held until the projection succeeds.
+    The event is stored, the timeline is not moved, and the session is held until the projection succeeds. In a rebuild,
+    the timeline stays as it was; the session is held only if it was before.
 
     Attributes:
         event: the event, with its ordinal and id.
@@ -333,13 +334,19 @@ class ProjectionError(SessionstreamError):
             if there is one.
     """
 
-    def __init__(self, event: Event, projector: str, cause: BaseException) -> None:
+    def __init__(self, event: Event, projector: str, cause: BaseException, *, rebuild: bool = False) -> None:
+        if rebuild:
+            advice = "The timeline is as before; fix the projection and rebuild again"
+        else:
+            advice = (
+                "The event is stored and holds its session; fix the projection and call retry_timeline; do not publish "
+                "it again"
+            )
         place = where(cause, projector)
         at = "" if place in ("", projector) else f" at {place}"
         super().__init__(
             f"{projector} failed{at} on event {event.name!r} (session {event.session_id!r}, ordinal "
-            f"{event.ordinal}): {error_text(cause)}. The event is stored and holds its "
-            f"session; fix the projection and call retry_timeline; do not publish it again"
+            f"{event.ordinal}): {error_text(cause)}. {advice}"
         )
         self.event = event
         self.projector = projector

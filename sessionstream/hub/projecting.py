@@ -91,7 +91,7 @@ class Projections:
             except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - recorded, or raised by `_reason`
                 step.timeline_failed = ProjectorFailed(projector, _reason(error))
                 if self._policies.timeline == "fail":
-                    step.failure = step.timeline_failed.as_projection_error(event)
+                    step.failure = step.timeline_failed.as_projection_error(event, rebuild=step.mode == "rebuild")
             else:
                 step.entities = tuple(changes.values())
                 if self._changes and step.mode != "rebuild":

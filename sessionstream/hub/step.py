@@ -23,9 +23,9 @@ class ProjectorFailed(NamedTuple):
     projector: str
     error: Exception
 
-    def as_projection_error(self, event: Event) -> ProjectionError:
-        """Return the error for the publisher, with a copy of the event."""
-        error = ProjectionError(copy_event(event), self.projector, self.error)
+    def as_projection_error(self, event: Event, *, rebuild: bool = False) -> ProjectionError:
+        """Return the error for the caller, with a copy of the event."""
+        error = ProjectionError(copy_event(event), self.projector, self.error, rebuild=rebuild)
         error.__cause__ = self.error
         return error
 

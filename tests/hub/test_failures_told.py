@@ -189,8 +189,12 @@ async def test_a_rebuild_that_fails_says_where(log: list[logging.LogRecord]) -> 
     app = App()
     await app.publish("a")
     app.hub.register_timeline_projection(failing)
-    with pytest.raises(ProjectionError, match=f"at {HERE}:{line_of(failing)} in failing"):
+    with pytest.raises(ProjectionError, match=f"at {HERE}:{line_of(failing)} in failing") as raised:
         await app.hub.rebuild_timeline("s")
+    assert "holds its session" not in str(raised.value)
+    assert "retry_timeline" not in str(raised.value)
+    assert str(raised.value).endswith("The timeline is as before; fix the projection and rebuild again")
+    assert not (await app.store.cursors("s")).held
     (record,) = await app.store.error_records()
     check(log, record, f"{HERE}:{line_of(failing)} in failing")
 
