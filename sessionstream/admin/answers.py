@@ -183,11 +183,14 @@ def checked(store: str, found: Checked) -> Answer:
         "sessions": found.sessions,
         "events": found.events,
         "compared": found.compared,
+        "uncompared": found.uncompared,
         "problems": [{"sessionId": each.session_id, "what": each.what} for each in found.problems],
     }
     text = f"checked {store}: {_count(found.sessions, 'session')}, {_count(found.events, 'event')}"
-    if found.compared:
+    if found.uncompared is not None:
         text += f", {_count(found.compared, 'timeline')} compared with the app"
+        if found.uncompared:
+            text += f", {found.uncompared} not (held, pruned, deleted or damaged)"
     if not found.problems:
         return Answer(document, (f"{text}; nothing is wrong",))
     rows = [(each.session_id or "-", each.what) for each in found.problems]

@@ -45,11 +45,14 @@ class Checked:
         sessions: number of sessions that were checked.
         events: number of events that were read.
         compared: number of timelines that were compared with what the app computes.
+        uncompared: number of those that were not, because the session is held or damaged, or its first events are no
+            longer there; None if there was no app to compare with.
     """
 
     sessions: int
     events: int
     compared: int
+    uncompared: int | None
     problems: Sequence[Problem]
 
 
@@ -58,7 +61,7 @@ def check(location: str, factory: Factory | None, told: Callable[[int, int], obj
 
     Args:
         factory: if given, each timeline is also compared with what the app's projections compute from the log. Sessions
-            that are held, or whose first events were pruned, are not compared.
+            that are held, deleted or damaged, or whose first events were pruned, are not compared.
         told: called after each session, with the number of those that are done and of all.
 
     Raises:
@@ -79,7 +82,8 @@ def check(location: str, factory: Factory | None, told: Callable[[int, int], obj
         problems += [Problem(session_id, each) for each in found]
         if told is not None:
             told(number, len(ids))
-    return Checked(len(ids), events, compared, problems)
+    uncompared = None if factory is None else len(ids) - compared
+    return Checked(len(ids), events, compared, uncompared, problems)
 
 
 def _session(state: StoredState, session_id: str) -> tuple[int, list[str]]:

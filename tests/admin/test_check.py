@@ -32,6 +32,7 @@ def test_a_good_store_has_no_problem(run: Run, store: Path) -> None:
         "sessions": 5,
         "events": 3 + 3 + 150 + 2,
         "compared": 0,
+        "uncompared": None,
         "problems": [],
     }
     assert run("check", store).out == f"checked {store}: 5 sessions, 158 events; nothing is wrong\n"
@@ -40,6 +41,9 @@ def test_a_good_store_has_no_problem(run: Run, store: Path) -> None:
 def test_timelines_are_compared_with_what_the_app_computes(run: Run, store: Path) -> None:
     document = unchanged(store, lambda: run("check", store, *APP, "--json")).document
     assert (document["compared"], document["problems"]) == (2, [])  # the held, the pruned and the deleted are not
+    assert document["uncompared"] == 3
+    told = run("check", store, *APP).out
+    assert "2 timelines compared with the app, 3 not (held, pruned, deleted or damaged); nothing is wrong" in told
     ran = run("check", store, "--app", "tests.admin.app:make_renaming")
     assert ran.status == 1
     assert "s        Text '1' is not what the app computes from the log: it would be removed" in ran.out

@@ -97,6 +97,7 @@ def test_check_a_good_database(url: str) -> None:
         "sessions": 2,
         "events": 6,
         "compared": 1,
+        "uncompared": 1,
         "problems": [],
     }
 
