@@ -555,16 +555,17 @@ class Hub:
             await self._consumer.start()
 
     async def ready(self, *, within: float = 5.0) -> None:
-        """Check that the hub can serve: that it is open, and its store takes and keeps what is written. For probes.
+        """Check that the hub can serve: that it is open, and its store writes and reads. For probes.
 
-        It writes to the store, as durably as a commit, something that no session shows.
+        It writes to the store, as durably as a commit, something that no session shows, and reads the cursors of a
+        session that need not exist.
 
         Args:
             within: seconds within which the store has to answer.
 
         Raises:
             HubClosed: the hub is shut down.
-            StoreError: the store cannot write, or has not answered in time.
+            StoreError: the store cannot write or read, or has not answered in time.
             EventLoopError: called from another event loop than the hub's.
             ValueError: ``within`` is not above 0.
         """
@@ -574,8 +575,12 @@ class Hub:
         try:
             async with asyncio.timeout(within):
                 await self._store.check_writable()
+                await self._store.cursors("-")
         except TimeoutError:
-            raise StoreError(f"the store has not written within {within:g} seconds") from None
+            raise StoreError(
+                f"the store has not answered within {within:g} seconds: another process holds its lock, or its disk or "
+                "server does not respond"
+            ) from None
 
     async def shutdown(self) -> None:
         """Refuse new calls, wait until all turns have ended, and release everything that the hub holds.

@@ -1,4 +1,4 @@
-"""``Hub.ready`` says whether the hub can serve: it is open, and its store writes."""
+"""``Hub.ready`` says whether the hub can serve: it is open, and its store writes and reads."""
 
 from __future__ import annotations
 
@@ -21,21 +21,23 @@ async def test_a_hub_that_can_serve_is_ready() -> None:
         await app.hub.ready()
 
 
-async def test_a_store_that_cannot_write_is_named() -> None:
+@pytest.mark.parametrize("method", ["check_writable", "cursors"])
+async def test_a_store_that_cannot_write_or_read_is_named(method: str) -> None:
     store = Store(MemoryStore(registry()))
     app = App(store)
-    store.fail("check_writable", StoreError("the disk is full"))
+    store.fail(method, StoreError("the disk is full"))
     with pytest.raises(StoreError, match="the disk is full"):
         await app.hub.ready()
     await app.hub.ready()
     await app.hub.shutdown()
 
 
-async def test_a_store_that_does_not_answer_is_not_waited_for() -> None:
+@pytest.mark.parametrize("method", ["check_writable", "cursors"])
+async def test_a_store_that_does_not_answer_is_not_waited_for(method: str) -> None:
     store = Store(MemoryStore(registry()))
     app = App(store)
-    store.stop_before("check_writable")
-    with pytest.raises(StoreError, match=r"has not written within 0\.05 seconds"):
+    store.stop_before(method)
+    with pytest.raises(StoreError, match=r"has not answered within 0\.05 seconds: .*lock"):
         await app.hub.ready(within=0.05)
     await app.hub.shutdown()
 
