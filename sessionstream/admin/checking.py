@@ -89,7 +89,9 @@ def check(location: str, factory: Factory | None, told: Callable[[int, int], obj
 def _session(state: StoredState, session_id: str) -> tuple[int, list[str]]:
     """Return how many events a session has, and what is wrong with it."""
     problems: list[str] = []
-    payloads, cursors, last, events = Payloads(), Cursors(0, 0, 0), 0, 0
+    payloads, cursors, events = Payloads(), Cursors(0, 0, 0), 0
+    logged: set[int] = set()
+    changes: dict[int, str] = {}  # an entity for each ordinal at which one changed
     entity: list[StoredVersion] = []
     for part in contents(state, session_id):
         match part:
@@ -97,23 +99,26 @@ def _session(state: StoredState, session_id: str) -> tuple[int, list[str]]:
                 cursors = part
                 problems += _of_cursors(part)
             case PrunedEvent():
-                last = max(last, part.ordinal)
-                if part.ordinal > cursors.event:
-                    problems.append(f"event {part.ordinal} is above the event cursor, {cursors.event}")
+                logged.add(part.ordinal)
             case StoredEvent():
                 events += 1
-                if part.ordinal > cursors.event:
-                    problems.append(f"event {part.ordinal} is above the event cursor, {cursors.event}")
+                logged.add(part.ordinal)
                 problems += _unreadable(payloads, part.payload, f"event {part.ordinal}, {part.name}")
-                last = max(last, part.ordinal)
             case StoredVersion():
+                changes.setdefault(part.last_event_ordinal, f"{part.kind} {part.id!r}")
                 if entity and (entity[0].kind, entity[0].id) != (part.kind, part.id):
                     problems += _of_entity(payloads, entity, cursors)
                     entity = []
                 entity.append(part)
     problems += _of_entity(payloads, entity, cursors)
-    if last and last < cursors.event:
-        problems.append(f"the log ends at event {last}, and the event cursor is {cursors.event}")
+    problems += [
+        f"event {each} is above the event cursor, {cursors.event}" for each in sorted(logged) if each > cursors.event
+    ]
+    problems += [
+        f"event {each}, which changed {changes[each]}, is not in the log" for each in sorted(changes.keys() - logged)
+    ]
+    if logged and max(logged) < cursors.event:
+        problems.append(f"the log ends at event {max(logged)}, and the event cursor is {cursors.event}")
     return events, problems
 
 

@@ -72,6 +72,10 @@ OF_LONG = "timeline = (SELECT timeline FROM sessions WHERE session_id = 'long')"
         (f"UPDATE sessions SET timeline_cursor = 149 WHERE sid = {LONG}", "the timeline's 149"),
         (f"UPDATE sessions SET floor = 151 WHERE sid = {LONG}", "is 151, above its timeline_cursor 150"),
         (f"DELETE FROM events WHERE sid = {LONG} AND ordinal = 150", "the log ends at event 149"),
+        (
+            f"DELETE FROM events WHERE sid = {LONG} AND ordinal = 70",
+            "event 70, which changed Text '1', is not in the log",
+        ),
         (f"UPDATE events SET payload = x'ff' WHERE sid = {LONG} AND ordinal = 7", "event 7, Said: its payload cannot"),
         ("DELETE FROM payload_types", "cannot be decoded with the schema"),
         (f"UPDATE entities SET payload = x'ff' WHERE {OF_LONG}", "Text '1' as of 150"),
