@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 from sessionstream.admin.app import Factory
@@ -66,13 +67,14 @@ def check(location: str, factory: Factory | None, told: Callable[[int, int], obj
 
     Raises:
         Refused: the store or the app cannot be used.
+        StoreError: the store failed meanwhile.
     """
     damages, ids = look(location, lambda state: (state.damages(), session_ids(state)))
     problems = [Problem("", each) for each in damages]
     events = compared = 0
     for number, session_id in enumerate(ids, 1):
         try:
-            count, found = stores.look(location, lambda state, of=session_id: _session(state, of))  # type: ignore[misc]
+            count, found = stores.look(location, partial(_session, session_id=session_id))
         except StoreDamaged as error:
             count, found = 0, [str(error)]
         events += count
@@ -144,17 +146,20 @@ def _of_entity(payloads: Payloads, states: Sequence[StoredVersion], cursors: Cur
         if payload is None:
             continue
         if state.encoding == versions.DELTA:
-            later = [
-                (each.encoding, None if each.payload is None else each.payload.data) for each in states[number + 1 :]
-            ]
+            later = map(states.__getitem__, range(number + 1, len(states)))  # only the next few are read
             try:
-                payload = StoredPayload(payload.type, versions.restored(payload.data, later))
+                payload = StoredPayload(payload.type, versions.restored(payload.data, map(_kept, later)))
             except ValueError as error:
                 yield f"{_name(state)} cannot be restored: {error}"
                 continue
         yield from _unreadable(payloads, payload, _name(state))
     if states and states[-1].superseded_ordinal is not None:
         yield f"{_name(states[-1])} was superseded at {states[-1].superseded_ordinal}, and there is no later state"
+
+
+def _kept(state: StoredVersion) -> tuple[int, bytes | None]:
+    """Return the encoding and the bytes of a state."""
+    return state.encoding, None if state.payload is None else state.payload.data
 
 
 def _unreadable(payloads: Payloads, payload: StoredPayload, what: str) -> Iterator[str]:

@@ -78,7 +78,7 @@ def _answer(options: argparse.Namespace) -> Answer:
         case "backup":
             return answers.backed_up(repair.back_up(options.file, options.copy))
         case "copy":
-            report = repair.copy_to(options.file, options.target, _progress("sessions"))
+            report = repair.copy_to(options.file, options.target, _progress())
             return answers.copied(options.file, stores.shown(options.target), report)
         case _:
             return _replay(options)
@@ -140,9 +140,8 @@ def _replay(options: argparse.Namespace) -> Answer:
 def _retry_held(options: argparse.Namespace) -> Answer:
     if options.session is not None or options.dry_run:
         raise Refused("--held retries every held session: leave out the session; --dry-run is of one session")
-    look(options.store, held_sessions)  # before any code of the app runs
-    told = _progress("sessions")
-    found = asyncio.run(repair.retry_held(options.store, load(options.app), told))
+    held = look(options.store, held_sessions)  # before any code of the app runs
+    found = asyncio.run(repair.retry_held(options.store, held, load(options.app), _progress()))
     return answers.retried(stores.shown(options.store), found)
 
 
@@ -155,7 +154,7 @@ def _delete(options: argparse.Namespace) -> Answer:
 
 def _check(options: argparse.Namespace) -> Answer:
     factory = None if options.app is None else load(options.app)
-    return answers.checked(stores.shown(options.store), checking.check(options.store, factory, _progress("sessions")))
+    return answers.checked(stores.shown(options.store), checking.check(options.store, factory, _progress()))
 
 
 def _prune(options: argparse.Namespace) -> Answer:
@@ -165,11 +164,11 @@ def _prune(options: argparse.Namespace) -> Answer:
     return answers.pruned(stores.shown(options.store), plan, dry_run=options.dry_run)
 
 
-def _progress(of: str) -> Callable[[int, int], object] | None:
-    """Return what shows on a terminal how far a command is; None if standard error is no terminal."""
+def _progress() -> Callable[[int, int], object] | None:
+    """Return what shows on a terminal with how many sessions a command is done; None if standard error is none."""
 
     def tell(done: int, count: int) -> None:
-        sys.stderr.write(f"\r{done:,} of {count:,} {of}" + ("\n" if done == count else ""))
+        sys.stderr.write(f"\r{done:,} of {count:,} sessions" + ("\n" if done == count else ""))
         sys.stderr.flush()
 
     return tell if sys.stderr.isatty() else None

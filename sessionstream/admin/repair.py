@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from sessionstream.admin.app import AppSchemas, Factory, Replay, carry_out, hub_on
-from sessionstream.admin.looking import held_sessions, look, one_session
+from sessionstream.admin.looking import look, one_session
 from sessionstream.admin.outcome import Refused
 from sessionstream.errors import SessionstreamError, StoreError
 from sessionstream.hydration import stores
 from sessionstream.hydration.copying import CopyReport, copy
 from sessionstream.hydration.sqlite import SQLiteStore
-from sessionstream.hydration.stored import StoredState
+from sessionstream.hydration.stored import StoredSession, StoredState
 
 if TYPE_CHECKING:
     from sessionstream.hub import ReplayReport
@@ -144,8 +144,10 @@ async def replay(location: str, session_id: str, factory: Factory, which: Replay
     return await _with_store(location, work)
 
 
-async def retry_held(location: str, factory: Factory, told: Callable[[int, int], object] | None) -> list[Retried]:
-    """Retry every held session of the store, one after the other; return what became of each, by id.
+async def retry_held(
+    location: str, held: Sequence[StoredSession], factory: Factory, told: Callable[[int, int], object] | None
+) -> list[Retried]:
+    """Retry sessions of the store that are held, one after the other; return what became of each.
 
     Args:
         told: called after each session, with the number of those that are done and of all.
@@ -155,7 +157,6 @@ async def retry_held(location: str, factory: Factory, told: Callable[[int, int],
         Failed: another part of the app than a projection failed.
         StoreError: the store failed.
     """
-    held = await asyncio.to_thread(look, location, held_sessions)
     found: list[Retried] = []
 
     async def work(store: HydrationStore, schemas: AppSchemas) -> None:

@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from sessionstream.admin import checking
+from sessionstream.hydration import versions
+from sessionstream.hydration.stored import StoredVersion
+
 from .app import with_store, write
 from .conftest import Run
 from .test_repair import APP, unchanged
@@ -111,6 +115,20 @@ def test_a_damaged_index_is_found(run: Run, store: Path) -> None:
     ran = run("check", store)
     assert ran.status == 1
     assert "events_by_id" in ran.out
+
+
+def test_the_time_for_an_entity_grows_with_its_states(run: Run, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    states, asked, original = 400, 0, checking._kept
+    write(file, *["word "] * states, session_id="streamed")
+
+    def counted(state: StoredVersion) -> tuple[int, bytes | None]:
+        nonlocal asked
+        asked += 1
+        return original(state)
+
+    monkeypatch.setattr(checking, "_kept", counted)
+    assert "nothing is wrong" in run("check", file).out
+    assert 0 < asked <= states * (versions.KEYFRAME + 1)
 
 
 def test_progress_is_for_terminals(run: Run, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
