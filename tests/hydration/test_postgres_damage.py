@@ -22,13 +22,14 @@ from sessionstream import (
     UIEvent,
 )
 from sessionstream.admin.cli import main
-from sessionstream.hydration import sweeper
 from sessionstream.hydration.postgres import PostgresStore, changes, upkeep
 from sessionstream.hydration.postgres.inspection import PostgresTables
 from sessionstream.store import TimelineReplacement
 from sessionstream.testing import SessionWriter, put, sample_registry
 from tests.hub.support import App, registry, said, say
 from tests.servers.postgres import Postgres
+
+from .sweeping import Time, standing_clock
 
 HOUR = timedelta(hours=1)
 RECENT = timedelta(minutes=30)
@@ -202,20 +203,9 @@ async def rebuilt(store: PostgresStore) -> object:
     return await store.replace_timeline(TimelineReplacement("session", (), cursors.timeline, cursors))
 
 
-class Time:
-    """The monotonic clock of whoever sweeps."""
-
-    now = 0.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Time:
-    clock = Time()
-    monkeypatch.setattr(sweeper, "time", clock)
-    return clock
+    return standing_clock(monkeypatch)
 
 
 @pytest.mark.parametrize("wrong", UNREMOVABLE)

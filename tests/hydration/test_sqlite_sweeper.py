@@ -14,13 +14,14 @@ import pytest
 
 from sessionstream.errors import OrdinalConflict, StoreError
 from sessionstream.hub import Hub
-from sessionstream.hydration import sweeper
 from sessionstream.hydration.sqlite import SQLiteStore, discarded, writes
 from sessionstream.store import Cursors, TimelineReplacement
 from sessionstream.testing import SessionWriter, drop, put, sample_registry
 from sessionstream.testing.contract.retention import check_above_floor
 from sessionstream.testing.contract.timelines import eventful
 from sessionstream.types import Event, TimelineEntity, UIEvent
+
+from .sweeping import Time, standing_clock
 
 REGISTRY = sample_registry()
 
@@ -174,21 +175,9 @@ async def done(store: SQLiteStore) -> tuple[int, int]:
     return cursors.epoch, cursors.floor
 
 
-class Time:
-    """The monotonic clock of whoever sweeps."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Time:
-    clock = Time()
-    monkeypatch.setattr(sweeper, "time", clock)
-    return clock
+    return standing_clock(monkeypatch)
 
 
 DAMAGED = {
