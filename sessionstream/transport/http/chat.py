@@ -63,12 +63,12 @@ class ToolCall:
         id: unique among the messages and calls of the session.
         name: of the tool.
         input: the arguments as a JSON text, which grows while the state is ``open``.
-        output: the result: any value that JSON can say.
+        output: the result: any value with a JSON form.
         error: what a page may show of a failed call. The answer goes on.
 
     Raises:
         ValueError: id or name is empty, the state is unknown, or the input is complete and not JSON.
-        TypeError: the input is not a string, or JSON cannot say the output.
+        TypeError: the input is not a string, or the output has no JSON form.
     """
 
     role: ClassVar = "tool"
@@ -110,12 +110,12 @@ class ChatState:
 
     Attributes:
         name: what it is, such as ``plan``.
-        value: any value that JSON can say; None: the part was removed.
+        value: any value with a JSON form; None: the part was removed.
         id: which of several parts of this name; empty if there is one.
 
     Raises:
         ValueError: the name is empty.
-        TypeError: JSON cannot say the value.
+        TypeError: the value has no JSON form.
     """
 
     name: str
