@@ -75,6 +75,12 @@ class Tabs:
 
     async def visit(self, place: str, **options: Any) -> Page:
         """Open an address below the server's in a window of its own, which shares nothing with the others."""
+        page = await self.window(**options)
+        await page.goto(f"{self.url}{place}")
+        return page
+
+    async def window(self, **options: Any) -> Page:
+        """Open an empty window, which shares nothing with the others."""
         context: BrowserContext = await self._browser.new_context(**options)
         self._contexts.append(context)
         context.set_default_timeout(PATIENCE)
@@ -84,7 +90,6 @@ class Tabs:
         page.on("request", self._requested)
         page.on("requestfinished", self._ended)
         page.on("requestfailed", self._ended)
-        await page.goto(f"{self.url}{place}")
         return page
 
     async def answered(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from playwright.async_api import Locator, Page, Route, expect
@@ -56,6 +57,28 @@ async def reset(page: Page) -> None:
     button = page.get_by_role("button", name="Reset this phase")
     await button.click()
     await expect(button).not_to_have_attribute("aria-busy", "true")
+
+
+async def expect_disabled_without(script: str, tabs: Tabs, place: str, buttons: str) -> None:
+    """Check that the buttons of a page are disabled until its script listens: a press before would reload the page."""
+    page = await tabs.window()
+    found = page.locator(buttons)
+    gate = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await gate.wait()
+        await route.continue_()
+
+    await page.route(f"**/{script}", hold)
+    try:
+        await page.goto(f"{tabs.url}{place}", wait_until="commit")
+        await expect(found.last).to_be_visible()
+        assert [await button.text_content() for button in await found.all() if await button.is_enabled()] == []
+        gate.set()
+        await expect(found.last).to_be_enabled()
+    finally:
+        gate.set()
+        await page.unroute_all(behavior="wait")
 
 
 async def expect_verdict(page: Page, check: str, verdict: str) -> None:

@@ -19,6 +19,7 @@ from sessionstream.examples.chatdemo.v1.chat_pb2 import ChatMessageEntity
 
 from ..pairs import pairs
 from .chromium import LOST, Tabs
+from .lab import expect_disabled_without
 from .serving import Served
 
 LONG = "Tell me something that takes its time. " * 40
@@ -103,6 +104,11 @@ async def test_a_message_that_the_server_cannot_show_says_so_and_the_others_are_
     assert [row[3] for row in await shown(page)] == ["Explain ordinals", "This message cannot be shown."]
     _, errors = await server._stopped(signal.SIGTERM)
     assert "'chat-msg-1' cannot be shown to clients, stored as app.Gone: its message is not registered" in errors
+
+
+async def test_nothing_can_be_sent_before_the_script_listens(tabs: Tabs) -> None:
+    await expect_disabled_without("chat.js", tabs, "#s-1", "form button:visible")
+    assert tabs.faults == []
 
 
 async def test_the_answer_streams_and_can_be_stopped(slow_server: Served, slow_tabs: Tabs, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from .lab import (
     act,
     actions,
     button,
+    expect_disabled_without,
     expect_verdict,
     fact,
     fits,
@@ -161,6 +162,15 @@ async def test_the_front_page_says_how_the_checks_stand(lab_tabs: Tabs) -> None:
     await front.get_by_role("button", name="Reset every phase").click()
     await expect(card.locator("[data-tally]")).to_have_text("6 waiting")
     await expect(front.locator("#announcer")).to_have_text("Every phase was made anew.")
+    assert lab_tabs.faults == []
+
+
+@pytest.mark.parametrize(
+    ("place", "script"),
+    [("", "front.js"), ("phases/1", "lab.js"), ("phases/5", "lab.js"), ("inspector", "inspector.js")],
+)
+async def test_no_button_can_be_pressed_before_its_script_listens(lab_tabs: Tabs, place: str, script: str) -> None:
+    await expect_disabled_without(script, lab_tabs, place, "main button:visible")
     assert lab_tabs.faults == []
 
 

@@ -49,6 +49,11 @@ export function announce(words) {
   byId("announcer").textContent = words;
 }
 
+/** Enable the page's buttons, which are disabled until their script listens: before, a press would reload the page. */
+export function listening() {
+  for (const button of document.querySelectorAll("button[disabled]")) button.disabled = false;
+}
+
 /** Run something a button started: the button waits, and what goes wrong is shown. */
 export async function busy(button, where, work) {
   if (button.getAttribute("aria-busy") === "true") return;

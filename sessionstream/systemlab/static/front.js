@@ -1,5 +1,5 @@
 /** The lab's first page: how the checks of each phase stand. */
-import { announce, ask, busy, byId, LabError, post, report, tally } from "/static/core.js";
+import { announce, ask, busy, byId, LabError, listening, post, report, tally } from "/static/core.js";
 
 function show({ phases }) {
   for (const phase of phases) {
@@ -25,4 +25,5 @@ byId("reset").addEventListener("click", ({ currentTarget }) => {
   });
 });
 document.addEventListener("visibilitychange", () => document.hidden || void refresh());
+listening();
 await refresh();

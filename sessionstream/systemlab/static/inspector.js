@@ -1,5 +1,5 @@
 /** The inspector: choose a source and a session, walk along its ordinals, compare two of them, retry what is held. */
-import { announce, ask, busy, byId, el, LabError, post, report } from "/static/core.js";
+import { announce, ask, busy, byId, el, LabError, listening, post, report } from "/static/core.js";
 import { connect } from "/static/sessionstream.js";
 import { Panels } from "/static/tables.js";
 
@@ -354,4 +354,5 @@ byId("retry").addEventListener("click", ({ currentTarget }) => {
   });
 });
 addEventListener("hashchange", () => void guarded(look));
+listening();
 await guarded(look);

@@ -1,5 +1,5 @@
 /** A phase's page: its forms run actions, its state is shown, and watched over our own WebSocket client. */
-import { announce, ask, busy, byId, el, json, LabError, post, report, tally } from "/static/core.js";
+import { announce, ask, busy, byId, el, json, LabError, listening, post, report, tally } from "/static/core.js";
 import { connect } from "/static/sessionstream.js";
 import { Panels } from "/static/tables.js";
 
@@ -213,5 +213,6 @@ byId("reset").addEventListener("click", ({ currentTarget }) => {
   });
 });
 
+listening();
 byId("chapter").open = !matchMedia(NARROW).matches;
 await refresh();

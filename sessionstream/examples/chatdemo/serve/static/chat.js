@@ -227,6 +227,7 @@ element("suggestions").addEventListener("click", ({ target }) => {
   if (button) void send(button.textContent.replace(/\s+/g, " ").trim());
 });
 addEventListener("hashchange", watch);
+element("send").disabled = false; // until here, a press would have reloaded the page
 
 if (!location.hash) history.replaceState(null, "", `#${newSessionId()}`);
 watch();
