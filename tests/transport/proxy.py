@@ -116,7 +116,8 @@ class Proxy:
         for gate in self.gates.values():
             gate.set()
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(self, accepted: socket.socket) -> None:
+        reader, writer = await asyncio.open_connection(sock=accepted)
         answer = self.answers.popleft() if self.answers else self.always
         if answer is not None:
             await self._answer(answer, reader, writer)
@@ -218,19 +219,23 @@ async def proxied(address: str) -> AsyncIterator[tuple[Proxy, str]]:
     proxy = Proxy()
     proxy.target = int(address.rpartition(":")[2])
     serving: set[asyncio.Task[None]] = set()
+    loop = asyncio.get_running_loop()
 
-    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.create_task(proxy.serve(reader, writer))
-        serving.add(task)
-        task.add_done_callback(serving.discard)
+    def accept() -> None:
+        # Not `asyncio.start_server`: one that is closed while it accepts leaves that transport open.
+        with suppress(BlockingIOError, ConnectionError):  # whoever came is gone
+            task = asyncio.create_task(proxy.serve(listener.accept()[0]))
+            serving.add(task)
+            task.add_done_callback(serving.discard)
 
-    server = await asyncio.start_server(accept, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    try:
-        yield proxy, f"ws://127.0.0.1:{port}"
-    finally:
-        server.close()
-        proxy.heal()
-        proxy.reset()
-        if serving:
-            await asyncio.wait(serving)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        loop.add_reader(listener, accept)
+        try:
+            yield proxy, f"ws://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            loop.remove_reader(listener)
+            proxy.heal()
+            while serving:  # one that has just begun makes its connection first
+                proxy.reset()
+                await asyncio.wait(serving, timeout=0.05)
