@@ -149,7 +149,7 @@ async def main() -> list[Figure]:
         _figure(one, ours, "the same statements, handed to a thread one by one", thread, "≥ 0.62"),
         _figure(one, ours, "the same statements, without a thread", direct),
         _figure(calls, in_calls, f"the same statements, {GROUP} events a transaction", together, "≥ 0.3"),
-        _figure(all_, at_once, f"the same statements, {GROUP} events a transaction", grouped, "≥ 0.3"),
+        _figure(all_, at_once, f"the same statements, {GROUP} events a transaction", grouped),
         _figure(f"{all_}, the store's part", committed, f"the same statements, {GROUP} a transaction", grouped),
     ]
 

@@ -37,6 +37,7 @@ from sessionstream.hub.repeats import is_repeat
 from sessionstream.hub.reporting import record_of
 from sessionstream.hub.step import Hold, Step
 from sessionstream.hub.timeline import Timeline, TimelineAhead
+from sessionstream.hub.yielding import EVENT_COST, MAX_BYTES
 from sessionstream.ids import check_new_id
 from sessionstream.ordinals import assign_ordinal
 from sessionstream.store import Cursors, LoggedEvent, new_commit
@@ -101,8 +102,8 @@ class Turn(Completion):
                 await state.lane.wait()
             try:  # metadata is loaded inside the lane, so that waiting for it does not change the order
                 session = state.session or await context.sessions.session(state)
-                context.budget.events += 1
-                if context.budget.is_spent():
+                context.budget.spent += EVENT_COST
+                if context.budget.spent >= MAX_BYTES:
                     await context.budget.renew()
             except BaseException:
                 state.lane.leave()
@@ -180,8 +181,8 @@ class Turn(Completion):
                 self.state.current = False
                 raise OrdinalConflict(self.state.id, expected=f"events after {timeline.ordinal}", actual="none")
             for event in events:
-                self._context.budget.events += 1
-                if self._context.budget.is_spent():
+                self._context.budget.spent += EVENT_COST
+                if self._context.budget.spent >= MAX_BYTES:
                     await self._context.budget.renew()
                 self.checkpoint()
                 step = Step("retry", event, timeline.ordinal, stored=True)
@@ -312,8 +313,8 @@ class Turn(Completion):
                     if taken[draft.event_id] is not None or draft.event_id in ours:
                         break
                     ours.add(draft.event_id)
-                self._context.budget.events += 1
-                if self._context.budget.is_spent():
+                self._context.budget.spent += EVENT_COST
+                if self._context.budget.spent >= MAX_BYTES:
                     await self._context.budget.renew()
                 while under_way and (len(under_way) >= MAX_UNDER_WAY or _is_done(under_way[0][1])):
                     await complete_first()
@@ -358,10 +359,11 @@ class Turn(Completion):
         taken.update(zip(given, found, strict=True))
 
     def _new_step(self, draft: Draft, timeline: Timeline | TimelineAhead, cursor: int) -> Step:
-        limit = self._context.max_ordinal
+        limit, ordinal = self._context.max_ordinal, cursor + 1
         if cursor == 0:
             check_new_id("session id", self.state.id)
-        ordinal = assign_ordinal(cursor, draft.stream_id, session_id=self.state.id, limit=limit)
+        if draft.stream_id or ordinal > limit:
+            ordinal = assign_ordinal(cursor, draft.stream_id, session_id=self.state.id, limit=limit)
         return Step("live", draft.numbered(ordinal), timeline.ordinal, draft.on_published)
 
     # -- the steps of one event --------------------------------------------------------------------------------
@@ -399,8 +401,8 @@ class Turn(Completion):
                     outcome.result()
                 else:
                     await self.finish(outcome)
-                    if context.budget.events:  # it does not count, as the event loop ran meanwhile
-                        context.budget.events -= 1
+                    if context.budget.spent >= EVENT_COST:  # the event does not count, as the event loop ran meanwhile
+                        context.budget.spent -= EVENT_COST
             except OrdinalConflict:
                 self.state.current = False
                 raise
@@ -412,8 +414,9 @@ class Turn(Completion):
             state, ordinal = self.state, step.event.ordinal
             if step.mode == "live":
                 before, state.event_cursor = state.event_cursor, ordinal
-                for listener in context.listeners.get(state.id, ()):
-                    listener(before, step.event)
+                if context.listeners:
+                    for listener in context.listeners.get(state.id, ()):
+                        listener(before, step.event)
                 if step.on_published is not None:
                     step.on_published()
             step.stored = True
@@ -476,7 +479,7 @@ class Turn(Completion):
             return error
         step.fanned_out = True
         for event in step.ui_events:
-            context.budget.bytes += event.payload.ByteSize()
+            context.budget.spent += event.payload.ByteSize()
         return None
 
     async def resync(self) -> None:

@@ -198,9 +198,10 @@ class MemoryStore(CheckedStore):
         return MAX_ORDINAL
 
     def _commit(self, commit: Commit) -> asyncio.Future[None]:
-        if self._loop is None or not self._loop.is_running():
-            self._loop = asyncio.get_running_loop()
-            self._done = self._loop.create_future()
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            self._loop = loop
+            self._done = loop.create_future()
             self._done.set_result(None)
         session = self._by_id.get(commit.session_id) or _Session(self._first_epoch)
         session.commit(commit, self._clock())

@@ -19,7 +19,7 @@ from sessionstream import (
     UIEvent,
 )
 from sessionstream.examples.chatdemo.v1.chat_pb2 import ChatMessageUpdate, TokensDeltaEvent
-from sessionstream.hub.yielding import MAX_BYTES, MAX_EVENTS, YieldBudget
+from sessionstream.hub.yielding import MAX_BYTES, MAX_EVENTS
 
 
 class Turns:
@@ -138,14 +138,3 @@ async def test_publishers_that_wait_for_their_store_anyway_are_not_held_up() -> 
     telling = Telling(1, PatientStore)
     await one_after_the_other(telling, 10 * MAX_EVENTS)
     assert telling.turns.count in range(20 * MAX_EVENTS - 1, 20 * MAX_EVENTS + 2)  # two turns each, and no more
-
-
-def test_a_budget_is_spent_by_events_and_by_bytes() -> None:
-    budget = YieldBudget()
-    budget.events = MAX_EVENTS - 1
-    assert not budget.is_spent()
-    budget.events += 1
-    assert budget.is_spent()
-    budget.events = 0
-    budget.bytes = MAX_BYTES
-    assert budget.is_spent()
