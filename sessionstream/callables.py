@@ -12,6 +12,7 @@ from inspect import (
     iscoroutinefunction,
     isgenerator,
     isgeneratorfunction,
+    signature,
 )
 from typing import Any, Final, ParamSpec
 
@@ -80,7 +81,7 @@ def refuse_generator(what: str, result: object) -> None:
         result.close()
     elif not isasyncgen(result):
         return
-    raise TypeError(f"{what} returned {_a(result)}, which never runs: write it without yield")
+    raise TypeError(f"{what} returned {kind_of(result)}, which never runs: write it without yield")
 
 
 def refuse_unasked(error: asyncio.CancelledError, message: str) -> None:
@@ -132,7 +133,22 @@ def _function(what: str, arguments: str, candidate: object, *, method: str = "")
     if not callable(function):
         either = f", or an object with such a method {method}" if method else ""
         raise TypeError(f"{what} is a function {arguments}{either}; {candidate!r} is not")
+    _refuse_signature(what, arguments, function)
     return function
+
+
+def _refuse_signature(what: str, arguments: str, function: Callable[..., Any]) -> None:
+    """Raise TypeError if the function cannot be called with the arguments."""
+    try:
+        takes = signature(function)
+    except ValueError:  # some functions written in C do not tell
+        return
+    try:
+        takes.bind(*arguments.strip("()").split(", "))
+    except TypeError as error:
+        parameters = [each.replace(annotation=each.empty) for each in takes.parameters.values()]
+        takes = takes.replace(parameters=parameters, return_annotation=takes.empty)
+        raise TypeError(f"{what} is a function {arguments}; {function!r} takes {takes}: {error}") from None
 
 
 def _refuse_class(what: str, candidate: object) -> None:
@@ -161,6 +177,7 @@ def _is(kind: Callable[[object], bool], function: object) -> bool:
     return kind(function) or kind(getattr(type(function), "__call__", None))  # noqa: B004 - the function itself is needed
 
 
-def _a(result: object) -> str:
+def kind_of(result: object) -> str:
+    """Return the name of an object's type with its article, for messages: ``an int``."""
     name = type(result).__name__
-    return f"an {name}" if name.startswith("a") else f"a {name}"
+    return f"an {name}" if name[0].lower() in "aeiou" else f"a {name}"

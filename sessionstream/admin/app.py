@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from sessionstream.admin.outcome import Failed, Refused
+from sessionstream.callables import kind_of
 from sessionstream.errors import SessionstreamError, StoreError, error_text
 from sessionstream.hub import Hub, ReplayReport
 from sessionstream.hydration.memory import MemoryStore
@@ -151,7 +152,7 @@ async def hub_on(
     except Exception as error:
         raise Refused(f"{name} failed{_at(error)}: {error_text(error)}") from error
     if not isinstance(made, Hub):
-        raise Refused(f"{name} returned a {type(made).__name__}: it has to return a sessionstream.Hub")
+        raise Refused(f"{name} returned {kind_of(made)}: it has to return a sessionstream.Hub")
     if made.schemas is schemas:
         raise Refused(
             f"{name} made its hub with store.registry, which has no schemas here: they are the app's to "

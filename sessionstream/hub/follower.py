@@ -238,7 +238,9 @@ class Follower:
                 self._being_read, self._behind = self._behind, {}
                 try:
                     await self._read_now(self._being_read)
-                    self._error = ""
+                    if self._error:
+                        self._error = ""
+                        _log.info("the events of other processes are read again")
                 except StoreClosed:
                     return
                 except StoreError as error:

@@ -10,7 +10,7 @@ from inspect import isawaitable
 from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import SplitResult, urlsplit
 
-from sessionstream.callables import refuse_unasked
+from sessionstream.callables import kind_of, refuse_unasked
 from sessionstream.errors import error_text
 
 Message: TypeAlias = MutableMapping[str, Any]
@@ -163,9 +163,9 @@ async def authenticate(hook: AuthenticateHook | None, scope: Scope, timeout_seco
     try:
         hash(principal)
     except TypeError:
-        kind = type(principal).__name__
+        kind = kind_of(principal)
         raise TypeError(
-            f"authenticate returned a {kind} as principal: return a hashable value, such as the id of a user"
+            f"authenticate returned {kind} as principal: return a hashable value, such as the id of a user"
         ) from None
     if until is not None and until <= datetime.now(UTC):
         raise Refused("expired", f"{principal!r} was admitted until {until}, which is past")

@@ -22,6 +22,7 @@ from sessionstream import (
     TimelineEntity,
     TimelineView,
     UIEvent,
+    entity_changes,
 )
 from sessionstream.examples.chatdemo.v1.chat_pb2 import ChatMessageEntity, ChatMessageUpdate
 
@@ -151,6 +152,30 @@ def test_methods_are_looked_at_too(method: str) -> None:
     it: Any = type("It", (), {method: staticmethod(async_generator)})()
     with pytest.raises(TypeError, match="generator function"):
         PLACES["set_fanout" if method == "publish_ui" else "ui_projection"][1](App(), it)
+
+
+def without(*, option: int = 0) -> None: ...
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("form", [without, functools.partial(without, option=1)])
+async def test_a_function_that_takes_other_arguments_is_refused(place: str, form: object) -> None:
+    app = App()
+    what, register = PLACES[place]
+    with pytest.raises(TypeError, match=rf"{what} is a function \(.*\); .* takes \(.*option.*\): too many positional"):
+        register(app, form)
+    await app.usable()
+
+
+def test_entity_changes_is_called_before_it_is_registered() -> None:
+    with pytest.raises(
+        TypeError, match=r"function \(event, session, view\); <function entity_changes .* takes \(kind=None\)"
+    ):
+        App().hub.register_ui_projection(entity_changes)  # type: ignore[arg-type]
+
+
+def test_a_function_in_c_that_does_not_tell_its_parameters_is_taken() -> None:
+    App().hub.set_fanout(max)  # type: ignore[arg-type]
 
 
 def test_a_refused_handler_leaves_the_name_free() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -227,8 +228,9 @@ async def test_commits_go_on_after_a_connection_has_broken(postgres: Postgres, p
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT, None], ids=["fast", "immediate", "kill -9"])
 async def test_commits_and_reads_wait_for_a_server_that_restarts(
-    own_postgres: PostgresServer, how: signal.Signals | None
+    own_postgres: PostgresServer, how: signal.Signals | None, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO, "sessionstream")
     async with PostgresStore.connect(own_postgres.dsn, sample_registry()) as store:
         writers = [SessionWriter(store, f"s{number}") for number in range(5)]
         stopped = asyncio.Event()
@@ -242,13 +244,30 @@ async def test_commits_and_reads_wait_for_a_server_that_restarts(
         await until(lambda: written(writers, 3))
         if how is None:
             await asyncio.to_thread(own_postgres.kill)
-            await asyncio.to_thread(own_postgres.start)
         else:
-            await asyncio.to_thread(own_postgres.restart, how)
+            await asyncio.to_thread(own_postgres.stop, how)
+        await until(lambda: logged(caplog, "calls are repeated for up to 30 seconds each"))
+        assert not await logged(caplog, "answers again")
+        await asyncio.to_thread(own_postgres.start)
         stopped.set()
         await asyncio.gather(*writing)
         for writer in writers:
             await whole(store, writer)
+    assert [caplog.text.count(words) for words in ("calls are repeated", "answers again, after")] == [1, 1]
+
+
+async def logged(caplog: pytest.LogCaptureFixture, words: str) -> bool:
+    return words in caplog.text
+
+
+async def test_a_connection_that_was_cut_while_idle_is_no_outage(
+    postgres: Postgres, postgres_schema: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with behind(postgres, postgres_schema) as (store, proxy):
+        proxy.cut()
+        await store.cursors("s")
+        await SessionWriter(store).log(put("a"))
+    assert not caplog.records
 
 
 async def written(writers: list[SessionWriter], count: int) -> bool:

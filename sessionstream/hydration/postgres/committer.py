@@ -234,7 +234,7 @@ class Committer:
 
     async def _carry_out(self, link: Link, group: _Group, uncertain: bool = False) -> None:
         """Carry out a group; each of its commits has an outcome afterwards."""
-        attempts = Attempts(self._database.name, self._database.patience, min(each.at for each in group.all()))
+        attempts = Attempts(self._database, min(each.at for each in group.all()))
         attempts.uncertain = uncertain
         while True:
             try:

@@ -8,11 +8,13 @@ compares cursors or tokens first.
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import re
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import asyncpg
@@ -23,6 +25,8 @@ from sessionstream.hydration.rules import check_instance
 
 if TYPE_CHECKING:
     from asyncpg import Record
+
+_log = logging.getLogger("sessionstream")
 
 T = TypeVar("T")
 
@@ -56,6 +60,28 @@ _SETTINGS: Final = {
 }
 
 
+class Outage:
+    """Whether the server can be reached; the log says once when it cannot, and once when it can again."""
+
+    __slots__ = ("_since",)
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+
+    def failed(self, name: str, patience: float, error: Exception) -> None:
+        """Note that the server was not reached, or did not answer in time."""
+        if self._since is None:
+            self._since = time.monotonic()
+            what = "has not answered in time" if isinstance(error, TimeoutError) else f"cannot be reached ({error!r})"
+            _log.warning("%s %s: calls are repeated for up to %g seconds each", name, what, patience)
+
+    def answered(self, name: str) -> None:
+        """Note that the server has answered."""
+        if self._since is not None:
+            seconds, self._since = time.monotonic() - self._since, None
+            _log.info("%s answers again, after %.1f seconds", name, seconds)
+
+
 @dataclass(frozen=True, slots=True)
 class Database:
     """Where the tables are.
@@ -66,6 +92,7 @@ class Database:
         pooled: whether connections lead through a pooler, which may change the server connection between transactions.
         patience: seconds for which a call is repeated.
         name: what messages call it; without a password.
+        outage: whether it can be reached now, as far as the calls of its store know.
     """
 
     dsn: str
@@ -73,6 +100,7 @@ class Database:
     pooled: bool
     patience: float
     name: str
+    outage: Outage = field(default_factory=Outage, compare=False)
 
     @classmethod
     def at(cls, dsn: str, schema: str, patience: float, *, pooled: bool) -> Database:
@@ -206,15 +234,18 @@ class Attempts:
 
     Args:
         begun: when the call was made, on the clock of the event loop.
-        name: of the store.
+        patience: seconds for which the call is repeated; those of the database if it is None.
         changes: whether a call that was not answered may have changed something.
     """
 
-    def __init__(self, name: str, patience: float, begun: float | None = None, *, changes: bool = True) -> None:
+    def __init__(
+        self, database: Database, begun: float | None = None, *, patience: float | None = None, changes: bool = True
+    ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._name = name
+        self._name = database.name
+        self._outage = database.outage
         self._changes = changes
-        self._patience = patience
+        self._patience = patience = database.patience if patience is None else patience
         self._seconds = max(patience * FIRST_ATTEMPT, LEAST_ATTEMPT)
         self._pause = FIRST_PAUSE
         self._end = (self._loop.time() if begun is None else begun) + patience
@@ -232,7 +263,9 @@ class Attempts:
         link.sent = False
         try:
             async with asyncio.timeout_at(min(now + self._seconds, self._end)):
-                return await work(link)
+                answer = await work(link)
+            self._outage.answered(self._name)
+            return answer
         except asyncio.CancelledError:
             link.drop()  # the answer to what was asked would be taken for that to the next question
             raise
@@ -240,6 +273,8 @@ class Attempts:
             if not is_certain(error):
                 self.uncertain = self.uncertain or link.sent
                 link.drop()
+                if self._pause > FIRST_PAUSE:  # not where only an idle connection was cut, and the next one works
+                    self._outage.failed(self._name, self._patience, error)
             if not passes(error):
                 raise store_error(error, self._name) from error
             left = self._end - self._loop.time()
@@ -303,7 +338,7 @@ class Links:
     async def _repeated(
         self, work: Callable[[Link], Awaitable[T]], *, changes: bool, patience: float | None = None
     ) -> T:
-        attempts = Attempts(self._database.name, patience or self._database.patience, changes=changes)
+        attempts = Attempts(self._database, patience=patience, changes=changes)
         while True:
             try:
                 async with self._free:

@@ -124,7 +124,10 @@ class Notifications:
         try:
             async with asyncio.timeout(PROBE_SECONDS):
                 await self._heard_own.wait()
-            self._works, self._warned = True, False
+            self._works = True
+            if self._warned:
+                self._warned = False
+                _log.info("hints of other processes at %s arrive again", shown(self._dsn))
         except TimeoutError:
             if not self._warned:
                 self._warned = True

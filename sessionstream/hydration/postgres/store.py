@@ -188,7 +188,7 @@ class PostgresStore(CheckedStore):
     async def open(self, listen_dsn: str, hints: Hints | None) -> None:
         """Not for callers: use ``PostgresStore.connect``."""
         database, link = self._database, Link(self._database)
-        attempts = Attempts(database.name, database.patience, changes=False)
+        attempts = Attempts(database, changes=False)
         while True:
             try:
                 first_epoch = await attempts.attempt(link, self._prepare)

@@ -109,7 +109,9 @@ class Upkeep:
             await asyncio.sleep(BEAT_SECONDS)
             try:
                 holds_lease = await self._links.change(self._beat)
-                self._failing = False
+                if self._failing:
+                    self._failing = False
+                    _log.info("the upkeep of %s works again", self._name)
                 if holds_lease and (self._removal is None or self._removal.done()):
                     # Beside this task: it may take longer than a row is valid.
                     self._removal = asyncio.create_task(self.remove(), name="sessionstream removal")
