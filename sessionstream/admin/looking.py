@@ -46,4 +46,4 @@ def all_sessions(state: StoredState) -> list[StoredSession]:
 
 def held_sessions(state: StoredState) -> list[StoredSession]:
     """Return every session that is held, by id."""
-    return [session for session in all_sessions(state) if session.cursors.held]
+    return [one_session(state, session_id) for session_id in state.held_sessions()]

@@ -183,6 +183,10 @@ class StoredState(Protocol):
         """Return the ids of the sessions that hold anything, sorted, above ``after``, at most ``limit``."""
         ...
 
+    def held_sessions(self) -> list[str]:
+        """Return the ids of the sessions that are held, sorted; without reading those that are not."""
+        ...
+
     def session(self, session_id: str) -> StoredSession | None:
         """Return where a session stands, None if the store does not know it."""
         ...

@@ -101,6 +101,7 @@ class StoredContract:
             assert state.version > 0
             assert state.sessions() == ["claimed", "failed", "session"]
             assert state.sessions(after="claimed", limit=1) == ["failed"]
+            assert state.held_sessions() == ["session"]
             session = state.session("session")
             assert session is not None
             assert (session.waiting, session.entities, session.last_error) == (1, 2, None)

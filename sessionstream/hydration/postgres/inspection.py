@@ -50,6 +50,7 @@ _IS_KNOWN: Final = """SELECT EXISTS (SELECT 1 FROM {s}.sessions WHERE session_id
 
 _PROCESSES: Final = "SELECT count(*) FROM {s}.nodes WHERE until > clock_timestamp()"
 _USED: Final = "SELECT session_id FROM {s}.sessions ORDER BY changed, sid"
+_HELD: Final = "SELECT session_id FROM {s}.sessions WHERE timeline_cursor < event_cursor ORDER BY session_id"
 _PRUNED: Final = """SELECT e.ordinal, e.event_id, e.name, e.type, e.payload, e.digest, e.recorded_at
     FROM {s}.sessions s CROSS JOIN LATERAL (
         SELECT * FROM {s}.events e WHERE e.sid = s.sid AND e.ordinal > $2 AND e.ordinal < s.floor
@@ -113,6 +114,10 @@ class PostgresTables:
         check_text("after", after)
         check_number("limit", limit, optional=True)
         return self._run(self._reads.sessions(self._link, after, limit))
+
+    def held_sessions(self) -> list[str]:
+        """Return the ids of the sessions that are held, sorted."""
+        return [row[0] for row in self._run(self._link.fetch(_HELD))]
 
     def session(self, session_id: str) -> StoredSession | None:
         """Return where a session stands, None if the tables do not know it."""

@@ -88,6 +88,7 @@ _CLAIMS: Final = {version: _claims_of(version) for version in _VERSIONS}
 _ERRORS: Final = Query("errors", ERROR, "WHERE session_id = ? AND seq > ? ORDER BY seq LIMIT ?")
 _USED: Final = Query("sessions", "sid, session_id", "ORDER BY sid")
 _USED_BY_CHANGE: Final = Query("sessions", "sid, session_id", "ORDER BY changed, sid")
+_HELD: Final = Query("sessions", "sid, session_id", "WHERE timeline_cursor < event_cursor")
 # States that a question at the floor or above it needs.
 _PRESENT: Final = Query(
     "entities",
@@ -146,6 +147,10 @@ class SQLiteFile:
         check_text("after", after)
         check_number("limit", limit, optional=True)
         return reads.sessions(self._db, after, limit)
+
+    def held_sessions(self) -> list[str]:
+        """Return the ids of the sessions that are held, sorted."""
+        return sorted(session_id for _, session_id in _HELD.all(self._db))
 
     def session(self, session_id: str) -> StoredSession | None:
         """Return where a session stands, None if the file does not know it."""
