@@ -39,7 +39,7 @@ class Journal:
 
 def payload(message: Message | None) -> str:
     """Return a payload as one line of protobuf JSON; empty for none."""
-    return "" if message is None else MessageToJson(message, indent=None)
+    return "" if message is None else MessageToJson(message, indent=None, ensure_ascii=False)
 
 
 def event_table(id: str, title: str, events: Iterable[Event], empty: str) -> Table:  # noqa: A002 - as the attribute is called

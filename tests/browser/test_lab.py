@@ -250,6 +250,19 @@ async def test_what_is_refused_is_said_beside_the_button(lab_tabs: Tabs) -> None
     assert not_the_servers(lab_tabs.faults) == []
 
 
+async def test_text_is_as_people_write_it_and_nothing_turns_it_around(lab_tabs: Tabs) -> None:
+    page = await lab_tabs.visit("phases/1")
+    await press(page, "submit", prompt="日本é🌈 شكرا \u202eoverride \u2066isolate")
+    snapshot = page.locator('[data-id="snapshot"] tbody')
+    await expect(snapshot).to_contain_text("日本é🌈 شكرا \\u202eoverride \\u2066isolate")
+    await page.locator('[data-id="trace"] summary').click()
+    trace = page.locator('[data-id="trace"] pre')
+    await expect(trace).to_contain_text("日本é🌈")
+    await expect(trace).to_contain_text("\\u202eoverride")
+    assert "\u202e" not in str(await page.locator("main").text_content())
+    assert lab_tabs.faults == []
+
+
 async def test_a_screen_reader_is_told_what_changed(lab_tabs: Tabs) -> None:
     page = await lab_tabs.visit("phases/1")
     await expect_verdict(page, "told", "waiting")

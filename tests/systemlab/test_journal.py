@@ -24,6 +24,11 @@ def test_events_have_ordinal_name_id_and_payload() -> None:
     )
 
 
+def test_text_is_as_people_write_it() -> None:
+    event = Event("NoteWord", NoteWordEvent(note_id="n", word="日本 é 🌈 שלום"), "s", 7, "e-1")
+    assert journal.payload(event.payload) == '{"noteId": "n", "word": "日本 é 🌈 שלום"}'
+
+
 def test_entities_show_their_payload_or_that_they_are_deleted() -> None:
     entities = [
         TimelineEntity(NOTE, "a", NoteEntity(note_id="a"), 1, 2),

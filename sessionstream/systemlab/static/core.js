@@ -1,6 +1,13 @@
 /** What every page of the lab uses: asking the server, building elements, telling the reader. */
 
-/** An element, with properties, data attributes under `data`, and children. */
+const HIDDEN = /(?![\t\n])[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Bidi_Control}\u00ad\u200b\u2060\ufeff]/gu;
+
+/** Text as people write it, with what nobody sees escaped: control characters, and those that turn the text around. */
+export function shown(text) {
+  return text.replace(HIDDEN, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
+
+/** An element, with properties, data attributes under `data`, and children; texts are made visible by `shown`. */
 export function el(name, { data = {}, ...properties } = {}, ...children) {
   const made = document.createElement(name);
   for (const [key, value] of Object.entries(properties)) {
@@ -8,7 +15,7 @@ export function el(name, { data = {}, ...properties } = {}, ...children) {
     else made.setAttribute(key, value);
   }
   Object.assign(made.dataset, data);
-  made.append(...children);
+  made.append(...children.map((child) => (typeof child === "string" ? shown(child) : child)));
   return made;
 }
 
@@ -40,7 +47,7 @@ export function post(path, body) {
 
 /** Show words above the page, or with none take them away. */
 export function report(words, where = byId("problem")) {
-  where.textContent = words;
+  where.textContent = shown(words);
   where.hidden = !words;
 }
 
