@@ -144,7 +144,7 @@ def pieces_add_up(events: Sequence[Event], timeline: Sequence[ChatMessageEntity]
             wrong.append(f"{answer.id} is on the timeline with another text")
     return judge(
         "pieces-add-up",
-        "An answer is the sum of its pieces: it has the same text in its pieces, at its end and on the timeline.",
+        "An answer is the sum of its pieces, at its end and on the timeline.",
         wrong=few(wrong),
         right=f"{count(len(finished), 'answer')} finished, each with the text of its pieces",
         evidence=_shown(finished),

@@ -141,7 +141,7 @@ def in_order(heard: Sequence[Hydration]) -> Check:
         "in-order",
         "Live events are above the snapshot, and their ordinals only rise.",
         wrong=few(wrong),
-        right=f"{_live(heard)} live events, each above its snapshot and after the one before it",
+        right=f"{_live(heard)} live events, each above the one before it",
         evidence=_shown(heard),
         waiting="" if _live(heard) else _NO_LIVE,
     )

@@ -26,7 +26,8 @@ def markdown(phase: Phase, state: State) -> str:
 def _lines(phase: Phase, state: State) -> Iterator[str]:
     yield f"# Phase {phase.number}: {phase.title}"
     yield from ("", phase.lead, "")
-    yield from (f"- {_inline(label)}: {_inline(value)}" for label, value in state.facts)
+    facts = (("Last event", state.latest or "none"), ("Broken", state.broken or "nothing"), *state.facts)
+    yield from (f"- {_inline(label)}: {_inline(value)}" for label, value in facts)
     yield from ("", "## Checks")
     for check in state.checks:
         yield from _check(check)

@@ -172,6 +172,11 @@ class Front:
         return table.latest(SHOWN, of=len(said))
 
     @property
+    def broken(self) -> str:
+        """The label of the broken guarantee; empty if none is."""
+        return "" if self.breach == NONE else BREACHES[self.breach].label
+
+    @property
     def connections(self) -> int:
         """The number of connected clients."""
         return 0 if self.server is None else len(self.server.connections())

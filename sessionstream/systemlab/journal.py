@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from google.protobuf.json_format import MessageToJson
@@ -40,6 +40,11 @@ class Journal:
 def payload(message: Message | None) -> str:
     """Return a payload as one line of protobuf JSON; empty for none."""
     return "" if message is None else MessageToJson(message, indent=None, ensure_ascii=False)
+
+
+def latest(events: Sequence[Event]) -> str:
+    """Return the ordinal and the name of the last event; empty if there is none."""
+    return f"{events[-1].ordinal} {events[-1].name}" if events else ""
 
 
 def event_table(id: str, title: str, events: Iterable[Event], empty: str) -> Table:  # noqa: A002 - as the attribute is called

@@ -19,14 +19,18 @@ class State:
     Attributes:
         checks: every check of the page in order, including those that wait for data.
         panels: the evidence, in the order of the page.
-        facts: pairs of a label and a value for the top of the page.
+        facts: pairs of a label and a value, beside the checks.
         sessions: the sessions whose live events change this state; the page watches them and requests the state again.
+        latest: what happened last, in a few words; empty before anything has.
+        broken: what is broken, in words; empty for nothing.
     """
 
     checks: tuple[Check, ...]
     panels: tuple[Panel, ...]
     facts: tuple[tuple[str, Cell], ...] = ()
     sessions: tuple[str, ...] = ()
+    latest: str = ""
+    broken: str = ""
 
     def to_json(self) -> dict[str, Json]:
         """Return it as JSON for ``/api/phaseN/state``."""
@@ -35,6 +39,8 @@ class State:
             "panels": [panel.to_json() for panel in self.panels],
             "facts": [[label, exact(value)] for label, value in self.facts],
             "sessions": list(self.sessions),
+            "latest": self.latest,
+            "broken": self.broken,
         }
 
 

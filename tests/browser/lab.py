@@ -20,7 +20,10 @@ def form(page: Page, action: str) -> Locator:
 
 
 async def fill(page: Page, action: str, **fields: str | int | bool) -> None:
-    """Fill in the form of an action."""
+    """Fill in the form of an action, and unfold it first where it is folded."""
+    section = page.locator("details.fold").filter(has=form(page, action))
+    if not await form(page, action).is_visible():
+        await section.locator("summary").first.click()
     for name, value in fields.items():
         field = form(page, action).locator(f'[name="{name}"]')
         match await field.get_attribute("data-kind"), value:
@@ -95,8 +98,8 @@ async def all_passed(page: Page) -> None:
 
 
 async def verdicts(page: Page) -> dict[str, str]:
-    """Return the verdict of each check that is shown."""
-    await expect(page.locator(".check").first).to_be_visible()
+    """Return the verdict of each check, also where they are folded."""
+    await expect(page.locator(".check").first).to_be_attached()
     rows: list[list[str]] = await page.locator(".check").evaluate_all(
         "items => items.map((item) => [item.dataset.id, item.dataset.verdict])"
     )
@@ -107,6 +110,13 @@ async def fact(page: Page, label: str, value: str) -> None:
     """Wait for a fact at the head of the page."""
     term = page.locator("#facts div").filter(has=page.locator("dt", has_text=label))
     await expect(term.locator("dd")).to_have_text(value)
+
+
+async def broken(page: Page, what: str) -> None:
+    """Wait until the page says that this is broken; empty: nothing is."""
+    place = page.locator("#broken")
+    await expect(place).to_have_text(f"Broken: {what}")
+    await (expect(place).to_be_visible() if what else expect(place).to_be_hidden())
 
 
 def button(inside: Page | Locator, name: str) -> Locator:

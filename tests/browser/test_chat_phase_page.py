@@ -5,13 +5,11 @@ from __future__ import annotations
 import pytest
 from playwright.async_api import Page, expect
 
-from sessionstream.systemlab.sabotage.breaches import NONE
-
 from ..pairs import pairs
 from ..systemlab.process import ServedLab
 from ..systemlab.test_chat_phase import LABELS
 from .chromium import Tabs
-from .lab import act, all_passed, button, expect_verdict, fact, fits, not_the_servers, reset
+from .lab import act, all_passed, broken, button, expect_verdict, fits, not_the_servers, reset
 
 BROKEN_BY = {
     "keyless": "one-answer",
@@ -87,7 +85,7 @@ async def test_every_check_turns_red_and_a_reset_mends_it(lab_tabs: Tabs) -> Non
     for breach, check in BROKEN_BY.items():
         await state(page, "Live")
         await act(page, "break", breach=breach)
-        await fact(page, "Broken", LABELS[breach])
+        await broken(page, LABELS[breach])
         if breach == "overtake":
             await state(page, "Waiting for its snapshot")
         else:
@@ -101,7 +99,7 @@ async def test_every_check_turns_red_and_a_reset_mends_it(lab_tabs: Tabs) -> Non
             await act(page, "drop")
         await expect_verdict(page, check, "failed")
         await reset(page)
-        await fact(page, "Broken", LABELS[NONE])
+        await broken(page, "")
     await state(page, "Live")
     await all_right(page)
     assert not_the_servers(lab_tabs.faults) == []

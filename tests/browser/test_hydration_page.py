@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.async_api import Locator, Page, expect
 
-from sessionstream.systemlab.sabotage.breaches import BREACHES, NONE
+from sessionstream.systemlab.sabotage.breaches import BREACHES
 
 from ..pairs import pairs
 from ..systemlab.process import ServedLab
@@ -13,6 +13,7 @@ from .chromium import Tabs
 from .lab import (
     act,
     all_passed,
+    broken,
     button,
     expect_verdict,
     fact,
@@ -118,7 +119,7 @@ async def test_every_check_turns_red_and_a_reset_mends_it(lab_tabs: Tabs) -> Non
     await both_connected(page)
     for breach, check in BROKEN_BY.items():
         await act(page, "break", breach=breach)
-        await fact(page, "Broken", BREACHES[breach].label)
+        await broken(page, BREACHES[breach].label)
         if breach == "overtake":  # no snapshot comes before the first event
             await state(page, "A", "Waiting for its snapshot")
         else:
@@ -132,7 +133,7 @@ async def test_every_check_turns_red_and_a_reset_mends_it(lab_tabs: Tabs) -> Non
             await act(page, "drop")
         await expect_verdict(page, check, "failed")
         await reset(page)
-        await fact(page, "Broken", BREACHES[NONE].label)
+        await broken(page, "")
         await live(page)
     await all_right(page)
     assert not_the_servers(lab_tabs.faults) == []

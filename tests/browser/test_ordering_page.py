@@ -10,7 +10,7 @@ from playwright.async_api import Locator, Page, expect
 
 from ..pairs import pairs
 from .chromium import Tabs
-from .lab import act, all_passed, expect_verdict, fact, fits, press, problem, reset
+from .lab import act, all_passed, broken, expect_verdict, fact, fits, press, problem, reset
 
 BROKEN_BY = {
     "numbers": ("published-without", "The bus publishes with ordinals of its own"),
@@ -70,7 +70,7 @@ async def test_every_check_turns_red_and_a_reset_mends_it(lab_tabs: Tabs, promis
     for promise in promises:
         check, label = BROKEN_BY[promise]
         await act(page, "break", promise=promise)
-        await fact(page, "Broken", label)
+        await broken(page, label)
         await use(page)
         await expect_verdict(page, check, "failed")
         await reset(page)

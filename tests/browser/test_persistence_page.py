@@ -11,6 +11,7 @@ from .chromium import Tabs
 from .lab import (
     act,
     all_passed,
+    broken,
     button,
     expect_verdict,
     fact,
@@ -110,7 +111,7 @@ async def test_every_check_turns_red_and_a_reset_mends_it(lab_tabs: Tabs) -> Non
         for check in checks:
             await expect_verdict(page, check, "failed")
         await reset(page)
-        await fact(page, "Broken", "Nothing")
+        await broken(page, "")
         await fact(page, "Restarts", "0")
     await use(page)
     await all_passed(page)

@@ -121,7 +121,7 @@ async def test_a_broken_promise_is_seen_and_a_reset_forgets_it(tmp_path: Path, b
     async with running(broken) as phase:
         await story(phase, breach)
         assert (await judged(phase, promise, "failed")).because
-        assert dict((await phase.state()).facts)["Broken"] == LABELS[breach]
+        assert (await phase.state()).broken == LABELS[breach]
     async with running(reset) as phase:
         await story(phase)
         await judged(phase, promise, "passed")

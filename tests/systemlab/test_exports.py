@@ -47,6 +47,8 @@ def test_text_is_only_text() -> None:
         (Check("c", HOSTILE, "failed", HOSTILE, HOSTILE),),
         (Table("t", HOSTILE, ("A", "B"), ((HOSTILE, 1),), ""), Document("d", HOSTILE, HOSTILE)),
         facts=((HOSTILE, HOSTILE),),
+        latest=HOSTILE,
+        broken=HOSTILE,
     )
     html = MarkdownIt("commonmark").enable("table").render(markdown(phase, state))
     assert "<b>x" not in html
@@ -54,6 +56,6 @@ def test_text_is_only_text() -> None:
     assert html.count("<tr>") == 2
     assert html.count("<h1>") == 1
     assert html.count("<td>") == 2
-    assert html.count("<li>") == 1
+    assert html.count("<li>") == 3  # the last event, what is broken, and the fact
     assert "**FAILED**" not in html
     assert "<strong>FAILED</strong>" in html

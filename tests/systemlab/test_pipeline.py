@@ -200,7 +200,7 @@ async def test_a_broken_promise_turns_its_checks_red(phase: Pipeline, fault: str
     await press(phase, "break", fault=fault)
     state = await press(phase, "submit", prompt="five words make odd events")
     assert {name for name, verdict in verdicts(state).items() if verdict == "failed"} == RED[fault]
-    assert dict(state.facts)["Broken"] == FAULTS[fault].label
+    assert state.broken == FAULTS[fault].label
 
 
 async def test_a_session_may_not_grow_without_end(phase: Pipeline) -> None:

@@ -225,8 +225,9 @@ class ChatPhase:
                 ("Messages", len(timeline)),
                 ("Streaming", "yes" if any(message.status == STREAMING for message in timeline) else "no"),
                 ("Connections", front.connections),
-                ("Broken", _BREACH.words(self._breach)),
             ),
+            latest=journal.latest(events),
+            broken=OWN_BREACHES.get(self._breach, front.broken),
         )
 
     async def _at(self, ordinal: int) -> list[Json]:

@@ -65,7 +65,7 @@ class Foundations:
 
     def __init__(self, _directory: Path) -> None:
         self._subjects = Subjects()
-        self._broken = "nothing"
+        self._broken = ""
         self._runs = 0
 
     @property
@@ -120,8 +120,9 @@ class Foundations:
                 ("Python", platform.python_version()),
                 ("protobuf", version("protobuf")),
                 ("Runs", self._runs),
-                ("Broken", self._broken),
             ),
+            latest=f"run {self._runs} of the checks",
+            broken=self._broken,
         )
 
 

@@ -52,6 +52,7 @@ class Hydration:
         self._journal = Journal()
         self._front = Front(project_ui, self._journal)
         self._stack = AsyncExitStack()
+        self._store: SQLiteStore
         self._hub: Hub
         self._held: Held
 
@@ -103,9 +104,9 @@ class Hydration:
 
     async def start(self) -> None:
         """Open store, hub and server."""
-        schemas = notebook_schemas()
+        schemas, path = notebook_schemas(), self._directory / "hydration.db"
         async with AsyncExitStack() as stack:
-            store = await stack.enter_async_context(SQLiteStore.open(self._directory / "hydration.db", schemas))
+            self._store = store = await stack.enter_async_context(SQLiteStore.open(path, schemas))
             hub = open_notebook(
                 Hub(schemas, store=store, fanout=self._front.ledger, error_observer=self._journal.errors.append)
             )
@@ -198,8 +199,9 @@ class Hydration:
                 ("Epoch", str(snapshot.epoch)),
                 ("Snapshots held back", self._held.waiting if self._held.holds else "no"),
                 ("Connections", front.connections),
-                ("Broken", _BREACH.words(front.breach)),
             ),
+            latest=journal.latest(await self._store.events(SESSION, after=max(snapshot.snapshot_ordinal - 1, 0))),
+            broken=front.broken,
         )
 
     async def _at(self, ordinal: int) -> list[Json]:

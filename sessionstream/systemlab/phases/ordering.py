@@ -169,7 +169,13 @@ class Ordering:
         # Messages are read after the logs, so that every event has its message; whether they are done is read before.
         messages = tuple(replace(each, done=each.number in done) for each in self._broker.history)
         found = Found(messages, logs, self._restarts)
-        return State(ordering_checks(found), self._panels(found), self._facts(found))
+        return State(
+            ordering_checks(found),
+            self._panels(found),
+            self._facts(found),
+            latest=_latest(messages),
+            broken="" if self._broken == "none" else _BROKEN[self._broken].label,
+        )
 
     async def _burst(self, arguments: Arguments) -> None:
         chosen = arguments.text("session")
@@ -235,7 +241,6 @@ class Ordering:
             ("Messages", len(found.messages)),
             *((f"Events in {log.session_id}", len(log.events)) for log in found.logs),
             ("Restarts", found.restarts),
-            ("Broken", _BROKEN[self._broken].label),
         )
 
     def _panels(self, found: Found) -> tuple[Panel, ...]:
@@ -263,6 +268,10 @@ class Ordering:
             rows = ((status.state, self._broker.waiting, status.consumed, status.refused, tried_again, status.error),)
         columns = ("State", "Waiting in the bus", "Consumed", "Refused", "Retried sessions", "Error")
         return Table("consumer", "Consumer", columns, rows, "No hub is consuming.")
+
+
+def _latest(messages: Sequence[Carried]) -> str:
+    return f"message {messages[-1].number}, {messages[-1].name} in {messages[-1].session_id}" if messages else ""
 
 
 def _event(session_id: str, note: str, number: int, *, last: bool) -> Event:

@@ -13,7 +13,7 @@ from sessionstream.hydration import StoreProxy
 from sessionstream.systemlab.actions import Action, Arguments, BadRequest, Field
 from sessionstream.systemlab.checks import Check, Json
 from sessionstream.systemlab.folds import Fold, Folds, fold_table
-from sessionstream.systemlab.journal import Journal, entity_table, error_table, event_table, stage_table
+from sessionstream.systemlab.journal import Journal, entity_table, error_table, event_table, latest, stage_table
 from sessionstream.systemlab.notebook import ADD_NOTE, notebook_schemas, open_notebook
 from sessionstream.systemlab.panels import Cell, Document, Panel, Table
 from sessionstream.systemlab.phase import State
@@ -192,7 +192,8 @@ class Persistence:
             found = Found(self._kind, now, self._restart, self._repeat, folds, truths)
             checks = persistence_checks(found)
             panels = await self._panels(found, checks)
-        return State(checks, panels, self._facts(now), (SESSION,))
+        broken = "" if self._broken == "none" else _BROKEN[self._broken][0]
+        return State(checks, panels, self._facts(now), (SESSION,), latest=latest(now.events), broken=broken)
 
     # -- actions -----------------------------------------------------------------------------------------------------
 
@@ -309,7 +310,6 @@ class Persistence:
             ("Restarts", self._restarts),
             ("Event cursor", now.cursors.event),
             ("Epoch", str(now.cursors.epoch)),
-            ("Broken", _BROKEN[self._broken][0]),
         )
 
     async def _panels(self, found: Found, checks: Sequence[Check]) -> tuple[Panel, ...]:

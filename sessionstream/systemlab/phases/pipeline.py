@@ -23,7 +23,7 @@ from sessionstream.hydration import StoreProxy
 from sessionstream.serving.running import RETURN_AFTER
 from sessionstream.systemlab.actions import Action, Arguments, BadRequest, Field
 from sessionstream.systemlab.checks import Json
-from sessionstream.systemlab.journal import Journal, entity_table, error_table, event_table, payload, ui_table
+from sessionstream.systemlab.journal import Journal, entity_table, error_table, event_table, latest, payload, ui_table
 from sessionstream.systemlab.notebook import ADD_NOTE, NOTE, REMOVE_NOTE, notebook_schemas, open_notebook
 from sessionstream.systemlab.panels import Document, Table
 from sessionstream.systemlab.phase import State
@@ -92,7 +92,7 @@ class Pipeline:
         self._witness = Witness(self._server)
         self._hub.set_fanout(self._witness)
         self._session = SESSION
-        self._broken = "nothing"
+        self._broken = ""
 
     @property
     def server(self) -> WebSocketServer:
@@ -253,10 +253,11 @@ class Pipeline:
                 ("Events", len(events)),
                 ("Snapshot at", snapshot.snapshot_ordinal),
                 ("Live clients", len(self._server.connections())),
-                ("Broken", self._broken),
                 ("Held", "yes" if cursors.held else "no"),
             ),
             sessions=(session_id,),
+            latest=latest(events),
+            broken=self._broken,
         )
 
     def _command_table(self, session_id: str) -> Table:

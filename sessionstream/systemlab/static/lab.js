@@ -4,7 +4,7 @@ import { connect } from "/static/sessionstream.js";
 import { Panels } from "/static/tables.js";
 
 const THROTTLE = 120; // milliseconds between two questions for the state while events arrive
-const NARROW = "(max-width: 80rem)"; // where the chapter stands above the bench, as in phase.css
+const PHONE = "(max-width: 40rem)"; // where sections are folded at first
 
 const number = Number(byId("main").dataset.phase);
 const api = `/api/phase${number}`;
@@ -59,6 +59,8 @@ function show(state, question = ++asked) {
   const before = page.state;
   page.state = state;
   showFacts(state.facts);
+  showWords("latest", state.latest);
+  showWords("broken", state.broken);
   showChecks(state.checks);
   byId("evidence").hidden = !state.panels.length;
   panels.show(state.panels);
@@ -74,19 +76,33 @@ function showFacts(facts) {
   );
 }
 
+/** Show words of the strip; without any, hide their line. */
+function showWords(id, words) {
+  byId(id).hidden = !words;
+  byId(id).lastElementChild.textContent = words;
+}
+
 const items = new Map(); // check id → its element
+const dots = new Map(); // check id → its place in the strip
 
 function showChecks(checks) {
   const ids = new Set(checks.map(({ id }) => id));
-  for (const [id, item] of items) if (!ids.has(id)) item.remove(), items.delete(id);
+  for (const shown of [items, dots]) {
+    for (const [id, item] of shown) if (!ids.has(id)) item.remove(), shown.delete(id);
+  }
   for (const check of checks) {
-    if (!items.has(check.id)) items.set(check.id, newCheck(check));
+    if (!items.has(check.id)) {
+      items.set(check.id, newCheck(check));
+      dots.set(check.id, newDot(check));
+      byId("checks").append(items.get(check.id));
+      byId("dots").append(dots.get(check.id));
+    }
     const item = items.get(check.id);
-    byId("checks").append(...(item.isConnected ? [] : [item]));
     const text = JSON.stringify(check);
     if (item.shown === text) continue;
     item.shown = text;
     item.dataset.verdict = check.verdict;
+    showDot(dots.get(check.id), check);
     item.querySelector(".badge").dataset.verdict = check.verdict;
     item.querySelector(".badge").textContent = check.verdict;
     item.querySelector(".claim").textContent = check.claim;
@@ -106,15 +122,36 @@ function newCheck({ id }) {
   return el(
     "li",
     { className: "check", id: `check-${id}`, data: { id } },
-    el("span", { className: "badge" }),
     el(
-      "div",
+      "details",
       {},
-      el("h3", { className: "claim" }),
-      el("p", { className: "because" }),
-      el("details", {}, el("summary", {}, "The data it judged"), el("pre")),
+      el(
+        "summary",
+        {},
+        el("span", { className: "badge" }),
+        el("h3", { className: "claim" }),
+        el("span", { className: "because" }),
+        el("span", { className: "more" }, "Data"),
+      ),
+      el("pre"),
     ),
   );
+}
+
+/** A check in the strip: its shape and colour are its verdict, its words are said to those who do not see them. */
+function newDot({ id }) {
+  const link = el("a", { href: `#check-${id}` }, el("span", { className: "name" }, id.replaceAll("-", " ")), el("span", { className: "unseen" }));
+  link.addEventListener("click", () => {
+    byId("judged").open = true; // where it is folded, there is nothing to go to
+  });
+  return el("li", {}, link);
+}
+
+function showDot(dot, { claim, verdict }) {
+  const link = dot.firstElementChild;
+  link.dataset.verdict = verdict;
+  link.title = `${verdict}: ${claim}`;
+  link.lastElementChild.textContent = verdict;
 }
 
 function announceChanges(before, now) {
@@ -214,5 +251,7 @@ byId("reset").addEventListener("click", ({ currentTarget }) => {
 });
 
 listening();
-byId("chapter").open = !matchMedia(NARROW).matches;
+if (matchMedia(PHONE).matches) {
+  for (const section of document.querySelectorAll("[data-folded-on-phones]")) section.open = false;
+}
 await refresh();

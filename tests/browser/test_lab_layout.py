@@ -1,0 +1,62 @@
+"""Cause and effect on one screen: what is pressed, and the checks that change, without scrolling."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.async_api import Page, expect
+
+from sessionstream.systemlab.phases import PHASES
+
+from .chromium import Tabs
+from .lab import act, fits, form, verdicts
+
+CHANGED_BY_THE_FIRST_BUTTON = (1, 2, 4)
+"""Phases whose first button changes checks; those of phase 0 have run already, and the others need two buttons."""
+
+AGREE = """[...document.querySelectorAll(".check")].every(
+    ({ id, dataset }) => document.querySelector(`#dots [href="#${id}"]`).dataset.verdict === dataset.verdict
+)"""
+BELOW_THE_STRIP = """check =>
+    check.getBoundingClientRect().top >= document.getElementById("strip").getBoundingClientRect().bottom"""
+
+
+async def press_the_first_button(page: Page, number: int) -> None:
+    """Press the button that the page offers first: it is in view before and after, and nothing was scrolled."""
+    before = await verdicts(page)
+    name = await page.locator("form[data-action]").first.get_attribute("data-action")
+    assert name is not None
+    button = form(page, name).locator("button")
+    await expect(button).to_be_in_viewport(ratio=1)
+    await act(page, name)
+    if number in CHANGED_BY_THE_FIRST_BUTTON:
+        assert await verdicts(page) != before
+    await expect(button).to_be_in_viewport(ratio=1)
+    assert await page.evaluate("window.scrollY") == 0
+    assert await fits(page)
+
+
+async def test_a_button_and_the_checks_that_it_changes_are_in_view_at_once(lab_tabs: Tabs) -> None:
+    page = await lab_tabs.visit("", viewport={"width": 1440, "height": 900})
+    for number in range(len(PHASES)):
+        await page.goto(f"{lab_tabs.url}phases/{number}")
+        await press_the_first_button(page, number)
+        for check in await page.locator(".check").all():
+            await expect(check).to_be_in_viewport(ratio=1)
+
+
+async def test_on_a_phone_the_strip_shows_what_changes(lab_tabs: Tabs) -> None:
+    page = await lab_tabs.visit("", viewport={"width": 360, "height": 740})
+    for number in range(len(PHASES)):
+        await page.goto(f"{lab_tabs.url}phases/{number}")
+        await press_the_first_button(page, number)
+        dots = page.locator("#dots a")
+        for dot in await dots.all():
+            await expect(dot).to_be_in_viewport(ratio=1)
+            await expect(dot).to_have_accessible_name(re.compile(r"[a-z ]+ (passed|failed|waiting)$"))
+        assert await page.evaluate(AGREE)
+        await page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
+        await expect(page.locator("#strip")).to_be_in_viewport(ratio=1)
+        await dots.last.click()  # the checks are folded, and are unfolded for it
+        await expect(page.locator(".check").last).to_be_in_viewport()
+        assert await page.locator(".check").last.evaluate(BELOW_THE_STRIP)
