@@ -1,7 +1,7 @@
 # The names people type. Every target sets up .venv first, once.
 #   make demo        lint a sample, stream a chat, kill it, carry on: see it work
 #   make test        every test
-#   make lint        ruff, mypy --strict, pyright
+#   make lint        ruff, mypy --strict, pyright, verifytypes
 #   make help        the rest
 
 PYTHON ?= python3
@@ -11,7 +11,7 @@ STAMP := $(VENV)/.installed
 PROMPT ?= Explain ordinals
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-cluster serve systemlab-run systemlab-build test torture chaos bench build pictures docs lint format schema-vet boundary-check audit proto coverage clean bench-peers bench-lint
+.PHONY: help demo demo-cluster serve systemlab-run systemlab-build test torture chaos bench build pictures docs lint format schema-vet boundary-check verifytypes audit proto coverage clean bench-peers bench-lint
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -82,11 +82,12 @@ pictures: $(STAMP) ## the pictures of the README and the site, from the real pag
 build: $(STAMP) ## the sdist and the wheel, into dist/
 	@$(BIN)/python -m build --outdir dist .
 
-lint: $(STAMP) ## ruff, mypy --strict, pyright
+lint: $(STAMP) ## ruff, mypy --strict, pyright, verifytypes
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/pyright
+	@$(MAKE) --no-print-directory verifytypes
 
 format: $(STAMP) ## let ruff rewrite what it can
 	@$(BIN)/ruff check --fix .
@@ -98,6 +99,13 @@ schema-vet: $(STAMP) ## our flake8 plugin over our own code
 
 boundary-check: $(STAMP) ## the layers of pyproject.toml; ARCHITECTURE.md describes them
 	@$(BIN)/lint-imports
+
+verifytypes: $(STAMP) ## all types of both packages are known to type checkers, as py.typed promises
+	@for package in sessionstream sessionstream_lint; do \
+		found=$$(PATH="$(abspath $(BIN)):$$PATH" pyright --verifytypes $$package --ignoreexternal) || \
+			{ echo "$$found"; exit 1; }; \
+		echo "$$package: $$(echo "$$found" | grep '^Type completeness')"; \
+	done
 
 audit: $(STAMP) ## known vulnerabilities of the installed dependencies; needs the network
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check pip-audit

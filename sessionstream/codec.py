@@ -40,12 +40,12 @@ class Codec:
     def __init__(self, message: type[Message], forms: JsonForms) -> None:
         types = list(reachable(message.DESCRIPTOR))
         open_ended = any(each.is_extendable for each in types)
-        self.message = message
+        self.message: type[Message] = message
         self.full_name: str = message.DESCRIPTOR.full_name
-        self.is_shallow = not open_ended and _depth(message.DESCRIPTOR, {}) <= _SAFE_DEPTH
-        self.may_lack_fields = open_ended or any(map(_has_required, types))
+        self.is_shallow: bool = not open_ended and _depth(message.DESCRIPTOR, {}) <= _SAFE_DEPTH
+        self.may_lack_fields: bool = open_ended or any(map(_has_required, types))
         self.find_flaw: Callable[[Message], Flaw | None] | None = forms.finder(message.DESCRIPTOR)
-        self.is_plain = self.is_shallow and not self.may_lack_fields and self.find_flaw is None
+        self.is_plain: bool = self.is_shallow and not self.may_lack_fields and self.find_flaw is None
         has_order = open_ended or any(each.GetOptions().map_entry for each in types)
         self.encode: Callable[[Message], bytes] = _encode_sorted if has_order else _encode
 

@@ -137,7 +137,7 @@ class UnknownSchemaError(SchemaError):
             nor = f", nor {'is' if len(others) == 1 else 'are'} {', '.join(map(repr, others))}" if others else ""
             message = f"{family} {name!r} is not registered{nor}: {way_out}"
         super().__init__(message, family=family, name=name)
-        self.names = (name, *others)
+        self.names: tuple[str, ...] = (name, *others)
         self.payload_type = payload_type
         self.clash = clash
 
@@ -198,7 +198,8 @@ class PayloadValueError(PayloadTypeError):
             family=family,
             name=name,
         )
-        self.expected = self.got = expected
+        self.expected: str = expected
+        self.got: str = expected
         self.path = path
         self.reason = reason
 

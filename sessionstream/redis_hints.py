@@ -15,10 +15,11 @@ try:
     from redis.asyncio.retry import Retry
     from redis.backoff import NoBackoff
     from redis.exceptions import RedisError
-except ImportError as error:
+except ImportError as _error:
     raise ImportError(
-        f"RedisHints needs the package redis, 6 or newer ({error}): pip install 'sessionstream[redis]'", name=error.name
-    ) from error
+        f"RedisHints needs the package redis, 6 or newer ({_error}): pip install 'sessionstream[redis]'",
+        name=_error.name,
+    ) from _error
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection

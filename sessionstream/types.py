@@ -6,10 +6,10 @@ that it receives from, or passes to, other code.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from sessionstream.fast_init import fast_init, unchecked
 
@@ -215,7 +215,7 @@ new_entity: Final = unchecked(TimelineEntity)
 
 E = TypeVar("E", bound=TimelineEntity)
 
-snapshot_order = attrgetter("created_ordinal", "last_event_ordinal", "kind", "id")
+snapshot_order: Callable[[Any], tuple[Any, ...]] = attrgetter("created_ordinal", "last_event_ordinal", "kind", "id")
 """The sort key of the entities in a snapshot and in the result of ``view.list``."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from dataclasses import replace
 from typing import Final
 
@@ -182,9 +182,10 @@ class _Subscription:
         self._bus = bus
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.handler = handler
-        self.slots = asyncio.Semaphore(at_once)
+        self.slots: asyncio.Semaphore = asyncio.Semaphore(at_once)
         self.tasks: set[asyncio.Task[None]] = set()
-        self.context = copy_context()  # of the subscriber: handlers do not see the publishers' context variables
+        # Of the subscriber: handlers do not see the publishers' context variables.
+        self.context: Context = copy_context()
 
     @property
     def open(self) -> bool:

@@ -75,7 +75,7 @@ class UnknownEntryError(DocError):
         hint = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(known)}"
         super().__init__(f"there is no help entry {slug!r}: {hint}")
         self.slug = slug
-        self.close = tuple(close)
+        self.close: tuple[str, ...] = tuple(close)
 
 
 def _stem(slug: str) -> str:

@@ -49,12 +49,12 @@ class Watched:
     __slots__ = ("epoch", "hinted", "ordinal", "resets", "start", "watchers")
 
     def __init__(self) -> None:
-        self.watchers = 0
-        self.ordinal = -1
-        self.epoch = 0
-        self.start = 0
-        self.hinted = False
-        self.resets = 0
+        self.watchers: int = 0
+        self.ordinal: int = -1
+        self.epoch: int = 0
+        self.start: int = 0
+        self.hinted: bool = False
+        self.resets: int = 0
 
     def reset(self, position: Position) -> None:
         """Continue from a position to which no move has led."""

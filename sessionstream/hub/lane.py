@@ -59,8 +59,8 @@ class CallbackScope:
     __slots__ = ("active", "session_id")
 
     def __init__(self, session_id: str) -> None:
-        self.session_id = session_id
-        self.active = True
+        self.session_id: str = session_id
+        self.active: bool = True
         current_callback.set(self)
 
     def end(self) -> None:

@@ -61,7 +61,8 @@ class Pipeline(TurnContext):
         if loop is not self.loop:
             if self.loop is not None and self.loop.is_running():
                 raise EventLoopError
-            self.loop, self.budget = loop, YieldBudget()
+            self.loop = loop
+            self.budget: YieldBudget = YieldBudget()
 
     def is_at_home(self) -> bool:
         """Whether the hub is open and this is its own event loop, or will be."""

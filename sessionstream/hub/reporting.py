@@ -81,7 +81,7 @@ class Reporter:
         self._store = store
         self._pipeline_observer = _observer("pipeline_observer", pipeline_observer)
         self._error_observer = _observer("error_observer", error_observer)
-        self.observes_pipeline = pipeline_observer is not None
+        self.observes_pipeline: bool = pipeline_observer is not None
         self.unrecorded: deque[ErrorRecord] = deque(maxlen=MAX_UNRECORDED)
         self._again_at = 0.0  # on the clock of the event loop
 

@@ -50,18 +50,18 @@ class SessionState:
     )
 
     def __init__(self, session_id: str) -> None:
-        self.id = session_id
-        self.lane = Lane()
-        self.loading = asyncio.Lock()
-        self.outgoing = asyncio.Lock()
+        self.id: str = session_id
+        self.lane: Lane = Lane()
+        self.loading: asyncio.Lock = asyncio.Lock()
+        self.outgoing: asyncio.Lock = asyncio.Lock()
         self.session: Session | None = None
         self.timeline: Timeline | None = None
-        self.current = False
-        self.event_cursor = 0
+        self.current: bool = False
+        self.event_cursor: int = 0
         self.known_errors: KnownErrors | None = None
         self.unsure: list[tuple[Step, int]] = []
-        self.pins = 0
-        self.weight = 0
+        self.pins: int = 0
+        self.weight: int = 0
 
 
 async def _load_metadata(metadata: SessionMetadata, session_id: str) -> object:

@@ -30,11 +30,11 @@ class Timeline:
     __slots__ = ("_kinds", "_states", "_unreadable", "epoch", "ordinal", "size")
 
     def __init__(self, ordinal: int = 0, epoch: int = 0) -> None:
-        self.ordinal = ordinal
-        self.epoch = epoch
+        self.ordinal: int = ordinal
+        self.epoch: int = epoch
         self._kinds: dict[str, dict[str, TimelineEntity]] = {}
         self._unreadable: dict[tuple[str, str], UnreadableEntity] = {}
-        self.size = 0
+        self.size: int = 0
         self._states: tuple[TimelineEntity, ...] | None = None
         """The last result of ``states``; None if an entity has changed since."""
 
@@ -163,8 +163,8 @@ class TimelineAhead:
     def __init__(self, base: Timeline) -> None:
         self._base = base
         self._changed: dict[tuple[str, str], TimelineEntity] = {}
-        self.ordinal = base.ordinal
-        self.epoch = base.epoch
+        self.ordinal: int = base.ordinal
+        self.epoch: int = base.epoch
 
     def created_ordinal(self, kind: str, entity_id: str) -> int | None:
         """Return the ordinal of the event that created a live entity, or None if the entity does not exist."""

@@ -84,10 +84,10 @@ class Turn(Completion):
 
     def __init__(self, context: TurnContext, state: SessionState, session: Session) -> None:
         self._context = context
-        self.cancelled = None
-        self.resumed = 0
-        self.state = state
-        self.session = session
+        self.cancelled: asyncio.CancelledError | None = None
+        self.resumed: int = 0
+        self.state: SessionState = state
+        self.session: Session = session
 
     @staticmethod
     async def begin(context: TurnContext, session_id: str) -> Turn:

@@ -35,10 +35,10 @@ class Batch:
     __slots__ = ("count", "live", "ordinal", "size")
 
     def __init__(self, live: LiveEvents) -> None:
-        self.live = live
-        self.ordinal = live.ordinal
-        self.count = len(live.events)
-        self.size = sum([event.payload.ByteSize() for event in live.events])
+        self.live: LiveEvents = live
+        self.ordinal: int = live.ordinal
+        self.count: int = len(live.events)
+        self.size: int = sum([event.payload.ByteSize() for event in live.events])
 
 
 class Watch:
@@ -60,7 +60,7 @@ class Watch:
         limit: int,
         shared: bool,
     ) -> None:
-        self.session_id = session_id
+        self.session_id: str = session_id
         self._watchers = watchers
         self._read = read
         self._report = report

@@ -29,7 +29,7 @@ class YieldBudget:
     __slots__ = ("_yielding", "spent")
 
     def __init__(self) -> None:
-        self.spent = 0
+        self.spent: int = 0
         self._yielding = asyncio.Lock()
 
     async def renew(self) -> None:

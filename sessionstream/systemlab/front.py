@@ -55,11 +55,11 @@ class Front:
 
     def __init__(self, projection: Projection, kept: Journal) -> None:
         places = Places()
-        self.ledger = Ledger(places)
-        self.hasty = Hasty(projection)
-        self.conversations = Conversations(places, self.ledger)
-        self.breach = NONE
-        self.folds = Folds()
+        self.ledger: Ledger = Ledger(places)
+        self.hasty: Hasty = Hasty(projection)
+        self.conversations: Conversations = Conversations(places, self.ledger)
+        self.breach: str = NONE
+        self.folds: Folds = Folds()
         self.server: ListeningServer | None = None
         self._leaving: list[ListeningServer] = []
         self._source: SnapshotSource

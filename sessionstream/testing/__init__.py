@@ -59,10 +59,11 @@ clock sets ``clocked = True`` in the first, and gives it ``self.clock`` in ``ope
 try:
     import hypothesis as _hypothesis  # noqa: F401 - imported here, so that a missing package gives the error below
     import pytest
-except ImportError as error:
+except ImportError as _error:
     raise ImportError(
-        f"the testing kit needs Hypothesis and pytest ({error}): pip install 'sessionstream[testing]'", name=error.name
-    ) from error
+        f"the testing kit needs Hypothesis and pytest ({_error}): pip install 'sessionstream[testing]'",
+        name=_error.name,
+    ) from _error
 
 # Called before the modules are imported, so that a failing assertion in them shows its values.
 pytest.register_assert_rewrite(

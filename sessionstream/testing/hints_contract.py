@@ -25,7 +25,7 @@ class Heard:
 
     def __init__(self) -> None:
         self.session_ids: set[str] = set()
-        self.all = 0
+        self.all: int = 0
         self._changed = asyncio.Event()
 
     def __call__(self, session_ids: Collection[str] | None) -> None:

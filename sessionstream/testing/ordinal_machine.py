@@ -18,7 +18,7 @@ class OrdinalMachine(RuleBasedStateMachine):
     store, override ``assign`` and ``restart`` in a subclass.
     """
 
-    cursor = 0
+    cursor: int = 0
 
     def assign(self, cursor: int, stream_id: str) -> int:
         """Return the ordinal for a message, or raise OrdinalExhausted. Override it to test your own code."""

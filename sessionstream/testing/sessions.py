@@ -59,8 +59,8 @@ class SessionWriter:
     def __init__(self, store: HydrationStore, session_id: str = "session") -> None:
         self.store = store
         self.session_id = session_id
-        self.event = 0
-        self.timeline = 0
+        self.event: int = 0
+        self.timeline: int = 0
         self.events: list[Event] = []
         self.states: dict[int, dict[tuple[str, str], TimelineEntity]] = {0: {}}
 

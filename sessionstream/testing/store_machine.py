@@ -17,6 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from sessionstream.examples.chatdemo.v1.chat_pb2 import ChatMessageEntity
 from sessionstream.hydration.memory import MemoryStore
 from sessionstream.observe import ErrorRecord
+from sessionstream.schema import SchemaRegistry
 from sessionstream.store import CommandClaim, Commit, Cursors, HydrationStore, TimelineReplacement
 from sessionstream.testing.contract.base import Opener, raised_by
 from sessionstream.testing.contract.changes import changes_of
@@ -49,13 +50,14 @@ class StoreMachine(Opener, RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.registry = sample_registry()
-        self.runner = asyncio.Runner()
+        self.registry: SchemaRegistry = sample_registry()
+        self.runner: asyncio.Runner = asyncio.Runner()
         self.model: HydrationStore = MemoryStore(self.registry)
+        self.store: HydrationStore
         self.opened: AbstractAsyncContextManager[HydrationStore] | None = None
-        self.touched = _SESSIONS[0]
+        self.touched: str = _SESSIONS[0]
         self.event_ids: set[str] = set()
-        self.positions = "", ""
+        self.positions: tuple[Any, Any] = "", ""
         self.claimed: set[tuple[str, str]] = set()
         self.orphaned: set[tuple[str, str]] = set()
         self.epochs: defaultdict[str, set[tuple[int, int]]] = defaultdict(set)

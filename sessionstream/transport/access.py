@@ -102,7 +102,7 @@ class Origins:
     def __init__(self, allowed: Collection[str] | None) -> None:
         if isinstance(allowed, str):
             raise TypeError(f"allowed_origins must be a collection of origins: write [{allowed!r}]")
-        self.any = allowed is not None and "*" in allowed
+        self.any: bool = allowed is not None and "*" in allowed
         self._allowed = None if allowed is None else frozenset(_place(origin) for origin in allowed if origin != "*")
 
     def check(self, scope: Scope) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import abc
 from dataclasses import dataclass, field, fields, replace
-from typing import TypeAlias, TypeVar
+from typing import ClassVar, TypeAlias, TypeVar
 
 from sessionstream_lint.program.scopes import Argument, Module, Scope, Site
 from sessionstream_lint.reading.syntax import Node
@@ -83,7 +83,7 @@ class Super(Compound):
 
     instance: Value
     above: Scope
-    __hash__ = Compound.__hash__
+    __hash__: ClassVar[abc.Callable[[Compound], int]] = Compound.__hash__
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ class Bound(Compound):
 
     receiver: Value
     method: Routine | External
-    __hash__ = Compound.__hash__
+    __hash__: ClassVar[abc.Callable[[Compound], int]] = Compound.__hash__
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ class Partial(Compound):
 
     target: Value
     given: tuple[Given, ...]
-    __hash__ = Compound.__hash__
+    __hash__: ClassVar[abc.Callable[[Compound], int]] = Compound.__hash__
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ class Sequence(Compound):
     kind: str
     items: tuple[Values, ...]
     names: tuple[str, ...] = ()
-    __hash__ = Compound.__hash__
+    __hash__: ClassVar[abc.Callable[[Compound], int]] = Compound.__hash__
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +143,7 @@ class Many(Compound):
 
     kind: str
     element: Values
-    __hash__ = Compound.__hash__
+    __hash__: ClassVar[abc.Callable[[Compound], int]] = Compound.__hash__
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +151,7 @@ class Table(Compound):
     """A dict: pairs of what a key and its value may be; of a key that is no constant it is any number of them."""
 
     pairs: tuple[tuple[Values, Values], ...]
-    __hash__ = Compound.__hash__
+    __hash__: ClassVar[abc.Callable[[Compound], int]] = Compound.__hash__
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +166,7 @@ class Callable(Compound):
     """A callable of which only the result is known."""
 
     result: Values
-    __hash__ = Compound.__hash__
+    __hash__: ClassVar[abc.Callable[[Compound], int]] = Compound.__hash__
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +200,7 @@ V = TypeVar("V", bound=Value)
 NONE = Literal(None)
 
 
-def as_given(arguments: Iterable[Argument], site: Site) -> tuple[Given, ...]:
+def as_given(arguments: abc.Iterable[Argument], site: Site) -> tuple[Given, ...]:
     """Return the arguments that are written out at a site."""
     return tuple(Given(one.value, site, one.keyword, one.star, defined(one.defined)) for one in arguments)
 
@@ -231,7 +231,7 @@ def class_of(value: Value) -> Value:
     return bare(value.of if isinstance(value, Instance) else value)
 
 
-def union(*groups: Iterable[Value]) -> Values:
+def union(*groups: abc.Iterable[Value]) -> Values:
     """Join possibilities, each once, in the order found."""
     found = dict.fromkeys(value for group in groups for value in group)
     return tuple(found)[:MAX_VALUES]

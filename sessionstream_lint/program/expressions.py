@@ -23,7 +23,7 @@ class Expressions(Recorder):
 
     def __init__(self, module: Module) -> None:
         super().__init__(module)
-        self.guarding = 0  # in how many things at once that expect or handle an error
+        self.guarding: int = 0  # in how many things at once that expect or handle an error
 
     @contextmanager
     def expecting(self, whether: bool) -> Iterator[None]:

@@ -20,7 +20,7 @@ class Recorder:
 
     def __init__(self, module: sc.Module) -> None:
         self.module = module
-        self.order = 0
+        self.order: int = 0
         self.stores: list[tuple[sc.Scope, sc.Binding]] = []
 
     # Names -----------------------------------------------------------------------------------------------

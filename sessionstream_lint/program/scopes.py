@@ -258,11 +258,11 @@ class Scope:
     decorated: list[CallSite] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.block = Block(self)
+        self.block: Block = Block(self)
         self.params: tuple[Parameter, ...] = (
             parameters(self.node.params) if isinstance(self.node, cst.FunctionDef | cst.Lambda) else ()
         )
-        self.name = identifier(self.node.name) if isinstance(self.node, cst.FunctionDef | cst.ClassDef) else ""
+        self.name: str = identifier(self.node.name) if isinstance(self.node, cst.FunctionDef | cst.ClassDef) else ""
 
     @property
     def owner(self) -> Scope | None:
@@ -320,7 +320,7 @@ class Module:
     comprehensions: dict[Node, Block] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.scope = Scope("module", self)
+        self.scope: Scope = Scope("module", self)
 
     @cached_property
     def _positions(self) -> Callable[[Node], tuple[int, int]]:

@@ -25,8 +25,7 @@ class Registrations:
     """The names and payloads of one module, each in no particular order; one expression may be several."""
 
     def __init__(self, evaluator: Evaluator) -> None:
-        self.ev = evaluator
-        self.module = evaluator.module
+        self.ev: Evaluator = evaluator
 
     @cached_property
     def payloads(self) -> tuple[Written, ...]:

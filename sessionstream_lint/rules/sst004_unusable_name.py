@@ -18,7 +18,7 @@ def check(registrations: Registrations) -> Iterator[Finding]:
     """Yield a finding for every name that the registry is certain to refuse; where an error is handled, none."""
     order = {
         id(argument.value): (number, call)
-        for number, call in enumerate(registrations.module.calls)
+        for number, call in enumerate(registrations.ev.module.calls)
         for argument in call.args
     }
     named = [(*order[id(one.node)], one) for one in registrations.names if id(one.node) in order]

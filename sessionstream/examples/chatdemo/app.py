@@ -57,7 +57,7 @@ class Chat:
         pipeline_observer: PipelineObserver | None = None,
         error_observer: ErrorObserver | None = None,
     ) -> None:
-        self.hub = Hub(
+        self.hub: Hub = Hub(
             schemas.chat_schemas(),
             store=store,
             fanout=fanout,

@@ -28,7 +28,7 @@ from sessionstream.examples.chatdemo.v1.chat_pb2 import (
     UserMessageAcceptedEvent,
 )
 
-logger = logging.getLogger("sessionstream.examples.chatdemo")
+logger: logging.Logger = logging.getLogger("sessionstream.examples.chatdemo")
 
 
 class EmptyPromptError(ValueError):

@@ -18,11 +18,11 @@ module                             what is in it
 
 try:
     import asyncpg  # noqa: F401
-except ImportError as error:
+except ImportError as _error:
     raise ImportError(
-        f"PostgresStore needs the package asyncpg, 0.30 or newer ({error}): pip install 'sessionstream[postgres]'",
-        name=error.name,
-    ) from error
+        f"PostgresStore needs the package asyncpg, 0.30 or newer ({_error}): pip install 'sessionstream[postgres]'",
+        name=_error.name,
+    ) from _error
 
 from sessionstream.hydration.postgres.store import PostgresStore
 

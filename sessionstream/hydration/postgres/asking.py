@@ -36,8 +36,8 @@ class Asking:
     """
 
     def __init__(self, database: Database, runner: asyncio.Runner, denied: str) -> None:
-        self.link = Link(database)
-        self.name = database.name
+        self.link: Link = Link(database)
+        self.name: str = database.name
         self._database = database
         self._links = [self.link]
         self._denied = denied

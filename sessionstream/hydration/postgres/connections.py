@@ -145,7 +145,7 @@ class Link:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self.sent = False
+        self.sent: bool = False
         """Whether something was sent in the present attempt."""
         self._connection: asyncpg.Connection[Record] | None = None
         self._texts: dict[str, str] = {}
@@ -249,7 +249,7 @@ class Attempts:
         self._seconds = max(patience * FIRST_ATTEMPT, LEAST_ATTEMPT)
         self._pause = FIRST_PAUSE
         self._end = (self._loop.time() if begun is None else begun) + patience
-        self.uncertain = False
+        self.uncertain: bool = False
         """Whether an attempt may have changed something, or may still do so."""
 
     async def attempt(self, link: Link, work: Callable[[Link], Awaitable[T]]) -> T:

@@ -83,7 +83,7 @@ class PostgresTables:
         self._run = asking.run
         self._link = asking.link
         self._version = version
-        self.types = PayloadTypes(SchemaRegistry(), asking.name)
+        self.types: PayloadTypes = PayloadTypes(SchemaRegistry(), asking.name)
         self._first_epoch = first_epoch
         self._reads = Reads(self.types, first_epoch, asking.name)
 

@@ -116,7 +116,7 @@ class Loading:
 
     def __init__(self, asking: Asking, first_epoch: int) -> None:
         """Not for callers: use ``stores.loading``."""
-        self.state = PostgresTables(asking, schema.VERSION, first_epoch)
+        self.state: PostgresTables = PostgresTables(asking, schema.VERSION, first_epoch)
         """The tables, as the transaction sees them."""
         self._asking = asking
         self._link = asking.link

@@ -95,7 +95,7 @@ class Reads:
         self._types = types
         self._first_epoch = first_epoch
         self._name = name
-        self.rows = Rows(name)
+        self.rows: Rows = Rows(name)
 
     async def cursors(self, link: Link, session_id: str) -> Cursors:
         """Return where the session stands."""

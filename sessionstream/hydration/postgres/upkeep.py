@@ -63,7 +63,7 @@ class Upkeep:
     """
 
     def __init__(self, links: Links, types: PayloadTypes, name: str) -> None:
-        self.node = uuid4().hex
+        self.node: str = uuid4().hex
         self.upgraded: StoreUpgraded | None = None
         self._links = links
         self._sweeper = Sweeper(name, Removal(links, types, Rows(name)))

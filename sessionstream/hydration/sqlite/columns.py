@@ -8,7 +8,7 @@ row and the column.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from reprlib import Repr
@@ -158,7 +158,7 @@ COLUMNS: Final[dict[str, dict[str, Kind]]] = {
 }
 """What the columns of each table hold; see schema.py for what they mean."""
 
-KEYS: Final = {
+KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "meta": ("key",),
     "sessions": ("sid", "session_id"),
     "payload_types": ("type",),
@@ -194,7 +194,7 @@ class Query:
             rest: the SQL behind the name of the table; or the whole statement, if it begins with SELECT.
             required: columns that may not be NULL in these rows.
         """
-        self.table = table
+        self.table: str = table
         self._names = tuple(columns.split(", "))
         kinds = COLUMNS[table]
         self._kinds = [

@@ -107,9 +107,9 @@ class Node:
     """
 
     def __init__(self, busy_seconds: float) -> None:
-        self.id = uuid4().hex
-        self.due = 0.0
-        self.others_until = 0.0
+        self.id: str = uuid4().hex
+        self.due: float = 0.0
+        self.others_until: float = 0.0
         self._busy_seconds = busy_seconds
         self._hints: dict[object, tuple[asyncio.AbstractEventLoop, Hint]] = {}
         self._renewed_until = 0.0

@@ -7,6 +7,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import Final
 
 from sessionstream.errors import StoreDamaged, StoreError, StoreUpgraded
@@ -159,9 +160,7 @@ FIRST_WITH_NODES: Final = 4
 
 _FIRST_EPOCH_KEY: Final = "first_epoch"
 _FIRST_EPOCH: Final = Query("meta", "key, value", f"WHERE key = '{_FIRST_EPOCH_KEY}'")
-_TABLES: Final = [
-    match[1] for statements in MIGRATIONS for sql in statements if (match := re.match(r"CREATE TABLE (\w+)", sql))
-]
+_TABLES: Final[list[str]] = re.findall(r"CREATE TABLE (\w+)", "\n".join(chain.from_iterable(MIGRATIONS)))
 
 
 @contextmanager

@@ -20,7 +20,7 @@ class Held:
         self._free = asyncio.Event()
         self._free.set()
         self._changed = asyncio.Condition()
-        self.waiting = 0
+        self.waiting: int = 0
 
     @property
     def holds(self) -> bool:

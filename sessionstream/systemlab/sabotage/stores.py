@@ -179,4 +179,4 @@ class Exchangeable(StoreProxy):
 
     def exchange(self, around: Callable[[HydrationStore], HydrationStore]) -> None:
         """Replace the wrapper by ``around``."""
-        self.inner = around(self._honest)
+        self.inner: HydrationStore = around(self._honest)

@@ -47,7 +47,7 @@ class Run:
         self._run_id = run_id
         self._asked = asked
         self._transcript = transcript
-        self.ended = False
+        self.ended: bool = False
         self._open: dict[str, str] = {}  # the roles of what the client has as open, by id
         self._members: set[str] | None = None  # the names in the state that the client has
         self._stopped = False

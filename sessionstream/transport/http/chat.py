@@ -71,7 +71,7 @@ class ToolCall:
         TypeError: the input is not a string, or the output has no JSON form.
     """
 
-    role: ClassVar = "tool"
+    role: ClassVar[Literal["tool"]] = "tool"
     id: str
     name: str
     input: str = ""

@@ -31,7 +31,7 @@ class ChatRun:
     def __init__(
         self, sessions: LiveSessions, session_id: str, watch: AsyncIterator[Snapshot | LiveEvents], mapping: ChatMapping
     ) -> None:
-        self.transcript = Transcript(mapping)
+        self.transcript: Transcript = Transcript(mapping)
         self._sessions = sessions
         self.session_id = session_id
         self._watch = watch

@@ -54,7 +54,8 @@ class Problem(Exception):
         self.status = status
         self.code = code
         self.message = message
-        self.headers = (*headers, (b"retry-after", str(RETRY_AFTER).encode())) if status == 503 else tuple(headers)
+        later = ((b"retry-after", str(RETRY_AFTER).encode()),) if status == 503 else ()
+        self.headers: Headers = (*headers, *later)
 
     def answer(self) -> Answer:
         """Return the response: ``{"error": {"code": …, "message": …}}``."""

@@ -80,10 +80,10 @@ class Stream:
         self, admitted: Admitted, session_id: str, receive: Receive, send: SendMessage, clock: Clock, log: BoundedLog
     ) -> None:
         now, left = clock.now(), seconds_left(admitted)
-        self.principal = admitted.principal
-        self.session_id = session_id
+        self.principal: object = admitted.principal
+        self.session_id: str = session_id
         self.ending: Ending | None = None
-        self.reason = ""
+        self.reason: str = ""
         self._receive = receive
         self._send = send
         self._clock = clock

@@ -104,7 +104,7 @@ class Transcript:
         self._entities: dict[tuple[str, str], str | StateKey] = {}  # what each entity is, by kind and id
         self.messages: dict[str, ChatItem] = {}
         self.state: dict[StateKey, ChatState] = {}
-        self.ordinal = -1
+        self.ordinal: int = -1
 
     @property
     def runs(self) -> bool:

@@ -46,7 +46,7 @@ class Answer:
         self._shown: set[str] = set()
         self._called: set[str] = set()  # the tool calls whose input the client has as a complete one
         self._last: ChatItem | None = None  # what has ended last, which is how the answer ends
-        self.ended = False
+        self.ended: bool = False
 
     def begin(self) -> Iterable[Part]:
         """Return what the first snapshot, which the transcript has taken, has of the answer."""

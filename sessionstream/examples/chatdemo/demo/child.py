@@ -34,7 +34,7 @@ class Reader:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._pieces = 0
-        self.enough = asyncio.Event()
+        self.enough: asyncio.Event = asyncio.Event()
 
     def publish_ui(self, _session_id: str, ordinal: int, events: Sequence[UIEvent], /) -> None:
         """Print the UI events."""

@@ -28,8 +28,8 @@ class Console:
     def __init__(self, out: TextIO, environ: Mapping[str, str] = os.environ) -> None:
         self._out = out
         self._colour = out.isatty() and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
-        self.width = min(max(shutil.get_terminal_size((100, 24)).columns, 60), 120)
-        self.checks = 0
+        self.width: int = min(max(shutil.get_terminal_size((100, 24)).columns, 60), 120)
+        self.checks: int = 0
         self._headings = 0
         self._pieces = 0
 

@@ -28,7 +28,7 @@ from sessionstream.serving.files import HEADERS
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-logger = logging.getLogger("sessionstream.examples.chatdemo")
+logger: logging.Logger = logging.getLogger("sessionstream.examples.chatdemo")
 
 
 class Commands:

@@ -20,7 +20,7 @@ from sessionstream.transport.ws import Limits, WebSocketServer
 
 _PAGE_OF_IDS: Final = 100
 
-logger = logging.getLogger("sessionstream.examples.chatdemo")
+logger: logging.Logger = logging.getLogger("sessionstream.examples.chatdemo")
 
 Say = Callable[[str], None]
 

@@ -18,11 +18,11 @@ try:
     from websockets.exceptions import InvalidStatus, WebSocketException
 
     from sessionstream.transport.ws.client.dialing import Dialer, Source
-except ImportError as error:
+except ImportError as _error:
     raise ImportError(
-        f"the WebSocket client needs the package websockets, 13 or newer ({error}): pip install 'sessionstream[ws]'",
-        name=error.name,
-    ) from error
+        f"the WebSocket client needs the package websockets, 13 or newer ({_error}): pip install 'sessionstream[ws]'",
+        name=_error.name,
+    ) from _error
 
 from sessionstream.callables import plain_callback, plain_function
 from sessionstream.errors import TransportError, error_text

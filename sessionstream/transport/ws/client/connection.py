@@ -53,7 +53,7 @@ class Connection:
         self._outbox: deque[str] = deque()
         self._wake = asyncio.Event()  # set: the outbox has messages
         self._sent = asyncio.Event()  # set: the outbox is empty
-        self.blocked = False
+        self.blocked: bool = False
 
     async def run(self) -> None:
         """Serve the connection until it is closed, report that to the conversation, and stop both tasks."""

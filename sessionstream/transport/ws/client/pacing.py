@@ -27,7 +27,7 @@ class Pacer:
     __slots__ = ("_burst", "_filled_at", "_left", "_rate", "_window", "subscriptions", "told")
 
     def __init__(self) -> None:
-        self.told = False
+        self.told: bool = False
         self._set(DEFAULT)
         self.begin(0.0)
 
@@ -73,7 +73,7 @@ class Pacer:
         self._burst = max(1, int(budget.frames_burst * SHARE))
         self._window = max(1, budget.frames_burst - 1)
         self._rate = budget.frames_per_second * SHARE
-        self.subscriptions = budget.subscriptions
+        self.subscriptions: int | None = budget.subscriptions
 
     def _fill(self, now: float) -> None:
         """Add the tokens for the time since the last call."""

@@ -21,7 +21,7 @@ class Peer:
     __slots__ = ("_rejected", "close_with", "known", "principal")
 
     def __init__(self) -> None:
-        self.known = False
+        self.known: bool = False
         self.principal: object = None
         self.close_with: tuple[CloseCode, str] | None = None
         self._rejected: set[object] = set()

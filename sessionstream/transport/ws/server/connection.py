@@ -135,7 +135,7 @@ class Connection:
     ) -> None:
         limits, now = shared.limits, shared.clock.now()
         observed = shared.reporter.enabled
-        self.principal = principal
+        self.principal: object = principal
         self._ends_at = ends_at
         self._shared = shared
         self._conversation = Conversation(connection_id, limits, now, observed=observed)

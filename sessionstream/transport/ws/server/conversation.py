@@ -78,7 +78,7 @@ class Conversation:
     )  # fmt: skip
 
     def __init__(self, connection_id: str, limits: Limits, now: float, *, observed: bool = False) -> None:
-        self.connection_id = connection_id
+        self.connection_id: str = connection_id
         self._limits = limits
         self._observed = observed
         self._subscriptions: dict[str, ClientSubscription] = {}

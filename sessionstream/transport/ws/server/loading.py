@@ -42,11 +42,11 @@ class SnapshotRequest:
         epochs: bool,
         deliver: Callable[[Hydration | Exception], None],
     ) -> None:
-        self.session_id = session_id
-        self.basis = basis
-        self.epochs = epochs
-        self.deliver = deliver
-        self.done = False
+        self.session_id: str = session_id
+        self.basis: Basis | None = basis
+        self.epochs: bool = epochs
+        self.deliver: Callable[[Hydration | Exception], None] = deliver
+        self.done: bool = False
 
     def settle(self, result: Hydration | Exception) -> None:
         """Deliver the result, unless the request was cancelled or answered before."""

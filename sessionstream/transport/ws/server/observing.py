@@ -25,7 +25,7 @@ class Reporter:
 
     def __init__(self, observer: ConnectionObserver | None) -> None:
         self._observer = None if observer is None else plain_callback("observer", "(record)", observer)
-        self.enabled = observer is not None
+        self.enabled: bool = observer is not None
         self._log = BoundedLog()
 
     def report(self, stage: Stage, connection_id: str = "", session_id: str = "", **facts: Any) -> None:

@@ -46,7 +46,7 @@ class Outbox:
         self._frames: deque[Frame] = deque()
         self._snapshots = 0
         self._snapshots_size = 0
-        self.size = 0
+        self.size: int = 0
         self.close_message: dict[str, Any] | None = None
 
     def __len__(self) -> int:
@@ -191,8 +191,8 @@ class Writer:
         self._wake: asyncio.Future[None] | None = None  # set while the task is idle
         self._scheduled = False
         self._begun: tuple[Frame, Rest] | None = None  # a send that the task has to finish
-        self.sent = 0
-        self.sending = False
+        self.sent: int = 0
+        self.sending: bool = False
 
     def start(self, send: SendMessage, name: str) -> asyncio.Task[None]:
         """Start and return the task. It ends when the close message was sent, and raises what ``send`` raises."""

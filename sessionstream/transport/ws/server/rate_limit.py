@@ -17,7 +17,7 @@ class TokenBucket:
         self._burst = burst
         self._left = float(burst)
         self._filled_at = now
-        self.refused = 0
+        self.refused: int = 0
 
     def take(self, now: float) -> bool:
         """Take one token; return whether there was one."""

@@ -27,7 +27,7 @@ class FrameError(TransportError):
 
     def __init__(self, code: ErrorCode, message: str, session_id: str = "") -> None:
         self.code = code
-        self.message = message[:_SHOWN].encode(errors="replace").decode()
+        self.message: str = message[:_SHOWN].encode(errors="replace").decode()
         self.session_id = session_id
         super().__init__(self.message)
 
