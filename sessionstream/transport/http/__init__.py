@@ -16,6 +16,7 @@ from sessionstream.transport.http.chat_endpoint import ChatOptions
 from sessionstream.transport.http.commands import CommandReceiver, CommandsEndpoint, commands_endpoint
 from sessionstream.transport.http.endpoint import Endpoints
 from sessionstream.transport.http.limits import StreamLimits
+from sessionstream.transport.http.ready import Readiness, ReadyEndpoint, ready_endpoint
 from sessionstream.transport.http.sse import SSEEndpoint, sse_endpoint
 
 __all__ = [
@@ -25,6 +26,9 @@ __all__ = [
     "sse_endpoint",
     "SSEEndpoint",
     "StreamLimits",
+    "ready_endpoint",
+    "ReadyEndpoint",
+    "Readiness",
     "agui_endpoint",
     "AGUIEndpoint",
     "ai_sdk_endpoint",

@@ -42,9 +42,9 @@ class Request:
 class Endpoint(ABC):
     """An ASGI application with a few routes, which belongs to one event loop.
 
-    A subclass sets its routes: for each path below where it is mounted, with ``*`` for the variable parts, the method
-    that it serves there, beside OPTIONS; an empty path stands for all paths, because where a route is mounted is not
-    always known. And it says in words what it serves.
+    A subclass sets its routes: for each path below where it is mounted, with ``*`` for the variable parts, the methods
+    that it serves there, beside OPTIONS, with spaces between them; an empty path stands for all paths, because where a
+    route is mounted is not always known. And it says in words what it serves.
     """
 
     _routes: ClassVar[Mapping[str, str]]
@@ -69,10 +69,10 @@ class Endpoint(ABC):
         answer: Answer | None
         try:
             found: dict[str, tuple[str, tuple[str, ...]]] = {}
-            for pattern, method in self._routes.items():
+            for pattern, methods in self._routes.items():
                 parts = path_parts(scope, pattern)
                 if parts is not None:
-                    found[method] = (pattern, tuple(parts))
+                    found |= dict.fromkeys(methods.split(), (pattern, tuple(parts)))
             if not found:
                 raise Problem(404, "not_found", f"{_NOTHING}: {self._usage}")
             cors = self._guard.check_origin(scope)
