@@ -35,6 +35,13 @@ class PipelineRecord:
         cursor_moved: whether the timeline now reflects the event.
         fanned_out: the UI events that were passed to the fan-out.
         error: the exception of the store or the fan-out.
+        seconds: how long the event took, from the call of ``publish`` until the record was made; it includes the wait
+            for the session's lane, and attempts that another process made vain. With ``publish_many`` the events before
+            it count too. For an event that comes from a bus, from when the consumer took it; in a retry or a rebuild,
+            from when its turn came. Comparisons ignore this and the following three.
+        projection_seconds: how long its projections ran, in the last attempt.
+        commit_seconds: from when its commit was passed to the store until the hub had the outcome.
+        fanout_seconds: how long the fan-out ran.
     """
 
     mode: Mode
@@ -49,6 +56,10 @@ class PipelineRecord:
     cursor_moved: bool = False
     fanned_out: tuple[UIEvent, ...] = ()
     error: Exception | None = None
+    seconds: float = field(default=0.0, compare=False)
+    projection_seconds: float = field(default=0.0, compare=False)
+    commit_seconds: float = field(default=0.0, compare=False)
+    fanout_seconds: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

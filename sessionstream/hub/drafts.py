@@ -45,6 +45,7 @@ class Draft:
         has_given_id: whether the caller chose the id, so that an event with this id may already be logged.
         stream_id: its position in a stream, from which its ordinal is derived; empty if it is not from a stream.
         on_published: called once the event is in the log, or may be.
+        began: when it was published, on ``perf_counter``; None if nobody observes.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Draft:
     stream_id: str = ""
     on_published: Callable[[], None] | None = None
     metadata: Mapping[str, str] = NO_METADATA
+    began: float | None = None
 
     def numbered(self, ordinal: int) -> Event:
         """Return the event with an ordinal."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from sessionstream.bus import envelope
@@ -97,6 +98,8 @@ class Pipeline(TurnContext):
         """
         draft = new_draft(event, self.schemas, on_published)
         self.check_call("publish", event.session_id)
+        if self.report.observes_pipeline:
+            draft.began = perf_counter()
         if self.bus is None:
             with await Turn.begin(self, event.session_id) as turn:
                 ordinal = await turn.publish(draft)
@@ -125,6 +128,10 @@ class Pipeline(TurnContext):
             if len(drafts) % DRAFTS_AT_ONCE == 0:
                 await asyncio.sleep(0)
         self.check_call("publish_many", session_id)
+        if self.report.observes_pipeline:
+            began = perf_counter()
+            for draft in drafts:
+                draft.began = began
         ordinals = [0] * len(drafts)
         if self.bus is not None:
             await self._hand_over(drafts, self.bus)
@@ -138,6 +145,8 @@ class Pipeline(TurnContext):
 
     async def apply(self, draft: Draft) -> int:
         """Log and apply one event; return its ordinal. Raises what ``Hub.publish`` raises."""
+        if self.report.observes_pipeline:
+            draft.began = perf_counter()
         with await self.turn(draft.session_id) as turn:
             return await turn.publish(draft)
 

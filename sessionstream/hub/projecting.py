@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sessionstream.callables import projection_of, refuse_unasked
@@ -63,6 +64,7 @@ class Projections:
         """
         event = step.event
         view = View(event.session_id, timeline)
+        began = None if step.began is None else perf_counter()
         try:
             projector = ""
             try:
@@ -99,6 +101,8 @@ class Projections:
                     step.ui_events += tuple(told)
         finally:
             view.end()
+            if began is not None:
+                step.projection_seconds = perf_counter() - began
 
     def _change(
         self,

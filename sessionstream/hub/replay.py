@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
 from sessionstream.errors import HistoryPruned, OrdinalConflict
@@ -131,6 +132,8 @@ class _Rebuild:
     async def _apply(self, event: Event) -> None:
         pipeline, timeline = self._pipeline, self._timeline
         step, completion = Step("rebuild", event, timeline.ordinal, stored=True), Completion()
+        if pipeline.report.observes_pipeline:
+            step.began = perf_counter()
         await pipeline.projections.run(step, self._session, timeline)
         if step.timeline_failed is not None:
             projector, error = step.timeline_failed

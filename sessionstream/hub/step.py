@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from sessionstream.codec import copy_entity, copy_event, copy_ui_event
@@ -39,6 +40,8 @@ class Step:
         on_published: called once the event is in the log, or may be.
         failure: why the event is not applied to the timeline, or None.
         moved: whether the timeline reflects the event.
+        began: when the event came, on ``perf_counter``; None if nobody observes, so that nothing is measured.
+        handed_over: when its commit was passed to the store.
     """
 
     mode: Mode
@@ -54,6 +57,11 @@ class Step:
     moved: bool = False
     fanned_out: bool = False
     error: Exception | None = None
+    began: float | None = None
+    handed_over: float = 0.0
+    projection_seconds: float = 0.0
+    commit_seconds: float = 0.0
+    fanout_seconds: float = 0.0
 
     def record(self) -> PipelineRecord:
         """Return the PipelineRecord, with copies of the messages."""
@@ -72,6 +80,10 @@ class Step:
             cursor_moved=self.moved,
             fanned_out=ui_events if self.fanned_out else (),
             error=self.error,
+            seconds=0.0 if self.began is None else perf_counter() - self.began,
+            projection_seconds=self.projection_seconds,
+            commit_seconds=self.commit_seconds,
+            fanout_seconds=self.fanout_seconds,
         )
 
 

@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from random import random
+from time import perf_counter
 from typing import TYPE_CHECKING, Final, ParamSpec, Self, TypeVar
 
 from sessionstream.callables import refuse_coroutine
@@ -186,6 +187,8 @@ class Turn(Completion):
                     await self._context.budget.renew()
                 self.checkpoint()
                 step = Step("retry", event, timeline.ordinal, stored=True)
+                if self._context.report.observes_pipeline:
+                    step.began = perf_counter()
                 await self._context.projections.run(step, self.session, timeline)
                 if step.failure is None:
                     await self._complete(step, timeline, self._hand_over(step, timeline, self.state.event_cursor))
@@ -364,7 +367,7 @@ class Turn(Completion):
             check_new_id("session id", self.state.id)
         if draft.stream_id or ordinal > limit:
             ordinal = assign_ordinal(cursor, draft.stream_id, session_id=self.state.id, limit=limit)
-        return Step("live", draft.numbered(ordinal), timeline.ordinal, draft.on_published)
+        return Step("live", draft.numbered(ordinal), timeline.ordinal, draft.on_published, began=draft.began)
 
     # -- the steps of one event --------------------------------------------------------------------------------
 
@@ -385,6 +388,8 @@ class Turn(Completion):
         commit = new_commit(
             self.state.id, event, entities, cursor, timeline_cursor, before, timeline.epoch, commit_id, after, ui_events
         )
+        if step.began is not None:
+            step.handed_over = perf_counter()
         try:
             return self._context.store.commit(commit)
         except Exception as error:  # noqa: BLE001 - raised when the outcome is awaited
@@ -411,6 +416,8 @@ class Turn(Completion):
             except (Exception, asyncio.CancelledError) as error:
                 await self._doubt(step, timeline, error)
                 raise
+            if step.began is not None:
+                step.commit_seconds = perf_counter() - step.handed_over
             state, ordinal = self.state, step.event.ordinal
             if step.mode == "live":
                 before, state.event_cursor = state.event_cursor, ordinal
@@ -445,6 +452,8 @@ class Turn(Completion):
         next event.
         """
         self.state.current = False
+        if step.began is not None:
+            step.commit_seconds = perf_counter() - step.handed_over
         if step.failure is None and step.ui_events:
             self.state.unsure.append((step, timeline.epoch))
         if step.on_published is not None:
@@ -470,6 +479,7 @@ class Turn(Completion):
             return None
         # The receiver may change the events, and an observer gets them afterwards.
         events = tuple(map(copy_ui_event, step.ui_events)) if context.report.observes_pipeline else step.ui_events
+        began = None if step.began is None else perf_counter()
         try:
             result = context.fan_out(self.state.id, ordinal, events)
             if result is not None:
@@ -477,6 +487,9 @@ class Turn(Completion):
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - recorded, as the event is already committed
             step.error = error if isinstance(error, Exception) else RuntimeError(error_text(error))
             return error
+        finally:
+            if began is not None:
+                step.fanout_seconds = perf_counter() - began
         step.fanned_out = True
         for event in step.ui_events:
             context.budget.spent += event.payload.ByteSize()
