@@ -69,6 +69,8 @@ from sessionstream.observe import (
     ErrorObserver,
     ErrorRecord,
     FollowerStatus,
+    HubStatistics,
+    Instrumentation,
     PipelineObserver,
     PipelineRecord,
 )
@@ -163,6 +165,8 @@ __all__ = [
     "ErrorObserver",
     "ConsumerStatus",
     "FollowerStatus",
+    "HubStatistics",
+    "Instrumentation",
     # ordinals
     "MAX_ORDINAL",
     "derive_ordinal",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from sessionstream.types import Event, TimelineEntity, UIEvent
 
@@ -140,5 +140,40 @@ class FollowerStatus:
         return max(self.behind.values(), default=0.0)
 
 
+@dataclass(frozen=True, slots=True)
+class HubStatistics:
+    """What a hub holds at a moment.
+
+    Attributes:
+        sessions: how many sessions are cached.
+        entities: how many entities their timelines have in memory.
+        evictions: how many sessions have left the cache for others, since the hub was made.
+        held: how many of the cached sessions are held.
+        pending: how many changes were passed to the store and have no outcome yet, of all hubs that use it; 0 if the
+            store does not count them.
+    """
+
+    sessions: int
+    entities: int
+    evictions: int
+    held: int
+    pending: int
+
+
 PipelineObserver: TypeAlias = Callable[[PipelineRecord], object]
 ErrorObserver: TypeAlias = Callable[[ErrorRecord], object]
+
+
+class Instrumentation(Protocol):
+    """What ``Hub.instrument`` takes: both observers, beside those that the hub was made with.
+
+    What it raises is logged, and has no other effect.
+    """
+
+    def pipeline(self, record: PipelineRecord, /) -> object:
+        """Receive the record of an event; it must not be changed, as another observer gets it too."""
+        ...
+
+    def error(self, record: ErrorRecord, /) -> object:
+        """Receive the record of an error."""
+        ...

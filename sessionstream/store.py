@@ -232,7 +232,9 @@ class HydrationStore(Protocol):
 
     A store that decodes with a schema registry has it as its attribute ``registry``: a hub refuses a store whose
     registry cannot read what the hub's own registry has. A store that several processes share may have a ``Feed`` as
-    its attribute ``feed``: a hub then passes the UI events of the other processes on to its fan-out.
+    its attribute ``feed``: a hub then passes the UI events of the other processes on to its fan-out. A store in which
+    changes wait may have the number of those that have no outcome yet as its attribute ``pending``, for
+    ``Hub.statistics``; any thread may read it.
 
     Returned payloads are the caller's own copies. Reads see whole commits only, and every commit that was
     acknowledged before. Reading an unused session returns an empty one and stores nothing.

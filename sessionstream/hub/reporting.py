@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from sessionstream.hub.completion import Completion
+    from sessionstream.observe import Instrumentation
     from sessionstream.store import HydrationStore
 
 _log = logging.getLogger("sessionstream")
@@ -70,7 +71,7 @@ class Reporter:
         TypeError: an observer is not a plain function.
     """
 
-    __slots__ = ("_again_at", "_error_observer", "_pipeline_observer", "_store", "observes_pipeline", "unrecorded")
+    __slots__ = ("_again_at", "_error_observers", "_pipeline_observers", "_store", "observes_pipeline", "unrecorded")
 
     def __init__(
         self,
@@ -79,17 +80,28 @@ class Reporter:
         error_observer: ErrorObserver | None,
     ) -> None:
         self._store = store
-        self._pipeline_observer = _observer("pipeline_observer", pipeline_observer)
-        self._error_observer = _observer("error_observer", error_observer)
+        self._pipeline_observers = _observers("pipeline_observer", pipeline_observer)
+        self._error_observers = _observers("error_observer", error_observer)
         self.observes_pipeline: bool = pipeline_observer is not None
         self.unrecorded: deque[ErrorRecord] = deque(maxlen=MAX_UNRECORDED)
         self._again_at = 0.0  # on the clock of the event loop
 
+    def add(self, instrumentation: Instrumentation) -> None:
+        """Pass records to an instrumentation first: the other observers may change them.
+
+        Raises:
+            TypeError: one of its methods is not a plain function.
+        """
+        pipeline = _observers("pipeline", instrumentation.pipeline)
+        self._error_observers = _observers("error", instrumentation.error) + self._error_observers
+        self._pipeline_observers = pipeline + self._pipeline_observers
+        self.observes_pipeline = True
+
     def pipeline(self, record: PipelineRecord) -> None:
-        """Pass a pipeline record to the observer."""
-        if self._pipeline_observer is not None:
+        """Pass a pipeline record to the observers."""
+        for observer in self._pipeline_observers:
             try:
-                self._pipeline_observer(record)
+                observer(record)
             except (Exception, asyncio.CancelledError):  # noqa: BLE001 - logged; it must not affect the pipeline
                 event = record.event
                 _log.exception(
@@ -100,9 +112,9 @@ class Reporter:
                 )
 
     async def error(self, record: ErrorRecord, cause: BaseException, completion: Completion) -> None:
-        """Write an error record to the store, log it, and pass it to the observer.
+        """Write an error record to the store, log it, and pass it to the observers.
 
-        If the store cannot write it, that error is logged and passed to the observer first; the record is kept, and
+        If the store cannot write it, that error is logged and passed to them first; the record is kept, and
         written when the store works again.
         """
         try:
@@ -143,13 +155,12 @@ class Reporter:
             exc_info=cause,
             extra={"error_record": record},
         )
-        if self._error_observer is None:
-            return
-        try:
-            self._error_observer(record)
-        except (Exception, asyncio.CancelledError):  # noqa: BLE001 - as above
-            _log.exception("the error observer failed on: %s", record.error)
+        for observer in self._error_observers:
+            try:
+                observer(record)
+            except (Exception, asyncio.CancelledError):  # noqa: BLE001 - as above
+                _log.exception("the error observer failed on: %s", record.error)
 
 
-def _observer(name: str, observer: object) -> Callable[..., None] | None:
-    return None if observer is None else plain_callback(name, "(record)", observer)
+def _observers(name: str, observer: object) -> tuple[Callable[..., None], ...]:
+    return () if observer is None else (plain_callback(name, "(record)", observer),)

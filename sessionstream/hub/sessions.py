@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from sessionstream.callables import refuse_unasked
 from sessionstream.hub.lane import CallbackScope, Lane
 from sessionstream.ids import check_id
+from sessionstream.observe import HubStatistics
 from sessionstream.types import Session
 
 if TYPE_CHECKING:
@@ -63,6 +64,10 @@ class SessionState:
         self.pins: int = 0
         self.weight: int = 0
 
+    def is_held(self) -> bool:
+        """Whether the timeline is known not to reflect the last event. Any thread may ask."""
+        return self.current and self.timeline is not None and self.timeline.ordinal < self.event_cursor
+
 
 async def _load_metadata(metadata: SessionMetadata, session_id: str) -> object:
     scope = CallbackScope(session_id)
@@ -83,13 +88,14 @@ class SessionCache:
     from the store, and its metadata function is called again.
     """
 
-    __slots__ = ("_capacity", "_idle", "_metadata", "_states", "_weight")
+    __slots__ = ("_capacity", "_evictions", "_idle", "_metadata", "_states", "_weight")
 
     def __init__(self, capacity: int, metadata: SessionMetadata | None) -> None:
         self._capacity = capacity
         self._metadata = metadata
         self._states: OrderedDict[str, SessionState] = OrderedDict()
         self._weight = 0
+        self._evictions = 0
         self._idle: asyncio.Event | None = None
 
     def __len__(self) -> int:
@@ -97,6 +103,13 @@ class SessionCache:
 
     def __contains__(self, session_id: str) -> bool:
         return session_id in self._states
+
+    def statistics(self, pending: int) -> HubStatistics:
+        """Return what is cached. Any thread may ask."""
+        states = list(self._states.values())
+        timelines = [state.timeline for state in states if state.timeline is not None]
+        held = sum(state.is_held() for state in states)
+        return HubStatistics(len(states), sum(each.size for each in timelines), self._evictions, held, pending)
 
     def timeline(self, session_id: str) -> Timeline | None:
         """Return a session's timeline if it is cached, without counting as a use."""
@@ -171,3 +184,4 @@ class SessionCache:
                 return
             del self._states[idle.id]
             self._weight -= idle.weight
+            self._evictions += 1

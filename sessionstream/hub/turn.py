@@ -419,6 +419,9 @@ class Turn(Completion):
             if step.began is not None:
                 step.commit_seconds = perf_counter() - step.handed_over
             state, ordinal = self.state, step.event.ordinal
+            if step.failure is None:  # before the event cursor moves: another thread may count the held sessions
+                timeline.apply(step.entities, ordinal)
+                step.moved, state.known_errors = True, None
             if step.mode == "live":
                 before, state.event_cursor = state.event_cursor, ordinal
                 if context.listeners:
@@ -427,9 +430,6 @@ class Turn(Completion):
                 if step.on_published is not None:
                     step.on_published()
             step.stored = True
-            if step.failure is None:
-                timeline.apply(step.entities, ordinal)
-                step.moved, state.known_errors = True, None
             if step.moved and (unsent := self._fan_out(step, timeline.epoch)) is not None:
                 await self._record_of(step, "fanout", unsent)
             if context.report.unrecorded:

@@ -43,6 +43,12 @@ class StoreProxy:
         """Tells a hub what other processes do, if the other store has it."""
         return getattr(self.inner, "feed", None)
 
+    @property
+    def pending(self) -> int:
+        """How many changes have no outcome yet, if the other store counts them; else 0."""
+        found: int = getattr(self.inner, "pending", 0)
+        return found
+
     def commit(self, commit: Commit, /) -> Awaitable[None]:
         """Hand a step over."""
         return self.inner.commit(commit)

@@ -224,7 +224,7 @@ async def test_creating_and_deleting_in_one_event() -> None:
         [entity("1", "d"), tombstone("1")],
         [TimelineEntity("Text", "1", ChatMessageEntity(text="ignored"), tombstone=True)],
     )
-    hub._pipeline.report._pipeline_observer, hub._pipeline.report.observes_pipeline = recorder.pipeline, True
+    hub.instrument(recorder)
     seen = []
     for _ in range(6):
         await play(hub, 1)

@@ -12,7 +12,6 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from sessionstream import FollowerStatus
 from sessionstream.transport.ws import ConnectionRecord, Limits, WebSocketServer, conflate
 from sessionstream.transport.ws.otel import OpenTelemetryObserver
 
@@ -162,31 +161,3 @@ def test_importing_the_server_imports_no_telemetry_and_no_websocket_library() ->
     assert "sessionstream.transport.ws.server.app" in loaded
     roots = {name.partition(".")[0] for name in loaded if not name.startswith("_")}
     assert roots - {*sys.stdlib_module_names} <= {"sessionstream", "google"}
-
-
-class Followed:
-    """A hub, as far as the observer uses it."""
-
-    follower: FollowerStatus | None = None
-
-
-async def test_how_far_a_hub_has_followed_other_processes() -> None:
-    reader, hub = InMemoryMetricReader(), Followed()
-    OpenTelemetryObserver(MeterProvider([reader]), TracerProvider(), hub=hub)
-
-    def figures() -> dict[str, Any]:
-        data = reader.get_metrics_data()
-        if data is None or not data.resource_metrics:
-            return {}
-        metrics = data.resource_metrics[0].scope_metrics[0].metrics
-        return {each.name: point.value for each in metrics for point in each.data.data_points}  # type: ignore[union-attr]
-
-    assert figures() == {}  # its store has no feed
-    hub.follower = FollowerStatus({"s": 0.5, "t": 2.0}, watched=3, hints=7, moves=5, gaps=1)
-    assert figures() == {
-        "sessionstream.follower.behind": 2,
-        "sessionstream.follower.lag": 2.0,
-        "sessionstream.follower.hints": 7,
-        "sessionstream.follower.moves": 5,
-        "sessionstream.follower.gaps": 1,
-    }

@@ -116,6 +116,7 @@ async def decorated(view: ss.TimelineView) -> None:
     assert_type(await hub.cursor("s"), int)
     assert_type(await hub.event_cursor("s"), int)
     assert_type(hub.follower, ss.FollowerStatus | None)
+    assert_type(hub.statistics(), ss.HubStatistics)
     assert_type(await hub.retry_timeline("s"), ss.ReplayReport)
     assert_type(await hub.rebuild_timeline("s"), ss.ReplayReport)
     await hub.run()

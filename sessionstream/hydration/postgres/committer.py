@@ -139,6 +139,7 @@ class Committer:
         self._written = WrittenStates()
         self._waiting: deque[_Pending] = deque()
         self._busy: set[str] = set()  # sessions whose commits are on their way
+        self._sent = 0  # how many commits are on their way
         self._idle = [link, *(Link(database) for _ in range(WRITERS - 1))]
         self._links = tuple(self._idle)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -155,6 +156,11 @@ class Committer:
         if self._timer is None:
             self._timer = self._loop.call_at(pending.at + self._database.patience, self._give_up)
         return pending.future
+
+    @property
+    def pending(self) -> int:
+        """How many commits have no outcome yet."""
+        return len(self._waiting) + self._sent
 
     async def close(self, seconds: float) -> None:
         """Finish what was submitted and close the connections; what takes longer is given up."""
@@ -184,6 +190,7 @@ class Committer:
             link = self._idle.pop()
             sessions = {chain.session_id for chain in group.chains}
             self._busy |= sessions
+            self._sent += group.count
             task = self._loop.create_task(self._run(link, group, sessions), name="sessionstream commits")
             self._tasks.add(task)
 
@@ -226,6 +233,7 @@ class Committer:
             raise
         finally:
             self._busy -= sessions
+            self._sent -= group.count
             self._idle.append(link)
             task = asyncio.current_task()
             if task is not None:

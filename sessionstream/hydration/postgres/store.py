@@ -181,6 +181,11 @@ class PostgresStore(CheckedStore):
         return self._feed
 
     @property
+    def pending(self) -> int:
+        """How many commits were handed over and have no outcome yet. Any thread may read it."""
+        return self._committer.pending
+
+    @property
     def max_ordinal(self) -> int:
         """The highest bigint of PostgreSQL."""
         return encoding.MAX_STORED

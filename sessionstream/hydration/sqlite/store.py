@@ -208,6 +208,11 @@ class SQLiteStore(CheckedStore):
         return self._feed
 
     @property
+    def pending(self) -> int:
+        """How many changes were handed over and have no outcome yet. Any thread may read it."""
+        return self._writer.pending
+
+    @property
     def max_ordinal(self) -> int:
         """The highest integer of SQLite."""
         return encoding.MAX_STORED

@@ -152,6 +152,11 @@ class Writer:
                 loop.call_soon(self._pass_on, loop)
         return future
 
+    @property
+    def pending(self) -> int:
+        """How many changes have no outcome yet."""
+        return self._under_way
+
     def wake(self) -> None:
         """Have the thread look for other processes now, if it waits."""
         self._queue.put([])

@@ -6,14 +6,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Final, Protocol, TypeAlias
+from collections.abc import Callable
+from typing import Final
 
 from opentelemetry import metrics, trace
-from opentelemetry.metrics import CallbackOptions, Meter, Observation
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
-from sessionstream.observe import FollowerStatus
 from sessionstream.transport.ws.server.records import ConnectionRecord, Stage
 
 _SCOPE: Final = "sessionstream.transport.ws"
@@ -39,15 +37,6 @@ _REFUSALS: Final[frozenset[Stage]] = frozenset(
 )
 
 
-class Following(Protocol):
-    """A hub, as far as ``OpenTelemetryObserver`` uses it."""
-
-    @property
-    def follower(self) -> FollowerStatus | None:
-        """How far it has followed other processes."""
-        ...
-
-
 class OpenTelemetryObserver:
     """An observer that records metrics and spans. (Reference: Observing connections.)
 
@@ -59,15 +48,12 @@ class OpenTelemetryObserver:
     Args:
         meter_provider: None uses the global provider.
         tracer_provider: None uses the global provider.
-        hub: its ``follower`` is reported as ``sessionstream.follower.…`` whenever metrics are collected; None: not.
     """
 
     def __init__(
         self,
         meter_provider: metrics.MeterProvider | None = None,
         tracer_provider: trace.TracerProvider | None = None,
-        *,
-        hub: Following | None = None,
     ) -> None:
         meter = metrics.get_meter(_SCOPE, meter_provider=meter_provider)
         self._tracer = trace.get_tracer(_SCOPE, tracer_provider=tracer_provider)
@@ -90,8 +76,6 @@ class OpenTelemetryObserver:
         self._depth = meter.create_histogram(
             "sessionstream.ws.queue.depth", "{frame}", "frames that waited for a connection when another was queued"
         )
-        if hub is not None:
-            _report_follower(meter, hub)
         self._spans: dict[str, Span] = {}
         self._hydrating: dict[tuple[str, str], Span] = {}
         self._joined: dict[str, set[str]] = {}
@@ -216,37 +200,3 @@ class OpenTelemetryObserver:
         if span is not None:
             span.set_attribute("sessionstream.targets", record.frames)
             span.end()
-
-
-def _report_follower(meter: Meter, hub: Following) -> None:
-    """Report a hub's follower whenever metrics are collected."""
-
-    def observed(value: Callable[[FollowerStatus], float]) -> Callable[[CallbackOptions], Iterable[Observation]]:
-        def observe(options: CallbackOptions) -> Iterable[Observation]:
-            status = hub.follower
-            return [] if status is None else [Observation(value(status))]
-
-        return observe
-
-    for gauge, unit, description, value in _GAUGES:
-        meter.create_observable_gauge(f"sessionstream.follower.{gauge}", [observed(value)], unit, description)
-    for counter, unit, description, value in _COUNTERS:
-        meter.create_observable_counter(f"sessionstream.follower.{counter}", [observed(value)], unit, description)
-
-
-_Followed: TypeAlias = tuple[str, str, str, Callable[[FollowerStatus], float]]
-
-_GAUGES: Final[Sequence[_Followed]] = (
-    ("behind", "{session}", "watched sessions that other processes may have moved", lambda of: len(of.behind)),
-    ("lag", "s", "the time since the first hint that was not read yet", lambda of: of.lag),
-)
-_COUNTERS: Final[Sequence[_Followed]] = (
-    ("hints", "{hint}", "times the store said that other processes may have moved sessions", lambda of: of.hints),
-    ("moves", "{commit}", "commits of other processes that were passed on", lambda of: of.moves),
-    (
-        "gaps",
-        "{snapshot}",
-        "snapshots in place of commits of other processes that were missing",
-        lambda of: of.gaps,
-    ),
-)

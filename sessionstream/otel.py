@@ -1,0 +1,149 @@
+"""OpenTelemetry metrics of a hub. Needs the extra ``otel``.
+
+>>> from sessionstream import Hub, SchemaRegistry
+>>> from sessionstream.otel import instrument
+>>> hub = Hub(SchemaRegistry())
+>>> instrument(hub)  # the global providers
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Final, Generic, Literal, NamedTuple, TypeVar
+
+from opentelemetry import metrics
+from opentelemetry.metrics import CallbackOptions, Meter, Observation
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sessionstream.hub.hub import Hub
+    from sessionstream.observe import ErrorRecord, FollowerStatus, HubStatistics, PipelineRecord
+
+T = TypeVar("T")
+
+_SCOPE: Final = "sessionstream"
+
+_BOUNDARIES: Final = (
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+)  # fmt: skip
+"""Of histograms of seconds: those that OpenTelemetry proposes are for milliseconds."""
+
+
+class _Instrument(NamedTuple, Generic[T]):
+    """A gauge or a counter whose value is a part of an answer."""
+
+    kind: Literal["gauge", "counter"]
+    name: str
+    unit: str
+    description: str
+    value: Callable[[T], float]
+
+
+_STATISTICS: Final[Sequence[_Instrument[HubStatistics]]] = (
+    _Instrument("gauge", "cache.sessions", "{session}", "cached sessions", lambda of: of.sessions),
+    _Instrument("gauge", "cache.entities", "{entity}", "entities in memory", lambda of: of.entities),
+    _Instrument("counter", "cache.evictions", "{session}", "sessions that left the cache", lambda of: of.evictions),
+    _Instrument("gauge", "sessions.held", "{session}", "cached sessions that are held", lambda of: of.held),
+    _Instrument("gauge", "store.pending", "{change}", "changes that wait for the store", lambda of: of.pending),
+)
+
+_FOLLOWED: Final[Sequence[_Instrument[FollowerStatus]]] = (
+    _Instrument(
+        "gauge",
+        "follower.behind",
+        "{session}",
+        "watched sessions that other processes may have moved",
+        lambda of: len(of.behind),
+    ),
+    _Instrument("gauge", "follower.lag", "s", "the time since the first hint that was not read yet", lambda of: of.lag),
+    _Instrument(
+        "counter",
+        "follower.hints",
+        "{hint}",
+        "times the store said that other processes may have moved sessions",
+        lambda of: of.hints,
+    ),
+    _Instrument(
+        "counter", "follower.moves", "{commit}", "commits of other processes that were passed on", lambda of: of.moves
+    ),
+    _Instrument(
+        "counter",
+        "follower.gaps",
+        "{snapshot}",
+        "snapshots in place of commits of other processes that were missing",
+        lambda of: of.gaps,
+    ),
+)
+
+
+def instrument(hub: Hub, *, meter_provider: metrics.MeterProvider | None = None) -> None:
+    """Report a hub's work as OpenTelemetry metrics. (Reference: OpenTelemetry.)
+
+    Call it once for each hub. Session ids are in no metric, because there would be too many.
+
+    Args:
+        meter_provider: None uses the global provider.
+
+    Raises:
+        RuntimeError: the hub is instrumented already.
+    """
+    meter = metrics.get_meter(_SCOPE, meter_provider=meter_provider)
+    hub.instrument(_Metrics(meter))
+    _report(meter, _STATISTICS, hub.statistics)
+    _report(meter, _FOLLOWED, lambda: hub.follower)
+
+
+class _Metrics:
+    """Records metrics of events and errors."""
+
+    def __init__(self, meter: Meter) -> None:
+        self._events = meter.create_counter(
+            "sessionstream.events", "{event}", "events that went through the pipeline, by what became of them"
+        )
+        self._errors = meter.create_counter("sessionstream.errors", "{error}", "error records, by kind")
+        self._durations = {
+            part: meter.create_histogram(
+                f"sessionstream.{part}.duration", "s", description, explicit_bucket_boundaries_advisory=_BOUNDARIES
+            )
+            for part, description in (
+                ("publish", "from the call of publish to the end of the fan-out"),
+                ("projection", "how long the projections of an event ran"),
+                ("commit", "how long the store took for a commit"),
+                ("fanout", "how long the fan-out of an event ran"),
+            )
+        }
+
+    def pipeline(self, record: PipelineRecord, /) -> None:
+        """Record an event and its durations."""
+        outcome = "applied" if record.cursor_moved else "not_applied" if record.stored else "not_stored"
+        labels = {"event": record.event.name, "mode": record.mode}
+        self._events.add(1, {**labels, "outcome": outcome})
+        if record.mode == "live":
+            self._durations["publish"].record(record.seconds, labels)
+        for part, seconds in (
+            ("projection", record.projection_seconds),
+            ("commit", record.commit_seconds),
+            ("fanout", record.fanout_seconds),
+        ):
+            if seconds:
+                self._durations[part].record(seconds, labels)
+
+    def error(self, record: ErrorRecord, /) -> None:
+        """Count an error."""
+        self._errors.add(1, {"kind": record.kind})
+
+
+def _report(meter: Meter, instruments: Sequence[_Instrument[T]], ask: Callable[[], T | None]) -> None:
+    """Report parts of an answer whenever metrics are collected, unless the answer is None."""
+
+    def observed(value: Callable[[T], float]) -> Callable[[CallbackOptions], Iterable[Observation]]:
+        def observe(options: CallbackOptions) -> Iterable[Observation]:
+            answer = ask()
+            return [] if answer is None else [Observation(value(answer))]
+
+        return observe
+
+    for kind, name, unit, description, value in instruments:
+        create = meter.create_observable_gauge if kind == "gauge" else meter.create_observable_counter
+        create(f"sessionstream.{name}", [observed(value)], unit, description)
