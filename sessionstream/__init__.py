@@ -73,6 +73,7 @@ from sessionstream.observe import (
     Instrumentation,
     PipelineObserver,
     PipelineRecord,
+    Span,
 )
 from sessionstream.ordinals import MAX_ORDINAL, assign_ordinal, derive_ordinal
 from sessionstream.projection import (
@@ -167,6 +168,7 @@ __all__ = [
     "FollowerStatus",
     "HubStatistics",
     "Instrumentation",
+    "Span",
     # ordinals
     "MAX_ORDINAL",
     "derive_ordinal",

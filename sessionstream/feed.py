@@ -10,6 +10,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
+from sessionstream.types import NO_METADATA
+
 if TYPE_CHECKING:
     from sessionstream.types import UIEvent
 
@@ -35,12 +37,14 @@ class Move:
         ordinal: the timeline's ordinal after it.
         epoch: identifies the timeline.
         ui_events: those of the commit, in order; empty if it had none; None if they cannot be read here.
+        metadata: of the event; empty if it has none, no UI events, or was held before.
     """
 
     before: int
     ordinal: int
     epoch: int
     ui_events: tuple[UIEvent, ...] | None
+    metadata: Mapping[str, str] = NO_METADATA
 
 
 @dataclass(frozen=True, slots=True)

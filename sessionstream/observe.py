@@ -7,11 +7,12 @@ the pipeline.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol, TypeAlias
 
-from sessionstream.types import Event, TimelineEntity, UIEvent
+from sessionstream.types import NO_METADATA, Event, TimelineEntity, UIEvent
 
 Mode: TypeAlias = Literal["live", "retry", "rebuild"]
 ErrorKind: TypeAlias = Literal["decode", "ordinal", "ui-projection", "timeline-projection", "fanout", "store"]
@@ -164,11 +165,43 @@ PipelineObserver: TypeAlias = Callable[[PipelineRecord], object]
 ErrorObserver: TypeAlias = Callable[[ErrorRecord], object]
 
 
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A part of a hub's work that has a beginning and an end.
+
+    Attributes:
+        operation: ``"command"`` runs a command's handler. ``"publish"`` is a call of ``publish`` or ``publish_many``.
+            The others go on with an event that was published earlier: ``"consume"`` takes it from a bus, ``"resume"``
+            applies it after it was held, and ``"deliver"`` passes UI events of another process to the fan-out.
+        session_id: the session.
+        name: of the command or of the event; empty in ``"deliver"``. Of ``publish_many``, that of the first event.
+        ordinal: of the event in ``"resume"`` and ``"deliver"``; else 0.
+        events: how many events are published; 1 unless it is ``publish_many``.
+        metadata: of the event that the work goes on with.
+    """
+
+    operation: Literal["command", "publish", "consume", "resume", "deliver"]
+    session_id: str
+    name: str = ""
+    ordinal: int = 0
+    events: int = 1
+    metadata: Mapping[str, str] = NO_METADATA
+
+
 class Instrumentation(Protocol):
-    """What ``Hub.instrument`` takes: both observers, beside those that the hub was made with.
+    """What ``Hub.instrument`` takes: both observers, beside those that the hub was made with, and spans.
 
     What it raises is logged, and has no other effect.
     """
+
+    def span(self, span: Span, /) -> AbstractContextManager[Mapping[str, str]]:
+        """Return a context that the hub enters before the work, and leaves after it, in the same task.
+
+        The context's value is metadata for the events of ``"publish"``, by which those who go on with them find it.
+        They are left out of an event that has one of these keys already, or no room for them. Of other operations it is
+        ignored.
+        """
+        ...
 
     def pipeline(self, record: PipelineRecord, /) -> object:
         """Receive the record of an event; it must not be changed, as another observer gets it too."""

@@ -1,4 +1,4 @@
-"""OpenTelemetry metrics of a hub. Needs the extra ``otel``.
+"""OpenTelemetry metrics and traces of a hub. Needs the extra ``otel``.
 
 >>> from sessionstream import Hub, SchemaRegistry
 >>> from sessionstream.otel import instrument
@@ -8,17 +8,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Generic, Literal, NamedTuple, TypeVar
 
-from opentelemetry import metrics
+from opentelemetry import metrics, trace
+from opentelemetry.context import Context
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
+from opentelemetry.trace import SpanKind
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sessionstream.hub.hub import Hub
-    from sessionstream.observe import ErrorRecord, FollowerStatus, HubStatistics, PipelineRecord
+    from sessionstream.observe import ErrorRecord, FollowerStatus, HubStatistics, PipelineRecord, Span
 
 T = TypeVar("T")
 
@@ -28,6 +32,17 @@ _BOUNDARIES: Final = (
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
 )  # fmt: skip
 """Of histograms of seconds: those that OpenTelemetry proposes are for milliseconds."""
+
+
+_PROPAGATOR: Final = TraceContextTextMapPropagator()
+
+_KINDS: Final[Mapping[str, SpanKind]] = {
+    "command": SpanKind.INTERNAL,
+    "publish": SpanKind.PRODUCER,
+    "consume": SpanKind.CONSUMER,
+    "resume": SpanKind.CONSUMER,
+    "deliver": SpanKind.CONSUMER,
+}
 
 
 class _Instrument(NamedTuple, Generic[T]):
@@ -77,27 +92,37 @@ _FOLLOWED: Final[Sequence[_Instrument[FollowerStatus]]] = (
 )
 
 
-def instrument(hub: Hub, *, meter_provider: metrics.MeterProvider | None = None) -> None:
-    """Report a hub's work as OpenTelemetry metrics. (Reference: OpenTelemetry.)
+def instrument(
+    hub: Hub,
+    *,
+    meter_provider: metrics.MeterProvider | None = None,
+    tracer_provider: trace.TracerProvider | None = None,
+) -> None:
+    """Report a hub's work as OpenTelemetry metrics and spans. (Reference: OpenTelemetry.)
 
-    Call it once for each hub. Session ids are in no metric, because there would be too many.
+    Call it once for each hub, in every process. Session ids are in spans only, because metrics would have too many
+    label values. The span of ``publish`` is carried in the metadata of its events, as W3C ``traceparent`` and
+    ``tracestate``; so the same trace goes on where an event is consumed from a bus, resumed, or delivered by another
+    process.
 
     Args:
         meter_provider: None uses the global provider.
+        tracer_provider: None uses the global provider.
 
     Raises:
         RuntimeError: the hub is instrumented already.
     """
     meter = metrics.get_meter(_SCOPE, meter_provider=meter_provider)
-    hub.instrument(_Metrics(meter))
+    hub.instrument(_Telemetry(meter, trace.get_tracer(_SCOPE, tracer_provider=tracer_provider)))
     _report(meter, _STATISTICS, hub.statistics)
     _report(meter, _FOLLOWED, lambda: hub.follower)
 
 
-class _Metrics:
-    """Records metrics of events and errors."""
+class _Telemetry:
+    """Records metrics of events and errors, and spans."""
 
-    def __init__(self, meter: Meter) -> None:
+    def __init__(self, meter: Meter, tracer: trace.Tracer) -> None:
+        self._tracer = tracer
         self._events = meter.create_counter(
             "sessionstream.events", "{event}", "events that went through the pipeline, by what became of them"
         )
@@ -128,10 +153,43 @@ class _Metrics:
         ):
             if seconds:
                 self._durations[part].record(seconds, labels)
+        span = trace.get_current_span()
+        if record.mode != "rebuild" and span.is_recording():
+            facts: dict[str, str | float] = {
+                "sessionstream.name": record.event.name,
+                "sessionstream.ordinal": str(record.event.ordinal),  # it may have 64 bits without a sign
+                "sessionstream.outcome": outcome,
+                "sessionstream.projection_seconds": record.projection_seconds,
+                "sessionstream.commit_seconds": record.commit_seconds,
+                "sessionstream.fanout_seconds": record.fanout_seconds,
+            }
+            span.add_event("sessionstream.event", facts)
 
     def error(self, record: ErrorRecord, /) -> None:
         """Count an error."""
         self._errors.add(1, {"kind": record.kind})
+
+    @contextmanager
+    def span(self, span: Span, /) -> Iterator[Mapping[str, str]]:
+        """Open a span: in the trace of the caller, or in that of the event that the work goes on with."""
+        goes_on = span.operation not in ("command", "publish")
+        facts: dict[str, str | int] = {"sessionstream.session_id": span.session_id}
+        if span.name:
+            facts["sessionstream.name"] = span.name
+        if span.ordinal:
+            facts["sessionstream.ordinal"] = str(span.ordinal)
+        if span.operation == "publish":
+            facts["sessionstream.events"] = span.events
+        with self._tracer.start_as_current_span(
+            f"sessionstream.{span.operation}",
+            context=_PROPAGATOR.extract(span.metadata, Context()) if goes_on else None,
+            kind=_KINDS[span.operation],
+            attributes=facts,
+        ):
+            entries: dict[str, str] = {}
+            if span.operation == "publish":
+                _PROPAGATOR.inject(entries)
+            yield entries
 
 
 def _report(meter: Meter, instruments: Sequence[_Instrument[T]], ask: Callable[[], T | None]) -> None:

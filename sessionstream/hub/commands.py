@@ -20,6 +20,7 @@ from sessionstream.hub.completion import Completion
 from sessionstream.hub.repeats import is_repeat
 from sessionstream.hub.reporting import record_of
 from sessionstream.ids import check_id, check_new_id
+from sessionstream.observe import Span
 from sessionstream.schema import check_name
 from sessionstream.types import Command, Event, Session
 
@@ -118,11 +119,12 @@ class Commands:
             check_new_id("idempotency key", idempotency_key)
         self._pipeline.check_call("submit", session_id)
         command = Command(name, payload, session_id)
-        session = await self._pipeline.session(session_id)
-        if idempotency_key is None:
-            await _handle(handler, command, session, _Publisher(self._pipeline))
-        else:
-            await self._once(handler, command, session, idempotency_key)
+        with self._pipeline.span(Span("command", session_id, name)):
+            session = await self._pipeline.session(session_id)
+            if idempotency_key is None:
+                await _handle(handler, command, session, _Publisher(self._pipeline))
+            else:
+                await self._once(handler, command, session, idempotency_key)
 
     async def _once(self, handler: CommandHandler, command: Command, session: Session, key: str) -> None:
         store, completion = self._pipeline.store, Completion()

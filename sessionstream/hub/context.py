@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import logging
+from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
+from sessionstream.hub.spans import opened
 from sessionstream.hub.yielding import YieldBudget
+from sessionstream.types import NO_METADATA
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from sessionstream.hub.follower import Follower
     from sessionstream.hub.projecting import Projections
     from sessionstream.hub.reporting import Reporter
     from sessionstream.hub.sessions import SessionCache
+    from sessionstream.observe import Instrumentation, Span
     from sessionstream.store import HydrationStore
     from sessionstream.types import Event, UIEvent
 
     Listener: TypeAlias = Callable[[int, Event | None], None]
 
 _log = logging.getLogger("sessionstream")
+
+_NO_SPAN: Final = nullcontext(NO_METADATA)
 
 
 @dataclass(slots=True)
@@ -33,6 +40,7 @@ class TurnContext:
         listeners: of each session with any, functions that are called when its log may have grown: with the event that
             this hub has logged and the ordinal before it, or with 0 and None.
         fan_out_misses_resyncs: whether a fan-out has no ``resync``, so that it cannot follow other processes.
+        instrumentation: opens spans; None if the hub is not instrumented.
         misses_events: whether the log says already that the fan-out does not get the UI events of other processes.
     """
 
@@ -46,8 +54,13 @@ class TurnContext:
     fan_out_misses_resyncs: bool = False
     follower: Follower | None = None
     misses_events: bool = False
+    instrumentation: Instrumentation | None = None
     listeners: dict[str, list[Listener]] = field(default_factory=dict)
     budget: YieldBudget = field(default_factory=YieldBudget)
+
+    def span(self, span: Span) -> AbstractContextManager[Mapping[str, str]]:
+        """Return a context that opens a span if the hub is instrumented; its value is the metadata that carries it."""
+        return _NO_SPAN if self.instrumentation is None else opened(self.instrumentation, span)
 
     def logged(self, session_ids: Collection[str] | None) -> None:
         """Tell the listeners of some sessions that there may be new events; None stands for every session."""

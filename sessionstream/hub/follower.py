@@ -23,7 +23,7 @@ from sessionstream.feed import Position
 from sessionstream.observe import FollowerStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
     from sessionstream.feed import Feed, Hint, Moves
     from sessionstream.types import UIEvent
@@ -73,7 +73,8 @@ class Follower:
 
     Args:
         feed: where it reads.
-        publish: passes UI events to the fan-out: session id, ordinal, events; returns what that raised.
+        publish: passes UI events to the fan-out: session id, ordinal, events, the metadata of their event; returns what
+            that raised.
         resync: asks the fan-out for a snapshot: session id, ordinal, epoch; returns what that raised.
         failed: records what was raised: session id, ordinal, error.
         logged: is told of every hint: the ids of sessions whose logs may have grown, or None for all.
@@ -101,7 +102,7 @@ class Follower:
     def __init__(
         self,
         feed: Feed,
-        publish: Callable[[str, int, Sequence[UIEvent]], Exception | None],
+        publish: Callable[[str, int, Sequence[UIEvent], Mapping[str, str]], Exception | None],
         resync: Callable[[str, int, int], Exception | None],
         failed: Callable[[str, int, Exception], Awaitable[None]],
         logged: Hint,
@@ -284,7 +285,9 @@ class Follower:
                     break
                 watched.ordinal = move.ordinal
                 self._moves += 1
-                if move.ui_events and (error := self._publish(session_id, move.ordinal, move.ui_events)):
+                if not move.ui_events:
+                    continue
+                if error := self._publish(session_id, move.ordinal, move.ui_events, move.metadata):
                     yield move.ordinal, error
             if watched.ordinal >= position.ordinal:
                 return

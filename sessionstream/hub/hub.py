@@ -136,7 +136,6 @@ class Hub:
         self._commands = Commands(self._pipeline)
         self._fanouts = Fanouts(self._pipeline)
         self._watchers = Watchers(self._fanouts.add, self.joined, self.left)
-        self._is_instrumented = False
         self.set_fanout(fanout)
 
     @property
@@ -240,16 +239,16 @@ class Hub:
             follower.left(session_id)
 
     def instrument(self, instrumentation: Instrumentation) -> None:
-        """Observe this hub by one more pair of observers, from now on; ``sessionstream.otel.instrument`` does so.
+        """Observe this hub, and open spans around its work, from now on; ``sessionstream.otel.instrument`` does so.
 
         Raises:
             RuntimeError: the hub is instrumented already.
             TypeError: one of the methods is not a plain function.
         """
-        if self._is_instrumented:
+        if self._pipeline.instrumentation is not None:
             raise RuntimeError("this hub is instrumented already: call instrument once for each hub")
         self._pipeline.report.add(instrumentation)
-        self._is_instrumented = True
+        self._pipeline.instrumentation = instrumentation
 
     # -- commands, events, timelines ---------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -16,9 +16,11 @@ from sessionstream.hub.context import TurnContext
 from sessionstream.hub.drafts import Draft, new_draft
 from sessionstream.hub.lane import current_callback, refuse_reentry
 from sessionstream.hub.reporting import record_of
+from sessionstream.hub.spans import with_entries
 from sessionstream.hub.turn import Turn
 from sessionstream.hub.yielding import YieldBudget
 from sessionstream.ids import check_id
+from sessionstream.observe import Span
 from sessionstream.types import Event, new_event
 
 if TYPE_CHECKING:
@@ -100,12 +102,12 @@ class Pipeline(TurnContext):
         self.check_call("publish", event.session_id)
         if self.report.observes_pipeline:
             draft.began = perf_counter()
-        if self.bus is None:
+        if self.bus is None and self.instrumentation is None:
             with await Turn.begin(self, event.session_id) as turn:
                 ordinal = await turn.publish(draft)
         else:
-            ordinal = 0
-            await self._hand_over([draft], self.bus)
+            ordinals = await self._publish_in_span([draft], Turn.publish_alone)
+            ordinal = ordinals[0]
         return new_event(event.name, event.payload, event.session_id, ordinal, draft.event_id, draft.metadata)
 
     async def publish_many(
@@ -132,30 +134,40 @@ class Pipeline(TurnContext):
             began = perf_counter()
             for draft in drafts:
                 draft.began = began
-        ordinals = [0] * len(drafts)
-        if self.bus is not None:
-            await self._hand_over(drafts, self.bus)
-        elif drafts:
-            with await Turn.begin(self, session_id) as turn:
-                ordinals = await turn.publish_many(drafts)
+        ordinals = await self._publish_in_span(drafts, Turn.publish_many)
         return [
             new_event(event.name, event.payload, session_id, ordinal, draft.event_id, draft.metadata)
             for event, draft, ordinal in zip(given, drafts, ordinals, strict=True)
         ]
 
     async def apply(self, draft: Draft) -> int:
-        """Log and apply one event; return its ordinal. Raises what ``Hub.publish`` raises."""
+        """Log and apply one event of a bus; return its ordinal. Raises what ``Hub.publish`` raises."""
         if self.report.observes_pipeline:
             draft.began = perf_counter()
-        with await self.turn(draft.session_id) as turn:
+        span = Span("consume", draft.session_id, draft.name, metadata=draft.metadata)
+        with self.span(span), await self.turn(draft.session_id) as turn:
             return await turn.publish(draft)
+
+    async def _publish_in_span(
+        self, drafts: list[Draft], log: Callable[[Turn, list[Draft]], Awaitable[list[int]]]
+    ) -> list[int]:
+        """Log events of one session, or pass them to the bus; return their ordinals, or zeros."""
+        if not drafts:
+            return []
+        first = drafts[0]
+        check_id("session id", first.session_id)
+        with self.span(Span("publish", first.session_id, first.name, events=len(drafts))) as entries:
+            for draft in drafts if entries else ():
+                draft.metadata = with_entries(draft.metadata, entries)
+            if self.bus is not None:
+                await self._hand_over(drafts, self.bus)
+                return [0] * len(drafts)
+            with await Turn.begin(self, first.session_id) as turn:
+                return await log(turn, drafts)
 
     async def _hand_over(self, drafts: list[Draft], bus: EventBus) -> None:
         """Publish events of one session to the bus, in the order in which they were published to this hub."""
-        self.check_open()
         messages = [envelope(draft.numbered(0)) for draft in drafts]
-        if not messages:
-            return
         state = self.sessions.pin(drafts[0].session_id)
         try:
             async with state.outgoing:
@@ -171,9 +183,14 @@ class Pipeline(TurnContext):
         finally:
             self.sessions.unpin(state)
 
-    def publish_elsewhere(self, session_id: str, ordinal: int, events: Sequence[UIEvent]) -> Exception | None:
+    def publish_elsewhere(
+        self, session_id: str, ordinal: int, events: Sequence[UIEvent], metadata: Mapping[str, str]
+    ) -> Exception | None:
         """Pass UI events of another process to the fan-out; return what it raised."""
-        return None if self.fan_out is None else self._called(self.fan_out, session_id, ordinal, events)
+        if self.fan_out is None:
+            return None
+        with self.span(Span("deliver", session_id, ordinal=ordinal, metadata=metadata)):
+            return self._called(self.fan_out, session_id, ordinal, events)
 
     def resync_elsewhere(self, session_id: str, ordinal: int, epoch: int) -> Exception | None:
         """Ask the fan-out for a snapshot of a timeline that another process has moved; return what it raised."""

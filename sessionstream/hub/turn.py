@@ -40,6 +40,7 @@ from sessionstream.hub.step import Hold, Step
 from sessionstream.hub.timeline import Timeline, TimelineAhead
 from sessionstream.hub.yielding import EVENT_COST, MAX_BYTES
 from sessionstream.ids import check_new_id
+from sessionstream.observe import Span
 from sessionstream.ordinals import assign_ordinal
 from sessionstream.store import Cursors, LoggedEvent, new_commit
 
@@ -189,15 +190,21 @@ class Turn(Completion):
                 step = Step("retry", event, timeline.ordinal, stored=True)
                 if self._context.report.observes_pipeline:
                     step.began = perf_counter()
-                await self._context.projections.run(step, self.session, timeline)
-                if step.failure is None:
-                    await self._complete(step, timeline, self._hand_over(step, timeline, self.state.event_cursor))
-                else:
-                    await self._record_failures(step)
-                    self._observe(step)
+                span = Span("resume", self.state.id, event.name, event.ordinal, metadata=event.metadata)
+                with self._context.span(span):
+                    await self._resume(step, timeline)
+                if step.failure is not None:
                     return Hold(event.ordinal, step.failure)
                 self.resumed += 1
         return None
+
+    async def _resume(self, step: Step, timeline: Timeline) -> None:
+        await self._context.projections.run(step, self.session, timeline)
+        if step.failure is None:
+            await self._complete(step, timeline, self._hand_over(step, timeline, self.state.event_cursor))
+        else:
+            await self._record_failures(step)
+            self._observe(step)
 
     # -- publishing --------------------------------------------------------------------------------------------
 
@@ -254,6 +261,10 @@ class Turn(Completion):
         if hold is not None and logged.ordinal >= hold.ordinal:
             raise SessionHeld(copy_event(draft.numbered(logged.ordinal)), hold.ordinal) from hold.error
         return logged.ordinal
+
+    async def publish_alone(self, drafts: Sequence[Draft]) -> list[int]:
+        """Publish one event, and return its ordinal, in a list of one."""
+        return [await self.publish(drafts[0])]
 
     async def publish_many(self, drafts: Sequence[Draft]) -> list[int]:
         """Publish events in order, with the guarantees of ``publish`` for each; return their ordinals.

@@ -24,15 +24,19 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bsessionstream/v1/feed.proto\x12\x10sessionstream.v1\"E\n\x10RecordedUIEvents\x12\x31\n\x06\x65vents\x18\x01 \x03(\x0b\x32!.sessionstream.v1.RecordedUIEvent\">\n\x0fRecordedUIEvent\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x0f\n\x07payload\x18\x03 \x01(\x0c\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bsessionstream/v1/feed.proto\x12\x10sessionstream.v1\"\xba\x01\n\x10RecordedUIEvents\x12\x31\n\x06\x65vents\x18\x01 \x03(\x0b\x32!.sessionstream.v1.RecordedUIEvent\x12\x42\n\x08metadata\x18\x02 \x03(\x0b\x32\x30.sessionstream.v1.RecordedUIEvents.MetadataEntry\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\">\n\x0fRecordedUIEvent\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x0f\n\x07payload\x18\x03 \x01(\x0c\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'sessionstream.v1.feed_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_RECORDEDUIEVENTS']._serialized_start=49
-  _globals['_RECORDEDUIEVENTS']._serialized_end=118
-  _globals['_RECORDEDUIEVENT']._serialized_start=120
-  _globals['_RECORDEDUIEVENT']._serialized_end=182
+  _globals['_RECORDEDUIEVENTS_METADATAENTRY']._loaded_options = None
+  _globals['_RECORDEDUIEVENTS_METADATAENTRY']._serialized_options = b'8\001'
+  _globals['_RECORDEDUIEVENTS']._serialized_start=50
+  _globals['_RECORDEDUIEVENTS']._serialized_end=236
+  _globals['_RECORDEDUIEVENTS_METADATAENTRY']._serialized_start=189
+  _globals['_RECORDEDUIEVENTS_METADATAENTRY']._serialized_end=236
+  _globals['_RECORDEDUIEVENT']._serialized_start=238
+  _globals['_RECORDEDUIEVENT']._serialized_end=300
 # @@protoc_insertion_point(module_scope)

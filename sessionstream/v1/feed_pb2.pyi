@@ -12,6 +12,7 @@ from builtins import (
 )
 from collections.abc import (
     Iterable,
+    Mapping,
 )
 from google.protobuf.descriptor import (
     Descriptor,
@@ -19,6 +20,7 @@ from google.protobuf.descriptor import (
 )
 from google.protobuf.internal.containers import (
     RepeatedCompositeFieldContainer,
+    ScalarMap,
 )
 from google.protobuf.message import (
     Message,
@@ -36,15 +38,37 @@ class RecordedUIEvents(Message):
 
     DESCRIPTOR: Descriptor
 
+    @final
+    class MetadataEntry(Message):
+        DESCRIPTOR: Descriptor
+
+        KEY_FIELD_NUMBER: int
+        VALUE_FIELD_NUMBER: int
+        key: str
+        value: str
+        def __init__(
+            self,
+            *,
+            key: str = ...,
+            value: str = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: Literal["key", b"key", "value", b"value"]) -> None: ...
+
     EVENTS_FIELD_NUMBER: int
+    METADATA_FIELD_NUMBER: int
     @property
     def events(self) -> RepeatedCompositeFieldContainer[RecordedUIEvent]: ...
+    @property
+    def metadata(self) -> ScalarMap[str, str]:
+        """The metadata of the backend event, by which traces go on in other processes."""
+
     def __init__(
         self,
         *,
         events: Iterable[RecordedUIEvent] | None = ...,
+        metadata: Mapping[str, str] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: Literal["events", b"events"]) -> None: ...
+    def ClearField(self, field_name: Literal["events", b"events", "metadata", b"metadata"]) -> None: ...
 
 @final
 class RecordedUIEvent(Message):

@@ -1,15 +1,22 @@
-"""What an exporter gets of a hub, in memory."""
+"""What exporters get of a hub, in memory."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import Tracer, format_trace_id
 
 from sessionstream import Hub
 from sessionstream.otel import instrument
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace.sampling import Sampler
 
 
 class Exported:
@@ -17,12 +24,16 @@ class Exported:
 
     Attributes:
         boundaries: of the buckets of each histogram that has values.
+        tracers: for spans of the application, and of a server.
     """
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, sampler: Sampler | None = None) -> None:
         self._reader = InMemoryMetricReader()
+        self._spans = InMemorySpanExporter()
         self.boundaries: dict[str, tuple[float, ...]] = {}
-        instrument(hub, meter_provider=MeterProvider([self._reader]))
+        self.tracers = TracerProvider(sampler)
+        self.tracers.add_span_processor(SimpleSpanProcessor(self._spans))
+        instrument(hub, meter_provider=MeterProvider([self._reader]), tracer_provider=self.tracers)
 
     def metrics(self) -> dict[str, Any]:
         """Values by names, without ``sessionstream.``, and labels; of a histogram, the count and the sum."""
@@ -39,6 +50,31 @@ class Exported:
                     (value.count, value.sum) if hasattr(value, "bucket_counts") else value.value
                 )
         return found
+
+    @property
+    def tracer(self) -> Tracer:
+        """A tracer of the application."""
+        return self.tracers.get_tracer("app")
+
+    def spans(self, name: str) -> list[ReadableSpan]:
+        """The finished spans of a name, without ``sessionstream.``, in the order in which they ended."""
+        return [span for span in self._spans.get_finished_spans() if span.name == f"sessionstream.{name}"]
+
+    def only(self, name: str) -> ReadableSpan:
+        (span,) = self.spans(name)
+        return span
+
+
+def trace_of(span: ReadableSpan) -> str:
+    assert span.context is not None
+    return format_trace_id(span.context.trace_id)
+
+
+def assert_child(span: ReadableSpan, parent: ReadableSpan) -> None:
+    assert span.parent is not None
+    assert parent.context is not None
+    assert trace_of(span) == trace_of(parent)
+    assert span.parent.span_id == parent.context.span_id
 
 
 def _labels(attributes: Mapping[str, Any]) -> str:

@@ -7,8 +7,8 @@ import logging
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator
-from contextlib import closing
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 
 import asyncpg
@@ -23,6 +23,7 @@ from sessionstream import (
     PostgresStore,
     ProjectionError,
     SessionHeld,
+    Span,
     SQLiteStore,
 )
 from sessionstream.testing import StoreProxy
@@ -186,6 +187,9 @@ class Faulty:
 
     def error(self, record: ErrorRecord) -> None:
         raise Broken("error")
+
+    def span(self, span: Span) -> AbstractContextManager[Mapping[str, str]]:
+        return nullcontext({})
 
 
 async def test_an_instrumentation_that_raises_is_logged_and_changes_nothing(caplog: pytest.LogCaptureFixture) -> None:

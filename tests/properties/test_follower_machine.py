@@ -159,7 +159,7 @@ class FollowerMachine(RuleBasedStateMachine):
 
     # -- the fan-out -------------------------------------------------------------------------------------------
 
-    def publish(self, session_id: str, ordinal: int, events: Sequence[UIEvent]) -> None:
+    def publish(self, session_id: str, ordinal: int, events: Sequence[UIEvent], metadata: Mapping[str, str]) -> None:
         assert [event.payload for event in events] == [StringValue(value=str(ordinal))]
         epoch = self.follower.watched[session_id].epoch
         for client in self.clients:

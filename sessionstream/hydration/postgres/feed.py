@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from sessionstream.feed import Move, Moves, Position
-from sessionstream.hydration.recorded import decode_ui_events
+from sessionstream.hydration.recorded import recorded_move
 
 if TYPE_CHECKING:
     from sessionstream.feed import Hint
@@ -107,7 +107,7 @@ class PostgresFeed:
             ):
                 _, moves = found.setdefault(session_id, (Position(cursor, epoch), []))
                 if ordinal is not None:
-                    moves.append(Move(before, ordinal, epoch, decode_ui_events(data or b"", self._registry)))
+                    moves.append(recorded_move(before, ordinal, epoch, data, self._registry))
             return [Moves(session_id, position, moves) for session_id, (position, moves) in found.items()]
 
         return await self._links.read(ask)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from uuid import uuid4
 
 from sessionstream.feed import Move, Moves, Position
-from sessionstream.hydration.recorded import decode_ui_events
+from sessionstream.hydration.recorded import recorded_move
 from sessionstream.hydration.sqlite.columns import MAX_MOMENT, Query
 from sessionstream.hydration.sqlite.failures import is_busy
 
@@ -300,8 +300,7 @@ class SQLiteFeed:
             return []
         rows = _MOVES.all(db, (session_id, position.epoch, known.ordinal, MOVES_AT_ONCE))
         return [
-            Move(before, ordinal, position.epoch, decode_ui_events(data or b"", self._registry))
-            for _, ordinal, before, data in rows
+            recorded_move(before, ordinal, position.epoch, data, self._registry) for _, ordinal, before, data in rows
         ]
 
 
