@@ -21,6 +21,6 @@ export function useCommand<A extends AppTypes, N extends CommandName<A>>(name: N
 export function useCommand<N extends CommandName>(name: N, id?: string): SendCommand<Registered, N>;
 
 export type SendCommand<A extends AppTypes = Registered, N extends CommandName<A> = CommandName<A>> = (
-  payload: A["commands"][N],
+  payload?: A["commands"][N],
   options?: CommandOptions<A>,
 ) => Promise<void>;

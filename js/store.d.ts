@@ -66,7 +66,7 @@ export class Store<A extends AppTypes = Registered> {
    * @throws CommandError the server refused it, or could not be reached.
    * @throws TypeError the store has no address for commands.
    */
-  send<N extends CommandName<A>>(sessionId: string, name: N, payload: A["commands"][N], options?: SendOptions): Promise<void>;
+  send<N extends CommandName<A>>(sessionId: string, name: N, payload?: A["commands"][N], options?: SendOptions): Promise<void>;
 }
 
 /** One session of a store. Values are immutable: what an update does not change keeps its identity. */
@@ -86,7 +86,7 @@ export interface Session<A extends AppTypes = Registered> {
    * Send a command; see `Store.send`.
    * @throws CommandError the server refused it, or could not be reached; the optimistic entities are gone then.
    */
-  command<N extends CommandName<A>>(name: N, payload: A["commands"][N], options?: CommandOptions<A>): Promise<void>;
+  command<N extends CommandName<A>>(name: N, payload?: A["commands"][N], options?: CommandOptions<A>): Promise<void>;
 }
 
 export class CommandError extends Error {

@@ -27,6 +27,7 @@ export class Store {
   #options;
 
   constructor(client, options = {}) {
+    if (!client?.subscribe && !client?.call) throw new TypeError("a store needs a client");
     this.#client = client;
     this.#options = options;
   }
@@ -48,7 +49,7 @@ export class Store {
   }
 
   /** Send a command, and wait until its handler has returned. */
-  async send(sessionId, name, payload, { key = newKey(), signal } = {}) {
+  async send(sessionId, name, payload = {}, { key = newKey(), signal } = {}) {
     const { commands, headers, fetch = globalThis.fetch } = this.#options;
     if (commands === undefined) throw new TypeError("this store sends no commands: pass the address of the endpoint as the option commands");
     const url = `${String(commands).replace(/\/$/, "")}/sessions/${encodeURIComponent(sessionId)}/commands/${encodeURIComponent(name)}`;
@@ -150,7 +151,7 @@ class Session {
   };
 
   /** Send a command. The optimistic entities are shown at once, until it fails or the server says more about them. */
-  async command(name, payload, { optimistic = [], ...options } = {}) {
+  async command(name, payload = {}, { optimistic = [], ...options } = {}) {
     const layer = this.#layerOf(optimistic);
     try {
       await this.#store.send(this.sessionId, name, payload, options);

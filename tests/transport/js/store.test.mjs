@@ -197,6 +197,23 @@ for (const number of [NaN, Infinity, -Infinity]) {
   });
 }
 
+test("a store says at once what it takes", () => {
+  for (const wrong of ["/ws", undefined, null, {}]) assert.throws(() => new Store(wrong), /a store needs a client/);
+  const { client } = connected();
+  for (const right of [client, () => client]) assert.equal(new Store(right).client, client);
+  client.close();
+});
+
+test("a command without fields needs no payload", async () => {
+  const bodies = [];
+  const fetch = async (_, { body }) => (bodies.push(body), { ok: true });
+  const { client, store, session } = watched({ commands: "/api", fetch });
+  await session.command("Stop");
+  await store.send("s", "Stop");
+  assert.deepEqual(bodies, ["{}", "{}"]);
+  client.close();
+});
+
 test("the iterator gives a snapshot, events, and a snapshot again for a reader that is too slow", async () => {
   const { client, socket } = connected();
   const read = updates(client, "s");
