@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Final, NoReturn
@@ -17,9 +18,17 @@ LIMIT: Final = 100
 _STORE: Final = "where the store is: the path of a SQLite file, or a URL of PostgreSQL, postgres://…"
 
 
+_WITHOUT_VALUE: Final = re.compile(r"argument (--\S+): expected one argument")
+_WITHOUT_SESSION: Final = re.compile(r"required: SESSION$|unrecognized arguments: (?:\S+ )*-[^-]")
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print a message, which may repeat a URL, without its password, and exit."""
+        if option := _WITHOUT_VALUE.fullmatch(message):
+            message += f"; a value that begins with a dash is written {option[1]}=-…"
+        elif _WITHOUT_SESSION.search(message):
+            message += "; an id that begins with a dash stands last, after --"
         super().error(" ".join(map(stores.shown, message.split(" "))))
 
 

@@ -6,8 +6,9 @@ of it, so the store may be in use. They change nothing.
 
 from __future__ import annotations
 
-import asyncio
+from asyncio import to_thread
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -15,7 +16,7 @@ from itertools import pairwise
 from sessionstream.admin.app import Factory
 from sessionstream.admin.looking import look, one_session
 from sessionstream.admin.outcome import Failed, Refused
-from sessionstream.admin.rehearsal import rehearse
+from sessionstream.admin.rehearsal import Stage, stage
 from sessionstream.errors import SessionstreamError, StoreDamaged
 from sessionstream.hydration import stores, versions
 from sessionstream.hydration.contents import contents, session_ids
@@ -57,33 +58,35 @@ class Checked:
     problems: Sequence[Problem]
 
 
-def check(location: str, factory: Factory | None, told: Callable[[int, int], object] | None) -> Checked:
+async def check(location: str, factory: Factory | None, told: Callable[[int, int], object] | None) -> Checked:
     """Check every session of a store.
 
     Args:
-        factory: if given, each timeline is also compared with what the app's projections compute from the log. Sessions
-            that are held, deleted or damaged, or whose first events were pruned, are not compared.
+        factory: called once. If given, each timeline is also compared with what the app's projections compute from the
+            log. Sessions that are held, deleted or damaged, or whose first events were pruned, are not compared.
         told: called after each session, with the number of those that are done and of all.
 
     Raises:
         Refused: the store or the app cannot be used.
         StoreError: the store failed meanwhile.
     """
-    damages, ids = look(location, lambda state: (state.damages(), session_ids(state)))
+    damages, ids = await to_thread(look, location, lambda state: (state.damages(), session_ids(state)))
     problems = [Problem("", each) for each in damages]
     events = compared = 0
-    for number, session_id in enumerate(ids, 1):
-        try:
-            count, found = stores.look(location, partial(_session, session_id=session_id))
-        except StoreDamaged as error:
-            count, found = 0, [str(error)]
-        events += count
-        if factory is not None and not found and look(location, _comparable(session_id)):
-            found = _compare(location, session_id, factory)
-            compared += 1
-        problems += [Problem(session_id, each) for each in found]
-        if told is not None:
-            told(number, len(ids))
+    async with AsyncExitStack() as stack:
+        app = None if factory is None else await stack.enter_async_context(stage(factory))
+        for number, session_id in enumerate(ids, 1):
+            try:
+                count, found = await to_thread(stores.look, location, partial(_session, session_id=session_id))
+            except StoreDamaged as error:
+                count, found = 0, [str(error)]
+            events += count
+            if app is not None and not found and await to_thread(look, location, _comparable(session_id)):
+                found = await _compare(location, session_id, app)
+                compared += 1
+            problems += [Problem(session_id, each) for each in found]
+            if told is not None:
+                told(number, len(ids))
     uncompared = None if factory is None else len(ids) - compared
     return Checked(len(ids), events, compared, uncompared, problems)
 
@@ -181,10 +184,10 @@ def _comparable(session_id: str) -> Callable[[StoredState], bool]:
     return question
 
 
-def _compare(location: str, session_id: str, factory: Factory) -> list[str]:
+async def _compare(location: str, session_id: str, app: Stage) -> list[str]:
     """Return in what a timeline differs from what the app computes from the log."""
     try:
-        found = asyncio.run(rehearse(location, session_id, factory, "rebuild"))
+        found = await app.rehearse(location, session_id, "rebuild")
     except Refused:
         raise
     except (Failed, SessionstreamError) as error:

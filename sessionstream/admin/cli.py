@@ -154,7 +154,9 @@ def _delete(options: argparse.Namespace) -> Answer:
 
 def _check(options: argparse.Namespace) -> Answer:
     factory = None if options.app is None else load(options.app)
-    return answers.checked(stores.shown(options.store), checking.check(options.store, factory, _progress()))
+    return answers.checked(
+        stores.shown(options.store), asyncio.run(checking.check(options.store, factory, _progress()))
+    )
 
 
 def _prune(options: argparse.Namespace) -> Answer:

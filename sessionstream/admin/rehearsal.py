@@ -1,9 +1,10 @@
-"""Dry run of a retry or a rebuild: the app's hub does it on a copy of the session in memory."""
+"""Dry run of a retry or a rebuild: the app's hub does it on copies of sessions in memory."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -11,7 +12,7 @@ from sessionstream.admin.app import AppSchemas, Factory, Replay, carry_out, hub_
 from sessionstream.admin.looking import look, one_session
 from sessionstream.admin.outcome import Failed
 from sessionstream.errors import HistoryPruned
-from sessionstream.hub import ReplayReport
+from sessionstream.hub import Hub, ReplayReport
 from sessionstream.hydration.memory import MemoryStore
 from sessionstream.hydration.payload_json import Payload, Payloads, UndecodablePayload, readable
 from sessionstream.hydration.stored import StoredState
@@ -49,17 +50,46 @@ class Rehearsal:
     differences: Sequence[Difference]
 
 
-async def rehearse(location: str, session_id: str, factory: Factory, replay: Replay) -> Rehearsal:
-    """Retry or rebuild a copy of the session, which fans nothing out, and compare the timelines.
+class Stage:
+    """The app's hub on a store in memory, where copies of sessions are retried or rebuilt; nothing is fanned out."""
 
-    The copy is held in memory, the store is only read. Its payloads are decoded with the store's own schemas, so that
-    the app fails to read what it would fail to read in the store.
+    def __init__(self, hub: Hub, memory: MemoryStore) -> None:
+        """Not for callers: use ``stage``."""
+        self._hub = hub
+        self._memory = memory
+
+    async def rehearse(self, location: str, session_id: str, replay: Replay) -> Rehearsal:
+        """Retry or rebuild a copy of a session, once each, and compare the timelines.
+
+        The store is only read. Its payloads are decoded with its own schemas, so that the app fails to read what it
+        would fail to read in the store.
+
+        Raises:
+            Refused: the store cannot be used, or the app's hub is not on the store that it was given.
+            Failed: the store has no such session, or holds a payload that its own schemas cannot decode.
+            HistoryPruned: it cannot be rebuilt, because its first events were pruned.
+            SessionstreamError: what the retry or the rebuild would raise.
+        """
+        copy = await asyncio.to_thread(look, location, lambda state: _copied(state, session_id, replay))
+        if not copy.events:
+            cursors = copy.cursors
+            return Rehearsal(ReplayReport(session_id, 0, cursors.event, cursors.epoch), ())
+        memory = self._memory
+        try:
+            await copy.put_into(memory)
+            before = await memory.timeline(session_id)
+            report = await carry_out(self._hub, session_id, replay, copy.events[-1].ordinal)
+            return Rehearsal(report, _differences(before, await memory.timeline(session_id)))
+        finally:
+            await memory.delete_session(session_id)
+
+
+@asynccontextmanager
+async def stage(factory: Factory) -> AsyncIterator[Stage]:
+    """Let the app make its hub on a store in memory; shut both down at the end.
 
     Raises:
-        Refused: the store or the app cannot be used.
-        Failed: the store has no such session, or holds a payload that its own schemas cannot decode.
-        HistoryPruned: it cannot be rebuilt, because its first events were pruned.
-        SessionstreamError: what the retry or the rebuild would raise.
+        Refused: the app cannot be used.
     """
     schemas = AppSchemas()
     memory = MemoryStore(schemas)
@@ -67,19 +97,17 @@ async def rehearse(location: str, session_id: str, factory: Factory, replay: Rep
         hub = await hub_on(memory, schemas, factory)
         try:
             hub.set_fanout(None)
-            copy = await asyncio.to_thread(look, location, lambda state: _copied(state, session_id, replay))
-            if not copy.events:
-                cursors = copy.cursors
-                return Rehearsal(ReplayReport(session_id, 0, cursors.event, cursors.epoch), ())
-            await copy.put_into(memory)
-            before = await memory.timeline(session_id)
-            report = await carry_out(hub, session_id, replay, copy.events[-1].ordinal)
-            after = await memory.timeline(session_id)
+            yield Stage(hub, memory)
         finally:
             await hub.shutdown()
     finally:
         await memory.close()
-    return Rehearsal(report, _differences(before, after))
+
+
+async def rehearse(location: str, session_id: str, factory: Factory, replay: Replay) -> Rehearsal:
+    """Retry or rebuild a copy of one session; see ``Stage.rehearse``, and ``stage``, which say what is raised."""
+    async with stage(factory) as made:
+        return await made.rehearse(location, session_id, replay)
 
 
 @dataclass(frozen=True, slots=True)

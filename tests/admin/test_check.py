@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from sessionstream import Hub, HydrationStore
 from sessionstream.admin import checking
 from sessionstream.hydration import versions
 from sessionstream.hydration.stored import StoredVersion
 
-from .app import with_store, write
+from .app import make, with_store, write
 from .conftest import Run
 from .test_repair import APP, unchanged
 
@@ -55,6 +56,18 @@ def test_timelines_are_compared_with_what_the_app_computes(run: Run, store: Path
     ran = run("check", store, "--app", "tests.admin.app:make_without_events")
     assert ran.status == 1
     assert "the app cannot compute its timeline" in ran.out
+
+
+def test_the_app_makes_one_hub_for_all_sessions(run: Run, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Hub] = []
+
+    def counted(opened: HydrationStore) -> Hub:
+        made.append(make(opened))
+        return made[-1]
+
+    monkeypatch.setattr("tests.admin.app.make", counted)
+    assert "2 timelines compared with the app" in run("check", store, *APP).out
+    assert len(made) == 1
 
 
 def test_an_app_that_cannot_be_used_is_refused(run: Run, store: Path) -> None:

@@ -294,3 +294,29 @@ def test_held_events_are_never_pruned(run: Run, file: Path) -> None:
     assert (ran.status, ran.out) == (0, "prune t: nothing to forget, the floor is 1\n")
     assert run("retry", file, "t", *APP).status == 0
     assert texts(snapshot(file, "t")) == {"1": "xbady"}
+
+
+# -- ids that begin with a dash ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (["inspect", "--session", "-dash"], "a value that begins with a dash is written --session=-…"),
+        (["delete", "-dash"], "an id that begins with a dash stands last, after --"),
+        (["retry", "-dash", *APP], "an id that begins with a dash stands last, after --"),
+    ],
+)
+def test_an_id_that_begins_with_a_dash_is_taken_as_the_message_says(
+    run: Run, file: Path, capsys: pytest.CaptureFixture[str], typed: list[str], said: str
+) -> None:
+    write(file, "a", session_id="-dash")
+    command, *arguments = typed
+    with pytest.raises(SystemExit):
+        run(command, file, *arguments)
+    assert said in capsys.readouterr().err
+    if command == "inspect":
+        assert run("inspect", file, "--session=-dash").out.startswith("session -dash")
+    else:
+        others = [each for each in arguments if each != "-dash"]
+        assert run(command, file, *others, "--", "-dash").out.split(":")[0] in ("deleted -dash", "retried -dash")

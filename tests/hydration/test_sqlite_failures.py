@@ -93,7 +93,7 @@ def test_every_error_of_the_system_has_a_way_out(number: int) -> None:
     words = said(OSError(number, os.strerror(number)))
     expected = {
         errno.EACCES: "allow both",
-        errno.EROFS: "allow both",
+        errno.EROFS: "is mounted read-only",
         errno.EMFILE: "this process has too many files open",
         errno.ENFILE: "this machine has too many files open",
         errno.ENOSPC: "make room on the disk",
@@ -103,7 +103,7 @@ def test_every_error_of_the_system_has_a_way_out(number: int) -> None:
     }
     assert f": {os.strerror(number)}: " in words
     assert expected.get(number, "") in words
-    assert ("allow both" in words) == (number in (errno.EACCES, errno.EPERM, errno.EROFS))
+    assert ("allow both" in words) == (number in (errno.EACCES, errno.EPERM))
 
 
 @pytest.mark.parametrize("name", [*PRIMARY, *EXTENDED])
@@ -218,6 +218,20 @@ async def test_a_full_disk_when_a_store_is_opened(small_disk: Path) -> None:
             outcomes.add("opened")
         filler.unlink()
     assert outcomes == {"refused", "opened"}
+
+
+def make_read_only(place: Path) -> None:
+    subprocess.run(["mount", "-o", "remount,ro", place], check=True)
+
+
+async def test_a_disk_that_is_mounted_read_only(small_disk: Path) -> None:
+    path = small_disk / "x.db"
+    async with SQLiteStore.open(path, REGISTRY):
+        pass
+    make_read_only(small_disk)
+    for each in (path, small_disk / "new.db"):
+        with pytest.raises(StoreError, match="its file system is mounted read-only: mount it for writing"):
+            await SQLiteStore.open(each, REGISTRY)
 
 
 def place_of(tmp_path: Path, length: int) -> Path:

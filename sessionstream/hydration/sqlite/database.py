@@ -190,7 +190,8 @@ class Database:
             raise StoreError(f"cannot open {self.path}: {wrong}: create it, or correct the path")
         if place.exists() and not os.access(place, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
             # SQLite would open it all the same, for reading, and fail at the first commit.
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            code = errno.EROFS if failures.is_read_only(self.path) else errno.EACCES
+            raise OSError(code, os.strerror(code))
 
     def look(self, question: Callable[[sqlite3.Connection], T], *, settled: bool) -> T:
         """Answer a question from one state of the file, and change neither the file nor its directory.

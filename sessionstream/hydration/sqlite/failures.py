@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +17,10 @@ _DAMAGED: Final = "the file is damaged: restore it from a backup, or save what `
 _NOT_WRITABLE: Final = (
     "the store needs to write, as it writes to the file and beside it: allow both to the user of this process, or copy "
     "the file, with those that begin with its name, to where that is allowed"
+)
+_READ_ONLY: Final = (
+    "its file system is mounted read-only: mount it for writing, or copy the file, with those that begin with its "
+    "name, to where writing is allowed"
 )
 _BUSY: Final = "another process has been writing to it for more than {busy:g} seconds: end it, or try again"
 _FULL: Final = "nothing of this was written; make room on the disk and try again"
@@ -100,7 +104,7 @@ _WAYS_OUT: Final = {
 _SYSTEM: Final = {
     errno.EACCES: _NOT_WRITABLE,
     errno.EPERM: _NOT_WRITABLE,
-    errno.EROFS: _NOT_WRITABLE,
+    errno.EROFS: _READ_ONLY,
     errno.EMFILE: _FILES.format(whose="this process"),
     errno.ENFILE: _FILES.format(whose="this machine"),
     errno.ENOSPC: _FULL,
@@ -175,8 +179,17 @@ def _way_out(path: str, error: sqlite3.Error) -> str:
     if code == sqlite3.SQLITE_ERROR and str(error).startswith("no such"):
         return CHANGED
     if code & 0xFF == sqlite3.SQLITE_CANTOPEN and code != sqlite3.SQLITE_CANTOPEN_ISDIR:
-        return _why_not_opened(path)
-    return _WAYS_OUT.get(code) or _WAYS_OUT.get(code & 0xFF, _OURS)
+        found = _why_not_opened(path)
+    else:
+        found = _WAYS_OUT.get(code) or _WAYS_OUT.get(code & 0xFF, _OURS)
+    return _READ_ONLY if found is _NOT_WRITABLE and is_read_only(path) else found
+
+
+def is_read_only(path: str) -> bool:
+    """Whether the file system of a path, or of its directory, is mounted read-only."""
+    with suppress(OSError, AttributeError):  # no such place, or a system that cannot say
+        return bool(os.statvfs(Path(os.path.realpath(path)).parent).f_flag & os.ST_RDONLY)
+    return False
 
 
 def is_busy(error: sqlite3.Error) -> bool:
