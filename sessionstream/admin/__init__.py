@@ -7,7 +7,9 @@ module                        what is in it
 ``looking``                   reads a store with ``stores.look``; changes nothing
 ``app``                       loads the application's schemas and projections
 ``typescript``                the TypeScript of a registry's messages
-``repair``, ``rehearsal``     retries, rebuilds, prunes, copies; tells what a retry would change
+``repair``, ``rehearsal``     retries, rebuilds, prunes, backs up, copies; tells what a retry would change
+``checking``                  checks that each session is in order, whole and readable
+``progress``                  how far a long command is
 ``answers``                   each answer as a JSON document and as text
 ``tables``, ``outcome``       aligned columns; answers and failures as values
 ============================  ===============================================================

@@ -242,6 +242,14 @@ def copied(file: str, target: str, report: CopyReport) -> Answer:
     return Answer(document, tuple(blocks), FAILED if report.left else OK)
 
 
+def typed(app: str, text: str, out: str | None = None, *, changed: bool = False) -> Answer:
+    """Answer what the types of an app are, or that they were written to a file."""
+    document = {"command": "types", "app": app, "out": out}
+    if out is None:
+        return Answer(document | {"types": text}, (), verbatim=text)
+    return Answer(document | {"changed": changed}, ())
+
+
 def _session_document(state: StoredSession) -> dict[str, Any]:
     last = None if state.last_error is None else _error_document(state.last_error)
     more = {"waiting": state.waiting, "entities": state.entities, "lastError": last}

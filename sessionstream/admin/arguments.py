@@ -105,6 +105,7 @@ def _add_replay(commands: argparse._SubParsersAction[_Parser], name: str, words:
     )
     _add_dry_run(parser)
     parser.add_argument("--traceback", action="store_true", help="if the app fails, show the traceback too")
+    _add_progress(parser)
     _add_json(parser)
 
 
@@ -116,6 +117,7 @@ def _add_prune(commands: argparse._SubParsersAction[_Parser]) -> None:
     kept.add_argument("--before", type=_ordinal, metavar="N", help="forget what is below ordinal N")
     kept.add_argument("--keep-events", type=_ordinal, metavar="N", help="forget all but the last N events")
     _add_dry_run(parser)
+    _add_progress(parser)
     _add_json(parser)
 
 
@@ -124,6 +126,7 @@ def _add_delete(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser = commands.add_parser("delete", help=words, description=words)
     _add_session(parser)
     _add_dry_run(parser)
+    _add_progress(parser)
     _add_json(parser)
 
 
@@ -136,6 +139,7 @@ def _add_check(commands: argparse._SubParsersAction[_Parser]) -> None:
         metavar="MODULE:FUNCTION",
         help="compare each timeline with what this app's projections compute from the log; as for retry",
     )
+    _add_progress(parser)
     _add_json(parser)
 
 
@@ -144,6 +148,7 @@ def _add_backup(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser = commands.add_parser("backup", help=words, description=words)
     is_path(parser.add_argument("file", metavar="FILE", help="the SQLite file"))
     is_path(parser.add_argument("copy", metavar="COPY", help="the new file; nothing may be there"))
+    _add_progress(parser)
     _add_json(parser)
 
 
@@ -152,6 +157,7 @@ def _add_copy(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser = commands.add_parser("copy", help=words, description=words)
     is_path(parser.add_argument("file", metavar="FILE", help="the SQLite file, which stays as it is"))
     parser.add_argument("target", metavar="URL", help="the database, postgres://…; its tables are created if need be")
+    _add_progress(parser)
     _add_json(parser)
 
 
@@ -169,6 +175,7 @@ def _add_types(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser.add_argument("--name", type=_type_name, default="App", help="of the type of the app (default: App)")
     comments = "brings the comments: what protoc writes with --include_source_info --descriptor_set_out=FILE"
     is_path(parser.add_argument("--descriptors", metavar="FILE", help=comments))
+    _add_json(parser)
 
 
 def _add_session(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
@@ -178,6 +185,11 @@ def _add_session(parser: argparse.ArgumentParser, *, optional: bool = False) -> 
 
 def _add_dry_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="say what would happen, and change nothing")
+
+
+def _add_progress(parser: argparse.ArgumentParser) -> None:
+    words = "show on standard error how far it is; without it, only on a terminal"
+    parser.add_argument("--progress", action="store_true", help=words)
 
 
 def _add_json(parser: argparse.ArgumentParser) -> None:

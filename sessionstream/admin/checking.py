@@ -16,6 +16,7 @@ from itertools import pairwise
 from sessionstream.admin.app import Factory
 from sessionstream.admin.looking import look, one_session
 from sessionstream.admin.outcome import Failed, Refused
+from sessionstream.admin.progress import Told
 from sessionstream.admin.rehearsal import Stage, stage
 from sessionstream.errors import SessionstreamError, StoreDamaged
 from sessionstream.hydration import stores, versions
@@ -58,7 +59,7 @@ class Checked:
     problems: Sequence[Problem]
 
 
-async def check(location: str, factory: Factory | None, told: Callable[[int, int], object] | None) -> Checked:
+async def check(location: str, factory: Factory | None, told: Told | None) -> Checked:
     """Check every session of a store.
 
     Args:

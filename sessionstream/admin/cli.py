@@ -15,7 +15,7 @@ import logging
 import os
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -28,7 +28,8 @@ from sessionstream.admin.answers import Excerpt
 from sessionstream.admin.app import Replay, load, schemas_of
 from sessionstream.admin.arguments import LIMIT, parse
 from sessionstream.admin.looking import all_sessions, held_sessions, look, one_session
-from sessionstream.admin.outcome import FAILED, INTERRUPTED, OK, USAGE, Answer, Failed, Refused
+from sessionstream.admin.outcome import FAILED, INTERRUPTED, USAGE, Answer, Failed, Refused
+from sessionstream.admin.progress import Progress
 from sessionstream.admin.tables import rendered, shown
 from sessionstream.errors import SessionstreamError, error_text
 from sessionstream.hydration import stores
@@ -47,10 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         _log.addHandler(logging.NullHandler())
     try:
         parse(argv, options)
-        if options.command == "types":
-            return _types(options)
         answer = _answer(options)
-        _print(json.dumps(answer.document, indent=2) + "\n" if options.json else rendered(answer.blocks, _width()))
+        text = answer.verbatim or rendered(answer.blocks, _width())
+        _print(json.dumps(answer.document, indent=2) + "\n" if options.json else text)
         return answer.status
     except Refused as refusal:
         return _complain(_message(refusal, options), USAGE)
@@ -76,10 +76,12 @@ def _answer(options: argparse.Namespace) -> Answer:
         case "check":
             return _check(options)
         case "backup":
-            return answers.backed_up(repair.back_up(options.file, options.copy))
+            return answers.backed_up(repair.back_up(options.file, options.copy, _progress(options).count("pages")))
         case "copy":
-            report = repair.copy_to(options.file, options.target, _progress())
+            report = repair.copy_to(options.file, options.target, _progress(options).count("sessions"))
             return answers.copied(options.file, stores.shown(options.target), report)
+        case "types":
+            return _types(options)
         case _:
             return _replay(options)
 
@@ -130,6 +132,7 @@ def _replay(options: argparse.Namespace) -> Answer:
         raise Refused("which session: name it, or take --held for all that are held")
     look(options.store, lambda state: one_session(state, options.session))  # before any code of the app runs
     factory = load(options.app)
+    _progress(options).begin(f"{'retrying' if which == 'retry' else 'rebuilding'} {shown(options.session)}")
     if options.dry_run:
         found = asyncio.run(rehearsal.rehearse(options.store, options.session, factory, which))
         return answers.rehearsed(stores.shown(options.store), which, found)
@@ -141,50 +144,44 @@ def _retry_held(options: argparse.Namespace) -> Answer:
     if options.session is not None or options.dry_run:
         raise Refused("--held retries every held session: leave out the session; --dry-run is of one session")
     held = look(options.store, held_sessions)  # before any code of the app runs
-    found = asyncio.run(repair.retry_held(options.store, held, load(options.app), _progress()))
+    found = asyncio.run(repair.retry_held(options.store, held, load(options.app), _progress(options).count("sessions")))
     return answers.retried(stores.shown(options.store), found)
 
 
 def _delete(options: argparse.Namespace) -> Answer:
     plan = repair.plan_deletion(options.store, options.session)
     if not options.dry_run:
+        _progress(options).begin(f"deleting {shown(options.session)}")
         asyncio.run(repair.delete(options.store, plan))
     return answers.deleted(stores.shown(options.store), plan, dry_run=options.dry_run)
 
 
 def _check(options: argparse.Namespace) -> Answer:
     factory = None if options.app is None else load(options.app)
-    return answers.checked(
-        stores.shown(options.store), asyncio.run(checking.check(options.store, factory, _progress()))
-    )
+    found = asyncio.run(checking.check(options.store, factory, _progress(options).count("sessions")))
+    return answers.checked(stores.shown(options.store), found)
 
 
 def _prune(options: argparse.Namespace) -> Answer:
     plan = repair.plan_pruning(options.store, options.session, options.before, options.keep_events)
     if not options.dry_run:
+        _progress(options).begin(f"pruning {shown(options.session)}")
         asyncio.run(repair.prune(options.store, plan))
     return answers.pruned(stores.shown(options.store), plan, dry_run=options.dry_run)
 
 
-def _progress() -> Callable[[int, int], object] | None:
-    """Return what shows on a terminal with how many sessions a command is done; None if standard error is none."""
-
-    def tell(done: int, count: int) -> None:
-        sys.stderr.write(f"\r{done:,} of {count:,} sessions" + ("\n" if done == count else ""))
-        sys.stderr.flush()
-
-    return tell if sys.stderr.isatty() else None
+def _progress(options: argparse.Namespace) -> Progress:
+    return Progress(asked=options.progress)
 
 
-def _types(options: argparse.Namespace) -> int:
+def _types(options: argparse.Namespace) -> Answer:
     """Write the types of an app, or compare them with what was written."""
     if options.check and options.out == "-":
         raise Refused("--check is of a file: add --out FILE")
     comments = None if options.descriptors is None else _descriptors(options.descriptors)
     text = typescript.typescript(asyncio.run(schemas_of(options.app)), options.name, comments)
     if options.out == "-":
-        _print(text)
-        return OK
+        return answers.typed(options.app, text)
     file = Path(options.out)
     try:
         before = file.read_text("utf-8") if file.exists() else None
@@ -195,7 +192,7 @@ def _types(options: argparse.Namespace) -> int:
     if options.check and before != text:
         state = "does not exist" if before is None else "is not up to date"
         raise Failed(f"{file} {state}: run the same command without --check")
-    return OK
+    return answers.typed(options.app, text, options.out, changed=before != text)
 
 
 def _descriptors(path: str) -> FileDescriptorSet:

@@ -29,8 +29,10 @@ class Answer:
         document: for ``--json``.
         blocks: for people: paragraphs and tables, separated by an empty line.
         status: the exit status.
+        verbatim: for programs: printed as it is, in place of ``blocks``.
     """
 
     document: dict[str, Any]
     blocks: tuple[str | Table, ...]
     status: int = OK
+    verbatim: str = ""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from sessionstream.admin.app import AppSchemas, Factory, Replay, carry_out, hub_on
 from sessionstream.admin.looking import look, one_session
 from sessionstream.admin.outcome import Refused
+from sessionstream.admin.progress import Told
 from sessionstream.errors import SessionstreamError, StoreError
 from sessionstream.hydration import stores
 from sessionstream.hydration.copying import CopyReport, copy
@@ -85,8 +86,11 @@ class Backup:
     size: int
 
 
-def back_up(path: str, copy: str) -> Backup:
+def back_up(path: str, copy: str, told: Told | None) -> Backup:
     """Copy a file to a new one.
+
+    Args:
+        told: called with the number of pages that are copied, and of all.
 
     Raises:
         Refused: the file cannot be used, or one of them is a URL.
@@ -99,11 +103,11 @@ def back_up(path: str, copy: str) -> Backup:
                 f"such as PostgreSQL's pg_dump"
             )
     look(path, lambda state: state.version)
-    SQLiteStore.back_up(path, copy)
+    SQLiteStore.back_up(path, copy, told)
     return Backup(path, copy, look(copy, lambda state: len(state.sessions())), Path(copy).stat().st_size)
 
 
-def copy_to(path: str, location: str, told: Callable[[int, int], object] | None) -> CopyReport:
+def copy_to(path: str, location: str, told: Told | None) -> CopyReport:
     """Copy the sessions of a file to a database.
 
     Raises:
@@ -145,7 +149,7 @@ async def replay(location: str, session_id: str, factory: Factory, which: Replay
 
 
 async def retry_held(
-    location: str, held: Sequence[StoredSession], factory: Factory, told: Callable[[int, int], object] | None
+    location: str, held: Sequence[StoredSession], factory: Factory, told: Told | None
 ) -> list[Retried]:
     """Retry sessions of the store that are held, one after the other; return what became of each.
 

@@ -144,11 +144,6 @@ def test_the_time_for_an_entity_grows_with_its_states(run: Run, file: Path, monk
     assert 0 < asked <= states * (versions.KEYFRAME + 1)
 
 
-def test_progress_is_for_terminals(run: Run, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-    assert run("check", store).err.endswith("\r5 of 5 sessions\n")
-
-
 def test_what_is_no_store_is_refused(run: Run, tmp_path: Path) -> None:
     ran = run("check", tmp_path / "none.db")
     assert (ran.status, ran.out) == (2, "")

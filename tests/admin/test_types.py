@@ -101,3 +101,12 @@ def test_the_comments_come_from_a_descriptor_set(run: Run, tmp_path: Path) -> No
     assert "  /** The ordinal of the backend event, in decimal. */\n  readonly ordinal?: string;\n" in text
     assert "/**\n * One piece of the answer. Only the new chunk is logged" in text
     assert "The payload of every" not in run("types", CHAT).out
+
+
+def test_an_answer_in_json(run: Run, tmp_path: Path) -> None:
+    out = tmp_path / "types.ts"
+    text = run("types", CHAT).out
+    assert run("types", CHAT, "--json").document == {"command": "types", "app": CHAT, "out": None, "types": text}
+    for changed in (True, False):
+        document = run("types", CHAT, "--out", out, "--json").document
+        assert document == {"command": "types", "app": CHAT, "out": str(out), "changed": changed}

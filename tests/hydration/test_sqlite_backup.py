@@ -13,7 +13,7 @@ import pytest
 
 from sessionstream import StoreError
 from sessionstream.hydration.memory import MemoryStore
-from sessionstream.hydration.sqlite import SQLiteStore, schema
+from sessionstream.hydration.sqlite import SQLiteStore, backup, schema
 from sessionstream.hydration.sqlite.database import Database
 from sessionstream.testing import SessionWriter, put, sample_registry
 from sessionstream.testing.contract.retention import check_above_floor
@@ -54,6 +54,25 @@ async def test_a_copy_holds_what_the_open_file_holds_and_goes_on(store: SQLiteSt
         assert before.epoch != after.epoch
     with pytest.raises(StoreError, match=r"there is a .*copy\.db already"):
         SQLiteStore.back_up(live, copy)
+
+
+async def test_a_copy_in_steps_does_not_see_what_is_committed_meanwhile(
+    store: SQLiteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backup, "_PAGES", 2)
+    live, copy = tmp_path / "live.db", tmp_path / "copy.db"
+    done: list[tuple[int, int]] = []
+
+    def told(pages: int, count: int) -> None:
+        done.append((pages, count))
+        with closing(sqlite3.connect(live)) as db, db:
+            db.execute("UPDATE events SET name = 'Changed'")
+
+    SQLiteStore.back_up(live, copy, told)
+    count = done[-1][1]
+    assert done == [(min(each, count), count) for each in range(2, count + 2, 2)]
+    with closing(sqlite3.connect(copy)) as db:
+        assert db.execute("SELECT count(*) FROM events WHERE name = 'Changed'").fetchone() == (0,)
 
 
 async def test_what_open_processes_tell_each_other_is_not_in_the_copy(store: SQLiteStore, tmp_path: Path) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from sessionstream.errors import StoreError
 from sessionstream.hydration.rules import new_epoch
@@ -14,11 +15,17 @@ from sessionstream.hydration.sqlite import schema
 from sessionstream.hydration.sqlite.database import Database, check_length
 from sessionstream.hydration.sqlite.inspection import check_readable
 
+Told: TypeAlias = Callable[[int, int], object]
+"""Takes how many pages are copied, and how many there are."""
+
+_PAGES: Final = 4_000
+"""Pages that are copied in one step: 16 MB."""
+
 _BESIDE: Final = ("", "-wal", "-shm", "-journal")
 """Suffixes of the files of a database."""
 
 
-def back_up(path: str | os.PathLike[str], copy: str | os.PathLike[str]) -> None:
+def back_up(path: str | os.PathLike[str], copy: str | os.PathLike[str], told: Told | None = None) -> None:
     """Copy a file, also while it is in use; see ``SQLiteStore.back_up``."""
     source, target = Database.at(path), Database.at(copy)
     what = f"cannot copy {source.path} to"
@@ -29,7 +36,7 @@ def back_up(path: str | os.PathLike[str], copy: str | os.PathLike[str]) -> None:
         raise target.failure(error, what) from error
     try:
         with closing(sqlite3.connect(target.path, isolation_level=None)) as db:
-            source.look(lambda live: _copy(live, source.path, db), settled=True)
+            source.look(lambda live: _copy(live, source.path, db, told), settled=True)
             _finish(db, source.path)
     except BaseException as error:
         for ending in _BESIDE:
@@ -57,10 +64,16 @@ def _claim(path: str, mode: int) -> None:
     os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
 
 
-def _copy(live: sqlite3.Connection, path: str, copy: sqlite3.Connection) -> None:
+def _copy(live: sqlite3.Connection, path: str, copy: sqlite3.Connection, told: Told | None) -> None:
+    """Copy the state that the connection reads, within its transaction: what others commit meanwhile is not seen."""
+
+    def progress(_status: int, remaining: int, total: int) -> None:
+        if told is not None:
+            told(total - remaining, total)
+
     if schema.check_identity(live, path) == 0:
         raise StoreError(f"{path} is an empty database: no store has written to it yet")
-    live.backup(copy)  # in one step: in several it would start over at each commit of another process
+    live.backup(copy, pages=_PAGES, progress=progress)
 
 
 def _finish(copy: sqlite3.Connection, path: str) -> None:

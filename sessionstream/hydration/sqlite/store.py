@@ -178,7 +178,11 @@ class SQLiteStore(CheckedStore):
         return look(path, question)
 
     @staticmethod
-    def back_up(path: str | os.PathLike[str], copy: str | os.PathLike[str]) -> None:
+    def back_up(
+        path: str | os.PathLike[str],
+        copy: str | os.PathLike[str],
+        told: Callable[[int, int], object] | None = None,
+    ) -> None:
         """Copy a file to a new one, also while it is in use: to make a backup, and to restore one.
 
         The copy is one state of the file, with every commit that was acknowledged before. It is checked, has the same
@@ -189,13 +193,14 @@ class SQLiteStore(CheckedStore):
         Args:
             path: of the file.
             copy: of the copy; nothing may be there, nor a ``-wal``, ``-shm`` or ``-journal`` file beside it.
+            told: called from time to time, and at the end, with how many pages are copied, and how many there are.
 
         Raises:
             StoreError: there is something at ``copy``, or it cannot be written; or ``path`` cannot be read, is
                 damaged, not a store's, or of a newer version. Then nothing is left at ``copy``.
             TypeError: an argument is not a path.
         """
-        back_up(path, copy)
+        back_up(path, copy, told)
 
     @property
     def registry(self) -> SchemaRegistry:
