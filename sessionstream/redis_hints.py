@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import random
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
@@ -21,6 +20,8 @@ except ImportError as _error:
         name=_error.name,
     ) from _error
 
+from sessionstream.logs import SessionLog
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 
@@ -36,7 +37,7 @@ FIRST_PAUSE: Final = 0.05
 LONGEST_PAUSE: Final = 2.0
 """Seconds before the second attempt to connect, and at most before a later one."""
 
-_log = logging.getLogger("sessionstream")
+_log = SessionLog()
 
 
 class RedisHints:

@@ -8,7 +8,6 @@ its session waits meanwhile.
 from __future__ import annotations
 
 import asyncio
-import logging
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
@@ -28,6 +27,7 @@ from sessionstream.errors import (
 from sessionstream.hub.completion import Completion
 from sessionstream.hub.drafts import Draft
 from sessionstream.hub.reporting import record_of
+from sessionstream.logs import SessionLog
 from sessionstream.observe import ConsumerStatus
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from sessionstream.hub.pipeline import Pipeline
     from sessionstream.observe import ErrorKind
 
-_log = logging.getLogger("sessionstream")
+_log = SessionLog()
 
 FIRST_PAUSE: Final = 0.05
 """Seconds before the first retry of a message; doubled with each retry."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from sessionstream.hub.spans import opened
 from sessionstream.hub.yielding import YieldBudget
+from sessionstream.logs import SessionLog
 from sessionstream.types import NO_METADATA
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     Listener: TypeAlias = Callable[[int, Event | None], None]
 
-_log = logging.getLogger("sessionstream")
+_log = SessionLog()
 
 _NO_SPAN: Final = nullcontext(NO_METADATA)
 
@@ -77,4 +77,5 @@ class TurnContext:
                 "has to call hub.joined and hub.left for the sessions that it watches, and to have a method resync, as "
                 "a WebSocketServer does; see UIFanout",
                 session_id,
+                session_id=session_id,
             )

@@ -14,12 +14,12 @@ So every client of every process gets each UI event once and in order, or a snap
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from typing import TYPE_CHECKING, Final
 
 from sessionstream.errors import StoreClosed, StoreError, error_text
 from sessionstream.feed import Position
+from sessionstream.logs import SessionLog
 from sessionstream.observe import FollowerStatus
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 RETRY_SECONDS: Final = 1.0
 """How long the follower waits after the store failed, before it reads again."""
 
-_log = logging.getLogger("sessionstream")
+_log = SessionLog()
 
 
 class Watched:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Final
 
 from sessionstream.digests import compare
+from sessionstream.logs import SessionLog
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-_log: Final = logging.getLogger("sessionstream")
+_log: Final = SessionLog()
 
 
 def is_repeat(what: str, session_id: str, digest: bytes, name: str, payload: Message, descriptors: bytes = b"") -> bool:
@@ -31,5 +31,6 @@ def is_repeat(what: str, session_id: str, digest: bytes, name: str, payload: Mes
             session_id,
             name,
             payload.DESCRIPTOR.full_name,
+            session_id=session_id,
         )
     return verdict != "other"

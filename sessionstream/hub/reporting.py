@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import deque
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from sessionstream.callables import plain_callback
 from sessionstream.errors import error_text
+from sessionstream.logs import SessionLog
 from sessionstream.observe import ErrorKind, ErrorObserver, ErrorRecord, PipelineObserver, PipelineRecord
 from sessionstream.tracebacks import formatted, where
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sessionstream.observe import Instrumentation
     from sessionstream.store import HydrationStore
 
-_log = logging.getLogger("sessionstream")
+_log = SessionLog()
 
 MAX_UNRECORDED: Final = 1_000
 """How many error records are kept until the store can write them; beyond that, the oldest are never written."""
@@ -109,6 +109,9 @@ class Reporter:
                     event.name,
                     event.session_id,
                     event.ordinal,
+                    session_id=event.session_id,
+                    ordinal=event.ordinal,
+                    event=event.name,
                 )
 
     async def error(self, record: ErrorRecord, cause: BaseException, completion: Completion) -> None:
@@ -154,12 +157,21 @@ class Reporter:
             record.error,
             exc_info=cause,
             extra={"error_record": record},
+            session_id=record.session_id,
+            ordinal=record.ordinal,
+            event=record.event_name,
         )
         for observer in self._error_observers:
             try:
                 observer(record)
             except (Exception, asyncio.CancelledError):  # noqa: BLE001 - as above
-                _log.exception("the error observer failed on: %s", record.error)
+                _log.exception(
+                    "the error observer failed on: %s",
+                    record.error,
+                    session_id=record.session_id,
+                    ordinal=record.ordinal,
+                    event=record.event_name,
+                )
 
 
 def _observers(name: str, observer: object) -> tuple[Callable[..., None], ...]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from sessionstream.logs import SessionLog
 from sessionstream.types import NO_METADATA, Metadata
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from sessionstream.observe import Instrumentation, Span
 
-_log = logging.getLogger("sessionstream")
+_log = SessionLog()
 
 
 @contextmanager
@@ -47,7 +47,7 @@ def _entered(
         scope = instrumentation.span(span)
         return scope, scope.__enter__()
     except (Exception, asyncio.CancelledError):  # noqa: BLE001 - logged, as errors of observers
-        _log.exception("the instrumentation could not open a span of %s", span.operation)
+        _log_failure("open", span)
         return None, NO_METADATA
 
 
@@ -57,4 +57,10 @@ def _leave(scope: AbstractContextManager[object] | None, span: Span, error: Base
     try:
         scope.__exit__(None if error is None else type(error), error, None if error is None else error.__traceback__)
     except (Exception, asyncio.CancelledError):  # noqa: BLE001 - as above
-        _log.exception("the instrumentation could not end a span of %s", span.operation)
+        _log_failure("end", span)
+
+
+def _log_failure(verb: str, span: Span) -> None:
+    what = "the instrumentation could not %s a span of %s"
+    event = "" if span.operation == "command" else span.name
+    _log.exception(what, verb, span.operation, session_id=span.session_id, ordinal=span.ordinal, event=event)

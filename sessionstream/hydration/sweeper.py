@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 from sessionstream.errors import StoreError, error_text
 from sessionstream.hydration.encoding import error_row
+from sessionstream.logs import SessionLog
 from sessionstream.observe import ErrorRecord
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ FIRST_REST: Final = 1.0
 LONGEST_REST: Final = 300.0
 """Seconds before it is tried again at most."""
 
-_log = logging.getLogger("sessionstream")
+_log = SessionLog()
 
 Job: TypeAlias = tuple[Any, ...]
 """What is to be removed: its kind, its number, and more that the store needs."""

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from sessionstream.logs import SessionLog
+
 LINES: Final = 20
 """Lines of one kind that are logged in full within a minute."""
 
@@ -14,7 +16,7 @@ _MINUTE: Final = 60.0
 _LONGEST: Final = 500
 """Longest line, in characters; lines may contain text from clients."""
 
-_log = logging.getLogger("sessionstream")
+_log = SessionLog()
 
 
 class BoundedLog:
@@ -30,16 +32,27 @@ class BoundedLog:
         self._now = now
         self._begun: dict[str, tuple[float, int]] = {}
 
-    def log(self, kind: str, line: str, *, error: BaseException | None = None, level: int = logging.WARNING) -> None:
+    def log(
+        self,
+        kind: str,
+        line: str,
+        *,
+        error: BaseException | None = None,
+        level: int = logging.WARNING,
+        session_id: str = "",
+        ordinal: int = 0,
+    ) -> None:
         """Log a line, with the traceback of ``error``, unless ``LINES`` lines of its kind were logged in this minute.
 
-        ``kind`` names the lines in the plural; it precedes the count of those left out.
+        ``kind`` names the lines in the plural; it precedes the count of those left out. ``session_id`` and ``ordinal``
+        are what the line concerns.
         """
         self.flush()
         begun, count = self._begun.get(kind, (self._now(), 0))
         self._begun[kind] = begun, count + 1
         if count < LINES:
-            _log.log(level, "%s", line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…", exc_info=error)
+            short = line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
+            _log.log(level, "%s", short, exc_info=error, session_id=session_id, ordinal=ordinal)
 
     def flush(self, *, end: bool = False) -> None:
         """Log the counts of the minutes that are over; with ``end``, all counts."""

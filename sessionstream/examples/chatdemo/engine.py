@@ -9,7 +9,6 @@ than the one that streams, which then hears of it as an event of the session.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Coroutine
 from time import monotonic
 from typing import Any, cast
@@ -27,8 +26,9 @@ from sessionstream.examples.chatdemo.v1.chat_pb2 import (
     TokensDeltaEvent,
     UserMessageAcceptedEvent,
 )
+from sessionstream.logs import SessionLog
 
-logger: logging.Logger = logging.getLogger("sessionstream.examples.chatdemo")
+logger: SessionLog = SessionLog("sessionstream.examples.chatdemo")
 
 
 class EmptyPromptError(ValueError):
@@ -108,7 +108,9 @@ class InferenceEngine:
                 try:
                     await self._settle(session_id, self._hub)
                 except Exception:  # an error of one session must not leave the task of another running
-                    logger.exception("session %r: its answer could not be stopped properly", session_id)
+                    logger.exception(
+                        "session %r: its answer could not be stopped properly", session_id, session_id=session_id
+                    )
 
     def _lock(self, session_id: str) -> asyncio.Lock:
         """Return the lock of a session."""
@@ -210,7 +212,9 @@ class InferenceEngine:
         """Forget an answer that has ended; a failed one is logged, and kept for ``wait`` until the next start."""
         error = None if run.cancelled() else run.exception()
         if error is not None:
-            logger.error("session %r: its answer failed (%s)", session_id, run.get_name(), exc_info=error)
+            logger.error(
+                "session %r: its answer failed (%s)", session_id, run.get_name(), exc_info=error, session_id=session_id
+            )
         elif self._runs.get(session_id) is run:
             del self._runs[session_id]
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, Final
 
 from sessionstream.hydration.postgres.connections import LONGEST_PAUSE, dial
 from sessionstream.hydration.postgres.failures import shown
+from sessionstream.logs import SessionLog
 
 if TYPE_CHECKING:
     import asyncpg
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sessionstream.hints import Heard
     from sessionstream.hydration.postgres.connections import Link
 
-_log = logging.getLogger("sessionstream")
+_log = SessionLog()
 
 GATHER_SECONDS: Final = 0.005
 """At most one NOTIFY in this time."""

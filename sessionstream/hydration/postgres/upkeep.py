@@ -7,7 +7,6 @@ row with a time: a process that was stopped loses it, and another takes over. Wh
 from __future__ import annotations
 
 import asyncio
-import logging
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -17,6 +16,7 @@ from sessionstream.errors import StoreError, StoreUpgraded
 from sessionstream.hydration.postgres import changes, discarded, failures, schema
 from sessionstream.hydration.postgres.rows import Rows
 from sessionstream.hydration.sweeper import Sweeper
+from sessionstream.logs import SessionLog
 
 if TYPE_CHECKING:
     from sessionstream.hydration.encoding import ErrorRow
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sessionstream.hydration.postgres.payload_types import PayloadTypes
     from sessionstream.hydration.sweeper import Job
 
-_log = logging.getLogger("sessionstream")
+_log = SessionLog()
 
 BEAT_SECONDS: Final = 3.0
 """How often a process renews its row, and looks for what is old."""

@@ -9,7 +9,6 @@ return with one ``call_soon_threadsafe`` per transaction and event loop.
 from __future__ import annotations
 
 import asyncio
-import logging
 import sqlite3
 import time
 from collections import deque
@@ -30,9 +29,10 @@ from sessionstream.hydration.sqlite.sessions import KnownSessions
 from sessionstream.hydration.sqlite.times import Times
 from sessionstream.hydration.sqlite.watch import Watch
 from sessionstream.hydration.sqlite.writes import Writing, commit
+from sessionstream.logs import SessionLog
 from sessionstream.schema import SchemaRegistry
 
-_log = logging.getLogger("sessionstream")
+_log = SessionLog()
 
 GROUP_LIMIT: Final = 500
 """Changes in one transaction: more would only make the first of them wait for the last."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, TypedDict
@@ -13,6 +12,7 @@ from google.protobuf.message import Message
 
 from sessionstream.errors import HubClosed, InvalidIdError, StoreError, error_text
 from sessionstream.ids import check_new_id
+from sessionstream.logs import SessionLog
 from sessionstream.transport.access import AuthenticateHook, AuthorizeHook
 from sessionstream.transport.bounded_log import BoundedLog
 from sessionstream.transport.checks import check_above_zero
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from sessionstream.transport.http.problems import Headers
     from sessionstream.transport.http.transcript import Change
 
-_log = logging.getLogger("sessionstream")
+_log = SessionLog()
 
 _MAX_MESSAGE_ID_BYTES: Final = 512
 """Half of what other ids may have: applications make ids of it, such as that of the answer, and they have to fit."""
@@ -176,14 +176,14 @@ class ChatEndpoint(Endpoint):
         try:
             yield
         except StoreError as error:
-            _log.warning("session %r cannot be followed: %s", session_id, error_text(error))
+            _log.warning("session %r cannot be followed: %s", session_id, error_text(error), session_id=session_id)
             raise Problem(*REFUSALS["busy"]) from error
         except HubClosed as error:
             raise shutting_down() from error
         except Problem:
             raise
         except Exception as error:
-            _log.exception("session %r cannot be shown as a chat", session_id)
+            _log.exception("session %r cannot be shown as a chat", session_id, session_id=session_id)
             raise Problem(500, "internal", _BROKEN) from error
 
     def _ask(self, run: ChatRun, message: UserMessage) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import TYPE_CHECKING, cast
 
+from sessionstream.logs import SessionLog
 from sessionstream.transport.http.problems import Problem, shutting_down
 from sessionstream.transport.http.transcript import Change, Transcript
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sessionstream.types import LiveEvents, Snapshot
 
 
-_log = logging.getLogger("sessionstream")
+_log = SessionLog()
 
 
 class ChatRun:
@@ -100,6 +100,7 @@ class ChatRun:
                 "answer, or the message twice; the command and ChatMapping.message have to keep the client's id",
                 self._asked,
                 self.session_id,
+                session_id=self.session_id,
             )
         return changes
 

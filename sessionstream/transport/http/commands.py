@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -22,8 +21,6 @@ from sessionstream.transport.http.submissions import Submissions, Submits, check
 
 if TYPE_CHECKING:
     from sessionstream.schema import SchemaRegistry
-
-_log = logging.getLogger("sessionstream")
 
 
 class CommandReceiver(Submits, Protocol):

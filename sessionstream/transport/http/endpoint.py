@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from sessionstream.errors import HubClosed
+from sessionstream.logs import SessionLog
 from sessionstream.transport.access import Receive, Scope, SendMessage
 from sessionstream.transport.http.guard import Guard
 from sessionstream.transport.http.problems import Answer, Headers, Problem, shutting_down
@@ -18,7 +18,7 @@ from sessionstream.transport.lifespan import serve_lifespan
 
 _NOTHING: Final = "there is nothing here"
 
-_log = logging.getLogger("sessionstream")
+_log = SessionLog()
 
 
 @dataclass(frozen=True, slots=True)

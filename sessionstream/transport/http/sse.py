@@ -265,7 +265,8 @@ class EventBlocks:
         text, failure = frame_json.ui_event(session_id, ordinal, live.events[number])
         if failure is not None:
             line = f"session {session_id!r}, ordinal {ordinal}: {failure}; clients get an UnreadablePayload"
-            self._log.log("UI events that cannot be shown", line, error=failure, level=logging.ERROR)
+            kind = "UI events that cannot be shown"
+            self._log.log(kind, line, error=failure, level=logging.ERROR, session_id=session_id, ordinal=ordinal)
         return text
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from sessionstream.errors import error_text
 from sessionstream.ids import check_id
+from sessionstream.logs import SessionLog
 from sessionstream.transport.access import seconds_left
 from sessionstream.transport.http.problems import REFUSALS, Headers, Problem, shutting_down
 from sessionstream.transport.http.requests import ClientGone, client_gone
@@ -49,7 +50,7 @@ _HEADERS: Final[Headers] = (
 _COMMENT: Final = b": \n\n"
 _PING: Final = b": ping\n\n"
 
-_log = logging.getLogger("sessionstream")
+_log = SessionLog()
 
 
 def block(data: str, *, position: str = "") -> bytes:
@@ -157,7 +158,7 @@ class Stream:
                 if not (self._in_block or self._finished):
                     await self._put(_PING)
         except Exception as error:  # noqa: BLE001 - the client has gone; each server raises something else
-            _log.debug("a heartbeat could not be sent: %s", error_text(error))
+            _log.debug("a heartbeat could not be sent: %s", error_text(error), session_id=self.session_id)
             self.end("gone")
 
     # -- the response ------------------------------------------------------------------------------------------
@@ -207,7 +208,7 @@ class Stream:
         if self.ending is None:
             self.ending = "failed"
             line = f"a stream of session {self.session_id!r} failed"
-            self._log.log("streams that failed", line, error=error, level=logging.ERROR)
+            self._log.log("streams that failed", line, error=error, level=logging.ERROR, session_id=self.session_id)
 
     async def _finish(self, data: bytes) -> None:
         """Send the last part of the body; give up if the client takes nothing."""
@@ -308,7 +309,8 @@ class Streams:
             yield stream
         finally:
             if stream.ending == "stuck":
-                self._log.log("clients that take nothing", "a client takes nothing: its stream was cut off")
+                line = "a client takes nothing: its stream was cut off"
+                self._log.log("clients that take nothing", line, session_id=session_id)
             del self._open[stream]
             gone.set()
             self._principals[stream.principal] -= 1

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from sessionstream.callables import refuse_unasked
 from sessionstream.errors import error_text
+from sessionstream.logs import SessionLog
 from sessionstream.transport.bounded_log import BoundedLog
 from sessionstream.transport.http.failures import FAILED, UNKNOWN, command_failed, problem_of
 from sessionstream.transport.http.problems import Problem, shutting_down
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 _NO_HANDLER: Final = "ChatMapping.command has named it, and the hub has no handler for it"
 
-_log = logging.getLogger("sessionstream")
+_log = SessionLog()
 
 
 class Submits(Protocol):
@@ -123,7 +124,7 @@ class Submissions:
                 cause = error if problem.code == FAILED and not unknown else None
                 details = "" if cause else f": {_NO_HANDLER if unknown else error_text(error)}"
                 kind = f"commands answered with {problem.code}"
-                self._log.log(kind, line + details, error=cause, level=logging.ERROR)
+                self._log.log(kind, line + details, error=cause, level=logging.ERROR, session_id=session_id)
             return problem
         return None
 

@@ -6,7 +6,6 @@ The WebSocket only sends sessions to clients; the application chooses how comman
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
 from starlette.responses import JSONResponse, Response
@@ -22,13 +21,14 @@ from sessionstream import (
     UnknownSchemaError,
 )
 from sessionstream.examples.chatdemo.engine import EmptyPromptError
+from sessionstream.logs import SessionLog
 from sessionstream.serving.bodies import Refused, json_object
 from sessionstream.serving.files import HEADERS
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-logger: logging.Logger = logging.getLogger("sessionstream.examples.chatdemo")
+logger: SessionLog = SessionLog("sessionstream.examples.chatdemo")
 
 
 class Commands:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, closing
 from pathlib import Path
@@ -14,13 +13,14 @@ from sessionstream.examples.chatdemo.schemas import chat_schemas
 from sessionstream.examples.chatdemo.serve.alone import alone
 from sessionstream.examples.chatdemo.serve.app import web_app
 from sessionstream.hydration import stores
+from sessionstream.logs import SessionLog
 from sessionstream.serving import running
 from sessionstream.serving.address import Address
 from sessionstream.transport.ws import Limits, WebSocketServer
 
 _PAGE_OF_IDS: Final = 100
 
-logger: logging.Logger = logging.getLogger("sessionstream.examples.chatdemo")
+logger: SessionLog = SessionLog("sessionstream.examples.chatdemo")
 
 Say = Callable[[str], None]
 
@@ -90,4 +90,4 @@ async def _stop_lost_answer(chat: Chat, session_id: str) -> None:
     try:
         await chat.stop(session_id)
     except SessionstreamError as error:  # an error of one chat must not prevent serving the others
-        logger.warning("session %r: %s", session_id, error)
+        logger.warning("session %r: %s", session_id, error, session_id=session_id)

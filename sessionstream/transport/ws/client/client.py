@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import logging
 import math
 import random
 import ssl
@@ -27,6 +26,7 @@ except ImportError as _error:
 from sessionstream.callables import plain_callback, plain_function
 from sessionstream.errors import TransportError, error_text
 from sessionstream.ids import check_id
+from sessionstream.logs import SessionLog
 from sessionstream.schema import SchemaRegistry
 from sessionstream.transport.checks import check_above_zero
 from sessionstream.transport.clock import Clock, MonotonicClock
@@ -50,7 +50,7 @@ from sessionstream.transport.ws.client.updates import ConnectionState
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
 
-_log = logging.getLogger("sessionstream")
+_log = SessionLog()
 
 
 def connect(

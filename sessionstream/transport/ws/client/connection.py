@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
 from websockets.exceptions import ConnectionClosed
 
+from sessionstream.logs import SessionLog
 from sessionstream.transport.clock import Clock
 from sessionstream.transport.ws.client.conversation import LOST, Conversation
 from sessionstream.transport.ws.client.effects import Effects
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 OUTBOX: Final = 256
 """Messages that may wait to be sent; above it, nothing is read, so that no further requests arise."""
 
-_log = logging.getLogger("sessionstream")
+_log = SessionLog()
 
 
 class Connection:

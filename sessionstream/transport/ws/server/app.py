@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
 import secrets
 import threading
@@ -15,6 +14,7 @@ from sessionstream.callables import plain_function
 from sessionstream.errors import TransportError
 from sessionstream.fanout import SnapshotSource
 from sessionstream.ids import check_id
+from sessionstream.logs import SessionLog
 from sessionstream.observe import FollowerStatus
 from sessionstream.transport.access import (
     Admitted,
@@ -56,7 +56,7 @@ REASON_BYTES: Final = 123
 TICKS: Final = 4
 """How often timeouts are checked within the shortest of the configured periods."""
 
-_log = logging.getLogger("sessionstream")
+_log = SessionLog()
 
 
 def _ignore(session_id: str) -> None:

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Final
 
 from sessionstream.errors import error_text
+from sessionstream.logs import SessionLog
 from sessionstream.transport.access import AuthorizeHook, Message, Receive, Refused, SendMessage, authorize
 from sessionstream.transport.bounded_log import BoundedLog
 from sessionstream.transport.clock import Clock
@@ -39,7 +40,7 @@ LOADS_AT_ONCE: Final = 4
 LONGEST_SLEEP: Final = 86_400.0
 """Longest sleep in seconds: event loops do not accept arbitrarily long timers."""
 
-_log = logging.getLogger("sessionstream")
+_log = SessionLog()
 
 
 @dataclass(frozen=True, slots=True)
@@ -360,7 +361,9 @@ class Connection:
         try:
             sessions = sorted(frozenset(policy(overflow)))
         except Exception:  # noqa: BLE001 - logged with its traceback
-            _log.exception("the policy for slow consumers failed: the client is disconnected")
+            _log.exception(
+                "the policy for slow consumers failed: the client is disconnected", session_id=frame.session_id
+            )
             sessions = []
         dropped = frozenset(sessions)
         self._outbox.drop_ui(dropped)
@@ -389,14 +392,15 @@ class Connection:
             await authorize(hook, self.principal, session_id, self._shared.limits.handshake_timeout_seconds)
         except Refused as refused:
             if refused.reason == "busy":  # not a refusal: the client may subscribe again
-                self._shared.log.log("slow calls of authorize", refused.why)
+                self._shared.log.log("slow calls of authorize", refused.why, session_id=session_id)
                 self._perform(self._conversation.load_failed(session_id, token, "authorize took too long"))
                 return
             if refused.__cause__ is not None:
-                self._shared.log.log("failures of authorize", refused.why, error=refused.__cause__, level=logging.ERROR)
+                kind, cause = "failures of authorize", refused.__cause__
+                self._shared.log.log(kind, refused.why, error=cause, level=logging.ERROR, session_id=session_id)
             else:
                 line = f"a subscription was refused: {refused.why}"
-                self._shared.log.log("subscriptions refused by authorize", line)
+                self._shared.log.log("subscriptions refused by authorize", line, session_id=session_id)
             self._perform(self._conversation.authorized(session_id, token, False))
         else:
             self._perform(self._conversation.authorized(session_id, token, True))

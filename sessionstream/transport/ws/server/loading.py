@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
@@ -12,6 +11,7 @@ from typing import TypeAlias
 from sessionstream.callables import refuse_unasked
 from sessionstream.errors import error_text
 from sessionstream.fanout import SnapshotSource
+from sessionstream.logs import SessionLog
 from sessionstream.subscription import Basis
 from sessionstream.transport import frame_json
 from sessionstream.transport.snapshot_json import SnapshotJson, SnapshotJsonCache
@@ -21,7 +21,7 @@ from sessionstream.types import Snapshot, TimelineEntity
 
 _Report: TypeAlias = Callable[[str, Sequence[TimelineEntity]], Awaitable[None]]
 
-_log = logging.getLogger("sessionstream")
+_log = SessionLog()
 
 
 class SnapshotRequest:
@@ -115,7 +115,11 @@ class SnapshotLoader:
                 unreadable = await self._serve(session_id, requests)
         except Exception as error:  # noqa: BLE001 - delivered to every request
             _log.warning(
-                "the snapshot of session %r could not be loaded: %s", session_id, error_text(error), exc_info=error
+                "the snapshot of session %r could not be loaded: %s",
+                session_id,
+                error_text(error),
+                exc_info=error,
+                session_id=session_id,
             )
             for request in requests:
                 request.settle(error)
@@ -127,7 +131,8 @@ class SnapshotLoader:
         try:
             await self._report(session_id, entities)
         except Exception:  # noqa: BLE001 - logged; the snapshot was delivered
-            _log.exception("the source of snapshots failed to report what of session %r is unreadable", session_id)
+            what = "the source of snapshots failed to report what of session %r is unreadable"
+            _log.exception(what, session_id, session_id=session_id)
 
     async def _serve(self, session_id: str, requests: list[SnapshotRequest]) -> list[TimelineEntity]:
         """Answer the requests; return the entities that were sent with an UnreadablePayload."""
@@ -148,7 +153,9 @@ class SnapshotLoader:
         try:
             return await self._write(self._snapshot(session_id, since=since), since)
         except Exception as error:  # noqa: BLE001 - pruned, or no such ordinal; load a full snapshot instead
-            _log.info("no delta of session %r since %d: %s", session_id, since, error_text(error))
+            _log.info(
+                "no delta of session %r since %d: %s", session_id, since, error_text(error), session_id=session_id
+            )
             return None
 
     async def _full(self, session_id: str, requests: list[SnapshotRequest]) -> _Loaded | None:
@@ -223,4 +230,4 @@ async def _given(snapshot: Awaitable[Snapshot]) -> Snapshot:
 
 
 async def _log_unreadable(session_id: str, entities: Sequence[TimelineEntity]) -> None:
-    _log.error("%d entities of session %r cannot be shown", len(entities), session_id)
+    _log.error("%d entities of session %r cannot be shown", len(entities), session_id, session_id=session_id)

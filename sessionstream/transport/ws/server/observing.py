@@ -40,4 +40,11 @@ class Reporter:
                 self._observer(record)
             except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - observers cannot break anything
                 line = f"the connection observer failed on {record.stage!r}"
-                self._log.log("failures of the connection observer", line, error=error, level=logging.ERROR)
+                self._log.log(
+                    "failures of the connection observer",
+                    line,
+                    error=error,
+                    level=logging.ERROR,
+                    session_id=record.session_id,
+                    ordinal=record.ordinal,
+                )
