@@ -8,7 +8,6 @@ compares cursors or tokens first.
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 import re
 import time
@@ -22,11 +21,12 @@ import asyncpg
 from sessionstream.errors import CommitUnknown, StoreError
 from sessionstream.hydration.postgres.failures import DRIVER_ERRORS, is_certain, passes, shown, store_error
 from sessionstream.hydration.rules import check_instance
+from sessionstream.logs import SessionLog
 
 if TYPE_CHECKING:
     from asyncpg import Record
 
-_log = logging.getLogger("sessionstream")
+_log = SessionLog()
 
 T = TypeVar("T")
 
