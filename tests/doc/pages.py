@@ -42,10 +42,14 @@ def blocks(text: str) -> Iterator[Block]:
         number += 1
 
 
+def without_blocks(text: str) -> str:
+    """The text without its fenced blocks."""
+    return re.sub(r"^( *)```.*?^\1```$", "", text, flags=re.MULTILINE | re.DOTALL)
+
+
 def prose(text: str) -> str:
     """The text without its fenced blocks and without inline code."""
-    kept = re.sub(r"^( *)```.*?^\1```$", "", text, flags=re.MULTILINE | re.DOTALL)
-    return re.sub(r"`[^`\n]*`", "", kept)
+    return re.sub(r"`[^`\n]*`", "", without_blocks(text))
 
 
 def links(text: str) -> list[str]:
@@ -54,8 +58,7 @@ def links(text: str) -> list[str]:
 
 def anchors(text: str) -> set[str]:
     """The ids that GitHub gives to the headings."""
-    without_blocks = re.sub(r"^( *)```.*?^\1```$", "", text, flags=re.MULTILINE | re.DOTALL)
-    titles = re.findall(r"^#{1,6} (.+)$", without_blocks, re.MULTILINE)
+    titles = re.findall(r"^#{1,6} (.+)$", without_blocks(text), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 

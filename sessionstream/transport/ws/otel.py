@@ -9,8 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from opentelemetry import metrics, trace
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+try:
+    from opentelemetry import metrics, trace
+    from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+except ImportError as error:
+    raise ImportError(
+        f"OpenTelemetryObserver needs the package opentelemetry-api, 1.30 or newer ({error}): pip install "
+        "'sessionstream[otel]'",
+        name=error.name,
+    ) from error
 
 from sessionstream.transport.ws.server.records import ConnectionRecord, Stage
 
