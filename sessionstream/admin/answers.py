@@ -211,6 +211,19 @@ def backed_up(made: Backup) -> Answer:
     return Answer(document, (f"copied {made.file} to {made.copy}: {what}, checked",))
 
 
+def restored(made: Backup) -> Answer:
+    """Answer what a restore made."""
+    document = {
+        "store": made.file,
+        "command": "restore",
+        "copy": made.copy,
+        "sessions": made.sessions,
+        "bytes": made.size,
+    }
+    what = f"{_count(made.sessions, 'session')}, {made.size:,} bytes"
+    return Answer(document, (f"restored {made.file} from {made.copy}: {what}, checked",))
+
+
 def copied(file: str, target: str, report: CopyReport) -> Answer:
     """Answer what a copy to another store did."""
     document = {

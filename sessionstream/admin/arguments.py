@@ -55,8 +55,8 @@ def parser() -> argparse.ArgumentParser:
     """Return what parses the arguments; shtab makes completions for shells from it."""
     made = _Parser(
         prog="sessionstream",
-        description="Look into a store of sessions, check it, back it up or copy it, repair, prune or delete its "
-        "sessions; write types.",
+        description="Look into a store of sessions, check it, back it up, restore or copy it; repair, prune or delete "
+        "its sessions; write types.",
         epilog="exit status: 0 done; 1 no such session, some sessions were not copied or are still held, a check found "
         "problems, a file is not up to date, or what was asked for failed; 2 wrong usage, or a store or an app that "
         "cannot be used",
@@ -70,6 +70,7 @@ def parser() -> argparse.ArgumentParser:
     _add_delete(commands)
     _add_check(commands)
     _add_backup(commands)
+    _add_restore(commands)
     _add_copy(commands)
     _add_types(commands)
     return made
@@ -144,10 +145,20 @@ def _add_check(commands: argparse._SubParsersAction[_Parser]) -> None:
 
 
 def _add_backup(commands: argparse._SubParsersAction[_Parser]) -> None:
-    words = "copy a file, also while it is in use, and check the copy; also to restore one"
+    words = "copy a file, also while it is in use, and check the copy"
     parser = commands.add_parser("backup", help=words, description=words)
     is_path(parser.add_argument("file", metavar="FILE", help="the SQLite file"))
     is_path(parser.add_argument("copy", metavar="COPY", help="the new file; nothing may be there"))
+    _add_progress(parser)
+    _add_json(parser)
+
+
+def _add_restore(commands: argparse._SubParsersAction[_Parser]) -> None:
+    words = "check a backup and put a copy of it where an app opens its file, or in place of that"
+    parser = commands.add_parser("restore", help=words, description=words)
+    is_path(parser.add_argument("copy", metavar="COPY", help="the backup, which stays as it is"))
+    is_path(parser.add_argument("file", metavar="FILE", help="the SQLite file; no process may have it open"))
+    parser.add_argument("--replace", action="store_true", help="replace the file that is there, which is lost")
     _add_progress(parser)
     _add_json(parser)
 

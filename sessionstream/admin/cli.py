@@ -1,4 +1,4 @@
-"""``sessionstream``: inspect, check, repair, prune, delete, back up, copy sessions; types. (Reference: Commands.)
+"""``sessionstream``: inspects, checks, repairs, backs up and restores stores; writes types. (Reference: Commands.)
 
 Exit status: 0 done; 1 the store has no such session, some were not copied or are still held, a check found problems, a
 file is not up to date, or what was asked for failed; 2 wrong usage, or a store or an app that cannot be used; 130
@@ -77,6 +77,8 @@ def _answer(options: argparse.Namespace) -> Answer:
             return _check(options)
         case "backup":
             return answers.backed_up(repair.back_up(options.file, options.copy, _progress(options).count("pages")))
+        case "restore":
+            return _restore(options)
         case "copy":
             report = repair.copy_to(options.file, options.target, _progress(options).count("sessions"))
             return answers.copied(options.file, stores.shown(options.target), report)
@@ -160,6 +162,11 @@ def _check(options: argparse.Namespace) -> Answer:
     factory = None if options.app is None else load(options.app)
     found = asyncio.run(checking.check(options.store, factory, _progress(options).count("sessions")))
     return answers.checked(stores.shown(options.store), found)
+
+
+def _restore(options: argparse.Namespace) -> Answer:
+    told = _progress(options).count("pages")
+    return answers.restored(repair.restore(options.copy, options.file, told, replace=options.replace))
 
 
 def _prune(options: argparse.Namespace) -> Answer:

@@ -73,11 +73,13 @@ class Deletion:
 
 @dataclass(frozen=True, slots=True)
 class Backup:
-    """A copy that was made.
+    """A copy that was made, of a file or in its place.
 
     Attributes:
+        file: which was copied or restored.
+        copy: the backup.
         sessions: number of sessions in it.
-        size: of the file, in bytes.
+        size: of the copy, in bytes.
     """
 
     file: str
@@ -96,15 +98,35 @@ def back_up(path: str, copy: str, told: Told | None) -> Backup:
         Refused: the file cannot be used, or one of them is a URL.
         StoreError: there is something at ``copy``, or it cannot be written.
     """
-    for each in (path, copy):
-        if stores.is_url(each):
-            raise Refused(
-                f"{stores.shown(each)} is a URL, and backup copies SQLite files: back up a database with its own tool, "
-                f"such as PostgreSQL's pg_dump"
-            )
+    _check_paths("backup", path, copy)
     look(path, lambda state: state.version)
     SQLiteStore.back_up(path, copy, told)
     return Backup(path, copy, look(copy, lambda state: len(state.sessions())), Path(copy).stat().st_size)
+
+
+def restore(copy: str, path: str, told: Told | None, *, replace: bool) -> Backup:
+    """Put a copy in the place of a file.
+
+    Args:
+        told: called with the number of pages that are copied, and of all.
+
+    Raises:
+        Refused: the copy cannot be used, or one of them is a URL.
+        StoreError: the file cannot be written, is open, or is there and not to be replaced.
+    """
+    _check_paths("restore", copy, path)
+    look(copy, lambda state: state.version)
+    SQLiteStore.restore(copy, path, replace=replace, told=told)
+    return Backup(path, copy, look(path, lambda state: len(state.sessions())), Path(path).stat().st_size)
+
+
+def _check_paths(command: str, *places: str) -> None:
+    for each in places:
+        if stores.is_url(each):
+            raise Refused(
+                f"{stores.shown(each)} is a URL, and {command} copies SQLite files: back up a database with its own "
+                f"tool, such as PostgreSQL's pg_dump"
+            )
 
 
 def copy_to(path: str, location: str, told: Told | None) -> CopyReport:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from .conftest import Run
 from .test_repair import snapshot, unchanged
 
@@ -29,3 +31,34 @@ def test_what_is_no_store_is_refused(run: Run, tmp_path: Path) -> None:
     assert (ran.status, ran.out) == (2, "")
     assert "there is no such file" in ran.err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_restore_says_what_it_made(run: Run, file: Path) -> None:
+    copy, target = file.with_name("copy.db"), file.with_name("target.db")
+    run("backup", file, copy)
+    document = run("restore", copy, target, "--json").document
+    size = target.stat().st_size
+    assert document == {"store": str(target), "command": "restore", "copy": str(copy), "sessions": 2, "bytes": size}
+    assert snapshot(target, "s") == snapshot(file, "s")
+    ran = unchanged(file, lambda: run("restore", copy, file))
+    assert (ran.status, ran.out) == (1, "")
+    assert "or replace it (--replace)" in ran.err
+    assert (
+        run("restore", copy, file, "--replace").out
+        == f"restored {file} from {copy}: 2 sessions, {size:,} bytes, checked\n"
+    )
+
+
+@pytest.mark.parametrize("command", ["backup", "restore"])
+def test_a_database_is_left_to_its_own_tools(run: Run, file: Path, command: str) -> None:
+    for places in ((file, "postgres://ada@host/app"), ("postgres://ada:secret@host/app", file)):
+        ran = unchanged(file, lambda places=places: run(command, *places))  # type: ignore[misc]
+        assert ran.status == 2
+        assert f"{command} copies SQLite files" in ran.err
+        assert "secret" not in ran.err
+
+
+def test_what_is_no_backup_is_refused(run: Run, file: Path) -> None:
+    ran = unchanged(file, lambda: run("restore", file.with_name("missing.db"), file, "--replace"))
+    assert (ran.status, ran.out) == (2, "")
+    assert "there is no such file" in ran.err

@@ -20,6 +20,7 @@ LONG = {
     "delete": (["FILE", "s"], "deleting s …\n"),
     "check": (["FILE"], "2 of 2 sessions\n"),
     "backup": (["FILE", "COPY"], "pages\n"),
+    "restore": (["FILE", "COPY"], "pages\n"),
 }
 
 

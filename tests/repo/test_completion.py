@@ -26,7 +26,11 @@ def script(shell: str, command: str) -> str:
 @pytest.mark.parametrize(
     ("command", "typed", "offered"),
     [
-        ("sessionstream", [""], {"inspect", "retry", "rebuild", "prune", "delete", "check", "backup", "copy", "types"}),
+        (
+            "sessionstream",
+            [""],
+            {"inspect", "retry", "prune", "delete", "check", "backup", "restore", "copy"},
+        ),
         ("sessionstream", ["inspect", "--h"], {"--held", "--help"}),
         ("sessionstream", ["check", ""], {"jobs.db"}),
         ("sessionstream-systemlab", ["serve", "--"], {"--addr", "--open", "--store", "--help"}),

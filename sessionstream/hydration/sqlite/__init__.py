@@ -15,7 +15,7 @@ module                             what is in it
 ``database``, ``schema``           how the file is opened; its tables and their migrations
 ``watch``, ``failures``            notices that the file was replaced; SQLite's errors as StoreErrors
 ``inspection``                     reads a file without the app's code: ``SQLiteFile``
-``backup``                         copies a file that may be in use
+``backup``                         copies a file that may be in use, and restores a copy
 =================================  ==================================================================
 """
 

@@ -1,4 +1,4 @@
-"""Copies a file that may be in use: completely, checked, and with new epochs."""
+"""Copies a file that may be in use, and restores a copy: completely, checked, and with new epochs."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final, TypeAlias
+from uuid import uuid4
 
 from sessionstream.errors import StoreError
 from sessionstream.hydration.rules import new_epoch
 from sessionstream.hydration.sqlite import schema
 from sessionstream.hydration.sqlite.database import Database, check_length
+from sessionstream.hydration.sqlite.failures import is_busy
 from sessionstream.hydration.sqlite.inspection import check_readable
 
 Told: TypeAlias = Callable[[int, int], object]
@@ -28,7 +30,42 @@ _BESIDE: Final = ("", "-wal", "-shm", "-journal")
 def back_up(path: str | os.PathLike[str], copy: str | os.PathLike[str], told: Told | None = None) -> None:
     """Copy a file, also while it is in use; see ``SQLiteStore.back_up``."""
     source, target = Database.at(path), Database.at(copy)
-    what = f"cannot copy {source.path} to"
+    _check_free(target.path, f"cannot copy to {target.path}", "give another name, or move it away first")
+    _make(source, target, f"cannot copy {source.path} to", told)
+
+
+def restore(
+    copy: str | os.PathLike[str],
+    path: str | os.PathLike[str],
+    *,
+    replace: bool = False,
+    told: Told | None = None,
+) -> None:
+    """Put a copy in the place of a file; see ``SQLiteStore.restore``."""
+    source, target = Database.at(copy), Database.at(path)
+    place = os.path.realpath(target.path)
+    beside = Database.at(f"{place}.restoring-{uuid4().hex[:8]}")
+    if os.path.realpath(source.path) == place:
+        raise StoreError(f"cannot restore {source.path} to itself: name the copy, and then the file to restore")
+    _check_place(target, place, replace=replace)
+    what = f"cannot restore {source.path} to"
+    _make(source, beside, what, told)
+    try:
+        _check_place(target, place, replace=replace)
+        if Path(place).exists():
+            _give_owner(beside.path, place)
+            _settle(target, place)
+        Path(beside.path).replace(place)
+        _sync(Path(place).parent)
+    except BaseException as error:
+        _remove(beside.path)
+        if isinstance(error, sqlite3.Error | OSError):
+            raise target.failure(error, what) from error
+        raise
+
+
+def _make(source: Database, target: Database, what: str, told: Told | None) -> None:
+    """Copy a file to a new one, check the copy and give it new epochs; leave nothing if that fails."""
     try:
         check_readable(source.path)
         _claim(target.path, Path(source.path).stat().st_mode & 0o777)
@@ -39,26 +76,37 @@ def back_up(path: str | os.PathLike[str], copy: str | os.PathLike[str], told: To
             source.look(lambda live: _copy(live, source.path, db, told), settled=True)
             _finish(db, source.path)
     except BaseException as error:
-        for ending in _BESIDE:
-            with suppress(OSError):
-                Path(target.path + ending).unlink()
+        _remove(target.path)
         if isinstance(error, sqlite3.Error | OSError):
             raise target.failure(error, what) from error
         raise
+
+
+def _remove(path: str) -> None:
+    """Remove the files of a database that is not finished."""
+    for ending in _BESIDE:
+        with suppress(OSError):
+            Path(path + ending).unlink()
+
+
+def _check_free(path: str, what: str, way_out: str) -> None:
+    """Check that there is no file of this name, nor one that SQLite would take for a part of it.
+
+    Raises:
+        StoreError: there is.
+    """
+    for ending in _BESIDE:
+        if os.path.lexists(path + ending):
+            raise StoreError(f"{what}: there is a {path + ending} already: {way_out}")
 
 
 def _claim(path: str, mode: int) -> None:
     """Create an empty file.
 
     Raises:
-        StoreError: the file exists, or one that SQLite would take for a part of it, or the path is too long.
+        StoreError: the path is too long, or there is no such directory.
     """
     check_length(path, "copy to")
-    for ending in _BESIDE:
-        if os.path.lexists(path + ending):
-            raise StoreError(
-                f"cannot copy to {path}: there is a {path + ending} already: give another name, or move it away first"
-            )
     if not Path(path).parent.is_dir():
         raise StoreError(f"cannot copy to {path}: its directory {Path(path).parent} does not exist")
     os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
@@ -97,3 +145,66 @@ def _finish(copy: sqlite3.Connection, path: str) -> None:
             copy.execute("UPDATE command_claims SET node = ''")  # none of their processes has the copy open
             copy.execute("DELETE FROM nodes")
             copy.execute("DELETE FROM ui_events")
+
+
+# -- the place of a file that is restored -----------------------------------------------------------------------------
+
+
+def _check_place(target: Database, place: str, *, replace: bool) -> None:
+    """Check that a copy may be put at a place.
+
+    Raises:
+        StoreError: there is a file, and it is not to be replaced; or there is none, but a log of one.
+    """
+    what = f"cannot restore to {target.path}"
+    if not Path(place).exists():
+        _check_free(place, what, "it is a part of a file that is gone; move it away first")
+    elif not Path(place).is_file():
+        raise StoreError(f"{what}: it is not a regular file: correct the path")
+    elif not replace:
+        raise StoreError(
+            f"{what}: there is a file already: end every process that has it open, then move it away with the files "
+            "whose names begin with its name, or replace it (--replace)"
+        )
+
+
+def _settle(target: Database, place: str) -> None:
+    """Bring the file that is to be replaced to where it is whole without a log, and nobody has it open.
+
+    So the one rename that follows leads from the old state to the new one. A log beside the new file would be read as a
+    part of it.
+
+    Raises:
+        StoreError: a process has it open, it is another application's, or its log cannot be written to it.
+    """
+    what = f"cannot restore to {target.path}"
+    try:
+        with closing(sqlite3.connect(place, timeout=0, isolation_level=None)) as old:
+            schema.check_ours(old, target.path)
+            old.execute("PRAGMA journal_mode = DELETE")  # only if no other connection has it open
+    except sqlite3.Error as error:
+        if is_busy(error):
+            raise StoreError(f"{what}: a process has it open: end every process that has, and try again") from error
+        if any(os.path.lexists(place + ending) for ending in _BESIDE[1:]):
+            raise StoreError(
+                f"{what}: what is in the log beside it cannot be written to it ({error}): move it away, with the files "
+                "whose names begin with its name, and restore again"
+            ) from error
+
+
+def _give_owner(path: str, place: str) -> None:
+    """Give a file the mode and the owner of another one: an app must be able to open what root has restored."""
+    wanted, made = Path(place).stat(), Path(path).stat()
+    if (wanted.st_uid, wanted.st_gid) != (made.st_uid, made.st_gid):
+        os.chown(path, wanted.st_uid, wanted.st_gid)
+    Path(path).chmod(wanted.st_mode & 0o777)
+
+
+def _sync(directory: Path) -> None:
+    """Wait until the disk has a rename; where a directory cannot be opened, as on Windows, that is not needed."""
+    if os.name == "posix":
+        opened = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)

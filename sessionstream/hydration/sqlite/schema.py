@@ -179,14 +179,7 @@ def check_identity(db: sqlite3.Connection, path: str) -> int:
     Raises:
         StoreError: the file is another application's, or of a newer version, or of a version that does not exist.
     """
-    application = db.execute("PRAGMA application_id").fetchone()[0]
-    version = int(db.execute("PRAGMA user_version").fetchone()[0])
-    tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-    if application != APPLICATION_ID and (application or version or tables):
-        raise StoreError(
-            f"{path} is another application's SQLite database (application_id {application}): "
-            f"give the store a file of its own"
-        )
+    version, tables = check_ours(db, path)
     if version > VERSION:
         raise StoreError(
             f"{path} was written by a newer version of sessionstream (schema {version}, this one knows "
@@ -197,6 +190,23 @@ def check_identity(db: sqlite3.Connection, path: str) -> int:
             f"{path} says that it is schema {version}, which no version of sessionstream has written: {CHANGED}"
         )
     return version
+
+
+def check_ours(db: sqlite3.Connection, path: str) -> tuple[int, int]:
+    """Return the version of a file and the number of its tables and indexes; the version may be a newer one.
+
+    Raises:
+        StoreError: the file is another application's.
+    """
+    application = db.execute("PRAGMA application_id").fetchone()[0]
+    version = int(db.execute("PRAGMA user_version").fetchone()[0])
+    tables = int(db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
+    if application != APPLICATION_ID and (application or version or tables):
+        raise StoreError(
+            f"{path} is another application's SQLite database (application_id {application}): "
+            f"give the store a file of its own"
+        )
+    return version, tables
 
 
 def check_version(db: sqlite3.Connection, path: str) -> None:

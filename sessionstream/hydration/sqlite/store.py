@@ -16,7 +16,7 @@ from sessionstream.hydration import encoding
 from sessionstream.hydration.checked import CheckedStore
 from sessionstream.hydration.rules import check_clock, check_instance, time_of_day
 from sessionstream.hydration.sqlite import reads, writes
-from sessionstream.hydration.sqlite.backup import back_up
+from sessionstream.hydration.sqlite.backup import back_up, restore
 from sessionstream.hydration.sqlite.database import PATIENCE, Database, Synchronous
 from sessionstream.hydration.sqlite.feed import Node, SQLiteFeed
 from sessionstream.hydration.sqlite.inspection import SQLiteFile, look
@@ -183,7 +183,7 @@ class SQLiteStore(CheckedStore):
         copy: str | os.PathLike[str],
         told: Callable[[int, int], object] | None = None,
     ) -> None:
-        """Copy a file to a new one, also while it is in use: to make a backup, and to restore one.
+        """Copy a file to a new one, also while it is in use: to make a backup.
 
         The copy is one state of the file, with every commit that was acknowledged before. It is checked, has the same
         schema version, and is complete without a file beside it. Its sessions are in a new epoch, so that a client
@@ -201,6 +201,34 @@ class SQLiteStore(CheckedStore):
             TypeError: an argument is not a path.
         """
         back_up(path, copy, told)
+
+    @staticmethod
+    def restore(
+        copy: str | os.PathLike[str],
+        path: str | os.PathLike[str],
+        *,
+        replace: bool = False,
+        told: Callable[[int, int], object] | None = None,
+    ) -> None:
+        """Copy a backup to where an app will open it, or in place of a file that no process has open.
+
+        The copy is made and checked beside the place, as ``back_up`` does, and then renamed: whenever the process ends,
+        the place has either what was there, or all of the copy. A file that is replaced is gone, with its ``-wal`` and
+        ``-shm`` files. It is a plain function that reads and writes a disk.
+
+        Args:
+            copy: the backup, which stays as it is.
+            path: where the app opens it. Through a symbolic link, the file that it leads to is meant.
+            replace: whether a file that is there is replaced; the new one has its mode and owner.
+            told: called from time to time, and at the end, with how many pages are copied, and how many there are.
+
+        Raises:
+            StoreError: there is a file at ``path`` and it is not to be replaced, a process has it open, or it is not a
+                store's; or there is a ``-wal`` file of one that is gone; or it cannot be written; or ``copy`` cannot be
+                read, is damaged, not a store's, or of a newer version. Then nothing is changed.
+            TypeError: an argument is not a path.
+        """
+        restore(copy, path, replace=replace, told=told)
 
     @property
     def registry(self) -> SchemaRegistry:
