@@ -15,6 +15,9 @@ from sessionstream.hydration import stores
 LIMIT: Final = 100
 """Events or errors that are shown by default."""
 
+PORT: Final = 8093
+"""Where the inspector is by default."""
+
 _STORE: Final = "where the store is: the path of a SQLite file, or a URL of PostgreSQL, postgres://…"
 
 
@@ -90,6 +93,9 @@ def _add_inspect(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser.add_argument(
         "--limit", type=_positive, metavar="N", help=f"the first N events, the last N errors (default: {LIMIT})"
     )
+    parser.add_argument("--web", action="store_true", help="show the store in a browser, until interrupted (extra lab)")
+    port = f"where --web listens, on this machine only; 0: any free port (default: {PORT})"
+    parser.add_argument("--port", type=_port, metavar="N", help=port)
     _add_json(parser)
 
 
@@ -210,6 +216,12 @@ def _add_json(parser: argparse.ArgumentParser) -> None:
 def _ordinal(text: str) -> int:
     if not (text.isascii() and text.isdecimal()) or len(text) > 20:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 2**64 - 1")
+    return int(text)
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()) or len(text) > 5 or int(text) > 65_535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port, a number from 0 to 65535")
     return int(text)
 
 

@@ -2,7 +2,7 @@
 
 Exit status: 0 done; 1 the store has no such session, some were not copied or are still held, a check found problems, a
 file is not up to date, or what was asked for failed; 2 wrong usage, or a store or an app that cannot be used; 130
-interrupted.
+interrupted. ``inspect --web`` is ``sessionstream.__main__``'s to serve, because the lab stands above this package.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import logging
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.protobuf.message import DecodeError
@@ -26,9 +26,9 @@ from sessionstream import output
 from sessionstream.admin import answers, checking, rehearsal, repair, typescript
 from sessionstream.admin.answers import Excerpt
 from sessionstream.admin.app import Replay, load, schemas_of
-from sessionstream.admin.arguments import LIMIT, parse
+from sessionstream.admin.arguments import LIMIT, PORT, parse
 from sessionstream.admin.looking import all_sessions, held_sessions, look, one_session
-from sessionstream.admin.outcome import FAILED, INTERRUPTED, USAGE, Answer, Failed, Refused
+from sessionstream.admin.outcome import FAILED, INTERRUPTED, OK, USAGE, Answer, Failed, Refused
 from sessionstream.admin.progress import Progress
 from sessionstream.admin.tables import rendered, shown
 from sessionstream.errors import SessionstreamError, error_text
@@ -41,13 +41,24 @@ _PIECE: Final = 8192
 _log = logging.getLogger("sessionstream")
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command, print its answer, and return the exit status."""
+Web: TypeAlias = Callable[[str, int], None]
+"""Serves an inspector of the store at a location on a port, until it is interrupted."""
+
+
+def main(argv: Sequence[str] | None = None, *, web: Web | None = None) -> int:
+    """Run a command, print its answer, and return the exit status.
+
+    Args:
+        argv: the arguments; None: those of the process.
+        web: what ``inspect --web`` calls; it may raise Refused.
+    """
     options = argparse.Namespace()
     if not _log.handlers:  # else Python prints what the library logs, which is the failure printed below
         _log.addHandler(logging.NullHandler())
     try:
         parse(argv, options)
+        if options.command == "inspect" and (options.web or options.port is not None):
+            return _inspect_on_the_web(options, web)
         answer = _answer(options)
         text = answer.verbatim or rendered(answer.blocks, _width())
         _print(json.dumps(answer.document, indent=2) + "\n" if options.json else text)
@@ -111,6 +122,20 @@ def _inspect(options: argparse.Namespace) -> Answer:
         return answers.inspected(store, state, timeline, events, errors, tracebacks=options.traceback)
 
     return look(location, question)
+
+
+def _inspect_on_the_web(options: argparse.Namespace, web: Web | None) -> int:
+    if not options.web:
+        raise Refused("--port is of the inspector in a browser: add --web")
+    others = ("held", "session", "as_of", "events", "after", "errors", "traceback", "limit", "json")
+    values = {name: getattr(options, name) for name in others}
+    if given := [name for name, value in values.items() if value is not None and value is not False]:
+        raise Refused(f"--web shows all of it in a browser: leave out --{given[0].replace('_', '-')}")
+    if web is None:
+        raise Refused("--web is of the command sessionstream: run it, or python -m sessionstream")
+    look(options.store, lambda state: state.version)
+    web(options.store, PORT if options.port is None else options.port)
+    return OK
 
 
 def _check_questions(options: argparse.Namespace) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import Response
 
 from sessionstream.serving.bodies import Refused, json_object
 from sessionstream.serving.files import HEADERS
 from sessionstream.systemlab.actions import BadRequest
 from sessionstream.systemlab.exports import document, markdown
 from sessionstream.systemlab.lab import Lab
+from sessionstream.systemlab.responses import answer
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -70,21 +71,6 @@ class Api:
         """``GET /api/phaseN/ws`` without a WebSocket."""
         self._lab.phase(_number(request))
         raise Refused(426, "this is a WebSocket endpoint")
-
-
-async def healthy(_request: Request) -> Response:
-    """``GET /healthz``."""
-    return PlainTextResponse("ok\n", headers=HEADERS)
-
-
-def answer(document: object, status: int = 200) -> Response:
-    """Return a JSON answer."""
-    return JSONResponse(document, status, headers=HEADERS)
-
-
-def problem(status: int, words: str) -> Response:
-    """Return an error response."""
-    return answer({"error": words}, status)
 
 
 def _number(request: Request) -> int:

@@ -4,29 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from importlib import resources
-from importlib.metadata import version
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.exceptions import HTTPException
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 
 from sessionstream import doc
-from sessionstream.serving.files import CLIENT, HEADERS, Files
+from sessionstream.serving.files import HEADERS
+from sessionstream.systemlab import rendering
 from sessionstream.systemlab.lab import Lab
 from sessionstream.systemlab.prose import Prose, render
 
 if TYPE_CHECKING:
     from starlette.requests import Request
-
-_PACKAGE: Final = resources.files("sessionstream.systemlab")
-_STATIC: Final = _PACKAGE / "static"
-_NAMES: Final = tuple(sorted(file.name for file in _STATIC.iterdir() if file.is_file()))
-
-static: Final = Files(dict.fromkeys(_NAMES, _STATIC) | {"sessionstream.js": CLIENT}).answer
-"""The endpoint of the style sheet, the scripts and our JavaScript client."""
 
 
 class Pages:
@@ -34,11 +25,6 @@ class Pages:
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
-        self._templates = Environment(
-            loader=PackageLoader("sessionstream.systemlab"), autoescape=True, undefined=StrictUndefined,
-            trim_blocks=True, lstrip_blocks=True,
-        )  # fmt: skip
-        self._templates.globals["version"] = version("sessionstream")
 
     async def front(self, _request: Request) -> Response:
         """``/``: the phases, and the results of their checks."""
@@ -56,7 +42,7 @@ class Pages:
             phase=phase,
             actions=phase.actions(),
             chapter=_chapter(number),
-            script=script if script in _NAMES else "",
+            script=script if script in rendering.NAMES else "",
         )
 
     async def inspector(self, _request: Request) -> Response:
@@ -93,8 +79,7 @@ class Pages:
         return self._page("problem.html", status, here="", words=words, status=status)
 
     def _page(self, template: str, status_code: int = 200, **context: Any) -> Response:
-        html = self._templates.get_template(template).render(phases=self._phases(), **context)
-        return HTMLResponse(html, status_code, headers=HEADERS)
+        return rendering.page(template, status_code, phases=self._phases(), **context)
 
     def _phases(self) -> Sequence[tuple[int, str, str]]:
         return [(phase.number, phase.title, phase.lead) for phase in self._lab.phases]
@@ -109,5 +94,5 @@ def _entry(request: Request) -> doc.Entry:
 
 @cache
 def _chapter(number: int) -> Prose:
-    text = (_PACKAGE / "chapters" / f"phase{number}.md").read_text(encoding="utf-8")
+    text = (rendering.PACKAGE / "chapters" / f"phase{number}.md").read_text(encoding="utf-8")
     return render(text, below=1)

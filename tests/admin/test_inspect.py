@@ -455,3 +455,8 @@ def test_a_file_that_is_no_store_is_refused_and_left_alone(
 def test_what_is_no_path_of_a_file_is_refused(run: Run) -> None:
     for path in (":memory:", "", "file:x.db"):
         assert run("inspect", path).status == 2
+
+
+def test_the_web_is_told_which_store_and_which_port(run: Run, file: Path) -> None:
+    assert run("inspect", file, "--web").out == f"{file} at 8093\n"
+    assert run("inspect", file, "--web", "--port", 0).out == f"{file} at 0\n"

@@ -9,10 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Locator, Page, Route, expect
 
-from sessionstream import Hub, SQLiteStore, doc
-from sessionstream.systemlab.notebook import ADD_NOTE, notebook_schemas, open_notebook
+from sessionstream import doc
 from sessionstream.systemlab.phases import PHASES
-from sessionstream.systemlab.v1.lab_pb2 import AddNoteCommand
 
 from ..systemlab.process import ServedLab
 from ..systemlab.test_foundations import RED as RED_PARTS
@@ -23,10 +21,8 @@ from .chromium import Tabs
 from .lab import (
     act,
     actions,
-    button,
     expect_disabled_without,
     expect_verdict,
-    fact,
     fits,
     form,
     not_the_servers,
@@ -166,7 +162,7 @@ async def test_the_front_page_says_how_the_checks_stand(lab_tabs: Tabs) -> None:
 
 @pytest.mark.parametrize(
     ("place", "script"),
-    [("", "front.js"), ("phases/1", "lab.js"), ("phases/5", "lab.js"), ("inspector", "inspector.js")],
+    [("", "front.js"), ("phases/1", "lab.js"), ("phases/5", "lab.js")],
 )
 async def test_no_button_can_be_pressed_before_its_script_listens(lab_tabs: Tabs, place: str, script: str) -> None:
     await expect_disabled_without(script, lab_tabs, place, "main button:visible")
@@ -369,131 +365,3 @@ async def test_the_keyboard_is_enough(lab_tabs: Tabs) -> None:
     await page.keyboard.press("Enter")
     await expect(page.locator('[data-id="snapshot"]')).to_contain_text("by hand")
     assert lab_tabs.faults == []
-
-
-# -- the inspector -----------------------------------------------------------------------------------------------------
-
-
-async def test_the_inspector_walks_along_a_file(lab_tabs: Tabs) -> None:
-    page = await lab_tabs.visit("inspector")
-    await page.get_by_role("combobox", name="Source").select_option("store")
-    await expect(page.get_by_role("combobox", name="Session")).to_have_value("notes")
-    entities = page.locator('[data-id="entities"] tbody tr')
-    await expect(entities).to_have_count(2)
-    await expect(page.locator('[data-id="events"] tbody tr')).to_have_count(14)
-    at = page.locator("#at")
-    for key, count, words in (
-        ("Home", 0, "before the first event"),
-        ("ArrowRight", 1, "right after event 1, NoteStarted"),
-        ("End", 2, "right after event 14, NoteRemoved"),
-        ("ArrowLeft", 3, "right after event 13, NoteFinished"),
-    ):
-        await at.press(key)
-        await expect(page.locator("#at-label")).to_have_text(f"The timeline {words}")
-        await expect(entities).to_have_count(count)
-    changes = page.locator("#diff li")
-    await expect(changes).to_have_count(1)
-    await expect(changes.first).to_have_attribute("data-change", "removed")
-    await page.locator("#from").press("Home")
-    await expect(changes).to_have_count(2)
-    await expect(changes.first).to_have_attribute("data-change", "added")
-    await page.locator("#from").press("ArrowRight")
-    await page.locator("#to").press("Home")
-    for _ in range(2):
-        await page.locator("#to").press("ArrowRight")
-    await expect(changes).to_have_count(1)
-    await expect(changes.first).to_have_attribute("data-change", "changed")
-    assert await violations(page) == []
-    address = page.url
-    await page.reload()
-    await expect(page.get_by_role("combobox", name="Session")).to_have_value("notes")
-    assert page.url == address
-    assert lab_tabs.faults == []
-
-
-@pytest.mark.parametrize("most", [500, pytest.param(5_000, marks=pytest.mark.torture)])
-async def test_the_inspector_says_what_it_leaves_out(lab: ServedLab, own_tabs: Tabs, tmp_path: Path, most: int) -> None:
-    """More sessions than are listed at once, and one with more events than are read: both can be seen to their end.
-
-    5,000 events are read; `make test` gives the page a script that reads 500.
-    """
-
-    async def reads_fewer(route: Route) -> None:
-        script = await (await route.fetch()).text()
-        assert "const MOST = 5_000;" in script
-        await route.fulfill(
-            body=script.replace("const MOST = 5_000;", f"const MOST = {most};"), content_type="text/javascript"
-        )
-
-    many, first = tmp_path / "many.db", "a-long-one"
-    schemas = notebook_schemas()
-    async with SQLiteStore.open(many, schemas) as store, open_notebook(Hub(schemas, store=store)) as hub:
-        for number in range(503):
-            await hub.submit(f"s-{number:03}", ADD_NOTE, AddNoteCommand(text=""))
-        for text in (" ".join(["word"] * most), "and the last"):
-            await hub.submit(first, ADD_NOTE, AddNoteCommand(text=text))
-        end = await hub.cursor(first)
-    await lab.end()
-    await lab.start("--store", str(many))
-    page = await own_tabs.visit("")
-    await page.route("**/inspector.js", reads_fewer)
-    await page.goto(f"{own_tabs.url}inspector#source=store&session={first}")
-    await expect(page.locator("#panel-events-title")).to_contain_text(f"the first {most:,}")
-    await expect(page.locator("#at-label")).to_have_text(f"The timeline at {end}, where it stands now")
-    await expect(page.locator('[data-id="entities"] tbody tr')).to_have_count(2)
-    await page.locator("#at").press("ArrowLeft")
-    await expect(page.locator("#at-label")).to_have_text(f"The timeline right after event {most}, NoteWord")
-    sessions = page.get_by_role("combobox", name="Session")
-    await expect(page.get_by_text("500 sessions are listed, and there are more.")).to_be_visible()
-    assert await fits(page)
-    await button(page, "List more").click()
-    await expect(sessions.locator("option")).to_have_count(504)
-    await expect(page.get_by_text("and there are more")).to_be_hidden()
-    await sessions.select_option("s-502")
-    await expect(page.locator('[data-id="events"] tbody tr')).to_have_count(2)
-    elsewhere = await own_tabs.visit("inspector#source=store&session=s-502")
-    await expect(elsewhere.get_by_role("combobox", name="Session")).to_have_value("s-502")
-    await expect(elsewhere.locator('[data-id="events"] tbody tr')).to_have_count(2)
-    assert own_tabs.faults == []
-
-
-async def test_the_inspector_follows_a_phase_that_runs(lab_tabs: Tabs) -> None:
-    inspector = await lab_tabs.visit("inspector")
-    await inspector.get_by_role("combobox", name="Source").select_option("phase1")
-    await expect(inspector.get_by_text("There is no session here yet.")).to_be_visible()
-    phase = await lab_tabs.visit("phases/1")
-    await press(phase, "submit", prompt="one")
-    await inspector.get_by_role("button", name="Look again").click()
-    events = inspector.locator('[data-id="events"] tbody tr')
-    await expect(events).to_have_count(3)
-    await expect(inspector.locator("#connection")).to_have_attribute("data-state", "live")
-    await press(phase, "submit", prompt="two more")  # and nobody has to look
-    await expect(events).to_have_count(7)
-    await expect(inspector.locator("#at-label")).to_contain_text("event 7")
-    await expect(inspector.locator('[data-id="connections"] tbody tr')).to_have_count(2)
-    await expect(inspector.locator('[data-id="errors"]')).to_contain_text("Nothing went wrong.")
-    await press(phase, "submit", session="another", prompt="three")
-    await inspector.get_by_role("button", name="Look again").click()
-    await inspector.get_by_role("combobox", name="Session").select_option("another")
-    await expect(events).to_have_count(3)
-    assert lab_tabs.faults == []
-
-
-async def test_the_inspector_retries_what_is_held(lab_tabs: Tabs) -> None:
-    phase = await lab_tabs.visit("phases/1")
-    await press(phase, "stumble", fails=True)
-    await press(phase, "submit", prompt="one two")
-    await fact(phase, "Held", "yes")
-    inspector = await lab_tabs.visit("inspector")
-    await inspector.get_by_role("combobox", name="Source").select_option("phase1")
-    errors = inspector.locator('[data-id="errors"]')
-    await expect(errors).to_contain_text("the lab was told to fail at NoteStarted")
-    await button(inspector, "Retry").click()
-    await expect(inspector.locator("#retry-problem")).to_contain_text("the lab was told to fail")
-    await press(phase, "stumble", fails=False)
-    await button(inspector, "Retry").click()
-    await expect(inspector.locator("#announcer")).to_contain_text("1 events were applied; the timeline stands at 1.")
-    await expect(inspector.locator("#retry-problem")).to_be_hidden()
-    await fact(phase, "Held", "no")
-    await reset(phase)
-    assert not_the_servers(lab_tabs.faults) == []

@@ -66,9 +66,10 @@ async def test_the_help_is_there_rendered_and_raw(client: Client, entry: doc.Ent
 
 
 async def test_files_are_those_of_the_package(client: Client) -> None:
-    for name in ("base.css", "inspector.css", "lab.js", "core.js", "sessionstream.js", "icon.svg"):
+    inspector = ("inspector/inspector.css", "inspector/rows.js")
+    for name in ("base.css", "lab.js", "core.js", "sessionstream.js", "icon.svg", *inspector):
         assert (await client.get(f"/static/{name}")).status == 200
-    for name in ("nope.js", "..%2Fapp.py", "%2e%2e/app.py", "phase1.md"):
+    for name in ("nope.js", "..%2Fapp.py", "%2e%2e/app.py", "phase1.md", "inspector/nope.js"):
         assert (await client.get(f"/static/{name}")).status == 404
 
 

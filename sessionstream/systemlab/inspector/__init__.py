@@ -1,10 +1,12 @@
-"""The inspector: shows sessions of running phases and of a store file.
+"""The inspector: shows sessions of running phases and of a store.
 
-``seen`` has the values, ``sources`` the port to read them from: ``running`` from the hub of a phase, ``file`` from a
-SQLite file, read-only. ``diff`` compares two timelines, ``answers`` makes the JSON documents besides those of
+``seen`` has the values, ``sources`` the port to read them from: ``running`` from the hub of a phase, ``stored`` from a
+file or a database, read-only. ``diff`` compares two timelines, ``answers`` makes the JSON documents besides those of
 ``sessionstream.documents``, ``questions`` reads the parameters of a request, ``routes`` has the endpoints.
 """
 
 from sessionstream.systemlab.inspector.routes import inspector_routes
+from sessionstream.systemlab.inspector.running import running
+from sessionstream.systemlab.inspector.stored import StoreSource
 
-__all__ = ["inspector_routes"]
+__all__ = ["StoreSource", "inspector_routes", "running"]

@@ -1,19 +1,43 @@
-"""Compares two timelines of a session. Pure."""
+"""Compares two timelines of a session, entity by entity and field by field. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, Final
 
 from sessionstream.systemlab.inspector.seen import SeenEntity, SeenTimeline
+
+ABSENT: Final = object()
+"""Stands for a field that is not there."""
+
+_PLAIN: Final = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field that differs.
+
+    Attributes:
+        path: from the payload to the field, as ``parts[2].text``; empty for the payload itself.
+        before: its JSON value, or ``ABSENT``.
+        after: its JSON value, or ``ABSENT``.
+    """
+
+    path: str
+    before: Any
+    after: Any
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """An entity that is in both timelines and differs."""
+    """An entity that is in both timelines and differs; ``fields`` are those that differ if both can be read."""
 
     before: SeenEntity
     after: SeenEntity
+    fields: Sequence[Field]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +55,35 @@ def diff(before: SeenTimeline, after: SeenTimeline) -> Diff:
     new = {(each.kind, each.id): each for each in after.entities}
     return Diff(
         added=[each for key, each in new.items() if key not in old],
-        changed=[Change(old[key], each) for key, each in new.items() if key in old and old[key] != each],
+        changed=[_change(old[key], each) for key, each in new.items() if key in old and old[key] != each],
         removed=[each for key, each in old.items() if key not in new],
     )
+
+
+def _change(before: SeenEntity, after: SeenEntity) -> Change:
+    readable = not (before.payload.unreadable or after.payload.unreadable)
+    return Change(before, after, list(fields(before.payload.json, after.payload.json)) if readable else [])
+
+
+def fields(before: Any, after: Any, path: str = "") -> Iterator[Field]:
+    """Yield the fields that differ between two JSON values, in the order of the later one.
+
+    Lists are compared place by place.
+    """
+    match before, after:
+        case dict(), dict():
+            for key in [*after, *(key for key in before if key not in after)]:
+                yield from fields(before.get(key, ABSENT), after.get(key, ABSENT), _member(path, key))
+        case list(), list():
+            for place in range(max(len(before), len(after))):
+                old, new = (side[place] if place < len(side) else ABSENT for side in (before, after))
+                yield from fields(old, new, f"{path}[{place}]")
+        case _:
+            if type(before) is not type(after) or before != after:
+                yield Field(path, before, after)
+
+
+def _member(path: str, key: str) -> str:
+    if not _PLAIN.fullmatch(key):
+        return f"{path}[{json.dumps(key, ensure_ascii=False)}]"
+    return f"{path}.{key}" if path else key

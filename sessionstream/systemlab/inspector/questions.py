@@ -6,13 +6,17 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from sessionstream import MAX_ORDINAL
+from sessionstream.hydration.stored import StoredSession
 from sessionstream.serving.bodies import Refused
 from sessionstream.systemlab.actions import BadRequest
-from sessionstream.systemlab.inspector.seen import SeenSession
 from sessionstream.systemlab.inspector.sources import Source
 
 MOST: Final = 500
 """The most rows of one answer."""
+
+
+_FAR: Final = 2**53
+"""More rows than any answer counts."""
 
 
 class Question:
@@ -58,8 +62,8 @@ class Question:
         """
         return self._text("session", "the id of a session")
 
-    async def session(self, source: Source) -> SeenSession:
-        """Return the requested session with its cursors.
+    async def session(self, source: Source) -> StoredSession:
+        """Return where the requested session stands.
 
         Raises:
             BadRequest: none is named.
@@ -78,6 +82,25 @@ class Question:
             BadRequest: it is none.
         """
         return self._number(name, 0, MAX_ORDINAL) if self.has(name) else None
+
+    def number(self, name: str) -> int | None:
+        """Return a number of rows or of a position, None if it is not given.
+
+        Raises:
+            BadRequest: it is none.
+        """
+        return self._number(name, 0, _FAR) if self.has(name) else None
+
+    def flag(self, name: str) -> bool:
+        """Whether a parameter says ``true``; False if it is not given.
+
+        Raises:
+            BadRequest: it says something else.
+        """
+        value = self._parameters.get(name) or "false"
+        if value not in ("true", "false"):
+            raise BadRequest(f"{name} is true or false, not {str(value)[:60]!r}")
+        return value == "true"
 
     def limit(self) -> int:
         """Return the requested number of rows.

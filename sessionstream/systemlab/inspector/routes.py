@@ -2,46 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
 
-from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from sessionstream import HistoryPruned, documents
-from sessionstream.hydration.stores import Location
 from sessionstream.serving.bodies import json_object
-from sessionstream.serving.files import HEADERS
 from sessionstream.systemlab.actions import BadRequest
 from sessionstream.systemlab.inspector import answers
 from sessionstream.systemlab.inspector.diff import diff
 from sessionstream.systemlab.inspector.questions import Question
-from sessionstream.systemlab.inspector.running import running
-from sessionstream.systemlab.inspector.seen import SeenTimeline
+from sessionstream.systemlab.inspector.seen import Position, SeenTimeline
 from sessionstream.systemlab.inspector.sources import ReadOnly, Source
-from sessionstream.systemlab.inspector.stored import StoreSource
-from sessionstream.systemlab.lab import Lab
+from sessionstream.systemlab.responses import answer
 
 if TYPE_CHECKING:
     from starlette.requests import Request
+    from starlette.responses import Response
 
 BASE: Final = "/api/inspector"
 
 
-def inspector_routes(lab: Lab, store: Location | None = None) -> list[BaseRoute]:
+def inspector_routes(sources: Callable[[], Sequence[Source]]) -> list[BaseRoute]:
     """Return the routes of the inspector.
 
     What is wrong with a request is raised: BadRequest and Refused, which are the application's to answer.
 
     Args:
-        lab: the lab whose phases are sources.
-        store: where a store is that is a further source; None: none.
+        sources: returns the present sources of sessions.
     """
-    inspector = _Inspector(lab, store)
+    inspector = _Inspector(sources)
     return [
         Route(f"{BASE}/sources", inspector.sources),
         Route(f"{BASE}/sessions", inspector.sessions),
         Route(f"{BASE}/session", inspector.session),
+        Route(f"{BASE}/timeline", inspector.timeline),
         Route(f"{BASE}/diff", inspector.diff),
         Route(f"{BASE}/events", inspector.events),
         Route(f"{BASE}/errors", inspector.errors),
@@ -53,54 +49,62 @@ def inspector_routes(lab: Lab, store: Location | None = None) -> list[BaseRoute]
 class _Inspector:
     """The endpoints."""
 
-    def __init__(self, lab: Lab, store: Location | None) -> None:
-        self._lab = lab
-        self._store = [] if store is None else [StoreSource(store)]
+    def __init__(self, sources: Callable[[], Sequence[Source]]) -> None:
+        self._sources = sources
 
     async def sources(self, request: Request) -> Response:
         """``GET sources``: the sources of sessions."""
         self._question(request)
-        return _answer({"sources": [answers.source(each) for each in self._sources()]})
+        return answer({"sources": [answers.source(each) for each in self._sources()]})
 
     async def sessions(self, request: Request) -> Response:
-        """``GET sessions?source=&after=&limit=``: the sessions by id, with their cursors."""
-        asked = self._question(request, "source", "after", "limit")
-        limit = asked.limit()
-        found = await asked.source().sessions(asked.text("after"), limit + 1)
-        return _answer(
-            {
-                "sessions": [documents.session(each.id, each.cursors) for each in found[:limit]],
-                "more": len(found) > limit,
-            }
-        )
+        """``GET sessions?source=&search=&held=&offset=&limit=``: the sessions by id, and how many match."""
+        asked = self._question(request, "source", "search", "held", "offset", "limit")
+        wanted = asked.text("search"), asked.flag("held"), asked.number("offset") or 0, asked.limit()
+        found = await asked.source().sessions(*wanted)
+        return answer({"sessions": [answers.session(each) for each in found.sessions], "total": found.total})
 
     async def session(self, request: Request) -> Response:
-        """``GET session?source=&session=&as_of=``: the cursors of a session, and its timeline, now or at an ordinal."""
+        """``GET session?source=&session=``: where a session stands, and the command that retries it elsewhere."""
+        asked = self._question(request, "source", "session")
+        source = asked.source()
+        found = await asked.session(source)
+        return answer({**answers.session(found), "retryCommand": source.retry_command(found.id)})
+
+    async def timeline(self, request: Request) -> Response:
+        """``GET timeline?source=&session=&as_of=``: the timeline of a session, now or right after an ordinal."""
         asked = self._question(request, "source", "session", "as_of")
         source = asked.source()
         found = await asked.session(source)
-        timeline = await _timeline(source, found.id, "as_of", asked.ordinal("as_of"))
-        return _answer({**documents.session(found.id, found.cursors), **answers.timeline(timeline)})
+        return answer(answers.timeline(await _timeline(source, found.id, "as_of", asked.ordinal("as_of"))))
 
     async def diff(self, request: Request) -> Response:
-        """``GET diff?source=&session=&from=&to=``: the changes of the entities; from the floor on, up to now."""
-        asked = self._question(request, "source", "session", "from", "to")
+        """``GET diff?source=&session=&from=&to=``: the changes of the entities, by default those of the last event.
+
+        ``from_index=`` and ``to_index=`` name positions among the session's events in place of ordinals.
+        """
+        asked = self._question(request, "source", "session", "from", "from_index", "to", "to_index")
         source = asked.source()
         found = await asked.session(source)
-        first = asked.ordinal("from")
-        before = await _timeline(source, found.id, "from", found.cursors.floor if first is None else first)
-        after = await _timeline(source, found.id, "to", asked.ordinal("to"))
-        return _answer({"from": str(before.ordinal), "to": str(after.ordinal), **answers.diff(diff(before, after))})
+        last = await _position(asked, source, found.id, "to")
+        if asked.has("from") or asked.has("from_index"):
+            first = await _position(asked, source, found.id, "from")
+        else:
+            first = await source.position(found.id, index=max(0, last.index - 1))
+        before = await _timeline(source, found.id, "from", first.ordinal)
+        after = await _timeline(source, found.id, "to", last.ordinal)
+        places = {"from": answers.position(first), "to": answers.position(last)}
+        return answer({**places, **answers.diff(diff(before, after))})
 
     async def events(self, request: Request) -> Response:
-        """``GET events?source=&session=&after=&limit=``: logged events, in order."""
-        asked = self._question(request, "source", "session", "after", "limit")
-        source, limit = asked.source(), asked.limit()
+        """``GET events?source=&session=&below=&after=&limit=``: logged events, the newest first."""
+        asked = self._question(request, "source", "session", "below", "after", "limit")
+        source = asked.source()
         found = await asked.session(source)
-        events = await source.events(found.id, asked.ordinal("after") or 0, limit + 1)
+        page = await source.events(found.id, asked.ordinal("after"), asked.ordinal("below"), asked.limit())
         cursor = found.cursors.timeline
-        shown = [documents.event(each, each.payload, cursor=cursor) for each in events[:limit]]
-        return _answer({"events": shown, "more": len(events) > limit})
+        shown = [documents.event(each, each.payload, cursor=cursor) for each in page.events]
+        return answer({"events": shown, "total": page.total, "newer": page.newer})
 
     async def errors(self, request: Request) -> Response:
         """``GET errors?source=&session=&limit=``: the last error records, of one session or of all."""
@@ -108,14 +112,14 @@ class _Inspector:
         source = asked.source()
         session_id = (await asked.session(source)).id if asked.has("session") else None
         records = await source.errors(session_id, asked.limit())
-        return _answer({"errors": [documents.error(each) for each in records]})
+        return answer({"errors": [documents.error(each) for each in records]})
 
     async def connections(self, request: Request) -> Response:
         """``GET connections?source=``: the connections of one source or of all, with their waiting frames."""
         asked = self._question(request, "source")
         sources = [asked.source()] if asked.has("source") else self._sources()
         found = [answers.connection(each, source) for source in sources for each in source.connections()]
-        return _answer({"connections": found})
+        return answer({"connections": found})
 
     async def retry(self, request: Request) -> Response:
         """``POST retry`` with ``{"source": …, "session": …}``: resume a held session; 409 if it cannot go on."""
@@ -124,15 +128,22 @@ class _Inspector:
         try:
             if source.kind == "hub":
                 await asked.session(source)
-            return _answer(answers.replay(await source.retry(asked.session_id())))
+            return answer(answers.replay(await source.retry(asked.session_id())))
         except ReadOnly as error:
             raise BadRequest(str(error)) from error
 
-    def _sources(self) -> Sequence[Source]:
-        return [*running(self._lab.phases), *self._store]
-
     def _question(self, request: Request, *takes: str) -> Question:
         return Question(request.query_params, takes, self._sources())
+
+
+async def _position(asked: Question, source: Source, session_id: str, name: str) -> Position:
+    index, ordinal = asked.number(f"{name}_index"), asked.ordinal(name)
+    if index is not None and ordinal is not None:
+        raise BadRequest(f"{name} and {name}_index name the same place: leave one out")
+    found = await source.position(session_id, index=index, ordinal=ordinal)
+    if ordinal is not None and ordinal < found.ordinal:
+        raise BadRequest(f"{name} is an ordinal that is not pruned: the session's history begins at {found.ordinal}")
+    return found
 
 
 async def _timeline(source: Source, session_id: str, name: str, as_of: int | None) -> SeenTimeline:
@@ -140,7 +151,3 @@ async def _timeline(source: Source, session_id: str, name: str, as_of: int | Non
         return await source.timeline(session_id, as_of)
     except HistoryPruned as error:
         raise BadRequest(f"{name} is an ordinal that is not pruned: {error}") from error
-
-
-def _answer(document: dict[str, Any]) -> Response:
-    return JSONResponse(document, headers=HEADERS)

@@ -8,7 +8,16 @@ from typing import Protocol, cast
 
 from sessionstream import ErrorRecord, Hub, HydrationStore, ReplayReport
 from sessionstream.hydration.payload_json import readable
-from sessionstream.systemlab.inspector.seen import SeenEntity, SeenEvent, SeenSession, SeenTimeline
+from sessionstream.hydration.stored import StoredSession
+from sessionstream.systemlab.inspector.seen import (
+    EventPage,
+    Position,
+    SeenEntity,
+    SeenEvent,
+    SeenTimeline,
+    SessionPage,
+    matching,
+)
 from sessionstream.systemlab.inspector.sources import SourceKind
 from sessionstream.systemlab.phase import Phase
 from sessionstream.transport.ws import ConnectionInfo
@@ -50,18 +59,30 @@ class PhaseSource:
         """Its title on the page."""
         return f"Phase {self._phase.number}: {self._phase.title}"
 
-    async def sessions(self, after: str, limit: int) -> list[SeenSession]:
-        """Return the sessions that are not empty, by id, above ``after``, at most ``limit``."""
-        store = self._inspectable.store
-        ids = await store.sessions(after=after, limit=limit)
-        return [SeenSession(session_id, await store.cursors(session_id)) for session_id in ids]
+    async def sessions(self, search: str, held: bool, offset: int, limit: int) -> SessionPage:
+        """Return the sessions that are not empty, by id, past the first ``offset``, at most ``limit``."""
+        ids = matching(await self._inspectable.store.sessions(), search)
+        found = [await self._session(session_id) for session_id in ids]
+        found = [each for each in found if each.cursors.held or not held]
+        return SessionPage(found[offset : offset + limit], len(found))
 
-    async def session(self, session_id: str) -> SeenSession | None:
-        """Return the cursors of a session, None if it is empty."""
+    async def session(self, session_id: str) -> StoredSession | None:
+        """Return where a session stands, None if it is empty."""
+        found = await self._session(session_id)
+        return found if found.cursors.event or found.last_error is not None else None
+
+    async def position(self, session_id: str, *, index: int | None = None, ordinal: int | None = None) -> Position:
+        """Return the position of an index, or of the last event up to an ordinal; else the last position."""
         store = self._inspectable.store
         cursors = await store.cursors(session_id)
-        held = cursors.event or await store.error_records(session_id, limit=1)
-        return SeenSession(session_id, cursors) if held else None
+        applied = [each for each in await store.events(session_id) if each.ordinal <= cursors.timeline]
+        count = len(applied)
+        if index is None:
+            index = count if ordinal is None else sum(each.ordinal <= ordinal for each in applied)
+        index = min(index, count)
+        if index == 0:
+            return Position(0, count, cursors.floor, "")
+        return Position(index, count, applied[index - 1].ordinal, applied[index - 1].name)
 
     async def timeline(self, session_id: str, as_of: int | None) -> SeenTimeline:
         """Return a timeline now, or right after an ordinal."""
@@ -73,13 +94,18 @@ class PhaseSource:
         ]
         return SeenTimeline(found.snapshot_ordinal, found.epoch, entities)
 
-    async def events(self, session_id: str, after: int, limit: int) -> list[SeenEvent]:
-        """Return logged events."""
-        found = await self._inspectable.store.events(session_id, after=after, limit=limit)
-        return [
+    async def events(self, session_id: str, after: int | None, below: int | None, limit: int) -> EventPage:
+        """Return ``limit`` events: those up to the ``limit``-th above ``after``, or below ``below``, or the newest."""
+        newest_first = (await self._inspectable.store.events(session_id))[::-1]
+        if after is not None:
+            newer = max(0, sum(each.ordinal > after for each in newest_first) - limit)
+        else:
+            newer = 0 if below is None else sum(each.ordinal >= below for each in newest_first)
+        events = [
             SeenEvent(each.ordinal, each.event_id, each.name, each.recorded_at, readable(each.payload), each.metadata)
-            for each in found
+            for each in newest_first[newer : newer + limit]
         ]
+        return EventPage(events, len(newest_first), newer)
 
     async def errors(self, session_id: str | None, limit: int) -> list[ErrorRecord]:
         """Return the last error records."""
@@ -90,9 +116,21 @@ class PhaseSource:
         server = self._phase.server
         return [] if server is None else server.connections()
 
+    def retry_command(self, session_id: str) -> str | None:
+        """Return None: ``retry`` does it."""
+        return None
+
     async def retry(self, session_id: str) -> ReplayReport:
         """Resume a held session."""
         return await self._inspectable.hub.retry_timeline(session_id)
+
+    async def _session(self, session_id: str) -> StoredSession:
+        store = self._inspectable.store
+        cursors = await store.cursors(session_id)
+        waiting = await store.events(session_id, after=cursors.timeline)
+        entities = (await store.snapshot(session_id)).entities
+        errors = await store.error_records(session_id, limit=1)
+        return StoredSession(session_id, cursors, len(waiting), len(entities), errors[0] if errors else None)
 
 
 def running(phases: Iterable[Phase]) -> list[PhaseSource]:

@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sessionstream import Cursors
 from sessionstream.hydration.payload_json import Payload
+from sessionstream.hydration.stored import StoredSession
 
 
 @dataclass(frozen=True, slots=True)
-class SeenSession:
-    """A session with its cursors."""
+class SessionPage:
+    """Some sessions by id, and the ``total`` of those that were asked for."""
 
-    id: str
-    cursors: Cursors
+    sessions: Sequence[StoredSession]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place on a timeline's way: before the first event that the log has, or right after one that was applied.
+
+    Attributes:
+        index: 0 before the first event, ``count`` after the last.
+        count: number of events that the log has and the timeline reflects.
+        ordinal: of the event; of the floor, at index 0.
+        event: the name of the event; empty at index 0.
+    """
+
+    index: int
+    count: int
+    ordinal: int
+    event: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,3 +65,23 @@ class SeenEvent:
     recorded_at: datetime | None
     payload: Payload
     metadata: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class EventPage:
+    """Some events of a log, the newest first.
+
+    Attributes:
+        total: number of events that the log has.
+        newer: number of those that are newer than the first of these.
+    """
+
+    events: Sequence[SeenEvent]
+    total: int
+    newer: int
+
+
+def matching(session_ids: Iterable[str], search: str) -> list[str]:
+    """Return the ids that contain a text, in upper or lower case."""
+    folded = search.casefold()
+    return [each for each in session_ids if folded in each.casefold()] if folded else list(session_ids)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Literal, Protocol, TypeAlias
 
 from sessionstream import ErrorRecord, ReplayReport
-from sessionstream.systemlab.inspector.seen import SeenEvent, SeenSession, SeenTimeline
+from sessionstream.hydration.stored import StoredSession
+from sessionstream.systemlab.inspector.seen import EventPage, Position, SeenTimeline, SessionPage
 from sessionstream.transport.ws import ConnectionInfo
 
 SourceKind: TypeAlias = Literal["hub", "store"]
@@ -34,12 +35,24 @@ class Source(Protocol):
         """Whether it is a running phase or another app's store."""
         ...
 
-    async def sessions(self, after: str, limit: int) -> list[SeenSession]:
-        """Return the sessions that are not empty, by id, above ``after``, at most ``limit``."""
+    async def sessions(self, search: str, held: bool, offset: int, limit: int) -> SessionPage:
+        """Return the sessions that are not empty, by id, past the first ``offset``, at most ``limit``.
+
+        Args:
+            search: only those whose ids contain this text, in upper or lower case.
+            held: only those that are held.
+        """
         ...
 
-    async def session(self, session_id: str) -> SeenSession | None:
-        """Return the cursors of a session, None if it is empty."""
+    async def session(self, session_id: str) -> StoredSession | None:
+        """Return where a session stands, None if it is empty."""
+        ...
+
+    async def position(self, session_id: str, *, index: int | None = None, ordinal: int | None = None) -> Position:
+        """Return the position of an index, or of the last event up to an ordinal; else the last position.
+
+        Numbers beyond the last position mean that one.
+        """
         ...
 
     async def timeline(self, session_id: str, as_of: int | None) -> SeenTimeline:
@@ -50,8 +63,8 @@ class Source(Protocol):
         """
         ...
 
-    async def events(self, session_id: str, after: int, limit: int) -> list[SeenEvent]:
-        """Return logged events above ``after``, in order, at most ``limit``."""
+    async def events(self, session_id: str, after: int | None, below: int | None, limit: int) -> EventPage:
+        """Return ``limit`` events: those up to the ``limit``-th above ``after``, or below ``below``, or the newest."""
         ...
 
     async def errors(self, session_id: str | None, limit: int) -> list[ErrorRecord]:
@@ -60,6 +73,10 @@ class Source(Protocol):
 
     def connections(self) -> Sequence[ConnectionInfo]:
         """Return the connections."""
+        ...
+
+    def retry_command(self, session_id: str) -> str | None:
+        """Return the command that retries a session of a source that is read-only; None if ``retry`` does."""
         ...
 
     async def retry(self, session_id: str) -> ReplayReport:

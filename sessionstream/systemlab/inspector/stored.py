@@ -10,8 +10,16 @@ from typing import TypeVar
 from sessionstream import ErrorRecord, ReplayReport
 from sessionstream.hydration import stores
 from sessionstream.hydration.payload_json import Payloads
-from sessionstream.hydration.stored import StoredState
-from sessionstream.systemlab.inspector.seen import SeenEntity, SeenEvent, SeenSession, SeenTimeline
+from sessionstream.hydration.stored import StoredSession, StoredState
+from sessionstream.systemlab.inspector.seen import (
+    EventPage,
+    Position,
+    SeenEntity,
+    SeenEvent,
+    SeenTimeline,
+    SessionPage,
+    matching,
+)
 from sessionstream.systemlab.inspector.sources import ReadOnly, SourceKind
 from sessionstream.transport.ws import ConnectionInfo
 
@@ -43,18 +51,23 @@ class StoreSource:
         """Its title on the page."""
         return f"Store {stores.shown(self._location)}"
 
-    async def sessions(self, after: str, limit: int) -> list[SeenSession]:
-        """Return the sessions that are not empty, by id, above ``after``, at most ``limit``."""
+    async def sessions(self, search: str, held: bool, offset: int, limit: int) -> SessionPage:
+        """Return the sessions that are not empty, by id, past the first ``offset``, at most ``limit``."""
 
-        def ask(state: StoredState) -> list[SeenSession]:
-            ids = state.sessions(after=after, limit=limit)
-            return [seen for session_id in ids if (seen := _session(state, session_id)) is not None]
+        def ask(state: StoredState) -> SessionPage:
+            ids = matching(state.held_sessions() if held else state.sessions(), search)
+            page = [state.session(session_id) for session_id in ids[offset : offset + limit]]
+            return SessionPage([seen for seen in page if seen is not None], len(ids))
 
         return await self._look(ask)
 
-    async def session(self, session_id: str) -> SeenSession | None:
-        """Return the cursors of a session, None if it is empty."""
-        return await self._look(lambda state: _session(state, session_id))
+    async def session(self, session_id: str) -> StoredSession | None:
+        """Return where a session stands, None if it is empty."""
+        return await self._look(lambda state: state.session(session_id))
+
+    async def position(self, session_id: str, *, index: int | None = None, ordinal: int | None = None) -> Position:
+        """Return the position of an index, or of the last event up to an ordinal; else the last position."""
+        return await self._look(lambda state: _position(state, session_id, index, ordinal))
 
     async def timeline(self, session_id: str, as_of: int | None) -> SeenTimeline:
         """Return a timeline now, or right after an ordinal."""
@@ -69,17 +82,9 @@ class StoreSource:
 
         return await self._look(ask)
 
-    async def events(self, session_id: str, after: int, limit: int) -> list[SeenEvent]:
-        """Return logged events above ``after``, in order, at most ``limit``."""
-
-        def ask(state: StoredState) -> list[SeenEvent]:
-            payloads = Payloads()
-            return [
-                SeenEvent(e.ordinal, e.event_id, e.name, e.recorded_at, payloads.read(e.payload), e.metadata)
-                for e in state.events(session_id, after=after, limit=limit)
-            ]
-
-        return await self._look(ask)
+    async def events(self, session_id: str, after: int | None, below: int | None, limit: int) -> EventPage:
+        """Return ``limit`` events: those up to the ``limit``-th above ``after``, or below ``below``, or the newest."""
+        return await self._look(lambda state: _events(state, session_id, after, below, limit))
 
     async def errors(self, session_id: str | None, limit: int) -> list[ErrorRecord]:
         """Return the last error records."""
@@ -89,6 +94,11 @@ class StoreSource:
         """Return no connections: other processes serve the clients of the store."""
         return []
 
+    def retry_command(self, session_id: str) -> str | None:
+        """Return the command that retries a session with the application's projections."""
+        store = quote(stores.shown(self._location))
+        return f"sessionstream retry {store} {quote(session_id)} --app MODULE:FUNCTION"
+
     async def retry(self, session_id: str) -> ReplayReport:
         """Refuse: a retry needs the application's projections.
 
@@ -96,14 +106,41 @@ class StoreSource:
             ReadOnly: always.
         """
         raise ReadOnly(
-            f"the lab only reads the store; to resume the session, run: "
-            f"sessionstream retry {quote(stores.shown(self._location))} {quote(session_id)} --app MODULE:FUNCTION"
+            f"the inspector only reads the store; to resume the session, run: {self.retry_command(session_id)}"
         )
 
     async def _look(self, question: Callable[[StoredState], T]) -> T:
         return await asyncio.to_thread(stores.look, self._location, question)
 
 
-def _session(state: StoredState, session_id: str) -> SeenSession | None:
-    found = state.session(session_id)
-    return None if found is None else SeenSession(found.id, found.cursors)
+def _position(state: StoredState, session_id: str, index: int | None, ordinal: int | None) -> Position:
+    session = state.session(session_id)
+    if session is None:
+        return Position(0, 0, 0, "")
+    count = state.count_events(session_id) - session.waiting
+    if index is None:
+        index = count if ordinal is None else state.count_events(session_id, below=ordinal + 1)
+    if index == 0 or count == 0:
+        return Position(0, count, session.cursors.floor, "")
+    index = min(index, count)
+    at = state.ordinal_from_end(session_id, session.waiting + count - index + 1)
+    (event,) = state.events(session_id, after=at - 1, limit=1)
+    return Position(index, count, at, event.name)
+
+
+def _events(state: StoredState, session_id: str, after: int | None, below: int | None, limit: int) -> EventPage:
+    total = state.count_events(session_id)
+    if after is not None:
+        newer = max(0, state.count_events(session_id, after=after) - limit)
+    else:
+        newer = 0 if below is None else total - state.count_events(session_id, below=below)
+    size = min(limit, total - newer)
+    if size == 0:
+        return EventPage([], total, newer)
+    payloads = Payloads()
+    first = state.ordinal_from_end(session_id, newer + size)
+    events = [
+        SeenEvent(e.ordinal, e.event_id, e.name, e.recorded_at, payloads.read(e.payload), e.metadata)
+        for e in state.events(session_id, after=first - 1, limit=size)
+    ]
+    return EventPage(events[::-1], total, newer)

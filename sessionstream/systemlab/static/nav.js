@@ -1,6 +1,6 @@
 /** Where the navigation is a line that scrolls, the present page is in its middle. */
 const nav = document.querySelector(".bar nav");
-const here = nav.querySelector("[aria-current]");
+const here = nav?.querySelector("[aria-current]");
 // Not scrollIntoView: from what that shows a browser goes on with Tab, past the link that skips the navigation.
 if (here) {
   const [line, item] = [nav.getBoundingClientRect(), here.getBoundingClientRect()];

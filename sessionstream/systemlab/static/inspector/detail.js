@@ -1,0 +1,220 @@
+/** One session: where it stands, its timeline at any position, what an event changed, its log and its errors. */
+import { announce, ask, busy, byId, el, post, report, shown } from "/static/core.js";
+import { changes } from "/static/inspector/changes.js";
+import { move, place, question } from "/static/inspector/place.js";
+import { amount, cell, counted, moment, Pager, payload, Rows } from "/static/inspector/rows.js";
+
+const EVENTS = 50; // events at once
+const ENTITIES = 100; // entities at once
+const ERRORS = 100; // errors that are asked for
+
+/** The page of a session; `refresh` asks again for what the place says. */
+export class Detail {
+  #refresh;
+  #events;
+  #eventPager;
+  #entities = new Rows("entity-table", ({ kind, id }) => JSON.stringify([kind, id]), entityRow);
+  #entityPager;
+  #errors = new Rows("error-table", (error) => error.key, errorRow);
+  #seeking = {}; // positions by index that the reader has moved a slider to, until their ordinals are known
+  #seen = { asked: "", standing: "" }; // what was asked last, and where the session stood then
+  #diff = null;
+  #log = null;
+  #timeline = [];
+  #entityPage = 0;
+
+  constructor(refresh) {
+    this.#refresh = refresh;
+    this.#events = new Rows("event-table", ({ ordinal }) => ordinal, (event) => this.#eventRow(event));
+    this.#eventPager = new Pager("event-pager", () => this.#turn("after", 0), () => this.#turn("below", -1));
+    this.#entityPager = new Pager("entity-pager", () => this.#turnEntities(-1), () => this.#turnEntities(1));
+    byId("at").addEventListener("input", () => this.#seek("to", Number(byId("at").value)));
+    byId("from").addEventListener("input", () => this.#seek("from", Number(byId("from").value)));
+    byId("earlier").addEventListener("click", () => this.#seek("to", this.#diff.to.index - 1));
+    byId("later").addEventListener("click", () => this.#seek("to", this.#diff.to.index + 1));
+    byId("one-event").addEventListener("click", () => {
+      move({ from: "" });
+      this.#refresh();
+    });
+    byId("go").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#go(byId("ordinal").value.trim());
+    });
+    byId("retry").addEventListener("click", ({ currentTarget }) => this.#retry(currentTarget));
+  }
+
+  /** Ask for the session if it has changed, or the place has; returns what shows it. */
+  async ask() {
+    const { source, session, at, from, below, after } = place;
+    const seeking = this.#seeking;
+    const of = { source, session };
+    const asked = JSON.stringify([of, at, from, below, after, seeking]);
+    const found = await ask(question("session", of));
+    const standing = JSON.stringify(found);
+    if (asked === this.#seen.asked && standing === this.#seen.standing) return () => {};
+    const to = seeking.to === undefined ? { to: at } : { to_index: seeking.to };
+    const since = seeking.from === undefined ? { from } : { from_index: seeking.from };
+    const [diff, log, { errors }] = await Promise.all([
+      ask(question("diff", { ...of, ...to, ...since })),
+      ask(question("events", { ...of, below, after, limit: EVENTS })),
+      ask(question("errors", { ...of, limit: ERRORS })),
+    ]);
+    const timeline = await ask(question("timeline", { ...of, as_of: diff.to.ordinal }));
+    return () => {
+      const another = JSON.stringify(of) !== JSON.stringify(this.#seen.of);
+      this.#seen = { of, asked, standing };
+      if (another) this.#entityPage = 0;
+      this.#seeking = {};
+      if (seeking.to !== undefined) move({ at: seeking.to >= diff.to.count ? "" : diff.to.ordinal });
+      if (seeking.from !== undefined) move({ from: diff.from.ordinal });
+      [this.#diff, this.#log, this.#timeline] = [diff, log, timeline.entities];
+      showStanding(found);
+      this.#showPosition();
+      this.#showLog(errors);
+      this.#showEntities();
+    };
+  }
+
+  // -- positions ---------------------------------------------------------------------------------------------------
+
+  #seek(name, index) {
+    this.#seeking = { ...this.#seeking, [name]: index };
+    this.#refresh();
+  }
+
+  #go(ordinal) {
+    const valid = /^\d{1,20}$/.test(ordinal);
+    report(valid ? "" : "An ordinal is a whole number.", byId("go-problem"));
+    if (!valid) return;
+    move({ below: String(BigInt(ordinal) + 1n), after: "" }); // the log shows it, too
+    this.#visit(ordinal);
+  }
+
+  /** Move the timeline to an ordinal. */
+  #visit(ordinal) {
+    this.#seeking = {};
+    move({ at: ordinal, from: "" });
+    this.#refresh();
+  }
+
+  #showPosition() {
+    const { from, to } = this.#diff;
+    slide("at", to, `The timeline ${words(to)}`);
+    slide("from", from, `Since ${since(from)}${place.from || !from.index ? "" : ", the event before"}`);
+    byId("one-event").hidden = !place.from;
+    byId("earlier").disabled = to.index === 0;
+    byId("later").disabled = to.index === to.count;
+    byId("diff").replaceChildren(changes(this.#diff));
+    this.#events.mark(to.ordinal);
+  }
+
+  // -- the log -----------------------------------------------------------------------------------------------------
+
+  #turn(name, end) {
+    const { ordinal } = this.#log.events.at(end);
+    const newest = name === "after" && this.#log.newer <= EVENTS;
+    move({ below: "", after: "", ...(newest ? {} : { [name]: ordinal }) });
+    byId("event-table").scrollTop = 0;
+    this.#refresh();
+  }
+
+  #showLog(errors) {
+    const { events, newer, total } = this.#log;
+    this.#events.show(events, "The log is empty, or was pruned.");
+    this.#events.mark(this.#diff.to.ordinal);
+    this.#eventPager.show(newer, events.length, total);
+    counted("log-title", total);
+    const keyed = errors.map((error, place) => ({ ...error, key: JSON.stringify([place, error.recordedAt]) }));
+    this.#errors.show(keyed.reverse(), "Nothing went wrong.");
+    counted("errors-title", errors.length === ERRORS ? `the last ${ERRORS}` : errors.length);
+  }
+
+  #eventRow(event) {
+    const facts = [["Event id", event.eventId], ...Object.entries(event.metadata)];
+    const ordinal = event.applied
+      ? el("button", { type: "button", className: "quiet", title: "Show the timeline right after this event" }, event.ordinal)
+      : el("span", {}, event.ordinal, el("br"), el("span", { className: "badge" }, "waits"));
+    if (event.applied) ordinal.addEventListener("click", () => this.#visit(event.ordinal));
+    return [cell(ordinal, "amount"), named(event.name, moment(event.recordedAt)), cell(payload(event, facts), "long")];
+  }
+
+  // -- entities ----------------------------------------------------------------------------------------------------
+
+  #turnEntities(step) {
+    this.#entityPage += step;
+    this.#showEntities();
+  }
+
+  #showEntities() {
+    const all = this.#timeline;
+    this.#entityPage = Math.min(this.#entityPage, Math.max(0, Math.ceil(all.length / ENTITIES) - 1));
+    const offset = this.#entityPage * ENTITIES;
+    const here = all.slice(offset, offset + ENTITIES);
+    this.#entities.show(here, "There is no entity here.");
+    this.#entityPager.show(offset, here.length, all.length);
+    counted("entities-title", all.length);
+  }
+
+  async #retry(button) {
+    await busy(button, byId("retry-problem"), async () => {
+      const { source, session } = place;
+      const { events, cursor } = await post("/api/inspector/retry", { source, session });
+      announce(`${events} events were applied; the timeline stands at ${cursor}.`);
+    });
+    this.#refresh();
+  }
+}
+
+function showStanding(found) {
+  byId("session-id").textContent = shown(found.sessionId);
+  const facts = [
+    ["Last ordinal", found.eventCursor],
+    ["Timeline at", found.timelineCursor],
+    ["Entities", String(found.entities)],
+    ["Floor", found.floor],
+    ["Epoch", found.epoch],
+  ];
+  byId("standing").replaceChildren(
+    ...facts.map(([label, value]) => el("div", {}, el("dt", {}, label), el("dd", {}, value))),
+  );
+  byId("session-held").hidden = !found.held;
+  const events = found.waiting === 1 ? "1 event waits" : `${found.waiting} events wait`;
+  byId("held-words").textContent = `This session is held: its timeline stands at ${found.timelineCursor}, and ${events} in the log.`;
+  byId("retry-elsewhere").hidden = found.retryCommand === null;
+  byId("retry-elsewhere").lastElementChild.textContent = shown(found.retryCommand ?? "");
+  byId("retry").hidden = found.retryCommand !== null;
+}
+
+function words({ index, ordinal, event }) {
+  if (index) return `right after event ${ordinal}, ${event}`;
+  return ordinal === "0" ? "before the first event" : `at ${ordinal}, the floor`;
+}
+
+function since({ index, ordinal, event }) {
+  if (index) return `event ${ordinal}, ${event}`;
+  return ordinal === "0" ? "the beginning" : `${ordinal}, the floor`;
+}
+
+function slide(name, { index, count }, label) {
+  const slider = byId(name);
+  slider.max = String(count);
+  slider.value = String(index);
+  slider.disabled = count === 0;
+  slider.setAttribute("aria-valuetext", shown(label));
+  byId(`${name}-label`).textContent = shown(label);
+}
+
+function entityRow(entity) {
+  const { kind, id, createdOrdinal, lastEventOrdinal } = entity;
+  return [named(id, kind), amount(lastEventOrdinal), cell(payload(entity, [["Created", createdOrdinal]]), "long")];
+}
+
+function errorRow({ recordedAt, kind, ordinal, eventName, where, error }) {
+  const place = where ? [el("br"), el("small", { className: "soft" }, where)] : [];
+  return [amount(ordinal), named(eventName || kind, `${kind}, ${moment(recordedAt)}`), el("td", { className: "error" }, error, ...place)];
+}
+
+/** A cell with a name, and words below it. */
+function named(name, words) {
+  return el("td", { className: "name" }, name, el("br"), el("small", { className: "soft" }, words));
+}

@@ -1,0 +1,118 @@
+/** The inspector: the sessions of a source, or one of them; shown again and again while it is live. */
+import { announce, ask, byId, el, LabError, listening, report } from "/static/core.js";
+import { Detail } from "/static/inspector/detail.js";
+import { move, ofSession, place, question, read } from "/static/inspector/place.js";
+import { cell, counted, Rows } from "/static/inspector/rows.js";
+import { Sessions } from "/static/inspector/sessions.js";
+
+const PAUSE = 1_000; // milliseconds between two looks, at least
+const SHARE = 9; // of the time that a look takes, the source is left alone for so many times it
+const TYPING = 200; // milliseconds after a key until the search is asked
+
+const inputs = { source: byId("source"), search: byId("search"), held: byId("held"), live: byId("live") };
+const sessions = new Sessions(look);
+const detail = new Detail(look);
+const connections = new Rows("connection-table", ({ connectionId }) => connectionId, connection);
+
+let sources = [];
+let looks = 0; // looks are numbered: an answer to an earlier one than the last is not shown
+let timer = 0;
+
+/** Ask for what the place says and show it; while it is live, do so again later. */
+async function look() {
+  const number = ++looks;
+  clearTimeout(timer);
+  const began = performance.now();
+  try {
+    if (!sources.length) await choose();
+    const show = await (place.session ? detail : sessions).ask();
+    const seen = await connected();
+    if (number !== looks) return;
+    byId("sessions").hidden = Boolean(place.session);
+    byId("inspected").hidden = !place.session;
+    show();
+    seen();
+    report("");
+    state("live");
+  } catch (error) {
+    if (!(error instanceof LabError)) throw error;
+    if (number !== looks) return;
+    report(error.message);
+    state("reconnecting");
+  }
+  if (inputs.live.checked && !document.hidden) {
+    timer = setTimeout(look, Math.max(PAUSE, SHARE * (performance.now() - began)));
+  }
+}
+
+async function choose() {
+  sources = (await ask(question("sources", {}))).sources;
+  inputs.source.replaceChildren(...sources.map(({ id, title }) => el("option", { value: id }, title)));
+  inputs.source.closest(".field").hidden = sources.length === 1;
+  arrive();
+}
+
+/** Put what the place says into the inputs. */
+function arrive() {
+  if (!sources.some(({ id }) => id === place.source)) move({ source: sources[0].id });
+  inputs.source.value = place.source;
+  inputs.search.value = place.search;
+  inputs.held.checked = place.held === "true";
+  byId("choice").hidden = Boolean(place.session);
+  byId("back").href = ofSession("");
+}
+
+const WORDS = { live: "", reconnecting: "No answer" };
+
+function state(name) {
+  byId("connection").dataset.state = inputs.live.checked || name !== "live" ? name : "none";
+  byId("connection").lastElementChild.textContent = WORDS[name];
+}
+
+async function connected() {
+  const { source } = place;
+  if (sources.find(({ id }) => id === source)?.kind !== "hub") return () => (byId("connections").hidden = true);
+  const { connections: found } = await ask(question("connections", { source }));
+  return () => {
+    byId("connections").hidden = false;
+    connections.show(found, "Nobody is connected.");
+    counted("connections-title", found.length);
+  };
+}
+
+function connection({ connectionId, subscriptions, queueDepth, queueBytes }) {
+  return [connectionId, subscriptions.join(", "), String(queueDepth), String(queueBytes)].map((text) => cell(text));
+}
+
+// -- what the reader does ------------------------------------------------------------------------------------------
+
+let typing = 0;
+byId("choice").addEventListener("submit", (event) => event.preventDefault());
+inputs.search.addEventListener("input", () => {
+  clearTimeout(typing);
+  typing = setTimeout(async () => {
+    move({ search: inputs.search.value, page: "" });
+    await look();
+    announce(`${byId("sessions-title").querySelector(".count").textContent || "No"} sessions.`);
+  }, TYPING);
+});
+inputs.source.addEventListener("change", () => {
+  move({ source: inputs.source.value, page: "" });
+  look();
+});
+inputs.held.addEventListener("change", () => {
+  move({ held: inputs.held.checked ? "true" : "", page: "" });
+  look();
+});
+inputs.live.addEventListener("change", look);
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) look();
+});
+addEventListener("hashchange", () => {
+  read();
+  arrive();
+  look();
+});
+read();
+listening();
+await look();

@@ -1,0 +1,120 @@
+/** Tables whose rows stay as they are while what they show does, pages of them, and payloads that unfold. */
+import { byId, el, shown } from "/static/core.js";
+
+/** The table `id` of the template: `show(items)` fills it, `make(item)` returns the cells of a row. */
+export class Rows {
+  #place;
+  #body;
+  #empty;
+  #key;
+  #make;
+  #shown = new Map(); // key → the row, and the JSON that it shows
+
+  constructor(id, key, make) {
+    this.#place = byId(id);
+    this.#body = this.#place.querySelector("tbody");
+    this.#empty = byId(`${id}-empty`);
+    this.#key = key;
+    this.#make = make;
+  }
+
+  /** Show items, or with none the words `empty`. What is unfolded, scrolled or focused stays so. */
+  show(items, empty) {
+    const before = this.#shown;
+    this.#shown = new Map();
+    items.forEach((item, place) => {
+      const key = this.#key(item);
+      const text = JSON.stringify(item);
+      let known = before.get(key);
+      before.delete(key);
+      if (known?.text !== text) known = { text, row: this.#replace(known?.row, item) };
+      this.#shown.set(key, known);
+      if (this.#body.children[place] !== known.row) this.#body.insertBefore(known.row, this.#body.children[place] ?? null);
+    });
+    for (const { row } of before.values()) row.remove();
+    this.#place.hidden = !items.length;
+    this.#empty.hidden = items.length > 0;
+    this.#empty.textContent = empty;
+  }
+
+  /** Mark the row of this key as the current one. */
+  mark(current) {
+    for (const [key, { row }] of this.#shown) {
+      if (key === current) row.setAttribute("aria-current", "true");
+      else row.removeAttribute("aria-current");
+    }
+  }
+
+  #replace(old, item) {
+    const row = el("tr", {}, ...this.#make(item));
+    const focused = old?.contains(document.activeElement);
+    old?.replaceWith(row);
+    if (focused) row.querySelector("a, button, summary")?.focus();
+    return row;
+  }
+}
+
+/** The pager `id` of the template: where a page is among all rows, and two buttons. */
+export class Pager {
+  #place;
+  #words;
+  #buttons;
+
+  constructor(id, before, after) {
+    this.#place = byId(id);
+    this.#words = this.#place.querySelector("span");
+    this.#buttons = [...this.#place.querySelectorAll("button")];
+    this.#buttons[0].addEventListener("click", before);
+    this.#buttons[1].addEventListener("click", after);
+  }
+
+  /** Show that `count` rows are here, past the first `offset` of `total`. */
+  show(offset, count, total) {
+    const number = (value) => value.toLocaleString("en");
+    this.#place.hidden = offset === 0 && count >= total;
+    this.#words.textContent = count ? `${number(offset + 1)}–${number(offset + count)} of ${number(total)}` : `0 of ${number(total)}`;
+    this.#buttons[0].disabled = offset === 0;
+    this.#buttons[1].disabled = offset + count >= total;
+  }
+}
+
+/** Say how many there are in a heading. */
+export function counted(heading, count) {
+  const place = byId(heading).querySelector(".count");
+  place.textContent = typeof count === "number" ? count.toLocaleString("en") : count;
+  place.hidden = !count;
+}
+
+const SHORT = 160; // characters of a payload in one line
+
+/** A payload in one line, which unfolds to facts `[[label, value]]` about it and its JSON. */
+export function payload(of, facts) {
+  const text = of.unreadable ?? JSON.stringify(of.payload);
+  const start = text.length > SHORT ? `${text.slice(0, SHORT)}…` : text;
+  const line = el("summary", {}, el("code", {}, start), el("span", { className: "soft" }, "Fold"));
+  const made = el("details", { className: "payload" }, line);
+  made.addEventListener(
+    "toggle",
+    () => {
+      const rows = [...facts, ["Message", of.payloadType], ["Bytes", of.payloadBytes.toLocaleString("en")]];
+      const list = el("dl", {}, ...rows.flatMap(([label, value]) => [el("dt", {}, label), el("dd", {}, value)]));
+      const whole = of.unreadable ?? JSON.stringify(of.payload, null, 2);
+      made.append(list, el("pre", { className: "json", tabIndex: 0, role: "group", "aria-label": "Payload" }, whole));
+    },
+    { once: true },
+  );
+  return made;
+}
+
+/** A moment as the answers have it, to the second. */
+export function moment(text) {
+  return text === null ? "–" : text.replace("T", " ").replace(/\.\d+/, "").replace("+00:00", "");
+}
+
+/** A cell of text or elements. */
+export function cell(content, className = "") {
+  return el("td", { className }, content);
+}
+
+/** A number of 64 bits, with the class of numbers. */
+export const amount = (text) => cell(shown(String(text)), "amount");

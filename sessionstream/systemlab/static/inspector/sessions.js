@@ -1,0 +1,52 @@
+/** The table of sessions: search, held ones alone, pages. */
+import { ask, byId, el } from "/static/core.js";
+import { move, ofSession, place, question } from "/static/inspector/place.js";
+import { amount, cell, counted, Pager, Rows } from "/static/inspector/rows.js";
+
+const PAGE = 25; // sessions at once
+
+/** The table; `refresh` asks for what the place says, and `show` shows it. */
+export class Sessions {
+  #rows = new Rows("session-table", ({ sessionId }) => sessionId, row);
+  #pager;
+
+  constructor(refresh) {
+    const turn = (step) => {
+      move({ page: String(Math.max(0, number() + step) || "") });
+      refresh();
+    };
+    this.#pager = new Pager("session-pager", () => turn(-1), () => turn(1));
+  }
+
+  /** Ask for the page; returns what shows it. */
+  async ask() {
+    const { source, search, held } = place;
+    const page = number();
+    const found = await ask(question("sessions", { source, search, held, offset: page * PAGE || "", limit: PAGE }));
+    const last = Math.ceil(found.total / PAGE) - 1;
+    if (page > last && last >= 0) {
+      move({ page: String(last || "") }); // fewer sessions than before
+      return this.ask();
+    }
+    return () => {
+      byId("sessions").hidden = false;
+      const nothing = search || held ? "No session is like that." : "There is no session here yet.";
+      this.#rows.show(found.sessions, nothing);
+      this.#pager.show(page * PAGE, found.sessions.length, found.total);
+      counted("sessions-title", found.total);
+    };
+  }
+}
+
+const number = () => Number(place.page) || 0;
+
+function row({ sessionId, held, waiting, eventCursor, timelineCursor, entities, lastError }) {
+  return [
+    cell(el("a", { href: ofSession(sessionId) }, sessionId), "session"),
+    cell(held ? el("span", { className: "badge", data: { verdict: "failed" } }, `${waiting} waiting`) : "no"),
+    amount(eventCursor),
+    amount(timelineCursor),
+    amount(entities),
+    cell(lastError ? `${lastError.kind} at ${lastError.ordinal}: ${lastError.error}` : "–", "error"),
+  ];
+}

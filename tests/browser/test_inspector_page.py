@@ -1,0 +1,250 @@
+"""The inspector as somebody uses it: on a store that another process writes, and on phases of the lab."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Locator, Page, expect
+
+from sessionstream import Hub, SQLiteStore
+from sessionstream.systemlab.notebook import ADD_NOTE, notebook_schemas, open_notebook
+from sessionstream.systemlab.v1.lab_pb2 import AddNoteCommand
+from sessionstream.testing import SessionWriter, put, sample_registry
+
+from ..systemlab.test_inspector import FAILING
+from ..systemlab.test_inspector import fill as fill_one_held
+from ..systemlab.web import Inspecting, inspecting
+from .axe import violations
+from .chromium import Tabs
+from .conftest import browsing
+from .lab import button, fact, fits, not_the_servers, press, reset
+
+HEBREW = "\u05e9\u05dc\u05d5\u05dd"
+LONG = "a word and " * 60
+ORDINALS = [2**60 + 1, 2**60 + 2, 2**60 + 4]
+"""Of a stream: more than a browser's numbers can tell apart."""
+
+
+async def write(path: Path, *texts: str, session_id: str = "notes") -> None:
+    """Write notes into a file, as the process of an app does."""
+    schemas = notebook_schemas()
+    async with SQLiteStore.open(path, schemas) as store, open_notebook(Hub(schemas, store=store)) as hub:
+        for text in texts:
+            await hub.submit(session_id, ADD_NOTE, AddNoteCommand(text=text))
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def shared_inspector(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Inspecting]:
+    """The inspector alone of a file: a session of 188 events, one that is held, one of a stream, and 31 others."""
+    path = tmp_path_factory.mktemp("inspected") / "app.db"
+    await fill_one_held(path)
+    await write(path, f"the first {HEBREW} \u202e!", LONG)
+    schemas = notebook_schemas()
+    async with SQLiteStore.open(path, schemas) as store, open_notebook(Hub(schemas, store=store)) as hub:
+        for number in range(30):
+            await hub.submit(f"user-{number:02}", ADD_NOTE, AddNoteCommand(text=""))
+    async with SQLiteStore.open(path, sample_registry()) as store:
+        writer = SessionWriter(store, "stream")
+        for ordinal in ORDINALS:
+            await writer.log(put("a", str(ordinal)), ordinal=ordinal)
+    async with inspecting(path) as inspector:
+        yield inspector
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def tabs(shared_inspector: Inspecting, browser: Browser) -> AsyncIterator[Tabs]:
+    """Pages of that inspector."""
+    async with browsing(browser, shared_inspector.url) as tabs:
+        yield tabs
+
+
+def rows(page: Page, table: str) -> Locator:
+    return page.locator(f"#{table}-table tbody tr")
+
+
+def current(page: Page) -> Locator:
+    """The event after which the timeline is shown, in the log."""
+    return page.locator("#event-table [aria-current] button")
+
+
+async def test_sessions_are_found_and_opened_and_the_address_leads_back(tabs: Tabs) -> None:
+    page = await tabs.visit("")
+    await expect(rows(page, "session")).to_have_count(25)
+    await expect(page.locator("#session-pager")).to_contain_text("of 34")
+    await button(page, "Next").click()
+    await expect(rows(page, "session")).to_have_count(9)
+    await page.get_by_label("Held only").check()
+    await expect(rows(page, "session")).to_have_count(1)
+    await expect(rows(page, "session")).to_contain_text("1 waiting")
+    await expect(rows(page, "session")).to_contain_text("timeline-projection at 2: ValueError: no")
+    await page.get_by_label("Held only").uncheck()
+    await page.get_by_label("Session id contains").fill("USER-1")
+    await expect(rows(page, "session")).to_have_count(10)
+    await expect(page.locator("#announcer")).to_have_text("10 sessions.")
+    await page.get_by_role("link", name="user-17").click()
+    await expect(page.get_by_role("heading", name="user-17")).to_be_visible()
+    await expect(rows(page, "event")).to_have_count(2)
+    address = page.url
+    await page.reload()
+    await expect(page.get_by_role("heading", name="user-17")).to_be_visible()
+    assert page.url == address
+    await page.go_back()
+    await expect(rows(page, "session")).to_have_count(10)
+    await expect(page.get_by_label("Session id contains")).to_have_value("USER-1")
+    await page.get_by_label("Session id contains").fill("nobody")
+    await expect(page.get_by_text("No session is like that.")).to_be_visible()
+    assert tabs.faults == []
+
+
+async def test_the_slider_has_a_place_for_every_event(tabs: Tabs) -> None:
+    page = await tabs.visit("#session=notes")
+    at, label = page.locator("#at"), page.locator("#at-label")
+    await expect(label).to_have_text("The timeline right after event 188, NoteFinished")
+    await expect(at).to_have_attribute("max", "188")
+    for key, words, count in (
+        ("Home", "before the first event", 0),
+        ("ArrowRight", "right after event 1, NoteStarted", 1),
+        ("PageUp", "right after event 20, NoteWord", 2),
+        ("End", "right after event 188, NoteFinished", 2),
+    ):
+        await at.press(key)
+        await expect(label).to_have_text(f"The timeline {words}")
+        await expect(rows(page, "entity")).to_have_count(count)
+    await button(page, "Earlier").click()
+    await expect(label).to_have_text("The timeline right after event 187, NoteWord")
+    await expect(current(page)).to_have_text("187")
+    changed = page.locator("#diff li")
+    await expect(changed).to_have_count(1)
+    await expect(changed).to_contain_text("changed, last event 186 → 187")
+    await expect(changed.locator("ins")).to_have_text(" and")
+    await expect(page.locator("#from-label")).to_have_text("Since event 186, NoteWord, the event before")
+    await page.locator("#from").press("Home")
+    await expect(page.locator("#from-label")).to_have_text("Since the beginning")
+    await expect(changed).to_have_count(2)
+    await button(page, "Since the event before").click()
+    await expect(changed).to_have_count(1)
+    await page.goto(f"{tabs.url}#session=stream")
+    for place, ordinal in ((3, 2), (2, 1), (1, 0)):
+        await expect(at).to_have_value(str(place))
+        await expect(label).to_have_text(f"The timeline right after event {ORDINALS[ordinal]}, Delta")
+        await expect(current(page)).to_have_text(str(ORDINALS[ordinal]))
+        await at.press("ArrowLeft")
+    await expect(label).to_have_text("The timeline before the first event")
+    assert tabs.faults == []
+
+
+async def test_the_log_comes_in_pages_and_an_event_moves_the_timeline(tabs: Tabs) -> None:
+    page = await tabs.visit("#session=notes")
+    ordinals = page.locator("#event-table tbody button")
+    await expect(ordinals.first).to_have_text("188")
+    await expect(page.locator("#event-pager")).to_contain_text("of 188")
+    await button(page, "Older").click()
+    await expect(ordinals.first).to_have_text("138")
+    await ordinals.nth(2).click()
+    await expect(page.locator("#at-label")).to_have_text("The timeline right after event 136, NoteWord")
+    await expect(current(page)).to_have_text("136")
+    await button(page, "Newer").click()
+    await expect(ordinals.first).to_have_text("188")
+    await page.get_by_label("Ordinal", exact=True).fill("2")
+    await button(page, "Go").click()
+    await expect(ordinals).to_have_text(["2", "1"])
+    await expect(current(page)).to_have_text("2")
+    await page.get_by_label("Ordinal", exact=True).fill("two")
+    await button(page, "Go").click()
+    await expect(page.get_by_text("An ordinal is a whole number.")).to_be_visible()
+    assert tabs.faults == []
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (1440, "light")])
+async def test_long_payloads_fold_and_text_is_as_people_write_it(tabs: Tabs, width: int, scheme: str) -> None:
+    page = await tabs.visit("#session=notes", viewport={"width": width, "height": 900}, color_scheme=scheme)
+    note = rows(page, "entity").nth(1).locator("details")
+    await expect(note.locator("summary")).to_contain_text("…")
+    assert await note.evaluate("element => element.offsetHeight") < 60
+    await note.locator("summary").click()
+    await expect(note.locator("pre")).to_contain_text(LONG.strip())
+    first = rows(page, "entity").first
+    await expect(first).to_contain_text(HEBREW)
+    await expect(first).to_contain_text("\\u202e!")
+    assert "\u202e" not in str(await page.locator("main").text_content())
+    assert await fits(page)
+    assert await violations(page) == []
+    await page.goto(f"{tabs.url}#session={FAILING}")
+    await expect(page.get_by_text("1 event waits in the log")).to_be_visible()
+    await expect(page.locator("#retry-elsewhere")).to_contain_text(f"{FAILING} --app MODULE:FUNCTION")
+    await expect(button(page, "Retry")).to_be_hidden()
+    assert await fits(page)
+    assert await violations(page) == []
+    await page.locator("#back").click()
+    await expect(rows(page, "session")).to_have_count(25)
+    assert await fits(page)
+    assert await violations(page) == []
+    assert tabs.faults == []
+
+
+async def test_what_another_process_writes_is_shown_while_it_is_live(browser: Browser, tmp_path: Path) -> None:
+    store = tmp_path / "app.db"
+    await write(store, "one two")
+    async with inspecting(store) as inspector, browsing(browser, inspector.url) as tabs:
+        page, listing = await tabs.visit("#session=notes"), await tabs.visit("#search=later")
+        last, label = page.locator("#standing dd").first, page.locator("#at-label")
+        await expect(last).to_have_text("4")
+        await expect(listing.get_by_text("No session is like that.")).to_be_visible()
+        await rows(page, "event").nth(1).locator("summary").click()
+        await write(store, "new")
+        await expect(last).to_have_text("7")
+        await expect(label).to_contain_text("event 7")
+        await expect(current(page)).to_have_text("7")
+        await expect(page.locator("#event-table details[open]")).to_have_count(1)
+        await page.locator("#at").press("Home")  # the reader has stopped at a place, and stays there
+        await expect(label).to_contain_text("before the first event")
+        await page.get_by_label("Live").uncheck()
+        await tabs.answered()
+        await write(store, "a", session_id="later")
+        await write(store, "newest")
+        await expect(rows(listing, "session")).to_have_count(1)
+        await expect(last).to_have_text("7")
+        await page.get_by_label("Live").check()
+        await expect(last).to_have_text("10")
+        await expect(label).to_contain_text("before the first event")
+        assert tabs.faults == []
+
+
+async def test_it_follows_a_phase_that_runs(lab_tabs: Tabs) -> None:
+    inspector = await lab_tabs.visit("inspector#source=phase1")
+    await expect(inspector.get_by_text("There is no session here yet.")).to_be_visible()
+    phase = await lab_tabs.visit("phases/1")
+    await press(phase, "submit", prompt="one")
+    await inspector.locator("#session-table a").click()
+    await expect(rows(inspector, "event")).to_have_count(3)
+    await press(phase, "submit", prompt="two more")
+    await expect(rows(inspector, "event")).to_have_count(7)
+    await expect(inspector.locator("#at-label")).to_contain_text("event 7")
+    await expect(rows(inspector, "connection")).to_have_count(1)
+    await expect(inspector.get_by_text("Nothing went wrong.")).to_be_visible()
+    await inspector.locator("#back").click()
+    await inspector.get_by_label("Source").select_option("store")
+    await expect(rows(inspector, "session")).to_contain_text("notesno14142")
+    assert lab_tabs.faults == []
+
+
+async def test_it_retries_what_is_held(lab_tabs: Tabs) -> None:
+    phase = await lab_tabs.visit("phases/1")
+    await press(phase, "stumble", fails=True)
+    await press(phase, "submit", prompt="one two")
+    await fact(phase, "Held", "yes")
+    inspector = await lab_tabs.visit("inspector#source=phase1")
+    await inspector.locator("#session-table a").click()
+    await expect(rows(inspector, "error")).to_contain_text("the lab was told to fail at NoteStarted")
+    await button(inspector, "Retry").click()
+    await expect(inspector.locator("#retry-problem")).to_contain_text("the lab was told to fail")
+    await press(phase, "stumble", fails=False)
+    await button(inspector, "Retry").click()
+    await expect(inspector.locator("#announcer")).to_contain_text("1 events were applied; the timeline stands at 1.")
+    await expect(inspector.locator("#session-held")).to_be_hidden()
+    await fact(phase, "Held", "no")
+    await reset(phase)
+    assert not_the_servers(lab_tabs.faults) == []
