@@ -561,7 +561,7 @@ class Hub:
         return None if follower is None else follower.status
 
     def statistics(self) -> HubStatistics:
-        """Return what this hub holds now. Any thread may ask; it takes a few milliseconds for 100,000 sessions."""
+        """Return what this hub holds now. Any thread may ask; it takes some ten milliseconds for 100,000 sessions."""
         return self._sessions.statistics(getattr(self._store, "pending", 0))
 
     async def run(self) -> None:

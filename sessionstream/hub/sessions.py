@@ -64,10 +64,6 @@ class SessionState:
         self.pins: int = 0
         self.weight: int = 0
 
-    def is_held(self) -> bool:
-        """Whether the timeline is known not to reflect the last event. Any thread may ask."""
-        return self.current and self.timeline is not None and self.timeline.ordinal < self.event_cursor
-
 
 async def _load_metadata(metadata: SessionMetadata, session_id: str) -> object:
     scope = CallbackScope(session_id)
@@ -106,10 +102,14 @@ class SessionCache:
 
     def statistics(self, pending: int) -> HubStatistics:
         """Return what is cached. Any thread may ask."""
-        states = list(self._states.values())
-        timelines = [state.timeline for state in states if state.timeline is not None]
-        held = sum(state.is_held() for state in states)
-        return HubStatistics(len(states), sum(each.size for each in timelines), self._evictions, held, pending)
+        states, entities, held = list(self._states.values()), 0, 0
+        for state in states:
+            cursor, timeline = state.event_cursor, state.timeline  # the cursor first: it moves after the timeline
+            if timeline is not None:
+                entities += timeline.size
+                if state.current and timeline.ordinal < cursor:
+                    held += 1
+        return HubStatistics(len(states), entities, self._evictions, held, pending)
 
     def timeline(self, session_id: str) -> Timeline | None:
         """Return a session's timeline if it is cached, without counting as a use."""
