@@ -26,7 +26,8 @@ def markdown(phase: Phase, state: State) -> str:
 def _lines(phase: Phase, state: State) -> Iterator[str]:
     yield f"# Phase {phase.number}: {phase.title}"
     yield from ("", phase.lead, "")
-    facts = (("Last event", state.latest or "none"), ("Broken", state.broken or "nothing"), *state.facts)
+    broken = "nothing" if state.broken is None else state.broken.label
+    facts = (("Last event", state.latest or "none"), ("Broken", broken), *state.facts)
     yield from (f"- {_inline(label)}: {_inline(value)}" for label, value in facts)
     yield from ("", "## Checks")
     for check in state.checks:

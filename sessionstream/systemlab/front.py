@@ -9,6 +9,7 @@ from sessionstream import SnapshotSource
 from sessionstream.serving.running import RETURN_AFTER
 from sessionstream.systemlab import delivery, journal
 from sessionstream.systemlab.actions import Field
+from sessionstream.systemlab.breaks import Break
 from sessionstream.systemlab.checks import Check
 from sessionstream.systemlab.conversations import Conversations, Frame, ListeningServer
 from sessionstream.systemlab.delivery import Hydration
@@ -23,13 +24,13 @@ SHOWN: Final = 60
 """The maximum number of frames, events and stages that are shown; the latest are shown."""
 
 
-def breach_field(labels: Mapping[str, str]) -> Field:
-    """Return the field of an action that breaks a promise, from the labels of its choices."""
+def breach_field(breaks: Mapping[str, Break]) -> Field:
+    """Return the field of an action that breaks one of these promises, or none."""
     return Field(
         "breach",
         "What goes wrong",
         "drop",
-        choices=tuple(labels.items()),
+        choices=((NONE, BREACHES[NONE].label), *((name, each.label) for name, each in breaks.items())),
         hint="All clients reconnect. The recorded frames stay until the page is reset.",
     )
 
@@ -170,11 +171,6 @@ class Front:
         empty = "No client is connected. Connect one above."
         table = Table("frames", "Frames on all connections, in order", _COLUMNS, rows, empty)
         return table.latest(SHOWN, of=len(said))
-
-    @property
-    def broken(self) -> str:
-        """The label of the broken guarantee; empty if none is."""
-        return "" if self.breach == NONE else BREACHES[self.breach].label
 
     @property
     def connections(self) -> int:

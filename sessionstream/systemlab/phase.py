@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from sessionstream.systemlab.actions import Action
+from sessionstream.systemlab.breaks import Break
 from sessionstream.systemlab.checks import Check, Json
 from sessionstream.systemlab.panels import Cell, Panel, exact
 from sessionstream.transport.ws import WebSocketServer
@@ -22,7 +23,7 @@ class State:
         facts: pairs of a label and a value, beside the checks.
         sessions: the sessions whose live events change this state; the page watches them and requests the state again.
         latest: what happened last, in a few words; empty before anything has.
-        broken: what is broken, in words; empty for nothing.
+        broken: the break in force, one of the phase's ``breaks()``.
     """
 
     checks: tuple[Check, ...]
@@ -30,7 +31,7 @@ class State:
     facts: tuple[tuple[str, Cell], ...] = ()
     sessions: tuple[str, ...] = ()
     latest: str = ""
-    broken: str = ""
+    broken: Break | None = None
 
     def to_json(self) -> dict[str, Json]:
         """Return it as JSON for ``/api/phaseN/state``."""
@@ -40,7 +41,7 @@ class State:
             "facts": [[label, exact(value)] for label, value in self.facts],
             "sessions": list(self.sessions),
             "latest": self.latest,
-            "broken": self.broken,
+            "broken": None if self.broken is None else self.broken.to_json(),
         }
 
 
@@ -73,6 +74,10 @@ class Phase(Protocol):
 
     def actions(self) -> Sequence[Action]:
         """Return the actions in the order of the page; their names do not change."""
+        ...
+
+    def breaks(self) -> Mapping[str, Break]:
+        """Return what the action ``break`` can break, by the values of its field."""
         ...
 
     async def start(self) -> None:

@@ -114,9 +114,8 @@ async def fact(page: Page, label: str, value: str) -> None:
 
 async def broken(page: Page, what: str) -> None:
     """Wait until the page says that this is broken; empty: nothing is."""
-    place = page.locator("#broken")
-    await expect(place).to_have_text(f"Broken: {what}")
-    await (expect(place).to_be_visible() if what else expect(place).to_be_hidden())
+    await expect(page.locator("#broken-label")).to_have_text(what)
+    await (expect(page.locator("#broken")).to_be_visible() if what else expect(page.locator("#broken")).to_be_hidden())
 
 
 def button(inside: Page | Locator, name: str) -> Locator:

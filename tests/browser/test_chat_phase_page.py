@@ -7,22 +7,8 @@ from playwright.async_api import Page, expect
 
 from ..pairs import pairs
 from ..systemlab.process import ServedLab
-from ..systemlab.test_chat_phase import LABELS
 from .chromium import Tabs
-from .lab import act, all_passed, broken, button, expect_verdict, fits, not_the_servers, reset
-
-BROKEN_BY = {
-    "keyless": "one-answer",
-    "stranger": "pieces-add-up",
-    "straggler": "stop-stops",
-    "overtake": "snapshot-first",
-    "swap": "in-order",
-    "drop": "none-missing",
-    "reorder": "none-missing",
-    "stale": "none-missing",
-    "repeat": "none-twice",
-    "hasty": "true-first",
-}
+from .lab import act, all_passed, button, expect_verdict, fits, not_the_servers, reset
 
 
 async def status(page: Page, side: str, number: int, words: str) -> None:
@@ -77,32 +63,6 @@ async def test_every_control_is_pressed_and_every_promise_kept(lab_tabs: Tabs) -
     await page.get_by_text("Frames sent and received").click()
     await expect(page.locator(".said .frames")).to_contain_text("since")
     assert lab_tabs.faults == []
-
-
-@pytest.mark.torture  # half a minute; the other pages' are always run
-async def test_every_check_turns_red_and_a_reset_mends_it(lab_tabs: Tabs) -> None:
-    page = await lab_tabs.visit("phases/4")
-    for breach, check in BROKEN_BY.items():
-        await state(page, "Live")
-        await act(page, "break", breach=breach)
-        await broken(page, LABELS[breach])
-        if breach == "overtake":
-            await state(page, "Waiting for its snapshot")
-        else:
-            await state(page, "Live")
-        if breach == "straggler":
-            await stream(page, 1)
-            await act(page, "stop")
-        else:
-            await act(page, "send", prompt="Explain ordinals to somebody who has none", twice=True)
-        if breach == "stale":
-            await act(page, "drop")
-        await expect_verdict(page, check, "failed")
-        await reset(page)
-        await broken(page, "")
-    await state(page, "Live")
-    await all_right(page)
-    assert not_the_servers(lab_tabs.faults) == []
 
 
 async def test_a_page_that_loses_messages_does_not_match_the_timeline(lab_tabs: Tabs) -> None:

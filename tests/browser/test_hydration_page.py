@@ -5,15 +5,12 @@ from __future__ import annotations
 import pytest
 from playwright.async_api import Locator, Page, expect
 
-from sessionstream.systemlab.sabotage.breaches import BREACHES
-
 from ..pairs import pairs
 from ..systemlab.process import ServedLab
 from .chromium import Tabs
 from .lab import (
     act,
     all_passed,
-    broken,
     button,
     expect_verdict,
     fact,
@@ -22,17 +19,6 @@ from .lab import (
     not_the_servers,
     reset,
 )
-
-BROKEN_BY = {
-    "overtake": "snapshot-first",
-    "swap": "in-order",
-    "drop": "none-missing",
-    "reorder": "none-missing",
-    "repeat": "none-twice",
-    "hasty": "true-first",
-    "stale": "none-missing",
-    "epoch": "one-epoch",
-}
 
 
 def card(page: Page, client: str) -> Locator:
@@ -111,32 +97,6 @@ async def test_every_control_is_pressed_and_every_promise_kept(lab_tabs: Tabs) -
     await all_passed(page)
     assert await notes(page, "A") == await notes(page, "B")
     assert lab_tabs.faults == []
-
-
-@pytest.mark.torture  # half a minute; the other pages' are always run
-async def test_every_check_turns_red_and_a_reset_mends_it(lab_tabs: Tabs) -> None:
-    page = await lab_tabs.visit("phases/3")
-    await both_connected(page)
-    for breach, check in BROKEN_BY.items():
-        await act(page, "break", breach=breach)
-        await broken(page, BREACHES[breach].label)
-        if breach == "overtake":  # no snapshot comes before the first event
-            await state(page, "A", "Waiting for its snapshot")
-        else:
-            await live(page)
-        await act(page, "add")
-        if breach == "epoch":
-            await act(page, "hydrate", notes="1")  # now they hold a snapshot that a delta can start from
-            await live(page)
-            await act(page, "rebuild")
-        if breach in ("epoch", "stale"):
-            await act(page, "drop")
-        await expect_verdict(page, check, "failed")
-        await reset(page)
-        await broken(page, "")
-        await live(page)
-    await all_right(page)
-    assert not_the_servers(lab_tabs.faults) == []
 
 
 async def test_who_loses_events_does_not_converge(lab_tabs: Tabs) -> None:

@@ -13,9 +13,6 @@ from sessionstream import doc
 from sessionstream.systemlab.phases import PHASES
 
 from ..systemlab.process import ServedLab
-from ..systemlab.test_foundations import RED as RED_PARTS
-from ..systemlab.test_pipeline import ALL
-from ..systemlab.test_pipeline import RED as RED_FAULTS
 from .axe import violations
 from .chromium import Tabs
 from .lab import (
@@ -182,50 +179,6 @@ async def test_the_help_leads_from_page_to_page(lab_tabs: Tabs) -> None:
 
 
 # -- checks, seen green and red --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "parts", [list(RED_PARTS)[:2], pytest.param(list(RED_PARTS)[2:], marks=pytest.mark.torture)], ids=["two", "others"]
-)
-async def test_the_checks_of_phase_0_turn_red_and_green(lab_tabs: Tabs, parts: list[str]) -> None:
-    """Each part takes two processes; that each turns its check red is tested without a browser too."""
-    page = await lab_tabs.visit("phases/0")
-    for name in await verdicts(page):
-        await expect_verdict(page, name, "passed")
-    for part in parts:
-        await press(page, "break", part=part)
-        red = {name for name, verdict in (await verdicts(page)).items() if verdict == "failed"}
-        assert red == RED_PARTS[part]
-    await reset(page)
-    assert set((await verdicts(page)).values()) == {"passed"}
-    assert lab_tabs.faults == []
-
-
-@pytest.mark.parametrize(
-    "faults",
-    [list(RED_FAULTS)[:2], pytest.param(list(RED_FAULTS)[2:], marks=pytest.mark.torture)],
-    ids=["two", "others"],
-)
-async def test_the_checks_of_phase_1_turn_red_and_green(lab_tabs: Tabs, faults: list[str]) -> None:
-    page = await lab_tabs.visit("phases/1")
-    for fault in faults:
-        names = RED_FAULTS[fault]
-        for name in ALL:
-            await expect_verdict(page, name, "waiting")
-        await press(page, "submit")
-        for name in ALL:
-            await expect_verdict(page, name, "passed")
-        await press(page, "break", fault=fault)
-        await press(page, "submit")
-        for name in ALL:
-            await expect_verdict(page, name, "failed" if name in names else "passed")
-        await expect(page.locator("#tally")).to_contain_text(f"{len(names)} failed")
-        failed = page.locator(f"#check-{min(names)}")
-        if await failed.locator("pre").is_hidden():  # what was unfolded once stays so
-            await failed.locator("summary").click()
-        await expect(failed.locator("pre")).to_be_visible()
-        await reset(page)
-    assert lab_tabs.faults == []
 
 
 # -- phase 1 ---------------------------------------------------------------------------------------------------------

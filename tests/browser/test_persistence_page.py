@@ -11,7 +11,6 @@ from .chromium import Tabs
 from .lab import (
     act,
     all_passed,
-    broken,
     button,
     expect_verdict,
     fact,
@@ -20,16 +19,6 @@ from .lab import (
     not_the_servers,
     reset,
 )
-
-BROKEN_BY = {
-    "forgets": ("events-kept", "entities-kept"),
-    "drops-entities": ("entities-kept", "as-folded"),
-    "miscounts": ("cursors-kept", "ordinals-continue"),
-    "forgets-errors": ("errors-kept",),
-    "forgets-keys": ("once",),
-    "stale": ("client-converges",),
-}
-
 
 OF_MEMORY = ("events-kept", "entities-kept", "cursors-kept", "errors-kept", "ordinals-continue", "once")
 """What is lost with a memory store, and red where one lingers."""
@@ -99,22 +88,6 @@ async def test_a_memory_store_loses_everything_and_the_page_says_so(lab_tabs: Ta
     await expect(kept).to_contain_text("4 events before, none now, as it has to be")
     await act(page, "choose", store="sqlite")
     await expect(page.locator("#tally")).to_have_text("8 waiting")
-    assert faults(lab_tabs) == []
-
-
-@pytest.mark.torture  # half a minute; the other pages' are always run
-async def test_every_check_turns_red_and_a_reset_mends_it(lab_tabs: Tabs) -> None:
-    page = await lab_tabs.visit("phases/5")
-    for promise, checks in BROKEN_BY.items():
-        await act(page, "break", promise=promise)
-        await use(page)
-        for check in checks:
-            await expect_verdict(page, check, "failed")
-        await reset(page)
-        await broken(page, "")
-        await fact(page, "Restarts", "0")
-    await use(page)
-    await all_passed(page)
     assert faults(lab_tabs) == []
 
 

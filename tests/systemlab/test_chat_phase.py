@@ -11,8 +11,7 @@ import pytest
 
 from sessionstream.systemlab.actions import BadRequest
 from sessionstream.systemlab.panels import Table
-from sessionstream.systemlab.phases.chat import OWN_BREACHES, PROMPTS, SESSION, ChatPhase
-from sessionstream.systemlab.sabotage.breaches import BREACHES
+from sessionstream.systemlab.phases.chat import BREAKS, PROMPTS, SESSION, ChatPhase
 
 from .watching import Item, Watching, act, check, judged
 
@@ -28,7 +27,6 @@ CHECKS = [
     "true-first",
 ]
 DELAY = 0.01
-LABELS = dict(OWN_BREACHES) | {name: breach.label for name, breach in BREACHES.items()}
 
 
 def of_entity(message: Mapping[str, Any]) -> Any:
@@ -121,7 +119,7 @@ async def test_a_broken_promise_is_seen_and_a_reset_forgets_it(tmp_path: Path, b
     async with running(broken) as phase:
         await story(phase, breach)
         assert (await judged(phase, promise, "failed")).because
-        assert (await phase.state()).broken == LABELS[breach]
+        assert (await phase.state()).broken == BREAKS[breach]
     async with running(reset) as phase:
         await story(phase)
         await judged(phase, promise, "passed")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from markdown_it import MarkdownIt
 
+from sessionstream.systemlab.breaks import Break
 from sessionstream.systemlab.checks import Check
 from sessionstream.systemlab.exports import markdown
 from sessionstream.systemlab.panels import Document, Table
@@ -48,7 +49,7 @@ def test_text_is_only_text() -> None:
         (Table("t", HOSTILE, ("A", "B"), ((HOSTILE, 1),), ""), Document("d", HOSTILE, HOSTILE)),
         facts=((HOSTILE, HOSTILE),),
         latest=HOSTILE,
-        broken=HOSTILE,
+        broken=Break(HOSTILE, "c"),
     )
     html = MarkdownIt("commonmark").enable("table").render(markdown(phase, state))
     assert "<b>x" not in html

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 from sessionstream import Hub, SchemaRegistry, SessionstreamError
 from sessionstream.systemlab.actions import Action, Arguments
+from sessionstream.systemlab.breaks import Break
 from sessionstream.systemlab.lab import Interrupted, Lab, UnknownPhase
 from sessionstream.systemlab.phase import State
 from sessionstream.transport.ws import WebSocketServer
@@ -36,6 +37,9 @@ class Slow:
 
     def actions(self) -> Sequence[Action]:
         return (Action("wait", "Wait", self._wait), Action("refuse", "Refuse", self._refuse))
+
+    def breaks(self) -> Mapping[str, Break]:
+        return {}
 
     async def _wait(self, _: Arguments) -> None:
         self.log.append("begins")

@@ -13,7 +13,8 @@ from sessionstream import Event, Hub, MemoryStore, PipelineRecord, Snapshot, UIE
 from sessionstream.systemlab.actions import BadRequest
 from sessionstream.systemlab.notebook import ADD_NOTE, notebook_schemas, open_notebook
 from sessionstream.systemlab.phases import pipeline_checks as checks
-from sessionstream.systemlab.phases.pipeline import FAULTS, MOST_EVENTS, Pipeline
+from sessionstream.systemlab.phases.pipeline import MOST_EVENTS, Pipeline
+from sessionstream.systemlab.sabotage.pipeline import FAULTS
 from sessionstream.systemlab.v1.lab_pb2 import AddNoteCommand
 
 from .phases import press, verdicts
@@ -200,7 +201,7 @@ async def test_a_broken_promise_turns_its_checks_red(phase: Pipeline, fault: str
     await press(phase, "break", fault=fault)
     state = await press(phase, "submit", prompt="five words make odd events")
     assert {name for name, verdict in verdicts(state).items() if verdict == "failed"} == RED[fault]
-    assert state.broken == FAULTS[fault].label
+    assert state.broken == FAULTS[fault]
 
 
 async def test_a_session_may_not_grow_without_end(phase: Pipeline) -> None:

@@ -15,12 +15,13 @@ from sessionstream.examples.chatdemo.messages import ASSISTANT, STOPPED, STREAMI
 from sessionstream.examples.chatdemo.v1.chat_pb2 import ChatMessageEntity, TokensDeltaEvent
 from sessionstream.systemlab import answers, journal
 from sessionstream.systemlab.actions import Action, Arguments, BadRequest, Field
+from sessionstream.systemlab.breaks import Break, Press
 from sessionstream.systemlab.checks import Json
 from sessionstream.systemlab.folds import converged
 from sessionstream.systemlab.front import Front, breach_field
 from sessionstream.systemlab.journal import Journal
 from sessionstream.systemlab.phase import State
-from sessionstream.systemlab.sabotage.breaches import BREACHES, NONE
+from sessionstream.systemlab.sabotage.breaches import BREACHES, NONE, breaks_of_chat
 from sessionstream.transport.ws import WebSocketServer
 
 SESSION: Final = "chat"
@@ -36,20 +37,23 @@ STRAGGLER: Final = "straggler"
 STRANGER: Final = "stranger"
 KEYLESS: Final = "keyless"
 
-OWN_BREACHES: Final[Mapping[str, str]] = MappingProxyType(
+OWN_BREACHES: Final[Mapping[str, Break]] = MappingProxyType(
     {
-        STRAGGLER: "A straggler publishes another piece after each stop",
-        STRANGER: "Somebody else publishes a piece into each answer",
-        KEYLESS: "Prompts are sent without an idempotency key",
+        STRAGGLER: Break(
+            "A straggler publishes another piece after each stop",
+            "stop-stops",
+            (Press("stream", {"sentences": 4}), Press("stop")),
+        ),
+        STRANGER: Break("Somebody else publishes a piece into each answer", "pieces-add-up", (Press("send"),)),
+        KEYLESS: Break("Prompts are sent without an idempotency key", "one-answer", (Press("send", {"twice": True}),)),
     }
 )
 """Faults of an application, in addition to those between it and the browser."""
 
-_SENTENCE: Final = "Streams are events in order, and a reader may join at any time. "
+BREAKS: Final[Mapping[str, Break]] = MappingProxyType(breaks_of_chat() | dict(OWN_BREACHES))
+"""All breaks of this phase, by their names in requests."""
 
-_BREACH: Final = breach_field(
-    {name: breach.label for name, breach in BREACHES.items() if name != "epoch"} | dict(OWN_BREACHES)
-)
+_SENTENCE: Final = "Streams are events in order, and a reader may join at any time. "
 
 
 class ChatPhase:
@@ -108,9 +112,13 @@ class ChatPhase:
             Action(
                 "drop", "Drop all connections", self._drop, help="The answer continues, and clients reconnect to it."
             ),
-            Action("break", "Break a promise", self._break, (_BREACH,), harm=True),
+            Action("break", "Break a promise", self._break, (breach_field(BREAKS),), harm=True),
             self._front.folds.action(),
         )
+
+    def breaks(self) -> Mapping[str, Break]:
+        """Return the breaks by name."""
+        return BREAKS
 
     # -- lifecycle ---------------------------------------------------------------------------------------------
 
@@ -227,7 +235,7 @@ class ChatPhase:
                 ("Connections", front.connections),
             ),
             latest=journal.latest(events),
-            broken=OWN_BREACHES.get(self._breach, front.broken),
+            broken=BREAKS.get(self._breach),
         )
 
     async def _at(self, ordinal: int) -> list[Json]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import platform
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from sessionstream import SchemaRegistry, doc
@@ -14,6 +16,7 @@ from sessionstream.examples.chatdemo import chat_schemas
 from sessionstream.examples.chatdemo.demo import linting
 from sessionstream.schema import Family
 from sessionstream.systemlab.actions import Action, Arguments, Field
+from sessionstream.systemlab.breaks import Break
 from sessionstream.systemlab.notebook import notebook_schemas
 from sessionstream.systemlab.panels import Table
 from sessionstream.systemlab.phase import State
@@ -41,18 +44,32 @@ PACKAGES: Final = (
     ("pytest", "testing"),
 )
 
-BROKEN: Final = {
-    "registry": ("The registry accepts any payload", Subjects(registry=PermissiveRegistry)),
-    "memory": ("The store in memory loses an entity", Subjects(store=StoreThatLosesEntities)),
-    "disk": ("The disk forgets its files", Subjects(forgets_files=True)),
-    "ids": ("The store forgets event ids", Subjects(store=StoreThatForgetsIds)),
-    "linter": ("A comment silences the linter", Subjects(sample=linting.SAMPLE.replace("Struct)", "Struct)  # noqa"))),
-    "help": ("The package has an empty help entry", Subjects(entries=torn_entries)),
-    "imports": ("The core imports a web server", Subjects(first_import="import starlette")),
-}
+
+@dataclass(frozen=True, slots=True)
+class Part(Break):
+    """A part that is replaced by a broken one."""
+
+    subjects: Subjects = field(default_factory=Subjects)
+
+
+BROKEN: Final[Mapping[str, Part]] = MappingProxyType(
+    {
+        "registry": Part("The registry accepts any payload", "struct", subjects=Subjects(registry=PermissiveRegistry)),
+        "memory": Part("The store in memory loses an entity", "agree", subjects=Subjects(store=StoreThatLosesEntities)),
+        "disk": Part("The disk forgets its files", "survives", subjects=Subjects(forgets_files=True)),
+        "ids": Part("The store forgets event ids", "once", subjects=Subjects(store=StoreThatForgetsIds)),
+        "linter": Part(
+            "A comment silences the linter",
+            "linter",
+            subjects=Subjects(sample=linting.SAMPLE.replace("Struct)", "Struct)  # noqa")),
+        ),
+        "help": Part("The package has an empty help entry", "help", subjects=Subjects(entries=torn_entries)),
+        "imports": Part("The core imports a web server", "light", subjects=Subjects(first_import="import starlette")),
+    }
+)
 
 FAULT: Final = Field(
-    "part", "What is broken", "registry", choices=tuple((key, label) for key, (label, _) in BROKEN.items())
+    "part", "What is broken", "registry", choices=tuple((name, part.label) for name, part in BROKEN.items())
 )
 
 
@@ -65,7 +82,7 @@ class Foundations:
 
     def __init__(self, _directory: Path) -> None:
         self._subjects = Subjects()
-        self._broken = ""
+        self._broken: Part | None = None
         self._runs = 0
 
     @property
@@ -89,6 +106,10 @@ class Foundations:
             ),
         )
 
+    def breaks(self) -> Mapping[str, Break]:
+        """Return the breaks by name."""
+        return BROKEN
+
     async def start(self) -> None:
         """Start the first run of the checks; requests for the state wait for it."""
         self._probe()
@@ -102,7 +123,8 @@ class Foundations:
         await self._probe()
 
     async def _break(self, arguments: Arguments) -> None:
-        self._broken, self._subjects = BROKEN[arguments.text("part")]
+        self._broken = part = BROKEN[arguments.text("part")]
+        self._subjects = part.subjects
         await self._probe()
 
     def _probe(self) -> asyncio.Task[Findings]:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, cast
 
 from sessionstream import Hub, Snapshot, SQLiteStore
 from sessionstream.systemlab import journal
 from sessionstream.systemlab.actions import Action, Arguments, BadRequest, Field
+from sessionstream.systemlab.breaks import Break
 from sessionstream.systemlab.checks import Json
 from sessionstream.systemlab.folds import converged
 from sessionstream.systemlab.front import Front, breach_field
 from sessionstream.systemlab.journal import Journal
 from sessionstream.systemlab.notebook import ADD_NOTE, NOTE, REMOVE_NOTE, notebook_schemas, open_notebook, project_ui
 from sessionstream.systemlab.phase import State
-from sessionstream.systemlab.sabotage.breaches import BREACHES
+from sessionstream.systemlab.sabotage.breaches import breaks_of_hydration
 from sessionstream.systemlab.sabotage.sources import Held
 from sessionstream.systemlab.v1.lab_pb2 import AddNoteCommand, NoteEntity, RemoveNoteCommand
 from sessionstream.transport.ws import WebSocketServer
@@ -28,7 +30,7 @@ SESSION: Final = "notebook"
 NOTES: Final = 60
 """The maximum number of notes."""
 
-_BREACH: Final = breach_field({name: breach.label for name, breach in BREACHES.items()})
+_BREAKS: Final[Mapping[str, Break]] = MappingProxyType(breaks_of_hydration())
 
 
 class Hydration:
@@ -96,9 +98,13 @@ class Hydration:
                 self._rebuild,
                 help="From the log, in a new epoch: snapshots of the old epoch are no longer valid.",
             ),
-            Action("break", "Break a promise", self._break, (_BREACH,), harm=True),
+            Action("break", "Break a promise", self._break, (breach_field(_BREAKS),), harm=True),
             self._front.folds.action(),
         )
+
+    def breaks(self) -> Mapping[str, Break]:
+        """Return the breaks by name."""
+        return _BREAKS
 
     # -- lifecycle ---------------------------------------------------------------------------------------------
 
@@ -201,7 +207,7 @@ class Hydration:
                 ("Connections", front.connections),
             ),
             latest=journal.latest(await self._store.events(SESSION, after=max(snapshot.snapshot_ordinal - 1, 0))),
-            broken=front.broken,
+            broken=_BREAKS.get(front.breach),
         )
 
     async def _at(self, ordinal: int) -> list[Json]:

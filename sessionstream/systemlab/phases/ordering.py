@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
 from sessionstream import Event, EventBus, Hub, HydrationStore, SessionstreamError, SQLiteStore, derive_ordinal
-from sessionstream.hydration import StoreProxy
 from sessionstream.systemlab.actions import Action, Arguments, Field
+from sessionstream.systemlab.breaks import Break
 from sessionstream.systemlab.broker import Broker, Carried
 from sessionstream.systemlab.journal import Journal, error_table, event_table
 from sessionstream.systemlab.notebook import (
@@ -23,7 +23,7 @@ from sessionstream.systemlab.notebook import (
 from sessionstream.systemlab.panels import Cell, Panel, Table
 from sessionstream.systemlab.phase import State
 from sessionstream.systemlab.phases.ordering_checks import Found, Log, ordering_checks
-from sessionstream.systemlab.sabotage import buses, stores
+from sessionstream.systemlab.sabotage.ordering import BROKEN
 from sessionstream.systemlab.streams import KINDS, Stream
 from sessionstream.systemlab.v1.lab_pb2 import NoteFinishedEvent, NoteStartedEvent, NoteWordEvent
 from sessionstream.transport.ws import WebSocketServer
@@ -42,30 +42,15 @@ _BURST: Final = (
 _RESTART: Final = (Field("meanwhile", "Events published to each session meanwhile", 4, minimum=0, maximum=200),)
 
 
-@dataclass(frozen=True, slots=True)
-class _Ways:
-    """How a guarantee is broken: the wrappers of the bus and of the store."""
+NOTHING: Final = "none"
 
-    label: str
-    bus: Callable[[EventBus], EventBus] = buses.BusThatWorks
-    store: Callable[[HydrationStore], HydrationStore] = StoreProxy
-
-
-_KEEP: Final = _Ways("Nothing")
-_BROKEN: Final = {
-    "none": _KEEP,
-    "numbers": _Ways("The bus publishes with ordinals of its own", bus=buses.BusThatNumbers),
-    "stream-ids": _Ways("The bus delivers without its stream ids", bus=buses.BusThatDropsStreamIds),
-    "swaps": _Ways("The bus delivers two messages in the wrong order", bus=buses.BusThatSwaps),
-    "misdelivers": _Ways("The bus delivers into another session", bus=buses.BusThatMisdelivers),
-    "renames": _Ways("The bus gives a message delivered again a new id", bus=buses.BusThatRenames),
-    "loses": _Ways("The bus loses every third message", bus=buses.BusThatLoses),
-    "forgets": _Ways("The bus forgets what nobody is there to take", bus=buses.BusThatForgets),
-    "backwards": _Ways("The store lists its log backwards", store=stores.StoreThatListsBackwards),
-    "drops-entities": _Ways("The store forgets what events mean", store=stores.StoreThatDropsEntities),
-}
 _BREAK: Final = (
-    Field("promise", "What goes wrong", "loses", choices=tuple((name, each.label) for name, each in _BROKEN.items())),
+    Field(
+        "promise",
+        "What goes wrong",
+        "loses",
+        choices=((NOTHING, "Nothing"), *((name, each.label) for name, each in BROKEN.items())),
+    ),
 )
 
 
@@ -105,7 +90,7 @@ class Ordering:
         self._broker = Broker()
         self._stream = Stream()
         self._restarts = 0
-        self._broken = "none"
+        self._broken = NOTHING
         self._live: _Live | None = None
 
     @property
@@ -144,6 +129,10 @@ class Ordering:
             ),
         )
 
+    def breaks(self) -> Mapping[str, Break]:
+        """Return the breaks by name."""
+        return BROKEN
+
     async def start(self) -> None:
         """Open the store and run the hubs."""
         file = await SQLiteStore.open(self._directory / "ordering.db", self._schemas)
@@ -174,7 +163,7 @@ class Ordering:
             self._panels(found),
             self._facts(found),
             latest=_latest(messages),
-            broken="" if self._broken == "none" else _BROKEN[self._broken].label,
+            broken=BROKEN.get(self._broken),
         )
 
     async def _burst(self, arguments: Arguments) -> None:
@@ -195,10 +184,11 @@ class Ordering:
 
     async def _break(self, arguments: Arguments) -> None:
         live, self._broken = self._running, arguments.text("promise")
-        ways = _BROKEN[self._broken]
+        wrong = BROKEN.get(self._broken)
         await live.producer.shutdown()
         await live.consumer.shutdown()
-        live.bus, live.store = ways.bus(self._broker), ways.store(live.file)
+        live.bus = self._broker if wrong is None else wrong.bus(self._broker)
+        live.store = live.file if wrong is None else wrong.store(live.file)
         live.producer, live.consumer = self._producer(live.bus), self._consumer(live.bus, live.store)
         await live.consumer.run()
 

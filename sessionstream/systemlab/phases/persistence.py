@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, cast
@@ -11,6 +11,7 @@ from typing import Final, cast
 from sessionstream import Event, Hub, HydrationStore, ReplayReport, Session, SessionstreamError, TimelineView, UIEvent
 from sessionstream.hydration import StoreProxy
 from sessionstream.systemlab.actions import Action, Arguments, BadRequest, Field
+from sessionstream.systemlab.breaks import Break
 from sessionstream.systemlab.checks import Check, Json
 from sessionstream.systemlab.folds import Fold, Folds, fold_table
 from sessionstream.systemlab.journal import Journal, entity_table, error_table, event_table, latest, stage_table
@@ -21,13 +22,12 @@ from sessionstream.systemlab.phases.backend import Around, Backend, open_backend
 from sessionstream.systemlab.phases.hydration import notes
 from sessionstream.systemlab.phases.persistence_checks import (
     Found,
-    Kind,
     Repeat,
     Restart,
     Standing,
     persistence_checks,
 )
-from sessionstream.systemlab.sabotage import stores
+from sessionstream.systemlab.sabotage.persistence import BROKEN, Kind
 from sessionstream.systemlab.v1.lab_pb2 import AddNoteCommand, NoteWordEvent
 from sessionstream.transport.ws import WebSocketServer
 
@@ -62,18 +62,15 @@ _RESTART: Final = (
 )
 _LOOK: Final = (Field("ordinal", "Right after event", 1, minimum=0, maximum=100_000),)
 
-_BROKEN: Final[dict[str, tuple[str, Callable[[], Around]]]] = {
-    "none": ("Nothing", lambda: StoreProxy),
-    "forgets": ("The store forgets everything when it is closed", lambda: stores.StoreThatForgetsOnClose),
-    "drops-entities": ("The store drops the entities", lambda: stores.StoreThatDropsEntities),
-    "miscounts": ("The store returns cursors that are one too low", lambda: stores.StoreThatMiscounts),
-    "forgets-errors": ("The store keeps no errors", lambda: stores.StoreThatForgetsErrors),
-    "forgets-keys": ("The store recognises no repeated command", lambda: stores.StoreThatForgetsKeys),
-    "stale": ("The store returns an old timeline as the current one", lambda: stores.StoreThatIsStale),
-    "lingers": ("The memory store outlives its process", stores.Lingering),
-}
+NOTHING: Final = "none"
+
 _BREAK: Final = (
-    Field("promise", "What goes wrong", "forgets", choices=tuple((name, each[0]) for name, each in _BROKEN.items())),
+    Field(
+        "promise",
+        "What goes wrong",
+        "forgets",
+        choices=((NOTHING, "Nothing"), *((name, each.label) for name, each in BROKEN.items())),
+    ),
 )
 
 
@@ -103,7 +100,7 @@ class Persistence:
         self._backend: Backend | None = None
         self._server: WebSocketServer | None = None
         self._swapping = asyncio.Lock()
-        self._broken = "none"
+        self._broken = NOTHING
         self._begin("sqlite")
 
     def _begin(self, kind: Kind) -> None:
@@ -119,7 +116,12 @@ class Persistence:
         self._folds = Folds()
         self._look = 1
         self._replay: ReplayReport | None = None
-        self._around = _BROKEN[self._broken][1]()
+        self._wrap()
+
+    def _wrap(self) -> None:
+        """Wrap the stores of further backends as the break in force does."""
+        wrong = BROKEN.get(self._broken)
+        self._around: Around = StoreProxy if wrong is None else wrong.around()
 
     @property
     def server(self) -> WebSocketServer | None:
@@ -166,11 +168,15 @@ class Persistence:
                 "Break a promise",
                 self._break,
                 _BREAK,
-                "Wraps the store. Write notes, restart and send a command again to see the effect.",
+                "Wraps the store, and chooses the memory store where that is the one to break.",
                 harm=True,
             ),
             self._folds.action(),
         )
+
+    def breaks(self) -> Mapping[str, Break]:
+        """Return the breaks by name."""
+        return BROKEN
 
     async def start(self) -> None:
         """Open the store and start the backend."""
@@ -192,7 +198,7 @@ class Persistence:
             found = Found(self._kind, now, self._restart, self._repeat, folds, truths)
             checks = persistence_checks(found)
             panels = await self._panels(found, checks)
-        broken = "" if self._broken == "none" else _BROKEN[self._broken][0]
+        broken = BROKEN.get(self._broken)
         return State(checks, panels, self._facts(now), (SESSION,), latest=latest(now.events), broken=broken)
 
     # -- actions -----------------------------------------------------------------------------------------------------
@@ -243,7 +249,11 @@ class Persistence:
             file, self._server = self._running.file, None
             await self._running.end()
             self._broken = arguments.text("promise")
-            self._around = _BROKEN[self._broken][1]()
+            wrong = BROKEN.get(self._broken)
+            if wrong is not None and wrong.kind != self._kind:
+                self._begin(wrong.kind)
+                file = self._new_file()
+            self._wrap()
             await self._open(file)
             self._answer()
 

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 from sessionstream import Cursors, ErrorRecord, Event, Snapshot
 from sessionstream.systemlab.checks import Check, Json, count, judge
 from sessionstream.systemlab.folding import differences, folded
 from sessionstream.systemlab.folds import Fold, converged
 from sessionstream.systemlab.journal import payload
-
-Kind: TypeAlias = Literal["sqlite", "memory"]
+from sessionstream.systemlab.sabotage.persistence import Kind
 
 EVIDENCE: Final = 60
 """The maximum number of rows of evidence; the last ones are shown."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -17,18 +15,18 @@ from sessionstream import (
     Session,
     SessionstreamError,
     TimelineView,
-    UIFanout,
 )
-from sessionstream.hydration import StoreProxy
 from sessionstream.serving.running import RETURN_AFTER
 from sessionstream.systemlab.actions import Action, Arguments, BadRequest, Field
+from sessionstream.systemlab.breaks import Break
 from sessionstream.systemlab.checks import Json
 from sessionstream.systemlab.journal import Journal, entity_table, error_table, event_table, latest, payload, ui_table
 from sessionstream.systemlab.notebook import ADD_NOTE, NOTE, REMOVE_NOTE, notebook_schemas, open_notebook
 from sessionstream.systemlab.panels import Document, Table
 from sessionstream.systemlab.phase import State
 from sessionstream.systemlab.phases import pipeline_checks as checks
-from sessionstream.systemlab.sabotage import fanouts, stores
+from sessionstream.systemlab.sabotage.pipeline import FAULTS, Fault
+from sessionstream.systemlab.sabotage.stores import Exchangeable
 from sessionstream.systemlab.v1.lab_pb2 import AddNoteCommand, RemoveNoteCommand
 from sessionstream.systemlab.witness import Witness
 from sessionstream.transport.ws import WebSocketServer
@@ -38,24 +36,6 @@ MOST_WORDS: Final = 60
 MOST_EVENTS: Final = 600
 """From this number of events on, the page asks for another session."""
 
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """A way to break a guarantee: the wrapper of the fan-out or of the store."""
-
-    label: str
-    fanout: Callable[[UIFanout], UIFanout] = fanouts.Passing
-    store: Callable[[HydrationStore], HydrationStore] = StoreProxy
-
-
-FAULTS: Final = {
-    "drop": Fault("The fan-out drops every second batch", fanout=partial(fanouts.Dropping, every=2)),
-    "repeat": Fault("The fan-out sends everything twice", fanout=fanouts.Repeating),
-    "swap": Fault("The fan-out swaps neighbouring batches", fanout=fanouts.Reordering),
-    "gap": Fault("The log loses its second event", store=stores.StoreThatSkips),
-    "lost": Fault("Snapshots lose their last entity", store=stores.StoreThatLosesEntities),
-    "stale": Fault("Snapshots lag one event behind", store=stores.StoreThatLags),
-}
 
 _FAULT_FIELD: Final = Field(
     "fault", "What goes wrong", "drop", choices=tuple((name, fault.label) for name, fault in FAULTS.items())
@@ -74,7 +54,7 @@ class Pipeline:
         schemas = notebook_schemas()
         self._journal = Journal(MOST_EVENTS * 20)
         self._commands: list[tuple[str, str, str, str]] = []
-        self._store = stores.Exchangeable(MemoryStore(schemas))
+        self._store = Exchangeable(MemoryStore(schemas))
         # Nothing is cached, so that the page shows the contents of the store.
         self._hub = open_notebook(
             Hub(
@@ -92,7 +72,7 @@ class Pipeline:
         self._witness = Witness(self._server)
         self._hub.set_fanout(self._witness)
         self._session = SESSION
-        self._broken = ""
+        self._broken: Fault | None = None
 
     @property
     def server(self) -> WebSocketServer:
@@ -148,6 +128,10 @@ class Pipeline:
             ),
         )
 
+    def breaks(self) -> Mapping[str, Break]:
+        """Return the breaks by name."""
+        return FAULTS
+
     async def start(self) -> None:
         """Run the hub."""
         await self._hub.run()
@@ -194,7 +178,7 @@ class Pipeline:
 
     async def _break(self, arguments: Arguments) -> None:
         fault = FAULTS[arguments.text("fault")]
-        self._broken = fault.label
+        self._broken = fault
         self._hub.set_fanout(fault.fanout(self._witness))
         self._store.exchange(fault.store)
 

@@ -1,5 +1,6 @@
 /** A phase's page: its forms run actions, its state is shown, and watched over our own WebSocket client. */
 import { announce, ask, busy, byId, el, json, LabError, listening, post, report, tally } from "/static/core.js";
+import { Guide } from "/static/guide.js";
 import { connect } from "/static/sessionstream.js";
 import { Panels } from "/static/tables.js";
 
@@ -10,6 +11,7 @@ const number = Number(byId("main").dataset.phase);
 const api = `/api/phase${number}`;
 const callbacks = new Set();
 const panels = new Panels(byId("panels"));
+const guide = new Guide();
 
 /**
  * The page, for a phase's own script.
@@ -26,6 +28,7 @@ export const page = {
   /** Run an action of the phase and show the state after it. Throws a LabError with words for the reader. */
   async run(action, fields = {}) {
     show(await post(`${api}/run`, { action, ...fields }));
+    guide.pressed(action);
     report(""); // whatever it was, the lab answers again
     tell();
   },
@@ -59,9 +62,10 @@ function show(state, question = ++asked) {
   const before = page.state;
   page.state = state;
   showFacts(state.facts);
-  showWords("latest", state.latest);
-  showWords("broken", state.broken);
+  byId("latest").hidden = !state.latest;
+  byId("latest").lastElementChild.textContent = state.latest;
   showChecks(state.checks);
+  guide.show(state.broken, state.checks);
   byId("evidence").hidden = !state.panels.length;
   panels.show(state.panels);
   watch(state);
@@ -74,12 +78,6 @@ function showFacts(facts) {
   byId("facts").replaceChildren(
     ...facts.map(([label, value]) => el("div", {}, el("dt", {}, label), el("dd", {}, String(value)))),
   );
-}
-
-/** Show words of the strip; without any, hide their line. */
-function showWords(id, words) {
-  byId(id).hidden = !words;
-  byId(id).lastElementChild.textContent = words;
 }
 
 const items = new Map(); // check id → its element
@@ -249,6 +247,10 @@ byId("reset").addEventListener("click", ({ currentTarget }) => {
     announce("The phase was made anew.");
   });
 });
+
+new ResizeObserver(([{ target }]) => {
+  document.documentElement.style.setProperty("--strip", `${target.offsetHeight}px`);
+}).observe(byId("strip"));
 
 listening();
 if (matchMedia(PHONE).matches) {

@@ -1,0 +1,42 @@
+"""Breaks: what is wrong from now on, what to press to see it, and which check then fails."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sessionstream.systemlab.actions import Value
+from sessionstream.systemlab.checks import Json
+
+
+@dataclass(frozen=True, slots=True)
+class Press:
+    """A button to press.
+
+    Attributes:
+        what: the name of an action, or the label of a button that the page's own script makes.
+        fields: the values that the action needs; its other fields may have any. The page asks for those that differ.
+    """
+
+    what: str
+    fields: Mapping[str, Value] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """A guarantee that is broken on purpose.
+
+    Attributes:
+        label: what goes wrong, in words.
+        check: the id of the check that fails once ``presses`` were pressed.
+        presses: the buttons to press after the break, in order; none if the break alone makes the check fail.
+    """
+
+    label: str
+    check: str
+    presses: tuple[Press, ...] = ()
+
+    def to_json(self) -> dict[str, Json]:
+        """Return it as JSON for the page."""
+        presses: list[Json] = [{"what": press.what, "fields": dict[str, Json](press.fields)} for press in self.presses]
+        return {"label": self.label, "check": self.check, "presses": presses}

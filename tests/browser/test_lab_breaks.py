@@ -1,0 +1,113 @@
+"""Every break turns its check red by pressing only what the page says, as a reader does who knows nothing else."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Locator, Page, expect
+
+from sessionstream.systemlab.phases import PHASES
+
+from .axe import violations
+from .chromium import Tabs
+from .lab import act, actions, broken, button, expect_verdict, fill, fits, form, not_the_servers, reset, verdicts
+
+SETTINGS = re.compile("(tick|untick|set) “(.+?)”(?: to “(.+?)”)?, ")
+EARLY = "WebSocket connection to"
+"""What the browser itself logs when a page comes back before there is a backend."""
+
+AWAY = re.compile("^(Connecting|Reconnecting|Connected)$")
+"""What a client says while it is not there yet."""
+
+
+async def follow(page: Page, words: str) -> None:
+    """Do what a sentence of the guide says."""
+    [label] = re.findall("press “(.+?)”", words)
+    pressed = button(page, label)
+    place = page.locator("form").filter(has=pressed)
+    for verb, field, value in SETTINGS.findall(words):
+        found = place.get_by_label(field, exact=True)
+        if verb != "set":
+            await found.set_checked(verb == "tick")
+        elif await found.get_attribute("data-kind") == "choice":
+            await found.select_option(label=value)
+        else:
+            await found.fill(value)
+    await pressed.click()
+    await expect(pressed).not_to_have_attribute("aria-busy", "true")
+
+
+async def settled(page: Page) -> None:
+    """Wait until the clients of the page are where they belong, as a reader waits."""
+    for state in await page.locator("#live .connection").all():
+        await expect(state).not_to_have_text(AWAY)
+
+
+async def to_the_end(page: Page, guide: Locator) -> str:
+    """Follow the guide until it asks for nothing; return the check that it named."""
+    words = await guide.inner_text()
+    while "Next" in words:
+        await settled(page)
+        await follow(page, words)
+        await expect(guide).not_to_have_text(words)
+        words = await guide.inner_text()
+    [check] = re.findall("“(.+?)” has turned red.", words)
+    return str(check)
+
+
+@pytest.mark.parametrize(
+    ("number", "some"),
+    [(0, 2), *((number, None) for number in range(1, len(PHASES))), pytest.param(0, None, marks=pytest.mark.torture)],
+)
+async def test_whoever_presses_what_the_page_says_sees_the_check_turn_red(
+    lab_tabs: Tabs, number: int, some: int | None, tmp_path: Path
+) -> None:
+    """In phase 0 there is nothing to press, and each break takes two processes; others try all of them, too."""
+    page = await lab_tabs.visit(f"phases/{number}", viewport={"width": 1440, "height": 900})
+    guide = page.locator("#guide")
+    breaks = PHASES[number](tmp_path).breaks()
+    [field] = (await actions(page))["break"]
+    for name, each in list(breaks.items())[:some]:
+        await settled(page)
+        await act(page, "break", **{field["name"]: name})
+        await broken(page, each.label)
+        check = await to_the_end(page, guide)
+        assert check == each.check.replace("-", " "), name
+        await expect_verdict(page, each.check, "failed")
+        if number != 0:  # where each break runs all checks anew
+            await reset(page)
+    await reset(page)
+    await broken(page, "")
+    await expect(guide).to_be_empty()
+    assert "failed" not in set((await verdicts(page)).values())
+    assert [fault for fault in not_the_servers(lab_tabs.faults) if EARLY not in fault] == []
+
+
+async def test_the_guide_points_at_the_button_and_at_the_check(lab_tabs: Tabs) -> None:
+    page = await lab_tabs.visit("phases/2", viewport={"width": 360, "height": 740})
+    await act(page, "break", promise="renames")
+    guide, next_button = page.locator("#guide"), form(page, "burst").locator("button")
+    await expect(guide).to_have_text(
+        "Next: tick “Deliver each message twice”, press “Send a burst”; then “once” turns red."
+    )
+    await expect(guide).to_be_in_viewport(ratio=1)
+    await expect(page.locator("[data-next]")).to_have_count(3)  # the button, the check, and its dot
+    await expect(next_button).to_have_attribute("data-next", "")
+    await expect(page.locator("#check-once")).to_have_attribute("data-next", "")
+    assert await fits(page)
+    assert await violations(page) == []
+    await page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
+    await guide.get_by_role("button").click()
+    await expect(next_button).to_be_in_viewport(ratio=1)
+    await expect(next_button).to_be_focused()
+    await act(page, "burst")  # without what was to be ticked, nothing is delivered twice
+    await expect(guide).to_contain_text("press “Send a burst”")
+    await fill(page, "burst", twice=True)
+    await expect(guide).to_have_text("Next: press “Send a burst”; then “once” turns red.")
+    await act(page, "burst")
+    await expect(guide).to_have_text("“once” has turned red.")
+    await expect(page.locator("[data-next]")).to_have_count(0)
+    await guide.get_by_role("link").click()
+    await expect(page.locator("#check-once")).to_be_in_viewport()
