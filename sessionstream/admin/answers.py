@@ -1,4 +1,4 @@
-"""From what was found or done to what is printed: one function for each command."""
+"""From what was found or done to what is printed: one function for each command on sessions."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ from sessionstream.admin.app import Replay
 from sessionstream.admin.checking import Checked
 from sessionstream.admin.outcome import FAILED, OK, Answer
 from sessionstream.admin.rehearsal import Difference, Rehearsal, Side
-from sessionstream.admin.repair import Backup, Deletion, Pruning, Retried
-from sessionstream.admin.tables import Table
+from sessionstream.admin.repair import Deletion, Pruning, Retried
+from sessionstream.admin.tables import Table, counted
 from sessionstream.hub import ReplayReport
-from sessionstream.hydration.copying import CopyReport
 from sessionstream.hydration.payload_json import Payload, Payloads
 from sessionstream.hydration.stored import StoredEvent, StoredSession, StoredSnapshot
 from sessionstream.observe import ErrorRecord
@@ -100,7 +99,7 @@ def replayed(store: str, which: Replay, report: ReplayReport) -> Answer:
     """Answer what a retry or a rebuild did."""
     document = _replay(store, which, report, dry_run=False) | {"epoch": str(report.epoch)}
     verb = "retried" if which == "retry" else "rebuilt"
-    text = f"{verb} {report.session_id}: {_count(report.events, 'event')} applied, the timeline is at {report.cursor}"
+    text = f"{verb} {report.session_id}: {counted(report.events, 'event')} applied, the timeline is at {report.cursor}"
     return Answer(document, (f"{text}, epoch {report.epoch}",))
 
 
@@ -121,7 +120,7 @@ def retried(store: str, found: Sequence[Retried]) -> Answer:
         else (each.session_id, str(each.report.events), str(each.report.cursor), "-")
         for each in found
     ]
-    text = f"retried {_count(len(found), 'session')}: {len(found) - len(failed)} resumed, {len(failed)} still held"
+    text = f"retried {counted(len(found), 'session')}: {len(found) - len(failed)} resumed, {len(failed)} still held"
     table = Table(("SESSION", "#APPLIED", "#TIMELINE", "STILL HELD"), rows)
     return Answer(document, (text, table), FAILED if failed else OK)
 
@@ -136,7 +135,7 @@ def deleted(store: str, plan: Deletion, *, dry_run: bool) -> Answer:
         "events": plan.events,
         "entities": plan.entities,
     }
-    what = f"{_count(plan.events, 'event')} and {_count(plan.entities, 'entity', 'entities')}"
+    what = f"{counted(plan.events, 'event')} and {counted(plan.entities, 'entity', 'entities')}"
     if dry_run:
         return Answer(document, (f"delete {plan.session_id}, dry run: {what} would be removed",))
     return Answer(document, (f"deleted {plan.session_id}: {what} removed",))
@@ -148,8 +147,8 @@ def rehearsed(store: str, which: Replay, found: Rehearsal) -> Answer:
     document = _replay(store, which, report, dry_run=True)
     document["differences"] = [_difference_document(each) for each in differences]
     text = (
-        f"{which} {report.session_id}, dry run: {_count(report.events, 'event')} would be applied, the timeline would "
-        f"be at {report.cursor}; {_count(len(differences), 'entity', 'entities')} would differ"
+        f"{which} {report.session_id}, dry run: {counted(report.events, 'event')} would be applied, the timeline would "
+        f"be at {report.cursor}; {counted(len(differences), 'entity', 'entities')} would differ"
     )
     return Answer(document, (text, *([_differences(differences)] if differences else [])))
 
@@ -167,7 +166,7 @@ def pruned(store: str, plan: Pruning, *, dry_run: bool) -> Answer:
     }
     if plan.new_floor == plan.floor:
         return Answer(document, (f"prune {plan.session_id}: nothing to forget, the floor is {plan.floor}",))
-    events = _count(plan.events, "event")
+    events = counted(plan.events, "event")
     if dry_run:
         text = f"prune {plan.session_id}, dry run: {events} would be forgotten, the floor would rise"
     else:
@@ -186,73 +185,16 @@ def checked(store: str, found: Checked) -> Answer:
         "uncompared": found.uncompared,
         "problems": [{"sessionId": each.session_id, "what": each.what} for each in found.problems],
     }
-    text = f"checked {store}: {_count(found.sessions, 'session')}, {_count(found.events, 'event')}"
+    text = f"checked {store}: {counted(found.sessions, 'session')}, {counted(found.events, 'event')}"
     if found.uncompared is not None:
-        text += f", {_count(found.compared, 'timeline')} compared with the app"
+        text += f", {counted(found.compared, 'timeline')} compared with the app"
         if found.uncompared:
             text += f", {found.uncompared} not (held, pruned, deleted or damaged)"
     if not found.problems:
         return Answer(document, (f"{text}; nothing is wrong",))
     rows = [(each.session_id or "-", each.what) for each in found.problems]
-    text += f"; {_count(len(rows), 'problem')}"
+    text += f"; {counted(len(rows), 'problem')}"
     return Answer(document, (text, Table(("SESSION", "PROBLEM"), rows)), FAILED)
-
-
-def backed_up(made: Backup) -> Answer:
-    """Answer what a backup made."""
-    document = {
-        "store": made.file,
-        "command": "backup",
-        "copy": made.copy,
-        "sessions": made.sessions,
-        "bytes": made.size,
-    }
-    what = f"{_count(made.sessions, 'session')}, {made.size:,} bytes"
-    return Answer(document, (f"copied {made.file} to {made.copy}: {what}, checked",))
-
-
-def restored(made: Backup) -> Answer:
-    """Answer what a restore made."""
-    document = {
-        "store": made.file,
-        "command": "restore",
-        "copy": made.copy,
-        "sessions": made.sessions,
-        "bytes": made.size,
-    }
-    what = f"{_count(made.sessions, 'session')}, {made.size:,} bytes"
-    return Answer(document, (f"restored {made.file} from {made.copy}: {what}, checked",))
-
-
-def copied(file: str, target: str, report: CopyReport) -> Answer:
-    """Answer what a copy to another store did."""
-    document = {
-        "store": file,
-        "command": "copy",
-        "target": target,
-        "copied": report.copied,
-        "updated": report.updated,
-        "unchanged": report.unchanged,
-        "events": report.events,
-        "left": [{"sessionId": each.session_id, "reason": each.reason} for each in report.left],
-        "processes": report.processes,
-    }
-    text = (
-        f"copied {file} to {target}: {_count(report.sessions, 'session')} there and verified, {report.copied} of them "
-        f"copied with this run, {report.updated} brought up to date, {report.unchanged} unchanged; "
-        f"{_count(report.events, 'event')} written"
-    )
-    blocks: list[str | Table] = [text]
-    if report.left:
-        rows = [(each.session_id or "-", each.reason) for each in report.left]
-        blocks.append(Table(("SESSION", "WHY"), rows, "none", "not copied"))
-    if report.processes:
-        blocks.append(
-            f"{_count(report.processes, 'process', 'processes')} had {file} open and did not close it. If one still "
-            "runs, what it writes from now on is not in the copy: end it and copy again, which brings the copy up to "
-            "date. Those that were killed are named for a day, and change nothing"
-        )
-    return Answer(document, tuple(blocks), FAILED if report.left else OK)
 
 
 def typed(app: str, text: str, out: str | None = None, *, changed: bool = False) -> Answer:
@@ -312,10 +254,10 @@ def _replay(store: str, which: Replay, report: ReplayReport, *, dry_run: bool) -
 
 def _headline(state: StoredSession) -> str:
     cursors = state.cursors
-    held = f"held, {_count(state.waiting, 'event')} waiting" if cursors.held else "not held"
+    held = f"held, {counted(state.waiting, 'event')} waiting" if cursors.held else "not held"
     lines = [
         f"session {state.id}: event cursor {cursors.event}, timeline cursor {cursors.timeline}, {held}",
-        f"{_count(state.entities, 'entity', 'entities')}, floor {cursors.floor}, epoch {cursors.epoch}",
+        f"{counted(state.entities, 'entity', 'entities')}, floor {cursors.floor}, epoch {cursors.epoch}",
     ]
     if state.last_error is not None:
         lines.append(f"last error: {_error(state.last_error)}")
@@ -387,7 +329,7 @@ def _shown(payload: Payload) -> tuple[str, str]:
 
 def _payload(payload: Payload) -> str:
     if payload.unreadable:
-        return f"({payload.type}, {_count(payload.size, 'byte')}: {payload.unreadable})"
+        return f"({payload.type}, {counted(payload.size, 'byte')}: {payload.unreadable})"
     return _json(payload.json)
 
 
@@ -408,7 +350,3 @@ def _traceback(record: ErrorRecord) -> str:
 
 def _moment(moment: datetime | None) -> str:
     return "-" if moment is None else moment.strftime("%Y-%m-%d %H:%M:%S")
-
-
-def _count(number: int, one: str, several: str = "") -> str:
-    return f"{number} {one if number == 1 else several or f'{one}s'}"

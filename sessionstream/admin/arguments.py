@@ -58,8 +58,8 @@ def parser() -> argparse.ArgumentParser:
     """Return what parses the arguments; shtab makes completions for shells from it."""
     made = _Parser(
         prog="sessionstream",
-        description="Look into a store of sessions, check it, back it up, restore or copy it; repair, prune or delete "
-        "its sessions; write types.",
+        description="Look into a store of sessions, check it, back it up, restore, upgrade or copy it; repair, prune "
+        "or delete its sessions; write types.",
         epilog="exit status: 0 done; 1 no such session, some sessions were not copied or are still held, a check found "
         "problems, a file is not up to date, or what was asked for failed; 2 wrong usage, or a store or an app that "
         "cannot be used",
@@ -74,6 +74,7 @@ def parser() -> argparse.ArgumentParser:
     _add_check(commands)
     _add_backup(commands)
     _add_restore(commands)
+    _add_upgrade(commands)
     _add_copy(commands)
     _add_types(commands)
     return made
@@ -165,6 +166,15 @@ def _add_restore(commands: argparse._SubParsersAction[_Parser]) -> None:
     is_path(parser.add_argument("copy", metavar="COPY", help="the backup, which stays as it is"))
     is_path(parser.add_argument("file", metavar="FILE", help="the SQLite file; no process may have it open"))
     parser.add_argument("--replace", action="store_true", help="replace the file that is there, which is lost")
+    _add_progress(parser)
+    _add_json(parser)
+
+
+def _add_upgrade(commands: argparse._SubParsersAction[_Parser]) -> None:
+    words = "bring a file of an earlier version to the present one, as an app does when it opens it"
+    parser = commands.add_parser("upgrade", help=words, description=words)
+    is_path(parser.add_argument("file", metavar="FILE", help="the SQLite file"))
+    _add_dry_run(parser)
     _add_progress(parser)
     _add_json(parser)
 

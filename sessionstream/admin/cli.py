@@ -23,7 +23,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.protobuf.message import DecodeError
 
 from sessionstream import output
-from sessionstream.admin import answers, checking, rehearsal, repair, typescript
+from sessionstream.admin import answers, checking, files, rehearsal, repair, typescript
 from sessionstream.admin.answers import Excerpt
 from sessionstream.admin.app import Replay, load, schemas_of
 from sessionstream.admin.arguments import LIMIT, PORT, parse
@@ -87,12 +87,14 @@ def _answer(options: argparse.Namespace) -> Answer:
         case "check":
             return _check(options)
         case "backup":
-            return answers.backed_up(repair.back_up(options.file, options.copy, _progress(options).count("pages")))
+            return _back_up(options)
         case "restore":
             return _restore(options)
+        case "upgrade":
+            return _upgrade(options)
         case "copy":
-            report = repair.copy_to(options.file, options.target, _progress(options).count("sessions"))
-            return answers.copied(options.file, stores.shown(options.target), report)
+            report = files.copy_to(options.file, options.target, _progress(options).count("sessions"))
+            return files.copied(options.file, stores.shown(options.target), report)
         case "types":
             return _types(options)
         case _:
@@ -189,9 +191,20 @@ def _check(options: argparse.Namespace) -> Answer:
     return answers.checked(stores.shown(options.store), found)
 
 
+def _back_up(options: argparse.Namespace) -> Answer:
+    return files.backed_up(files.back_up(options.file, options.copy, _progress(options).count("pages")))
+
+
 def _restore(options: argparse.Namespace) -> Answer:
     told = _progress(options).count("pages")
-    return answers.restored(repair.restore(options.copy, options.file, told, replace=options.replace))
+    return files.restored(files.restore(options.copy, options.file, told, replace=options.replace))
+
+
+def _upgrade(options: argparse.Namespace) -> Answer:
+    if not options.dry_run:
+        _progress(options).begin(f"upgrading {shown(options.file)}")
+    found = files.upgrade(options.file, dry_run=options.dry_run)
+    return files.upgraded(options.file, found, dry_run=options.dry_run)
 
 
 def _prune(options: argparse.Namespace) -> Answer:

@@ -1,4 +1,4 @@
-"""Retry, rebuild, prune and delete: the commands that open a store for writing; and backup, which copies a file."""
+"""Retry, rebuild, prune and delete: the commands that change sessions of a store."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from sessionstream.admin.app import AppSchemas, Factory, Replay, carry_out, hub_on
@@ -15,8 +14,6 @@ from sessionstream.admin.outcome import Refused
 from sessionstream.admin.progress import Told
 from sessionstream.errors import SessionstreamError, StoreError
 from sessionstream.hydration import stores
-from sessionstream.hydration.copying import CopyReport, copy
-from sessionstream.hydration.sqlite import SQLiteStore
 from sessionstream.hydration.stored import StoredSession, StoredState
 
 if TYPE_CHECKING:
@@ -69,85 +66,6 @@ class Deletion:
     events: int
     entities: int
     cursors: Cursors
-
-
-@dataclass(frozen=True, slots=True)
-class Backup:
-    """A copy that was made, of a file or in its place.
-
-    Attributes:
-        file: which was copied or restored.
-        copy: the backup.
-        sessions: number of sessions in it.
-        size: of the copy, in bytes.
-    """
-
-    file: str
-    copy: str
-    sessions: int
-    size: int
-
-
-def back_up(path: str, copy: str, told: Told | None) -> Backup:
-    """Copy a file to a new one.
-
-    Args:
-        told: called with the number of pages that are copied, and of all.
-
-    Raises:
-        Refused: the file cannot be used, or one of them is a URL.
-        StoreError: there is something at ``copy``, or it cannot be written.
-    """
-    _check_paths("backup", path, copy)
-    look(path, lambda state: state.version)
-    SQLiteStore.back_up(path, copy, told)
-    return Backup(path, copy, look(copy, lambda state: len(state.sessions())), Path(copy).stat().st_size)
-
-
-def restore(copy: str, path: str, told: Told | None, *, replace: bool) -> Backup:
-    """Put a copy in the place of a file.
-
-    Args:
-        told: called with the number of pages that are copied, and of all.
-
-    Raises:
-        Refused: the copy cannot be used, or one of them is a URL.
-        StoreError: the file cannot be written, is open, or is there and not to be replaced.
-    """
-    _check_paths("restore", copy, path)
-    look(copy, lambda state: state.version)
-    SQLiteStore.restore(copy, path, replace=replace, told=told)
-    return Backup(path, copy, look(path, lambda state: len(state.sessions())), Path(path).stat().st_size)
-
-
-def _check_paths(command: str, *places: str) -> None:
-    for each in places:
-        if stores.is_url(each):
-            raise Refused(
-                f"{stores.shown(each)} is a URL, and {command} copies SQLite files: back up a database with its own "
-                f"tool, such as PostgreSQL's pg_dump"
-            )
-
-
-def copy_to(path: str, location: str, told: Told | None) -> CopyReport:
-    """Copy the sessions of a file to a database.
-
-    Raises:
-        Refused: the file or the database cannot be used, or they are not what they should be.
-        StoreError: the database failed meanwhile.
-    """
-    if stores.is_url(path):
-        raise Refused(
-            f"{stores.shown(path)} is a URL, and copy reads SQLite files: copy a database with its own tool, such as "
-            f"PostgreSQL's pg_dump"
-        )
-    look(path, lambda state: state.version)
-    try:
-        with stores.loading(location):
-            pass
-    except StoreError as error:
-        raise Refused(str(error)) from error
-    return copy(path, location, told)
 
 
 async def replay(location: str, session_id: str, factory: Factory, which: Replay) -> ReplayReport:

@@ -27,6 +27,11 @@ class Table:
     title: str = ""
 
 
+def counted(number: int, one: str, several: str = "") -> str:
+    """Return a number with the word for what is counted, in the singular or the plural."""
+    return f"{number} {one if number == 1 else several or f'{one}s'}"
+
+
 def shown(text: str) -> str:
     """Return the text on one line, with characters that are not printable escaped."""
     return "".join(

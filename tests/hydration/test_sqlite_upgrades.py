@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from sessionstream import StoreError
 from sessionstream.hydration.memory import MemoryStore
-from sessionstream.hydration.sqlite import SQLiteStore, schema
+from sessionstream.hydration.sqlite import SQLiteStore, Upgrade, schema
 from sessionstream.observe import ErrorRecord
 from sessionstream.store import CommandClaim, HydrationStore
 from sessionstream.testing import SessionWriter, drop, put, sample_registry
@@ -106,3 +107,52 @@ async def test_an_upgraded_file_has_the_tables_of_a_new_one(path: Path, tmp_path
             tables.append([(name, re.sub(r"DEFAULT \d{9,}", "", sql)) for name, sql in found])
             assert db.execute("PRAGMA user_version").fetchone() == (schema.VERSION,)
     assert tables[0] == tables[1]
+
+
+def everything(path: Path) -> tuple[set[str], int]:
+    """Return the tables, columns and indexes of a file, and its version."""
+    with closing(sqlite3.connect(path)) as db:
+        names = db.execute("SELECT type, name FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'").fetchall()
+        columns = {
+            f"column {name}.{row[1]}"
+            for kind, name in names
+            if kind == "table"
+            for row in db.execute(f"PRAGMA table_info({name})")
+        }
+        return {f"{kind} {name}" for kind, name in names} | columns, db.execute("PRAGMA user_version").fetchone()[0]
+
+
+@pytest.mark.parametrize("path", DUMPS, indirect=True, ids=VERSIONS)
+def test_a_dry_run_says_what_an_upgrade_would_add_and_changes_nothing(path: Path) -> None:
+    before, version = everything(path)
+    data = path.read_bytes()
+    planned = SQLiteStore.upgrade(path, dry_run=True)
+    assert path.read_bytes() == data
+    assert [each.name for each in path.parent.iterdir()] == [path.name]
+    assert SQLiteStore.upgrade(path) == planned == Upgrade(version, schema.VERSION, planned.changes)
+    after, now = everything(path)
+    assert now == schema.VERSION
+    added = after - before
+    new_tables = {each.split()[1] for each in added if each.startswith("table ")}
+    assert set(planned.changes) == {
+        each for each in added if not (each.startswith("column ") and each.split()[1].split(".")[0] in new_tables)
+    }
+    assert SQLiteStore.upgrade(path) == Upgrade(schema.VERSION, schema.VERSION, ())
+
+
+@pytest.mark.parametrize("path", DUMPS[:1], indirect=True, ids=VERSIONS[:1])
+def test_what_cannot_be_upgraded_is_refused(path: Path) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("DROP TABLE command_claims")
+    for dry_run in (True, False):
+        with pytest.raises(StoreError, match=r"no such table: command_claims: something else has changed it"):
+            SQLiteStore.upgrade(path, dry_run=dry_run)
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute(f"PRAGMA user_version = {schema.VERSION + 1}")
+    with pytest.raises(StoreError, match="newer version"):
+        SQLiteStore.upgrade(path)
+    with pytest.raises(StoreError, match="there is no such file"):
+        SQLiteStore.upgrade(path.with_name("missing.db"))
+    path.write_bytes(b"")
+    with pytest.raises(StoreError, match="no store has written to it yet"):
+        SQLiteStore.upgrade(path)

@@ -128,6 +128,7 @@ def looking(path: str) -> None:
     assert_type(ss.SQLiteStore.look(path, lambda file: file.sessions()), list[str])
     ss.SQLiteStore.back_up(path, "copy.db")
     ss.SQLiteStore.restore("copy.db", path, replace=True)
+    assert_type(ss.SQLiteStore.upgrade(path, dry_run=True).changes, tuple[str, ...])
     assert_type(ss.SQLiteStore.look(path, lambda file: file.session("s")), StoredSession | None)
     assert_type(ss.SQLiteStore.look(path, lambda file: file.timeline("s", as_of=3)), StoredSnapshot)
     (event,) = ss.SQLiteStore.look(path, lambda file: file.events("s", after=2, limit=1))

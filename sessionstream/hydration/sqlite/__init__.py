@@ -16,10 +16,12 @@ module                             what is in it
 ``watch``, ``failures``            notices that the file was replaced; SQLite's errors as StoreErrors
 ``inspection``                     reads a file without the app's code: ``SQLiteFile``
 ``backup``                         copies a file that may be in use, and restores a copy
+``upgrading``                      brings a file of an earlier version to the present one
 =================================  ==================================================================
 """
 
 from sessionstream.hydration.sqlite.inspection import SQLiteFile
 from sessionstream.hydration.sqlite.store import SQLiteStore
+from sessionstream.hydration.sqlite.upgrading import Upgrade
 
-__all__ = ["SQLiteStore", "SQLiteFile"]
+__all__ = ["SQLiteStore", "SQLiteFile", "Upgrade"]

@@ -26,6 +26,7 @@ from sessionstream.hydration.sqlite.reads import Reading
 from sessionstream.hydration.sqlite.rebuilding import Rebuilds
 from sessionstream.hydration.sqlite.removing import Removal
 from sessionstream.hydration.sqlite.times import Times, microseconds
+from sessionstream.hydration.sqlite.upgrading import Upgrade, upgrade
 from sessionstream.hydration.sqlite.watch import Watch
 from sessionstream.hydration.sqlite.writer import Writer
 from sessionstream.hydration.sweeper import Sweeper
@@ -229,6 +230,24 @@ class SQLiteStore(CheckedStore):
             TypeError: an argument is not a path.
         """
         restore(copy, path, replace=replace, told=told)
+
+    @staticmethod
+    def upgrade(path: str | os.PathLike[str], *, dry_run: bool = False) -> Upgrade:
+        """Bring a file of an earlier schema version to the present one, as ``open`` does, and say what has changed.
+
+        It is one transaction, so that the file has the earlier version or the present one. Processes that know only the
+        earlier one raise StoreUpgraded from then on. It is a plain function that reads and writes a disk.
+
+        Args:
+            path: of the file.
+            dry_run: change nothing, and say what would change.
+
+        Raises:
+            StoreError: there is no such file, or it cannot be written, is damaged, not a store's, or of a newer
+                version.
+            TypeError: ``path`` is not a path.
+        """
+        return upgrade(path, dry_run=dry_run)
 
     @property
     def registry(self) -> SchemaRegistry:
