@@ -28,12 +28,12 @@ class Break:
 
     Attributes:
         label: what goes wrong, in words.
-        check: the id of the check that fails once ``presses`` were pressed.
+        check: the id of the check that fails once ``presses`` were pressed; empty if none fails.
         presses: the buttons to press after the break, in order; none if the break alone makes the check fail.
     """
 
     label: str
-    check: str
+    check: str = ""
     presses: tuple[Press, ...] = ()
 
     def to_json(self) -> dict[str, Json]:

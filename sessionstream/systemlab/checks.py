@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 Json: TypeAlias = str | int | float | bool | list["Json"] | dict[str, "Json"] | None
-Verdict: TypeAlias = Literal["passed", "failed", "waiting"]
+Verdict: TypeAlias = Literal["passed", "failed", "held", "waiting"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,8 @@ class Check:
     Attributes:
         id: unique within its page.
         claim: the guarantee, as a sentence about the framework.
-        verdict: ``"waiting"`` while there is no data yet.
+        verdict: ``"waiting"`` while there is no data yet; ``"held"`` while the session is held, and all events before
+            the one that holds it are as claimed.
         because: the reason for the verdict, such as what was found instead.
         evidence: the data that the check is based on.
     """
@@ -41,7 +42,16 @@ class Check:
         }
 
 
-def judge(id: str, claim: str, *, wrong: list[str], right: str, evidence: Json, waiting: str = "") -> Check:  # noqa: A002 - as the attribute is called
+def judge(
+    id: str,  # noqa: A002 - as the attribute is called
+    claim: str,
+    *,
+    wrong: list[str],
+    right: str,
+    evidence: Json,
+    waiting: str = "",
+    held: str = "",
+) -> Check:
     """Return a check that passed if nothing is wrong.
 
     Args:
@@ -50,10 +60,13 @@ def judge(id: str, claim: str, *, wrong: list[str], right: str, evidence: Json, 
         wrong: a description of each violation of the claim.
         right: the reason if there are no violations.
         evidence: as ``Check.evidence``.
+        held: why the session is held; empty if it is not, or if the claim does not concern events that wait.
         waiting: what the user has to do before there is data; empty if there is data.
     """
     if wrong:
         return Check(id, claim, "failed", "; ".join(wrong), evidence)
+    if held:
+        return Check(id, claim, "held", held, evidence)
     if waiting:
         return Check(id, claim, "waiting", waiting, evidence)
     return Check(id, claim, "passed", right, evidence)

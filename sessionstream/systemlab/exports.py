@@ -10,7 +10,7 @@ from sessionstream.systemlab.checks import Check, Json
 from sessionstream.systemlab.panels import Document, Panel, Table
 from sessionstream.systemlab.phase import Phase, State
 
-_SIGNS: Final = {"passed": "passed", "failed": "**FAILED**", "waiting": "waiting"}
+_SIGNS: Final = {"passed": "passed", "failed": "**FAILED**", "held": "held", "waiting": "waiting"}
 
 
 def document(phase: Phase, state: State) -> dict[str, Json]:
@@ -27,7 +27,7 @@ def _lines(phase: Phase, state: State) -> Iterator[str]:
     yield f"# Phase {phase.number}: {phase.title}"
     yield from ("", phase.lead, "")
     broken = "nothing" if state.broken is None else state.broken.label
-    facts = (("Last event", state.latest or "none"), ("Broken", broken), *state.facts)
+    facts = (("Last event", state.latest or "none"), ("Broken", broken), ("Held", state.held or "no"), *state.facts)
     yield from (f"- {_inline(label)}: {_inline(value)}" for label, value in facts)
     yield from ("", "## Checks")
     for check in state.checks:

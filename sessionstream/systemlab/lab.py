@@ -121,6 +121,7 @@ class Lab:
                     "lead": phase.lead,
                     "passed": verdicts["passed"],
                     "failed": verdicts["failed"],
+                    "held": verdicts["held"],
                     "waiting": verdicts["waiting"],
                     "connections": 0 if phase.server is None else len(phase.server.connections()),
                 }

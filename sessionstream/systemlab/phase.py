@@ -23,7 +23,8 @@ class State:
         facts: pairs of a label and a value, beside the checks.
         sessions: the sessions whose live events change this state; the page watches them and requests the state again.
         latest: what happened last, in a few words; empty before anything has.
-        broken: the break in force, one of the phase's ``breaks()``.
+        broken: the break in force, such as one of the phase's ``breaks()``.
+        held: which event holds the session, why, and what to do; empty if it is not held.
     """
 
     checks: tuple[Check, ...]
@@ -32,6 +33,7 @@ class State:
     sessions: tuple[str, ...] = ()
     latest: str = ""
     broken: Break | None = None
+    held: str = ""
 
     def to_json(self) -> dict[str, Json]:
         """Return it as JSON for ``/api/phaseN/state``."""
@@ -41,6 +43,7 @@ class State:
             "facts": [[label, exact(value)] for label, value in self.facts],
             "sessions": list(self.sessions),
             "latest": self.latest,
+            "held": self.held,
             "broken": None if self.broken is None else self.broken.to_json(),
         }
 

@@ -50,6 +50,7 @@ def test_text_is_only_text() -> None:
         facts=((HOSTILE, HOSTILE),),
         latest=HOSTILE,
         broken=Break(HOSTILE, "c"),
+        held=HOSTILE,
     )
     html = MarkdownIt("commonmark").enable("table").render(markdown(phase, state))
     assert "<b>x" not in html
@@ -57,6 +58,6 @@ def test_text_is_only_text() -> None:
     assert html.count("<tr>") == 2
     assert html.count("<h1>") == 1
     assert html.count("<td>") == 2
-    assert html.count("<li>") == 3  # the last event, what is broken, and the fact
+    assert html.count("<li>") == 4  # the last event, what is broken, what is held, and the fact
     assert "**FAILED**" not in html
     assert "<strong>FAILED</strong>" in html

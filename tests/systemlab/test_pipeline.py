@@ -212,19 +212,34 @@ async def test_a_session_may_not_grow_without_end(phase: Pipeline) -> None:
         await press(phase, "submit")
 
 
-async def test_a_session_whose_projection_fails_is_held_until_it_is_mended_and_retried(tmp_path: Path) -> None:
-    phase = Pipeline(tmp_path)
-    await phase.start()
-    try:
-        await press(phase, "stumble")
-        await press(phase, "submit", prompt="one")
-        state = await phase.state()
-        assert ("Held", "yes") in state.facts
-        assert verdicts(await phase.state())["current"] == "failed"
-        await press(phase, "stumble", fails=False)
-        assert (await phase.hub.retry_timeline("lab-1")).events == 1
-        await press(phase, "submit", prompt="two")
-        assert ("Held", "no") in (await phase.state()).facts
-        assert verdicts(await phase.state())["current"] == "passed"
-    finally:
-        await phase.close()
+async def test_a_held_session_breaks_no_promise_and_says_what_holds_it(phase: Pipeline) -> None:
+    await press(phase, "submit", prompt="one")
+    broken = (await press(phase, "stumble")).broken
+    assert broken is not None
+    assert "the session is held" in broken.label
+    await press(phase, "submit", prompt="two words")
+    state = await press(phase, "submit", prompt="three")
+    passed = {"numbered", "live"}
+    assert verdicts(state) == {name: "passed" if name in passed else "held" for name in ALL}
+    because = {check.because for check in state.checks if check.verdict == "held"}
+    error = "RuntimeError: the lab was told to fail at NoteStarted"
+    assert because == {"held at event 4: 2 events waiting, those before as claimed"}
+    assert state.held == f"held at event 4 NoteStarted: {error}. Let the projection work, and submit again."
+    assert state.broken is None
+    trace: Any = next(panel for panel in state.panels if panel.id == "trace").to_json()["value"]
+    assert [step["raised"]["timeline"] for step in trace[3:]] == [error, error, ""]  # the second was tried again
+    assert [step["behind"] for step in trace] == [False] * 5 + [True]
+    await press(phase, "stumble", fails=False)
+    assert (await phase.hub.retry_timeline("lab-1")).events == 2
+    state = await press(phase, "submit", prompt="two")
+    assert (state.held, state.broken) == ("", None)
+    assert verdicts(state) == dict.fromkeys(ALL, "passed")
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_a_broken_promise_is_noticed_while_the_session_is_held(phase: Pipeline, fault: str) -> None:
+    await press(phase, "break", fault=fault)
+    await press(phase, "submit", prompt="five words make odd events")
+    await press(phase, "stumble")
+    state = await press(phase, "submit", prompt="held")
+    assert {name for name, verdict in verdicts(state).items() if verdict == "failed"} >= {FAULTS[fault].check}

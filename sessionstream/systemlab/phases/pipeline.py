@@ -40,6 +40,8 @@ MOST_EVENTS: Final = 600
 _FAULT_FIELD: Final = Field(
     "fault", "What goes wrong", "drop", choices=tuple((name, fault.label) for name, fault in FAULTS.items())
 )
+_STUMBLES: Final = Break("a timeline projection, which fails: submit, and the session is held")
+_UNTIL: Final = "Let the projection work, and submit again."
 _SESSION_FIELD: Final = Field("session", "Session", SESSION, longest=100)
 
 
@@ -202,13 +204,14 @@ class Pipeline:
         records = [record for record in self._journal.pipeline if record.event.session_id == session_id]
         heard = self._witness.heard.get(session_id, [])
         ordered = snapshot.entities
+        held = checks.holds(records, events, cursors.timeline)
         return State(
             checks=(
                 checks.numbered(events),
-                checks.traced(records, events),
-                checks.told(records, heard),
-                checks.current(events, snapshot),
-                checks.is_fold(events, snapshot),
+                checks.traced(records, events, held),
+                checks.told(records, heard, held),
+                checks.current(events, snapshot, held),
+                checks.is_fold(events, snapshot, held),
                 checks.live_agrees(heard, snapshot),
             ),
             panels=(
@@ -237,11 +240,11 @@ class Pipeline:
                 ("Events", len(events)),
                 ("Snapshot at", snapshot.snapshot_ordinal),
                 ("Live clients", len(self._server.connections())),
-                ("Held", "yes" if cursors.held else "no"),
             ),
             sessions=(session_id,),
             latest=latest(events),
-            broken=self._broken,
+            broken=self._broken or (_STUMBLES if self._stumbles and not held else None),
+            held=f"{held}. {_UNTIL}" if held else "",
         )
 
     def _command_table(self, session_id: str) -> Table:
@@ -257,8 +260,8 @@ def _trace(records: Sequence[PipelineRecord]) -> Table:
             record.event.ordinal,
             record.event.name,
             record.view_ordinal,
-            _names([event.name for event in record.ui_events], record.ui_error),
-            _names([entity.kind for entity in record.entities], record.timeline_error),
+            "not run" if _behind(record) else _names([event.name for event in record.ui_events], record.ui_error),
+            "not run" if _behind(record) else _names([e.kind for e in record.entities], record.timeline_error),
             _names(["event", *(entity.kind for entity in record.committed)] if record.stored else [], record.error),
             "moved" if record.cursor_moved else "stayed",
             _names([event.name for event in record.fanned_out], None),
@@ -268,8 +271,17 @@ def _trace(records: Sequence[PipelineRecord]) -> Table:
     return Table("steps", "Trace of the pipeline", columns, rows, "No event yet. Submit a prompt.")
 
 
+def _behind(record: PipelineRecord) -> bool:
+    """Whether the event waits for one before it, so that no projection was run."""
+    return record.stored and not record.cursor_moved and record.view_ordinal < record.event.ordinal - 1
+
+
 def _names(names: Sequence[str], error: Exception | None) -> str:
-    return f"{type(error).__name__}: {error}" if error is not None else ", ".join(names) or "nothing"
+    return _raised(error) or ", ".join(names) or "nothing"
+
+
+def _raised(error: Exception | None) -> str:
+    return "" if error is None else f"{type(error).__name__}: {error}"
 
 
 def _steps(record: PipelineRecord) -> Json:
@@ -287,6 +299,12 @@ def _steps(record: PipelineRecord) -> Json:
         "committed": [f"{entity.kind} {entity.id}" for entity in record.committed],
         "cursorMoved": record.cursor_moved,
         "fannedOut": [ui.name for ui in record.fanned_out],
+        "raised": {
+            "ui": _raised(record.ui_error),
+            "timeline": _raised(record.timeline_error),
+            "commit": _raised(record.error),
+        },
+        "behind": _behind(record),
     }
 
 

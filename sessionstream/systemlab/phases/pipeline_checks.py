@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Final, TypeAlias, cast
 
 from sessionstream import Event, PipelineRecord, Snapshot, TimelineEntity, UIEvent
-from sessionstream.systemlab.checks import Check, Json, judge
+from sessionstream.systemlab.checks import Check, Json, count, judge
 from sessionstream.systemlab.folding import differences, folded
 from sessionstream.systemlab.journal import payload
 from sessionstream.systemlab.v1.lab_pb2 import NoteEntity, NoteGone, NoteUpdate
@@ -15,6 +16,43 @@ from sessionstream.systemlab.v1.lab_pb2 import NoteEntity, NoteGone, NoteUpdate
 Heard: TypeAlias = Sequence[tuple[int, UIEvent]]
 
 WAITING: Final = "submit a prompt"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What holds a session.
+
+    Attributes:
+        ordinal: of the event that a projection fails on.
+        name: of that event.
+        error: what the projection raised.
+        events: how many events wait, including that one.
+    """
+
+    ordinal: int
+    name: str
+    error: str
+    events: int
+
+    def __str__(self) -> str:
+        return f"held at event {self.ordinal} {self.name}: {self.error}"
+
+
+def holds(records: Sequence[PipelineRecord], events: Sequence[Event], applied: int) -> Held | None:
+    """Return what holds a session whose timeline is at ``applied``, or None if all its events were applied."""
+    waiting = [event for event in events if event.ordinal > applied]
+    if not waiting:
+        return None
+    first = waiting[0]
+    errors = [
+        error
+        for record in records
+        if record.event.ordinal == first.ordinal
+        for error in (record.timeline_error, record.ui_error)
+        if error is not None
+    ]
+    error = f"{type(errors[-1]).__name__}: {errors[-1]}" if errors else "it was not applied"
+    return Held(first.ordinal, first.name, error, len(waiting))
 
 
 def numbered(events: Sequence[Event]) -> Check:
@@ -36,8 +74,10 @@ def numbered(events: Sequence[Event]) -> Check:
     )
 
 
-def traced(records: Sequence[PipelineRecord], events: Sequence[Event]) -> Check:
-    """Check that the log and the trace have the same events, and that each passed every step."""
+def traced(records: Sequence[PipelineRecord], events: Sequence[Event], held: Held | None = None) -> Check:
+    """Check that the log and the trace have the same events, and that each passed every step, once it did not wait."""
+    records = [record for record in records if not _waited(record)]
+    events = [event for event in events if held is None or event.ordinal < held.ordinal]
     passed = [(record.event.ordinal, record.event.name, record.event.event_id) for record in records]
     logged = [(event.ordinal, event.name, event.event_id) for event in events]
     wrong = [f"event {each[0]} {each[1]} passed, but is not in the log" for each in passed if each not in logged]
@@ -59,11 +99,13 @@ def traced(records: Sequence[PipelineRecord], events: Sequence[Event]) -> Check:
             {"ordinal": r.event.ordinal, "event": r.event.name, "view": r.view_ordinal, "cursorMoved": r.cursor_moved}
             for r in records
         ],
+        held=_words_of(held),
     )
 
 
-def told(records: Sequence[PipelineRecord], heard: Heard) -> Check:
+def told(records: Sequence[PipelineRecord], heard: Heard, held: Held | None = None) -> Check:
     """Check that live clients were sent the events of the UI projection, once and in order."""
+    records = [record for record in records if not _waited(record)]
     due = [_line(record.event.ordinal, event) for record in records for event in record.ui_events]
     got = [_line(ordinal, event) for ordinal, event in heard]
     wrong = [f"{_short(line)} was never sent" for line in due if line not in got][:3]
@@ -78,30 +120,33 @@ def told(records: Sequence[PipelineRecord], heard: Heard) -> Check:
         right=f"{len(got)} UI events projected, the same {len(due)} sent",
         waiting=WAITING if not records else "",
         evidence={"projected": list[Json](due), "told": list[Json](got)},
+        held=_words_of(held),
     )
 
 
-def current(events: Sequence[Event], snapshot: Snapshot) -> Check:
-    """Check that a snapshot is at the end of the log."""
-    last = events[-1].ordinal if events else 0
+def current(events: Sequence[Event], snapshot: Snapshot, held: Held | None = None) -> Check:
+    """Check that a snapshot is at the end of the log, or of a held session just before the event that holds it."""
+    last = held.ordinal - 1 if held else events[-1].ordinal if events else 0
     ordinal = snapshot.snapshot_ordinal
     return judge(
         "current",
         "A snapshot is at the ordinal of the last event: it includes all acknowledged events.",
         wrong=[] if ordinal == last else [f"the snapshot is at {ordinal}, the log ends at {last}"],
+        held=_words_of(held),
         right=f"both at {last}",
         waiting=WAITING if not events else "",
         evidence={"snapshotOrdinal": ordinal, "lastEvent": last},
     )
 
 
-def is_fold(events: Sequence[Event], snapshot: Snapshot) -> Check:
-    """Check that a snapshot is the fold of the log."""
-    expected = folded(events)
+def is_fold(events: Sequence[Event], snapshot: Snapshot, held: Held | None = None) -> Check:
+    """Check that a snapshot is the fold of the log, up to the event that holds the session."""
+    expected = folded(events, up_to=held.ordinal - 1 if held else None)
     return judge(
         "fold",
         "The timeline is the fold of the log: projecting all its events again gives the same entities.",
         wrong=differences(expected, snapshot.entities),
+        held=_words_of(held),
         right=f"{len(snapshot.entities)} entities, the same both times",
         waiting=WAITING if not events else "",
         evidence={
@@ -144,6 +189,21 @@ def live_notes(events: Iterable[UIEvent]) -> dict[str, tuple[str, bool]]:
             case NoteGone(note_id=note_id):
                 notes.pop(note_id, None)
     return notes
+
+
+def _waited(record: PipelineRecord) -> bool:
+    """Whether the event was stored to be applied later: a projection failed on it, or on an event before it."""
+    behind = record.view_ordinal < record.event.ordinal - 1
+    failed = record.timeline_error is not None or record.ui_error is not None
+    return record.stored and not record.cursor_moved and (failed or behind)
+
+
+def _words_of(held: Held | None) -> str:
+    return (
+        ""
+        if held is None
+        else f"held at event {held.ordinal}: {count(held.events, 'event')} waiting, those before as claimed"
+    )
 
 
 def _note(entity: TimelineEntity) -> NoteEntity:

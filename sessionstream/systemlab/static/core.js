@@ -77,9 +77,10 @@ export async function busy(button, where, work) {
 }
 
 /** A count of verdicts in words, as a line of badges. */
-export function tally({ passed, failed, waiting }) {
+export function tally({ passed, failed, held, waiting }) {
   const parts = [
     ["failed", failed],
+    ["held", held],
     ["passed", passed],
     ["waiting", waiting],
   ].filter(([, count]) => count > 0);

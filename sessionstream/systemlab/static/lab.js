@@ -62,8 +62,10 @@ function show(state, question = ++asked) {
   const before = page.state;
   page.state = state;
   showFacts(state.facts);
-  byId("latest").hidden = !state.latest;
-  byId("latest").lastElementChild.textContent = state.latest;
+  for (const id of ["latest", "held"]) {
+    byId(id).hidden = !state[id];
+    byId(id).lastElementChild.textContent = state[id];
+  }
   showChecks(state.checks);
   guide.show(state.broken, state.checks);
   byId("evidence").hidden = !state.panels.length;
@@ -112,7 +114,7 @@ function showChecks(checks) {
   }
   const count = (verdict) => checks.filter((check) => check.verdict === verdict).length;
   byId("tally").replaceChildren(
-    ...tally({ passed: count("passed"), failed: count("failed"), waiting: count("waiting") }),
+    ...tally({ passed: count("passed"), failed: count("failed"), held: count("held"), waiting: count("waiting") }),
   );
 }
 

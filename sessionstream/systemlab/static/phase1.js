@@ -37,31 +37,40 @@ page.onState(({ panels }) => {
 function draw() {
   const record = trace[Number(slider.value) - 1];
   if (!record) return;
-  const words = `Event ${record.ordinal} of ${trace.at(-1).ordinal}: ${record.event.name}`;
+  const again = record.mode === "live" ? "" : ", tried again";
+  const words = `Event ${record.ordinal} of ${trace.at(-1).ordinal}: ${record.event.name}${again}`;
   label.textContent = words;
   slider.setAttribute("aria-valuetext", words);
   steps.replaceChildren(
     step("Event", `is given ordinal ${record.ordinal}`, [[record.event.name, record.event.payload]]),
     step(
       "UI projection",
-      `sees the timeline at ${record.viewOrdinal}`,
+      sees(record),
       record.uiEvents.map(({ name, payload }) => [name, payload]),
+      record.raised.ui,
     ),
     step(
       "Timeline projection",
-      `sees the timeline at ${record.viewOrdinal}`,
+      sees(record),
       record.entities.map(({ kind, id, deleted, payload }) => [deleted ? `${kind} ${id} is gone` : `${kind} ${id}`, payload]),
+      record.raised.timeline,
     ),
     step(
       "Commit",
       record.cursorMoved ? `moves the cursor to ${record.ordinal}` : "does not move the cursor",
       [...(record.stored ? [["the event", ""]] : []), ...record.committed.map((entity) => [entity, ""])],
+      record.raised.commit,
     ),
     step("Fan-out", "sends to live clients", record.fannedOut.map((name) => [name, ""])),
   );
 }
 
-function step(name, does, things) {
+function sees({ behind, viewOrdinal }) {
+  return behind ? `is not run: an event before it holds the session, at ${viewOrdinal}` : `sees the timeline at ${viewOrdinal}`;
+}
+
+/** One step: what it returned, or what it raised. */
+function step(name, does, things, raised = "") {
   const list = things.map(([what, payload]) =>
     el("li", {}, el("span", {}, what), ...(payload ? [el("code", {}, payload)] : [])),
   );
@@ -70,6 +79,7 @@ function step(name, does, things) {
     {},
     el("h3", {}, name),
     el("p", {}, does),
-    list.length ? el("ul", {}, ...list) : el("p", { className: "soft" }, "nothing"),
+    ...(raised ? [el("p", { className: "raised" }, `raised ${raised}`)] : []),
+    list.length || raised ? el("ul", {}, ...list) : el("p", { className: "soft" }, "nothing"),
   );
 }
