@@ -38,6 +38,7 @@ def lab_app(lab: Lab, hosts: Collection[str] | None = None, store: Location | No
             Route("/phases/{number:int}", pages.phase),
             Route("/inspector", pages.inspector),
             Route("/docs/", pages.docs),
+            Route("/api/docs/search", pages.search),
             Route("/docs/{slug}.md", pages.raw),
             Route("/docs/{slug}", pages.entry),
             Route("/chapters/", pages.chapters),

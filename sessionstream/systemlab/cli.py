@@ -22,7 +22,7 @@ from sessionstream.serving import commands
 
 PROGRAM: Final = "sessionstream-systemlab"
 ADDRESS: Final = ":8091"
-WEB: Final = ("jinja2", "markdown_it", "starlette", "uvicorn", "websockets")
+WEB: Final = ("jinja2", "markdown_it", "pygments", "starlette", "uvicorn", "websockets")
 TERMINAL: Final = ("rich",)
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130

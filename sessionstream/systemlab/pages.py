@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from dataclasses import asdict
 from functools import cache
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -15,6 +17,8 @@ from sessionstream.serving.files import HEADERS
 from sessionstream.systemlab import rendering
 from sessionstream.systemlab.lab import Lab
 from sessionstream.systemlab.prose import Prose, render
+from sessionstream.systemlab.responses import answer
+from sessionstream.systemlab.search import search
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -57,7 +61,12 @@ class Pages:
     async def entry(self, request: Request) -> Response:
         """``/docs/SLUG``: one entry, rendered."""
         entry = _entry(request)
-        return self._page("entry.html", here="docs", entry=entry, prose=render(entry.body))
+        return self._page("entry.html", here="docs", entry=entry, prose=_rendered(entry.slug))
+
+    async def search(self, request: Request) -> Response:
+        """``/api/docs/search?q=``: the sections of the help that have all words."""
+        hits = await asyncio.to_thread(search, request.query_params.get("q", "")[:200])
+        return answer({"hits": [asdict(hit) for hit in hits]})
 
     async def raw(self, request: Request) -> Response:
         """``/docs/SLUG.md``: the Markdown source of one entry."""
@@ -90,6 +99,11 @@ def _entry(request: Request) -> doc.Entry:
         return doc.get(request.path_params["slug"])
     except doc.UnknownEntryError as error:
         raise HTTPException(404, str(error)) from None
+
+
+@cache
+def _rendered(slug: str) -> Prose:
+    return render(doc.get(slug).body)
 
 
 @cache

@@ -11,6 +11,10 @@ from urllib.parse import urlsplit
 
 from markdown_it import MarkdownIt
 from markupsafe import Markup
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import get_lexer_by_name
+from pygments.util import ClassNotFound
 
 if TYPE_CHECKING:
     from markdown_it.renderer import RendererHTML
@@ -19,6 +23,8 @@ if TYPE_CHECKING:
 
 _ENTRY: Final = re.compile(r"(?:\.\./\w+/)?(?P<slug>[\w-]+)\.md")
 _OUTLINE: Final = (1, 2)
+_CLASSES: Final = HtmlFormatter(nowrap=True, classprefix="code-")
+"""Writes the kinds of tokens as classes, whose colours are in prose.css."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,39 @@ def render(text: str, *, below: int = 0) -> Prose:
     return Prose(Markup(html), tuple(heading for heading in headings if heading.level in _OUTLINE))  # noqa: S704
 
 
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A heading, and the text up to the next one, without markup; the first of a page has no heading."""
+
+    heading: str
+    anchor: str
+    text: str
+
+
+def sections(text: str) -> list[Section]:
+    """Return the sections of Markdown, in order."""
+    tokens = _PARSER.parse(text)
+    headings = iter(_headings(tokens))
+    found = list[Section]()
+    heading, pieces, in_heading = Heading(0, "", ""), list[str](), False
+    for token in tokens:
+        match token.type:
+            case "heading_open":
+                found.append(_section(heading, pieces))
+                heading, pieces, in_heading = next(headings), [], True
+            case "heading_close":
+                in_heading = False
+            case "inline" if not in_heading:
+                pieces.append("".join(child.content or " " for child in token.children or ()))
+            case "fence" | "code_block":
+                pieces.append(token.content)
+    return [*found, _section(heading, pieces)]
+
+
+def _section(heading: Heading, pieces: Sequence[str]) -> Section:
+    return Section(heading.text, heading.anchor, " ".join(" ".join(pieces).split()))
+
+
 def _headings(tokens: Sequence[Token]) -> list[Heading]:
     """Give every heading an id, as GitHub does, and return them."""
     found: list[Heading] = []
@@ -89,10 +128,16 @@ def _link(renderer: RendererHTML, tokens: Sequence[Token], index: int, options: 
 
 
 def _fence(_: RendererHTML, tokens: Sequence[Token], index: int, *_more: Any) -> str:
-    """Render a block of code that the keyboard can scroll."""
+    """Render a block of code that the keyboard can scroll, highlighted if its language is known."""
     token = tokens[index]
-    language = Markup.escape(token.info.split(" ")[0])
-    return Markup('<pre tabindex="0"><code class="language-{}">{}</code></pre>\n').format(language, token.content)
+    language = token.info.split(" ")[0]
+    try:
+        lexer = get_lexer_by_name(language, stripnl=False)
+    except ClassNotFound:
+        code = Markup.escape(token.content)
+    else:
+        code = Markup(highlight(token.content, lexer, _CLASSES))  # noqa: S704 - Pygments escapes it
+    return Markup('<pre tabindex="0"><code class="language-{}">{}</code></pre>\n').format(language, code)
 
 
 def _table_open(*_: Any) -> str:

@@ -178,6 +178,35 @@ async def test_the_help_leads_from_page_to_page(lab_tabs: Tabs) -> None:
     assert lab_tabs.faults == []
 
 
+async def test_the_help_is_searched_by_keyboard(lab_tabs: Tabs) -> None:
+    page = await lab_tabs.visit("docs/", viewport={"width": 360, "height": 800}, color_scheme="dark")
+    await expect(page.locator("#query")).to_be_visible()
+    await page.keyboard.press("/")
+    await page.keyboard.type("Close Codes")
+    hits = page.locator("#hits a")
+    await expect(hits.first).to_have_text("Close codes")
+    await expect(page.locator("#hits mark").first).to_have_text("close", ignore_case=True)
+    assert await fits(page)
+    assert await violations(page) == []
+    await page.keyboard.press("ArrowDown")
+    await expect(hits.first).to_be_focused()
+    await page.keyboard.press("ArrowDown")
+    await expect(hits.nth(1)).to_be_focused()
+    await page.keyboard.press("ArrowUp")
+    await page.keyboard.press("Enter")
+    await page.wait_for_url("**/docs/sessionstream-reference#close-codes")
+    await expect(page.get_by_role("heading", name="Close codes", exact=True)).to_be_in_viewport()
+    contents = page.get_by_role("navigation", name="On this page")
+    await expect(contents.get_by_role("link", name="Stores")).to_be_hidden()  # folded where there is no room
+    await contents.get_by_text("On this page").click()
+    await expect(contents.get_by_role("link", name="Stores")).to_be_visible()
+    await page.go_back(wait_until="commit")  # to the page as it was, which is not loaded again
+    await expect(hits.first).to_have_text("Close codes")
+    await page.locator("#query").fill("nosuchword")
+    await expect(page.locator("#announcer")).to_contain_text("Nothing is found.")
+    assert lab_tabs.faults == []
+
+
 # -- checks, seen green and red --------------------------------------------------------------------------------------
 
 
