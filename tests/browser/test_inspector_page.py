@@ -136,6 +136,25 @@ async def test_the_slider_has_a_place_for_every_event(tabs: Tabs) -> None:
     assert tabs.faults == []
 
 
+async def test_a_slider_that_is_drawn_asks_for_the_place_where_it_stops(tabs: Tabs) -> None:
+    page = await tabs.visit("#session=notes")
+    await expect(current(page)).to_have_text("188")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "/diff?" in request.url else None)
+    await page.locator("#at").evaluate(
+        """(slider) => {
+             for (let index = 1; index <= 150; index += 1) {
+               slider.value = index;
+               slider.dispatchEvent(new Event("input"));
+             }
+           }"""
+    )
+    await expect(current(page)).to_have_text("150")
+    await expect(page.locator("#at-label")).to_have_text("The timeline right after event 150, NoteWord")
+    assert len(asked) <= 3
+    assert tabs.faults == []
+
+
 async def test_the_log_comes_in_pages_and_an_event_moves_the_timeline(tabs: Tabs) -> None:
     page = await tabs.visit("#session=notes")
     ordinals = page.locator("#event-table tbody button")
@@ -155,7 +174,16 @@ async def test_the_log_comes_in_pages_and_an_event_moves_the_timeline(tabs: Tabs
     await page.get_by_label("Ordinal", exact=True).fill("two")
     await button(page, "Go").click()
     await expect(page.get_by_text("An ordinal is a whole number.")).to_be_visible()
-    assert tabs.faults == []
+    await page.get_by_label("Ordinal", exact=True).fill(str(2**64))  # more than there can be
+    await button(page, "Go").click()
+    await expect(page.locator("#go-problem")).to_contain_text("to is a whole number from 0 to 18446744073709551615")
+    await expect(page.locator("#at-label")).to_contain_text("event 188")
+    await ordinals.first.click()
+    await expect(page.locator("#go-problem")).to_be_hidden()
+    await page.goto(f"{tabs.url}#session=nobody")
+    await expect(page.locator("#problem")).to_contain_text("has no session 'nobody'")
+    await expect(page.locator("#inspected")).to_be_hidden()
+    assert not_the_servers(tabs.faults) == []
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (1440, "light")])

@@ -21,8 +21,13 @@ export function el(name, { data = {}, ...properties } = {}, ...children) {
 
 export const byId = (id) => document.getElementById(id);
 
-/** The lab said no, or nothing at all; the message is for the reader. */
-export class LabError extends Error {}
+/** The lab said no, with a `status` of HTTP, or nothing at all; the message is for the reader. */
+export class LabError extends Error {
+  constructor(message, status = 0) {
+    super(message);
+    this.status = status;
+  }
+}
 
 const SILENCE = "The lab does not answer. Is it still running?";
 
@@ -35,7 +40,7 @@ export async function ask(path, options = {}) {
     throw new LabError(SILENCE);
   }
   const document = await answer.json().catch(() => null); // no JSON: not ours, or broken off in the middle
-  if (!answer.ok) throw new LabError(document?.error ?? `The lab answered ${answer.status}.`);
+  if (!answer.ok) throw new LabError(document?.error ?? `The lab answered ${answer.status}.`, answer.status);
   if (document === null) throw new LabError(SILENCE);
   return document;
 }

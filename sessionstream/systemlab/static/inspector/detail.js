@@ -4,6 +4,7 @@ import { changes } from "/static/inspector/changes.js";
 import { move, place, question } from "/static/inspector/place.js";
 import { amount, cell, counted, moment, Pager, payload, Rows } from "/static/inspector/rows.js";
 
+const HIGHEST = 2n ** 64n - 1n; // ordinal
 const EVENTS = 50; // events at once
 const ENTITIES = 100; // entities at once
 const ERRORS = 100; // errors that are asked for
@@ -45,6 +46,20 @@ export class Detail {
 
   /** Ask for the session if it has changed, or the place has; returns what shows it. */
   async ask() {
+    try {
+      return await this.#ask();
+    } catch (error) {
+      if (error.status !== 400 || !(place.at || place.from)) throw error;
+      move({ at: "", from: "" }); // an ordinal that was pruned, or is none
+      const show = await this.#ask();
+      return () => {
+        show();
+        report(error.message, byId("go-problem"));
+      };
+    }
+  }
+
+  async #ask() {
     const { source, session, at, from, below, after } = place;
     const seeking = this.#seeking;
     const of = { source, session };
@@ -79,6 +94,8 @@ export class Detail {
 
   #seek(name, index) {
     this.#seeking = { ...this.#seeking, [name]: index };
+    const label = byId(name === "to" ? "at-label" : "from-label");
+    label.textContent = `Event ${index.toLocaleString("en")} of ${this.#diff.to.count.toLocaleString("en")}…`;
     this.#refresh();
   }
 
@@ -86,13 +103,15 @@ export class Detail {
     const valid = /^\d{1,20}$/.test(ordinal);
     report(valid ? "" : "An ordinal is a whole number.", byId("go-problem"));
     if (!valid) return;
-    move({ below: String(BigInt(ordinal) + 1n), after: "" }); // the log shows it, too
+    const below = BigInt(ordinal) < HIGHEST ? String(BigInt(ordinal) + 1n) : "";
+    move({ below, after: "" }); // the log shows it, too
     this.#visit(ordinal);
   }
 
   /** Move the timeline to an ordinal. */
   #visit(ordinal) {
     this.#seeking = {};
+    report("", byId("go-problem"));
     move({ at: ordinal, from: "" });
     this.#refresh();
   }

@@ -15,19 +15,39 @@ const detail = new Detail(look);
 const connections = new Rows("connection-table", ({ connectionId }) => connectionId, connection);
 
 let sources = [];
-let looks = 0; // looks are numbered: an answer to an earlier one than the last is not shown
+let looks = 0; // looks are numbered: of several that are wanted while one runs, only the last is done
+let running = null;
+let shownOf = ""; // what the page shows now: a source, and a session of it or none
 let timer = 0;
 
-/** Ask for what the place says and show it; while it is live, do so again later. */
-async function look() {
-  const number = ++looks;
+/** Ask for what the place says and show it; while it is live, do so again later. One look runs at a time. */
+function look() {
+  looks += 1;
   clearTimeout(timer);
-  const began = performance.now();
+  running ??= untilSettled().finally(() => (running = null));
+  return running;
+}
+
+async function untilSettled() {
+  let number;
+  let began;
+  do {
+    number = looks;
+    began = performance.now();
+    await lookOnce(number);
+  } while (number !== looks);
+  if (inputs.live.checked && !document.hidden) {
+    timer = setTimeout(look, Math.max(PAUSE, SHARE * (performance.now() - began)));
+  }
+}
+
+async function lookOnce(number) {
   try {
     if (!sources.length) await choose();
     const show = await (place.session ? detail : sessions).ask();
     const seen = await connected();
     if (number !== looks) return;
+    shownOf = JSON.stringify([place.source, place.session]);
     byId("sessions").hidden = Boolean(place.session);
     byId("inspected").hidden = !place.session;
     show();
@@ -37,11 +57,9 @@ async function look() {
   } catch (error) {
     if (!(error instanceof LabError)) throw error;
     if (number !== looks) return;
+    if (shownOf !== JSON.stringify([place.source, place.session])) byId("sessions").hidden = byId("inspected").hidden = true;
     report(error.message);
     state("reconnecting");
-  }
-  if (inputs.live.checked && !document.hidden) {
-    timer = setTimeout(look, Math.max(PAUSE, SHARE * (performance.now() - began)));
   }
 }
 
