@@ -20,7 +20,7 @@ from ..systemlab.web import Inspecting, inspecting
 from .axe import violations
 from .chromium import Tabs
 from .conftest import browsing
-from .lab import button, fact, fits, not_the_servers, press, reset
+from .lab import button, fits, not_the_servers, press, reset
 
 HEBREW = "\u05e9\u05dc\u05d5\u05dd"
 LONG = "a word and " * 60
@@ -263,7 +263,10 @@ async def test_it_retries_what_is_held(lab_tabs: Tabs) -> None:
     phase = await lab_tabs.visit("phases/1")
     await press(phase, "stumble", fails=True)
     await press(phase, "submit", prompt="one two")
-    await fact(phase, "Held", "yes")
+    await expect(phase.locator("#held")).to_contain_text("held at event 1 NoteStarted: RuntimeError: the lab was told")
+    await expect(phase.locator("#tally")).to_have_text("4 held1 passed1 waiting")
+    await expect(phase.locator(".flow")).to_contain_text("raised RuntimeError: the lab was told to fail at NoteStarted")
+    assert await violations(phase) == []
     inspector = await lab_tabs.visit("inspector#source=phase1")
     await inspector.locator("#session-table a").click()
     await expect(rows(inspector, "error")).to_contain_text("the lab was told to fail at NoteStarted")
@@ -273,6 +276,7 @@ async def test_it_retries_what_is_held(lab_tabs: Tabs) -> None:
     await button(inspector, "Retry").click()
     await expect(inspector.locator("#announcer")).to_contain_text("1 events were applied; the timeline stands at 1.")
     await expect(inspector.locator("#session-held")).to_be_hidden()
-    await fact(phase, "Held", "no")
+    await expect(phase.locator("#held")).to_be_hidden()
+    await expect(phase.locator("#tally")).to_have_text("6 passed")
     await reset(phase)
     assert not_the_servers(lab_tabs.faults) == []
