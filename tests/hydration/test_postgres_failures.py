@@ -449,7 +449,7 @@ async def test_a_server_that_takes_no_changes_says_where_to_connect(own_postgres
     await connection.execute("ALTER DATABASE postgres SET default_transaction_read_only = on")
     await connection.close()
     with pytest.raises(StoreError, match=r"it is a replica, or .* connect to the primary"):
-        await PostgresStore.connect(own_postgres.dsn, sample_registry(), patience=0.3)
+        await PostgresStore.connect(own_postgres.dsn, sample_registry(), patience=2.0)
 
 
 async def test_what_cannot_be_reached_is_named_without_its_password() -> None:
