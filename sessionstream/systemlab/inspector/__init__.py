@@ -2,7 +2,8 @@
 
 ``seen`` has the values, ``sources`` the port to read them from: ``running`` from the hub of a phase, ``stored`` from a
 file or a database, read-only. ``diff`` compares two timelines, ``answers`` makes the JSON documents besides those of
-``sessionstream.documents``, ``questions`` reads the parameters of a request, ``routes`` has the endpoints.
+``sessionstream.documents``, ``questions`` reads the parameters of a request, ``routes`` has the endpoints; ``alone``
+serves them and the page over one store, without the lab.
 """
 
 from sessionstream.systemlab.inspector.routes import inspector_routes
