@@ -18,11 +18,11 @@ try:
     from opentelemetry.metrics import CallbackOptions, Meter, Observation
     from opentelemetry.trace import SpanKind
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-except ImportError as error:
+except ImportError as _error:
     raise ImportError(
-        f"instrument needs the package opentelemetry-api, 1.30 or newer ({error}): pip install 'sessionstream[otel]'",
-        name=error.name,
-    ) from error
+        f"instrument needs the package opentelemetry-api, 1.30 or newer ({_error}): pip install 'sessionstream[otel]'",
+        name=_error.name,
+    ) from _error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,15 +32,15 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_SCOPE: Final = "sessionstream"
+_SCOPE: Final[str] = "sessionstream"
 
-_BOUNDARIES: Final = (
+_BOUNDARIES: Final[tuple[float, ...]] = (
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
 )  # fmt: skip
 """Of histograms of seconds: those that OpenTelemetry proposes are for milliseconds."""
 
 
-_PROPAGATOR: Final = TraceContextTextMapPropagator()
+_PROPAGATOR: Final[TraceContextTextMapPropagator] = TraceContextTextMapPropagator()
 
 _KINDS: Final[Mapping[str, SpanKind]] = {
     "command": SpanKind.INTERNAL,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+from ..listening import listening
 from .nodes import Node
 
 WEBSOCKET = "GET /ws"
@@ -44,8 +45,7 @@ class Balancer:
         self.served: list[Served] = []
         self._nodes = list(nodes)
         self._taken: Counter[bool] = Counter()  # WebSockets, and other requests
-        self._listener: asyncio.Server | None = None
-        self._connections: set[asyncio.Task[None]] = set()
+        self._listening = listening(self._serve)
 
     def node_of(self, request: str) -> str:
         """Return the name of the node that last took a request."""
@@ -57,28 +57,13 @@ class Balancer:
         return next(each.node for each in sockets if each.browser == browser)
 
     async def __aenter__(self) -> Self:
-        self._listener = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self.port = self._listener.sockets[0].getsockname()[1]
+        self.port = (await self._listening.__aenter__()).port
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        assert self._listener is not None
-        self._listener.close()
-        for connection in self._connections:
-            connection.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
-
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connection = asyncio.create_task(self._serve(reader, writer))
-        self._connections.add(connection)
-
-        def ended(_: asyncio.Task[None]) -> None:
-            self._connections.discard(connection)
-            writer.transport.abort()
-
-        connection.add_done_callback(ended)
+        await self._listening.__aexit__(kind, error, traceback)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         first = await reader.read(65536)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from html import escape
 
+from ..listening import listening
 from .balancer import Balancer
 from .nodes import Node
 
@@ -27,10 +28,11 @@ async def page(nodes: Sequence[Node], balancer: Balancer) -> AsyncIterator[int]:
             head = f"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: {len(body)}\r\n"
             writer.write(f"{head}Connection: close\r\n\r\n".encode() + body)
             await writer.drain()
-        writer.close()
+            writer.write_eof()
+            await reader.read()  # until the browser has it all and closes
 
-    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
-        yield server.sockets[0].getsockname()[1]
+    async with listening(answer) as listener:
+        yield listener.port
 
 
 def _lines(nodes: Sequence[Node], balancer: Balancer) -> Iterator[str]:

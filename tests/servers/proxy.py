@@ -10,6 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from ..listening import Listener, listening
+
 _NO_LINGER = struct.pack("ii", 1, 0)
 """Makes closing a socket send RST."""
 
@@ -72,19 +74,17 @@ class Proxy:
         self.answers = Way()
         """What the server sends."""
         self._server = server
-        self._tls = tls
-        self._listener: asyncio.Server | None = None
-        self._closed = False
-        self._connections: set[asyncio.Task[None]] = set()
+        self._listening = listening(self._connect, tls=tls)
+        self._listener: Listener | None = None
 
     @property
     def connections(self) -> int:
         """How many clients are connected."""
-        return len(self._connections)
+        return len(self._tasks)
 
     def cut(self) -> None:
         """Reset all connections. What was held back on them is lost; new ones are accepted."""
-        for connection in self._connections:
+        for connection in self._tasks:
             connection.cancel()
 
     def stall(self) -> None:
@@ -98,38 +98,25 @@ class Proxy:
         self.answers.go_on()
 
     async def __aenter__(self) -> Self:
-        self._listener = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self._tls)
-        self.port = self._listener.sockets[0].getsockname()[1]
+        self._listener = await self._listening.__aenter__()
+        self.port = self._listener.port
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        assert self._listener is not None
-        self._listener.close()
-        self._closed = True
-        self.cut()
-        await asyncio.gather(*self._connections, return_exceptions=True)
-        await self._listener.wait_closed()
+        await self._listening.__aexit__(kind, error, traceback)
 
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._closed:  # meanwhile
-            _reset(writer)
-            return
-        connection = asyncio.create_task(self._connect(reader, writer))
-        self._connections.add(connection)
-
-        def ended(_: asyncio.Task[None]) -> None:
-            self._connections.discard(connection)
-            _reset(writer)  # if it was never connected to the server
-
-        connection.add_done_callback(ended)
+    @property
+    def _tasks(self) -> set[asyncio.Task[None]]:
+        return self._listener.connections if self._listener is not None else set()
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Connect one client to the server, until either ends or this is cancelled."""
         try:
             their_reader, their_writer = await asyncio.open_unix_connection(self._server)
         except OSError:  # the server is down
+            _reset(writer)
             return
         ways = [
             asyncio.create_task(self.requests.pump(reader, their_writer)),

@@ -11,6 +11,8 @@ from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
 from typing import Literal, TypeAlias
 
+from ..listening import listening
+
 Direction: TypeAlias = Literal["up", "down"]
 """``up`` is from the client to the server."""
 
@@ -116,8 +118,7 @@ class Proxy:
         for gate in self.gates.values():
             gate.set()
 
-    async def serve(self, accepted: socket.socket) -> None:
-        reader, writer = await asyncio.open_connection(sock=accepted)
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         answer = self.answers.popleft() if self.answers else self.always
         if answer is not None:
             await self._answer(answer, reader, writer)
@@ -218,24 +219,9 @@ async def proxied(address: str) -> AsyncIterator[tuple[Proxy, str]]:
     """Put a proxy before a server; yield it and its address."""
     proxy = Proxy()
     proxy.target = int(address.rpartition(":")[2])
-    serving: set[asyncio.Task[None]] = set()
-    loop = asyncio.get_running_loop()
-
-    def accept() -> None:
-        # Not `asyncio.start_server`: one that is closed while it accepts leaves that transport open.
-        with suppress(BlockingIOError, ConnectionError):  # whoever came is gone
-            task = asyncio.create_task(proxy.serve(listener.accept()[0]))
-            serving.add(task)
-            task.add_done_callback(serving.discard)
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.setblocking(False)
-        loop.add_reader(listener, accept)
+    async with listening(proxy.serve) as listener:
         try:
-            yield proxy, f"ws://127.0.0.1:{listener.getsockname()[1]}"
+            yield proxy, f"ws://127.0.0.1:{listener.port}"
         finally:
-            loop.remove_reader(listener)
             proxy.heal()
-            while serving:  # one that has just begun makes its connection first
-                proxy.reset()
-                await asyncio.wait(serving, timeout=0.05)
+            proxy.reset()

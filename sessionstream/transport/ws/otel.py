@@ -12,12 +12,12 @@ from typing import Final
 try:
     from opentelemetry import metrics, trace
     from opentelemetry.trace import Span, SpanKind, Status, StatusCode
-except ImportError as error:
+except ImportError as _error:
     raise ImportError(
-        f"OpenTelemetryObserver needs the package opentelemetry-api, 1.30 or newer ({error}): pip install "
+        f"OpenTelemetryObserver needs the package opentelemetry-api, 1.30 or newer ({_error}): pip install "
         "'sessionstream[otel]'",
-        name=error.name,
-    ) from error
+        name=_error.name,
+    ) from _error
 
 from sessionstream.transport.ws.server.records import ConnectionRecord, Stage
 
