@@ -23,27 +23,27 @@ async def cells(page: Page, panel: str, column: int) -> list[str]:
 
 async def use(page: Page) -> None:
     """Press what lets every check be judged."""
-    await act(page, "burst", session="both", ids="derived", twice=True)
+    await act(page, "burst", ids="derived", twice=True)
     await act(page, "restart", meanwhile=6)
-    await act(page, "burst", session="both", ids="missing", twice=False)
+    await act(page, "burst", ids="missing", twice=False)
 
 
 async def test_every_control_is_pressed_and_every_promise_kept(lab_tabs: Tabs) -> None:
     page = await lab_tabs.visit("phases/2")
     await expect(page.locator("#tally")).to_have_text("8 waiting")
-    await act(page, "burst", session="a", events="2", ids="missing")
-    await act(page, "burst", session="a", events="2", ids="swapped")
+    await act(page, "burst", session="a", second="", events="2", ids="missing")
+    await act(page, "burst", session="a", second="", events="2", ids="swapped")
     assert await cells(page, "ordinals", 3) == ["0"] * 4
     assert await cells(page, "ordinals", 4) == ["1", "2", "1700000000002000000", "1700000000002000001"]
     assert await cells(page, "ordinals", 5) == ["cursor + 1", "cursor + 1", "stream id", "cursor + 1"]
     assert await cells(page, "ordinals", 6) == ["none", "none", "1700000000002-0", "1700000000001-0"]
     assert await cells(page, "ordinals", 7) == ["none", "none", "1700000000002000000", "1700000000001000000"]
     for kind in ("invalid", "repeated"):
-        await act(page, "burst", session="b", events="5", ids=kind)
+        await act(page, "burst", session="b", second="", events="5", ids=kind)
     await use(page)
     await all_passed(page)
     await fact(page, "Restarts", "1")
-    await expect(page.locator('[data-id="log-b"] tbody tr').last).to_contain_text("NoteFinished")
+    await expect(page.locator('[data-id="log-2"] tbody tr').last).to_contain_text("NoteFinished")
     assert set(await cells(page, "history", 6)) == {"done"}
     assert lab_tabs.faults == []
 
@@ -72,7 +72,7 @@ async def test_another_tab_sees_it(lab_tabs: Tabs) -> None:
     page = await lab_tabs.visit("phases/2")
     other = await page.context.new_page()
     await other.goto(page.url)
-    await act(page, "burst", session="both", events=3)
+    await act(page, "burst", events=3)
     await expect(rows(other, "ordinals")).to_have_count(6)
 
 

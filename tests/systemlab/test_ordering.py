@@ -149,24 +149,24 @@ def test_a_timeline_that_is_not_what_the_log_says_is_noticed() -> None:
 
 async def use(phase: Phase) -> State:
     """Press what lets every check be judged."""
-    await press(phase, "burst", session="both", events=7, ids="derived", twice=True)
+    await press(phase, "burst", events=7, ids="derived", twice=True)
     await press(phase, "restart", meanwhile=6)
-    return await press(phase, "burst", session="both", events=6, ids="missing")
+    return await press(phase, "burst", events=6, ids="missing")
 
 
 async def test_every_promise_is_kept_with_stream_ids_of_every_kind(ordering: Ordering) -> None:
     assert set(verdicts(await ordering.state()).values()) == {"waiting"}
     for kind in ("missing", "invalid", "swapped", "repeated", "derived"):
-        await press(ordering, "burst", session="both", events=5, ids=kind)
+        await press(ordering, "burst", events=5, ids=kind)
     state = await use(ordering)
     assert set(verdicts(state).values()) == {"passed"}, state.checks
     assert state.to_json()
 
 
 async def test_the_table_shows_where_each_ordinal_comes_from(ordering: Ordering) -> None:
-    await press(ordering, "burst", session="a", events=2, ids="missing")
-    await press(ordering, "burst", session="a", events=2, ids="swapped")
-    state = await press(ordering, "burst", session="a", events=4, ids="invalid")
+    await press(ordering, "burst", session="a", second="", events=2, ids="missing")
+    await press(ordering, "burst", session="a", second="", events=2, ids="swapped")
+    state = await press(ordering, "burst", session="a", second="", events=4, ids="invalid")
     table = next(panel for panel in state.panels if panel.id == "ordinals")
     assert isinstance(table, Table)
     high = 1_700_000_000_002_000_000
@@ -189,7 +189,7 @@ async def test_the_table_shows_where_each_ordinal_comes_from(ordering: Ordering)
 
 
 async def test_one_session_alone_can_be_sent_to(ordering: Ordering) -> None:
-    state = await press(ordering, "burst", session="b", events=3)
+    state = await press(ordering, "burst", session="b", second="", events=3)
     assert check(state, "apart").because == f"Send a burst to {A}."
     assert dict(state.facts)[f"Events in {B}"] == 3
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -22,13 +23,14 @@ from sessionstream.systemlab.front import Front, breach_field
 from sessionstream.systemlab.journal import Journal
 from sessionstream.systemlab.phase import State
 from sessionstream.systemlab.sabotage.breaches import BREACHES, NONE, breaks_of_chat
+from sessionstream.systemlab.session_ids import chosen, session_action
 from sessionstream.transport.ws import WebSocketServer
 
 SESSION: Final = "chat"
-"""The session of the page."""
+"""The session of the page at first."""
 
 PROMPTS: Final = 40
-"""The maximum number of prompts."""
+"""The maximum number of prompts in a session."""
 
 SHOWN: Final = 60
 """The maximum number of backend events that are shown; the latest are shown."""
@@ -75,7 +77,8 @@ class ChatPhase:
         self._directory = directory
         self._delay = delay
         self._journal = Journal()
-        self._prompts: list[str] = []
+        self._session = SESSION
+        self._prompts: defaultdict[str, list[str]] = defaultdict(list)
         self._sending = False
         self._breach = NONE
         self._front = Front(project_ui, self._journal)
@@ -108,6 +111,7 @@ class ChatPhase:
                 (Field("sentences", "Sentences", 4, minimum=1, maximum=7),),
                 help="It is long enough to stop it, or to disconnect meanwhile.",
             ),
+            session_action(SESSION, self._use),
             Action("stop", "Stop", self._stop, help="The answer ends with its text so far."),
             Action(
                 "drop", "Drop all connections", self._drop, help="The answer continues, and clients reconnect to it."
@@ -158,34 +162,37 @@ class ChatPhase:
         await self._start((_SENTENCE * arguments.number("sentences")).rstrip(), times=1)
 
     async def _start(self, prompt: str, times: int) -> None:
-        if len(self._prompts) >= PROMPTS:
+        if len(self._prompts[self._session]) >= PROMPTS:
             raise BadRequest(f"{PROMPTS} prompts are the maximum: reset the page")
         self._sending = True
         try:
-            self._prompts.append(prompt)
+            self._prompts[self._session].append(prompt)
             key = None if self._breach == KEYLESS else uuid4().hex
             for _ in range(times):
-                await self._chat.start(SESSION, prompt, idempotency_key=key)
+                await self._chat.start(self._session, prompt, idempotency_key=key)
         finally:
             self._sending = False
         if self._breach == STRANGER:
             await self._say(STREAMING, " (from somebody else)")
 
     async def _stop(self, _: Arguments) -> None:
-        await self._chat.stop(SESSION)
+        await self._chat.stop(self._session)
         if self._breach == STRAGGLER:
             await self._say(STOPPED, " and another thing")
 
     async def _say(self, status: str, chunk: str) -> None:
         """Publish a piece of the latest answer with this status, which only its engine should do."""
         of_status = [
-            message for message in messages(await self._chat.hub.snapshot(SESSION)) if message.status == status
+            message for message in messages(await self._chat.hub.snapshot(self._session)) if message.status == status
         ]
         if of_status:
             delta = TokensDeltaEvent(
                 message_id=of_status[-1].message_id, role=ASSISTANT, chunk=chunk, status=STREAMING, streaming=True
             )
-            await self._chat.hub.publish(Event(schemas.TOKENS_DELTA, delta, SESSION))
+            await self._chat.hub.publish(Event(schemas.TOKENS_DELTA, delta, self._session))
+
+    async def _use(self, arguments: Arguments) -> None:
+        self._session = chosen(arguments)
 
     async def _drop(self, _: Arguments) -> None:
         await self._front.connect()
@@ -198,12 +205,12 @@ class ChatPhase:
 
     async def state(self) -> State:
         """Return the checks and their data."""
-        front, folds, sending = self._front, self._front.held(SESSION), self._sending
+        front, folds, sending = self._front, self._front.held(self._session), self._sending
         truths = {ordinal: await self._at(ordinal) for ordinal in {fold.ordinal for fold in folds}}
-        prompts = list(self._prompts)
-        events = await self._store.events(SESSION)
+        prompts = list(self._prompts[self._session])
+        events = await self._store.events(self._session)
         last = events[-1].ordinal if events else 0
-        snapshot = await self._chat.hub.snapshot(SESSION, as_of=last)  # of the same moment as the log
+        snapshot = await self._chat.hub.snapshot(self._session, as_of=last)  # of the same moment as the log
         timeline = messages(snapshot)
         return State(
             checks=(
@@ -216,17 +223,17 @@ class ChatPhase:
                     folds,
                     truths,
                     epoch=snapshot.epoch,
-                    told=front.ledger.told(SESSION),
+                    told=front.ledger.told(self._session),
                     clients=1,
                 ),
-                *front.checks(SESSION),
+                *front.checks(self._session),
             ),
             panels=(
                 journal.event_table("log", "Backend events", events[-SHOWN:], "Nothing yet. Send a prompt.").latest(
                     SHOWN, of=len(events)
                 ),
                 journal.entity_table("timeline", "Timeline in the store", snapshot.entities, "No message yet."),
-                *front.evidence(SESSION, folds),
+                *front.evidence(self._session, folds),
             ),
             facts=(
                 ("Timeline at", snapshot.snapshot_ordinal),
@@ -235,11 +242,12 @@ class ChatPhase:
                 ("Connections", front.connections),
             ),
             latest=journal.latest(events),
+            session=self._session,
             broken=BREAKS.get(self._breach),
         )
 
     async def _at(self, ordinal: int) -> list[Json]:
-        return items(await self._chat.hub.snapshot(SESSION, as_of=ordinal))
+        return items(await self._chat.hub.snapshot(self._session, as_of=ordinal))
 
 
 def messages(snapshot: Snapshot) -> list[ChatMessageEntity]:

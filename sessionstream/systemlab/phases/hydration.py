@@ -21,11 +21,12 @@ from sessionstream.systemlab.notebook import ADD_NOTE, NOTE, REMOVE_NOTE, notebo
 from sessionstream.systemlab.phase import State
 from sessionstream.systemlab.sabotage.breaches import breaks_of_hydration
 from sessionstream.systemlab.sabotage.sources import Held
+from sessionstream.systemlab.session_ids import chosen, session_action
 from sessionstream.systemlab.v1.lab_pb2 import AddNoteCommand, NoteEntity, RemoveNoteCommand
 from sessionstream.transport.ws import WebSocketServer
 
 SESSION: Final = "notebook"
-"""The session that all clients of the page watch."""
+"""The session that the clients of the page watch at first."""
 
 NOTES: Final = 60
 """The maximum number of notes."""
@@ -53,6 +54,7 @@ class Hydration:
         self._patience = patience
         self._journal = Journal()
         self._front = Front(project_ui, self._journal)
+        self._session = SESSION
         self._stack = AsyncExitStack()
         self._store: SQLiteStore
         self._hub: Hub
@@ -84,6 +86,7 @@ class Hydration:
                 (Field("notes", "Notes", 5, minimum=1, maximum=20),),
                 help="Every subscriber is sent a new snapshot, which is held back until the notes are written.",
             ),
+            session_action(SESSION, self._use),
             Action(
                 "hold",
                 "Hold snapshots back",
@@ -133,25 +136,25 @@ class Hydration:
         await self._write(arguments.text("text"), arguments.number("notes"))
 
     async def _write(self, text: str, notes: int) -> None:
-        there = len((await self._hub.snapshot(SESSION)).entities)
+        there = len((await self._hub.snapshot(self._session)).entities)
         if there + notes > NOTES:
             raise BadRequest(f"there are {there} notes, and {NOTES} are the maximum: remove some, or reset the page")
         for _ in range(notes):
-            await self._hub.submit(SESSION, ADD_NOTE, AddNoteCommand(text=text))
+            await self._hub.submit(self._session, ADD_NOTE, AddNoteCommand(text=text))
 
     async def _remove(self, _: Arguments) -> None:
-        snapshot = await self._hub.snapshot(SESSION)
+        snapshot = await self._hub.snapshot(self._session)
         if not snapshot.entities:
             raise BadRequest("there is no note to remove: add one first")
-        await self._hub.submit(SESSION, REMOVE_NOTE, RemoveNoteCommand(note_id=snapshot.entities[0].id))
+        await self._hub.submit(self._session, REMOVE_NOTE, RemoveNoteCommand(note_id=snapshot.entities[0].id))
 
     async def _hydrate(self, arguments: Arguments) -> None:
         server = self.server
-        if server is None or not self._front.watched(SESSION):
+        if server is None or not self._front.watched(self._session):
             raise BadRequest("no client is subscribed: connect a client and subscribe first")
         self._held.hold()
         try:
-            server.resync(SESSION)
+            server.resync(self._session)
             async with asyncio.timeout(self._patience):
                 await self._held.until_waiting()
             await self._write("said while a snapshot was loading", arguments.number("notes"))
@@ -159,6 +162,9 @@ class Hydration:
             raise BadRequest("no snapshot was requested in time: try again") from error
         finally:
             self._held.let_go()
+
+    async def _use(self, arguments: Arguments) -> None:
+        self._session = chosen(arguments)
 
     async def _hold(self, _: Arguments) -> None:
         self._held.hold()
@@ -170,7 +176,7 @@ class Hydration:
         await self._front.connect()
 
     async def _rebuild(self, _: Arguments) -> None:
-        await self._hub.rebuild_timeline(SESSION)
+        await self._hub.rebuild_timeline(self._session)
 
     async def _break(self, arguments: Arguments) -> None:
         await self._front.connect(arguments.text("breach"))
@@ -179,26 +185,26 @@ class Hydration:
 
     async def state(self) -> State:
         """Return the checks and their data."""
-        front, folds = self._front, self._front.held(SESSION)
+        front, folds = self._front, self._front.held(self._session)
         truths = {ordinal: await self._at(ordinal) for ordinal in {fold.ordinal for fold in folds}}
-        snapshot = await self._hub.snapshot(SESSION)
+        snapshot = await self._hub.snapshot(self._session)
         return State(
             checks=(
-                *front.checks(SESSION),
-                front.one_epoch(SESSION),
+                *front.checks(self._session),
+                front.one_epoch(self._session),
                 converged(
                     "converged",
                     "Clients that disconnected and reconnected converge: each has the timeline of the store.",
                     folds,
                     truths,
                     epoch=snapshot.epoch,
-                    told=front.ledger.told(SESSION),
+                    told=front.ledger.told(self._session),
                     clients=2,
                 ),
             ),
             panels=(
                 journal.entity_table("timeline", "Timeline in the store", snapshot.entities, "No note yet. Add one."),
-                *front.evidence(SESSION, folds),
+                *front.evidence(self._session, folds),
             ),
             facts=(
                 ("Timeline at", snapshot.snapshot_ordinal),
@@ -206,12 +212,13 @@ class Hydration:
                 ("Snapshots held back", self._held.waiting if self._held.holds else "no"),
                 ("Connections", front.connections),
             ),
-            latest=journal.latest(await self._store.events(SESSION, after=max(snapshot.snapshot_ordinal - 1, 0))),
+            latest=journal.latest(await self._store.events(self._session, after=max(snapshot.snapshot_ordinal - 1, 0))),
+            session=self._session,
             broken=_BREAKS.get(front.breach),
         )
 
     async def _at(self, ordinal: int) -> list[Json]:
-        return notes(await self._hub.snapshot(SESSION, as_of=ordinal))
+        return notes(await self._hub.snapshot(self._session, as_of=ordinal))
 
 
 def notes(snapshot: Snapshot) -> list[Json]:

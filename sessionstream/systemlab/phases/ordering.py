@@ -9,7 +9,7 @@ from typing import Final
 from uuid import uuid4
 
 from sessionstream import Event, EventBus, Hub, HydrationStore, SessionstreamError, SQLiteStore, derive_ordinal
-from sessionstream.systemlab.actions import Action, Arguments, Field
+from sessionstream.systemlab.actions import Action, Arguments, BadRequest, Field
 from sessionstream.systemlab.breaks import Break
 from sessionstream.systemlab.broker import Broker, Carried
 from sessionstream.systemlab.journal import Journal, error_table, event_table
@@ -24,20 +24,26 @@ from sessionstream.systemlab.panels import Cell, Panel, Table
 from sessionstream.systemlab.phase import State
 from sessionstream.systemlab.phases.ordering_checks import Found, Log, ordering_checks
 from sessionstream.systemlab.sabotage.ordering import BROKEN
+from sessionstream.systemlab.session_ids import chosen, session_field
 from sessionstream.systemlab.streams import KINDS, Stream
 from sessionstream.systemlab.v1.lab_pb2 import NoteFinishedEvent, NoteStartedEvent, NoteWordEvent
 from sessionstream.transport.ws import WebSocketServer
 
 SESSIONS: Final = ("a", "b")
+"""The sessions that the page begins with."""
+
+MOST_SESSIONS: Final = 6
+"""The maximum number of sessions; the page shows the log of each."""
 
 ROWS: Final = 200
 """The maximum number of rows of a table; the last ones are shown."""
 
 _BURST: Final = (
-    Field("session", "Session", "both", choices=(("a", "A"), ("b", "B"), ("both", "Both, in turn"))),
+    session_field(SESSIONS[0]),
+    session_field(SESSIONS[1], "second", "Second (or none)"),
     Field("events", "Events for each", 6, minimum=1, maximum=200),
     Field("ids", "Stream ids", "derived", choices=KINDS),
-    Field("twice", "Deliver each message twice", False, hint="A bus delivers at least once; twice is allowed."),
+    Field("twice", "Deliver each message twice", False),
 )
 _RESTART: Final = (Field("meanwhile", "Events published to each session meanwhile", 4, minimum=0, maximum=200),)
 
@@ -90,6 +96,8 @@ class Ordering:
         self._broker = Broker()
         self._stream = Stream()
         self._restarts = 0
+        self._sessions = list(SESSIONS)
+        self._pair: tuple[str, ...] = SESSIONS
         self._broken = NOTHING
         self._live: _Live | None = None
 
@@ -154,7 +162,7 @@ class Ordering:
     async def state(self) -> State:
         """Return the messages of the bus, the logs, and the checks."""
         done = {message.number for message in self._broker.history if message.done}
-        logs = [await self._log(session_id) for session_id in SESSIONS]
+        logs = [await self._log(session_id) for session_id in self._sessions]
         # Messages are read after the logs, so that every event has its message; whether they are done is read before.
         messages = tuple(replace(each, done=each.number in done) for each in self._broker.history)
         found = Found(messages, logs, self._restarts)
@@ -167,16 +175,28 @@ class Ordering:
         )
 
     async def _burst(self, arguments: Arguments) -> None:
-        chosen = arguments.text("session")
-        sessions = SESSIONS if chosen == "both" else (chosen,)
+        self._use(arguments)
         copies = 2 if arguments.flag("twice") else 1
-        await self._publish(sessions, arguments.number("events"), arguments.text("ids"), copies)
+        await self._publish(self._pair, arguments.number("events"), arguments.text("ids"), copies)
         await self._broker.settled()
+
+    def _use(self, arguments: Arguments) -> None:
+        """Publish to these sessions from now on."""
+        pair = [chosen(arguments)]
+        if arguments.text("second"):
+            pair.append(chosen(arguments, "second"))
+        if len(set(pair)) < len(pair):
+            raise BadRequest(f"both sessions are {pair[0]!r}: name two, or leave the second empty")
+        new = [session_id for session_id in pair if session_id not in self._sessions]
+        if len(self._sessions) + len(new) > MOST_SESSIONS:
+            raise BadRequest(f"{MOST_SESSIONS} sessions are the maximum: use {', '.join(self._sessions)}, or reset")
+        self._sessions += new
+        self._pair = tuple(pair)
 
     async def _restart(self, arguments: Arguments) -> None:
         live = self._running
         await live.consumer.shutdown()
-        await self._publish(SESSIONS, arguments.number("meanwhile"), "derived")
+        await self._publish(self._pair, arguments.number("meanwhile"), "derived")
         live.consumer = self._consumer(live.bus, live.store)
         await live.consumer.run()
         self._restarts += 1
@@ -240,12 +260,12 @@ class Ordering:
             self._consumer_status(),
             *(
                 event_table(
-                    f"log-{log.session_id}",
+                    f"log-{number}",
                     f"Event log of session {log.session_id}",
                     log.events[-ROWS:],
                     "No event yet.",
                 ).latest(ROWS, of=len(log.events))
-                for log in found.logs
+                for number, log in enumerate(found.logs, start=1)
             ),
             error_table("errors", "Errors", self._journal.errors, "Nothing went wrong."),
         )

@@ -28,10 +28,12 @@ from sessionstream.systemlab.phases.persistence_checks import (
     persistence_checks,
 )
 from sessionstream.systemlab.sabotage.persistence import BROKEN, Kind
+from sessionstream.systemlab.session_ids import chosen, session_action
 from sessionstream.systemlab.v1.lab_pb2 import AddNoteCommand, NoteWordEvent
 from sessionstream.transport.ws import WebSocketServer
 
 SESSION: Final = "persistence"
+"""The session of the page at first."""
 
 TROUBLE: Final = "trouble"
 """The word at which a projection of this page fails, so that an error is recorded."""
@@ -101,6 +103,7 @@ class Persistence:
         self._server: WebSocketServer | None = None
         self._swapping = asyncio.Lock()
         self._broken = NOTHING
+        self._session = SESSION
         self._begin("sqlite")
 
     def _begin(self, kind: Kind) -> None:
@@ -108,15 +111,20 @@ class Persistence:
         self._kind: Kind = kind
         self._journal = Journal()
         self._commands = 0
-        self._latest: _Sent | None = None
-        self._claimed: _Sent | None = None
         self._restarts = 0
-        self._restart: Restart | None = None
-        self._repeat: Repeat | None = None
+        self._begin_session(self._session)
         self._folds = Folds()
         self._look = 1
         self._replay: ReplayReport | None = None
         self._wrap()
+
+    def _begin_session(self, session_id: str) -> None:
+        """Use a session, of which nothing before this moment is compared."""
+        self._session = session_id
+        self._latest: _Sent | None = None
+        self._claimed: _Sent | None = None
+        self._restart: Restart | None = None
+        self._repeat: Repeat | None = None
 
     def _wrap(self) -> None:
         """Wrap the stores of further backends as the break in force does."""
@@ -162,6 +170,7 @@ class Persistence:
                 self._replay_log,
                 help="Computes the timeline again from the log, in a new epoch.",
             ),
+            session_action(SESSION, self._use),
             Action("look", "Look back", self._look_back, _LOOK, "Shows the timeline right after an event."),
             Action(
                 "break",
@@ -198,8 +207,15 @@ class Persistence:
             found = Found(self._kind, now, self._restart, self._repeat, folds, truths)
             checks = persistence_checks(found)
             panels = await self._panels(found, checks)
-        broken = BROKEN.get(self._broken)
-        return State(checks, panels, self._facts(now), (SESSION,), latest=latest(now.events), broken=broken)
+        return State(
+            checks,
+            panels,
+            self._facts(now),
+            (self._session,),
+            latest=latest(now.events),
+            broken=BROKEN.get(self._broken),
+            session=self._session,
+        )
 
     # -- actions -----------------------------------------------------------------------------------------------------
 
@@ -219,9 +235,9 @@ class Persistence:
         command = self._claimed or self._latest
         if command is None:
             raise BadRequest("no command was sent yet: write notes first")
-        before = await self._running.store.events(SESSION)
+        before = await self._running.store.events(self._session)
         await self._submit(command)
-        after = await self._running.store.events(SESSION)
+        after = await self._running.store.events(self._session)
         if self._restart is not None and self._repeat is None:
             self._repeat = Repeat(command.key, len(after) - len(before))
 
@@ -244,6 +260,11 @@ class Persistence:
         finally:
             self._answer()
 
+    async def _use(self, arguments: Arguments) -> None:
+        session_id = chosen(arguments)
+        async with self._swapping:
+            self._begin_session(session_id)
+
     async def _break(self, arguments: Arguments) -> None:
         async with self._swapping:
             file, self._server = self._running.file, None
@@ -258,7 +279,7 @@ class Persistence:
             self._answer()
 
     async def _replay_log(self, _arguments: Arguments) -> None:
-        self._replay = await self._running.hub.rebuild_timeline(SESSION)
+        self._replay = await self._running.hub.rebuild_timeline(self._session)
 
     async def _look_back(self, arguments: Arguments) -> None:
         self._look = arguments.number("ordinal")
@@ -273,7 +294,7 @@ class Persistence:
 
     async def _submit(self, command: _Sent) -> None:
         payload = AddNoteCommand(text=command.text)
-        await self._running.hub.submit(SESSION, ADD_NOTE, payload, idempotency_key=command.key)
+        await self._running.hub.submit(self._session, ADD_NOTE, payload, idempotency_key=command.key)
 
     # -- the backend -------------------------------------------------------------------------------------------------
 
@@ -299,18 +320,19 @@ class Persistence:
     async def _standing(self, *, stored: bool = False) -> Standing:
         """Return the state of the session; its errors are those of the observer, or if ``stored`` of the store."""
         store = self._running.store
-        snapshot = await self._running.hub.snapshot(SESSION)
-        errors = await store.error_records(SESSION) if stored else tuple(self._journal.errors)
-        return Standing(await store.events(SESSION), snapshot, await store.cursors(SESSION), errors)
+        snapshot = await self._running.hub.snapshot(self._session)
+        told = tuple(error for error in self._journal.errors if error.session_id == self._session)
+        errors = await store.error_records(self._session) if stored else told
+        return Standing(await store.events(self._session), snapshot, await store.cursors(self._session), errors)
 
     def _present_folds(self) -> tuple[Fold, ...]:
         """Return the states of browsers."""
         connections = self._running.server.connections()
-        names = (connection.principal for connection in connections if SESSION in connection.subscriptions)
+        names = (connection.principal for connection in connections if self._session in connection.subscriptions)
         return self._folds.present({name for name in names if isinstance(name, str)})
 
     async def _notes_at(self, ordinal: int) -> list[Json]:
-        return notes(await self._running.store.snapshot(SESSION, as_of=ordinal))
+        return notes(await self._running.store.snapshot(self._session, as_of=ordinal))
 
     # -- the page --------------------------------------------------------------------------------------------------
 
@@ -325,8 +347,8 @@ class Persistence:
     async def _panels(self, found: Found, checks: Sequence[Check]) -> tuple[Panel, ...]:
         now, store = found.now, self._running.store
         ordinal = min(self._look, now.cursors.timeline)
-        earlier = await store.snapshot(SESSION, as_of=ordinal)
-        errors = await store.error_records(SESSION)
+        earlier = await store.snapshot(self._session, as_of=ordinal)
+        errors = await store.error_records(self._session)
         stages = tuple(self._journal.connections)
         panels: tuple[Panel | None, ...] = (
             _kept_and_lost(found, checks),

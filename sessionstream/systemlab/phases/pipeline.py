@@ -27,6 +27,7 @@ from sessionstream.systemlab.phase import State
 from sessionstream.systemlab.phases import pipeline_checks as checks
 from sessionstream.systemlab.sabotage.pipeline import FAULTS, Fault
 from sessionstream.systemlab.sabotage.stores import Exchangeable
+from sessionstream.systemlab.session_ids import chosen, session_field
 from sessionstream.systemlab.v1.lab_pb2 import AddNoteCommand, RemoveNoteCommand
 from sessionstream.systemlab.witness import Witness
 from sessionstream.transport.ws import WebSocketServer
@@ -42,7 +43,7 @@ _FAULT_FIELD: Final = Field(
 )
 _STUMBLES: Final = Break("a timeline projection, which fails: submit, and the session is held")
 _UNTIL: Final = "Let the projection work, and submit again."
-_SESSION_FIELD: Final = Field("session", "Session", SESSION, longest=100)
+_SESSION_FIELD: Final = session_field(SESSION)
 
 
 class Pipeline:
@@ -164,11 +165,8 @@ class Pipeline:
         await self._do(session_id, REMOVE_NOTE, RemoveNoteCommand(note_id=notes[0].id))
 
     def _chosen(self, arguments: Arguments) -> str:
-        session_id = arguments.text("session").strip()
-        if not session_id:
-            raise BadRequest("the session has no name")
-        self._session = session_id
-        return session_id
+        self._session = chosen(arguments)
+        return self._session
 
     async def _do(self, session_id: str, name: str, command: AddNoteCommand | RemoveNoteCommand) -> None:
         outcome = "done"

@@ -24,7 +24,8 @@ class Wrong(Break):
     store: _Store = StoreProxy
 
 
-_BURST: Final = (Press("burst", {"session": "both", "events": 6, "ids": "derived", "twice": False}),)
+_BURST: Final = (Press("burst", {"events": 6, "ids": "derived", "twice": False}),)
+_BOTH: Final = (Press("burst", {"second": "b", "events": 6, "ids": "derived", "twice": False}),)
 _TWICE: Final = (Press("burst", {"twice": True}),)
 _RESTART: Final = (Press("restart", {"meanwhile": 4}),)
 
@@ -35,7 +36,7 @@ BROKEN: Final[Mapping[str, Wrong]] = MappingProxyType(
         ),
         "stream-ids": Wrong("The bus delivers without its stream ids", "assigned", _BURST, buses.BusThatDropsStreamIds),
         "swaps": Wrong("The bus delivers two messages in the wrong order", "in-order", _BURST, buses.BusThatSwaps),
-        "misdelivers": Wrong("The bus delivers into another session", "apart", _BURST, buses.BusThatMisdelivers),
+        "misdelivers": Wrong("The bus delivers into another session", "apart", _BOTH, buses.BusThatMisdelivers),
         "renames": Wrong("The bus gives a message delivered again a new id", "once", _TWICE, buses.BusThatRenames),
         "loses": Wrong("The bus loses every third message", "nothing-lost", _BURST, buses.BusThatLoses),
         "forgets": Wrong(

@@ -1,7 +1,7 @@
 /** Phase 3: two clients of one session, side by side; whatever they hold is reported to the lab, which judges it. */
 import { byId, el } from "/static/core.js";
 import { page } from "/static/lab.js";
-import { FrameList, holdsOf, Reports, Scroll, stateOf, Watcher } from "/static/watching.js";
+import { FrameList, holdsOf, Reports, Scroll, SinceField, stateOf, Watcher } from "/static/watching.js";
 
 const SESSION = "notebook";
 
@@ -18,6 +18,7 @@ class Card {
   #client;
   #state = el("p", { className: "connection" }, el("span", { className: "dot" }), el("span"));
   #holds = el("p", { className: "soft small" });
+  #since;
   #notes;
   #frames;
   #link = el("button", { type: "button" });
@@ -31,6 +32,7 @@ class Card {
       fold,
       changed: () => this.#changed(),
     });
+    this.#since = new SinceField(this.#client);
     this.#frames = new FrameList(`Frames of client ${name}`);
     this.#notes = new Scroll("notes", `Notes of client ${name}`);
     this.#link.addEventListener("click", () => (this.#client.connected ? this.#client.disconnect() : this.#client.connect()));
@@ -41,6 +43,7 @@ class Card {
       { className: "client", data: { client: name }, "aria-labelledby": heading },
       el("header", {}, el("h3", { id: heading }, `Client ${name}`), this.#state),
       el("div", { className: "buttons" }, this.#link, this.#watch),
+      this.#since.element,
       this.#holds,
       this.#notes.element,
       el("h4", {}, "Its frames, in order"),
@@ -53,6 +56,10 @@ class Card {
   subscribe() {
     if (!this.#client.connected) this.#client.connect();
     if (!this.#client.subscribed) this.#client.subscribe();
+  }
+
+  use(sessionId) {
+    this.#client.use(sessionId);
   }
 
   #changed() {
@@ -69,6 +76,7 @@ class Card {
     this.#holds.textContent = holdsOf(client);
     this.#notes.element.hidden = !client.items.size;
     this.#notes.change((list) => list.replaceChildren(...[...client.items.values()].map(noteItem)));
+    this.#since.show();
     this.#frames.show(client.frames);
   }
 }
@@ -79,6 +87,7 @@ function noteItem([id, text, finished]) {
 }
 
 const cards = ["A", "B"].map((name) => new Card(name));
+page.onState(({ session }) => cards.forEach((card) => card.use(session)));
 const both = el("button", { type: "button", className: "main" }, "Connect and subscribe both");
 both.addEventListener("click", () => cards.forEach((card) => card.subscribe()));
 

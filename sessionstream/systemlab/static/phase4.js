@@ -1,7 +1,7 @@
 /** Phase 4: the chat as this page made it of live events, beside the timeline that the store has. */
 import { byId, busy, el } from "/static/core.js";
 import { page } from "/static/lab.js";
-import { FrameList, Reports, Scroll, stateOf, Watcher } from "/static/watching.js";
+import { FrameList, Reports, Scroll, SinceField, stateOf, Watcher } from "/static/watching.js";
 
 const SESSION = "chat";
 
@@ -67,6 +67,7 @@ function newItem(id, role) {
 const folded = new Thread("Messages, as this page made them of live events");
 const stored = new Thread("Messages, as the store has them");
 const frames = new FrameList("Frames of this page");
+const since = new SinceField(client);
 const state = el("p", { className: "connection" }, el("span", { className: "dot" }), el("span"));
 const at = el("p", { className: "soft small" });
 const storedAt = el("p", { className: "soft small" });
@@ -84,10 +85,12 @@ function show() {
   link.textContent = client.connected ? "Disconnect this page" : "Connect this page";
   at.textContent = `At ordinal ${client.ordinal}, folded from a snapshot and what came after it`;
   folded.show(messages);
+  since.show();
   frames.show(client.frames);
 }
 
-page.onState(({ facts, panels }) => {
+page.onState(({ facts, panels, session }) => {
+  client.use(session);
   const rows = panels.find(({ id }) => id === "timeline").rows;
   stored.show(rows.map((row) => message(JSON.parse(row.at(-1)))));
   storedAt.textContent = `At ordinal ${facts.find(([label]) => label === "Timeline at")[1]}, read from the store`;
@@ -111,6 +114,7 @@ byId("live").append(
       el("article", { className: "client", data: { side: "live" } }, el("h3", {}, "Live UI"), at, folded.element),
       el("article", { className: "client", data: { side: "store" } }, el("h3", {}, "Timeline"), storedAt, stored.element),
     ),
+    since.element,
     el("details", { className: "said" }, el("summary", {}, "Frames sent and received"), frames.element),
   ),
 );

@@ -1,7 +1,7 @@
 /** Phase 5: what this page holds of the session, over every restart of the backend. */
 import { byId, el } from "/static/core.js";
 import { page } from "/static/lab.js";
-import { FrameList, holdsOf, Reports, Scroll, stateOf, Watcher } from "/static/watching.js";
+import { FrameList, holdsOf, Reports, Scroll, SinceField, stateOf, Watcher } from "/static/watching.js";
 
 const SESSION = "persistence";
 
@@ -27,6 +27,7 @@ const at = el("p", { className: "soft small" });
 const empty = el("p", { className: "empty" }, "No note yet. Write one.");
 const notes = new Scroll("notes", "Notes, as this page has them");
 const frames = new FrameList("Frames of this page");
+const since = new SinceField(client);
 const link = el("button", { type: "button" });
 link.addEventListener("click", () => (client.connected ? client.disconnect() : client.connect()));
 
@@ -39,6 +40,7 @@ function show() {
   empty.hidden = held.length > 0;
   notes.element.hidden = !held.length;
   notes.change((list) => list.replaceChildren(...held.map(item)));
+  since.show();
   frames.show(client.frames);
 }
 
@@ -61,10 +63,11 @@ byId("live").append(
     el(
       "div",
       { className: "clients" },
-      el("article", { className: "client", data: { side: "notes" } }, el("h3", {}, "What it holds"), at, empty, notes.element),
+      el("article", { className: "client", data: { side: "notes" } }, el("h3", {}, "What it holds"), at, since.element, empty, notes.element),
       el("article", { className: "client", data: { side: "frames" } }, el("h3", {}, "Frames sent and received"), frames.element),
     ),
   ),
 );
+page.onState(({ session }) => client.use(session));
 client.connect();
 client.subscribe();

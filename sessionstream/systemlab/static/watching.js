@@ -15,9 +15,11 @@ class Line {
   isCut = false;
   #sockets = new Set();
   #note;
+  #edit;
 
-  constructor(note) {
+  constructor(note, edit) {
     this.#note = note;
+    this.#edit = edit;
   }
 
   /** End what is open, and let nothing be opened before it is mended. */
@@ -54,7 +56,8 @@ class Line {
         this.#socket.onclose = (event) => this.#closed(event);
       }
 
-      send(text) {
+      send(said) {
+        const text = line.#edit(said);
         line.#note("out", text);
         this.#socket?.send(text);
       }
@@ -99,7 +102,11 @@ export class Watcher {
   #due = null;
   #client = null;
   #subscription = null;
-  #line = new Line((way, text) => this.#noted(way, text));
+  #since = null;
+  #line = new Line(
+    (way, text) => this.#noted(way, text),
+    (text) => this.#asked(text),
+  );
 
   constructor({ name, url, sessionId, fold, changed }) {
     this.#name = name;
@@ -128,6 +135,25 @@ export class Watcher {
 
   get live() {
     return this.state === "live" && this.subscribed && this.hydrated;
+  }
+
+  /** Watch another session, and forget what was held of this one. */
+  use(sessionId) {
+    if (!sessionId || sessionId === this.#sessionId) return;
+    const watched = this.subscribed;
+    if (watched) this.unsubscribe();
+    this.#sessionId = sessionId;
+    if (watched) this.subscribe();
+  }
+
+  /** What the next request to subscribe says as `sinceSnapshotOrdinal`; null: what the client holds. */
+  get since() {
+    return this.#since;
+  }
+
+  set since(ordinal) {
+    this.#since = ordinal;
+    this.#change();
   }
 
   /** Connect; with a subscription it goes on from what it holds. */
@@ -202,6 +228,15 @@ export class Watcher {
     }, SOON);
   }
 
+  /** Write the reader's ordinal into a request to subscribe: once, or a client that cannot use the answer never recovers. */
+  #asked(text) {
+    const frame = this.#since === null ? {} : JSON.parse(text);
+    if (!frame.subscribe) return text;
+    frame.subscribe.sinceSnapshotOrdinal = String(this.#since);
+    this.since = null;
+    return JSON.stringify(frame);
+  }
+
   #noted(way, text) {
     this.frames = [...this.frames, { way, text }].slice(-FRAMES);
     this.#change();
@@ -274,6 +309,44 @@ export function stateOf(client) {
   const word = client.state !== "none" && !client.connected ? "Disconnected" : STATES[client.state];
   if (!client.connected || client.state !== "live") return word;
   return client.subscribed ? (client.hydrated ? "Live" : "Waiting for its snapshot") : word;
+}
+
+const LARGEST = 2n ** 64n - 1n;
+
+/** The field for the `sinceSnapshotOrdinal` with which a client subscribes next; empty: the one that it holds. */
+export class SinceField {
+  element;
+  #client;
+  #input;
+  #problem = el("p", { className: "problem", role: "alert", hidden: true });
+
+  constructor(client) {
+    const id = `since-${client.name}`;
+    this.#client = client;
+    this.#input = el("input", { id, inputMode: "numeric", autocomplete: "off", "aria-describedby": `${id}-hint` });
+    this.#input.addEventListener("change", () => this.#changed());
+    this.element = el(
+      "div",
+      { className: "field" },
+      el("label", { htmlFor: id }, "sinceSnapshotOrdinal"),
+      this.#input,
+      el("p", { className: "hint", id: `${id}-hint` }, "Said when it subscribes next, once. Empty: what it holds."),
+      this.#problem,
+    );
+  }
+
+  /** Show what it says next; what somebody is typing stays. */
+  show() {
+    this.#input.placeholder = String(this.#client.ordinal);
+    if (this.#client.since === null && document.activeElement !== this.#input && this.#problem.hidden) this.#input.value = "";
+  }
+
+  #changed() {
+    const text = this.#input.value.trim();
+    const valid = /^\d*$/.test(text) && BigInt(text || 0) <= LARGEST;
+    report(valid ? "" : `sinceSnapshotOrdinal is a whole number up to ${LARGEST}, or empty, not “${text}”`, this.#problem);
+    this.#client.since = valid && text ? BigInt(text) : null;
+  }
 }
 
 /** The report of a client that folds notes. */
