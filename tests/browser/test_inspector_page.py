@@ -274,7 +274,7 @@ async def test_it_retries_what_is_held(lab_tabs: Tabs) -> None:
     await expect(inspector.locator("#retry-problem")).to_contain_text("the lab was told to fail")
     await press(phase, "stumble", fails=False)
     await button(inspector, "Retry").click()
-    await expect(inspector.locator("#announcer")).to_contain_text("1 events were applied; the timeline stands at 1.")
+    await expect(inspector.locator("#announcer")).to_contain_text("1 event was applied; the timeline stands at 1.")
     await expect(inspector.locator("#session-held")).to_be_hidden()
     await expect(phase.locator("#held")).to_be_hidden()
     await expect(phase.locator("#tally")).to_have_text("6 passed")

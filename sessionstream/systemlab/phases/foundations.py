@@ -37,6 +37,7 @@ PACKAGES: Final = (
     ("uvicorn", "lab"),
     ("Jinja2", "lab"),
     ("markdown-it-py", "lab"),
+    ("Pygments", "lab"),
     ("flake8", "lint"),
     ("libcst", "lint"),
     ("opentelemetry-api", "otel"),

@@ -147,7 +147,7 @@ def is_fold(events: Sequence[Event], snapshot: Snapshot, held: Held | None = Non
         "The timeline is the fold of the log: projecting all its events again gives the same entities.",
         wrong=differences(expected, snapshot.entities),
         held=_words_of(held),
-        right=f"{len(snapshot.entities)} entities, the same both times",
+        right=f"entities: {len(snapshot.entities)}, the same both times",
         waiting=WAITING if not events else "",
         evidence={
             "folded": [[e.kind, e.id, e.created_ordinal, e.last_event_ordinal, payload(e.payload)] for e in expected],
@@ -173,7 +173,7 @@ def live_agrees(heard: Heard, snapshot: Snapshot) -> Check:
         "live",
         "A client that received every UI event has the state of the snapshot.",
         wrong=wrong,
-        right=f"{len(kept)} notes, the same live and in the snapshot",
+        right=f"notes: {len(kept)}, the same live and in the snapshot",
         waiting=WAITING if not (heard or kept) else "",
         evidence={"live": _notes(live), "snapshot": _notes(kept)},
     )

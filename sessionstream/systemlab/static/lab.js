@@ -1,5 +1,5 @@
 /** A phase's page: its forms run actions, its state is shown, and watched over our own WebSocket client. */
-import { announce, ask, busy, byId, el, json, LabError, listening, post, report, tally } from "/static/core.js";
+import { announce, ask, busy, byId, el, json, LabError, listening, post, report, shown, tally } from "/static/core.js";
 import { Guide } from "/static/guide.js";
 import { connect } from "/static/sessionstream.js";
 import { Panels } from "/static/tables.js";
@@ -64,7 +64,7 @@ function show(state, question = ++asked) {
   showFacts(state.facts);
   for (const id of ["latest", "held"]) {
     byId(id).hidden = !state[id];
-    byId(id).lastElementChild.textContent = state[id];
+    byId(id).lastElementChild.textContent = shown(state[id] ?? "");
   }
   showChecks(state.checks);
   guide.show(state.broken, state.checks);
@@ -106,7 +106,7 @@ function showChecks(checks) {
     item.querySelector(".badge").dataset.verdict = check.verdict;
     item.querySelector(".badge").textContent = check.verdict;
     item.querySelector(".claim").textContent = check.claim;
-    item.querySelector(".because").textContent = check.because;
+    item.querySelector(".because").textContent = shown(check.because);
     const old = item.querySelector("pre");
     const scrolled = old.scrollTop;
     old.replaceWith(json(check.evidence, `The data for: ${check.claim}`));

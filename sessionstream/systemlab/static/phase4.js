@@ -1,5 +1,5 @@
 /** Phase 4: the chat as this page made it of live events, beside the timeline that the store has. */
-import { byId, busy, el } from "/static/core.js";
+import { busy, byId, el, shown } from "/static/core.js";
 import { page } from "/static/lab.js";
 import { FrameList, Reports, Scroll, SinceField, stateOf, Watcher } from "/static/watching.js";
 
@@ -48,7 +48,7 @@ class Thread {
       const item = this.#items.get(id);
       list.append(...(item.isConnected ? [] : [item]));
       item.dataset.status = status;
-      item.querySelector("p").textContent = text || "…";
+      item.querySelector("p").textContent = shown(text) || "…";
       item.querySelector("small").textContent = status;
     }
   }

@@ -178,7 +178,7 @@ export class Detail {
     await busy(button, byId("retry-problem"), async () => {
       const { source, session } = place;
       const { events, cursor } = await post("/api/inspector/retry", { source, session });
-      announce(`${events} events were applied; the timeline stands at ${cursor}.`);
+      announce(`${events} ${events === 1 ? "event was" : "events were"} applied; the timeline stands at ${cursor}.`);
     });
     this.#refresh();
   }
