@@ -10,6 +10,9 @@ from playwright.async_api import Locator, Page, Route, expect
 from ..systemlab.process import ServedLab
 from .chromium import LOST, Tabs
 
+EARLY = "WebSocket connection to"
+"""What it logs when a page of phase 5 comes back before there is a backend."""
+
 REFUSED = "the server responded with a status of 4"
 """What it logs when a server says no."""
 
@@ -151,6 +154,11 @@ async def kill_between_answers(lab: ServedLab, tabs: Tabs, page: Page) -> None:
     await tabs.answered()
     await lab.kill()
     await page.unroute("**/api/**", refuse)
+
+
+def not_early(faults: list[str]) -> list[str]:
+    """Return the faults that neither a server nor a backend that is not there yet explains."""
+    return [fault for fault in not_the_servers(faults) if EARLY not in fault]
 
 
 def not_the_servers(faults: list[str]) -> list[str]:

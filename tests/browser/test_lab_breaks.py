@@ -12,12 +12,9 @@ from sessionstream.systemlab.phases import PHASES
 
 from .axe import violations
 from .chromium import Tabs
-from .lab import act, actions, broken, button, expect_verdict, fill, fits, form, not_the_servers, reset, verdicts
+from .lab import act, actions, broken, button, expect_verdict, fill, fits, form, not_early, reset, verdicts
 
 SETTINGS = re.compile("(tick|untick|set) “(.+?)”(?: to “(.+?)”)?, ")
-EARLY = "WebSocket connection to"
-"""What the browser itself logs when a page comes back before there is a backend."""
-
 AWAY = re.compile("^(Connecting|Reconnecting|Connected)$")
 """What a client says while it is not there yet."""
 
@@ -82,7 +79,7 @@ async def test_whoever_presses_what_the_page_says_sees_the_check_turn_red(
     await broken(page, "")
     await expect(guide).to_be_empty()
     assert "failed" not in set((await verdicts(page)).values())
-    assert [fault for fault in not_the_servers(lab_tabs.faults) if EARLY not in fault] == []
+    assert not_early(lab_tabs.faults) == []
 
 
 async def test_the_guide_points_at_the_button_and_at_the_check(lab_tabs: Tabs) -> None:

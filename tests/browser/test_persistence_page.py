@@ -16,19 +16,16 @@ from .lab import (
     fact,
     fits,
     kill_between_answers,
-    not_the_servers,
+    not_early,
     reset,
 )
 
 OF_MEMORY = ("events-kept", "entities-kept", "cursors-kept", "errors-kept", "ordinals-continue", "once")
 """What is lost with a memory store, and red where one lingers."""
 
-EARLY = "WebSocket connection to"
-"""What the browser itself logs when it comes back before there is a backend."""
-
 
 def faults(tabs: Tabs) -> list[str]:
-    return [fault for fault in not_the_servers(tabs.faults) if EARLY not in fault]
+    return not_early(tabs.faults)
 
 
 async def live(page: Page) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, cast
@@ -16,7 +16,7 @@ from sessionstream.systemlab.checks import Check, Json
 from sessionstream.systemlab.folds import Fold, Folds, fold_table
 from sessionstream.systemlab.journal import Journal, entity_table, error_table, event_table, latest, stage_table
 from sessionstream.systemlab.notebook import ADD_NOTE, notebook_schemas, open_notebook
-from sessionstream.systemlab.panels import Cell, Document, Panel, Table
+from sessionstream.systemlab.panels import Cell, Panel
 from sessionstream.systemlab.phase import State
 from sessionstream.systemlab.phases.backend import Around, Backend, open_backend
 from sessionstream.systemlab.phases.hydration import notes
@@ -27,6 +27,7 @@ from sessionstream.systemlab.phases.persistence_checks import (
     Standing,
     persistence_checks,
 )
+from sessionstream.systemlab.phases.persistence_panels import kept_and_lost, replayed
 from sessionstream.systemlab.sabotage.persistence import BROKEN, Kind
 from sessionstream.systemlab.session_ids import chosen, session_action
 from sessionstream.systemlab.v1.lab_pb2 import AddNoteCommand, NoteWordEvent
@@ -351,13 +352,13 @@ class Persistence:
         errors = await store.error_records(self._session)
         stages = tuple(self._journal.connections)
         panels: tuple[Panel | None, ...] = (
-            _kept_and_lost(found, checks),
+            kept_and_lost(found, checks),
             event_table("log", "Event log", now.events[-ROWS:], "Write notes.").latest(ROWS, of=len(now.events)),
             entity_table("timeline", "Timeline", now.snapshot.entities, "Write notes."),
             entity_table("earlier", f"Timeline right after event {ordinal}", earlier.entities, "It had no entities."),
             fold_table(found.folds, "No page watches this session."),
             error_table("errors", "Error records of the store", errors, "The store has no error records."),
-            _replayed(self._replay),
+            replayed(self._replay),
             stage_table("stages", "Connections", stages[-ROWS:], "No connection yet.").latest(ROWS, of=len(stages)),
         )
         return tuple(panel for panel in panels if panel is not None)
@@ -375,31 +376,3 @@ def _stumble(event: Event, _session: Session, _view: TimelineView) -> list[UIEve
         case NoteWordEvent(word=word) if word == TROUBLE:
             raise ValueError(f"the word {TROUBLE!r}")
     return []
-
-
-def _kept_and_lost(found: Found, checks: Sequence[Check]) -> Table:
-    """Return the table of what the latest restart kept and lost, and why."""
-    restart = found.restart
-    rows: tuple[tuple[Cell, ...], ...] = ()
-    if restart is not None:
-        verdicts = {check.id: check.because for check in checks}
-        lines: tuple[tuple[str, str, Callable[[Standing], Cell]], ...] = (
-            ("Events", "events-kept", lambda standing: len(standing.events)),
-            ("Entities", "entities-kept", lambda standing: len(standing.snapshot.entities)),
-            ("Event cursor", "cursors-kept", lambda standing: standing.cursors.event),
-            ("Timeline cursor", "cursors-kept", lambda standing: standing.cursors.timeline),
-            ("Epoch", "cursors-kept", lambda standing: str(standing.cursors.epoch)),
-            ("Error records", "errors-kept", lambda standing: len(standing.errors)),
-        )
-        rows = tuple(
-            (what, count(restart.before), count(restart.after), verdicts[judged_by]) for what, judged_by, count in lines
-        )
-    columns = ("What", "Before", "After the restart", "Why")
-    return Table("kept", "Kept and lost", columns, rows, "Write notes, then restart the backend.")
-
-
-def _replayed(report: ReplayReport | None) -> Panel | None:
-    if report is None:
-        return None
-    value: Json = {"events": report.events, "cursor": str(report.cursor), "epoch": str(report.epoch)}
-    return Document("replay", "The latest replay", value)

@@ -1,7 +1,8 @@
 /** Phase 3: two clients of one session, side by side; whatever they hold is reported to the lab, which judges it. */
 import { byId, el } from "/static/core.js";
+import { FrameList, Scroll } from "/static/frames.js";
 import { page } from "/static/lab.js";
-import { FrameList, holdsOf, Reports, Scroll, SinceField, stateOf, Watcher } from "/static/watching.js";
+import { holdsOf, Reports, SinceField, stateOf, Watcher } from "/static/watching.js";
 
 const SESSION = "notebook";
 

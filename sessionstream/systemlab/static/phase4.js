@@ -1,7 +1,8 @@
 /** Phase 4: the chat as this page made it of live events, beside the timeline that the store has. */
 import { busy, byId, el, shown } from "/static/core.js";
+import { FrameList, Scroll } from "/static/frames.js";
 import { page } from "/static/lab.js";
-import { FrameList, Reports, Scroll, SinceField, stateOf, Watcher } from "/static/watching.js";
+import { Reports, SinceField, stateOf, Watcher } from "/static/watching.js";
 
 const SESSION = "chat";
 

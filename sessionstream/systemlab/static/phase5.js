@@ -1,7 +1,8 @@
 /** Phase 5: what this page holds of the session, over every restart of the backend. */
 import { byId, el } from "/static/core.js";
+import { FrameList, Scroll } from "/static/frames.js";
 import { page } from "/static/lab.js";
-import { FrameList, holdsOf, Reports, Scroll, SinceField, stateOf, Watcher } from "/static/watching.js";
+import { holdsOf, Reports, SinceField, stateOf, Watcher } from "/static/watching.js";
 
 const SESSION = "persistence";
 
