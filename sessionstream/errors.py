@@ -491,7 +491,8 @@ class HistoryPruned(StoreError):
     """
 
     def __init__(self, session_id: str, ordinal: int, floor: int) -> None:
-        super().__init__(f"session {session_id!r} keeps its history from ordinal {floor} on; {ordinal} is pruned")
+        pruned = f"{ordinal} is pruned" if ordinal else "its first events are pruned, so it cannot be rebuilt"
+        super().__init__(f"session {session_id!r} keeps its history from ordinal {floor} on; {pruned}")
         self.session_id = session_id
         self.ordinal = ordinal
         self.floor = floor

@@ -117,7 +117,7 @@ class RetentionPolicy:
         """Return the lowest ordinal that one of the rules keeps."""
         kept = []
         if self.keep_events is not None:
-            kept.append(await store.ordinal_from_end(session_id, self.keep_events))
+            kept.append(await store.ordinal_from_end(session_id, self.keep_events + 1) + 1)
         if self.keep_for is not None:
             kept.append(await store.ordinal_before(session_id, _ago(now, self.keep_for)) + 1)
         return min(kept, default=0)

@@ -169,7 +169,8 @@ def plan_pruning(location: str, session_id: str, before: int | None, keep_events
         cursors = one_session(state, session_id).cursors
         wanted = state.ordinal_from_end(session_id, keep_events or 0) if before is None else before
         floor = max(min(wanted, cursors.timeline), cursors.floor)
-        return Pruning(session_id, cursors.floor, floor, state.count_events(session_id, below=floor))
+        events = state.count_events(session_id, below=floor)
+        return Pruning(session_id, cursors.floor, floor if events else cursors.floor, events)
 
     return look(location, question)
 

@@ -196,7 +196,7 @@ def test_what_is_pruned_cannot_be_rebuilt(run: Run, file: Path, dry: list[str]) 
     with_store(file, lambda store: store.prune("s", before=2))
     ran = run("rebuild", file, "s", *APP, *dry)
     assert (ran.status, ran.out) == (1, "")
-    assert "keeps its history from ordinal 2 on; 0 is pruned" in ran.err
+    assert "keeps its history from ordinal 2 on; its first events are pruned, so it cannot be rebuilt" in ran.err
 
 
 # -- the app -----------------------------------------------------------------------------------------------
@@ -266,6 +266,8 @@ def test_a_session_that_is_not_there_is_not_begun(run: Run, file: Path, command:
         (["--keep-events", "0"], 3, 2),
         (["--keep-events", "9"], 0, 0),
         (["--before", "0"], 0, 0),
+        (["--before", "1"], 0, 0),
+        (["--keep-events", "3"], 0, 0),
     ],
 )
 def test_pruning_and_its_dry_run(run: Run, file: Path, arguments: list[str], floor: int, events: int) -> None:
@@ -287,13 +289,12 @@ def test_pruning_and_its_dry_run(run: Run, file: Path, arguments: list[str], flo
 
 
 def test_held_events_are_never_pruned(run: Run, file: Path) -> None:
-    assert (
-        run("prune", file, "t", "--keep-events", 0).out == "pruned t: 0 events forgotten, the floor rose from 0 to 1\n"
-    )
-    ran = run("prune", file, "t", "--before", 9)
-    assert (ran.status, ran.out) == (0, "prune t: nothing to forget, the floor is 1\n")
+    for asked in (["--keep-events", 0], ["--before", 9]):
+        ran = run("prune", file, "t", *asked)
+        assert (ran.status, ran.out) == (0, "prune t: nothing to forget, the floor is 0\n")
     assert run("retry", file, "t", *APP).status == 0
     assert texts(snapshot(file, "t")) == {"1": "xbady"}
+    assert run("rebuild", file, "t", *APP).status == 0  # which needs every event
 
 
 # -- ids that begin with a dash ----------------------------------------------------------------------------

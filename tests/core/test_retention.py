@@ -133,6 +133,16 @@ async def test_the_last_events_are_kept(store: HydrationStore, keep: int, floor:
     assert await applied(RetentionPolicy(keep_events=keep), store) == []
 
 
+async def test_a_floor_rises_only_if_an_event_is_forgotten(store: HydrationStore) -> None:
+    writer = SessionWriter(store)
+    for ordinal in (1000, 2000, 3000):
+        await writer.log(put("a"), ordinal=ordinal)
+    assert await applied(RetentionPolicy(keep_events=3), store) == []
+    assert (await store.cursors("session")).floor == 0  # so that it can be rebuilt
+    assert await applied(RetentionPolicy(keep_events=2), store) == [RetentionStep("session", 1001)]
+    await check_above_floor(writer, 1001)
+
+
 async def test_what_is_young_is_kept(store: HydrationStore) -> None:
     writer = await written(store, events=4)
     then = await a_moment()
