@@ -2,7 +2,8 @@
 
 Exit status: 0 done; 1 the store has no such session, some were not copied or are still held, a check found problems, a
 file is not up to date, or what was asked for failed; 2 wrong usage, or a store or an app that cannot be used; 130
-interrupted. ``inspect --web`` is ``sessionstream.__main__``'s to serve, because the lab stands above this package.
+interrupted; 143 terminated. ``inspect --web`` is ``sessionstream.__main__``'s to serve, because the lab stands above
+this package.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -28,13 +30,27 @@ from sessionstream.admin.answers import Excerpt
 from sessionstream.admin.app import Replay, load, schemas_of
 from sessionstream.admin.arguments import LIMIT, PORT, parse
 from sessionstream.admin.looking import all_sessions, held_sessions, look, one_session
-from sessionstream.admin.outcome import FAILED, INTERRUPTED, OK, USAGE, Answer, Failed, Refused
+from sessionstream.admin.outcome import (
+    FAILED,
+    INTERRUPTED,
+    OK,
+    TERMINATED,
+    USAGE,
+    Answer,
+    Failed,
+    Refused,
+    Terminated,
+    sigterm_as_interrupt,
+)
 from sessionstream.admin.progress import Progress
 from sessionstream.admin.tables import rendered, shown
 from sessionstream.errors import SessionstreamError, error_text
 from sessionstream.hydration import stores
 from sessionstream.hydration.stored import StoredState
 from sessionstream.tracebacks import formatted
+
+_OF_FILES: Final = ("backup", "restore", "copy")
+"""Commands that take back on SIGTERM what they have not finished."""
 
 _PIECE: Final = 8192
 
@@ -59,7 +75,8 @@ def main(argv: Sequence[str] | None = None, *, web: Web | None = None) -> int:
         parse(argv, options)
         if options.command == "inspect" and (options.web or options.port is not None):
             return _inspect_on_the_web(options, web)
-        answer = _answer(options)
+        with sigterm_as_interrupt() if options.command in _OF_FILES else nullcontext():
+            answer = _answer(options)
         text = answer.verbatim or rendered(answer.blocks, _width())
         _print(json.dumps(answer.document, indent=2) + "\n" if options.json else text)
         return answer.status
@@ -72,8 +89,8 @@ def main(argv: Sequence[str] | None = None, *, web: Web | None = None) -> int:
         if isinstance(failure, BrokenPipeError):  # the reader of the pipe has gone
             return FAILED
         return _complain(f"cannot write the answer: {failure.strerror}", FAILED)
-    except KeyboardInterrupt:
-        return INTERRUPTED
+    except KeyboardInterrupt as interrupt:
+        return TERMINATED if isinstance(interrupt, Terminated) else INTERRUPTED
 
 
 def _answer(options: argparse.Namespace) -> Answer:

@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from .conftest import Run
 from .test_repair import snapshot, unchanged
+
+ROOT = Path(__file__).parents[2]
+TERMINATED = """
+import os, signal, sys
+from sessionstream.admin.cli import main
+from sessionstream.hydration.sqlite import backup
+
+check = backup._copy
+def copy(*given):
+    os.kill(os.getpid(), signal.SIGTERM)
+    check(*given)
+backup._copy = copy
+sys.exit(main(sys.argv[1:]))
+"""
 
 
 def test_a_backup_says_what_it_made(run: Run, file: Path) -> None:
@@ -62,3 +78,12 @@ def test_what_is_no_backup_is_refused(run: Run, file: Path) -> None:
     ran = unchanged(file, lambda: run("restore", file.with_name("missing.db"), file, "--replace"))
     assert (ran.status, ran.out) == (2, "")
     assert "there is no such file" in ran.err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGTERM to handle")
+@pytest.mark.parametrize("command", ["backup", "restore"])
+def test_a_terminated_command_takes_back_what_it_has_not_finished(file: Path, command: str) -> None:
+    words = [sys.executable, "-c", TERMINATED, command, str(file), str(file.with_name("other.db"))]
+    ran = subprocess.run(words, cwd=ROOT, capture_output=True, check=False, timeout=60)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (143, b"", b"")
+    assert [each.name for each in file.parent.iterdir()] == ["app.db"]

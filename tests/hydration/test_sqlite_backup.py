@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -23,6 +26,19 @@ from .test_sqlite_upgrades import DUMPS, VERSIONS, fill, path
 __all__ = ["path"]  # the fixture: a file as an earlier version wrote it
 
 REGISTRY = sample_registry()
+ROOT = Path(__file__).parents[2]
+
+KILLED = """
+import os, signal, sys
+from sessionstream.hydration.sqlite import SQLiteStore, backup
+
+file, copy, point = sys.argv[1:]
+die = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
+if point != "while it is copied":
+    setattr(backup, point, die)
+backup._PAGES = 1
+SQLiteStore.back_up(file, copy, told=die if point == "while it is copied" else None)
+"""
 
 
 def names(directory: Path) -> list[str]:
@@ -207,3 +223,32 @@ async def test_an_interrupted_copy_is_taken_away(
     with pytest.raises(KeyboardInterrupt):
         SQLiteStore.back_up(tmp_path / "live.db", tmp_path / "copy.db")
     assert not [name for name in names(tmp_path) if "copy" in name]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
+@pytest.mark.parametrize(
+    ("point", "made"), [("while it is copied", False), ("_finish", False), ("new_epoch", False), ("_sync", True)]
+)
+def test_a_process_that_is_killed_leaves_a_whole_copy_or_none(
+    store: SQLiteStore, tmp_path: Path, point: str, made: bool
+) -> None:
+    live, copy = tmp_path / "live.db", tmp_path / "copy.db"
+    killed = subprocess.run([sys.executable, "-c", KILLED, live, copy, point], cwd=ROOT, check=False, timeout=60)
+    assert killed.returncode == -signal.SIGKILL
+    assert copy.exists() == made
+    if not made:
+        assert [name for name in names(tmp_path) if name.startswith("copy.db.copying-")]
+        SQLiteStore.back_up(live, copy)
+    found, kept = (SQLiteStore.look(file, lambda state: state.session("session")) for file in (copy, live))
+    assert found is not None
+    assert kept is not None
+    assert (found.cursors.event, found.entities) == (kept.cursors.event, kept.entities)
+    assert found.cursors.epoch != kept.cursors.epoch
+
+
+async def test_what_comes_to_be_there_meanwhile_is_not_overwritten(store: SQLiteStore, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.db"
+    with pytest.raises(StoreError, match=r"there is a .*copy\.db already"):
+        SQLiteStore.back_up(tmp_path / "live.db", copy, lambda *_: copy.write_bytes(b"other"))
+    assert copy.read_bytes() == b"other"
+    assert [name for name in names(tmp_path) if "copy" in name] == ["copy.db"]

@@ -30,8 +30,13 @@ _BESIDE: Final = ("", "-wal", "-shm", "-journal")
 def back_up(path: str | os.PathLike[str], copy: str | os.PathLike[str], told: Told | None = None) -> None:
     """Copy a file, also while it is in use; see ``SQLiteStore.back_up``."""
     source, target = Database.at(path), Database.at(copy)
-    _check_free(target.path, f"cannot copy to {target.path}", "give another name, or move it away first")
-    _make(source, target, f"cannot copy {source.path} to", told)
+
+    def check() -> None:
+        _check_free(target.path, f"cannot copy to {target.path}", "give another name, or move it away first")
+
+    check()
+    beside = f"{target.path}.copying-{uuid4().hex[:8]}"
+    _make(source, target, beside, f"cannot copy {source.path} to", told, check)
 
 
 def restore(
@@ -44,39 +49,44 @@ def restore(
     """Put a copy in the place of a file; see ``SQLiteStore.restore``."""
     source, target = Database.at(copy), Database.at(path)
     place = os.path.realpath(target.path)
-    beside = Database.at(f"{place}.restoring-{uuid4().hex[:8]}")
     if os.path.realpath(source.path) == place:
         raise StoreError(f"cannot restore {source.path} to itself: name the copy, and then the file to restore")
-    _check_place(target, place, replace=replace)
-    what = f"cannot restore {source.path} to"
-    _make(source, beside, what, told)
-    try:
+    beside = f"{place}.restoring-{uuid4().hex[:8]}"
+
+    def settle() -> None:
         _check_place(target, place, replace=replace)
         if Path(place).exists():
-            _give_owner(beside.path, place)
+            _give_owner(beside, place)
             _settle(target, place)
-        Path(beside.path).replace(place)
-        _sync(Path(place).parent)
-    except BaseException as error:
-        _remove(beside.path)
-        if isinstance(error, sqlite3.Error | OSError):
-            raise target.failure(error, what) from error
-        raise
+
+    _check_place(target, place, replace=replace)
+    _make(source, target, beside, f"cannot restore {source.path} to", told, settle)
 
 
-def _make(source: Database, target: Database, what: str, told: Told | None) -> None:
-    """Copy a file to a new one, check the copy and give it new epochs; leave nothing if that fails."""
+def _make(
+    source: Database, target: Database, beside: str, what: str, told: Told | None, ready: Callable[[], None]
+) -> None:
+    """Copy a file, check the copy and give it new epochs; then it gets its name. Leave nothing if that fails.
+
+    Args:
+        beside: the name of the copy until it is whole, in the directory of the target.
+        ready: called when it is whole; it raises if the target cannot be had.
+    """
+    place = Path(os.path.realpath(target.path))
     try:
         check_readable(source.path)
-        _claim(target.path, Path(source.path).stat().st_mode & 0o777)
+        _claim(target.path, beside, Path(source.path).stat().st_mode & 0o777)
     except OSError as error:
         raise target.failure(error, what) from error
     try:
-        with closing(sqlite3.connect(target.path, isolation_level=None)) as db:
+        with closing(sqlite3.connect(beside, isolation_level=None)) as db:
             source.look(lambda live: _copy(live, source.path, db, told), settled=True)
             _finish(db, source.path)
+        ready()
+        Path(beside).replace(place)
+        _sync(place.parent)
     except BaseException as error:
-        _remove(target.path)
+        _remove(beside)
         if isinstance(error, sqlite3.Error | OSError):
             raise target.failure(error, what) from error
         raise
@@ -100,16 +110,17 @@ def _check_free(path: str, what: str, way_out: str) -> None:
             raise StoreError(f"{what}: there is a {path + ending} already: {way_out}")
 
 
-def _claim(path: str, mode: int) -> None:
-    """Create an empty file.
+def _claim(path: str, beside: str, mode: int) -> None:
+    """Create an empty file beside a path.
 
     Raises:
         StoreError: the path is too long, or there is no such directory.
     """
     check_length(path, "copy to")
-    if not Path(path).parent.is_dir():
-        raise StoreError(f"cannot copy to {path}: its directory {Path(path).parent} does not exist")
-    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
+    check_length(beside, "copy to")
+    if not Path(beside).parent.is_dir():
+        raise StoreError(f"cannot copy to {path}: its directory {Path(beside).parent} does not exist")
+    os.close(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
 
 
 def _copy(live: sqlite3.Connection, path: str, copy: sqlite3.Connection, told: Told | None) -> None:
