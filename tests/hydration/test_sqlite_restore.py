@@ -18,6 +18,7 @@ from sessionstream.hydration.sqlite import SQLiteStore
 from sessionstream.testing import SessionWriter, put, sample_registry
 
 from .test_sqlite_backup import broken_pages, cut, empty, foreign, missing, names, newer, no_database
+from .test_sqlite_database import as_nobody
 
 REGISTRY = sample_registry()
 ROOT = Path(__file__).parents[2]
@@ -222,3 +223,16 @@ def test_a_process_that_is_killed_leaves_the_old_file_or_the_new_one(
     assert sessions(file) == (["a", "b"] if restored else [f"new {number}" for number in range(5)])
     SQLiteStore.restore(copy, file, replace=True)
     assert sessions(file) == ["a", "b"]
+
+
+async def test_a_read_only_backup_is_restored_to_a_file_that_can_be_written() -> None:
+    with as_nobody() as directory:
+        live, copy, file = directory / "live.db", directory / "copy.db", directory / "app.db"
+        await write(live, "a")
+        live.chmod(0o444)
+        SQLiteStore.back_up(live, copy)
+        copy.chmod(0o440)
+        SQLiteStore.restore(copy, file)
+        assert [each.stat().st_mode & 0o777 for each in (live, copy, file)] == [0o444, 0o440, 0o640]
+        await write(file, "b")
+        assert sessions(file) == ["a", "b"]

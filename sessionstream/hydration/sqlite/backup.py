@@ -23,6 +23,9 @@ Told: TypeAlias = Callable[[int, int], object]
 _PAGES: Final = 4_000
 """Pages that are copied in one step: 16 MB."""
 
+_OWN: Final = 0o600
+"""What the owner of a copy may do at least: a backup that is read-only is restored to a file that is not."""
+
 _BESIDE: Final = ("", "-wal", "-shm", "-journal")
 """Suffixes of the files of a database."""
 
@@ -75,7 +78,7 @@ def _make(
     place = Path(os.path.realpath(target.path))
     try:
         check_readable(source.path)
-        _claim(target.path, beside, Path(source.path).stat().st_mode & 0o777)
+        _claim(target.path, beside, Path(source.path).stat().st_mode & 0o777 | _OWN)
     except OSError as error:
         raise target.failure(error, what) from error
     try:
