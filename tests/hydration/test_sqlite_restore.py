@@ -236,3 +236,24 @@ async def test_a_read_only_backup_is_restored_to_a_file_that_can_be_written() ->
         assert [each.stat().st_mode & 0o777 for each in (live, copy, file)] == [0o444, 0o440, 0o640]
         await write(file, "b")
         assert sessions(file) == ["a", "b"]
+
+
+async def test_a_file_that_is_in_use_is_no_backup(copy: Path, tmp_path: Path) -> None:
+    file = tmp_path / "app.db"
+    async with SQLiteStore.open(file, REGISTRY) as store:
+        await SessionWriter(store, "new").log(put("text"))
+        with pytest.raises(StoreError, match=r"app\.db is no backup, as there is a .*app\.db-wal: a process has it"):
+            SQLiteStore.restore(file, copy, replace=True)
+    assert sessions(copy) == ["a", "b"]
+    assert names(tmp_path) == ["app.db", "copy.db"]
+
+
+def test_a_file_whose_process_was_killed_is_no_backup(copy: Path, tmp_path: Path) -> None:
+    file, made, before = tmp_path / "app.db", tmp_path / "made.db", copy.read_bytes()
+    subprocess.run([sys.executable, "-c", WRITER, file], cwd=ROOT, check=False, timeout=60)
+    with pytest.raises(StoreError, match="make a backup of it first, and restore that"):
+        SQLiteStore.restore(file, copy, replace=True)
+    assert copy.read_bytes() == before
+    SQLiteStore.back_up(file, made)
+    SQLiteStore.restore(made, copy, replace=True)
+    assert sessions(copy) == [f"new {number}" for number in range(5)]

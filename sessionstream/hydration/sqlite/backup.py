@@ -16,6 +16,7 @@ from sessionstream.hydration.sqlite import schema
 from sessionstream.hydration.sqlite.database import Database, check_length
 from sessionstream.hydration.sqlite.failures import is_busy
 from sessionstream.hydration.sqlite.inspection import check_readable
+from sessionstream.hydration.sqlite.watch import log_of
 
 Told: TypeAlias = Callable[[int, int], object]
 """Takes how many pages are copied, and how many there are."""
@@ -54,6 +55,12 @@ def restore(
     place = os.path.realpath(target.path)
     if os.path.realpath(source.path) == place:
         raise StoreError(f"cannot restore {source.path} to itself: name the copy, and then the file to restore")
+    if os.path.lexists(log := log_of(source.path)):
+        raise StoreError(
+            f"cannot restore {source.path} to {target.path}: {source.path} is no backup, as there is a {log}: a "
+            "process has it open, or was killed or copied while it had. If this is what you mean to restore, make a "
+            "backup of it first, and restore that (the backup is named first, then the file to restore)"
+        )
     beside = f"{place}.restoring-{uuid4().hex[:8]}"
 
     def settle() -> None:

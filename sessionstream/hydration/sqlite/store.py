@@ -219,7 +219,8 @@ class SQLiteStore(CheckedStore):
         ``-shm`` files. It is a plain function that reads and writes a disk.
 
         Args:
-            copy: the backup, which stays as it is.
+            copy: the backup, which stays as it is. One with a ``-wal`` file beside it is none: a process has it open,
+                or was killed or copied while it had.
             path: where the app opens it. Through a symbolic link, the file that it leads to is meant.
             replace: whether a file that is there is replaced; the new one has its mode and owner.
             told: called from time to time, and at the end, with how many pages are copied, and how many there are.
@@ -227,7 +228,7 @@ class SQLiteStore(CheckedStore):
         Raises:
             StoreError: there is a file at ``path`` and it is not to be replaced, a process has it open, or it is not a
                 store's; or there is a ``-wal`` file of one that is gone; or it cannot be written; or ``copy`` cannot be
-                read, is damaged, not a store's, or of a newer version. Then nothing is changed.
+                read, is damaged, has a ``-wal`` file, is not a store's, or of a newer version. Then nothing is changed.
             TypeError: an argument is not a path.
         """
         restore(copy, path, replace=replace, told=told)
