@@ -155,7 +155,7 @@ async def test_the_log_of_a_file_that_is_gone_is_not_taken_for_a_part_of_the_new
     assert names(tmp_path) == [f"app.db{ending}", "copy.db"]
 
 
-@pytest.mark.parametrize("harm", [empty, no_database, broken_pages, newer])
+@pytest.mark.parametrize("harm", [empty, broken_pages, cut, newer])
 async def test_a_file_that_is_damaged_or_newer_is_replaced(
     copy: Path, tmp_path: Path, harm: Callable[[Path], None]
 ) -> None:
@@ -173,6 +173,12 @@ async def test_what_is_no_store_is_not_replaced(copy: Path, tmp_path: Path) -> N
         db.execute("CREATE TABLE theirs (x)")
     with pytest.raises(StoreError, match="another application's SQLite database"):
         SQLiteStore.restore(copy, file, replace=True)
+    for text in ("import this\n", "import this\n" * 5_000):
+        (tmp_path / "app.py").write_text(text)
+        with pytest.raises(StoreError, match=r"app\.py: it is no SQLite file: correct the path"):
+            SQLiteStore.restore(copy, tmp_path / "app.py", replace=True)
+        assert (tmp_path / "app.py").read_text() == text
+    (tmp_path / "app.py").unlink()
     with pytest.raises(StoreError, match="it is not a regular file"):
         SQLiteStore.restore(copy, tmp_path, replace=True)
     with pytest.raises(StoreError, match="to itself"):
@@ -257,3 +263,14 @@ def test_a_file_whose_process_was_killed_is_no_backup(copy: Path, tmp_path: Path
     SQLiteStore.back_up(file, made)
     SQLiteStore.restore(made, copy, replace=True)
     assert sessions(copy) == [f"new {number}" for number in range(5)]
+
+
+async def test_a_file_that_may_not_be_written_is_not_replaced() -> None:
+    with as_nobody() as directory:
+        copy, file = directory / "copy.db", directory / "app.db"
+        await write(file, "a")
+        SQLiteStore.back_up(file, copy)
+        file.chmod(0o444)
+        with pytest.raises(StoreError, match=r"app\.db: the user of this process may not read and write it, .*: allow"):
+            SQLiteStore.restore(copy, file, replace=True)
+        assert names(directory) == ["app.db", "copy.db"]

@@ -14,7 +14,7 @@ from sessionstream.errors import StoreError
 from sessionstream.hydration.rules import new_epoch
 from sessionstream.hydration.sqlite import schema
 from sessionstream.hydration.sqlite.database import Database, check_length
-from sessionstream.hydration.sqlite.failures import is_busy
+from sessionstream.hydration.sqlite.failures import code_of, is_busy
 from sessionstream.hydration.sqlite.inspection import check_readable
 from sessionstream.hydration.sqlite.watch import log_of
 
@@ -175,7 +175,8 @@ def _check_place(target: Database, place: str, *, replace: bool) -> None:
     """Check that a copy may be put at a place.
 
     Raises:
-        StoreError: there is a file, and it is not to be replaced; or there is none, but a log of one.
+        StoreError: there is a file, and it is not to be replaced or may not be written; or there is none, but a log of
+            one.
     """
     what = f"cannot restore to {target.path}"
     if not Path(place).exists():
@@ -187,6 +188,11 @@ def _check_place(target: Database, place: str, *, replace: bool) -> None:
             f"{what}: there is a file already: end every process that has it open, then move it away with the files "
             "whose names begin with its name, or replace it (--replace)"
         )
+    elif not os.access(place, os.R_OK | os.W_OK, effective_ids=os.access in os.supports_effective_ids):
+        raise StoreError(
+            f"{what}: the user of this process may not read and write it, and the new file would have its mode: allow "
+            "that, or move it away with the files whose names begin with its name"
+        )
 
 
 def _settle(target: Database, place: str) -> None:
@@ -196,7 +202,8 @@ def _settle(target: Database, place: str) -> None:
     part of it.
 
     Raises:
-        StoreError: a process has it open, it is another application's, or its log cannot be written to it.
+        StoreError: a process has it open, it is no SQLite file or another application's, or its log cannot be written
+            to it.
     """
     what = f"cannot restore to {target.path}"
     try:
@@ -206,6 +213,11 @@ def _settle(target: Database, place: str) -> None:
     except sqlite3.Error as error:
         if is_busy(error):
             raise StoreError(f"{what}: a process has it open: end every process that has, and try again") from error
+        if code_of(error) == sqlite3.SQLITE_NOTADB:
+            raise StoreError(
+                f"{what}: it is no SQLite file: correct the path, or move it away, with the files whose names begin "
+                "with its name, and restore again"
+            ) from error
         if any(os.path.lexists(place + ending) for ending in _BESIDE[1:]):
             raise StoreError(
                 f"{what}: what is in the log beside it cannot be written to it ({error}): move it away, with the files "

@@ -226,9 +226,10 @@ class SQLiteStore(CheckedStore):
             told: called from time to time, and at the end, with how many pages are copied, and how many there are.
 
         Raises:
-            StoreError: there is a file at ``path`` and it is not to be replaced, a process has it open, or it is not a
-                store's; or there is a ``-wal`` file of one that is gone; or it cannot be written; or ``copy`` cannot be
-                read, is damaged, has a ``-wal`` file, is not a store's, or of a newer version. Then nothing is changed.
+            StoreError: there is a file at ``path`` and it is not to be replaced, a process has it open, it may not be
+                written, or it is no SQLite file or not a store's; or there is a ``-wal`` file of one that is gone; or
+                it cannot be written; or ``copy`` cannot be read, is damaged, has a ``-wal`` file, is not a store's, or
+                of a newer version. Then nothing is changed.
             TypeError: an argument is not a path.
         """
         restore(copy, path, replace=replace, told=told)
