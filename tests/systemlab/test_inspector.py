@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
+import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -21,11 +23,13 @@ from sessionstream import (
     TimelineView,
     documents,
 )
+from sessionstream.admin.arguments import parse
 from sessionstream.hydration import stores
 from sessionstream.hydration.payload_json import Payload
 from sessionstream.systemlab.app import lab_app
 from sessionstream.systemlab.inspector.diff import ABSENT, diff, fields
 from sessionstream.systemlab.inspector.seen import SeenEntity, SeenTimeline
+from sessionstream.systemlab.inspector.stored import StoreSource
 from sessionstream.systemlab.lab import Lab
 from sessionstream.systemlab.notebook import (
     ADD_NOTE,
@@ -295,12 +299,32 @@ async def test_a_session_that_cannot_go_on_says_why(ask: Asking, lab: Lab) -> No
     answer = await ask.post("/api/inspector/retry", {"source": "phase5", "session": "other"})
     assert answer.status == 409
     assert "not yet" in answer.json["error"]
+    assert answer.json["error"].endswith(
+        "on event 1, NoteWord: ValueError: not yet. Fix the projection, and press Retry again"
+    )
 
 
 async def test_a_file_is_only_read(ask: Asking, tmp_path: Path) -> None:
     answer = await ask.post("/api/inspector/retry", {"source": "store", "session": FAILING})
     assert answer.status == 400
     assert f"sessionstream retry {tmp_path / 's.db'} {FAILING} --app MODULE:FUNCTION" in answer.json["error"]
+
+
+@pytest.mark.parametrize(
+    "session", ["s", "-x", "--app", "two words", "it's", "  led", "$(id)", "a\tb", "-\u202e'\\n", "\U000e0001"]
+)
+def test_the_command_that_retries_names_the_session_to_a_shell(tmp_path: Path, session: str) -> None:
+    command = StoreSource(tmp_path / "a b.db").retry_command(session)
+    assert command is not None
+    said = subprocess.run(
+        ["bash", "-c", f"words() {{ printf '%s\\0' \"$@\"; }}; {command.replace('sessionstream', 'words', 1)}"],
+        env={"LC_ALL": "C.UTF-8"},
+        check=True,
+        capture_output=True,
+    )
+    asked = argparse.Namespace()
+    parse(said.stdout.decode().split("\0")[:-1], asked)
+    assert (asked.store, asked.session, asked.app) == (str(tmp_path / "a b.db"), session, "MODULE:FUNCTION")
 
 
 async def test_a_session_with_nothing_but_errors_is_one(ask: Asking, lab: Lab) -> None:

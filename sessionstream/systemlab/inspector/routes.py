@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 from starlette.routing import BaseRoute, Route
 
-from sessionstream import HistoryPruned, documents
-from sessionstream.serving.bodies import json_object
+from sessionstream import HistoryPruned, ProjectionError, documents
+from sessionstream.errors import error_text
+from sessionstream.serving.bodies import Refused, json_object
 from sessionstream.systemlab.actions import BadRequest
 from sessionstream.systemlab.inspector import answers
 from sessionstream.systemlab.inspector.diff import diff
@@ -131,9 +132,19 @@ class _Inspector:
             return answer(answers.replay(await source.retry(asked.session_id())))
         except ReadOnly as error:
             raise BadRequest(str(error)) from error
+        except ProjectionError as error:
+            raise Refused(409, _still_held(error)) from error
 
     def _question(self, request: Request, *takes: str) -> Question:
         return Question(request.query_params, takes, self._sources())
+
+
+def _still_held(error: ProjectionError) -> str:
+    cause = error.__cause__
+    why = "" if cause is None else f": {error_text(cause)}"
+    at = "" if error.where in ("", error.projector) else f" at {error.where}"
+    event = f"event {error.event.ordinal}, {error.event.name}"
+    return f"{error.projector} failed{at} on {event}{why}. Fix the projection, and press Retry again"
 
 
 async def _position(asked: Question, source: Source, session_id: str, name: str) -> Position:

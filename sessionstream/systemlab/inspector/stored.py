@@ -96,8 +96,10 @@ class StoreSource:
 
     def retry_command(self, session_id: str) -> str | None:
         """Return the command that retries a session with the application's projections."""
-        store = quote(stores.shown(self._location))
-        return f"sessionstream retry {store} {quote(session_id)} --app MODULE:FUNCTION"
+        command = f"sessionstream retry {_word(stores.shown(self._location))}"
+        app = "--app MODULE:FUNCTION"
+        session = _word(session_id)
+        return f"{command} {app} -- {session}" if session_id.startswith("-") else f"{command} {session} {app}"
 
     async def retry(self, session_id: str) -> ReplayReport:
         """Refuse: a retry needs the application's projections.
@@ -111,6 +113,18 @@ class StoreSource:
 
     async def _look(self, question: Callable[[StoredState], T]) -> T:
         return await asyncio.to_thread(stores.look, self._location, question)
+
+
+def _word(text: str) -> str:
+    """Return a text as one word of a shell, quoted where needed; what nobody sees is escaped, for bash and zsh."""
+    if text.isprintable():
+        return quote(text)
+    escaped = text.replace("\\", r"\\").replace("'", r"\'")
+    return "$'" + "".join(each if each.isprintable() else _escaped(each) for each in escaped) + "'"
+
+
+def _escaped(char: str) -> str:
+    return f"\\u{ord(char):04x}" if ord(char) < 0x10000 else f"\\U{ord(char):08x}"
 
 
 def _position(state: StoredState, session_id: str, index: int | None, ordinal: int | None) -> Position:
