@@ -180,9 +180,28 @@ async def test_the_log_comes_in_pages_and_an_event_moves_the_timeline(tabs: Tabs
     await expect(page.locator("#at-label")).to_contain_text("event 188")
     await ordinals.first.click()
     await expect(page.locator("#go-problem")).to_be_hidden()
-    await page.goto(f"{tabs.url}#session=nobody")
+    assert not_the_servers(tabs.faults) == []
+
+
+@pytest.mark.parametrize("before", ["", "#session=notes"])
+async def test_a_session_that_is_not_there_leads_to_those_that_are(tabs: Tabs, before: str) -> None:
+    page = await tabs.visit(before)
+    await expect(page.get_by_role("heading", level=2).first).to_be_visible()
+    await page.goto(f"{tabs.url}#source=store&session=nobody")
     await expect(page.locator("#problem")).to_contain_text("has no session 'nobody'")
     await expect(page.locator("#inspected")).to_be_hidden()
+    await expect(rows(page, "session")).to_have_count(25)
+    await expect(page.get_by_text("No answer")).to_be_hidden()
+    assert await violations(page) == []
+    await page.get_by_label("Session id contains").fill("user-1")
+    await expect(rows(page, "session")).to_have_count(10)
+    await expect(page.locator("#problem")).to_be_hidden()
+    await page.goto(f"{tabs.url}#source=store&session=nobody")
+    await expect(page.locator("#problem")).to_be_visible()
+    await page.get_by_role("link", name="All sessions").click()
+    await expect(page.locator("#problem")).to_be_hidden()
+    await expect(rows(page, "session")).to_have_count(25)
+    await expect(page.get_by_role("link", name="All sessions")).to_be_hidden()
     assert not_the_servers(tabs.faults) == []
 
 

@@ -1,7 +1,7 @@
 /** The inspector: the sessions of a source, or one of them; shown again and again while it is live. */
 import { announce, ask, byId, el, LabError, listening, report } from "/static/core.js";
 import { Detail } from "/static/inspector/detail.js";
-import { move, ofSession, place, question, read } from "/static/inspector/place.js";
+import { LIST, move, ofSession, place, question, read } from "/static/inspector/place.js";
 import { cell, counted, Rows } from "/static/inspector/rows.js";
 import { Sessions } from "/static/inspector/sessions.js";
 
@@ -44,22 +44,34 @@ async function untilSettled() {
 async function lookOnce(number) {
   try {
     if (!sources.length) await choose();
-    const show = await (place.session ? detail : sessions).ask();
+    const { show, unknown } = await wanted();
     const seen = await connected();
     if (number !== looks) return;
     shownOf = JSON.stringify([place.source, place.session]);
-    byId("sessions").hidden = Boolean(place.session);
-    byId("inspected").hidden = !place.session;
+    const one = Boolean(place.session) && !unknown;
+    byId("choice").hidden = byId("sessions").hidden = one;
+    byId("inspected").hidden = !one;
     show();
     seen();
-    report("");
+    report(unknown);
     state("live");
   } catch (error) {
     if (!(error instanceof LabError)) throw error;
     if (number !== looks) return;
     if (shownOf !== JSON.stringify([place.source, place.session])) byId("sessions").hidden = byId("inspected").hidden = true;
     report(error.message);
-    state("reconnecting");
+    state(error.status ? "none" : "reconnecting");
+  }
+}
+
+/** What shows the session or the list; the list, too, for a session that is not there, with words about it. */
+async function wanted() {
+  if (!place.session) return { show: await sessions.ask(), unknown: "" };
+  try {
+    return { show: await detail.ask(), unknown: "" };
+  } catch (error) {
+    if (error.status !== 404) throw error;
+    return { show: await sessions.ask(), unknown: error.message };
   }
 }
 
@@ -77,10 +89,11 @@ function arrive() {
   inputs.search.value = place.search;
   inputs.held.checked = place.held === "true";
   byId("choice").hidden = Boolean(place.session);
+  byId("back").parentElement.hidden = !place.session;
   byId("back").href = ofSession("");
 }
 
-const WORDS = { live: "", reconnecting: "No answer" };
+const WORDS = { none: "", live: "", reconnecting: "No answer" };
 
 function state(name) {
   byId("connection").dataset.state = inputs.live.checked || name !== "live" ? name : "none";
@@ -104,22 +117,28 @@ function connection({ connectionId, subscriptions, queueDepth, queueBytes }) {
 
 // -- what the reader does ------------------------------------------------------------------------------------------
 
+/** Move to the first page of a list, also from a session that is not there. */
+function list(changes) {
+  move({ ...LIST, page: "", ...changes });
+  byId("back").parentElement.hidden = true;
+}
+
 let typing = 0;
 byId("choice").addEventListener("submit", (event) => event.preventDefault());
 inputs.search.addEventListener("input", () => {
   clearTimeout(typing);
   typing = setTimeout(async () => {
-    move({ search: inputs.search.value, page: "" });
+    list({ search: inputs.search.value });
     await look();
     announce(`${byId("sessions-title").querySelector(".count").textContent || "No"} sessions.`);
   }, TYPING);
 });
 inputs.source.addEventListener("change", () => {
-  move({ source: inputs.source.value, page: "" });
+  list({ source: inputs.source.value });
   look();
 });
 inputs.held.addEventListener("change", () => {
-  move({ held: inputs.held.checked ? "true" : "", page: "" });
+  list({ held: inputs.held.checked ? "true" : "" });
   look();
 });
 inputs.live.addEventListener("change", look);

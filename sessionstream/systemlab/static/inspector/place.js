@@ -3,6 +3,9 @@
 const NAMES = ["source", "search", "held", "page", "session", "at", "from", "below", "after"];
 const OF_SESSION = ["session", "at", "from", "below", "after"];
 
+/** Leaves the session, for the list. */
+export const LIST = Object.fromEntries(OF_SESSION.map((name) => [name, ""]));
+
 /** The present place: a text for each name, empty where there is none. */
 export const place = Object.fromEntries(NAMES.map((name) => [name, ""]));
 
@@ -26,7 +29,7 @@ export function address(changes) {
 
 /** The address of a session, or with "" of the list, at which it is found. */
 export function ofSession(session) {
-  return address({ ...Object.fromEntries(OF_SESSION.map((name) => [name, ""])), session });
+  return address({ ...LIST, session });
 }
 
 /** Ask the inspector. */
