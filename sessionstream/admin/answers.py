@@ -184,6 +184,7 @@ def checked(store: str, found: Checked) -> Answer:
         "compared": found.compared,
         "uncompared": found.uncompared,
         "problems": [{"sessionId": each.session_id, "what": each.what} for each in found.problems],
+        "readable": None if found.readable is None else list(found.readable),
     }
     text = f"checked {store}: {counted(found.sessions, 'session')}, {counted(found.events, 'event')}"
     if found.uncompared is not None:
@@ -194,7 +195,11 @@ def checked(store: str, found: Checked) -> Answer:
         return Answer(document, (f"{text}; nothing is wrong",))
     rows = [(each.session_id or "-", each.what) for each in found.problems]
     text += f"; {counted(len(rows), 'problem')}"
-    return Answer(document, (text, Table(("SESSION", "PROBLEM"), rows)), FAILED)
+    blocks: list[str | Table] = [text, Table(("SESSION", "PROBLEM"), rows)]
+    if found.readable is not None:
+        title = "sessions of the damaged file in which nothing is wrong"
+        blocks.append(Table(("SESSION",), [(each or "-",) for each in found.readable], "none", title))
+    return Answer(document, tuple(blocks), FAILED)
 
 
 def typed(app: str, text: str, out: str | None = None, *, changed: bool = False) -> Answer:

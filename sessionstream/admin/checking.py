@@ -8,20 +8,22 @@ from __future__ import annotations
 
 from asyncio import to_thread
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
+from typing import Final
 
 from sessionstream.admin.app import Factory
 from sessionstream.admin.looking import look, one_session
 from sessionstream.admin.outcome import Failed, Refused
 from sessionstream.admin.progress import Told
 from sessionstream.admin.rehearsal import Stage, stage
-from sessionstream.errors import SessionstreamError, StoreDamaged
+from sessionstream.errors import SessionstreamError, StoreDamaged, StoreError
 from sessionstream.hydration import stores, versions
 from sessionstream.hydration.contents import contents, session_ids
 from sessionstream.hydration.payload_json import Payloads, UndecodablePayload
+from sessionstream.hydration.sqlite.failures import is_of_rows
 from sessionstream.hydration.stored import (
     PrunedEvent,
     StoredEvent,
@@ -30,6 +32,9 @@ from sessionstream.hydration.stored import (
     StoredVersion,
 )
 from sessionstream.store import Cursors
+
+_AT_ONCE: Final = (1_000, 1)
+"""How many ids are read at once from a damaged file; the last few before a page that cannot be read, one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,7 @@ class Checked:
         compared: number of timelines that were compared with what the app computes.
         uncompared: number of those that were not, because the session is held or damaged, or its first events are no
             longer there; None if there was no app to compare with.
+        readable: the sessions in which nothing is wrong, if the file itself is damaged; else None.
     """
 
     sessions: int
@@ -57,6 +63,7 @@ class Checked:
     compared: int
     uncompared: int | None
     problems: Sequence[Problem]
+    readable: Sequence[str] | None
 
 
 async def check(location: str, factory: Factory | None, told: Told | None) -> Checked:
@@ -64,14 +71,15 @@ async def check(location: str, factory: Factory | None, told: Told | None) -> Ch
 
     Args:
         factory: called once. If given, each timeline is also compared with what the app's projections compute from the
-            log. Sessions that are held, deleted or damaged, or whose first events were pruned, are not compared.
+            log. Sessions that are held, deleted or damaged, or whose first events were pruned, are not compared, nor
+            those of a damaged file.
         told: called after each session, with the number of those that are done and of all.
 
     Raises:
         Refused: the store or the app cannot be used.
         StoreError: the store failed meanwhile.
     """
-    damages, ids = await to_thread(look, location, lambda state: (state.damages(), session_ids(state)))
+    damages, ids = await to_thread(_sessions, location)
     problems = [Problem("", each) for each in damages]
     events = compared = 0
     async with AsyncExitStack() as stack:
@@ -79,17 +87,56 @@ async def check(location: str, factory: Factory | None, told: Told | None) -> Ch
         for number, session_id in enumerate(ids, 1):
             try:
                 count, found = await to_thread(stores.look, location, partial(_session, session_id=session_id))
-            except StoreDamaged as error:
+            except StoreError as error:
+                if not _is_damage(error):
+                    raise
                 count, found = 0, [str(error)]
             events += count
-            if app is not None and not found and await to_thread(look, location, _comparable(session_id)):
+            if app is None or found or damages:
+                pass
+            elif await to_thread(look, location, _comparable(session_id)):
                 found = await _compare(location, session_id, app)
                 compared += 1
             problems += [Problem(session_id, each) for each in found]
             if told is not None:
                 told(number, len(ids))
     uncompared = None if factory is None else len(ids) - compared
-    return Checked(len(ids), events, compared, uncompared, problems)
+    wrong = {each.session_id for each in problems if each.session_id}
+    readable = [each for each in ids if each not in wrong] if damages else None
+    return Checked(len(ids), events, compared, uncompared, problems, readable)
+
+
+def _sessions(location: str) -> tuple[list[str], list[str]]:
+    """Return what is damaged in the store as a whole, and the ids of the sessions that can be found.
+
+    Raises:
+        Refused: the store cannot be used.
+    """
+    damages: list[str] = []
+    ids: list[str] = []
+    try:
+        damages = stores.look(location, lambda state: state.damages())
+        return damages, stores.look(location, session_ids)
+    except StoreError as error:
+        if not _is_damage(error):
+            raise Refused(str(error)) from error
+        damages.append(f"not all sessions can be found: {error}")
+    with suppress(StoreError):  # it is among the damages
+        return damages, stores.look(location, lambda state: state.used_sessions())
+    for limit in _AT_ONCE:  # as far as the ids can be read, in their order
+        with suppress(StoreError):
+            while found := stores.look(location, _following(ids[-1] if ids else "", limit)):
+                ids += found
+    return damages, ids
+
+
+def _following(after: str, limit: int) -> Callable[[StoredState], list[str]]:
+    return lambda state: state.sessions(after=after, limit=limit)
+
+
+def _is_damage(error: StoreError) -> bool:
+    """Whether what was read is wrong, so that the rest may be read; not, whether reading failed."""
+    return isinstance(error, StoreDamaged) or is_of_rows(error)
 
 
 def _session(state: StoredState, session_id: str) -> tuple[int, list[str]]:

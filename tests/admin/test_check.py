@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -39,6 +40,7 @@ def test_a_good_store_has_no_problem(run: Run, store: Path) -> None:
         "compared": 0,
         "uncompared": None,
         "problems": [],
+        "readable": None,
     }
     assert run("check", store).out == f"checked {store}: 5 sessions, 158 events; nothing is wrong\n"
 
@@ -128,6 +130,66 @@ def test_a_damaged_index_is_found(run: Run, store: Path) -> None:
     ran = run("check", store)
     assert ran.status == 1
     assert "events_by_id" in ran.out
+
+
+def damaged(store: Path, page: int) -> None:
+    """Overwrite a page, counted from 1."""
+    data = bytearray(store.read_bytes())
+    data[(page - 1) * 4096 : page * 4096] = b"\xff" * 4096
+    store.write_bytes(data)
+
+
+def root(store: Path, name: str) -> int:
+    with closing(sqlite3.connect(store)) as db:
+        found = db.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (name,)).fetchone()
+    return int(found[0])
+
+
+@pytest.mark.parametrize("name", ["events", "entity_versions", "entities_by_change"])
+def test_a_damaged_file_is_checked_as_far_as_it_can_be_read(run: Run, store: Path, name: str) -> None:
+    page = root(store, name)
+    damaged(store, page)
+    ran = unchanged(store, lambda: run("check", store, *APP, "--json"))
+    assert (ran.status, ran.err) == (1, "")
+    document = json.loads(ran.out)
+    first = document["problems"][0]
+    assert first["sessionId"] == ""
+    assert f"age {page}" in first["what"]
+    wrong = {each["sessionId"] for each in document["problems"]}
+    every = {"s", "t", "long", "pruned", "deleted"}
+    assert set(document["readable"]) == every - wrong
+    assert wrong & every if name == "events" else document["readable"]
+    assert (document["sessions"], document["compared"]) == (5, 0)
+    assert "sessions of the damaged file in which nothing is wrong\n" in run("check", store).out
+
+
+def test_one_leaf_of_a_file_is_damaged(run: Run, store: Path) -> None:
+    with closing(sqlite3.connect(store)) as db:
+        (payload,) = db.execute(f"SELECT event_id FROM events WHERE sid = {LONG} AND ordinal = 75").fetchone()
+    damaged(store, store.read_bytes().index(payload.encode()) // 4096 + 1)
+    document = json.loads(run("check", store, "--json").out)
+    assert "long" in {each["sessionId"] for each in document["problems"]}
+    assert set(document["readable"]) >= {"s", "t"}
+
+
+@pytest.mark.parametrize(
+    ("name", "found", "readable"),
+    [
+        ("meta", 0, []),
+        ("sessions", 0, []),
+        ("sqlite_autoindex_sessions_1", 5, []),
+        ("sessions_by_change", 4, ["long", "pruned", "s", "t"]),  # without the deleted one
+    ],
+)
+def test_a_file_whose_sessions_cannot_all_be_found_is_said_to_be_damaged(
+    run: Run, store: Path, name: str, found: int, readable: list[str]
+) -> None:
+    damaged(store, root(store, name))
+    ran = run("check", store, "--json")
+    assert (ran.status, ran.err) == (1, "")
+    document = json.loads(ran.out)
+    assert [each for each in document["problems"] if "not all sessions can be found" in each["what"]]
+    assert (document["sessions"], document["readable"]) == (found, readable)
 
 
 def test_the_time_for_an_entity_grows_with_its_states(run: Run, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from sessionstream.hydration.sqlite import history, reads, schema
 from sessionstream.hydration.sqlite.columns import Query, moment
 from sessionstream.hydration.sqlite.database import Database, check_length
 from sessionstream.hydration.sqlite.event_ids import check_complete
+from sessionstream.hydration.sqlite.failures import code_of
 from sessionstream.hydration.sqlite.history import STATE, check_states
 from sessionstream.hydration.sqlite.payload_types import PAYLOAD_TYPE, ReadTypes
 from sessionstream.hydration.sqlite.reads import Reading
@@ -104,6 +105,11 @@ _PAST: Final = Query(
 )
 
 
+_FINDINGS: Final = (10, 1)
+"""How many damages are looked for. SQLite may stop at a page that it cannot read, with an error in place of what it has
+found; after its first finding it goes no further."""
+
+
 class SQLiteFile:
     """The ``StoredState`` of a file. It can be used only within the function that ``SQLiteStore.look`` was given."""
 
@@ -134,8 +140,17 @@ class SQLiteFile:
 
     def damages(self) -> list[str]:
         """Return what SQLite finds damaged in the file, at most ten findings."""
-        found = [str(row[0]) for row in self._db.execute("PRAGMA integrity_check(10)")]
-        return [] if found == ["ok"] else found
+        error: sqlite3.Error | None = None
+        for limit in _FINDINGS:
+            try:
+                found = [str(row[0]) for row in self._db.execute(f"PRAGMA integrity_check({limit})")]
+            except sqlite3.Error as failure:
+                if code_of(failure) & 0xFF != sqlite3.SQLITE_CORRUPT:
+                    raise
+                error = failure
+            else:
+                return [] if found == ["ok"] and error is None else found
+        return [str(error)]
 
     def used_sessions(self) -> list[str]:
         """Return the ids of all sessions that were ever used, in the order of their last changes."""
