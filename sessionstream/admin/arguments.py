@@ -152,7 +152,7 @@ def _add_check(commands: argparse._SubParsersAction[_Parser]) -> None:
 
 
 def _add_backup(commands: argparse._SubParsersAction[_Parser]) -> None:
-    words = "copy a file, also while it is in use, and check the copy"
+    words = "copy a file, also while it is in use, and let SQLite check the copy"
     parser = commands.add_parser("backup", help=words, description=words)
     is_path(parser.add_argument("file", metavar="FILE", help="the SQLite file"))
     is_path(parser.add_argument("copy", metavar="COPY", help="the new file; nothing may be there"))
@@ -161,7 +161,7 @@ def _add_backup(commands: argparse._SubParsersAction[_Parser]) -> None:
 
 
 def _add_restore(commands: argparse._SubParsersAction[_Parser]) -> None:
-    words = "check a backup and put a copy of it where an app opens its file, or in place of that"
+    words = "let SQLite check a backup, and put a copy of it where an app opens its file, or in place of that"
     parser = commands.add_parser("restore", help=words, description=words)
     is_path(parser.add_argument("copy", metavar="COPY", help="the backup, which stays as it is"))
     is_path(parser.add_argument("file", metavar="FILE", help="the SQLite file; no process may have it open"))

@@ -120,7 +120,7 @@ def backed_up(made: Backup) -> Answer:
         "bytes": made.size,
     }
     what = f"{counted(made.sessions, 'session')}, {made.size:,} bytes"
-    return Answer(document, (f"copied {made.file} to {made.copy}: {what}, checked",))
+    return Answer(document, (f"copied {made.file} to {made.copy}: {what}, checked by SQLite",))
 
 
 def restored(made: Backup) -> Answer:
@@ -133,7 +133,7 @@ def restored(made: Backup) -> Answer:
         "bytes": made.size,
     }
     what = f"{counted(made.sessions, 'session')}, {made.size:,} bytes"
-    return Answer(document, (f"restored {made.file} from {made.copy}: {what}, checked",))
+    return Answer(document, (f"restored {made.file} from {made.copy}: {what}, checked by SQLite",))
 
 
 def upgraded(file: str, found: Upgrade, *, dry_run: bool) -> Answer:

@@ -33,7 +33,9 @@ def test_a_backup_says_what_it_made(run: Run, file: Path) -> None:
     assert document == {"store": str(file), "command": "backup", "copy": str(copy), "sessions": 2, "bytes": size}
     assert snapshot(copy, "s") == snapshot(file, "s")
     second = file.with_name("second.db")
-    assert run("backup", file, second).out == f"copied {file} to {second}: 2 sessions, {size:,} bytes, checked\n"
+    assert (
+        run("backup", file, second).out == f"copied {file} to {second}: 2 sessions, {size:,} bytes, checked by SQLite\n"
+    )
 
 
 def test_a_backup_overwrites_nothing(run: Run, file: Path) -> None:
@@ -61,7 +63,7 @@ def test_a_restore_says_what_it_made(run: Run, file: Path) -> None:
     assert "or replace it (--replace)" in ran.err
     assert (
         run("restore", copy, file, "--replace").out
-        == f"restored {file} from {copy}: 2 sessions, {size:,} bytes, checked\n"
+        == f"restored {file} from {copy}: 2 sessions, {size:,} bytes, checked by SQLite\n"
     )
 
 

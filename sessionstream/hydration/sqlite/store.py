@@ -187,10 +187,10 @@ class SQLiteStore(CheckedStore):
         """Copy a file to a new one, also while it is in use: to make a backup.
 
         The copy is one state of the file, with every commit that was acknowledged before. It gets its name when it is
-        whole; until then it is ``….copying-…``, which only a process that is killed leaves. It is checked, has the same
-        schema version, and is complete without a file beside it. Its sessions are in a new epoch, so that a client
-        which has seen later events takes a full snapshot. Writers do not wait. It is a plain function that reads and
-        writes a disk: call it in another process, or in a thread.
+        whole; until then it is ``….copying-…``, which only a process that is killed leaves. SQLite checks it; payloads
+        are not decoded. It has the same schema version, and is complete without a file beside it. Its sessions are in a
+        new epoch, so that a client which has seen later events takes a full snapshot. Writers do not wait. It is a
+        plain function that reads and writes a disk: call it in another process, or in a thread.
 
         Args:
             path: of the file.
