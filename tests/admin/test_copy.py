@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
+import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
@@ -17,6 +18,8 @@ from tests.servers.postgres import Postgres
 from .app import with_store
 from .conftest import Run
 from .test_command import MODULE, ran
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -100,3 +103,27 @@ def test_tables_of_something_else_are_wrong_usage(run: Run, file: Path, postgres
     done = run("copy", file, f"{postgres.dsn}&schema=pg_catalog")
     assert (done.status, done.out) == (2, "")
     assert "holds tables of something else" in done.err
+
+
+TERMINATED = """
+import os, signal, sys
+from sessionstream.admin.cli import main
+from sessionstream.hydration.postgres.loading import Loading
+
+write = Loading.write
+def written(self, session_id, *given):
+    write(self, session_id, *given)
+    if session_id == "t":
+        os.kill(os.getpid(), signal.SIGTERM)
+Loading.write = written
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGTERM to handle")
+def test_a_terminated_copy_takes_back_the_session_at_which_it_was(run: Run, file: Path, url: str) -> None:
+    words = [sys.executable, "-c", TERMINATED, "copy", str(file), url]
+    ended = subprocess.run(words, cwd=ROOT, capture_output=True, check=False, timeout=60, text=True)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (143, "", "")
+    assert stores.look(url, lambda state: state.sessions()) == ["s"]
+    assert run("copy", file, url, "--json").document["copied"] == 1
