@@ -169,17 +169,75 @@ async def test_the_log_comes_in_pages_and_an_event_moves_the_timeline(tabs: Tabs
     await expect(ordinals.first).to_have_text("188")
     await page.get_by_label("Ordinal", exact=True).fill("2")
     await button(page, "Go").click()
-    await expect(ordinals).to_have_text(["2", "1"])
+    await expect(ordinals.last).to_have_text("1")
+    await expect(ordinals).to_have_count(50)
     await expect(current(page)).to_have_text("2")
     await page.get_by_label("Ordinal", exact=True).fill("two")
     await button(page, "Go").click()
-    await expect(page.get_by_text("An ordinal is a whole number.")).to_be_visible()
+    await expect(page.get_by_text("An ordinal is a whole number from")).to_be_visible()
     await page.get_by_label("Ordinal", exact=True).fill(str(2**64))  # more than there can be
     await button(page, "Go").click()
-    await expect(page.locator("#go-problem")).to_contain_text("to is a whole number from 0 to 18446744073709551615")
-    await expect(page.locator("#at-label")).to_contain_text("event 188")
+    await expect(page.get_by_text("An ordinal is a whole number from 0 to 18446744073709551615.")).to_be_visible()
+    await expect(page.locator("#at-label")).to_contain_text("event 2,")
     await ordinals.first.click()
     await expect(page.locator("#go-problem")).to_be_hidden()
+    assert not_the_servers(tabs.faults) == []
+
+
+async def test_the_log_shows_the_event_that_the_slider_is_at(tabs: Tabs) -> None:
+    page = await tabs.visit("#session=notes")
+    at, ordinals = page.locator("#at"), page.locator("#event-table tbody button")
+    await expect(ordinals.first).to_have_text("188")
+    await at.press("Home")
+    await expect(ordinals.last).to_have_text("1")
+    await expect(ordinals).to_have_count(50)
+    await expect(current(page)).to_have_count(0)
+    for number in range(1, 6):
+        await at.press("ArrowRight")
+        await expect(current(page)).to_have_text(str(number))
+    assert await current(page).evaluate(
+        """row => {
+             const box = row.closest(".scroll").getBoundingClientRect();
+             const at = row.getBoundingClientRect();
+             return at.top >= box.top && at.bottom <= box.bottom;
+           }"""
+    )
+    address = page.url
+    assert "at=5" in address
+    await page.reload()
+    await expect(current(page)).to_have_text("5")
+    await at.fill("101")
+    await expect(current(page)).to_have_text("101")
+    await expect(ordinals).to_have_count(50)
+    first = await ordinals.first.text_content()
+    await button(page, "Later").click()
+    await expect(current(page)).to_have_text("102")
+    await expect(ordinals.first).to_have_text(first or "")  # the page that has it stays
+    await page.get_by_label("Ordinal", exact=True).fill("0")
+    await button(page, "Go").click()
+    await expect(page.locator("#at-label")).to_contain_text("before the first event")
+    await expect(ordinals.last).to_have_text("1")
+    await at.press("End")
+    await expect(ordinals.first).to_have_text("188")
+    await expect(current(page)).to_have_text("188")
+    assert "below" not in page.url
+    assert "after" not in page.url
+    await page.goto(f"{tabs.url}#session=notes&at=77")
+    await expect(current(page)).to_have_text("77")
+    await page.goto(f"{tabs.url}#session=notes&below=1")
+    await expect(page.get_by_text("No event is on this page.")).to_be_visible()
+    assert tabs.faults == []
+
+
+@pytest.mark.parametrize("value", ["abc", str(2**64)])
+async def test_an_address_with_an_ordinal_that_is_none_is_named(tabs: Tabs, value: str) -> None:
+    page = await tabs.visit(f"#session=notes&at={value}")
+    problem = page.locator("#go-problem")
+    await expect(problem).to_contain_text(f"at is a whole number from 0 to {2**64 - 1}, not '{value}'")
+    await expect(current(page)).to_have_text("188")
+    await page.goto(f"{tabs.url}#session=notes&below={value}")
+    await expect(problem).to_contain_text(f"below is a whole number from 0 to {2**64 - 1}, not '{value}'")
+    await expect(current(page)).to_have_text("188")
     assert not_the_servers(tabs.faults) == []
 
 

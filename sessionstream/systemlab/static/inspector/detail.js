@@ -5,6 +5,7 @@ import { move, place, question } from "/static/inspector/place.js";
 import { amount, cell, counted, moment, Pager, payload, Rows } from "/static/inspector/rows.js";
 
 const HIGHEST = 2n ** 64n - 1n; // ordinal
+const NOWHERE = { at: "", from: "", below: "", after: "" };
 const EVENTS = 50; // events at once
 const ENTITIES = 100; // entities at once
 const ERRORS = 100; // errors that are asked for
@@ -21,6 +22,7 @@ export class Detail {
   #seen = { asked: "", standing: "" }; // what was asked last, and where the session stood then
   #diff = null;
   #log = null;
+  #away = false; // whether the reader has turned the log away from the event that is looked at
   #timeline = [];
   #entityPage = 0;
 
@@ -49,12 +51,12 @@ export class Detail {
     try {
       return await this.#ask();
     } catch (error) {
-      if (error.status !== 400 || !(place.at || place.from)) throw error;
-      move({ at: "", from: "" }); // an ordinal that was pruned, or is none
+      if (error.status !== 400 || !Object.keys(NOWHERE).some((name) => place[name])) throw error;
+      move(NOWHERE); // an ordinal that was pruned, or is none
       const show = await this.#ask();
       return () => {
         show();
-        report(error.message, byId("go-problem"));
+        report(error.message.replace(/^to /, "at "), byId("go-problem")); // the address has it as `at`
       };
     }
   }
@@ -69,23 +71,33 @@ export class Detail {
     if (asked === this.#seen.asked && standing === this.#seen.standing) return () => {};
     const to = seeking.to === undefined ? { to: at } : { to_index: seeking.to };
     const since = seeking.from === undefined ? { from } : { from_index: seeking.from };
-    const [diff, log, { errors }] = await Promise.all([
+    const another = JSON.stringify(of) !== JSON.stringify(this.#seen.of);
+    const asking = { below, after };
+    const [diff, here, { errors }] = await Promise.all([
       ask(question("diff", { ...of, ...to, ...since })),
-      ask(question("events", { ...of, below, after, limit: EVENTS })),
+      ask(question("events", { ...of, ...asking, limit: EVENTS })),
       ask(question("errors", { ...of, limit: ERRORS })),
     ]);
+    const last = seeking.to >= diff.to.count;
+    const follows = seeking.to !== undefined || (at && !below && !after && (another || !this.#away));
+    const moved = seeking.to !== undefined || another || at !== this.#seen.at;
+    let page = asking;
+    if (last && (below || after)) page = { below: "", after: "" };
+    else if (follows && !last) page = pageOf(seeking.to === undefined ? at : diff.to.ordinal, diff.to, here, asking);
+    const log = page === asking ? here : await ask(question("events", { ...of, ...page, limit: EVENTS }));
     const timeline = await ask(question("timeline", { ...of, as_of: diff.to.ordinal }));
     return () => {
-      const another = JSON.stringify(of) !== JSON.stringify(this.#seen.of);
-      this.#seen = { of, asked, standing };
-      if (another) this.#entityPage = 0;
+      if (another) [this.#entityPage, this.#away] = [0, false];
       this.#seeking = {};
-      if (seeking.to !== undefined) move({ at: seeking.to >= diff.to.count ? "" : diff.to.ordinal });
+      if (seeking.to !== undefined) move({ at: last ? "" : diff.to.ordinal });
+      move(page);
+      this.#seen = { of, asked, standing, at: place.at };
       if (seeking.from !== undefined) move({ from: diff.from.ordinal });
       [this.#diff, this.#log, this.#timeline] = [diff, log, timeline.entities];
       showStanding(found);
       this.#showPosition();
       this.#showLog(errors);
+      if (follows && moved) this.#events.reveal();
       this.#showEntities();
     };
   }
@@ -93,6 +105,7 @@ export class Detail {
   // -- positions ---------------------------------------------------------------------------------------------------
 
   #seek(name, index) {
+    this.#away = false;
     this.#seeking = { ...this.#seeking, [name]: index };
     const label = byId(name === "to" ? "at-label" : "from-label");
     label.textContent = `Event ${index.toLocaleString("en")} of ${this.#diff.to.count.toLocaleString("en")}…`;
@@ -100,17 +113,17 @@ export class Detail {
   }
 
   #go(ordinal) {
-    const valid = /^\d{1,20}$/.test(ordinal);
-    report(valid ? "" : "An ordinal is a whole number.", byId("go-problem"));
+    const valid = /^\d{1,20}$/.test(ordinal) && BigInt(ordinal) <= HIGHEST;
+    report(valid ? "" : `An ordinal is a whole number from 0 to ${HIGHEST}.`, byId("go-problem"));
     if (!valid) return;
-    const below = BigInt(ordinal) < HIGHEST ? String(BigInt(ordinal) + 1n) : "";
-    move({ below, after: "" }); // the log shows it, too
+    move({ below: "", after: "" });
     this.#visit(ordinal);
   }
 
   /** Move the timeline to an ordinal. */
   #visit(ordinal) {
     this.#seeking = {};
+    this.#away = false;
     report("", byId("go-problem"));
     move({ at: ordinal, from: "" });
     this.#refresh();
@@ -133,13 +146,14 @@ export class Detail {
     const { ordinal } = this.#log.events.at(end);
     const newest = name === "after" && this.#log.newer <= EVENTS;
     move({ below: "", after: "", ...(newest ? {} : { [name]: ordinal }) });
+    this.#away = true;
     byId("event-table").scrollTop = 0;
     this.#refresh();
   }
 
   #showLog(errors) {
     const { events, newer, total } = this.#log;
-    this.#events.show(events, "The log is empty, or was pruned.");
+    this.#events.show(events, total ? "No event is on this page." : "The log is empty, or was pruned.");
     this.#events.mark(this.#diff.to.ordinal);
     this.#eventPager.show(newer, events.length, total);
     counted("log-title", total);
@@ -182,6 +196,17 @@ export class Detail {
     });
     this.#refresh();
   }
+}
+
+/** What to ask for the page of the log with an ordinal: `asked`, as for this page, if it has that. */
+function pageOf(ordinal, position, { events, newer, total }, asked) {
+  const goal = BigInt(ordinal);
+  const above = newer > 0 && !(events.length && goal <= BigInt(events[0].ordinal));
+  const under = newer + events.length < total && !(events.length && goal >= BigInt(events.at(-1).ordinal));
+  if (!above && !under) return asked;
+  if (position.index <= EVENTS && goal <= BigInt(position.ordinal)) return { below: "", after: "0" }; // the oldest page
+  if (above) return { below: "", after: String(goal - 1n) };
+  return { below: String(goal + 1n), after: "" };
 }
 
 function showStanding(found) {

@@ -45,6 +45,16 @@ export class Rows {
     }
   }
 
+  /** Scroll the table, not the page, to the current row. */
+  reveal() {
+    const row = this.#body.querySelector("[aria-current]");
+    if (!row) return;
+    const [box, at] = [this.#place.getBoundingClientRect(), row.getBoundingClientRect()];
+    const head = this.#body.previousElementSibling.offsetHeight;
+    if (at.top < box.top + head) this.#place.scrollTop += at.top - box.top - head;
+    else if (at.bottom > box.bottom) this.#place.scrollTop += at.bottom - box.bottom;
+  }
+
   #replace(old, item) {
     const row = el("tr", {}, ...this.#make(item));
     const focused = old?.contains(document.activeElement);
