@@ -99,6 +99,7 @@ def test_check_a_good_database(url: str) -> None:
         "compared": 1,
         "uncompared": 1,
         "problems": [],
+        "readable": None,
     }
 
 
