@@ -47,11 +47,11 @@ def parse(argv: Sequence[str] | None, options: argparse.Namespace) -> None:
     if left[:1] == ["--"]:
         unknown = left[1:]
     elif left and left[0].startswith("-"):
-        made.error(f"unrecognized arguments: {' '.join(left)}")
+        options.parser.error(f"unrecognized arguments: {' '.join(left)}")
     if unknown and options.command == "retry" and options.session is None:
         options.session, *unknown = unknown
     if unknown:
-        made.error(f"unrecognized arguments: {' '.join(unknown)}")
+        options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -77,6 +77,8 @@ def parser() -> argparse.ArgumentParser:
     _add_upgrade(commands)
     _add_copy(commands)
     _add_types(commands)
+    for each in commands.choices.values():
+        each.set_defaults(parser=each)  # which says what is wrong with its arguments
     return made
 
 

@@ -82,7 +82,9 @@ def test_what_is_left_over_is_refused(
 ) -> None:
     with pytest.raises(SystemExit, match="2"):
         run("retry", held, "t", *APP, *more)
-    assert f"unrecognized arguments: {more[-1]}" in capsys.readouterr().err.replace("u v", "v")
+    err = capsys.readouterr().err
+    assert f"unrecognized arguments: {more[-1]}" in err.replace("u v", "v")
+    assert err.startswith("usage: sessionstream retry [-h]")
 
 
 @pytest.mark.parametrize(
