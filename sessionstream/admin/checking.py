@@ -19,11 +19,10 @@ from sessionstream.admin.looking import look, one_session
 from sessionstream.admin.outcome import Failed, Refused
 from sessionstream.admin.progress import Told
 from sessionstream.admin.rehearsal import Stage, stage
-from sessionstream.errors import SessionstreamError, StoreDamaged, StoreError
+from sessionstream.errors import SessionstreamError, StoreError
 from sessionstream.hydration import stores, versions
 from sessionstream.hydration.contents import contents, session_ids
 from sessionstream.hydration.payload_json import Payloads, UndecodablePayload
-from sessionstream.hydration.sqlite.failures import is_of_rows
 from sessionstream.hydration.stored import (
     PrunedEvent,
     StoredEvent,
@@ -88,7 +87,7 @@ async def check(location: str, factory: Factory | None, told: Told | None) -> Ch
             try:
                 count, found = await to_thread(stores.look, location, partial(_session, session_id=session_id))
             except StoreError as error:
-                if not _is_damage(error):
+                if not stores.is_damage(error):
                     raise
                 count, found = 0, [str(error)]
             events += count
@@ -118,7 +117,7 @@ def _sessions(location: str) -> tuple[list[str], list[str]]:
         damages = stores.look(location, lambda state: state.damages())
         return damages, stores.look(location, session_ids)
     except StoreError as error:
-        if not _is_damage(error):
+        if not stores.is_damage(error):
             raise Refused(str(error)) from error
         damages.append(f"not all sessions can be found: {error}")
     with suppress(StoreError):  # it is among the damages
@@ -132,11 +131,6 @@ def _sessions(location: str) -> tuple[list[str], list[str]]:
 
 def _following(after: str, limit: int) -> Callable[[StoredState], list[str]]:
     return lambda state: state.sessions(after=after, limit=limit)
-
-
-def _is_damage(error: StoreError) -> bool:
-    """Whether what was read is wrong, so that the rest may be read; not, whether reading failed."""
-    return isinstance(error, StoreDamaged) or is_of_rows(error)
 
 
 def _session(state: StoredState, session_id: str) -> tuple[int, list[str]]:

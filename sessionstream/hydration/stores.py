@@ -14,8 +14,9 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, TypeVar
 from urllib.parse import unquote
 
-from sessionstream.errors import StoreError
+from sessionstream.errors import StoreDamaged, StoreError
 from sessionstream.hydration.sqlite import SQLiteStore
+from sessionstream.hydration.sqlite.failures import is_of_rows
 from sessionstream.hydration.stored import StoredState
 from sessionstream.schema import SchemaRegistry
 from sessionstream.store import HydrationStore
@@ -105,6 +106,11 @@ def loading(location: Location) -> AbstractContextManager[Loading]:
     from sessionstream.hydration.postgres.loading import loading as load
 
     return load(database.dsn, database.schema)
+
+
+def is_damage(error: StoreError) -> bool:
+    """Whether what was read of a store is wrong, so that the rest may be read; not, whether reading failed."""
+    return isinstance(error, StoreDamaged) or is_of_rows(error)
 
 
 def is_url(location: Location) -> bool:
