@@ -9,9 +9,9 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Locator, Page, expect
 
-from sessionstream import Hub, SQLiteStore
-from sessionstream.systemlab.notebook import ADD_NOTE, notebook_schemas, open_notebook
-from sessionstream.systemlab.v1.lab_pb2 import AddNoteCommand
+from sessionstream import Event, Hub, ProjectionError, Session, SQLiteStore, TimelineEntity, TimelineView
+from sessionstream.systemlab.notebook import ADD_NOTE, NOTE_WORD, notebook_schemas, open_notebook
+from sessionstream.systemlab.v1.lab_pb2 import AddNoteCommand, NoteWordEvent
 from sessionstream.testing import SessionWriter, put, sample_registry
 
 from ..systemlab.test_inspector import FAILING
@@ -24,6 +24,7 @@ from .lab import button, fits, not_the_servers, press, reset
 
 HEBREW = "\u05e9\u05dc\u05d5\u05dd"
 LONG = "a word and " * 60
+INSIDE = "element => element.scrollWidth <= element.clientWidth"
 ORDINALS = [2**60 + 1, 2**60 + 2, 2**60 + 4]
 """Of a stream: more than a browser's numbers can tell apart."""
 
@@ -288,6 +289,64 @@ async def test_long_payloads_fold_and_text_is_as_people_write_it(tabs: Tabs, wid
     assert await fits(page)
     assert await violations(page) == []
     assert tabs.faults == []
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (1440, "dark")])
+async def test_long_texts_wrap_and_long_errors_fold(browser: Browser, tmp_path: Path, width: int, scheme: str) -> None:
+    store, schemas, session = tmp_path / "long.db", notebook_schemas(), "i" * 400
+
+    def fails(event: Event, _session: Session, _view: TimelineView) -> list[TimelineEntity]:
+        if event.name == NOTE_WORD and event.session_id != "notes":
+            raise ValueError("e" * 400 + "\nand more" * 40 if event.session_id == session else "f" * 140)
+        return []
+
+    await write(store, "w" * 5_000)
+    async with SQLiteStore.open(store, schemas) as opened:
+        hub = open_notebook(Hub(schemas, store=opened))
+        hub.register_timeline_projection(fails)
+        async with hub:
+            for session_id in (session, "short"):
+                with pytest.raises(ProjectionError):
+                    await hub.publish(Event(NOTE_WORD, NoteWordEvent(note_id="n", word="w"), session_id))
+    async with inspecting(store) as inspector, browsing(browser, inspector.url) as tabs:
+        page = await tabs.visit("", viewport={"width": width, "height": 900}, color_scheme=scheme)
+        await expect(rows(page, "session")).to_have_count(3)
+        heights = await rows(page, "session").evaluate_all("rows => rows.map((row) => row.offsetHeight)")
+        assert max(heights) < 360, heights
+        held = page.get_by_text("1 waiting").first
+        assert await held.evaluate("element => element.getBoundingClientRect().right") <= width
+        assert await page.locator("#session-table").evaluate(INSIDE) or width < 1440
+        assert await violations(page) == []
+        for of in ("short", session):
+            await page.goto(f"{tabs.url}#session={of}")
+            await expect(page.get_by_role("heading", name=of)).to_be_visible()
+            await expect(rows(page, "error")).to_have_count(1)
+            assert await page.locator("#error-table").evaluate(INSIDE) or width < 1440
+            assert await rows(page, "error").evaluate("row => row.offsetHeight") < 250
+            assert await fits(page)
+        await rows(page, "error").locator("summary").click()
+        await expect(rows(page, "error").locator("pre")).to_contain_text("and more\nand more")
+        assert await rows(page, "error").locator("pre").evaluate(INSIDE)
+        assert await violations(page) == []
+        await page.goto(f"{tabs.url}#session=notes")
+        await expect(page.get_by_role("heading", name="notes")).to_be_visible()
+        await rows(page, "entity").locator("summary").click()
+        assert await rows(page, "entity").locator("pre").evaluate(INSIDE)
+        assert await fits(page)
+        assert tabs.faults == []
+
+
+async def test_an_id_shows_its_tabs_and_spaces(browser: Browser, tmp_path: Path) -> None:
+    store = tmp_path / "ids.db"
+    await write(store, "x", session_id="a\tb")
+    await write(store, "x", session_id="  two  spaces")
+    async with inspecting(store) as inspector, browsing(browser, inspector.url) as tabs:
+        page = await tabs.visit("")
+        for words in ("a\\u0009b", "\\u0020 two\\u0020 spaces"):
+            await page.get_by_role("link", name=words, exact=True).click()
+            await expect(page.get_by_role("heading", name=words, exact=True)).to_be_visible()
+            await page.locator("#back").click()
+        assert tabs.faults == []
 
 
 async def test_what_another_process_writes_is_shown_while_it_is_live(browser: Browser, tmp_path: Path) -> None:

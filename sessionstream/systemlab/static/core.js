@@ -7,6 +7,11 @@ export function shown(text) {
   return text.replace(HIDDEN, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
+/** An id as it is, with its tabs and the spaces that a page does not show escaped, too. */
+export function shownId(text) {
+  return shown(text).replace(/[\t\n]|^ | $| (?= )/g, (char) => `\\u00${char.charCodeAt(0).toString(16).padStart(2, "0")}`);
+}
+
 /** An element, with properties, data attributes under `data`, and children; texts are made visible by `shown`. */
 export function el(name, { data = {}, ...properties } = {}, ...children) {
   const made = document.createElement(name);

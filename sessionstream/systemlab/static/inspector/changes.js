@@ -1,5 +1,5 @@
 /** What differs between two positions of a timeline: entities, and their fields. */
-import { el } from "/static/core.js";
+import { el, shownId } from "/static/core.js";
 import { payload } from "/static/inspector/rows.js";
 
 const SIGNS = { added: "+", changed: "~", removed: "−" };
@@ -24,7 +24,7 @@ function item(kind, { kind: of, id }, more, ...contents) {
     "li",
     { data: { change: kind } },
     el("span", { className: "sign", "aria-hidden": "true" }, SIGNS[kind]),
-    el("h4", {}, `${of} ${id} `, el("span", { className: "soft small" }, `${kind}${more}`)),
+    el("h4", {}, `${of} ${shownId(id)} `, el("span", { className: "soft small" }, `${kind}${more}`)),
     ...contents,
   );
 }

@@ -1,8 +1,8 @@
 /** One session: where it stands, its timeline at any position, what an event changed, its log and its errors. */
-import { announce, ask, busy, byId, el, post, report, shown } from "/static/core.js";
+import { announce, ask, busy, byId, el, post, report, shown, shownId } from "/static/core.js";
 import { changes } from "/static/inspector/changes.js";
 import { move, place, question } from "/static/inspector/place.js";
-import { amount, cell, counted, moment, Pager, payload, Rows } from "/static/inspector/rows.js";
+import { amount, cell, counted, failure, moment, Pager, payload, Rows } from "/static/inspector/rows.js";
 
 const HIGHEST = 2n ** 64n - 1n; // ordinal
 const NOWHERE = { at: "", from: "", below: "", after: "" };
@@ -210,7 +210,7 @@ function pageOf(ordinal, position, { events, newer, total }, asked) {
 }
 
 function showStanding(found) {
-  byId("session-id").textContent = shown(found.sessionId);
+  byId("session-id").textContent = shownId(found.sessionId);
   const facts = [
     ["Last ordinal", found.eventCursor],
     ["Timeline at", found.timelineCursor],
@@ -250,12 +250,11 @@ function slide(name, { index, count }, label) {
 
 function entityRow(entity) {
   const { kind, id, createdOrdinal, lastEventOrdinal } = entity;
-  return [named(id, kind), amount(lastEventOrdinal), cell(payload(entity, [["Created", createdOrdinal]]), "long")];
+  return [named(shownId(id), kind), amount(lastEventOrdinal), cell(payload(entity, [["Created", createdOrdinal]]), "long")];
 }
 
 function errorRow({ recordedAt, kind, ordinal, eventName, where, error }) {
-  const place = where ? [el("br"), el("small", { className: "soft" }, where)] : [];
-  return [amount(ordinal), named(eventName || kind, `${kind}, ${moment(recordedAt)}`), el("td", { className: "error" }, error, ...place)];
+  return [amount(ordinal), named(eventName || kind, `${kind}, ${moment(recordedAt)}`), failure(error, where)];
 }
 
 /** A cell with a name, and words below it. */

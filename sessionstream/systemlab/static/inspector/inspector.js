@@ -1,5 +1,5 @@
 /** The inspector: the sessions of a source, or one of them; shown again and again while it is live. */
-import { announce, ask, byId, el, LabError, listening, report } from "/static/core.js";
+import { announce, ask, byId, el, LabError, listening, report, shownId } from "/static/core.js";
 import { Detail } from "/static/inspector/detail.js";
 import { LIST, move, ofSession, place, question, read } from "/static/inspector/place.js";
 import { cell, counted, Rows } from "/static/inspector/rows.js";
@@ -112,7 +112,8 @@ async function connected() {
 }
 
 function connection({ connectionId, subscriptions, queueDepth, queueBytes }) {
-  return [connectionId, subscriptions.join(", "), String(queueDepth), String(queueBytes)].map((text) => cell(text));
+  const sessions = cell(subscriptions.map(shownId).join(", "), "session");
+  return [cell(connectionId), sessions, cell(String(queueDepth)), cell(String(queueBytes))];
 }
 
 // -- what the reader does ------------------------------------------------------------------------------------------

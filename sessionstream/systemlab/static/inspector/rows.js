@@ -97,19 +97,38 @@ export function counted(heading, count) {
 
 const SHORT = 160; // characters of a payload in one line
 
+/** The first line of a text, or its start. */
+export function short(text) {
+  const [line] = text.trim().split("\n", 1);
+  return line.length > SHORT ? `${line.slice(0, SHORT)}…` : line === text ? text : `${line}…`;
+}
+
 /** A payload in one line, which unfolds to facts `[[label, value]]` about it and its JSON. */
 export function payload(of, facts) {
-  const text = of.unreadable ?? JSON.stringify(of.payload);
-  const start = text.length > SHORT ? `${text.slice(0, SHORT)}…` : text;
-  const line = el("summary", {}, el("code", {}, start), el("span", { className: "soft" }, "Fold"));
+  return folded("Payload", of.unreadable ?? JSON.stringify(of.payload), () => {
+    const rows = [...facts, ["Message", of.payloadType], ["Bytes", of.payloadBytes.toLocaleString("en")]];
+    const list = el("dl", {}, ...rows.flatMap(([label, value]) => [el("dt", {}, label), el("dd", {}, value)]));
+    return { before: [list], whole: of.unreadable ?? JSON.stringify(of.payload, null, 2) };
+  });
+}
+
+/** A cell with an error, which unfolds if it has several lines or is long, and where it was. */
+export function failure(text, where) {
+  const place = where ? [el("br"), el("small", { className: "soft" }, where)] : [];
+  if (short(text) === text) return el("td", { className: "error" }, text, ...place);
+  const all = [folded("Error", text, () => ({ before: [], whole: text })), ...place.slice(1)];
+  return el("td", { className: "long error" }, ...all);
+}
+
+/** A text in one line, which unfolds to what `make` returns: elements, and a text that the keyboard can scroll. */
+function folded(label, text, make) {
+  const line = el("summary", {}, el("code", {}, short(text)), el("span", { className: "soft" }, "Fold"));
   const made = el("details", { className: "payload" }, line);
   made.addEventListener(
     "toggle",
     () => {
-      const rows = [...facts, ["Message", of.payloadType], ["Bytes", of.payloadBytes.toLocaleString("en")]];
-      const list = el("dl", {}, ...rows.flatMap(([label, value]) => [el("dt", {}, label), el("dd", {}, value)]));
-      const whole = of.unreadable ?? JSON.stringify(of.payload, null, 2);
-      made.append(list, el("pre", { className: "json", tabIndex: 0, role: "group", "aria-label": "Payload" }, whole));
+      const { before, whole } = make();
+      made.append(...before, el("pre", { className: "json", tabIndex: 0, role: "group", "aria-label": label }, whole));
     },
     { once: true },
   );

@@ -1,7 +1,7 @@
 /** The table of sessions: search, held ones alone, pages. */
-import { ask, byId, el } from "/static/core.js";
+import { ask, byId, el, shownId } from "/static/core.js";
 import { move, ofSession, place, question } from "/static/inspector/place.js";
-import { amount, cell, counted, Pager, Rows } from "/static/inspector/rows.js";
+import { amount, cell, counted, Pager, Rows, short } from "/static/inspector/rows.js";
 
 const PAGE = 25; // sessions at once
 
@@ -42,11 +42,11 @@ const number = () => Number(place.page) || 0;
 
 function row({ sessionId, held, waiting, eventCursor, timelineCursor, entities, lastError }) {
   return [
-    cell(el("a", { href: ofSession(sessionId) }, sessionId), "session"),
+    cell(el("a", { href: ofSession(sessionId) }, shownId(sessionId)), "session"),
     cell(held ? el("span", { className: "badge", data: { verdict: "failed" } }, `${waiting} waiting`) : "no"),
     amount(eventCursor),
     amount(timelineCursor),
     amount(entities),
-    cell(lastError ? `${lastError.kind} at ${lastError.ordinal}: ${lastError.error}` : "–", "error"),
+    cell(lastError ? `${lastError.kind} at ${lastError.ordinal}: ${short(lastError.error)}` : "–", "error"),
   ];
 }
