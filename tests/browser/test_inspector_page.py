@@ -312,7 +312,7 @@ async def test_long_texts_wrap_and_long_errors_fold(browser: Browser, tmp_path: 
         page = await tabs.visit("", viewport={"width": width, "height": 900}, color_scheme=scheme)
         await expect(rows(page, "session")).to_have_count(3)
         heights = await rows(page, "session").evaluate_all("rows => rows.map((row) => row.offsetHeight)")
-        assert max(heights) < 360, heights
+        assert max(heights) < 90, heights
         held = page.get_by_text("1 waiting").first
         assert await held.evaluate("element => element.getBoundingClientRect().right") <= width
         assert await page.locator("#session-table").evaluate(INSIDE) or width < 1440

@@ -40,6 +40,8 @@ export class Sessions {
 
 const number = () => Number(place.page) || 0;
 
+const problem = ({ kind, ordinal, error }) => `${kind} at ${ordinal}: ${short(error)}`;
+
 function row({ sessionId, held, waiting, eventCursor, timelineCursor, entities, lastError }) {
   return [
     cell(el("a", { href: ofSession(sessionId) }, shownId(sessionId)), "session"),
@@ -47,6 +49,6 @@ function row({ sessionId, held, waiting, eventCursor, timelineCursor, entities, 
     amount(eventCursor),
     amount(timelineCursor),
     amount(entities),
-    cell(lastError ? `${lastError.kind} at ${lastError.ordinal}: ${short(lastError.error)}` : "–", "error"),
+    el("td", { className: "error" }, el("div", {}, lastError ? problem(lastError) : "–")),
   ];
 }
