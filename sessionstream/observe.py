@@ -37,9 +37,9 @@ class PipelineRecord:
         fanned_out: the UI events that were passed to the fan-out.
         error: the exception of the store or the fan-out.
         seconds: how long the event took, from the call of ``publish`` until the record was made; it includes the wait
-            for the session's lane, and attempts that another process made vain. With ``publish_many`` the events before
-            it count too. For an event that comes from a bus, from when the consumer took it; in a retry or a rebuild,
-            from when its turn came. Comparisons ignore this and the following three.
+            for the session's lane, and attempts that failed because another process had moved the session. With
+            ``publish_many`` the events before it count too. For an event that comes from a bus, from when the consumer
+            took it; in a retry or a rebuild, from when its turn came. Comparisons ignore this and the following three.
         projection_seconds: how long its projections ran, in the last attempt.
         commit_seconds: from when its commit was passed to the store until the hub had the outcome.
         fanout_seconds: how long the fan-out ran.

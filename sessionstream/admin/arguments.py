@@ -78,6 +78,7 @@ def parser() -> argparse.ArgumentParser:
     _add_copy(commands)
     _add_types(commands)
     for each in commands.choices.values():
+        each.add_argument("--json", action="store_true", help="print one JSON document")
         each.set_defaults(parser=each)  # which says what is wrong with its arguments
     return made
 
@@ -99,7 +100,6 @@ def _add_inspect(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser.add_argument("--web", action="store_true", help="show the store in a browser, until interrupted (extra lab)")
     port = f"where --web listens, on this machine only; 0: any free port (default: {PORT})"
     parser.add_argument("--port", type=_port, metavar="N", help=port)
-    _add_json(parser)
 
 
 def _add_replay(commands: argparse._SubParsersAction[_Parser], name: str, words: str) -> None:
@@ -116,7 +116,6 @@ def _add_replay(commands: argparse._SubParsersAction[_Parser], name: str, words:
     _add_dry_run(parser)
     parser.add_argument("--traceback", action="store_true", help="if the app fails, show the traceback too")
     _add_progress(parser)
-    _add_json(parser)
 
 
 def _add_prune(commands: argparse._SubParsersAction[_Parser]) -> None:
@@ -128,7 +127,6 @@ def _add_prune(commands: argparse._SubParsersAction[_Parser]) -> None:
     kept.add_argument("--keep-events", type=_ordinal, metavar="N", help="forget all but the last N events")
     _add_dry_run(parser)
     _add_progress(parser)
-    _add_json(parser)
 
 
 def _add_delete(commands: argparse._SubParsersAction[_Parser]) -> None:
@@ -137,7 +135,6 @@ def _add_delete(commands: argparse._SubParsersAction[_Parser]) -> None:
     _add_session(parser)
     _add_dry_run(parser)
     _add_progress(parser)
-    _add_json(parser)
 
 
 def _add_check(commands: argparse._SubParsersAction[_Parser]) -> None:
@@ -150,7 +147,6 @@ def _add_check(commands: argparse._SubParsersAction[_Parser]) -> None:
         help="compare each timeline with what this app's projections compute from the log; as for retry",
     )
     _add_progress(parser)
-    _add_json(parser)
 
 
 def _add_backup(commands: argparse._SubParsersAction[_Parser]) -> None:
@@ -159,7 +155,6 @@ def _add_backup(commands: argparse._SubParsersAction[_Parser]) -> None:
     is_path(parser.add_argument("file", metavar="FILE", help="the SQLite file"))
     is_path(parser.add_argument("copy", metavar="COPY", help="the new file; nothing may be there"))
     _add_progress(parser)
-    _add_json(parser)
 
 
 def _add_restore(commands: argparse._SubParsersAction[_Parser]) -> None:
@@ -169,7 +164,6 @@ def _add_restore(commands: argparse._SubParsersAction[_Parser]) -> None:
     is_path(parser.add_argument("file", metavar="FILE", help="the SQLite file; no process may have it open"))
     parser.add_argument("--replace", action="store_true", help="replace the file that is there, which is lost")
     _add_progress(parser)
-    _add_json(parser)
 
 
 def _add_upgrade(commands: argparse._SubParsersAction[_Parser]) -> None:
@@ -178,7 +172,6 @@ def _add_upgrade(commands: argparse._SubParsersAction[_Parser]) -> None:
     is_path(parser.add_argument("file", metavar="FILE", help="the SQLite file"))
     _add_dry_run(parser)
     _add_progress(parser)
-    _add_json(parser)
 
 
 def _add_copy(commands: argparse._SubParsersAction[_Parser]) -> None:
@@ -187,7 +180,6 @@ def _add_copy(commands: argparse._SubParsersAction[_Parser]) -> None:
     is_path(parser.add_argument("file", metavar="FILE", help="the SQLite file, which stays as it is"))
     parser.add_argument("target", metavar="URL", help="the database, postgres://…; its tables are created if need be")
     _add_progress(parser)
-    _add_json(parser)
 
 
 def _add_types(commands: argparse._SubParsersAction[_Parser]) -> None:
@@ -204,7 +196,6 @@ def _add_types(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser.add_argument("--name", type=_type_name, default="App", help="of the type of the app (default: App)")
     comments = "brings the comments: what protoc writes with --include_source_info --descriptor_set_out=FILE"
     is_path(parser.add_argument("--descriptors", metavar="FILE", help=comments))
-    _add_json(parser)
 
 
 def _add_session(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
@@ -219,10 +210,6 @@ def _add_dry_run(parser: argparse.ArgumentParser) -> None:
 def _add_progress(parser: argparse.ArgumentParser) -> None:
     words = "show on standard error how far it is; without it, only on a terminal"
     parser.add_argument("--progress", action="store_true", help=words)
-
-
-def _add_json(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="print one JSON document")
 
 
 def _ordinal(text: str) -> int:

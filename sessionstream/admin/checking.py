@@ -91,9 +91,8 @@ async def check(location: str, factory: Factory | None, told: Told | None) -> Ch
                     raise
                 count, found = 0, [str(error)]
             events += count
-            if app is None or found or damages:
-                pass
-            elif await to_thread(look, location, _comparable(session_id)):
+            whole = not found and not damages
+            if app is not None and whole and await to_thread(look, location, _comparable(session_id)):
                 found = await _compare(location, session_id, app)
                 compared += 1
             problems += [Problem(session_id, each) for each in found]

@@ -112,28 +112,24 @@ def copy_to(path: str, location: str, told: Told | None) -> CopyReport:
 
 def backed_up(made: Backup) -> Answer:
     """Answer what a backup made."""
-    document = {
-        "store": made.file,
-        "command": "backup",
-        "copy": made.copy,
-        "sessions": made.sessions,
-        "bytes": made.size,
-    }
-    what = f"{counted(made.sessions, 'session')}, {made.size:,} bytes"
-    return Answer(document, (f"copied {made.file} to {made.copy}: {what}, checked by SQLite",))
+    return _made(made, "backup", f"copied {made.file} to {made.copy}")
 
 
 def restored(made: Backup) -> Answer:
     """Answer what a restore made."""
+    return _made(made, "restore", f"restored {made.file} from {made.copy}")
+
+
+def _made(made: Backup, command: str, words: str) -> Answer:
     document = {
         "store": made.file,
-        "command": "restore",
+        "command": command,
         "copy": made.copy,
         "sessions": made.sessions,
         "bytes": made.size,
     }
     what = f"{counted(made.sessions, 'session')}, {made.size:,} bytes"
-    return Answer(document, (f"restored {made.file} from {made.copy}: {what}, checked by SQLite",))
+    return Answer(document, (f"{words}: {what}, checked by SQLite",))
 
 
 def upgraded(file: str, found: Upgrade, *, dry_run: bool) -> Answer:

@@ -54,15 +54,15 @@ async def to_the_end(page: Page, guide: Locator) -> str:
     return str(check)
 
 
-SOME = {0: 2, 3: 4, 4: 4, 5: 4}
+FIRST_BREAKS = {0: 2, 3: 4, 4: 4, 5: 4}
 """How many breaks of a phase `make test` tries where all of them take long."""
 
 
 @pytest.mark.parametrize(
     ("number", "some"),
     [
-        *((number, SOME.get(number)) for number in range(len(PHASES))),
-        *(pytest.param(number, None, marks=pytest.mark.torture) for number in SOME),
+        *((number, FIRST_BREAKS.get(number)) for number in range(len(PHASES))),
+        *(pytest.param(number, None, marks=pytest.mark.torture) for number in FIRST_BREAKS),
     ],
 )
 async def test_whoever_presses_what_the_page_says_sees_the_check_turn_red(
