@@ -162,8 +162,13 @@ async def hub_on(
     return made
 
 
-async def carry_out(hub: Hub, session_id: str, replay: Replay, event_cursor: int) -> ReplayReport:
+async def carry_out(
+    hub: Hub, session_id: str, replay: Replay, event_cursor: int, progress: Callable[[int], object] | None = None
+) -> ReplayReport:
     """Retry or rebuild a session whose event cursor is at least ``event_cursor``.
+
+    Args:
+        progress: called from time to time with the number of events that are applied.
 
     Raises:
         Refused: the hub has a lower cursor, so it is on another store.
@@ -173,7 +178,8 @@ async def carry_out(hub: Hub, session_id: str, replay: Replay, event_cursor: int
     if await hub.event_cursor(session_id) < event_cursor:
         raise Refused("the hub of --app is not on the store that its function was given")
     try:
-        return await (hub.retry_timeline if replay == "retry" else hub.rebuild_timeline)(session_id)
+        work = hub.retry_timeline if replay == "retry" else hub.rebuild_timeline
+        return await work(session_id, progress=progress)
     except SessionstreamError:
         raise
     except Exception as error:

@@ -17,7 +17,7 @@ from typing import Final
 from sessionstream.admin.app import Factory
 from sessionstream.admin.looking import look, one_session
 from sessionstream.admin.outcome import Failed, Refused
-from sessionstream.admin.progress import Told
+from sessionstream.admin.progress import ProgressFunction
 from sessionstream.admin.rehearsal import Stage, stage
 from sessionstream.errors import SessionstreamError, StoreError
 from sessionstream.hydration import stores, versions
@@ -65,14 +65,14 @@ class Checked:
     readable: Sequence[str] | None
 
 
-async def check(location: str, factory: Factory | None, told: Told | None) -> Checked:
+async def check(location: str, factory: Factory | None, progress: ProgressFunction | None) -> Checked:
     """Check every session of a store.
 
     Args:
         factory: called once. If given, each timeline is also compared with what the app's projections compute from the
             log. Sessions that are held, deleted or damaged, or whose first events were pruned, are not compared, nor
             those of a damaged file.
-        told: called after each session, with the number of those that are done and of all.
+        progress: called after each session, with the number of those that are done and of all.
 
     Raises:
         Refused: the store or the app cannot be used.
@@ -96,8 +96,8 @@ async def check(location: str, factory: Factory | None, told: Told | None) -> Ch
                 found = await _compare(location, session_id, app)
                 compared += 1
             problems += [Problem(session_id, each) for each in found]
-            if told is not None:
-                told(number, len(ids))
+            if progress is not None:
+                progress(number, len(ids))
     uncompared = None if factory is None else len(ids) - compared
     wrong = {each.session_id for each in problems if each.session_id}
     readable = [each for each in ids if each not in wrong] if damages else None

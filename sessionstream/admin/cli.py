@@ -43,7 +43,7 @@ from sessionstream.admin.outcome import (
     sigterm_as_interrupt,
 )
 from sessionstream.admin.progress import Progress
-from sessionstream.admin.tables import rendered, shown
+from sessionstream.admin.tables import counted, rendered, shown
 from sessionstream.errors import SessionstreamError, error_text
 from sessionstream.hydration import stores
 from sessionstream.hydration.stored import StoredState
@@ -75,8 +75,9 @@ def main(argv: Sequence[str] | None = None, *, web: Web | None = None) -> int:
         parse(argv, options)
         if options.command == "inspect" and (options.web or options.port is not None):
             return _inspect_on_the_web(options, web)
-        with sigterm_as_interrupt() if options.command in _OF_FILES else nullcontext():
-            answer = _answer(options)
+        interrupts = sigterm_as_interrupt() if options.command in _OF_FILES else nullcontext()
+        with interrupts, Progress(asked=getattr(options, "progress", False)) as progress:
+            answer = _answer(options, progress)
         text = answer.verbatim or rendered(answer.blocks, _width())
         _print(json.dumps(answer.document, indent=2) + "\n" if options.json else text)
         return answer.status
@@ -93,29 +94,29 @@ def main(argv: Sequence[str] | None = None, *, web: Web | None = None) -> int:
         return TERMINATED if isinstance(interrupt, Terminated) else INTERRUPTED
 
 
-def _answer(options: argparse.Namespace) -> Answer:
+def _answer(options: argparse.Namespace, progress: Progress) -> Answer:
     match options.command:
         case "inspect":
             return _inspect(options)
         case "prune":
-            return _prune(options)
+            return _prune(options, progress)
         case "delete":
-            return _delete(options)
+            return _delete(options, progress)
         case "check":
-            return _check(options)
+            return _check(options, progress)
         case "backup":
-            return _back_up(options)
+            return _back_up(options, progress)
         case "restore":
-            return _restore(options)
+            return _restore(options, progress)
         case "upgrade":
-            return _upgrade(options)
+            return _upgrade(options, progress)
         case "copy":
-            report = files.copy_to(options.file, options.target, _progress(options).count("sessions"))
+            report = files.copy_to(options.file, options.target, progress.count("sessions"))
             return files.copied(options.file, stores.shown(options.target), report)
         case "types":
             return _types(options)
         case _:
-            return _replay(options)
+            return _replay(options, progress)
 
 
 def _inspect(options: argparse.Namespace) -> Answer:
@@ -170,70 +171,68 @@ def _check_questions(options: argparse.Namespace) -> None:
         raise Refused("--traceback is of errors: add --errors")
 
 
-def _replay(options: argparse.Namespace) -> Answer:
+def _replay(options: argparse.Namespace, progress: Progress) -> Answer:
     which: Replay = "retry" if options.command == "retry" else "rebuild"
     if which == "retry" and options.held:
-        return _retry_held(options)
+        return _retry_held(options, progress)
     if options.session is None:
         raise Refused("which session: name it, or take --held for all that are held")
-    look(options.store, lambda state: one_session(state, options.session))  # before any code of the app runs
+    events = look(
+        options.store, lambda state: repair.count_events(state, options.session, which)
+    )  # before the app runs
     factory = load(options.app)
-    _progress(options).begin(f"{'retrying' if which == 'retry' else 'rebuilding'} {shown(options.session)}")
+    count = progress.count_of(events, "events")
     if options.dry_run:
-        found = asyncio.run(rehearsal.rehearse(options.store, options.session, factory, which))
+        found = asyncio.run(rehearsal.rehearse(options.store, options.session, factory, which, count))
         return answers.rehearsed(stores.shown(options.store), which, found)
-    report = asyncio.run(repair.replay(options.store, options.session, factory, which))
+    report = asyncio.run(repair.replay(options.store, options.session, factory, which, count))
     return answers.replayed(stores.shown(options.store), which, report)
 
 
-def _retry_held(options: argparse.Namespace) -> Answer:
+def _retry_held(options: argparse.Namespace, progress: Progress) -> Answer:
     if options.session is not None or options.dry_run:
         raise Refused("--held retries every held session: leave out the session; --dry-run is of one session")
     held = look(options.store, held_sessions)  # before any code of the app runs
-    found = asyncio.run(repair.retry_held(options.store, held, load(options.app), _progress(options).count("sessions")))
+    found = asyncio.run(repair.retry_held(options.store, held, load(options.app), progress.count("sessions")))
     return answers.retried(stores.shown(options.store), found)
 
 
-def _delete(options: argparse.Namespace) -> Answer:
+def _delete(options: argparse.Namespace, progress: Progress) -> Answer:
     plan = repair.plan_deletion(options.store, options.session)
     if not options.dry_run:
-        _progress(options).begin(f"deleting {shown(options.session)}")
-        asyncio.run(repair.delete(options.store, plan))
+        what = f"{counted(plan.events, 'event')} and {counted(plan.entities, 'entity', 'entities')}"
+        with progress.running(f"deleting {what} of {shown(options.session)}"):
+            asyncio.run(repair.delete(options.store, plan))
     return answers.deleted(stores.shown(options.store), plan, dry_run=options.dry_run)
 
 
-def _check(options: argparse.Namespace) -> Answer:
+def _check(options: argparse.Namespace, progress: Progress) -> Answer:
     factory = None if options.app is None else load(options.app)
-    found = asyncio.run(checking.check(options.store, factory, _progress(options).count("sessions")))
+    found = asyncio.run(checking.check(options.store, factory, progress.count("sessions")))
     return answers.checked(stores.shown(options.store), found)
 
 
-def _back_up(options: argparse.Namespace) -> Answer:
-    return files.backed_up(files.back_up(options.file, options.copy, _progress(options).count("pages")))
+def _back_up(options: argparse.Namespace, progress: Progress) -> Answer:
+    return files.backed_up(files.back_up(options.file, options.copy, progress.count("pages")))
 
 
-def _restore(options: argparse.Namespace) -> Answer:
-    told = _progress(options).count("pages")
-    return files.restored(files.restore(options.copy, options.file, told, replace=options.replace))
+def _restore(options: argparse.Namespace, progress: Progress) -> Answer:
+    count = progress.count("pages")
+    return files.restored(files.restore(options.copy, options.file, count, replace=options.replace))
 
 
-def _upgrade(options: argparse.Namespace) -> Answer:
-    if not options.dry_run:
-        _progress(options).begin(f"upgrading {shown(options.file)}")
-    found = files.upgrade(options.file, dry_run=options.dry_run)
+def _upgrade(options: argparse.Namespace, progress: Progress) -> Answer:
+    with nullcontext() if options.dry_run else progress.running(f"upgrading {shown(options.file)}"):
+        found = files.upgrade(options.file, dry_run=options.dry_run)
     return files.upgraded(options.file, found, dry_run=options.dry_run)
 
 
-def _prune(options: argparse.Namespace) -> Answer:
+def _prune(options: argparse.Namespace, progress: Progress) -> Answer:
     plan = repair.plan_pruning(options.store, options.session, options.before, options.keep_events)
     if not options.dry_run:
-        _progress(options).begin(f"pruning {shown(options.session)}")
-        asyncio.run(repair.prune(options.store, plan))
+        with progress.running(f"forgetting {counted(plan.events, 'event')} of {shown(options.session)}"):
+            asyncio.run(repair.prune(options.store, plan))
     return answers.pruned(stores.shown(options.store), plan, dry_run=options.dry_run)
-
-
-def _progress(options: argparse.Namespace) -> Progress:
-    return Progress(asked=options.progress)
 
 
 def _types(options: argparse.Namespace) -> Answer:

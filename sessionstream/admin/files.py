@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sessionstream.admin.looking import look
 from sessionstream.admin.outcome import FAILED, OK, Answer, Refused
-from sessionstream.admin.progress import Told
+from sessionstream.admin.progress import ProgressFunction
 from sessionstream.admin.tables import Table, counted
 from sessionstream.errors import StoreError
 from sessionstream.hydration import stores
@@ -32,11 +32,11 @@ class Backup:
     size: int
 
 
-def back_up(path: str, copy: str, told: Told | None) -> Backup:
+def back_up(path: str, copy: str, progress: ProgressFunction | None) -> Backup:
     """Copy a file to a new one.
 
     Args:
-        told: called with the number of pages that are copied, and of all.
+        progress: called with the number of pages that are copied, and of all.
 
     Raises:
         Refused: the file cannot be used, or one of them is a URL.
@@ -44,15 +44,15 @@ def back_up(path: str, copy: str, told: Told | None) -> Backup:
     """
     _check_paths("backup", path, copy)
     look(path, lambda state: state.version)
-    SQLiteStore.back_up(path, copy, told)
+    SQLiteStore.back_up(path, copy, progress)
     return Backup(path, copy, look(copy, lambda state: len(state.sessions())), Path(copy).stat().st_size)
 
 
-def restore(copy: str, path: str, told: Told | None, *, replace: bool) -> Backup:
+def restore(copy: str, path: str, progress: ProgressFunction | None, *, replace: bool) -> Backup:
     """Put a copy in the place of a file.
 
     Args:
-        told: called with the number of pages that are copied, and of all.
+        progress: called with the number of pages that are copied, and of all.
 
     Raises:
         Refused: the copy cannot be used, or one of them is a URL.
@@ -60,7 +60,7 @@ def restore(copy: str, path: str, told: Told | None, *, replace: bool) -> Backup
     """
     _check_paths("restore", copy, path)
     look(copy, lambda state: state.version)
-    SQLiteStore.restore(copy, path, replace=replace, told=told)
+    SQLiteStore.restore(copy, path, replace=replace, progress=progress)
     return Backup(path, copy, look(path, lambda state: len(state.sessions())), Path(path).stat().st_size)
 
 
@@ -86,7 +86,7 @@ def upgrade(path: str, *, dry_run: bool) -> Upgrade:
     return SQLiteStore.upgrade(path, dry_run=dry_run)
 
 
-def copy_to(path: str, location: str, told: Told | None) -> CopyReport:
+def copy_to(path: str, location: str, progress: ProgressFunction | None) -> CopyReport:
     """Copy the sessions of a file to a database.
 
     Raises:
@@ -104,7 +104,7 @@ def copy_to(path: str, location: str, told: Told | None) -> CopyReport:
             pass
     except StoreError as error:
         raise Refused(str(error)) from error
-    return copy(path, location, told)
+    return copy(path, location, progress)
 
 
 # -- answers ----------------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -58,11 +58,16 @@ class Stage:
         self._hub = hub
         self._memory = memory
 
-    async def rehearse(self, location: str, session_id: str, replay: Replay) -> Rehearsal:
+    async def rehearse(
+        self, location: str, session_id: str, replay: Replay, progress: Callable[[int], object] | None = None
+    ) -> Rehearsal:
         """Retry or rebuild a copy of a session, once each, and compare the timelines.
 
         The store is only read. Its payloads are decoded with its own schemas, so that the app fails to read what it
         would fail to read in the store.
+
+        Args:
+            progress: called from time to time with the number of events that are applied.
 
         Raises:
             Refused: the store cannot be used, or the app's hub is not on the store that it was given.
@@ -78,7 +83,7 @@ class Stage:
         try:
             await copy.put_into(memory)
             before = await memory.timeline(session_id)
-            report = await carry_out(self._hub, session_id, replay, copy.events[-1].ordinal)
+            report = await carry_out(self._hub, session_id, replay, copy.events[-1].ordinal, progress)
             return Rehearsal(report, _differences(before, await memory.timeline(session_id)))
         finally:
             await memory.delete_session(session_id)
@@ -104,10 +109,16 @@ async def stage(factory: Factory) -> AsyncIterator[Stage]:
         await memory.close()
 
 
-async def rehearse(location: str, session_id: str, factory: Factory, replay: Replay) -> Rehearsal:
+async def rehearse(
+    location: str,
+    session_id: str,
+    factory: Factory,
+    replay: Replay,
+    progress: Callable[[int], object] | None = None,
+) -> Rehearsal:
     """Retry or rebuild a copy of one session; see ``Stage.rehearse``, and ``stage``, which say what is raised."""
     async with stage(factory) as made:
-        return await made.rehearse(location, session_id, replay)
+        return await made.rehearse(location, session_id, replay, progress)
 
 
 @dataclass(frozen=True, slots=True)

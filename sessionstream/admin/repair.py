@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from sessionstream.admin.app import AppSchemas, Factory, Replay, carry_out, hub_on
 from sessionstream.admin.looking import look, one_session
 from sessionstream.admin.outcome import Refused
-from sessionstream.admin.progress import Told
+from sessionstream.admin.progress import ProgressFunction
 from sessionstream.errors import SessionstreamError, StoreError
 from sessionstream.hydration import stores
 from sessionstream.hydration.stored import StoredSession, StoredState
@@ -68,8 +68,13 @@ class Deletion:
     cursors: Cursors
 
 
-async def replay(location: str, session_id: str, factory: Factory, which: Replay) -> ReplayReport:
+async def replay(
+    location: str, session_id: str, factory: Factory, which: Replay, progress: Callable[[int], object] | None
+) -> ReplayReport:
     """Retry or rebuild a session of the store with the app's hub, and return the report.
+
+    Args:
+        progress: called from time to time with the number of events that are applied.
 
     Raises:
         Refused: the store or the app cannot be used, or the app's hub is on another store.
@@ -81,20 +86,30 @@ async def replay(location: str, session_id: str, factory: Factory, which: Replay
     async def work(store: HydrationStore, schemas: AppSchemas) -> ReplayReport:
         hub = await hub_on(store, schemas, factory)
         try:
-            return await carry_out(hub, session_id, which, seen.event)
+            return await carry_out(hub, session_id, which, seen.event, progress)
         finally:
             await hub.shutdown()
 
     return await _with_store(location, work)
 
 
+def count_events(state: StoredState, session_id: str, which: Replay) -> int:
+    """Return how many events a retry or a rebuild of a session applies.
+
+    Raises:
+        Failed: the store has no such session.
+    """
+    session = one_session(state, session_id)
+    return session.waiting if which == "retry" else state.count_events(session_id)
+
+
 async def retry_held(
-    location: str, held: Sequence[StoredSession], factory: Factory, told: Told | None
+    location: str, held: Sequence[StoredSession], factory: Factory, progress: ProgressFunction | None
 ) -> list[Retried]:
     """Retry sessions of the store that are held, one after the other; return what became of each.
 
     Args:
-        told: called after each session, with the number of those that are done and of all.
+        progress: called after each session, with the number of those that are done and of all.
 
     Raises:
         Refused: the store or the app cannot be used, or the app's hub is on another store.
@@ -115,8 +130,8 @@ async def retry_held(
                     found.append(Retried(session.id, error=error))
                 else:
                     found.append(Retried(session.id, report))
-                if told is not None:
-                    told(len(found), len(held))
+                if progress is not None:
+                    progress(len(found), len(held))
         finally:
             await hub.shutdown()
 

@@ -1,10 +1,12 @@
-"""Validates Hub's constructor arguments."""
+"""Validates arguments of Hub."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from sessionstream.bus import EventBus
+from sessionstream.callables import plain_callback
 from sessionstream.projection import ProjectionPolicies
 from sessionstream.schema import SchemaRegistry, describe
 from sessionstream.store import HydrationStore
@@ -35,6 +37,15 @@ def check_arguments(
         raise TypeError(f"cache_entities is a number of entities, not {capacity!r}")
     if capacity < 0:
         raise ValueError(f"cache_entities is a number of entities, and must not be negative: {capacity}")
+
+
+def check_progress(progress: object) -> Callable[[int], object] | None:
+    """Return the ``progress`` of a retry or a rebuild.
+
+    Raises:
+        TypeError: it is not a plain function of one argument.
+    """
+    return None if progress is None else plain_callback("progress", "(events)", progress)
 
 
 def _check_registry(schemas: object, of_store: object) -> None:

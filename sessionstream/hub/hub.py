@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from sessionstream.errors import StoreError
 from sessionstream.feed import Position
 from sessionstream.hub import replay
-from sessionstream.hub.arguments import check_arguments
+from sessionstream.hub.arguments import check_arguments, check_progress
 from sessionstream.hub.body import BodyCanceller
 from sessionstream.hub.commands import CommandHandler, Commands
 from sessionstream.hub.completion import Completion
@@ -332,32 +332,46 @@ class Hub:
         """
         return await self._pipeline.publish_many(session_id, events)
 
-    async def retry_timeline(self, session_id: str) -> ReplayReport:
+    async def retry_timeline(self, session_id: str, *, progress: Callable[[int], object] | None = None) -> ReplayReport:
         """Resume a held session: project, commit and fan out its held events in order.
+
+        Args:
+            progress: called after each event with the number of events that are applied; a plain function. What it
+                raises ends the call: the events so far are applied, and the others stay held.
 
         Raises:
             ProjectionError: a projection still fails; the events before that event are applied.
             UnknownSchemaError: the message of a held event is no longer registered.
+            TypeError: ``progress`` is not a plain function.
             InvalidIdError, LaneReentryError, HubClosed, StoreError: as ``publish``.
         """
+        checked = check_progress(progress)
         self._pipeline.check_call("retry_timeline", session_id)
-        return await replay.retry(self._pipeline, session_id)
+        return await replay.retry(self._pipeline, session_id, checked)
 
-    async def rebuild_timeline(self, session_id: str) -> ReplayReport:
+    async def rebuild_timeline(
+        self, session_id: str, *, progress: Callable[[int], object] | None = None
+    ) -> ReplayReport:
         """Rebuild the timeline from the first event on, and replace it atomically, in a new epoch.
 
         Only timeline projections run, no UI events go out, and events can be published meanwhile. A held session is
         released if its timeline can be rebuilt. If the call raises, the current timeline stays. After the replacement,
         the fan-out's ``resync`` is called, if it has that method, because clients hold a timeline of the old epoch.
 
+        Args:
+            progress: called after every few hundred events, and at the end, with the number of events that are applied;
+                a plain function. What it raises ends the call, and the current timeline stays.
+
         Raises:
             HistoryPruned: the first events were pruned.
             ProjectionError: a timeline projection failed under the ``fail`` policy.
             UnknownSchemaError: the message of an event is no longer registered.
+            TypeError: ``progress`` is not a plain function.
             InvalidIdError, LaneReentryError, HubClosed, StoreError: as ``publish``.
         """
+        checked = check_progress(progress)
         self._pipeline.check_call("rebuild_timeline", session_id)
-        return await replay.rebuild(self._pipeline, session_id)
+        return await replay.rebuild(self._pipeline, session_id, checked)
 
     # -- reads -------------------------------------------------------------------------------------------------
 

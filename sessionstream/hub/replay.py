@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from time import perf_counter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from sessionstream.errors import HistoryPruned, OrdinalConflict
 from sessionstream.hub.completion import Completion
@@ -16,10 +16,15 @@ from sessionstream.hub.turn import retried
 from sessionstream.store import Cursors, TimelineReplacement
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sessionstream.hub.pipeline import Pipeline
     from sessionstream.hub.step import Hold
     from sessionstream.observe import ErrorKind
     from sessionstream.types import Event, Session, TimelineEntity
+
+ProgressFunction: TypeAlias = "Callable[[int], object]"
+"""Takes how many events are applied."""
 
 REBUILD_BATCH: Final = 512
 """How many events are read at a time."""
@@ -41,13 +46,13 @@ class ReplayReport:
     epoch: int
 
 
-async def retry(pipeline: Pipeline, session_id: str) -> ReplayReport:
+async def retry(pipeline: Pipeline, session_id: str, progress: ProgressFunction | None) -> ReplayReport:
     """Resume a held session; see ``Hub.retry_timeline``."""
     with await pipeline.turn(session_id) as turn:
 
         async def resume() -> Hold | None:
             await turn.refresh()  # another process may have repaired the session
-            return await turn.resume()
+            return await turn.resume(progress)
 
         hold = await retried(resume)
         if hold is not None:
@@ -56,9 +61,9 @@ async def retry(pipeline: Pipeline, session_id: str) -> ReplayReport:
         return ReplayReport(session_id, turn.resumed, timeline.ordinal, timeline.epoch)
 
 
-async def rebuild(pipeline: Pipeline, session_id: str) -> ReplayReport:
+async def rebuild(pipeline: Pipeline, session_id: str, progress: ProgressFunction | None) -> ReplayReport:
     """Rebuild the timeline and replace it; see ``Hub.rebuild_timeline``."""
-    build = _Rebuild(pipeline, await pipeline.session(session_id))
+    build = _Rebuild(pipeline, await pipeline.session(session_id), progress)
 
     async def attempt() -> ReplayReport:
         await build.catch_up()
@@ -76,11 +81,12 @@ async def rebuild(pipeline: Pipeline, session_id: str) -> ReplayReport:
 class _Rebuild:
     """A new timeline that is built from the first event on, by the timeline projections only."""
 
-    __slots__ = ("_epoch", "_pipeline", "_session", "_timeline", "_versions", "events")
+    __slots__ = ("_epoch", "_pipeline", "_progress", "_session", "_timeline", "_versions", "events")
 
-    def __init__(self, pipeline: Pipeline, session: Session) -> None:
+    def __init__(self, pipeline: Pipeline, session: Session, progress: ProgressFunction | None) -> None:
         self._pipeline = pipeline
         self._session = session
+        self._progress = progress
         self._begin()
 
     def _begin(self) -> None:
@@ -116,6 +122,8 @@ class _Rebuild:
             if not events or events[-1].ordinal > cursors.event:
                 # A deleted session has no events below its cursor.
                 self._timeline.ordinal = cursors.event
+            if self._progress is not None:
+                self._progress(self.events)
             await asyncio.sleep(0)  # a memory store and plain projections never suspend: let other tasks run
         return cursors
 

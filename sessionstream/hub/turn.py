@@ -161,8 +161,11 @@ class Turn(Completion):
         timeline = self.state.timeline
         return timeline if timeline is not None and self.state.current else await self.refresh()
 
-    async def resume(self) -> Hold | None:
+    async def resume(self, progress: Callable[[int], object] | None = None) -> Hold | None:
         """Apply the held events in order; return what still holds the session, if anything.
+
+        Args:
+            progress: called after each event with ``resumed``.
 
         Raises:
             OrdinalConflict: another process moved the session meanwhile.
@@ -196,6 +199,8 @@ class Turn(Completion):
                 if step.failure is not None:
                     return Hold(event.ordinal, step.failure)
                 self.resumed += 1
+                if progress is not None:
+                    progress(self.resumed)
         return None
 
     async def _resume(self, step: Step, timeline: Timeline) -> None:

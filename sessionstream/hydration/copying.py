@@ -86,7 +86,7 @@ class CopyReport:
 
 
 def copy(
-    file: str | os.PathLike[str], location: stores.Location, told: Callable[[int, int], object] | None = None
+    file: str | os.PathLike[str], location: stores.Location, progress: Callable[[int, int], object] | None = None
 ) -> CopyReport:
     """Copy every session of a file to a database, in the order of their last changes; the file stays as it is.
 
@@ -100,7 +100,7 @@ def copy(
     Args:
         file: the path of a SQLite file of any version. It may be in use: of each session the present state is copied.
         location: the URL of a PostgreSQL database, as for ``stores.open``. The tables are created where there are none.
-        told: called after each session with how many are done, and how many there are.
+        progress: called after each session with how many are done, and how many there are.
 
     Raises:
         StoreError: the file cannot be read, or the database cannot be written. What was copied until then is there.
@@ -122,8 +122,8 @@ def copy(
                 report.left.append(Left(session_id, str(error)))
             else:
                 report.add(outcome, events)
-            if told is not None:
-                told(number, len(ids))
+            if progress is not None:
+                progress(number, len(ids))
     return report
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import pytest
 
@@ -183,6 +183,52 @@ async def test_a_hub_that_starts_with_a_held_session() -> None:
     assert await again.publish("c") == [3]
     assert await again.texts() == {"1": "abc"}
     assert again.recorder.ordinals() == [1, 2, 3]
+
+
+def enough_at(count: int) -> Callable[[int], None]:
+    """Return a progress function that raises once so many events are applied."""
+
+    def progress(events: int) -> None:
+        if events >= count:
+            raise Broken("enough")
+
+    return progress
+
+
+async def test_a_retry_says_how_many_events_it_has_applied() -> None:
+    app, _ = app_on()
+    await hold(app, "bad", "b", "c")
+    applied: list[tuple[int, list[int]]] = []
+    app.broken["timeline"].clear()
+    await app.hub.retry_timeline("s", progress=lambda events: applied.append((events, app.recorder.ordinals())))
+    assert applied == [(1, [1]), (2, [1, 2]), (3, [1, 2, 3])]
+
+
+async def test_what_its_progress_raises_ends_a_retry_and_the_rest_stays_held() -> None:
+    app, store = app_on()
+    await hold(app, "bad", "b", "c")
+    app.broken["timeline"].clear()
+    with pytest.raises(Broken, match="enough"):
+        await app.hub.retry_timeline("s", progress=enough_at(2))
+    assert (await store.cursors("s")).timeline == 2
+    assert (await app.hub.retry_timeline("s")).events == 1
+    assert await app.texts() == {"1": "badbc"}
+    assert app.recorder.ordinals() == [1, 2, 3]
+
+
+@pytest.mark.parametrize("method", ["retry_timeline", "rebuild_timeline"])
+async def test_progress_is_a_plain_function(method: str) -> None:
+    async def told(events: int) -> None:
+        raise AssertionError
+
+    app, _ = app_on()
+    await hold(app, "bad")
+    for progress in (told, 3, lambda: None):
+        with pytest.raises(TypeError, match="progress"):
+            await getattr(app.hub, method)("s", progress=progress)
+    app.broken["timeline"].clear()
+    with pytest.raises(TypeError, match="progress returned a coroutine"):
+        await getattr(app.hub, method)("s", progress=lambda events: told(events))
 
 
 async def test_two_hubs_resume_one_session_once() -> None:

@@ -332,10 +332,25 @@ async def test_more_events_than_one_batch() -> None:
     app, store = app_on(fanout=None, pipeline_observer=None)
     count = REBUILD_BATCH + 10
     await app.publish(*(["x"] * count))
-    report = await app.hub.rebuild_timeline("s")
+    applied: list[int] = []
+    report = await app.hub.rebuild_timeline("s", progress=applied.append)
     assert report.events == count
     assert await app.texts() == {"1": "x" * count}
     assert store.calls.count("events") == 2
+    assert applied == [REBUILD_BATCH, count]
+
+
+async def test_what_its_progress_raises_leaves_the_old_timeline() -> None:
+    def enough(events: int) -> None:
+        raise Broken(f"{events} are enough")
+
+    app, store = app_on()
+    await app.publish("a", "b")
+    before = await store.cursors("s")
+    with pytest.raises(Broken, match="2 are enough"):
+        await app.hub.rebuild_timeline("s", progress=enough)
+    assert await store.cursors("s") == before
+    await app.usable()
 
 
 async def test_others_run_while_it_reads_from_memory() -> None:

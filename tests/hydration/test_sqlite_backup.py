@@ -37,7 +37,7 @@ die = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
 if point != "while it is copied":
     setattr(backup, point, die)
 backup._PAGES = 1
-SQLiteStore.back_up(file, copy, told=die if point == "while it is copied" else None)
+SQLiteStore.back_up(file, copy, progress=die if point == "while it is copied" else None)
 """
 
 

@@ -40,7 +40,7 @@ elif point == "when it is settled":
     backup._settle = after(backup._settle)
 elif point == "after the rename":
     backup._sync = before(backup._sync)
-SQLiteStore.restore(copy, file, replace=True, told=die if point == "while it is copied" else None)
+SQLiteStore.restore(copy, file, replace=True, progress=die if point == "while it is copied" else None)
 """
 WRITER = """
 import asyncio, os, signal, sys
@@ -103,7 +103,7 @@ async def test_a_file_is_replaced_only_if_that_is_asked_for(copy: Path, tmp_path
     assert file.read_bytes() == before
     assert names(tmp_path) == ["app.db", "copy.db"]
     pages: list[tuple[int, int]] = []
-    SQLiteStore.restore(copy, file, replace=True, told=lambda done, count: pages.append((done, count)))
+    SQLiteStore.restore(copy, file, replace=True, progress=lambda done, count: pages.append((done, count)))
     assert pages[-1][0] == pages[-1][1] > 0
     assert sessions(file) == ["a", "b"]
     assert file.stat().st_mode & 0o777 == 0o640

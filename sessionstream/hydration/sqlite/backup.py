@@ -18,7 +18,7 @@ from sessionstream.hydration.sqlite.failures import code_of, is_busy
 from sessionstream.hydration.sqlite.inspection import check_readable
 from sessionstream.hydration.sqlite.watch import log_of
 
-Told: TypeAlias = Callable[[int, int], object]
+ProgressFunction: TypeAlias = Callable[[int, int], object]
 """Takes how many pages are copied, and how many there are."""
 
 _PAGES: Final = 4_000
@@ -31,7 +31,9 @@ _BESIDE: Final = ("", "-wal", "-shm", "-journal")
 """Suffixes of the files of a database."""
 
 
-def back_up(path: str | os.PathLike[str], copy: str | os.PathLike[str], told: Told | None = None) -> None:
+def back_up(
+    path: str | os.PathLike[str], copy: str | os.PathLike[str], progress: ProgressFunction | None = None
+) -> None:
     """Copy a file, also while it is in use; see ``SQLiteStore.back_up``."""
     source, target = Database.at(path), Database.at(copy)
 
@@ -40,7 +42,7 @@ def back_up(path: str | os.PathLike[str], copy: str | os.PathLike[str], told: To
 
     check()
     beside = f"{target.path}.copying-{uuid4().hex[:8]}"
-    _make(source, target, beside, f"cannot copy {source.path} to", told, check)
+    _make(source, target, beside, f"cannot copy {source.path} to", progress, check)
 
 
 def restore(
@@ -48,7 +50,7 @@ def restore(
     path: str | os.PathLike[str],
     *,
     replace: bool = False,
-    told: Told | None = None,
+    progress: ProgressFunction | None = None,
 ) -> None:
     """Put a copy in the place of a file; see ``SQLiteStore.restore``."""
     source, target = Database.at(copy), Database.at(path)
@@ -70,11 +72,16 @@ def restore(
             _settle(target, place)
 
     _check_place(target, place, replace=replace)
-    _make(source, target, beside, f"cannot restore {source.path} to", told, settle)
+    _make(source, target, beside, f"cannot restore {source.path} to", progress, settle)
 
 
 def _make(
-    source: Database, target: Database, beside: str, what: str, told: Told | None, ready: Callable[[], None]
+    source: Database,
+    target: Database,
+    beside: str,
+    what: str,
+    progress: ProgressFunction | None,
+    ready: Callable[[], None],
 ) -> None:
     """Copy a file, check the copy and give it new epochs; then it gets its name. Leave nothing if that fails.
 
@@ -90,7 +97,7 @@ def _make(
         raise target.failure(error, what) from error
     try:
         with closing(sqlite3.connect(beside, isolation_level=None)) as db:
-            source.look(lambda live: _copy(live, source.path, db, told), settled=True)
+            source.look(lambda live: _copy(live, source.path, db, progress), settled=True)
             _finish(db, source.path)
         ready()
         Path(beside).replace(place)
@@ -133,16 +140,16 @@ def _claim(path: str, beside: str, mode: int) -> None:
     os.close(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
 
 
-def _copy(live: sqlite3.Connection, path: str, copy: sqlite3.Connection, told: Told | None) -> None:
+def _copy(live: sqlite3.Connection, path: str, copy: sqlite3.Connection, progress: ProgressFunction | None) -> None:
     """Copy the state that the connection reads, within its transaction: what others commit meanwhile is not seen."""
 
-    def progress(_status: int, remaining: int, total: int) -> None:
-        if told is not None:
-            told(total - remaining, total)
+    def tell(_status: int, remaining: int, total: int) -> None:
+        if progress is not None:
+            progress(total - remaining, total)
 
     if schema.check_identity(live, path) == 0:
         raise StoreError(f"{path} is an empty database: no store has written to it yet")
-    live.backup(copy, pages=_PAGES, progress=progress)
+    live.backup(copy, pages=_PAGES, progress=tell)
 
 
 def _finish(copy: sqlite3.Connection, path: str) -> None:

@@ -182,7 +182,7 @@ class SQLiteStore(CheckedStore):
     def back_up(
         path: str | os.PathLike[str],
         copy: str | os.PathLike[str],
-        told: Callable[[int, int], object] | None = None,
+        progress: Callable[[int, int], object] | None = None,
     ) -> None:
         """Copy a file to a new one, also while it is in use: to make a backup.
 
@@ -195,14 +195,14 @@ class SQLiteStore(CheckedStore):
         Args:
             path: of the file.
             copy: of the copy; nothing may be there, nor a ``-wal``, ``-shm`` or ``-journal`` file beside it.
-            told: called from time to time, and at the end, with how many pages are copied, and how many there are.
+            progress: called from time to time, and at the end, with how many pages are copied, and how many there are.
 
         Raises:
             StoreError: there is something at ``copy``, or it cannot be written; or ``path`` cannot be read, is
                 damaged, not a store's, or of a newer version. Then nothing is left at ``copy``.
             TypeError: an argument is not a path.
         """
-        back_up(path, copy, told)
+        back_up(path, copy, progress)
 
     @staticmethod
     def restore(
@@ -210,7 +210,7 @@ class SQLiteStore(CheckedStore):
         path: str | os.PathLike[str],
         *,
         replace: bool = False,
-        told: Callable[[int, int], object] | None = None,
+        progress: Callable[[int, int], object] | None = None,
     ) -> None:
         """Copy a backup to where an app will open it, or in place of a file that no process has open.
 
@@ -223,7 +223,7 @@ class SQLiteStore(CheckedStore):
                 or was killed or copied while it had.
             path: where the app opens it. Through a symbolic link, the file that it leads to is meant.
             replace: whether a file that is there is replaced; the new one has its mode and owner.
-            told: called from time to time, and at the end, with how many pages are copied, and how many there are.
+            progress: called from time to time, and at the end, with how many pages are copied, and how many there are.
 
         Raises:
             StoreError: there is a file at ``path`` and it is not to be replaced, a process has it open, it may not be
@@ -232,7 +232,7 @@ class SQLiteStore(CheckedStore):
                 of a newer version. Then nothing is changed.
             TypeError: an argument is not a path.
         """
-        restore(copy, path, replace=replace, told=told)
+        restore(copy, path, replace=replace, progress=progress)
 
     @staticmethod
     def upgrade(path: str | os.PathLike[str], *, dry_run: bool = False) -> Upgrade:
