@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import Final
 
 from sessionstream.admin.app import Factory
-from sessionstream.admin.looking import look, one_session
+from sessionstream.admin.looking import explained, look, one_session
 from sessionstream.admin.outcome import Failed, Refused
 from sessionstream.admin.progress import ProgressFunction
 from sessionstream.admin.rehearsal import Stage, stage
@@ -118,7 +118,7 @@ def _sessions(location: str) -> tuple[list[str], list[str]]:
     except StoreError as error:
         if not stores.is_damage(error):
             raise Refused(str(error)) from error
-        damages.append(f"not all sessions can be found: {error}")
+        damages.append(f"not all sessions can be found: {explained(location, error)}")
     with suppress(StoreError):  # it is among the damages
         return damages, stores.look(location, lambda state: state.used_sessions())
     for limit in _AT_ONCE:  # as far as the ids can be read, in their order

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 from sessionstream.admin.outcome import Failed, Refused
@@ -24,7 +25,23 @@ def look(location: str, question: Callable[[StoredState], T]) -> T:
     except HistoryPruned:  # an answer to the question, not to what it was asked of
         raise
     except StoreError as error:
-        raise Refused(str(error)) from error
+        raise Refused(explained(location, error)) from error
+
+
+def explained(location: str, error: StoreError) -> str:
+    """Return the message of an error; it says also how much of the file is missing, which SQLite does not say.
+
+    A store that is open in this process loses its locks on a damaged file: this is for commands, which have none open
+    while they look.
+    """
+    if stores.is_url(location) or not stores.is_damage(error):
+        return str(error)
+    with Path(location).open("rb") as file:
+        header, size = file.read(100), file.seek(0, 2)
+    page = int.from_bytes(header[16:18])
+    whole = (65_536 if page == 1 else page) * int.from_bytes(header[28:32])  # the count of pages
+    missing = f"; the last {whole - size:,} of its {whole:,} bytes are missing" if whole > size else ""
+    return f"{error}{missing}"
 
 
 def one_session(state: StoredState, session_id: str) -> StoredSession:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -221,6 +222,14 @@ async def locked_by_another(place: Place) -> str:
     return str(raised.value)
 
 
+async def cut_off(place: Place) -> str:
+    await fill(place.path, "a")
+    os.truncate(place.path, 5_000)
+    with pytest.raises(StoreError) as raised:
+        await SQLiteStore.open(place.path, sample_registry())
+    return str(raised.value)
+
+
 MESSAGES: dict[str, Callable[[Place], Awaitable[str]]] = {
     "its message is not registered": not_registered,
     "its message has changed: …": changed,
@@ -234,6 +243,7 @@ MESSAGES: dict[str, Callable[[Place], Awaitable[str]]] = {
     "something else has written to it in … meanwhile …": written_meanwhile,
     "… is damaged: …": damaged,
     "… database is locked: …": locked_by_another,
+    "… database disk image is malformed: …": cut_off,
 }
 
 

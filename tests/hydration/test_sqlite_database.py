@@ -184,7 +184,7 @@ async def test_a_file_that_was_cut_off_is_refused_untouched(tmp_path: Path, size
     path.write_bytes(path.read_bytes()[:size])
     before = path.read_bytes()
     words = await refusal(path)
-    assert "the file is damaged: restore it from a backup" in words
+    assert "the file is damaged: restore its last whole backup (`sessionstream restore COPY FILE --replace`)" in words
     assert path.read_bytes() == before
 
 

@@ -14,7 +14,7 @@ from sessionstream.errors import StoreError
 from sessionstream.hydration.rules import new_epoch
 from sessionstream.hydration.sqlite import schema
 from sessionstream.hydration.sqlite.database import Database, check_length
-from sessionstream.hydration.sqlite.failures import code_of, is_busy
+from sessionstream.hydration.sqlite.failures import RESTORE, code_of, is_busy
 from sessionstream.hydration.sqlite.inspection import check_readable
 from sessionstream.hydration.sqlite.watch import log_of
 
@@ -160,10 +160,7 @@ def _finish(copy: sqlite3.Connection, path: str) -> None:
     copy.execute("PRAGMA journal_mode = DELETE")  # one file, without a log beside it
     found = copy.execute("PRAGMA integrity_check(1)").fetchone()[0]
     if found != "ok":
-        raise StoreError(
-            f"{path} is damaged, so no copy of it was made: {found}: restore it from a backup, or save what "
-            f"`sqlite3 FILE .recover` finds"
-        )
+        raise StoreError(f"{path} is damaged, so no copy of it was made: {found}: {RESTORE}")
     epoch = new_epoch()
     with copy:
         copy.execute("BEGIN")

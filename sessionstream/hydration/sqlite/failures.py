@@ -13,7 +13,12 @@ from sessionstream.errors import StoreDamaged, StoreError, Unstorable
 
 CHANGED: Final = "something else has changed it, so restore it from a backup, or open another file"
 
-_DAMAGED: Final = "the file is damaged: restore it from a backup, or save what `sqlite3 FILE .recover` finds"
+RESTORE: Final = (
+    "restore its last whole backup (`sessionstream restore COPY FILE --replace`), or save what `sqlite3 FILE .recover` "
+    "finds"
+)
+
+_DAMAGED: Final = f"the file is damaged: {RESTORE}"
 _NOT_WRITABLE: Final = (
     "the store needs to write, as it writes to the file and beside it: allow both to the user of this process, or copy "
     "the file, with those that begin with its name, to where that is allowed"
