@@ -34,3 +34,20 @@ def test_a_file_that_is_damaged_lacks_nothing_at_its_end(run: Run, file: Path) -
     ran = run("inspect", file)
     assert "the file is damaged: restore its last whole backup" in ran.err
     assert "missing" not in ran.err
+
+
+def test_a_file_whose_first_bytes_are_destroyed_is_restored_as_the_message_says(run: Run, file: Path) -> None:
+    copy = file.with_name("copy.db")
+    run("backup", file, copy)
+    file.write_bytes(bytes(4096) + file.read_bytes()[4096:])
+    file.with_name("app.db-wal").write_bytes(b"log")
+    said = "move it away, with the files whose names begin with its name, and restore the last"
+    assert said in run("inspect", file).err
+    ran = run("restore", copy, file, "--replace")
+    assert ran.status == 1
+    assert "or its first bytes are destroyed: correct the path, or move it away, with the files whose names" in ran.err
+    (file.parent / "away").mkdir()
+    for each in list(file.parent.glob("app.db*")):
+        each.rename(file.parent / "away" / each.name)
+    assert run("restore", copy, file).status == 0
+    assert "nothing is wrong" in run("check", file).out

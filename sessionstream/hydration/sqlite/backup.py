@@ -219,8 +219,8 @@ def _settle(target: Database, place: str) -> None:
             raise StoreError(f"{what}: a process has it open: end every process that has, and try again") from error
         if code_of(error) == sqlite3.SQLITE_NOTADB:
             raise StoreError(
-                f"{what}: it is no SQLite file: correct the path, or move it away, with the files whose names begin "
-                "with its name, and restore again"
+                f"{what}: it is no SQLite file, or its first bytes are destroyed: correct the path, or move it away, "
+                "with the files whose names begin with its name, and restore again"
             ) from error
         if any(os.path.lexists(place + ending) for ending in _BESIDE[1:]):
             raise StoreError(

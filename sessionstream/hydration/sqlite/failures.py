@@ -19,6 +19,10 @@ RESTORE: Final = (
 )
 
 _DAMAGED: Final = f"the file is damaged: {RESTORE}"
+_NO_DATABASE: Final = (
+    "give the store a file of its own; if this was one, its first bytes are destroyed: move it away, with the files "
+    "whose names begin with its name, and restore the last backup (`sessionstream restore COPY FILE`)"
+)
 _NOT_WRITABLE: Final = (
     "the store needs to write, as it writes to the file and beside it: allow both to the user of this process, or copy "
     "the file, with those that begin with its name, to where that is allowed"
@@ -100,7 +104,7 @@ _WAYS_OUT: Final = {
     sqlite3.SQLITE_AUTH: _NOT_WRITABLE,
     sqlite3.SQLITE_FORMAT: _OURS,
     sqlite3.SQLITE_RANGE: _OURS,
-    sqlite3.SQLITE_NOTADB: "give the store a file of its own; if this was one, restore it from a backup",
+    sqlite3.SQLITE_NOTADB: _NO_DATABASE,
     sqlite3.SQLITE_NOTICE: _OURS,
     sqlite3.SQLITE_WARNING: _OURS,
 }
