@@ -43,7 +43,8 @@ class RetentionPolicy:
     ids. Only ``delete_idle`` deletes sessions.
 
     Attributes:
-        keep_events: number of events to keep, the last ones of each session.
+        keep_events: number of events to keep, the last ones of each session; 0 keeps the last one that the timeline
+            reflects.
         keep_for: age up to which events are kept. With ``keep_events``, an event is kept if either rule keeps it.
         delete_idle: age of the last event after which the whole session is deleted. A session without events, and the
             records without a session (``""``), are deleted when their last error record is that old; idempotency keys

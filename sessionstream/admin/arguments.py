@@ -124,7 +124,8 @@ def _add_prune(commands: argparse._SubParsersAction[_Parser]) -> None:
     _add_session(parser)
     kept = parser.add_mutually_exclusive_group(required=True)
     kept.add_argument("--before", type=_ordinal, metavar="N", help="forget what is below ordinal N")
-    kept.add_argument("--keep-events", type=_ordinal, metavar="N", help="forget all but the last N events")
+    last = "forget all but the last N events; the last one that the timeline reflects stays in any case"
+    kept.add_argument("--keep-events", type=_ordinal, metavar="N", help=last)
     _add_dry_run(parser)
     _add_progress(parser)
 
