@@ -16,7 +16,10 @@ export function useSession<A extends AppTypes = Registered>(id?: string): Sessio
 export function useEntities<A extends AppTypes, K extends Kind<A>>(kind?: K, id?: string): readonly ShownEntity<A, K>[];
 export function useEntities<K extends Kind>(kind?: K, id?: string): readonly ShownEntity<Registered, K>[];
 
-/** A function that sends the command of this name; see `Session.command`. It is the same until name or session changes. */
+/**
+ * A function that sends the command of this name; see `Session.command`. It is the same until name or session changes. It
+ * throws a TypeError if its payload is an event of the browser, as in `onClick={send}`.
+ */
 export function useCommand<A extends AppTypes, N extends CommandName<A>>(name: N, id?: string): SendCommand<A, N>;
 export function useCommand<N extends CommandName>(name: N, id?: string): SendCommand<Registered, N>;
 

@@ -31,7 +31,10 @@ export function useEntities(kind, id) {
 /** A function that sends the command of this name: `send(payload, options)`. */
 export function useCommand(name, id) {
   const session = useStored(id);
-  return useCallback((payload, options) => session.command(name, payload, options), [session, name]);
+  return useCallback(async (payload, options) => {
+    if (payload?.preventDefault) throw new TypeError(`${name} has an event as its payload: write onClick={() => send(...)}`);
+    return session.command(name, payload, options);
+  }, [session, name]);
 }
 
 function useStored(id) {

@@ -150,6 +150,18 @@ async def test_two_tabs_in_strict_mode_through_restarts_offline_and_tokens(proje
 
 
 @in_a_browser
+async def test_an_event_of_the_browser_is_no_payload(project: Project) -> None:
+    port, tokens = unused_port(), Tokens()
+    tokens.sign_in("first")
+    async with notes() as hub, chromium() as browser, site(hub, project, port, tokens):
+        page = await browser.new_page()
+        await page.goto(f"http://127.0.0.1:{port}/")
+        async with page.expect_event("pageerror") as raised:
+            await page.locator("button").first.click()
+        assert str(await raised.value) == "AddNote has an event as its payload: write onClick={() => send(...)}"
+
+
+@in_a_browser
 async def test_the_chats_of_the_docs_in_react_vue_and_svelte(project: Project) -> None:
     main = (project.folder / "docs" / "main.tsx").read_text("utf-8")
     assert len(main.splitlines()) == 16

@@ -1,4 +1,5 @@
 /** The notes of a session, and a form for one more. */
+import type { MouseEventHandler } from "react";
 import { useEntities, useCommand, useSession } from "sessionstream/react";
 
 export function Notes() {
@@ -15,6 +16,7 @@ export function Notes() {
       <output>{status}</output>
       <ul>{notes.map(({ id, payload, pending }) => <li key={id} className={pending ? "pending" : "kept"}>{payload.text}</li>)}</ul>
       <input name="text" aria-label="text" />
+      <button type="button" onClick={add as unknown as MouseEventHandler}>as JavaScript lets people write it</button>
     </form>
   );
 }
