@@ -37,7 +37,7 @@ class Move:
         ordinal: the timeline's ordinal after it.
         epoch: identifies the timeline.
         ui_events: those of the commit, in order; empty if it had none; None if they cannot be read here.
-        metadata: of the event; empty if it has none, no UI events, or was held before.
+        metadata: of the event; empty if it has none, or no UI events.
     """
 
     before: int

@@ -8,12 +8,13 @@ which is this page as a test suite.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
 
 from sessionstream.fast_init import fast_init, unchecked
+from sessionstream.types import NO_METADATA
 
 if TYPE_CHECKING:
     from sessionstream.observe import ErrorRecord
@@ -108,6 +109,8 @@ class Commit:
             have become those of another writer's.
         ui_events: those of the event if the commit moves the timeline, in order. A store with a ``feed`` reads them
             during the call; afterwards the fan-out may change them.
+        metadata: of the event that ``ui_events`` are of, also if it was logged before; a store with a ``feed`` passes
+            it on with them.
 
     Raises:
         ValueError: the parts contradict each other.
@@ -123,6 +126,7 @@ class Commit:
     commit_id: str = ""
     expected_commit_id: str = ""
     ui_events: tuple[UIEvent, ...] = ()
+    metadata: Mapping[str, str] = NO_METADATA
 
     @property
     def event_cursor(self) -> int:

@@ -402,7 +402,17 @@ class Turn(Completion):
         entities, timeline_cursor = (step.entities, step.event.ordinal) if moves else ((), before)
         ui_events = step.ui_events if moves else ()
         commit = new_commit(
-            self.state.id, event, entities, cursor, timeline_cursor, before, timeline.epoch, commit_id, after, ui_events
+            self.state.id,
+            event,
+            entities,
+            cursor,
+            timeline_cursor,
+            before,
+            timeline.epoch,
+            commit_id,
+            after,
+            ui_events,
+            step.event.metadata,
         )
         if step.began is not None:
             step.handed_over = perf_counter()

@@ -86,9 +86,7 @@ def commit_rows(commit: Commit, codec_of: CodecOf, *, is_heard: bool) -> CommitR
     """
     event, row = commit.event, None
     check_ordinal(commit.session_id, commit.expected_ordinal if event is None else event.ordinal)
-    ui_events = None
-    if is_heard:
-        ui_events = encode_ui_events(commit.ui_events, NO_METADATA if event is None else event.metadata, codec_of)
+    ui_events = encode_ui_events(commit.ui_events, commit.metadata, codec_of) if is_heard else None
     if event is not None:
         message = event.payload.__class__
         payload = codec_of(message).encode(event.payload)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AbstractContextManager, AsyncExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
@@ -30,8 +30,7 @@ from sessionstream.transport.ws import WebSocketServer
 from sessionstream.transport.ws.otel import OpenTelemetryObserver
 from tests.servers.postgres import Postgres
 
-from ..hub.support import App, Broken, said, say, until
-from ..transport import notes
+from ..hub.support import App, Broken, registry, said, say, until
 from ..transport.asgi import peers
 from .exported import Exported, assert_child, trace_of
 
@@ -97,33 +96,36 @@ async def two_stores(
         found: list[HydrationStore] = []
         for _ in range(2):
             if request.param == "sqlite":
-                sqlite = SQLiteStore.open(tmp_path / "x.db", notes.registry())
+                sqlite = SQLiteStore.open(tmp_path / "x.db", registry())
                 found.append(await stack.enter_async_context(sqlite))
             else:
-                connecting = PostgresStore.connect(postgres.dsn, notes.registry(), schema=postgres_schema)
+                connecting = PostgresStore.connect(postgres.dsn, registry(), schema=postgres_schema)
                 found.append(await stack.enter_async_context(connecting))
         yield found
 
 
-async def test_another_process_delivers_in_the_same_trace(two_stores: list[HydrationStore]) -> None:
-    async with notes.application(two_stores[0]) as hub_here, notes.application(two_stores[1]) as hub_there:
-        here, there = Exported(hub_here), Exported(hub_there)
-        server = WebSocketServer(hub_there, observer=OpenTelemetryObserver(tracer_provider=there.tracers))
-        hub_there.set_fanout(server)
-        async with peers(server, 1) as (peer,):
-            await peer.subscribed("s")
-            while not there.spans("ws.fanout"):  # the first ones may come as snapshots
-                with here.tracer.start_as_current_span("request"):
-                    await notes.publish(hub_here, "s", tell=["a"])
-                await asyncio.sleep(0.02)
-    fanout = there.spans("ws.fanout")[0]
-    (publish,) = [each for each in here.spans("publish") if trace_of(each) == trace_of(fanout)]
-    (deliver,) = [each for each in there.spans("deliver") if trace_of(each) == trace_of(fanout)]
-    assert_child(deliver, publish)
+async def test_a_held_event_is_delivered_in_its_own_trace_by_another_process(two_stores: list[HydrationStore]) -> None:
+    resuming, delivering = (App(store) for store in two_stores)
+    here, there = Exported(resuming.hub), Exported(delivering.hub)
+    async with peers(served(delivering, there), 1) as (peer,):
+        await peer.subscribed("s")
+        frame: dict[str, Any] = {}
+        while "uiEvent" not in frame:  # the first ones may come as snapshots
+            await resuming.publish("good")
+            frame = await peer.hear()
+        resuming.broken["timeline"] = {"bad"}
+        with pytest.raises(ProjectionError):
+            await resuming.publish("bad")
+        resuming.broken["timeline"].clear()
+        await resuming.hub.retry_timeline("s")
+        assert (await peer.hear())["uiEvent"]["payload"]["chunk"] == "bad"
+    held = here.spans("publish")[-1]
+    deliver, fanout = there.spans("deliver")[-1], there.spans("ws.fanout")[-1]
+    assert_child(deliver, held)
     assert_child(fanout, deliver)
     assert deliver.attributes is not None
-    assert publish.events[0].attributes is not None
-    assert deliver.attributes["sessionstream.ordinal"] == publish.events[0].attributes["sessionstream.ordinal"]
+    assert held.events[0].attributes is not None
+    assert deliver.attributes["sessionstream.ordinal"] == held.events[0].attributes["sessionstream.ordinal"]
 
 
 async def test_over_a_bus() -> None:
