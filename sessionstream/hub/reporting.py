@@ -117,15 +117,16 @@ class Reporter:
     async def error(self, record: ErrorRecord, cause: BaseException, completion: Completion) -> None:
         """Write an error record to the store, log it, and pass it to the observers.
 
-        If the store cannot write it, that error is logged and passed to them first; the record is kept, and
-        written when the store works again.
+        If the store cannot write it, that error is logged and passed to them first, unless the record is of an error of
+        the store in the same words; the record is kept, and written when the store works again.
         """
         try:
             await completion.finish(self._store.record_error(record))
         except Exception as failure:  # noqa: BLE001 - both errors are reported
             facts = {"originalKind": record.kind}
             lost = record_of("store", record.session_id, record.ordinal, record.event_name, failure, metadata=facts)
-            self._notify(lost, failure)
+            if record.kind != "store" or record.error != lost.error:
+                self._notify(lost, failure)
             self.unrecorded.append(record)
         self._notify(record, cause)
 

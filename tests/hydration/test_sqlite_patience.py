@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import pytest
 from sessionstream import CommitUnknown, ErrorRecord, Hub, SQLiteStore, StoreError
 from sessionstream.hydration.sqlite.database import Database
 from sessionstream.hydration.sqlite.store import Opening
-from sessionstream.testing import SessionWriter, put, sample_registry
+from sessionstream.testing import RecordingObserver, SessionWriter, put, sample_registry
 
 from .test_sqlite_locked import delta
 
@@ -81,16 +82,28 @@ async def test_every_commit_has_an_outcome_in_time(tmp_path: Path, disk: Disk) -
         await store.record_error(ErrorRecord("store", "s", 1, "", ""))
 
 
-async def test_a_publish_says_so_and_can_be_repeated(tmp_path: Path, disk: Disk) -> None:
-    async with opened(tmp_path / "x.db", disk) as store, Hub(REGISTRY, store=store) as hub:
+async def test_a_publish_says_so_once_and_can_be_repeated(
+    tmp_path: Path, disk: Disk, caplog: pytest.LogCaptureFixture
+) -> None:
+    observer = RecordingObserver()
+    async with (
+        opened(tmp_path / "x.db", disk) as store,
+        Hub(REGISTRY, store=store, error_observer=observer.error) as hub,
+    ):
         disk.hangs = True
-        with pytest.raises(CommitUnknown):
+        with caplog.at_level(logging.ERROR, "sessionstream"), pytest.raises(CommitUnknown) as raised:
             await hub.publish(delta())
+        (record,) = observer.errors
+        assert (record.kind, record.ordinal, record.error) == ("store", 1, f"CommitUnknown: {raised.value}")
+        (entry,) = caplog.records  # the record of it cannot be stored either, for the same reason
+        assert entry.exc_info is not None
+        assert entry.exc_info[1] is raised.value
         disk.hangs = False
         disk.released.set()
         await store.release_command("s", "key")  # which comes after it
         assert len(await store.events("session")) == 1
         assert (await hub.publish(delta())).ordinal == 2
+        assert await store.error_records() == [record]
 
 
 async def test_closing_ends_too(tmp_path: Path, disk: Disk) -> None:
