@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from sessionstream.callables import plain_callback
-from sessionstream.errors import error_text
+from sessionstream.errors import StoreError, error_text
 from sessionstream.logs import SessionLog
 from sessionstream.observe import ErrorKind, ErrorObserver, ErrorRecord, PipelineObserver, PipelineRecord
 from sessionstream.tracebacks import formatted, where
@@ -117,15 +117,15 @@ class Reporter:
     async def error(self, record: ErrorRecord, cause: BaseException, completion: Completion) -> None:
         """Write an error record to the store, log it, and pass it to the observers.
 
-        If the store cannot write it, that error is logged and passed to them first, unless the record is of an error of
-        the store in the same words; the record is kept, and written when the store works again.
+        If the store cannot write it, that error is logged and passed to them first, unless the record itself says that
+        the store does not work; the record is kept, and written when the store works again.
         """
         try:
             await completion.finish(self._store.record_error(record))
         except Exception as failure:  # noqa: BLE001 - both errors are reported
             facts = {"originalKind": record.kind}
             lost = record_of("store", record.session_id, record.ordinal, record.event_name, failure, metadata=facts)
-            if record.kind != "store" or record.error != lost.error:
+            if record.kind != "store" or not isinstance(failure, StoreError):
                 self._notify(lost, failure)
             self.unrecorded.append(record)
         self._notify(record, cause)

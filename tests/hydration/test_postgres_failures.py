@@ -15,6 +15,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from sessionstream import Hub
 from sessionstream.errors import (
     CommitUnknown,
     EventConflict,
@@ -29,9 +30,11 @@ from sessionstream.hydration.postgres.connections import Link
 from sessionstream.observe import ErrorRecord
 from sessionstream.retention import RetentionPolicy
 from sessionstream.store import CommandClaim, TimelineReplacement
-from sessionstream.testing import SessionWriter, put, sample_registry
+from sessionstream.testing import RecordingObserver, SessionWriter, put, sample_registry
 from tests.servers.postgres import Postgres, PostgresServer
 from tests.servers.proxy import Proxy
+
+from .test_sqlite_locked import delta
 
 HALF_A_MINUTE = 30.0
 
@@ -211,6 +214,28 @@ async def test_an_error_that_the_server_caused_is_not_waited_for_a_second_time(
         assert asyncio.get_running_loop().time() - began < HALF_A_MINUTE / 6
         proxy.go_on()
         await record(store)
+
+
+async def test_a_publish_during_an_outage_is_one_entry_of_the_log(
+    postgres: Postgres, postgres_schema: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The record of its failure cannot be stored either, which says nothing more."""
+    observer = RecordingObserver()
+    async with (
+        behind(postgres, postgres_schema, patience=2) as (store, proxy),
+        Hub(store.registry, store=store, error_observer=observer.error) as hub,
+    ):
+        await hub.publish(delta())
+        proxy.stall()
+        with caplog.at_level(logging.ERROR, "sessionstream"), pytest.raises(CommitUnknown) as raised:
+            await hub.publish(delta())
+        (entry,) = [each for each in caplog.records if each.levelno == logging.ERROR]
+        assert entry.exc_info is not None
+        assert entry.exc_info[1] is raised.value
+        proxy.go_on()
+        await hub.publish(delta())
+        assert await store.error_records() == observer.errors
+        assert [each.kind for each in observer.errors] == ["store"]
 
 
 async def test_commits_go_on_after_a_connection_has_broken(postgres: Postgres, postgres_schema: str) -> None:
