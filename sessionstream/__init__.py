@@ -100,7 +100,7 @@ from sessionstream.store import (
 from sessionstream.types import Command, Event, LiveEvents, Session, Snapshot, TimelineEntity, UIEvent
 
 if TYPE_CHECKING:
-    from sessionstream.hydration.postgres import PostgresStore
+    from sessionstream.hydration.postgres import PostgresStore as PostgresStore
     from sessionstream.hydration.sqlite import SQLiteStore
 
 __all__ = [
@@ -135,7 +135,6 @@ __all__ = [
     "CheckedStore",
     "MemoryStore",
     "SQLiteStore",
-    "PostgresStore",
     "Commit",
     "Change",
     "Cursors",

@@ -52,6 +52,9 @@ from sessionstream.tracebacks import formatted
 _OF_FILES: Final = ("backup", "restore", "copy")
 """Commands that take back on SIGTERM what they have not finished."""
 
+_CHANGING: Final = ("retry", "rebuild", "prune", "delete", "upgrade", "restore")
+"""Commands after which a store may be another."""
+
 _PIECE: Final = 8192
 
 _log = logging.getLogger("sessionstream")
@@ -78,20 +81,36 @@ def main(argv: Sequence[str] | None = None, *, web: Web | None = None) -> int:
         interrupts = sigterm_as_interrupt() if options.command in _OF_FILES else nullcontext()
         with interrupts, Progress(asked=getattr(options, "progress", False)) as progress:
             answer = _answer(options, progress)
-        text = answer.verbatim or rendered(answer.blocks, _width())
-        _print(json.dumps(answer.document, indent=2) + "\n" if options.json else text)
-        return answer.status
     except Refused as refusal:
-        return _complain(_message(refusal, options), USAGE)
-    except (Failed, SessionstreamError) as failure:
-        return _complain(_message(failure, options), FAILED)
-    except OSError as failure:  # of standard output: all others are handled above
-        output.give_up()
-        if isinstance(failure, BrokenPipeError):  # the reader of the pipe has gone
-            return FAILED
-        return _complain(f"cannot write the answer: {failure.strerror}", FAILED)
+        return _failed(refusal, options, USAGE)
+    except (Failed, SessionstreamError, OSError) as failure:
+        return _failed(failure, options, FAILED)
     except KeyboardInterrupt as interrupt:
+        if getattr(options, "command", None) in _CHANGING:
+            _complain("interrupted; nothing is half done: see with `sessionstream inspect` whether it was done before")
         return TERMINATED if isinstance(interrupt, Terminated) else INTERRUPTED
+    text = answer.verbatim or rendered(answer.blocks, _width())
+    return _answered(json.dumps(answer.document, indent=2) + "\n" if options.json else text, answer.status)
+
+
+def _failed(failure: Exception, options: argparse.Namespace, status: int) -> int:
+    """Say why the command has failed, and return the exit status."""
+    _complain(_message(failure, options))
+    if getattr(options, "json", False):
+        return _answered(json.dumps({"error": _words(failure)}, indent=2) + "\n", status)
+    return status
+
+
+def _answered(text: str, status: int) -> int:
+    """Print the answer, and return the exit status: FAILED if it cannot be printed."""
+    try:
+        _print(text)
+    except OSError as failure:
+        output.give_up()
+        if not isinstance(failure, BrokenPipeError):  # else the reader of the pipe has gone
+            _complain(f"cannot write the answer: {failure.strerror}")
+        return FAILED
+    return status
 
 
 def _answer(options: argparse.Namespace, progress: Progress) -> Answer:
@@ -269,6 +288,8 @@ def _descriptors(path: str) -> FileDescriptorSet:
 
 
 def _print(text: str) -> None:
+    if not output.is_open(sys.stdout):
+        return
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     for start in range(0, len(text), _PIECE):  # an unbuffered stdout may lose the end of a large write
@@ -278,7 +299,7 @@ def _print(text: str) -> None:
 
 def _width() -> int | None:
     """Return the columns of the terminal; None for a file or a pipe, unless COLUMNS is set."""
-    if sys.stdout.isatty() or "COLUMNS" in os.environ:
+    if (output.is_open(sys.stdout) and sys.stdout.isatty()) or "COLUMNS" in os.environ:
         return shutil.get_terminal_size().columns
     return None
 
@@ -287,13 +308,20 @@ def _message(failure: Exception, options: argparse.Namespace) -> str:
     """Return the message of a failure, with the traceback of its cause if --traceback is given."""
     cause = failure.__cause__
     if cause is None or not getattr(options, "traceback", False):
-        return str(failure)
+        return _words(failure)
     return f"{failure}\n{formatted(cause).rstrip()}"
 
 
-def _complain(message: str, status: int) -> int:
-    sys.stderr.write("".join(f"{shown(line)}\n" for line in f"sessionstream: {message}".split("\n")))
-    return status
+def _words(failure: Exception) -> str:
+    """Return what a failure says; one of the operating system names no file by itself."""
+    if isinstance(failure, OSError):
+        return f"{failure.filename}: {failure.strerror}" if failure.filename else error_text(failure)
+    return str(failure)
+
+
+def _complain(message: str) -> None:
+    if output.is_open(sys.stderr):
+        sys.stderr.write("".join(f"{shown(line)}\n" for line in f"sessionstream: {message}".split("\n")))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final, Self, TypeAlias
 
+from sessionstream import output
+
 ProgressFunction: TypeAlias = Callable[[int, int], object]
 """Takes how much is done, and how much there is."""
 
@@ -30,8 +32,8 @@ class Progress:
     """
 
     def __init__(self, *, asked: bool) -> None:
-        self._terminal = sys.stderr.isatty()
-        self._shown = asked or self._terminal
+        self._terminal = output.is_open(sys.stderr) and sys.stderr.isatty()
+        self._shown = output.is_open(sys.stderr) and (asked or self._terminal)
         self._line_is_open = False
 
     def __enter__(self) -> Self:

@@ -32,8 +32,11 @@ Location: TypeAlias = str | os.PathLike[str]
 """Where a store is."""
 
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-_PASSWORD: Final = re.compile(r"(?<=://)([^:/?#@]*):.*@", re.DOTALL)
-_PASSWORD_OPTION: Final = re.compile(r"(?<=[?&])((?:ssl)?password)=[^&#]*", re.IGNORECASE)
+_OTHER_DSN: Final = re.compile(r"postgres(ql)?:(?!//)|(.*\s)?(ssl)?password\s*=", re.IGNORECASE | re.DOTALL)
+"""A URL that was mistyped, or a DSN of words, which may have a password: they are not taken for paths."""
+
+_PASSWORD: Final = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*:/{0,2}[^:/?#@]*):.*@", re.DOTALL)
+_PASSWORD_OPTION: Final = re.compile(r"(?<![^?&\s])((?:ssl)?password)\s*=\s*('[^']*'|[^&#\s]*)", re.IGNORECASE)
 
 
 def look(location: Location, question: Callable[[StoredState], T]) -> T:
@@ -114,12 +117,12 @@ def is_damage(error: StoreError) -> bool:
 
 
 def is_url(location: Location) -> bool:
-    """Whether a location is a URL, not a path."""
-    return isinstance(location, str) and _SCHEME.match(location) is not None
+    """Whether a location is a URL or a DSN, not a path."""
+    return isinstance(location, str) and (_SCHEME.match(location) or _OTHER_DSN.match(location)) is not None
 
 
 def shown(location: Location) -> str:
-    """Return a location as it may be printed: a URL has no password then."""
+    """Return a location as it may be printed: without a password."""
     return _PASSWORD.sub(r"\1@", _PASSWORD_OPTION.sub(r"\1=…", os.fspath(location)))
 
 
@@ -138,8 +141,9 @@ def _database(url: str) -> _Database:
         StoreError: it is not one of a PostgreSQL database, or its schema is not a name; or asyncpg is not installed.
     """
     if not url.startswith(("postgres://", "postgresql://")):
+        kind = "URL of no known store" if _SCHEME.match(url) else "DSN of another form"
         raise StoreError(
-            f"{shown(url)} is a URL of no known store: give the path of a SQLite file, or the URL of a PostgreSQL "
+            f"{shown(url)} is a {kind}: give the path of a SQLite file, or the URL of a PostgreSQL "
             f"database, postgres://…"
         )
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -59,6 +60,34 @@ def test_a_failure_is_a_status_and_words(file: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (["inspect", "missing.db"], 2, "there is no such file"),
+        (["inspect", "FILE", "--session", "nobody"], 1, "the store has no session 'nobody'"),
+        (["retry", "FILE", "t", "--app", "tests.admin.app:make"], 1, "Broken: timeline bad"),
+    ],
+    ids=lambda each: each[0] if isinstance(each, list) else "",
+)
+def test_a_failure_is_json_too(file: Path, arguments: list[str], status: int, words: str) -> None:
+    typed = [str(file) if each == "FILE" else each for each in arguments]
+    done = ran(*MODULE, *typed, "--json", SESSIONSTREAM_TEST_BROKEN="bad")
+    assert done.returncode == status
+    assert words in json.loads(done.stdout)["error"]
+    assert done.stderr == f"sessionstream: {json.loads(done.stdout)['error']}\n"
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+@pytest.mark.parametrize("arguments", ["inspect FILE", "delete FILE s --progress", "inspect FILE --session nobody"])
+def test_a_closed_stream_is_nobody_who_reads(file: Path, closed: str, arguments: str) -> None:
+    command = f"{sys.executable} -m sessionstream {arguments.replace('FILE', str(file))} {closed}"
+    done = ran("/bin/sh", "-c", command)
+    assert done.returncode == (1 if "nobody" in arguments else 0)
+    assert "Traceback" not in done.stderr
+    if "delete" in arguments:
+        assert "\n0 entities" in ran(*MODULE, "inspect", file, "--session", "s").stdout
+
+
 def test_the_table_is_cut_to_the_terminal_and_whole_in_a_pipe(tmp_path: Path) -> None:
     file = tmp_path / "app.db"
     write(file, "w" * 300)
@@ -105,7 +134,7 @@ def test_words_of_an_app_cannot_move_the_cursor_of_a_terminal(tmp_path: Path, fi
     assert done.stderr.endswith("ValueError: \\x1b[2J\n")
 
 
-def test_an_interrupt_is_quiet(tmp_path: Path) -> None:
+def test_an_interrupt_says_what_to_look_at_and_leaves_no_file(tmp_path: Path) -> None:
     file, app = tmp_path / "app.db", tmp_path / "waiting.py"
     write(file, "a", "bad", broken=["bad"])
     app.write_text(
@@ -125,7 +154,8 @@ def test_an_interrupt_is_quiet(tmp_path: Path) -> None:
         assert process.stdout.readline() == b"waiting\n"
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 130
-        assert process.stderr.read() == b""
+        said = b"nothing is half done: see with `sessionstream inspect` whether it was done before"
+        assert process.stderr.read() == b"sessionstream: interrupted; " + said + b"\n"
     assert sorted(each.name for each in tmp_path.glob("app.db*")) == ["app.db"]
 
 

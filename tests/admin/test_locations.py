@@ -30,6 +30,27 @@ def test_a_url_that_names_no_store_is_wrong_usage(run: Run, arguments: tuple[str
     assert "mysql://ada@host/app is a URL of no known store" in ran.err
 
 
+@pytest.mark.parametrize(
+    ("location", "said"),
+    [
+        ("host=localhost password=secret dbname=app", "host=localhost password=… dbname=app"),
+        ("PASSWORD = 'se cret' user=ada", "PASSWORD=… user=ada"),
+        ("postgres:/ada:secret@host/app", "postgres:/ada@host/app"),
+        ("postgresql:ada:secret@host/app", "postgresql:ada@host/app"),
+    ],
+)
+def test_a_dsn_that_is_no_url_is_not_taken_for_a_path(run: Run, location: str, said: str) -> None:
+    ran = run("inspect", location)
+    assert (ran.status, ran.out) == (2, "")
+    assert ran.err.startswith(f"sessionstream: {said} is a DSN of another form: give")
+    assert "cret" not in ran.err
+
+
+@pytest.mark.parametrize("name", ["my password.db", "postgres.db", "a:b@c.db"])
+def test_a_name_with_such_words_is_a_path(run: Run, tmp_path: Path, name: str) -> None:
+    assert f"{tmp_path / name}: there is no such file" in run("inspect", str(tmp_path / name)).err
+
+
 def test_only_files_are_backed_up(run: Run, file: Path, tmp_path: Path) -> None:
     for arguments in ((URL, tmp_path / "copy.db"), (file, URL)):
         ran = run("backup", *arguments)

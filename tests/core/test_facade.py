@@ -102,6 +102,12 @@ def test_every_public_class_and_function_of_the_core_is_exported(module: ModuleT
     assert defined - INTERNAL <= set(sessionstream.__all__)
 
 
+def test_all_names_can_be_imported_without_extras() -> None:
+    code = "import sys; sys.modules['asyncpg'] = None; from sessionstream import *; SQLiteStore"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    assert sessionstream.PostgresStore.__name__ == "PostgresStore"
+
+
 def test_what_the_hub_s_package_exports_is_exported() -> None:
     assert {name for name in hub.__all__ if inspect.isclass(getattr(hub, name))} <= set(sessionstream.__all__)
 

@@ -274,3 +274,28 @@ async def test_a_file_that_may_not_be_written_is_not_replaced() -> None:
         with pytest.raises(StoreError, match=r"app\.db: the user of this process may not read and write it, .*: allow"):
             SQLiteStore.restore(copy, file, replace=True)
         assert names(directory) == ["app.db", "copy.db"]
+
+
+async def test_a_place_that_cannot_be_looked_at_is_named() -> None:
+    with as_nobody() as directory:
+        copy, locked = directory / "copy.db", directory / "locked"
+        await write(copy, "a")
+        locked.mkdir(mode=0)
+        with pytest.raises(StoreError, match=r"cannot restore .*copy\.db to .*locked/app\.db: .*[Pp]ermission"):
+            SQLiteStore.restore(copy, locked / "app.db", replace=True)
+
+
+@pytest.mark.parametrize("ending", ["-wal", "-shm", "-journal"])
+async def test_a_name_that_sqlite_takes_for_a_part_of_another_file_is_refused(
+    copy: Path, tmp_path: Path, ending: str
+) -> None:
+    file, part = tmp_path / "app.db", tmp_path / f"app.db{ending}"
+    await write(file, "a")
+    words = rf"app\.db{ending}: SQLite takes it for a part of .*app\.db: give another name"
+    with pytest.raises(StoreError, match=words):
+        SQLiteStore.restore(copy, part)
+    with pytest.raises(StoreError, match=words):
+        SQLiteStore.back_up(copy, part)
+    assert names(tmp_path) == ["app.db", "copy.db"]
+    SQLiteStore.back_up(copy, tmp_path / f"alone{ending}")
+    assert sessions(tmp_path / f"alone{ending}") == ["a", "b"]

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
@@ -32,6 +33,9 @@ def clone(directory: Path, *, mask: int, modified: int) -> Path:
     return directory
 
 
+FOR_PEOPLE = ("README.md", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "docs/pictures/chat.png")
+
+
 def digests(source: Path, output: Path) -> dict[str, str]:
     """Build as ``make build`` does; return the digest of each file."""
     command = [sys.executable, "-m", "build", "--outdir", str(output), str(source)]
@@ -46,3 +50,6 @@ def test_two_clones_build_the_same_bytes(tmp_path: Path) -> None:
         one, other = builds.map(digests, (first, second), (tmp_path / "dist", tmp_path / "other"))
     assert sorted(Path(name).suffix for name in one) == [".gz", ".whl"]
     assert one == other
+    (sdist,) = (tmp_path / "dist").glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        assert {f"{sdist.name.removesuffix('.tar.gz')}/{name}" for name in FOR_PEOPLE} <= set(archive.getnames())

@@ -38,6 +38,7 @@ def back_up(
     source, target = Database.at(path), Database.at(copy)
 
     def check() -> None:
+        _check_name(target.path, f"cannot copy to {target.path}")
         _check_free(target.path, f"cannot copy to {target.path}", "give another name, or move it away first")
 
     check()
@@ -71,7 +72,10 @@ def restore(
             _give_owner(beside, place)
             _settle(target, place)
 
-    _check_place(target, place, replace=replace)
+    try:
+        _check_place(target, place, replace=replace)
+    except OSError as error:
+        raise target.failure(error, f"cannot restore {source.path} to") from error
     _make(source, target, beside, f"cannot restore {source.path} to", progress, settle)
 
 
@@ -114,6 +118,18 @@ def _remove(path: str) -> None:
     for ending in _BESIDE:
         with suppress(OSError):
             Path(path + ending).unlink()
+
+
+def _check_name(path: str, what: str) -> None:
+    """Check that SQLite would not take a file of this name for a part of another one.
+
+    Raises:
+        StoreError: it would.
+    """
+    for ending in _BESIDE[1:]:
+        whole = path.removesuffix(ending)
+        if whole != path and os.path.lexists(whole):
+            raise StoreError(f"{what}: SQLite takes it for a part of {whole}: give another name")
 
 
 def _check_free(path: str, what: str, way_out: str) -> None:
@@ -183,6 +199,7 @@ def _check_place(target: Database, place: str, *, replace: bool) -> None:
             one.
     """
     what = f"cannot restore to {target.path}"
+    _check_name(place, what)
     if not Path(place).exists():
         _check_free(place, what, "it is a part of a file that is gone; move it away first")
     elif not Path(place).is_file():
