@@ -38,8 +38,8 @@ def breach_field(breaks: Mapping[str, Break]) -> Field:
 class Front:
     """The parts between a hub and browsers.
 
-    Make it, give ``ledger`` to the hub as its fan-out, register ``hasty.project`` there as one more UI projection, and
-    open it.
+    Make it, give ``ledger`` to the hub as its fan-out, and open it. If guarantees of delivery can be broken, register
+    ``hasty.project`` there too, as one more UI projection.
 
     Args:
         projection: the hub's UI projection.
@@ -68,7 +68,7 @@ class Front:
         self._journal = kept
 
     async def open(self, source: SnapshotSource) -> None:
-        """Start a server with snapshots from this source."""
+        """Start a server with snapshots from this source; also after a ``close``."""
         self._source = source
         await self.connect(NONE)
 
@@ -151,7 +151,7 @@ class Front:
         batches, stages = self.ledger.batches(session_id), list(self._journal.connections)
         told = [(batch.ordinal, event) for batch in batches[-SHOWN:] for event in batch.events]
         return (
-            self._frames(),
+            self.frames(),
             fold_table(folds, "No client has a state: connect one above."),
             journal.ui_table("told", "UI events of the hub for live clients", told, "No event yet.").latest(
                 SHOWN, of=len(batches)
@@ -162,7 +162,8 @@ class Front:
             journal.error_table("errors", "Errors", self._journal.errors, "None."),
         )
 
-    def _frames(self) -> Table:
+    def frames(self) -> Table:
+        """Return the latest frames of all connections as a table."""
         said = sorted(
             ((frame, conversation.client) for conversation in self.conversations for frame in conversation.frames),
             key=lambda pair: pair[0].place,

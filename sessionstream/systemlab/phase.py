@@ -25,7 +25,7 @@ class State:
         latest: what happened last, in a few words; empty before anything has.
         broken: the break in force, such as one of the phase's ``breaks()``.
         held: which event holds the session, why, and what to do; empty if it is not held.
-        session: the session that the page's clients watch; empty if there is no such.
+        watched: the sessions that the page's clients watch; empty if it has no clients.
     """
 
     checks: tuple[Check, ...]
@@ -35,7 +35,7 @@ class State:
     latest: str = ""
     broken: Break | None = None
     held: str = ""
-    session: str = ""
+    watched: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Json]:
         """Return it as JSON for ``/api/phaseN/state``."""
@@ -46,7 +46,7 @@ class State:
             "sessions": list(self.sessions),
             "latest": self.latest,
             "held": self.held,
-            "session": self.session,
+            "watched": list(self.watched),
             "broken": None if self.broken is None else self.broken.to_json(),
         }
 

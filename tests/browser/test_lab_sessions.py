@@ -42,7 +42,11 @@ async def test_a_page_goes_on_with_the_session_that_was_typed(lab_tabs: Tabs, nu
 
 async def test_two_sessions_of_any_name_travel_over_the_bus(lab_tabs: Tabs) -> None:
     page = await lab_tabs.visit("phases/2")
+    await button(page, "Connect and subscribe both").click()
     await act(page, "burst", session=ODD, second="b")
+    client = page.locator('[data-client="A"]')
+    await expect(client).to_contain_text(f"Session {ODD}")
+    await expect(client.locator(".notes li")).to_have_text(["word-1 word-2 word-3 word-4"])
     await fact(page, f"Events in {ODD}", "6")
     await fact(page, "Events in b", "6")
     for session, second, words in (
@@ -60,7 +64,7 @@ async def test_two_sessions_of_any_name_travel_over_the_bus(lab_tabs: Tabs) -> N
     await expect(page.locator(".check[data-verdict=failed]")).to_have_count(0)
 
 
-@pytest.mark.parametrize("number", WRITE)
+@pytest.mark.parametrize("number", [2, *WRITE])
 async def test_a_client_subscribes_with_the_ordinal_that_was_typed(lab_tabs: Tabs, number: int) -> None:
     page = await lab_tabs.visit(f"phases/{number}")
     state, buttons = page.locator("#live .connection").last, page.locator("#live").get_by_role("button")
@@ -69,10 +73,10 @@ async def test_a_client_subscribes_with_the_ordinal_that_was_typed(lab_tabs: Tab
         page.locator("#live .field").last.get_by_role("alert"),
     )
     asked = page.locator('#live .frames [data-kind="subscribe"]').last
-    if number == 3:
+    if number in (2, 3):
         await button(page, "Connect and subscribe both").click()
     await expect(state).to_have_text("Live")
-    await act(page, WRITE[number][0])
+    await act(page, WRITE[number][0] if number in WRITE else "burst")
     await expect(since).not_to_have_attribute("placeholder", "0")
     for words in ("-1", "x", str(2**64)):
         await since.fill(words)

@@ -17,6 +17,7 @@ from sessionstream.systemlab.phases.ordering_checks import Found, Log, ordering_
 from sessionstream.systemlab.v1.lab_pb2 import NoteEntity, NoteStartedEvent
 
 from .phases import check, folder, press, verdicts
+from .watching import Watching
 
 A, B = SESSIONS
 RISING = "1700000000001-0"
@@ -226,6 +227,75 @@ async def test_a_promise_may_be_kept_again(ordering: Ordering) -> None:
     await press(ordering, "break", promise="stream-ids")
     await press(ordering, "break", promise="none")
     assert verdicts(await use(ordering))["assigned"] == "passed"
+
+
+# -- browsers --------------------------------------------------------------------------------------------------------
+
+
+def client(phase: Ordering, name: str, session: str) -> Watching:
+    return Watching(
+        phase,
+        name,
+        session,
+        lambda payload: payload.get("text", ""),
+        lambda _, payload: (payload["noteId"], payload.get("text", "")),
+    )
+
+
+def rows(state: State, panel: str) -> list[tuple[object, ...]]:
+    [table] = [each for each in state.panels if each.id == panel]
+    assert isinstance(table, Table)
+    return list(table.rows)
+
+
+def sent(state: State, name: str, kind: str = "uiEvent") -> list[object]:
+    """Return the ordinals of the frames that a client was sent."""
+    return [ordinal for who, _, frame, ordinal, _ in rows(state, "frames") if (who, frame) == (name, kind)]
+
+
+def logged(state: State, session: str) -> list[object]:
+    """Return the assigned ordinals of a session, in the order of its log."""
+    return [row[0] for row in rows(state, f"log-{SESSIONS.index(session) + 1}")]
+
+
+async def test_a_browser_is_sent_the_assigned_ordinals_once_each(ordering: Ordering) -> None:
+    watching = [client(ordering, f"of {session}", session) for session in SESSIONS]
+    for each in watching:
+        await each.connect()
+        await each.until(0)
+    for kind in ("missing", "swapped", "invalid"):
+        await press(ordering, "burst", events=4, ids=kind, twice=True)
+    state = await ordering.state()
+    assert state.watched == SESSIONS
+    for each in watching:
+        ordinals = logged(state, each.session_id)
+        assert len(ordinals) == 12
+        assert sent(state, each.name) == ordinals
+        await each.until(int(str(ordinals[-1])))
+        await each.leave()
+
+
+async def test_a_browser_gets_the_rest_of_the_next_consumer(ordering: Ordering) -> None:
+    await press(ordering, "burst", events=3)
+    browser = client(ordering, "browser", A)
+    await browser.connect()
+    await browser.until(0)
+    held = browser.ordinal
+    state = await press(ordering, "restart", meanwhile=4)
+    assert await browser.ended() == 1012  # come back
+    await browser.connect()
+    last = int(str(logged(state, A)[-1]))
+    await browser.until(last)
+    state = await ordering.state()
+    assert f"changed since {held}" in str(rows(state, "frames"))
+    assert browser.ordinal == last
+    assert list(browser.held.values()) == ["word-1", "word-1 word-2"]
+    await browser.leave()
+
+
+async def test_a_browser_finds_nothing_while_there_is_no_consumer(ordering: Ordering) -> None:
+    await ordering.close()
+    assert ordering.server is None
 
 
 async def test_closing_twice_is_closing(tmp_path: Path) -> None:

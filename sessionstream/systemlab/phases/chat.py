@@ -242,7 +242,7 @@ class ChatPhase:
                 ("Connections", front.connections),
             ),
             latest=journal.latest(events),
-            session=self._session,
+            watched=(self._session,),
             broken=BREAKS.get(self._breach),
         )
 

@@ -213,7 +213,7 @@ class Hydration:
                 ("Connections", front.connections),
             ),
             latest=journal.latest(await self._store.events(self._session, after=max(snapshot.snapshot_ordinal - 1, 0))),
-            session=self._session,
+            watched=(self._session,),
             broken=_BREAKS.get(front.breach),
         )
 

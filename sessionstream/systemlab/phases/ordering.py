@@ -1,4 +1,4 @@
-"""Phase 2: two sessions over one bus, and where their ordinals come from."""
+"""Phase 2: two sessions over one bus, where their ordinals come from, and a browser client of each."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from sessionstream import Event, EventBus, Hub, HydrationStore, SessionstreamErr
 from sessionstream.systemlab.actions import Action, Arguments, BadRequest, Field
 from sessionstream.systemlab.breaks import Break
 from sessionstream.systemlab.broker import Broker, Carried
+from sessionstream.systemlab.front import Front
 from sessionstream.systemlab.journal import Journal, error_table, event_table
 from sessionstream.systemlab.notebook import (
     NOTE_FINISHED,
@@ -19,6 +20,7 @@ from sessionstream.systemlab.notebook import (
     NOTE_WORD,
     notebook_schemas,
     open_notebook,
+    project_ui,
 )
 from sessionstream.systemlab.panels import Cell, Panel, Table
 from sessionstream.systemlab.phase import State
@@ -68,7 +70,7 @@ class _Live:
         bus: the broker, with the wrapper that breaks a guarantee.
         store: the file, with its wrapper.
         producer: publishes; it does not run, so it consumes nothing.
-        consumer: assigns ordinals, projects and stores.
+        consumer: assigns ordinals, projects, stores, and is watched by browsers.
     """
 
     file: SQLiteStore
@@ -93,6 +95,7 @@ class Ordering:
         self._directory = directory
         self._schemas = notebook_schemas()
         self._journal = Journal()
+        self._front = Front(project_ui, self._journal)
         self._broker = Broker()
         self._stream = Stream()
         self._restarts = 0
@@ -103,8 +106,8 @@ class Ordering:
 
     @property
     def server(self) -> WebSocketServer | None:
-        """None, because no page watches this phase."""
-        return None
+        """The WebSocket server of the consuming hub; None while it is restarted."""
+        return self._front.server
 
     @property
     def hub(self) -> Hub:
@@ -125,7 +128,7 @@ class Ordering:
                 "Restart the consumer",
                 self._restart,
                 _RESTART,
-                "Ends the consuming hub, publishes, and starts another hub.",
+                "Ends the consuming hub and its WebSocket server, publishes, and starts others.",
             ),
             Action(
                 "break",
@@ -142,20 +145,20 @@ class Ordering:
         return BROKEN
 
     async def start(self) -> None:
-        """Open the store and run the hubs."""
+        """Open the store, run the hubs, and serve browsers."""
         file = await SQLiteStore.open(self._directory / "ordering.db", self._schemas)
         self._live = live = _Live(
             file, self._broker, file, self._producer(self._broker), self._consumer(self._broker, file)
         )
-        await live.consumer.run()
+        await self._serve(live.consumer)
 
     async def close(self) -> None:
-        """Stop the hubs and close the store."""
+        """Tell clients to reconnect, stop the hubs and close the store."""
         live, self._live = self._live, None
         if live is None:
             return
         await live.producer.shutdown()
-        await live.consumer.shutdown()
+        await self._end(live.consumer)
         await self._broker.close()
         await live.file.close()
 
@@ -171,6 +174,7 @@ class Ordering:
             self._panels(found),
             self._facts(found),
             latest=_latest(messages),
+            watched=self._pair,
             broken=BROKEN.get(self._broken),
         )
 
@@ -195,10 +199,10 @@ class Ordering:
 
     async def _restart(self, arguments: Arguments) -> None:
         live = self._running
-        await live.consumer.shutdown()
+        await self._end(live.consumer)
         await self._publish(self._pair, arguments.number("meanwhile"), "derived")
         live.consumer = self._consumer(live.bus, live.store)
-        await live.consumer.run()
+        await self._serve(live.consumer)
         self._restarts += 1
         await self._broker.settled()
 
@@ -206,11 +210,20 @@ class Ordering:
         live, self._broken = self._running, arguments.text("promise")
         wrong = BROKEN.get(self._broken)
         await live.producer.shutdown()
-        await live.consumer.shutdown()
+        await self._end(live.consumer)
         live.bus = self._broker if wrong is None else wrong.bus(self._broker)
         live.store = live.file if wrong is None else wrong.store(live.file)
         live.producer, live.consumer = self._producer(live.bus), self._consumer(live.bus, live.store)
-        await live.consumer.run()
+        await self._serve(live.consumer)
+
+    async def _serve(self, consumer: Hub) -> None:
+        await consumer.run()
+        await self._front.open(consumer)
+
+    async def _end(self, consumer: Hub) -> None:
+        """Stop a consumer as its process would: its clients are told to reconnect, and find the next one."""
+        await self._front.close()
+        await consumer.shutdown()
 
     async def _publish(self, sessions: Sequence[str], count: int, ids: str, copies: int = 1) -> None:
         """Publish the first ``count`` events of a note to each session, in turn."""
@@ -228,6 +241,7 @@ class Ordering:
             self._schemas,
             store=store,
             bus=bus,
+            fanout=self._front.ledger,
             pipeline_observer=self._journal.pipeline.append,
             error_observer=self._journal.errors.append,
         )
@@ -257,6 +271,7 @@ class Ordering:
         return (
             _ordinals(found),
             _history(found.messages),
+            self._front.frames(),
             self._consumer_status(),
             *(
                 event_table(

@@ -215,7 +215,7 @@ class Persistence:
             (self._session,),
             latest=latest(now.events),
             broken=BROKEN.get(self._broken),
-            session=self._session,
+            watched=(self._session,),
         )
 
     # -- actions -----------------------------------------------------------------------------------------------------

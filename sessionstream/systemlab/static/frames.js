@@ -50,7 +50,7 @@ function runs(all) {
   const together = [];
   for (const one of all) {
     const last = together.at(-1);
-    if (one.kind === "live" && last?.kind === "live" && one.from === last.to + 1) {
+    if (one.kind === "live" && last?.kind === "live" && one.from === last.to + 1n) {
       Object.assign(last, { to: one.to, names: new Set([...last.names, ...one.names]) });
     } else {
       together.push({ ...one });
@@ -67,7 +67,7 @@ function words({ way, text }) {
   if (way === "end") return { way, kind: "closed", details: text };
   const [[kind, frame]] = Object.entries(JSON.parse(text));
   if (kind === "uiEvent") {
-    const ordinal = Number(frame.eventOrdinal);
+    const ordinal = BigInt(frame.eventOrdinal); // one derived from a stream id is above what a Number has exactly
     return { way, kind: "live", from: ordinal, to: ordinal, names: new Set([frame.name]) };
   }
   return { way, kind, details: details(kind, frame) };

@@ -90,7 +90,7 @@ function show() {
   frames.show(client.frames);
 }
 
-page.onState(({ facts, panels, session }) => {
+page.onState(({ facts, panels, watched: [session] }) => {
   client.use(session);
   const rows = panels.find(({ id }) => id === "timeline").rows;
   stored.show(rows.map((row) => message(JSON.parse(row.at(-1)))));

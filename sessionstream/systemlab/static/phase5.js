@@ -69,6 +69,6 @@ byId("live").append(
     ),
   ),
 );
-page.onState(({ session }) => client.use(session));
+page.onState(({ watched: [session] }) => client.use(session));
 client.connect();
 client.subscribe();

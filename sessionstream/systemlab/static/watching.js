@@ -1,4 +1,4 @@
-/** What the pages of phases 3 and 4 share: a client whose line can be cut, its frames, what it holds, and its reports. */
+/** What the pages of phases 2 to 5 share: a client whose line can be cut, its frames, what it holds, and its reports. */
 import { connect } from "/static/sessionstream.js";
 import { el, LabError, report } from "/static/core.js";
 
@@ -137,6 +137,10 @@ export class Watcher {
     return this.state === "live" && this.subscribed && this.hydrated;
   }
 
+  get sessionId() {
+    return this.#sessionId;
+  }
+
   /** Watch another session, and forget what was held of this one. */
   use(sessionId) {
     if (!sessionId || sessionId === this.#sessionId) return;
@@ -144,6 +148,7 @@ export class Watcher {
     if (watched) this.unsubscribe();
     this.#sessionId = sessionId;
     if (watched) this.subscribe();
+    this.#change();
   }
 
   /** What the next request to subscribe says as `sinceSnapshotOrdinal`; null: what the client holds. */
