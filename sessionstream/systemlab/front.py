@@ -68,7 +68,7 @@ class Front:
         self._journal = kept
 
     async def open(self, source: SnapshotSource) -> None:
-        """Start a server with snapshots from this source; also after a ``close``."""
+        """Start a server with snapshots from this source; clients of the one before are told to reconnect."""
         self._source = source
         await self.connect(NONE)
 

@@ -293,7 +293,7 @@ async def test_a_browser_gets_the_rest_of_the_next_consumer(ordering: Ordering) 
     await browser.leave()
 
 
-async def test_a_browser_finds_nothing_while_there_is_no_consumer(ordering: Ordering) -> None:
+async def test_there_is_no_server_after_the_end(ordering: Ordering) -> None:
     await ordering.close()
     assert ordering.server is None
 

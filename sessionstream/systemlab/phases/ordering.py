@@ -106,7 +106,7 @@ class Ordering:
 
     @property
     def server(self) -> WebSocketServer | None:
-        """The WebSocket server of the consuming hub; None while it is restarted."""
+        """The WebSocket server of the consuming hub; None before the start and after the end."""
         return self._front.server
 
     @property
@@ -128,7 +128,7 @@ class Ordering:
                 "Restart the consumer",
                 self._restart,
                 _RESTART,
-                "Ends the consuming hub and its WebSocket server, publishes, and starts others.",
+                "Ends the consuming hub, publishes, and starts another hub with another WebSocket server.",
             ),
             Action(
                 "break",
@@ -157,8 +157,9 @@ class Ordering:
         live, self._live = self._live, None
         if live is None:
             return
+        await self._front.close()
         await live.producer.shutdown()
-        await self._end(live.consumer)
+        await live.consumer.shutdown()
         await self._broker.close()
         await live.file.close()
 
@@ -199,7 +200,7 @@ class Ordering:
 
     async def _restart(self, arguments: Arguments) -> None:
         live = self._running
-        await self._end(live.consumer)
+        await live.consumer.shutdown()
         await self._publish(self._pair, arguments.number("meanwhile"), "derived")
         live.consumer = self._consumer(live.bus, live.store)
         await self._serve(live.consumer)
@@ -210,20 +211,16 @@ class Ordering:
         live, self._broken = self._running, arguments.text("promise")
         wrong = BROKEN.get(self._broken)
         await live.producer.shutdown()
-        await self._end(live.consumer)
+        await live.consumer.shutdown()
         live.bus = self._broker if wrong is None else wrong.bus(self._broker)
         live.store = live.file if wrong is None else wrong.store(live.file)
         live.producer, live.consumer = self._producer(live.bus), self._consumer(live.bus, live.store)
         await self._serve(live.consumer)
 
     async def _serve(self, consumer: Hub) -> None:
+        """Run a consumer, and tell the clients of the one before to reconnect to its server."""
         await consumer.run()
         await self._front.open(consumer)
-
-    async def _end(self, consumer: Hub) -> None:
-        """Stop a consumer as its process would: its clients are told to reconnect, and find the next one."""
-        await self._front.close()
-        await consumer.shutdown()
 
     async def _publish(self, sessions: Sequence[str], count: int, ids: str, copies: int = 1) -> None:
         """Publish the first ``count`` events of a note to each session, in turn."""
