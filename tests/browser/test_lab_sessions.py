@@ -76,8 +76,10 @@ async def test_a_client_subscribes_with_the_ordinal_that_was_typed(lab_tabs: Tab
     if number in (2, 3):
         await button(page, "Connect and subscribe both").click()
     await expect(state).to_have_text("Live")
-    await act(page, WRITE[number][0] if number in WRITE else "burst")
-    await expect(since).not_to_have_attribute("placeholder", "0")
+    await expect(since).to_have_attribute("placeholder", "from nothing")
+    write = WRITE[number][0] if number in WRITE else "burst"
+    await act(page, write)
+    await expect(page.locator('#live .frames [data-kind="live"]').last).to_be_attached()
     for words in ("-1", "x", str(2**64)):
         await since.fill(words)
         await since.blur()
@@ -91,6 +93,12 @@ async def test_a_client_subscribes_with_the_ordinal_that_was_typed(lab_tabs: Tab
         await expect(asked).to_contain_text(f"since {ordinal}")
         await expect(since).to_have_value("")  # the next time it says again what it holds
         await expect(state).to_have_text("Live")
+    await act(page, write)  # live events belong to no snapshot: it is not their ordinal that is said
+    said = await since.get_attribute("placeholder")
+    await buttons.filter(has_text="Disconnect").last.click()
+    await buttons.filter(has_text=re.compile("^Connect")).last.click()
+    await expect(asked).to_have_text(re.compile(f"since {said}$"))
+    await expect(state).to_have_text("Live")
     await expect(page.locator(".check[data-verdict=failed]")).to_have_count(0)
     assert await fits(page)
     assert not_the_servers(lab_tabs.faults) == []

@@ -2,7 +2,8 @@
 import { byId, el, shownId } from "/static/core.js";
 import { FrameList, Scroll } from "/static/frames.js";
 import { page } from "/static/lab.js";
-import { holdsOf, SinceField, stateOf, Watcher } from "/static/watching.js";
+import { SinceField } from "/static/since.js";
+import { holdsOf, stateOf, Watcher } from "/static/watching.js";
 
 const note = ({ noteId, text = "", finished = false }) => [noteId, text, finished];
 const fold = {

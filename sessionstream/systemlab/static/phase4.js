@@ -2,7 +2,8 @@
 import { busy, byId, el, shown } from "/static/core.js";
 import { FrameList, Scroll } from "/static/frames.js";
 import { page } from "/static/lab.js";
-import { Reports, SinceField, stateOf, Watcher } from "/static/watching.js";
+import { SinceField } from "/static/since.js";
+import { Reports, stateOf, Watcher } from "/static/watching.js";
 
 const SESSION = "chat";
 

@@ -2,7 +2,8 @@
 import { byId, el } from "/static/core.js";
 import { FrameList, Scroll } from "/static/frames.js";
 import { page } from "/static/lab.js";
-import { holdsOf, Reports, SinceField, stateOf, Watcher } from "/static/watching.js";
+import { SinceField } from "/static/since.js";
+import { holdsOf, Reports, stateOf, Watcher } from "/static/watching.js";
 
 const SESSION = "persistence";
 

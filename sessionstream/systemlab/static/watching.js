@@ -1,6 +1,6 @@
 /** What the pages of phases 2 to 5 share: a client whose line can be cut, its frames, what it holds, and its reports. */
 import { connect } from "/static/sessionstream.js";
-import { el, LabError, report } from "/static/core.js";
+import { LabError, report } from "/static/core.js";
 
 const THROTTLE = 150; // milliseconds between two reports
 const FRAMES = 200; // how many frames are shown of a client
@@ -90,6 +90,7 @@ class Line {
 export class Watcher {
   items = new Map();
   ordinal = 0n;
+  snapshotOrdinal = 0n; // of the last snapshot: what it says as `since` when it subscribes again
   epoch = 0n;
   hydrated = false;
   frames = [];
@@ -151,7 +152,7 @@ export class Watcher {
     this.#change();
   }
 
-  /** What the next request to subscribe says as `sinceSnapshotOrdinal`; null: what the client holds. */
+  /** What the next request to subscribe says as `sinceSnapshotOrdinal`; null: `snapshotOrdinal`. */
   get since() {
     return this.#since;
   }
@@ -194,6 +195,7 @@ export class Watcher {
     this.#subscription = this.#client.subscribe(this.#sessionId, {
       onSnapshot: ({ ordinal, epoch, entities }) => {
         this.items = new Map(entities.map((entity) => [entity.id, this.#fold.entity(entity)]));
+        this.snapshotOrdinal = ordinal;
         this.#holds(ordinal, epoch);
       },
       onEvent: (event) => {
@@ -222,6 +224,7 @@ export class Watcher {
   #forget() {
     this.#subscription = null;
     this.items = new Map();
+    this.snapshotOrdinal = 0n;
     this.#holds(0n, 0n);
     this.hydrated = false;
   }
@@ -314,44 +317,6 @@ export function stateOf(client) {
   const word = client.state !== "none" && !client.connected ? "Disconnected" : STATES[client.state];
   if (!client.connected || client.state !== "live") return word;
   return client.subscribed ? (client.hydrated ? "Live" : "Waiting for its snapshot") : word;
-}
-
-const LARGEST = 2n ** 64n - 1n;
-
-/** The field for the `sinceSnapshotOrdinal` with which a client subscribes next; empty: the one that it holds. */
-export class SinceField {
-  element;
-  #client;
-  #input;
-  #problem = el("p", { className: "problem", role: "alert", hidden: true });
-
-  constructor(client) {
-    const id = `since-${client.name}`;
-    this.#client = client;
-    this.#input = el("input", { id, inputMode: "numeric", autocomplete: "off", "aria-describedby": `${id}-hint` });
-    this.#input.addEventListener("change", () => this.#changed());
-    this.element = el(
-      "div",
-      { className: "field" },
-      el("label", { htmlFor: id }, "sinceSnapshotOrdinal"),
-      this.#input,
-      el("p", { className: "hint", id: `${id}-hint` }, "Said when it subscribes next, once. Empty: what it holds."),
-      this.#problem,
-    );
-  }
-
-  /** Show what it says next; what somebody is typing stays. */
-  show() {
-    this.#input.placeholder = String(this.#client.ordinal);
-    if (this.#client.since === null && document.activeElement !== this.#input && this.#problem.hidden) this.#input.value = "";
-  }
-
-  #changed() {
-    const text = this.#input.value.trim();
-    const valid = /^\d*$/.test(text) && BigInt(text || 0) <= LARGEST;
-    report(valid ? "" : `sinceSnapshotOrdinal is a whole number up to ${LARGEST}, or empty, not “${text}”`, this.#problem);
-    this.#client.since = valid && text ? BigInt(text) : null;
-  }
 }
 
 /** The report of a client that folds notes. */
