@@ -20,12 +20,12 @@ class SessionPage:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A place on a timeline's way: before the first event that the log has, or right after one that was applied.
+    """A position of the inspector's slider: before the first event that the log has, or right after one of its events.
 
     Attributes:
         index: 0 before the first event, ``count`` after the last.
-        count: number of events that the log has and the timeline reflects.
-        ordinal: of the event; of the floor, at index 0.
+        count: number of events in the log that the timeline reflects.
+        ordinal: of the event; at index 0 that of the floor, the lowest that can be read.
         event: the name of the event; empty at index 0.
     """
 
