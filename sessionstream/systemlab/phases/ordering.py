@@ -42,7 +42,7 @@ ROWS: Final = 200
 
 _BURST: Final = (
     session_field(SESSIONS[0]),
-    session_field(SESSIONS[1], "second", "Second (or none)"),
+    session_field(SESSIONS[1], "second", "Second, or none"),
     Field("events", "Events for each", 6, minimum=1, maximum=200),
     Field("ids", "Stream ids", "derived", choices=KINDS),
     Field("twice", "Deliver each message twice", False),
