@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from sessionstream import HubClosed, MemoryStore, SQLiteStore, StoreClosed, StoreError
@@ -69,6 +70,30 @@ async def test_a_server_that_is_down_is_not_ready_and_is_again_when_it_is_back(o
         own_postgres.stop()
         with pytest.raises(StoreError):
             await app.hub.ready(within=0.5)
+        with pytest.raises(StoreError, match=r"cannot be reached: .*: check that it runs"):
+            await app.hub.ready()
         own_postgres.start()
         await app.hub.ready(within=20)
         await app.hub.shutdown()
+
+
+async def test_a_server_that_takes_no_changes_is_not_ready_and_the_log_says_why(
+    own_postgres: PostgresServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As after a failover that has made the primary a replica."""
+    owner = await asyncpg.connect(own_postgres.dsn)
+    async with stores.open(own_postgres.dsn, registry()) as store:
+        app = App(store)
+        await app.hub.ready()
+        for value in ("on", "off"):
+            await owner.execute(f"ALTER DATABASE postgres SET default_transaction_read_only = {value}")
+            await owner.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+            if value == "on":
+                with pytest.raises(
+                    StoreError, match="takes no changes: it is a replica, or default_transaction_read_only"
+                ):
+                    await app.hub.ready()
+                assert "refuses calls (ReadOnlySQLTransactionError" in caplog.text
+        await app.hub.ready(within=20)
+        await app.hub.shutdown()
+    await owner.close()

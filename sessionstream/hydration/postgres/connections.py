@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import asyncpg
 
 from sessionstream.errors import CommitUnknown, StoreError
-from sessionstream.hydration.postgres.failures import DRIVER_ERRORS, is_certain, passes, shown, store_error
+from sessionstream.hydration.postgres.failures import DRIVER_ERRORS, is_certain, is_outage, passes, shown, store_error
 from sessionstream.hydration.rules import check_instance
 from sessionstream.logs import SessionLog
 
@@ -42,6 +42,9 @@ LEAST_ATTEMPT: Final = 1.0
 
 NOTING: Final = 0.1
 """The part of the patience for which writing an error record is tried; who wrote it may try again later."""
+
+PROBING: Final = 4.0
+"""Seconds for which a probe is repeated: less than ``Hub.ready`` waits by default, so that it says what fails."""
 
 FIRST_PAUSE: Final = 0.02
 LONGEST_PAUSE: Final = 1.0
@@ -72,7 +75,7 @@ class Outage:
         """Note that the server was not reached, or did not answer in time."""
         if self._since is None:
             self._since = time.monotonic()
-            what = "has not answered in time" if isinstance(error, TimeoutError) else f"cannot be reached ({error!r})"
+            what = "has not answered in time" if isinstance(error, TimeoutError) else f"{_outage_of(error)} ({error!r})"
             _log.warning("%s %s: calls are repeated for up to %g seconds each", name, what, patience)
 
     def answered(self, name: str) -> None:
@@ -273,8 +276,8 @@ class Attempts:
             if not is_certain(error):
                 self.uncertain = self.uncertain or link.sent
                 link.drop()
-                if self._pause > FIRST_PAUSE:  # not where only an idle connection was cut, and the next one works
-                    self._outage.failed(self._name, self._patience, error)
+            if is_outage(error) and self._pause > FIRST_PAUSE:  # else only an idle connection was cut, mostly
+                self._outage.failed(self._name, self._patience, error)
             if not passes(error):
                 raise store_error(error, self._name) from error
             left = self._end - self._loop.time()
@@ -291,6 +294,10 @@ class Attempts:
             self._pause = min(2 * pause, LONGEST_PAUSE)
             await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - no secret
             raise Failed from error
+
+
+def _outage_of(error: Exception) -> str:
+    return "refuses calls" if is_certain(error) else "cannot be reached"
 
 
 class Failed(Exception):  # internal: never leaves this package
@@ -334,6 +341,14 @@ class Links:
         """
         patience = min(max(self._database.patience * NOTING, LEAST_ATTEMPT), self._database.patience)
         return await self._repeated(work, changes=True, patience=patience)
+
+    async def probe(self, work: Callable[[Link], Awaitable[T]]) -> T:
+        """Do work whose outcome nobody needs but as a sign that the server works, for ``PROBING`` seconds at most.
+
+        Raises:
+            StoreError: the server failed, or did not answer in time.
+        """
+        return await self._repeated(work, changes=False, patience=min(PROBING, self._database.patience))
 
     async def _repeated(
         self, work: Callable[[Link], Awaitable[T]], *, changes: bool, patience: float | None = None

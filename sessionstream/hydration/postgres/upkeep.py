@@ -93,12 +93,12 @@ class Upkeep:
                 await self._links.change(lambda link: link.fetch(_LEAVE, self.node))
 
     async def renew(self) -> None:
-        """Say now that this process is there.
+        """Say now that this process is there, as a probe.
 
         Raises:
             StoreError: the server failed.
         """
-        await self._links.change(lambda link: link.fetch(_BEAT, self.node, schema.VERSION, LEASE_SECONDS))
+        await self._links.probe(lambda link: link.fetch(_BEAT, self.node, schema.VERSION, LEASE_SECONDS))
 
     async def remove(self) -> None:
         """Remove what is no longer visible. What cannot be removed is logged and recorded, and tried again later."""
