@@ -642,7 +642,7 @@ class Hub:
         self._watchers.close()
         await self._sessions.wait_idle()
         self._sessions.clear()
-        await self._pipeline.report.write_unrecorded(Completion())
+        await self._pipeline.report.close(Completion())
         if self._owns_store:
             await self._store.close()
 

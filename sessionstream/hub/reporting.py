@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from sessionstream.callables import plain_callback
 from sessionstream.errors import StoreError, error_text
-from sessionstream.logs import SessionLog
+from sessionstream.logs import BoundedLog, SessionLog
 from sessionstream.observe import ErrorKind, ErrorObserver, ErrorRecord, PipelineObserver, PipelineRecord
 from sessionstream.tracebacks import formatted, where
 
@@ -27,6 +27,9 @@ MAX_UNRECORDED: Final = 1_000
 
 PAUSE_SECONDS: Final = 5.0
 """Seconds between a failed attempt to write a kept record and the next attempt."""
+
+_OUTAGE: Final = "errors of the store"
+"""Of which only some are logged in full: while a disk is full, each call has one."""
 
 _NO_FACTS: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -71,7 +74,9 @@ class Reporter:
         TypeError: an observer is not a plain function.
     """
 
-    __slots__ = ("_again_at", "_error_observers", "_pipeline_observers", "_store", "observes_pipeline", "unrecorded")
+    __slots__ = (
+        "_again_at", "_bounded", "_error_observers", "_pipeline_observers", "_store", "observes_pipeline", "unrecorded",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -84,6 +89,7 @@ class Reporter:
         self._error_observers = _observers("error_observer", error_observer)
         self.observes_pipeline: bool = pipeline_observer is not None
         self.unrecorded: deque[ErrorRecord] = deque(maxlen=MAX_UNRECORDED)
+        self._bounded = BoundedLog()
         self._again_at = 0.0  # on the clock of the event loop
 
     def add(self, instrumentation: Instrumentation) -> None:
@@ -136,7 +142,10 @@ class Reporter:
             await self.write_unrecorded(completion)
 
     async def write_unrecorded(self, completion: Completion) -> None:
-        """Write the kept records now, until one fails; ``catch_up`` then pauses for ``PAUSE_SECONDS``."""
+        """Write the kept records now, until one fails; ``catch_up`` then pauses for ``PAUSE_SECONDS``.
+
+        Once all are written, the log says how many errors of the store it left out.
+        """
         while self.unrecorded:
             record = self.unrecorded.popleft()
             try:
@@ -144,24 +153,31 @@ class Reporter:
             except Exception as failure:  # noqa: BLE001 - logged; the observer has the record already
                 self.unrecorded.appendleft(record)
                 self._again_at = asyncio.get_running_loop().time() + PAUSE_SECONDS
-                _log.warning("%d error records are still not written: %s", len(self.unrecorded), error_text(failure))
+                _log.warning("error records are still not written, %d: %s", len(self.unrecorded), error_text(failure))
                 return
+        self._bounded.flush(end=True)
+
+    async def close(self, completion: Completion) -> None:
+        """Write the kept records if the store works, and log how many errors of the store were left out."""
+        await self.write_unrecorded(completion)
+        self._bounded.flush(end=True)
 
     def _notify(self, record: ErrorRecord, cause: BaseException) -> None:
-        _log.error(
-            "%s error in session %r, event %r, ordinal %d%s: %s",
-            record.kind,
-            record.session_id,
-            record.event_name,
-            record.ordinal,
-            f", at {record.where}" if record.where else "",
-            record.error,
-            exc_info=cause,
-            extra={"error_record": record},
-            session_id=record.session_id,
-            ordinal=record.ordinal,
-            event=record.event_name,
-        )
+        if record.kind != "store" or self._bounded.admits(_OUTAGE):
+            _log.error(
+                "%s error in session %r, event %r, ordinal %d%s: %s",
+                record.kind,
+                record.session_id,
+                record.event_name,
+                record.ordinal,
+                f", at {record.where}" if record.where else "",
+                record.error,
+                exc_info=cause,
+                extra={"error_record": record},
+                session_id=record.session_id,
+                ordinal=record.ordinal,
+                event=record.event_name,
+            )
         for observer in self._error_observers:
             try:
                 observer(record)

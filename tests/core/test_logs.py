@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from sessionstream import ProjectionError
-from sessionstream.logs import SessionLog
-from sessionstream.transport.bounded_log import BoundedLog
+from sessionstream.logs import BoundedLog, SessionLog
 
 from ..hub.support import App
 

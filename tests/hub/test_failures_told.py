@@ -21,10 +21,12 @@ from sessionstream import (
     Session,
     SessionHeld,
     SQLiteStore,
+    StoreError,
     TimelineEntity,
     TimelineView,
     UIEvent,
 )
+from sessionstream.logs import LINES
 from tests.hub.support import App, Broken, Store, registry, said, say, until
 
 HERE = "tests/hub/test_failures_told.py"
@@ -307,3 +309,31 @@ async def test_an_error_that_cannot_be_recorded_is_logged_all_the_same(log: list
     await app.publish("a")
     assert [entry.getMessage().split(" error in ")[0] for entry in log] == ["store", "fanout"]
     assert [record.metadata for record in app.recorder.errors] == [{"originalKind": "fanout"}, {}]
+
+
+@pytest.mark.parametrize("ends", ["the store works again", "the hub ends"])
+async def test_a_store_that_does_not_work_does_not_flood_the_log(log: list[logging.LogRecord], ends: str) -> None:
+    """A full disk fails every publish, and the log may be on it."""
+    store = Store(MemoryStore(registry()))
+    app = App(store)
+    for method in ("commit", "record_error"):
+        store.fail(method, StoreError("the disk is full"), times=LINES + 7)
+    for _ in range(LINES + 7):
+        with pytest.raises(StoreError, match="full"):
+            await app.publish("a")
+    errors = [entry for entry in log if entry.levelno == logging.ERROR]
+    assert [(type(entry.error_record), bool(entry.exc_info)) for entry in errors] == [(ErrorRecord, True)] * LINES  # type: ignore[attr-defined]
+    assert len(app.recorder.errors) == LINES + 7
+    if ends == "the store works again":
+        await app.publish("a")
+    await app.hub.shutdown()
+    assert [entry.getMessage() for entry in log[LINES:]] == ["errors of the store: 7 more"]
+    assert await store.error_records() == app.recorder.errors
+
+
+async def test_other_errors_are_all_logged(log: list[logging.LogRecord]) -> None:
+    app = App(policies=ProjectionPolicies(timeline="advance"))
+    app.broken["timeline"] = {"bad"}
+    for _ in range(LINES + 7):
+        await app.publish("bad")
+    assert len(log) == LINES + 7

@@ -12,9 +12,8 @@ from google.protobuf.message import Message
 
 from sessionstream.errors import HubClosed, InvalidIdError, StoreError, error_text
 from sessionstream.ids import check_new_id
-from sessionstream.logs import SessionLog
+from sessionstream.logs import BoundedLog, SessionLog
 from sessionstream.transport.access import AuthenticateHook, AuthorizeHook
-from sessionstream.transport.bounded_log import BoundedLog
 from sessionstream.transport.checks import check_above_zero
 from sessionstream.transport.clock import MonotonicClock
 from sessionstream.transport.http.chat import ChatMapping, ChatMessage, UserMessage

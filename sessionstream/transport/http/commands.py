@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from sessionstream.errors import InvalidIdError, PayloadDecodeError, UnknownSchemaError
 from sessionstream.ids import check_new_id
+from sessionstream.logs import BoundedLog
 from sessionstream.transport.access import AuthenticateHook, AuthorizeHook
-from sessionstream.transport.bounded_log import BoundedLog
 from sessionstream.transport.checks import check_above_zero
 from sessionstream.transport.http.endpoint import Endpoint, Request
 from sessionstream.transport.http.failures import unknown_command

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from sessionstream.errors import InvalidIdError, StoreError
 from sessionstream.ids import check_id, check_new_id, is_long
+from sessionstream.logs import BoundedLog
 from sessionstream.transport.access import (
     Admitted,
     AuthenticateHook,
@@ -21,7 +22,6 @@ from sessionstream.transport.access import (
     check_hooks,
     header,
 )
-from sessionstream.transport.bounded_log import BoundedLog
 from sessionstream.transport.http.problems import REFUSALS, Answer, Headers, Problem
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import asyncio
 from typing import ClassVar, Final, Protocol
 
 from sessionstream.errors import HubClosed, StoreError
-from sessionstream.transport.bounded_log import BoundedLog
+from sessionstream.logs import BoundedLog
 from sessionstream.transport.checks import check_above_zero
 from sessionstream.transport.http.endpoint import Endpoint, Request
 from sessionstream.transport.http.guard import Guard

@@ -15,10 +15,10 @@ from urllib.parse import parse_qs
 from weakref import WeakValueDictionary
 
 from sessionstream.fanout import LiveSessions
+from sessionstream.logs import BoundedLog
 from sessionstream.ordinals import MAX_ORDINAL
 from sessionstream.transport import frame_json
 from sessionstream.transport.access import AuthenticateHook, AuthorizeHook, Scope, header
-from sessionstream.transport.bounded_log import BoundedLog
 from sessionstream.transport.clock import Clock, MonotonicClock
 from sessionstream.transport.http.endpoint import Endpoint, Request
 from sessionstream.transport.http.guard import Guard

@@ -24,8 +24,8 @@ from sessionstream.transport.http.problems import REFUSALS, Headers, Problem, sh
 from sessionstream.transport.http.requests import ClientGone, client_gone
 
 if TYPE_CHECKING:
+    from sessionstream.logs import BoundedLog
     from sessionstream.transport.access import Admitted, Receive, SendMessage
-    from sessionstream.transport.bounded_log import BoundedLog
     from sessionstream.transport.clock import Clock
     from sessionstream.transport.http.limits import StreamLimits
 

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from sessionstream.callables import refuse_unasked
 from sessionstream.errors import error_text
-from sessionstream.logs import SessionLog
-from sessionstream.transport.bounded_log import BoundedLog
+from sessionstream.logs import BoundedLog, SessionLog
 from sessionstream.transport.http.failures import FAILED, UNKNOWN, command_failed, problem_of
 from sessionstream.transport.http.problems import Problem, shutting_down
 

@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from sessionstream import Hub, SQLiteStore
-from sessionstream.transport.bounded_log import LINES
+from sessionstream.logs import LINES
 from sessionstream.transport.http import (
     Admitted,
     ChatMapping,

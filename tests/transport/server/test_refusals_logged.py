@@ -15,7 +15,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect as connect_sync
 
-from sessionstream.transport.bounded_log import LINES, BoundedLog
+from sessionstream.logs import LINES, BoundedLog
 from sessionstream.transport.ws import Limits, WebSocketServer
 from sessionstream.transport.ws.wire.budget import WINDOW
 

@@ -14,7 +14,7 @@ from sessionstream.callables import plain_function
 from sessionstream.errors import TransportError
 from sessionstream.fanout import SnapshotSource
 from sessionstream.ids import check_id
-from sessionstream.logs import SessionLog
+from sessionstream.logs import BoundedLog, SessionLog
 from sessionstream.observe import FollowerStatus
 from sessionstream.transport.access import (
     Admitted,
@@ -29,7 +29,6 @@ from sessionstream.transport.access import (
     check_hooks,
     seconds_left,
 )
-from sessionstream.transport.bounded_log import BoundedLog
 from sessionstream.transport.clock import Clock, MonotonicClock
 from sessionstream.transport.lifespan import serve_lifespan
 from sessionstream.transport.ws.server import frames

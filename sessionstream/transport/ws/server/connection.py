@@ -10,9 +10,8 @@ from functools import partial
 from typing import Final
 
 from sessionstream.errors import error_text
-from sessionstream.logs import SessionLog
+from sessionstream.logs import BoundedLog, SessionLog
 from sessionstream.transport.access import AuthorizeHook, Message, Receive, Refused, SendMessage, authorize
-from sessionstream.transport.bounded_log import BoundedLog
 from sessionstream.transport.clock import Clock
 from sessionstream.transport.ws.server.conversation import Conversation
 from sessionstream.transport.ws.server.effects import (

@@ -7,7 +7,7 @@ import logging
 from typing import Any
 
 from sessionstream.callables import plain_callback
-from sessionstream.transport.bounded_log import BoundedLog
+from sessionstream.logs import BoundedLog
 from sessionstream.transport.ws.server.records import ConnectionObserver, ConnectionRecord, Stage
 
 
