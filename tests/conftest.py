@@ -9,6 +9,7 @@ import sys
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.heap import only_new_objects
 from tests.servers import run
 from tests.servers.fixtures import (
     own_postgres,
@@ -19,7 +20,15 @@ from tests.servers.fixtures import (
     valkey,
 )
 
-__all__ = ["own_postgres", "pgbouncer", "postgres", "postgres_programs", "postgres_schema", "valkey"]
+__all__ = [
+    "only_new_objects",
+    "own_postgres",
+    "pgbouncer",
+    "postgres",
+    "postgres_programs",
+    "postgres_schema",
+    "valkey",
+]
 
 settings.register_profile("default", deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("torture", deadline=None, max_examples=3000, suppress_health_check=list(HealthCheck))

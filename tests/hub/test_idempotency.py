@@ -520,8 +520,7 @@ async def test_a_command_of_a_process_that_may_be_gone(
             db.execute("UPDATE command_claims SET node = 'another'")
             if until is not None:
                 db.execute("INSERT INTO nodes VALUES ('another', ?)", (time.time_ns() // 1000 + until * 1_000_000,))
-        if not just_opened:
-            store._writer._node._joined_at -= 60
+        store._writer._node._joined_at += 3600 if just_opened else -60
         if gone:
             await app.unfinished()
             gate.open()

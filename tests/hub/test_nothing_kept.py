@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import time
 import weakref
@@ -37,7 +36,12 @@ from sessionstream.hub.drafts import Draft
 from sessionstream.hub.step import Step
 from sessionstream.hub.turn import Turn
 
+from ..heap import alive
+
 PASSING = (BusMessage, Command, Commit, Draft, Event, PipelineRecord, Step, TimelineReplacement, Turn, UIEvent)
+
+
+pytestmark = pytest.mark.usefixtures("only_new_objects")
 
 
 @pytest.fixture(autouse=True)
@@ -55,7 +59,6 @@ class Application:
 
     def __init__(self, store: SQLiteStore, bus: MemoryBus | None) -> None:
         self.raised: list[weakref.ref[BaseException]] = []
-        self._before = passing()
         self.failing = ""
         self.recorded = 0
         self.hub = Hub(schemas(), store=store, bus=bus, error_observer=self._recorded)
@@ -88,14 +91,7 @@ class Application:
         assert self._kept() == []
 
     def _kept(self) -> list[object]:
-        before = {id(each) for each in self._before}
-        kept = [each for each in passing() if id(each) not in before]
-        return kept + [error() for error in self.raised if error() is not None]
-
-
-def passing() -> list[object]:
-    gc.collect()
-    return [each for each in gc.get_objects() if isinstance(each, PASSING)]
+        return alive(*PASSING) + [error() for error in self.raised if error() is not None]
 
 
 def schemas() -> SchemaRegistry:

@@ -22,6 +22,7 @@ from sessionstream.transport.ws.server.connection import Connection
 from sessionstream.transport.ws.server.effects import Hydration
 from sessionstream.transport.ws.server.frames import Batch, Frame
 
+from ..heap import alive
 from ..pairs import pairs
 from . import notes
 from .asgi import ManualClock
@@ -32,25 +33,7 @@ WHO: ContextVar[object] = ContextVar("WHO")
 PASSING = (Frame, Batch, Hydration)
 
 
-class Alive:
-    """What somebody holds, except for what was there before."""
-
-    def __init__(self) -> None:
-        self._before = self._all((Connection, *PASSING))
-
-    def __call__(self, *kinds: type) -> list[object]:
-        before = {id(each) for each in self._before}
-        return [each for each in self._all(kinds) if id(each) not in before]
-
-    @staticmethod
-    def _all(kinds: tuple[type, ...]) -> list[object]:
-        gc.collect()
-        return [each for each in gc.get_objects() if isinstance(each, kinds)]
-
-
-@pytest.fixture
-def alive() -> Alive:
-    return Alive()
+pytestmark = pytest.mark.usefixtures("only_new_objects")
 
 
 async def settle(rounds: int = 30) -> None:
@@ -160,7 +143,7 @@ SAID: list[dict[str, Any] | str] = [
 
 
 @pytest.mark.parametrize(("way", "last"), pairs(WAYS, ["event", *SAID], ids=lambda each: str(each)[:20]))
-async def test_an_idle_connection(way: str, last: Any, alive: Alive) -> None:
+async def test_an_idle_connection(way: str, last: Any) -> None:
     source = Source()
     source.entities["s"] = source.ordinals["s"] = 3
     server, socket = WebSocketServer(source), Socket(way)
@@ -180,7 +163,7 @@ async def test_an_idle_connection(way: str, last: Any, alive: Alive) -> None:
 @pytest.mark.parametrize(
     ("way", "fault"), pairs(WAYS, ["fails", "hangs and is cut off", "hangs and is cancelled", "hangs and leaves"])
 )
-async def test_a_connection_that_ended_while_it_was_sent_something(way: str, fault: str, alive: Alive) -> None:
+async def test_a_connection_that_ended_while_it_was_sent_something(way: str, fault: str) -> None:
     """What a send returned is freed without the garbage collector, which does not see into a server in Rust."""
     source, clock = Source(), ManualClock()
     server = WebSocketServer(source, clock=clock, limits=Limits(heartbeat_seconds=None))
@@ -211,7 +194,7 @@ async def test_a_connection_that_ended_while_it_was_sent_something(way: str, fau
     assert socket.traces.left() == []
 
 
-async def test_a_load_and_a_hook_that_failed(monkeypatch: pytest.MonkeyPatch, alive: Alive) -> None:
+async def test_a_load_and_a_hook_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logging.getLogger("sessionstream"), "disabled", True)  # pytest keeps what is logged
     traces, source = Traces(), Source()
 
@@ -229,7 +212,7 @@ async def test_a_load_and_a_hook_that_failed(monkeypatch: pytest.MonkeyPatch, al
             assert alive(*PASSING) == []
 
 
-async def test_the_heartbeat_holds_nobody_and_nothing_of_the_request_it_began_in(alive: Alive) -> None:
+async def test_the_heartbeat_holds_nobody_and_nothing_of_the_request_it_began_in() -> None:
     """It goes on as long as anybody is there."""
     clock, traces = ManualClock(), Traces()
     server = WebSocketServer(Source(), clock=clock)
