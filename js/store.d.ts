@@ -22,7 +22,10 @@ export type OptimisticEntity<A extends AppTypes = Registered> = {
 }[Kind<A>];
 
 export interface SendOptions {
-  /** The idempotency key; default: a new random one. Send a command again with the same key, and it runs once. */
+  /**
+   * The idempotency key, ASCII text; default: a new random one. Send a command again with the same key, and it runs once.
+   * A key that is not ASCII is a RangeError.
+   */
   readonly key?: string;
   /** Ends the wait. The command may run all the same. */
   readonly signal?: AbortSignal;

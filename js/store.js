@@ -51,13 +51,14 @@ export class Store {
   /** Send a command, and wait until its handler has returned. */
   async send(sessionId, name, payload = {}, { key = newKey(), signal } = {}) {
     const { commands, headers, fetch = globalThis.fetch } = this.#options;
-    if (commands === undefined) throw new TypeError("this store sends no commands: pass the address of the endpoint as the option commands");
+    if (commands === undefined) throw new TypeError("a store needs the option commands");
+    if (/[^ -~]/.test(key)) throw new RangeError(`the key "${key}" of a command is no ASCII text`);
     const url = `${String(commands).replace(/\/$/, "")}/sessions/${encodeURIComponent(sessionId)}/commands/${encodeURIComponent(name)}`;
     const more = typeof headers === "function" ? await headers() : headers;
     const body = JSON.stringify(payload, inProtobufJson);
     const request = { method: "POST", body, signal, headers: { "content-type": "application/json", "idempotency-key": key, ...more } };
     const answer = await fetch(url, request).catch((error) => {
-      throw signal?.aborted ? signal.reason : new CommandError(0, "unreachable", String(error?.message ?? error), key);
+      throw signal?.aborted ? signal.reason : new CommandError(0, "unreachable", error?.message ?? String(error), key);
     });
     if (answer.ok) return;
     const { error } = await answer.json().catch(() => ({}));

@@ -197,6 +197,16 @@ for (const number of [NaN, Infinity, -Infinity]) {
   });
 }
 
+test("a key that is no text for a header is refused and named before the command is sent", async () => {
+  const { client, session } = watched({ commands: "/api", fetch: () => assert.fail("it was sent") });
+  for (const key of ["order-\u{1f600}", "Łódź", "é", "a\nb"]) {
+    const sent = session.command("Add", {}, { key, optimistic: [{ kind: "Note", id: "x", payload: {} }] });
+    await assert.rejects(sent, { name: "RangeError", message: `the key "${key}" of a command is no ASCII text` });
+    assert.equal(session.entity("Note", "x"), undefined);
+  }
+  client.close();
+});
+
 test("a store says at once what it takes", () => {
   for (const wrong of ["/ws", undefined, null, {}]) assert.throws(() => new Store(wrong), /a store needs a client/);
   const { client } = connected();
