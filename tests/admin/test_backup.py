@@ -24,6 +24,27 @@ def copy(*given):
 backup._copy = copy
 sys.exit(main(sys.argv[1:]))
 """
+CHECKING = """
+import functools, os, signal, sqlite3, sys, threading
+from sessionstream.admin.cli import main
+
+begun = threading.Event()
+
+class Endless(sqlite3.Connection):
+    def execute(self, sql, *given):
+        if "integrity_check" in sql:
+            self.create_function("begun", 0, begun.set)
+            sql = "WITH RECURSIVE n(i) AS (SELECT begun() UNION ALL SELECT 1 FROM n) SELECT count(*) FROM n"
+        return super().execute(sql, *given)
+
+def terminate():
+    begun.wait()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+sqlite3.connect = functools.partial(sqlite3.connect, factory=Endless)
+threading.Thread(target=terminate, daemon=True).start()
+sys.exit(main(sys.argv[1:]))
+"""
 
 
 def test_a_backup_says_what_it_made(run: Run, file: Path) -> None:
@@ -84,8 +105,9 @@ def test_what_is_no_backup_is_refused(run: Run, file: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGTERM to handle")
 @pytest.mark.parametrize("command", ["backup", "restore"])
-def test_a_terminated_command_takes_back_what_it_has_not_finished(file: Path, command: str) -> None:
-    words = [sys.executable, "-c", TERMINATED, command, str(file), str(file.with_name("other.db"))]
+@pytest.mark.parametrize("program", [TERMINATED, CHECKING], ids=["copying", "checking"])
+def test_a_terminated_command_takes_back_what_it_has_not_finished(file: Path, command: str, program: str) -> None:
+    words = [sys.executable, "-c", program, command, str(file), str(file.with_name("other.db"))]
     ran = subprocess.run(words, cwd=ROOT, capture_output=True, check=False, timeout=60)
     where = b"see with `sessionstream inspect` whether it was done before"
     said = b"" if command == "backup" else b"sessionstream: interrupted; nothing is half done: " + where + b"\n"

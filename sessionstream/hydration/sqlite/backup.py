@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -100,7 +101,7 @@ def _make(
     except OSError as error:
         raise target.failure(error, what) from error
     try:
-        with closing(sqlite3.connect(beside, isolation_level=None)) as db:
+        with closing(sqlite3.connect(beside, isolation_level=None, check_same_thread=False)) as db:
             source.look(lambda live: _copy(live, source.path, db, progress), settled=True)
             _finish(db, source.path)
         ready()
@@ -174,8 +175,7 @@ def _finish(copy: sqlite3.Connection, path: str) -> None:
     What the processes that have the file open tell each other is not in the copy.
     """
     copy.execute("PRAGMA journal_mode = DELETE")  # one file, without a log beside it
-    found = copy.execute("PRAGMA integrity_check(1)").fetchone()[0]
-    if found != "ok":
+    if (found := _finding(copy)) != "ok":
         raise StoreError(f"{path} is damaged, so no copy of it was made: {found}: {RESTORE}")
     epoch = new_epoch()
     with copy:
@@ -186,6 +186,19 @@ def _finish(copy: sqlite3.Connection, path: str) -> None:
             copy.execute("UPDATE command_claims SET node = ''")  # none of their processes has the copy open
             copy.execute("DELETE FROM nodes")
             copy.execute("DELETE FROM ui_events")
+
+
+def _finding(copy: sqlite3.Connection) -> str:
+    """Return what SQLite finds damaged, "ok" if nothing.
+
+    It runs in a thread, as Python handles signals only between the calls of its main thread, and a check takes long.
+    """
+    with ThreadPoolExecutor(1) as thread:
+        try:
+            return thread.submit(lambda: str(copy.execute("PRAGMA integrity_check(1)").fetchone()[0])).result()
+        except BaseException:
+            copy.interrupt()
+            raise
 
 
 # -- the place of a file that is restored -----------------------------------------------------------------------------
