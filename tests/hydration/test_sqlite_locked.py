@@ -107,6 +107,31 @@ async def test_many_sessions_that_fail_of_a_lock_wait_once_each(tmp_path: Path) 
         assert sorted(each.session_id for each in records) == list("012345")
 
 
+async def test_a_commit_that_waits_behind_another_waits_no_longer_than_that(tmp_path: Path) -> None:
+    """Its time begins when it is handed over, not when the other one has failed."""
+    path, waits = tmp_path / "x.db", Waits()
+    database = HastyDatabase(str(path), factory=waits.connections())
+    async with Opening(database, REGISTRY) as store:
+        sessions = [SessionWriter(store, name) for name in "abc"]
+        for session in sessions:
+            await session.log(put("a"))
+        steps = [session.step(put("a", "b")) for session in sessions]
+        with locked(path):
+            waits.began.clear()
+            waits.may_wait.clear()
+            commits = [asyncio.ensure_future(store.commit(steps[0]))]
+            await asyncio.to_thread(waits.began.wait, 30)
+            commits += [asyncio.ensure_future(store.commit(step)) for step in steps[1:]]
+            for _ in range(3):
+                await asyncio.sleep(0)
+            waits.may_wait.set()
+            outcomes = await asyncio.gather(*commits, return_exceptions=True)
+        assert all(isinstance(each, StoreError) for each in outcomes)
+        assert waits.seconds == [BUSY, 0.0]
+        await sessions[0].commit(steps[0])
+        assert database.busy_seconds * 1000 == store._writer._writing.db.execute("PRAGMA busy_timeout").fetchone()[0]  # type: ignore[union-attr]
+
+
 async def test_what_a_mixed_group_records_waits_for_nobody(tmp_path: Path) -> None:
     path, waits = tmp_path / "x.db", Waits()
     database = HastyDatabase(str(path), factory=waits.connections())

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future as ThreadFuture
 from contextlib import suppress
+from math import ceil
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from typing import Any, Final
@@ -39,6 +40,10 @@ GROUP_LIMIT: Final = 500
 
 _TICK: Final = 1 / 8
 """The part of the patience that lies between two looks at changes that have no outcome yet."""
+
+
+_NEARLY: Final = 0.9
+"""The part of the time for which SQLite waits for a lock below which a transaction gets a time of its own."""
 
 
 class _Torn(Exception):  # internal: never leaves the thread
@@ -335,35 +340,41 @@ class Writer:
                 self._carry_out(again, together=False)
 
     def _begin(self, db: sqlite3.Connection, group: list[_Change]) -> None:
-        """Begin a transaction. Impatient changes that would have to wait get an error and leave the group.
+        """Begin a transaction. Changes that have waited for the lock for long enough get an error and leave the group.
 
         Raises:
-            sqlite3.Error: it cannot begin.
+            sqlite3.Error: it cannot begin, which concerns all that are left in the group.
         """
-        if self._locked is not None and not all(change.patient for change in group):
-            db.execute("PRAGMA busy_timeout = 0")
-            try:
-                db.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError as error:
-                hasty = [change for change in group if not change.patient]
-                if not failures.is_busy(error) or len(hasty) == len(group):
-                    raise
-                for change in hasty:
-                    change.error = self._explain(error)
-                    group.remove(change)
-                self._deliver(hasty)
-            finally:
-                db.execute(f"PRAGMA busy_timeout = {int(self._database.busy_seconds * 1000)}")
-        if not db.in_transaction:
-            self._waits = True
-            try:
-                db.execute("BEGIN IMMEDIATE")
-            except sqlite3.Error as error:
-                self._locked = error if failures.is_busy(error) else None
-                raise
-            finally:
-                self._waits = False
+        busy, limited = self._database.busy_seconds, False
+        try:
+            while not db.in_transaction:
+                left = max(0.0, min(map(self._deadline, group)) - time.monotonic())
+                if limited or left < busy * _NEARLY:  # mostly not: it is one statement more
+                    limited = True
+                    db.execute(f"PRAGMA busy_timeout = {ceil(left * 1000)}")
+                self._waits = left > 0.0
+                try:
+                    db.execute("BEGIN IMMEDIATE")
+                except sqlite3.OperationalError as error:
+                    self._locked = error if failures.is_busy(error) else None
+                    now = time.monotonic()
+                    late = [change for change in group if self._deadline(change) <= now]
+                    if self._locked is None or len(late) == len(group):
+                        raise
+                    for change in late:
+                        change.error = self._explain(error)
+                        group.remove(change)
+                    self._deliver(late)
+        finally:
+            self._waits = False
+            if limited:
+                db.execute(f"PRAGMA busy_timeout = {int(busy * 1000)}")
         self._locked = None
+
+    def _deadline(self, change: _Change) -> float:
+        """Return until when a change waits for the lock; an impatient one does not if another has waited in vain."""
+        waits = change.patient or self._locked is None
+        return change.at + (self._database.busy_seconds if waits else 0.0)
 
     def _transact(self, writing: Writing, group: Sequence[_Change], together: bool) -> None:
         """Carry out a group in the current transaction; a refused change gets its error and has no effect.
