@@ -171,10 +171,15 @@ async def carry_out(
         progress: called from time to time with the number of events that are applied.
 
     Raises:
-        Refused: the hub has a lower cursor, so it is on another store.
+        Refused: the hub has no projections; or it has a lower cursor, so it is on another store.
         Failed: another part of the app than a projection failed, for example its ``session_metadata``.
         SessionstreamError: as ``Hub.retry_timeline`` and ``Hub.rebuild_timeline``.
     """
+    if not hub.has_projections:
+        raise Refused(
+            "the hub of --app has no projections, so the events would be taken for applied and change nothing: let its "
+            "function register those of the app"
+        )
     if await hub.event_cursor(session_id) < event_cursor:
         raise Refused("the hub of --app is not on the store that its function was given")
     try:

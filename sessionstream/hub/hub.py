@@ -143,6 +143,11 @@ class Hub:
         """The schema registry that was given to the hub."""
         return self._pipeline.schemas
 
+    @property
+    def has_projections(self) -> bool:
+        """Whether a projection is registered; without one, events change no timeline, and clients get nothing."""
+        return self._projections.any
+
     # -- registration ------------------------------------------------------------------------------------------
 
     def register_command(self, name: str, handler: CommandHandler) -> None:

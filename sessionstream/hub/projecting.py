@@ -56,6 +56,11 @@ class Projections:
         """Add a timeline projection."""
         self._timeline.append(_named("timeline projection", projection))
 
+    @property
+    def any(self) -> bool:
+        """Whether there is one."""
+        return bool(self._ui or self._timeline or self._changes)
+
     async def run(self, step: Step, session: Session, timeline: Timeline | TimelineAhead) -> None:
         """Run the projections on a step's event, and put copies of their results, or what failed, into the step.
 

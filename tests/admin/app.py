@@ -66,6 +66,10 @@ def make_on_its_registry(store: HydrationStore) -> Hub:
     return Hub(store.registry, store=store)
 
 
+def make_without_projections(store: HydrationStore) -> Hub:
+    return Hub(registry(), store=store)
+
+
 def make_nothing(store: HydrationStore) -> None:
     return None
 

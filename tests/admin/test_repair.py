@@ -215,6 +215,7 @@ def test_what_is_pruned_cannot_be_rebuilt(run: Run, file: Path, dry: list[str]) 
         ("tests.admin.app:make_failing", "LookupError: no settings"),
         ("tests.admin.app:make_on_its_registry", "make the hub with the SchemaRegistry"),
         ("tests.admin.app:make_elsewhere", "not on the store that its function was given"),
+        ("tests.admin.app:make_without_projections", "has no projections, so the events would be taken for applied"),
     ],
 )
 def test_an_app_that_cannot_be_used_is_refused(run: Run, file: Path, app: str, words: str, dry: list[str]) -> None:
