@@ -26,6 +26,7 @@ from benchmarks import (
     calls,
     deliver_frames,
     follow,
+    otel,
     publish_growth,
     publish_memory,
     publish_postgres,
@@ -51,6 +52,7 @@ CLAIMS: tuple[Callable[[], Awaitable[list[Figure]]], ...] = (
     subscribe.main,
     follow.main,
     publish_postgres.main,
+    otel.main,
 )
 
 RESULTS = Path(__file__).parent / "results" / "latest.json"
