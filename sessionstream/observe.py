@@ -12,12 +12,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol, TypeAlias
 
+from sessionstream.fast_init import fast_init
 from sessionstream.types import NO_METADATA, Event, TimelineEntity, UIEvent
 
 Mode: TypeAlias = Literal["live", "retry", "rebuild"]
 ErrorKind: TypeAlias = Literal["decode", "ordinal", "ui-projection", "timeline-projection", "fanout", "store"]
 
 
+@fast_init()
 @dataclass(frozen=True, slots=True)
 class PipelineRecord:
     """The outcome of one pass of an event through the pipeline.
@@ -165,6 +167,7 @@ PipelineObserver: TypeAlias = Callable[[PipelineRecord], object]
 ErrorObserver: TypeAlias = Callable[[ErrorRecord], object]
 
 
+@fast_init()
 @dataclass(frozen=True, slots=True)
 class Span:
     """A part of a hub's work that has a beginning and an end.
