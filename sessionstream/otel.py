@@ -65,7 +65,7 @@ _STATISTICS: Final[Sequence[_Instrument[HubStatistics]]] = (
     _Instrument("gauge", "cache.sessions", "{session}", "cached sessions", lambda of: of.sessions),
     _Instrument("gauge", "cache.entities", "{entity}", "entities in memory", lambda of: of.entities),
     _Instrument("counter", "cache.evictions", "{session}", "sessions that left the cache", lambda of: of.evictions),
-    _Instrument("gauge", "sessions.held", "{session}", "cached sessions that are held", lambda of: of.held),
+    _Instrument("gauge", "sessions.held", "{session}", "held sessions in this process's cache", lambda of: of.held),
     _Instrument("gauge", "store.pending", "{change}", "changes that wait for the store", lambda of: of.pending),
 )
 
