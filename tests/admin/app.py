@@ -105,14 +105,20 @@ def make_without_entities(store: HydrationStore) -> Hub:
     """A later version, which knows nothing of texts any more."""
     schemas = SchemaRegistry()
     schemas.register_event("Said", TokensDeltaEvent)
-    return Hub(schemas, store=store)
+    return _of_something_else(Hub(schemas, store=store))
 
 
 def make_without_events(store: HydrationStore) -> Hub:
     """A later version, which has forgotten the event that waits."""
     schemas = SchemaRegistry()
     schemas.register_timeline_entity("Text", ChatMessageEntity)
-    return Hub(schemas, store=store)
+    return _of_something_else(Hub(schemas, store=store))
+
+
+def _of_something_else(hub: Hub) -> Hub:
+    """Give the hub a projection that has nothing to do with these events."""
+    hub.register_timeline_projection(lambda event, session, view: [])
+    return hub
 
 
 def make_without_metadata(store: HydrationStore) -> Hub:
