@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 import subprocess
@@ -159,6 +160,25 @@ def test_the_linter_agrees_with_every_python_block(page: Path) -> None:
 @pytest.mark.parametrize("module", [sessionstream, ws, http, testing, doc], ids=lambda module: module.__name__)
 def test_every_public_name_is_in_the_reference(module: ModuleType) -> None:
     assert [name for name in module.__all__ if not re.search(rf"\b{name}\b", REFERENCE)] == []
+
+
+def public_modules() -> set[str]:
+    """The modules that the reference calls public."""
+    table = REFERENCE[REFERENCE.index("| Module | For |") : REFERENCE.index("## Extras")]
+    rows = re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
+    return {name for row in rows for name in re.findall(r"`([\w.]+)`", row)}
+
+
+def test_what_the_pages_import_is_of_public_modules() -> None:
+    public = public_modules()
+    assert [name for name in public if importlib.util.find_spec(name) is None] == []
+    pages = "\n".join(page.read_text("utf-8") for page in PAGES)
+    imported = set(re.findall(r"^\s*(?:from|import) (sessionstream[\w.]*)", pages, re.MULTILINE))
+    api = "\n".join(page.read_text("utf-8") for page in (ROOT / "docs" / "api").glob("*.rst"))
+    shown = set(re.findall(r"automodule:: ([\w.]+)", api))
+    shown |= set(re.findall(r"auto(?:class|function|data|exception):: ([a-z_.0-9]+)\.[A-Za-z]", api))
+    example = "sessionstream.examples.chatdemo"
+    assert {name for name in imported | shown if not name.startswith(example)} - public == set()
 
 
 # What others override or what Hypothesis calls is listed where it has to be known; a memory bus has what its port has.
