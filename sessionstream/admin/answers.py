@@ -7,11 +7,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from itertools import groupby
+from operator import attrgetter
+from typing import Any, Final
 
 from sessionstream import documents
 from sessionstream.admin.app import Replay
-from sessionstream.admin.checking import Checked
+from sessionstream.admin.checking import Checked, Problem
 from sessionstream.admin.outcome import FAILED, OK, Answer
 from sessionstream.admin.rehearsal import Difference, Rehearsal, Side
 from sessionstream.admin.repair import Deletion, Pruning, Retried
@@ -20,6 +22,9 @@ from sessionstream.hub import ReplayReport
 from sessionstream.hydration.payload_json import Payload, Payloads
 from sessionstream.hydration.stored import StoredEvent, StoredSession, StoredSnapshot
 from sessionstream.observe import ErrorRecord
+
+_SHOWN_PROBLEMS: Final = 10
+"""Problems of one session that a check shows people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,22 +185,23 @@ def checked(store: str, found: Checked) -> Answer:
         "store": store,
         "command": "check",
         "sessions": found.sessions,
+        "deleted": found.deleted,
         "events": found.events,
         "compared": found.compared,
         "uncompared": found.uncompared,
         "problems": [{"sessionId": each.session_id, "what": each.what} for each in found.problems],
         "readable": None if found.readable is None else list(found.readable),
     }
-    text = f"checked {store}: {counted(found.sessions, 'session')}, {counted(found.events, 'event')}"
+    deleted = f" ({found.deleted} deleted)" if found.deleted else ""
+    text = f"checked {store}: {counted(found.sessions, 'session')}{deleted}, {counted(found.events, 'event')}"
     if found.uncompared is not None:
         text += f", {counted(found.compared, 'timeline')} compared with the app"
         if found.uncompared:
             text += f", {found.uncompared} not (held, pruned, deleted or damaged)"
     if not found.problems:
         return Answer(document, (f"{text}; nothing is wrong",))
-    rows = [(each.session_id or "-", each.what) for each in found.problems]
-    text += f"; {counted(len(rows), 'problem')}"
-    blocks: list[str | Table] = [text, Table(("SESSION", "PROBLEM"), rows)]
+    text += f"; {counted(len(found.problems), 'problem')}"
+    blocks: list[str | Table] = [text, _problems(found.problems)]
     if found.readable is not None:
         title = "sessions of the damaged file in which nothing is wrong"
         blocks.append(Table(("SESSION",), [(each or "-",) for each in found.readable], "none", title))
@@ -316,6 +322,16 @@ def _errors(records: Sequence[ErrorRecord]) -> Table:
         for each in records
     ]
     return Table(("RECORDED", "SESSION", "#ORDINAL", "KIND", "EVENT", "WHERE", "ERROR"), rows, "none", "errors")
+
+
+def _problems(found: Sequence[Problem]) -> Table:
+    """Return the first problems of each session, whose problems follow each other, and how many more it has."""
+    rows = []
+    for session_id, group in groupby(found, attrgetter("session_id")):
+        problems = [each.what for each in group]
+        shown, more = problems[:_SHOWN_PROBLEMS], len(problems) - _SHOWN_PROBLEMS
+        rows += [(session_id or "-", each) for each in [*shown, *([f"… and {more} more"] if more > 0 else [])]]
+    return Table(("SESSION", "PROBLEM"), rows)
 
 
 def _differences(found: Sequence[Difference]) -> Table:

@@ -50,6 +50,7 @@ class Checked:
 
     Attributes:
         sessions: number of sessions that were checked.
+        deleted: how many of them are deleted: they have cursors, and nothing else.
         events: number of events that were read.
         compared: number of timelines that were compared with what the app computes.
         uncompared: number of those that were not, because the session is held or damaged, or its first events are no
@@ -58,6 +59,7 @@ class Checked:
     """
 
     sessions: int
+    deleted: int
     events: int
     compared: int
     uncompared: int | None
@@ -65,8 +67,17 @@ class Checked:
     readable: Sequence[str] | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Session:
+    """What was found in one session."""
+
+    events: int = 0
+    deleted: bool = False
+    problems: Sequence[str] = ()
+
+
 async def check(location: str, factory: Factory | None, progress: ProgressFunction | None) -> Checked:
-    """Check every session of a store.
+    """Check every session of a store, in the order of their ids.
 
     Args:
         factory: called once. If given, each timeline is also compared with what the app's projections compute from the
@@ -80,17 +91,19 @@ async def check(location: str, factory: Factory | None, progress: ProgressFuncti
     """
     damages, ids = await to_thread(_sessions, location)
     problems = [Problem("", each) for each in damages]
-    events = compared = 0
+    events = compared = deleted = 0
     async with AsyncExitStack() as stack:
         app = None if factory is None else await stack.enter_async_context(stage(factory))
         for number, session_id in enumerate(ids, 1):
             try:
-                count, found = await to_thread(stores.look, location, partial(_session, session_id=session_id))
+                read = await to_thread(stores.look, location, partial(_session, session_id=session_id))
             except StoreError as error:
                 if not stores.is_damage(error):
                     raise
-                count, found = 0, [str(error)]
-            events += count
+                read = _Session(problems=[str(error)])
+            events += read.events
+            deleted += read.deleted
+            found = read.problems
             whole = not found and not damages
             if app is not None and whole and await to_thread(look, location, _comparable(session_id)):
                 found = await _compare(location, session_id, app)
@@ -98,14 +111,15 @@ async def check(location: str, factory: Factory | None, progress: ProgressFuncti
             problems += [Problem(session_id, each) for each in found]
             if progress is not None:
                 progress(number, len(ids))
-    uncompared = None if factory is None else len(ids) - compared
+    sessions = len(ids) - ("" in ids)  # error records without a session
+    uncompared = None if factory is None else sessions - compared
     wrong = {each.session_id for each in problems if each.session_id}
     readable = [each for each in ids if each not in wrong] if damages else None
-    return Checked(len(ids), events, compared, uncompared, problems, readable)
+    return Checked(sessions, deleted, events, compared, uncompared, problems, readable)
 
 
 def _sessions(location: str) -> tuple[list[str], list[str]]:
-    """Return what is damaged in the store as a whole, and the ids of the sessions that can be found.
+    """Return what is damaged in the store as a whole, and the ids of the sessions that can be found, sorted.
 
     Raises:
         Refused: the store cannot be used.
@@ -114,13 +128,13 @@ def _sessions(location: str) -> tuple[list[str], list[str]]:
     ids: list[str] = []
     try:
         damages = stores.look(location, lambda state: state.damages())
-        return damages, stores.look(location, session_ids)
+        return damages, sorted(stores.look(location, session_ids))
     except StoreError as error:
         if not stores.is_damage(error):
             raise Refused(str(error)) from error
         damages.append(f"not all sessions can be found: {explained(location, error)}")
     with suppress(StoreError):  # it is among the damages
-        return damages, stores.look(location, lambda state: state.used_sessions())
+        return damages, sorted(stores.look(location, lambda state: state.used_sessions()))
     for limit in _AT_ONCE:  # as far as the ids can be read, in their order
         with suppress(StoreError):
             while found := stores.look(location, _following(ids[-1] if ids else "", limit)):
@@ -132,14 +146,15 @@ def _following(after: str, limit: int) -> Callable[[StoredState], list[str]]:
     return lambda state: state.sessions(after=after, limit=limit)
 
 
-def _session(state: StoredState, session_id: str) -> tuple[int, list[str]]:
-    """Return how many events a session has, and what is wrong with it."""
+def _session(state: StoredState, session_id: str) -> _Session:
+    """Return how many events a session has, whether it is deleted, and what is wrong with it."""
     problems: list[str] = []
-    payloads, cursors, events = Payloads(), Cursors(0, 0, 0), 0
+    payloads, cursors, events, deleted = Payloads(), Cursors(0, 0, 0), 0, False
     logged: set[int] = set()
     changes: dict[int, str] = {}  # an entity for each ordinal at which one changed
     entity: list[StoredVersion] = []
     for part in contents(state, session_id):
+        deleted = isinstance(part, Cursors)  # of the last part: the first one is cursors
         match part:
             case Cursors():
                 cursors = part
@@ -165,7 +180,7 @@ def _session(state: StoredState, session_id: str) -> tuple[int, list[str]]:
     ]
     if logged and max(logged) < cursors.event:
         problems.append(f"the log ends at event {max(logged)}, and the event cursor is {cursors.event}")
-    return events, problems
+    return _Session(events, deleted, problems)
 
 
 def _of_cursors(cursors: Cursors) -> Iterator[str]:
@@ -176,14 +191,19 @@ def _of_cursors(cursors: Cursors) -> Iterator[str]:
 
 
 def _of_entity(payloads: Payloads, states: Sequence[StoredVersion], cursors: Cursors) -> Iterator[str]:
-    """Yield what is wrong with the states of an entity, which are in order."""
+    """Yield what is wrong with the states of an entity, which are in order.
+
+    The latest come first: earlier ones are deltas against them.
+    """
+    if states and states[-1].superseded_ordinal is not None:
+        yield f"{_name(states[-1])} was superseded at {states[-1].superseded_ordinal}, and there is no later state"
     for before, after in pairwise(states):
         if before.superseded_ordinal != after.last_event_ordinal:
             yield (
                 f"{_name(after)} follows a state that ends at {before.superseded_ordinal}, not at "
                 f"{after.last_event_ordinal}"
             )
-    for number, state in enumerate(states):
+    for number, state in reversed(list(enumerate(states))):
         if not 0 < state.created_ordinal <= state.last_event_ordinal <= cursors.timeline:
             yield f"{_name(state)}: created at {state.created_ordinal}, while the timeline is at {cursors.timeline}"
         payload = state.payload
@@ -197,8 +217,6 @@ def _of_entity(payloads: Payloads, states: Sequence[StoredVersion], cursors: Cur
                 yield f"{_name(state)} cannot be restored: {error}"
                 continue
         yield from _unreadable(payloads, payload, _name(state))
-    if states and states[-1].superseded_ordinal is not None:
-        yield f"{_name(states[-1])} was superseded at {states[-1].superseded_ordinal}, and there is no later state"
 
 
 def _kept(state: StoredVersion) -> tuple[int, bytes | None]:

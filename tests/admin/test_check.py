@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sessionstream import Hub, HydrationStore
+from sessionstream import ErrorRecord, Hub, HydrationStore
 from sessionstream.admin import checking
 from sessionstream.hydration import versions
 from sessionstream.hydration.stored import StoredVersion
@@ -36,13 +36,36 @@ def test_a_good_store_has_no_problem(run: Run, store: Path) -> None:
         "store": str(store),
         "command": "check",
         "sessions": 5,
+        "deleted": 1,
         "events": 3 + 3 + 150 + 2,
         "compared": 0,
         "uncompared": None,
         "problems": [],
         "readable": None,
     }
-    assert run("check", store).out == f"checked {store}: 5 sessions, 158 events; nothing is wrong\n"
+    assert run("check", store).out == f"checked {store}: 5 sessions (1 deleted), 158 events; nothing is wrong\n"
+
+
+def test_sessions_are_counted_as_inspect_lists_them_and_deleted_ones_besides(run: Run, store: Path) -> None:
+    with_store(store, lambda opened: opened.record_error(ErrorRecord("store", "", 0, "", "of no session")))
+    document = run("check", store, "--json").document
+    listed = run("inspect", store, "--json").document["sessions"]
+    assert document["sessions"] - document["deleted"] == len(listed) == 4
+
+
+def test_problems_are_in_the_order_of_the_sessions_and_people_see_the_first_of_each(run: Run, store: Path) -> None:
+    with closing(sqlite3.connect(store)) as db, db:
+        db.execute("UPDATE payload_types SET descriptors = x'ff'")
+    ran = run("check", store, "--json")
+    assert (ran.status, ran.err) == (1, "")
+    problems = [each["sessionId"] for each in json.loads(ran.out)["problems"]]
+    assert problems == sorted(problems)
+    assert (problems.count("long"), problems.count("s")) == (300, 6)
+    lines = run("check", store).out.splitlines()
+    shown = [line.split(maxsplit=1) for line in lines[3:]]
+    assert [what for session_id, what in shown if session_id == "long"][10:] == ["… and 290 more"]
+    assert len([what for session_id, what in shown if session_id == "s"]) == 6
+    assert lines[0].endswith(f"; {len(problems)} problems")
 
 
 def test_timelines_are_compared_with_what_the_app_computes(run: Run, store: Path) -> None:

@@ -95,6 +95,7 @@ def test_check_a_good_database(url: str) -> None:
         "store": "",
         "command": "check",
         "sessions": 2,
+        "deleted": 0,
         "events": 6,
         "compared": 1,
         "uncompared": 1,
