@@ -29,6 +29,9 @@ _VERSION: Final = b"\x02"
 
 _UNVERSIONED: Final = 32
 
+LENGTHS: Final = (_UNVERSIONED, _UNVERSIONED + len(_VERSION))
+"""How many bytes a digest may have."""
+
 
 def payload_digest(name: str, payload: Message, descriptors: bytes = b"") -> bytes:
     """Return the digest of a command or an event: of its name, message type and fields.

@@ -13,14 +13,14 @@ from typing import Any, Final
 
 from sessionstream import documents
 from sessionstream.admin.app import Replay
-from sessionstream.admin.checking import Checked, Problem
+from sessionstream.admin.checking import Checked
 from sessionstream.admin.outcome import FAILED, OK, Answer
 from sessionstream.admin.rehearsal import Difference, Rehearsal, Side
 from sessionstream.admin.repair import Deletion, Pruning, Retried
 from sessionstream.admin.tables import Table, counted
 from sessionstream.hub import ReplayReport
 from sessionstream.hydration.payload_json import Payload, Payloads
-from sessionstream.hydration.stored import StoredEvent, StoredSession, StoredSnapshot
+from sessionstream.hydration.stored import Problem, StoredEvent, StoredSession, StoredSnapshot
 from sessionstream.observe import ErrorRecord
 
 _SHOWN_PROBLEMS: Final = 10

@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
+from operator import attrgetter
 from typing import Final
 
 from sessionstream.admin.app import Factory
@@ -24,6 +25,7 @@ from sessionstream.hydration import stores, versions
 from sessionstream.hydration.contents import contents, session_ids
 from sessionstream.hydration.payload_json import Payloads, UndecodablePayload
 from sessionstream.hydration.stored import (
+    Problem,
     PrunedEvent,
     StoredEvent,
     StoredPayload,
@@ -34,14 +36,6 @@ from sessionstream.store import Cursors
 
 _AT_ONCE: Final = (1_000, 1)
 """How many ids are read at once from a damaged file; the last few before a page that cannot be read, one by one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Something that does not hold; ``session_id`` is empty if it is of no session."""
-
-    session_id: str
-    what: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +84,9 @@ async def check(location: str, factory: Factory | None, progress: ProgressFuncti
         StoreError: the store failed meanwhile.
     """
     damages, ids = await to_thread(_sessions, location)
-    problems = [Problem("", each) for each in damages]
+    between = await to_thread(_between, location, damages)
+    problems = [*(Problem("", each) for each in damages), *between]
+    wrong = {each.session_id for each in between}
     events = compared = deleted = 0
     async with AsyncExitStack() as stack:
         app = None if factory is None else await stack.enter_async_context(stage(factory))
@@ -104,7 +100,7 @@ async def check(location: str, factory: Factory | None, progress: ProgressFuncti
             events += read.events
             deleted += read.deleted
             found = read.problems
-            whole = not found and not damages
+            whole = not found and not damages and session_id not in wrong
             if app is not None and whole and await to_thread(look, location, _comparable(session_id)):
                 found = await _compare(location, session_id, app)
                 compared += 1
@@ -113,6 +109,7 @@ async def check(location: str, factory: Factory | None, progress: ProgressFuncti
                 progress(number, len(ids))
     sessions = len(ids) - ("" in ids)  # error records without a session
     uncompared = None if factory is None else sessions - compared
+    problems.sort(key=attrgetter("session_id"))
     wrong = {each.session_id for each in problems if each.session_id}
     readable = [each for each in ids if each not in wrong] if damages else None
     return Checked(sessions, deleted, events, compared, uncompared, problems, readable)
@@ -140,6 +137,20 @@ def _sessions(location: str) -> tuple[list[str], list[str]]:
             while found := stores.look(location, _following(ids[-1] if ids else "", limit)):
                 ids += found
     return damages, ids
+
+
+def _between(location: str, damages: Sequence[str]) -> list[Problem]:
+    """Return what is wrong between the tables of a store, as far as they can be read.
+
+    Raises:
+        Refused: the store cannot be used.
+    """
+    try:
+        return stores.look(location, lambda state: state.problems())
+    except StoreError as error:
+        if not stores.is_damage(error):
+            raise Refused(str(error)) from error
+        return [] if damages else [Problem("", explained(location, error))]
 
 
 def _following(after: str, limit: int) -> Callable[[StoredState], list[str]]:

@@ -144,6 +144,14 @@ class StoredSession:
     last_error: ErrorRecord | None
 
 
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something in a store that does not hold; ``session_id`` is empty if it is of no session."""
+
+    session_id: str
+    what: str
+
+
 class StoredState(Protocol):
     """One state of a store, which a question reads. It can be used only within that question.
 
@@ -169,6 +177,14 @@ class StoredState(Protocol):
         """Return what the database itself finds damaged when it checks its pages and indices, at most ten findings.
 
         SQLite reads the whole file. PostgreSQL does not check itself: there are none.
+        """
+        ...
+
+    def problems(self) -> list[Problem]:
+        """Return what is wrong between the tables: what no single session shows.
+
+        Events, entities and earlier states that belong to no session, sessions that have the same timeline, and digests
+        of events that no store has written. It reads an index of each table, and the events.
         """
         ...
 

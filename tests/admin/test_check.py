@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -11,7 +12,8 @@ import pytest
 
 from sessionstream import ErrorRecord, Hub, HydrationStore
 from sessionstream.admin import checking
-from sessionstream.hydration import versions
+from sessionstream.hydration import stores, versions
+from sessionstream.hydration.sqlite.removing import Removal
 from sessionstream.hydration.stored import StoredVersion
 
 from .app import make, with_store, write
@@ -22,12 +24,17 @@ from .test_repair import APP, unchanged
 @pytest.fixture
 def store(file: Path) -> Path:
     """A file with a held session, a pruned one, a deleted one, a long text with deltas, and one that is fine."""
-    write(file, *["word "] * 150, session_id="long")
-    write(file, "a", "b", "c", session_id="pruned")
-    write(file, "a", session_id="deleted")
-    with_store(file, lambda opened: opened.prune("pruned", before=2))
-    with_store(file, lambda opened: opened.delete_session("deleted"))
+    fill(file)
     return file
+
+
+def fill(location: stores.Location) -> None:
+    """Add a session with a long text, a pruned one and a deleted one."""
+    write(location, *["word "] * 150, session_id="long")
+    write(location, "a", "b", "c", session_id="pruned")
+    write(location, "a", session_id="deleted")
+    with_store(location, lambda opened: opened.prune("pruned", before=2))
+    with_store(location, lambda opened: opened.delete_session("deleted"))
 
 
 def test_a_good_store_has_no_problem(run: Run, store: Path) -> None:
@@ -101,6 +108,7 @@ def test_an_app_that_cannot_be_used_is_refused(run: Run, store: Path) -> None:
     assert "no settings" in ran.err
 
 
+HYDRATION = Path(__file__).parents[1] / "hydration"
 LONG = "(SELECT sid FROM sessions WHERE session_id = 'long')"
 OF_LONG = "timeline = (SELECT timeline FROM sessions WHERE session_id = 'long')"
 
@@ -141,6 +149,72 @@ def test_what_is_wrong_is_found_and_named(run: Run, store: Path, change: str, wh
     assert what in ran.out
     if "payload_types" not in change:
         assert {line.split()[0] for line in ran.out.splitlines()[3:]} == {"long"}
+
+
+# Changes by hand that no single session shows, and all that a check says of each, without the numbers of rows.
+BY_HAND = {
+    "DELETE FROM sessions WHERE session_id = 'long'": [
+        ("-", "150 rows of table events with sid #, which no session has"),
+        ("-", "1 row of table entities with timeline #, which no session has"),
+        ("-", "149 rows of table entity_versions with timeline #, which no session has"),
+    ],
+    "UPDATE sessions SET timeline = (SELECT timeline FROM sessions WHERE session_id = 's') "
+    "WHERE session_id = 'pruned'": [
+        ("-", "1 row of table entities with timeline #, which no session has"),
+        ("-", "1 row of table entity_versions with timeline #, which no session has"),
+        ("pruned", "its timeline, number #, is another session's, too"),
+        ("s", "its timeline, number #, is another session's, too"),
+    ],
+    f"UPDATE events SET sid = 99 WHERE sid = {LONG} AND ordinal = 150": [
+        ("-", "1 row of table events with sid #, which no session has"),
+        ("long", "event 150, which changed Text '1', is not in the log"),
+        ("long", "the log ends at event 149, and the event cursor is 150"),
+    ],
+    f"UPDATE events SET digest = (SELECT digest FROM payload_types LIMIT 1) WHERE sid = {LONG} AND ordinal = 7": [
+        ("long", "event 7 has a digest, as only a pruned event has"),
+    ],
+    "UPDATE events SET digest = (SELECT descriptors FROM payload_types LIMIT 1) WHERE digest IS NOT NULL": [
+        ("pruned", "event 1 was pruned, and its digest is none"),
+    ],
+}
+
+
+def said(run: Run, location: object, *arguments: object) -> list[tuple[str, str]]:
+    """Return the sessions and problems that a check prints, without the numbers of rows."""
+    ran = run("check", location, *arguments)
+    assert (ran.status, ran.err) == (1, "")
+    lines = [line.split(maxsplit=1) for line in ran.out.splitlines()[3:]]
+    return [(who, re.sub(r"(with sid|with timeline|number) \d+", r"\1 #", what)) for who, what in lines]
+
+
+@pytest.mark.parametrize("change", BY_HAND)
+def test_what_a_change_by_hand_has_broken_between_tables_is_found(run: Run, store: Path, change: str) -> None:
+    with closing(sqlite3.connect(store)) as db, db:
+        assert db.execute(change).rowcount > 0
+    assert unchanged(store, lambda: said(run, store)) == BY_HAND[change]
+    assert [each for each in said(run, store, *APP) if each in BY_HAND[change]] == BY_HAND[change]
+
+
+def test_rows_that_are_still_to_be_removed_are_no_problem(
+    run: Run, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def nothing(*_: object) -> None:
+        """Leave the rows, as a process that is killed does."""
+
+    monkeypatch.setattr(Removal, "remove", nothing)
+    with_store(store, lambda opened: opened.delete_session("long"))
+    with closing(sqlite3.connect(store)) as db, db:
+        left = {row[0] for row in db.execute("SELECT what FROM discarded")}
+        assert left == {"session", "timeline"}
+        db.execute("UPDATE discarded SET what = 'building' WHERE what = 'timeline'")
+    assert "nothing is wrong" in run("check", store).out
+
+
+@pytest.mark.parametrize("version", range(1, 5))
+def test_a_good_file_of_an_earlier_version_has_no_problem(run: Run, tmp_path: Path, version: int) -> None:
+    with closing(sqlite3.connect(tmp_path / "old.db")) as db:
+        db.executescript((HYDRATION / f"version_{version}.sql").read_text("utf-8"))
+    assert "nothing is wrong" in unchanged(tmp_path / "old.db", lambda: run("check", tmp_path / "old.db")).out
 
 
 def test_a_damaged_index_is_found(run: Run, store: Path) -> None:

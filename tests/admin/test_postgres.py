@@ -19,6 +19,7 @@ from tests.servers.postgres import Postgres
 
 from .app import BROKEN, with_store, write
 from .conftest import Run
+from .test_check import BY_HAND, fill, said
 from .test_command import MODULE, ran
 from .test_tracebacks import WHERE
 
@@ -114,20 +115,32 @@ def test_check_finds_what_is_wrong_in_a_database(url: str, postgres: Postgres, p
     for session_id in wrong:
         write(url, "a", "b", "c", session_id=session_id)
 
-    async def break_them() -> None:
-        db = await asyncpg.connect(postgres.dsn)
-        await db.execute(f"SET search_path = {postgres_schema}")
-        for session_id, (change, _) in wrong.items():
-            await db.execute(f"{change} WHERE session_id = '{session_id}'")
-        await db.close()
-
-    asyncio.run(break_them())
+    changes = [f"{change} WHERE session_id = '{session_id}'" for session_id, (change, _) in wrong.items()]
+    asyncio.run(changed(postgres, postgres_schema, *changes))
     done = ran(*MODULE, "check", url)
     assert (done.returncode, done.stderr) == (1, "")
     found = dict(line.split(maxsplit=1) for line in reversed(done.stdout.splitlines()[3:]))
     assert set(found) == set(wrong)
     for session_id, (_, what) in wrong.items():
         assert what in done.stdout, session_id
+
+
+@pytest.mark.parametrize("change", BY_HAND)
+def test_what_a_change_by_hand_has_broken_between_tables_is_found(
+    run: Run, url: str, postgres: Postgres, postgres_schema: str, change: str
+) -> None:
+    fill(url)
+    assert "nothing is wrong" in run("check", url).out
+    asyncio.run(changed(postgres, postgres_schema, change))
+    assert said(run, url) == BY_HAND[change]
+
+
+async def changed(postgres: Postgres, schema: str, *statements: str) -> None:
+    """Change tables by hand."""
+    db = await asyncpg.connect(postgres.dsn, server_settings={"search_path": schema})
+    for statement in statements:
+        await db.execute(statement)
+    await db.close()
 
 
 def test_where_the_app_failed_is_shown(run: Run, url: str, monkeypatch: pytest.MonkeyPatch) -> None:

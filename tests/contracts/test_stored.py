@@ -182,6 +182,7 @@ class StoredContract:
         assert session is not None
         assert (session.cursors.event, session.cursors.timeline, session.waiting, session.entities) == (4, 4, 0, 0)
         assert place.look(lambda state: state.events("session")) == []
+        assert place.look(lambda state: state.problems()) == []
 
     async def test_a_store_in_use_shows_what_was_committed_just_now(self, place: Place) -> None:
         async with place.open() as store:

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from sessionstream.digests import stored_digest
 from sessionstream.errors import StoreError, StoreUpgraded
 from sessionstream.hydration.encoding import MAX_STORED, bounded
-from sessionstream.hydration.postgres import reads, schema
+from sessionstream.hydration.postgres import contradictions, reads, schema
 from sessionstream.hydration.postgres.asking import REACH_SECONDS, Asking, check_no_event_loop
 from sessionstream.hydration.postgres.connections import Database, Link
 from sessionstream.hydration.postgres.payload_types import PayloadTypes
 from sessionstream.hydration.postgres.reads import Reads
 from sessionstream.hydration.rules import check_number, check_snapshot, check_text
 from sessionstream.hydration.stored import (
+    Problem,
     PrunedEvent,
     StoredClaim,
     StoredEntity,
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _version_order: Final = attrgetter("kind", "id", "last_event_ordinal")
+
+CHECK_SECONDS: Final = 600.0
+"""Seconds that reading whole tables may take."""
 
 _DENIED: Final = "may not be read by this user: grant it USAGE on the schema and SELECT on the tables in it"
 
@@ -104,6 +108,10 @@ class PostgresTables:
     def damages(self) -> list[str]:
         """Return nothing: PostgreSQL does not check itself."""
         return []
+
+    def problems(self) -> list[Problem]:
+        """Return what is wrong between the tables."""
+        return self._run(contradictions.found(self._link), CHECK_SECONDS)
 
     def used_sessions(self) -> list[str]:
         """Return the ids of all sessions that were ever used, in the order of their last changes."""

@@ -14,7 +14,7 @@ from sessionstream.digests import stored_digest
 from sessionstream.errors import StoreError
 from sessionstream.hydration.encoding import MAX_STORED, bounded
 from sessionstream.hydration.rules import check_floor, check_number, check_snapshot, check_text
-from sessionstream.hydration.sqlite import history, reads, schema
+from sessionstream.hydration.sqlite import contradictions, history, reads, schema
 from sessionstream.hydration.sqlite.columns import Query, moment
 from sessionstream.hydration.sqlite.database import Database, check_length
 from sessionstream.hydration.sqlite.event_ids import check_complete
@@ -26,6 +26,7 @@ from sessionstream.hydration.sqlite.rows import ERROR, error_record, event_metad
 from sessionstream.hydration.sqlite.sessions import stored
 from sessionstream.hydration.stored import (
     PayloadType,
+    Problem,
     PrunedEvent,
     StoredClaim,
     StoredEntity,
@@ -151,6 +152,10 @@ class SQLiteFile:
             else:
                 return [] if found == ["ok"] and error is None else found
         return [str(error)]
+
+    def problems(self) -> list[Problem]:
+        """Return what is wrong between the tables."""
+        return contradictions.found(self._db, self._version)
 
     def used_sessions(self) -> list[str]:
         """Return the ids of all sessions that were ever used, in the order of their last changes."""

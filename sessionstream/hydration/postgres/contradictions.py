@@ -1,0 +1,29 @@
+"""Rows of the tables that contradict each other, over all sessions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from sessionstream.digests import LENGTHS
+from sessionstream.hydration.contradictions import contradictions
+from sessionstream.hydration.stored import Problem
+
+if TYPE_CHECKING:
+    from sessionstream.hydration.postgres.connections import Link
+
+_SESSIONS: Final = "SELECT sid, session_id, timeline FROM {s}.sessions ORDER BY session_id"
+_DISCARDED: Final = "SELECT what, number FROM {s}.discarded"
+_COUNTS: Final = """SELECT 'events', sid, count(*) FROM {s}.events GROUP BY sid
+    UNION ALL SELECT 'entities', timeline, count(*) FROM {s}.entities GROUP BY timeline
+    UNION ALL SELECT 'entity_versions', timeline, count(*) FROM {s}.entity_versions GROUP BY timeline"""
+_DIGESTED: Final = f"""SELECT sid, ordinal, payload IS NULL FROM {{s}}.events
+    WHERE digest IS NOT NULL AND (payload IS NOT NULL OR octet_length(digest) NOT IN {LENGTHS})
+    ORDER BY sid, ordinal"""  # noqa: S608 - our own numbers
+
+
+async def found(link: Link) -> list[Problem]:
+    """Return what is wrong between the tables."""
+    sessions, discarded, counts, digested = [
+        [tuple(row) for row in await link.fetch(sql)] for sql in (_SESSIONS, _DISCARDED, _COUNTS, _DIGESTED)
+    ]
+    return contradictions(sessions, discarded, counts, digested)

@@ -1,0 +1,33 @@
+"""Rows of the file that contradict each other, over all sessions."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Final
+
+from sessionstream.digests import LENGTHS
+from sessionstream.hydration.contradictions import contradictions
+from sessionstream.hydration.sqlite.columns import Query
+from sessionstream.hydration.stored import Problem
+
+_WITH_DISCARDED: Final = 2
+"""The first schema version with the table ``discarded``."""
+
+_SESSIONS: Final = Query("sessions", "sid, session_id, timeline", "ORDER BY session_id")
+_DISCARDED: Final = "SELECT what, number FROM discarded"
+_COUNTS: Final = """SELECT 'events', sid, count(*) FROM events GROUP BY sid
+    UNION ALL SELECT 'entities', timeline, count(*) FROM entities GROUP BY timeline
+    UNION ALL SELECT 'entity_versions', timeline, count(*) FROM entity_versions GROUP BY timeline"""
+_DIGESTED: Final = f"""SELECT sid, ordinal, payload IS NULL FROM events
+    WHERE digest IS NOT NULL AND (payload IS NOT NULL OR length(digest) NOT IN {LENGTHS})
+    ORDER BY sid, ordinal"""  # noqa: S608 - our own numbers
+
+
+def found(db: sqlite3.Connection, version: int) -> list[Problem]:
+    """Return what is wrong between the tables of a file of that schema version.
+
+    Raises:
+        Damage: a row of ``sessions`` holds a value that is not valid.
+    """
+    discarded = db.execute(_DISCARDED).fetchall() if version >= _WITH_DISCARDED else []
+    return contradictions(_SESSIONS.all(db), discarded, db.execute(_COUNTS), db.execute(_DIGESTED))
