@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection
 from pathlib import Path
 
@@ -269,6 +270,16 @@ async def test_each_event_can_be_followed_through_the_pipeline(lab_tabs: Tabs) -
     await expect(page.get_by_text("Event 8 of 8: NoteRemoved")).to_be_visible()
     await expect(steps.nth(2)).to_contain_text("is gone")
     assert lab_tabs.faults == []
+
+
+async def test_the_last_step_is_what_the_fan_out_sent(lab_tabs: Tabs) -> None:
+    page = await lab_tabs.visit("phases/1")
+    await press(page, "break", fault="drop")
+    await press(page, "submit", prompt="two words")
+    last = page.locator(".flow > li").last
+    await expect(last).to_have_text(re.compile("NoteUpdated, which the hub passed on, was not sent$"))
+    await page.get_by_role("slider").press("ArrowLeft")
+    await expect(last).to_have_text(re.compile("sends to live clientsNoteUpdated$"))
 
 
 async def test_two_tabs_show_the_same(lab_tabs: Tabs) -> None:

@@ -204,6 +204,29 @@ async def test_a_broken_promise_turns_its_checks_red(phase: Pipeline, fault: str
     assert state.broken == FAULTS[fault]
 
 
+SENT = {
+    "drop": ["", "NoteUpdated, which the hub passed on, was not sent"] * 2,
+    "repeat": ["NoteUpdated was sent 2 times"] * 4,
+    "swap": [f"sent {words}" for words in ("after that of event 2", "before that of event 1")]
+    + [f"sent {words}" for words in ("after that of event 4", "before that of event 3")],
+}
+"""What the fan-out did with the UI events of the first four events."""
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_the_trace_shows_what_live_clients_were_sent(phase: Pipeline, fault: str) -> None:
+    await press(phase, "break", fault=fault)
+    state = await press(phase, "submit", prompt="three words here")
+    steps: Any = next(panel for panel in state.panels if panel.id == "trace").to_json()["value"]
+    wrong = SENT.get(fault, [""] * 4)
+    assert [step["sent"]["wrong"] for step in steps[:4]] == wrong
+    assert ["NoteUpdated" if step["sent"]["names"] else "" for step in steps[:4]] == [
+        "" if "not sent" in words else "NoteUpdated" for words in wrong
+    ]
+    told: Any = next(panel for panel in state.panels if panel.id == "steps").to_json()["rows"]
+    assert [row[-1] for row in told[:4]] == [words or "NoteUpdated" for words in wrong]
+
+
 async def test_a_session_may_not_grow_without_end(phase: Pipeline) -> None:
     events = 0
     while events <= MOST_EVENTS:

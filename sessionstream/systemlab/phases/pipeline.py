@@ -214,7 +214,7 @@ class Pipeline:
             ),
             panels=(
                 self._command_table(session_id),
-                _trace(records),
+                _trace(records, heard),
                 event_table("events", "Backend events, from the log", events, "None yet. Submit a prompt."),
                 ui_table("ui", "UI events that live clients received", heard, "No event yet."),
                 entity_table("snapshot", "Snapshot", ordered, "The timeline is empty. Submit a prompt."),
@@ -231,7 +231,7 @@ class Pipeline:
                     },
                 ),
                 error_table("errors", "Errors", self._journal.errors, "None."),
-                Document("trace", "Trace, step by step", [_steps(record) for record in records]),
+                Document("trace", "Trace, step by step", [_steps(record, heard) for record in records]),
             ),
             facts=(
                 ("Session", session_id),
@@ -250,7 +250,7 @@ class Pipeline:
         return Table("commands", "Commands", ("Command", "Payload", "Outcome"), rows, "None yet. Submit a prompt.")
 
 
-def _trace(records: Sequence[PipelineRecord]) -> Table:
+def _trace(records: Sequence[PipelineRecord], heard: checks.Heard) -> Table:
     """Return one row per event, one column per step of the pipeline."""
     columns = ("Ordinal", "Event", "View at", "UI projection", "Timeline projection", "Committed", "Cursor", "Told")
     rows = tuple(
@@ -262,7 +262,7 @@ def _trace(records: Sequence[PipelineRecord]) -> Table:
             "not run" if _behind(record) else _names([e.kind for e in record.entities], record.timeline_error),
             _names(["event", *(entity.kind for entity in record.committed)] if record.stored else [], record.error),
             "moved" if record.cursor_moved else "stayed",
-            _names([event.name for event in record.fanned_out], None),
+            _told(record, heard),
         )
         for record in records
     )
@@ -278,12 +278,17 @@ def _names(names: Sequence[str], error: Exception | None) -> str:
     return _raised(error) or ", ".join(names) or "nothing"
 
 
+def _told(record: PipelineRecord, heard: checks.Heard) -> str:
+    names, wrong = checks.sent(record, heard)
+    return wrong or _names(names, None)
+
+
 def _raised(error: Exception | None) -> str:
     return "" if error is None else f"{type(error).__name__}: {error}"
 
 
-def _steps(record: PipelineRecord) -> Json:
-    event = record.event
+def _steps(record: PipelineRecord, heard: checks.Heard) -> Json:
+    event, (names, wrong) = record.event, checks.sent(record, heard)
     return {
         "ordinal": event.ordinal,
         "mode": record.mode,
@@ -297,6 +302,7 @@ def _steps(record: PipelineRecord) -> Json:
         "committed": [f"{entity.kind} {entity.id}" for entity in record.committed],
         "cursorMoved": record.cursor_moved,
         "fannedOut": [ui.name for ui in record.fanned_out],
+        "sent": {"names": list[Json](names), "wrong": wrong},
         "raised": {
             "ui": _raised(record.ui_error),
             "timeline": _raised(record.timeline_error),

@@ -124,6 +124,25 @@ def told(records: Sequence[PipelineRecord], heard: Heard, held: Held | None = No
     )
 
 
+def sent(record: PipelineRecord, heard: Heard) -> tuple[list[str], str]:
+    """Return the names of the UI events of an event that live clients were sent, and what is wrong with that, or "".
+
+    It is wrong if the hub passed on others, or if those of other events were sent before them or after them.
+    """
+    ordinal, due = record.event.ordinal, [event.name for event in record.fanned_out]
+    got = [event.name for at, event in heard if at == ordinal] if due else []
+    if not got:
+        return got, f"{', '.join(due)}, which the hub passed on, was not sent" if due else ""
+    if len(got) > len(due):
+        return got, f"{', '.join(due)} was sent {len(got) // len(due)} times"
+    place = [at for at, _ in heard].index(ordinal)
+    early = [at for at, _ in heard[:place] if at > ordinal]
+    late = [at for at, _ in heard[place:] if at < ordinal]
+    if early or late:
+        return got, f"sent after that of event {early[0]}" if early else f"sent before that of event {late[0]}"
+    return got, ""
+
+
 def current(events: Sequence[Event], snapshot: Snapshot, held: Held | None = None) -> Check:
     """Check that a snapshot is at the end of the log, or of a held session just before the event that holds it."""
     last = held.ordinal - 1 if held else events[-1].ordinal if events else 0

@@ -42,26 +42,26 @@ function draw() {
   label.textContent = words;
   slider.setAttribute("aria-valuetext", words);
   steps.replaceChildren(
-    step("Event", `is given ordinal ${record.ordinal}`, [[record.event.name, record.event.payload]]),
+    step("Event", `is given ordinal ${record.ordinal}`, [[record.event.name, record.event.payload]], ""),
     step(
       "UI projection",
       sees(record),
       record.uiEvents.map(({ name, payload }) => [name, payload]),
-      record.raised.ui,
+      raised(record.raised.ui),
     ),
     step(
       "Timeline projection",
       sees(record),
       record.entities.map(({ kind, id, deleted, payload }) => [deleted ? `${kind} ${id} is gone` : `${kind} ${id}`, payload]),
-      record.raised.timeline,
+      raised(record.raised.timeline),
     ),
     step(
       "Commit",
       record.cursorMoved ? `moves the cursor to ${record.ordinal}` : "does not move the cursor",
       [...(record.stored ? [["the event", ""]] : []), ...record.committed.map((entity) => [entity, ""])],
-      record.raised.commit,
+      raised(record.raised.commit),
     ),
-    step("Fan-out", "sends to live clients", record.fannedOut.map((name) => [name, ""])),
+    step("Fan-out", "sends to live clients", record.sent.names.map((name) => [name, ""]), record.sent.wrong),
   );
 }
 
@@ -69,8 +69,12 @@ function sees({ behind, viewOrdinal }) {
   return behind ? `is not run: an event before it holds the session, at ${viewOrdinal}` : `sees the timeline at ${viewOrdinal}`;
 }
 
-/** One step: what it returned, or what it raised. */
-function step(name, does, things, raised = "") {
+function raised(error) {
+  return error && `raised ${error}`;
+}
+
+/** One step: what it returned, and what is wrong with it. */
+function step(name, does, things, wrong) {
   const list = things.map(([what, payload]) =>
     el("li", {}, el("span", {}, what), ...(payload ? [el("code", {}, payload)] : [])),
   );
@@ -79,7 +83,7 @@ function step(name, does, things, raised = "") {
     {},
     el("h3", {}, name),
     el("p", {}, does),
-    ...(raised ? [el("p", { className: "raised" }, `raised ${raised}`)] : []),
-    list.length || raised ? el("ul", {}, ...list) : el("p", { className: "soft" }, "nothing"),
+    ...(wrong ? [el("p", { className: "wrong" }, wrong)] : []),
+    list.length || wrong ? el("ul", {}, ...list) : el("p", { className: "soft" }, "nothing"),
   );
 }
