@@ -14,6 +14,7 @@ from sessionstream.systemlab.actions import BadRequest
 from sessionstream.systemlab.notebook import ADD_NOTE, notebook_schemas, open_notebook
 from sessionstream.systemlab.phases import pipeline_checks as checks
 from sessionstream.systemlab.phases.pipeline import MOST_EVENTS, Pipeline
+from sessionstream.systemlab.rendering import PACKAGE
 from sessionstream.systemlab.sabotage.pipeline import FAULTS
 from sessionstream.systemlab.v1.lab_pb2 import AddNoteCommand
 
@@ -202,6 +203,24 @@ async def test_a_broken_promise_turns_its_checks_red(phase: Pipeline, fault: str
     state = await press(phase, "submit", prompt="five words make odd events")
     assert {name for name, verdict in verdicts(state).items() if verdict == "failed"} == RED[fault]
     assert state.broken == FAULTS[fault]
+
+
+CLAIMED = [
+    ("drop", "Every word becomes an event", "*told* turns red", {"told"}),
+    ("drop", "two words", "*told* turns red, and *live* too if the last event of a note is lost", {"told", "live"}),
+    ("gap", "Every word becomes an event", "*fold* turns red, *told* and *live* stay green", RED["gap"]),
+]
+"""Break, prompt, what the chapter says of it, and what turns red."""
+
+
+@pytest.mark.parametrize(("fault", "prompt", "words", "red"), CLAIMED)
+async def test_the_chapter_says_what_turns_red(
+    phase: Pipeline, fault: str, prompt: str, words: str, red: set[str]
+) -> None:
+    assert words in " ".join((PACKAGE / "chapters" / "phase1.md").read_text("utf-8").split())
+    await press(phase, "break", fault=fault)
+    state = await press(phase, "submit", prompt=prompt)
+    assert {name for name, verdict in verdicts(state).items() if verdict == "failed"} == red
 
 
 SENT = {
