@@ -12,8 +12,10 @@ import pytest
 from sessionstream import Hub, SchemaRegistry, SessionstreamError
 from sessionstream.systemlab.actions import Action, Arguments
 from sessionstream.systemlab.breaks import Break
+from sessionstream.systemlab.inspector import running
 from sessionstream.systemlab.lab import Interrupted, Lab, UnknownPhase
 from sessionstream.systemlab.phase import State
+from sessionstream.systemlab.phases import PHASES, PhaseFactory
 from sessionstream.transport.ws import WebSocketServer
 
 
@@ -182,3 +184,24 @@ async def test_who_connects_during_a_reset_comes_to_the_new_server() -> None:
         old = await lab.server(7)
         await lab.reset(7)
         assert await asked[0] is lab.phase(7).server is not old
+
+
+async def test_the_inspector_can_be_asked_about_every_phase_with_sessions() -> None:
+    async with Lab() as lab:
+        await lab.run(3, "add", {})
+        await lab.run(4, "send", {})
+        found = {source.id: await source.sessions("", False, 0, 1) for source in running(lab.phases)}
+    assert {name: [each.id for each in page.sessions] for name, page in found.items()} == {
+        "phase1": [],
+        "phase2": [],
+        "phase3": ["notebook"],
+        "phase4": ["chat"],
+        "phase5": [],
+    }
+
+
+@pytest.mark.parametrize("factory", PHASES[2:])
+async def test_a_phase_that_is_not_started_has_no_store_and_says_so(factory: PhaseFactory, tmp_path: Path) -> None:
+    [source] = running([factory(tmp_path)])
+    with pytest.raises(SessionstreamError, match="this phase is not started"):
+        await source.sessions("", False, 0, 1)

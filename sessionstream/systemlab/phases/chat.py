@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Final, cast
 from uuid import uuid4
 
-from sessionstream import Event, Snapshot, SQLiteStore
+from sessionstream import Event, Hub, HydrationStore, SessionstreamError, Snapshot, SQLiteStore
 from sessionstream.examples.chatdemo import Chat, chat_schemas, project_ui, schemas
 from sessionstream.examples.chatdemo.messages import ASSISTANT, STOPPED, STREAMING
 from sessionstream.examples.chatdemo.v1.chat_pb2 import ChatMessageEntity, TokensDeltaEvent
@@ -83,13 +83,28 @@ class ChatPhase:
         self._breach = NONE
         self._front = Front(project_ui, self._journal)
         self._stack = AsyncExitStack()
-        self._store: SQLiteStore
-        self._chat: Chat
+        self._live: tuple[Chat, SQLiteStore] | None = None
 
     @property
     def server(self) -> WebSocketServer | None:
         """The current WebSocket server."""
         return self._front.server
+
+    @property
+    def hub(self) -> Hub:
+        """The hub."""
+        return self._running[0].hub
+
+    @property
+    def store(self) -> HydrationStore:
+        """The store of the hub."""
+        return self._running[1]
+
+    @property
+    def _running(self) -> tuple[Chat, SQLiteStore]:
+        if self._live is None:
+            raise SessionstreamError("this phase is not started")
+        return self._live
 
     def actions(self) -> Sequence[Action]:
         """Return the actions."""
@@ -130,7 +145,7 @@ class ChatPhase:
         """Open store, chat and server."""
         async with AsyncExitStack() as stack:
             path = self._directory / "chat.db"
-            self._store = store = await stack.enter_async_context(SQLiteStore.open(path, chat_schemas()))
+            store = await stack.enter_async_context(SQLiteStore.open(path, chat_schemas()))
             stack.push_async_callback(
                 self._front.close
             )  # after the chat: whoever watches hears that answers are stopped
@@ -142,7 +157,7 @@ class ChatPhase:
                 error_observer=self._journal.errors.append,
             )
             chat.hub.register_ui_projection(self._front.hasty.project)
-            self._chat = await stack.enter_async_context(chat)
+            self._live = await stack.enter_async_context(chat), store
             await self._front.open(chat.hub)
             self._stack = stack.pop_all()
 
@@ -169,27 +184,27 @@ class ChatPhase:
             self._prompts[self._session].append(prompt)
             key = None if self._breach == KEYLESS else uuid4().hex
             for _ in range(times):
-                await self._chat.start(self._session, prompt, idempotency_key=key)
+                await self._running[0].start(self._session, prompt, idempotency_key=key)
         finally:
             self._sending = False
         if self._breach == STRANGER:
             await self._say(STREAMING, " (from somebody else)")
 
     async def _stop(self, _: Arguments) -> None:
-        await self._chat.stop(self._session)
+        await self._running[0].stop(self._session)
         if self._breach == STRAGGLER:
             await self._say(STOPPED, " and another thing")
 
     async def _say(self, status: str, chunk: str) -> None:
         """Publish a piece of the latest answer with this status, which only its engine should do."""
         of_status = [
-            message for message in messages(await self._chat.hub.snapshot(self._session)) if message.status == status
+            message for message in messages(await self.hub.snapshot(self._session)) if message.status == status
         ]
         if of_status:
             delta = TokensDeltaEvent(
                 message_id=of_status[-1].message_id, role=ASSISTANT, chunk=chunk, status=STREAMING, streaming=True
             )
-            await self._chat.hub.publish(Event(schemas.TOKENS_DELTA, delta, self._session))
+            await self.hub.publish(Event(schemas.TOKENS_DELTA, delta, self._session))
 
     async def _use(self, arguments: Arguments) -> None:
         self._session = chosen(arguments)
@@ -208,9 +223,9 @@ class ChatPhase:
         front, folds, sending = self._front, self._front.held(self._session), self._sending
         truths = {ordinal: await self._at(ordinal) for ordinal in {fold.ordinal for fold in folds}}
         prompts = list(self._prompts[self._session])
-        events = await self._store.events(self._session)
+        events = await self.store.events(self._session)
         last = events[-1].ordinal if events else 0
-        snapshot = await self._chat.hub.snapshot(self._session, as_of=last)  # of the same moment as the log
+        snapshot = await self.hub.snapshot(self._session, as_of=last)  # of the same moment as the log
         timeline = messages(snapshot)
         return State(
             checks=(
@@ -247,7 +262,7 @@ class ChatPhase:
         )
 
     async def _at(self, ordinal: int) -> list[Json]:
-        return items(await self._chat.hub.snapshot(self._session, as_of=ordinal))
+        return items(await self.hub.snapshot(self._session, as_of=ordinal))
 
 
 def messages(snapshot: Snapshot) -> list[ChatMessageEntity]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final, cast
 
-from sessionstream import Hub, Snapshot, SQLiteStore
+from sessionstream import Hub, HydrationStore, SessionstreamError, Snapshot, SQLiteStore
 from sessionstream.systemlab import journal
 from sessionstream.systemlab.actions import Action, Arguments, BadRequest, Field
 from sessionstream.systemlab.breaks import Break
@@ -56,14 +56,29 @@ class Hydration:
         self._front = Front(project_ui, self._journal)
         self._session = SESSION
         self._stack = AsyncExitStack()
-        self._store: SQLiteStore
-        self._hub: Hub
+        self._live: tuple[Hub, SQLiteStore] | None = None
         self._held: Held
 
     @property
     def server(self) -> WebSocketServer | None:
         """The current WebSocket server."""
         return self._front.server
+
+    @property
+    def hub(self) -> Hub:
+        """The hub."""
+        return self._running[0]
+
+    @property
+    def store(self) -> HydrationStore:
+        """The store of the hub."""
+        return self._running[1]
+
+    @property
+    def _running(self) -> tuple[Hub, SQLiteStore]:
+        if self._live is None:
+            raise SessionstreamError("this phase is not started")
+        return self._live
 
     def actions(self) -> Sequence[Action]:
         """Return the actions."""
@@ -115,12 +130,12 @@ class Hydration:
         """Open store, hub and server."""
         schemas, path = notebook_schemas(), self._directory / "hydration.db"
         async with AsyncExitStack() as stack:
-            self._store = store = await stack.enter_async_context(SQLiteStore.open(path, schemas))
+            store = await stack.enter_async_context(SQLiteStore.open(path, schemas))
             hub = open_notebook(
                 Hub(schemas, store=store, fanout=self._front.ledger, error_observer=self._journal.errors.append)
             )
             hub.register_ui_projection(self._front.hasty.project)
-            self._hub = await stack.enter_async_context(hub)
+            self._live = await stack.enter_async_context(hub), store
             self._held = Held(hub)
             stack.push_async_callback(self._front.close)
             await self._front.open(self._held)
@@ -136,17 +151,17 @@ class Hydration:
         await self._write(arguments.text("text"), arguments.number("notes"))
 
     async def _write(self, text: str, notes: int) -> None:
-        there = len((await self._hub.snapshot(self._session)).entities)
+        there = len((await self.hub.snapshot(self._session)).entities)
         if there + notes > NOTES:
             raise BadRequest(f"there are {there} notes, and {NOTES} are the maximum: remove some, or reset the page")
         for _ in range(notes):
-            await self._hub.submit(self._session, ADD_NOTE, AddNoteCommand(text=text))
+            await self.hub.submit(self._session, ADD_NOTE, AddNoteCommand(text=text))
 
     async def _remove(self, _: Arguments) -> None:
-        snapshot = await self._hub.snapshot(self._session)
+        snapshot = await self.hub.snapshot(self._session)
         if not snapshot.entities:
             raise BadRequest("there is no note to remove: add one first")
-        await self._hub.submit(self._session, REMOVE_NOTE, RemoveNoteCommand(note_id=snapshot.entities[0].id))
+        await self.hub.submit(self._session, REMOVE_NOTE, RemoveNoteCommand(note_id=snapshot.entities[0].id))
 
     async def _hydrate(self, arguments: Arguments) -> None:
         server = self.server
@@ -176,7 +191,7 @@ class Hydration:
         await self._front.connect()
 
     async def _rebuild(self, _: Arguments) -> None:
-        await self._hub.rebuild_timeline(self._session)
+        await self.hub.rebuild_timeline(self._session)
 
     async def _break(self, arguments: Arguments) -> None:
         await self._front.connect(arguments.text("breach"))
@@ -187,7 +202,7 @@ class Hydration:
         """Return the checks and their data."""
         front, folds = self._front, self._front.held(self._session)
         truths = {ordinal: await self._at(ordinal) for ordinal in {fold.ordinal for fold in folds}}
-        snapshot = await self._hub.snapshot(self._session)
+        snapshot = await self.hub.snapshot(self._session)
         return State(
             checks=(
                 *front.checks(self._session),
@@ -212,13 +227,13 @@ class Hydration:
                 ("Snapshots held back", self._held.waiting if self._held.holds else "no"),
                 ("Connections", front.connections),
             ),
-            latest=journal.latest(await self._store.events(self._session, after=max(snapshot.snapshot_ordinal - 1, 0))),
+            latest=journal.latest(await self.store.events(self._session, after=max(snapshot.snapshot_ordinal - 1, 0))),
             watched=(self._session,),
             broken=_BREAKS.get(front.breach),
         )
 
     async def _at(self, ordinal: int) -> list[Json]:
-        return notes(await self._hub.snapshot(self._session, as_of=ordinal))
+        return notes(await self.hub.snapshot(self._session, as_of=ordinal))
 
 
 def notes(snapshot: Snapshot) -> list[Json]:
