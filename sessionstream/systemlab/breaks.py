@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
-from sessionstream.systemlab.actions import Value
+from sessionstream.systemlab.actions import Field, Value
 from sessionstream.systemlab.checks import Json
+
+NOTHING: Final = "none"
+"""What is broken, by its name in requests, while nothing is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +44,22 @@ class Break:
         """Return it as JSON for the page."""
         presses: list[Json] = [{"what": press.what, "fields": dict[str, Json](press.fields)} for press in self.presses]
         return {"label": self.label, "check": self.check, "presses": presses}
+
+
+def break_field(name: str, breaks: Mapping[str, Break], broken: str, *, first: str, hint: str = "") -> Field:
+    """Return the field of an action that breaks one of these, or none.
+
+    Args:
+        name: as ``Field.name``.
+        breaks: by their names in requests.
+        broken: the name of what is broken now, which the page shows.
+        first: the name of what it shows while nothing is.
+        hint: as ``Field.hint``.
+    """
+    return Field(
+        name,
+        "What goes wrong",
+        first if broken == NOTHING else broken,
+        choices=((NOTHING, "Nothing: keep every guarantee"), *((each, breaks[each].label) for each in breaks)),
+        hint=hint,
+    )

@@ -9,7 +9,7 @@ from sessionstream import SnapshotSource
 from sessionstream.serving.running import RETURN_AFTER
 from sessionstream.systemlab import delivery, journal
 from sessionstream.systemlab.actions import Field
-from sessionstream.systemlab.breaks import Break
+from sessionstream.systemlab.breaks import NOTHING, Break, break_field
 from sessionstream.systemlab.checks import Check
 from sessionstream.systemlab.conversations import Conversations, Frame, ListeningServer
 from sessionstream.systemlab.delivery import Hydration
@@ -17,22 +17,17 @@ from sessionstream.systemlab.folds import Fold, Folds, fold_table
 from sessionstream.systemlab.journal import Journal
 from sessionstream.systemlab.ledger import Ledger, Places
 from sessionstream.systemlab.panels import Cell, Table
-from sessionstream.systemlab.sabotage.breaches import BREACHES, NONE
+from sessionstream.systemlab.sabotage.breaches import BREACHES
 from sessionstream.systemlab.sabotage.fanouts import Hasty, Projection
 
 SHOWN: Final = 60
 """The maximum number of frames, events and stages that are shown; the latest are shown."""
 
 
-def breach_field(breaks: Mapping[str, Break]) -> Field:
-    """Return the field of an action that breaks one of these promises, or none."""
-    return Field(
-        "breach",
-        "What goes wrong",
-        "drop",
-        choices=((NONE, BREACHES[NONE].label), *((name, each.label) for name, each in breaks.items())),
-        hint="All clients reconnect. The recorded frames stay until the page is reset.",
-    )
+def breach_field(breaks: Mapping[str, Break], broken: str) -> Field:
+    """Return the field of an action that breaks one of these promises, or none, while this one is broken."""
+    hint = "All clients reconnect. The recorded frames stay until the phase is reset."
+    return break_field("breach", breaks, broken, first="drop", hint=hint)
 
 
 class Front:
@@ -59,7 +54,7 @@ class Front:
         self.ledger: Ledger = Ledger(places)
         self.hasty: Hasty = Hasty(projection)
         self.conversations: Conversations = Conversations(places, self.ledger)
-        self.breach: str = NONE
+        self.breach: str = NOTHING
         self.folds: Folds = Folds()
         self.server: ListeningServer | None = None
         self._leaving: list[ListeningServer] = []
@@ -70,7 +65,7 @@ class Front:
     async def open(self, source: SnapshotSource) -> None:
         """Start a server with snapshots from this source; clients of the one before are told to reconnect."""
         self._source = source
-        await self.connect(NONE)
+        await self.connect(NOTHING)
 
     async def connect(self, breach: str | None = None) -> None:
         """Replace the server by a new one, and tell its clients to reconnect at once.

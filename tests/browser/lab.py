@@ -60,9 +60,8 @@ async def problem(page: Page, action: str) -> str:
 
 async def reset(page: Page) -> None:
     """Make the phase anew."""
-    button = page.get_by_role("button", name="Reset this phase")
-    await button.click()
-    await expect(button).not_to_have_attribute("aria-busy", "true")
+    await button(page, "Reset this phase").click()
+    await expect(button(page, "Reset this phase")).not_to_have_attribute("aria-busy", "true")
 
 
 async def expect_disabled_without(script: str, tabs: Tabs, place: str, buttons: str) -> None:

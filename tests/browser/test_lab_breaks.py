@@ -115,3 +115,28 @@ async def test_the_guide_points_at_the_button_and_at_the_check(lab_tabs: Tabs) -
     await expect(page.locator("[data-next]")).to_have_count(0)
     await guide.get_by_role("link").click()
     await expect(page.locator("#check-once")).to_be_in_viewport()
+
+
+async def test_after_a_break_the_page_says_how_to_begin_anew(lab_tabs: Tabs) -> None:
+    page = await lab_tabs.visit("phases/2")
+    chosen = page.get_by_label("What goes wrong")
+    await act(page, "break", promise="backwards")
+    await act(page, "burst")
+    await expect_verdict(page, "rising", "failed")
+    await page.reload()
+    await expect(chosen).to_have_value("backwards")  # what is broken
+    await act(page, "break", promise="swaps")
+    await act(page, "burst")
+    await act(page, "break", promise="none")
+    await expect_verdict(page, "in-order", "failed")
+    await expect(page.locator("#broken")).to_have_text(
+        re.compile("^Nothing is broken on purpose now. What went wrong before stays red: press “Reset this phase”.$"),
+        use_inner_text=True,
+    )
+    await page.locator("#guide").get_by_role("button").click()
+    await expect(page.locator("#reset")).to_be_focused()
+    assert await violations(page) == []
+    await reset(page)
+    await broken(page, "")
+    await page.reload()
+    await expect(chosen).to_have_value("loses")  # one to try

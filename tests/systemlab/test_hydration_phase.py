@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from sessionstream.systemlab.actions import BadRequest
+from sessionstream.systemlab.breaks import NOTHING
 from sessionstream.systemlab.phases.hydration import NOTES, SESSION, Hydration
-from sessionstream.systemlab.sabotage.breaches import BREACHES, NONE
+from sessionstream.systemlab.sabotage.breaches import BREACHES
 
 from .watching import Item, Watching, act, check, judged
 
@@ -65,16 +66,16 @@ async def cursor(phase: Hydration) -> int:
     return int(dict((await phase.state()).facts)["Timeline at"])
 
 
-async def story(phase: Hydration, breach: str = NONE) -> None:
+async def story(phase: Hydration, breach: str = NOTHING) -> None:
     """What somebody does with the page: break, watch, write, publish while hydrating, go and come back."""
-    if breach != NONE:
+    if breach != NOTHING:
         await act(phase, "break", breach=breach)
     a = client(phase, "A")
     await a.connect()
     if breach != "overtake":
         await a.until(0)
     await act(phase, "add", notes=2, text="one two")
-    if breach in (NONE, "epoch"):
+    if breach in (NOTHING, "epoch"):
         [b] = await connected(phase, "B")
         await a.until(await cursor(phase))
         await b.leave()
@@ -131,7 +132,7 @@ async def test_a_broken_promise_is_seen_and_a_reset_forgets_it(tmp_path: Path, b
 
 
 def test_every_breach_is_tried() -> None:
-    assert {"overtake", "swap", "drop", "reorder", "repeat", "hasty", "stale", "epoch", NONE} == set(BREACHES)
+    assert {"overtake", "swap", "drop", "reorder", "repeat", "hasty", "stale", "epoch", NOTHING} == set(BREACHES)
 
 
 async def test_a_client_that_holds_something_else_than_the_store_is_seen(phase: Hydration) -> None:

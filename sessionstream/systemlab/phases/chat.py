@@ -16,13 +16,13 @@ from sessionstream.examples.chatdemo.messages import ASSISTANT, STOPPED, STREAMI
 from sessionstream.examples.chatdemo.v1.chat_pb2 import ChatMessageEntity, TokensDeltaEvent
 from sessionstream.systemlab import answers, journal
 from sessionstream.systemlab.actions import Action, Arguments, BadRequest, Field
-from sessionstream.systemlab.breaks import Break, Press
+from sessionstream.systemlab.breaks import NOTHING, Break, Press
 from sessionstream.systemlab.checks import Json
 from sessionstream.systemlab.folds import converged
 from sessionstream.systemlab.front import Front, breach_field
 from sessionstream.systemlab.journal import Journal
 from sessionstream.systemlab.phase import State
-from sessionstream.systemlab.sabotage.breaches import BREACHES, NONE, breaks_of_chat
+from sessionstream.systemlab.sabotage.breaches import BREACHES, breaks_of_chat
 from sessionstream.systemlab.session_ids import chosen, session_action
 from sessionstream.transport.ws import WebSocketServer
 
@@ -80,7 +80,7 @@ class ChatPhase:
         self._session = SESSION
         self._prompts: defaultdict[str, list[str]] = defaultdict(list)
         self._sending = False
-        self._breach = NONE
+        self._breach = NOTHING
         self._front = Front(project_ui, self._journal)
         self._stack = AsyncExitStack()
         self._live: tuple[Chat, SQLiteStore] | None = None
@@ -131,7 +131,7 @@ class ChatPhase:
             Action(
                 "drop", "Drop all connections", self._drop, help="The answer continues, and clients reconnect to it."
             ),
-            Action("break", "Break a promise", self._break, (breach_field(BREAKS),), harm=True),
+            Action("break", "Break a promise", self._break, (breach_field(BREAKS, self._breach),), harm=True),
             self._front.folds.action(),
         )
 
@@ -214,7 +214,7 @@ class ChatPhase:
 
     async def _break(self, arguments: Arguments) -> None:
         self._breach = arguments.text("breach")
-        await self._front.connect(self._breach if self._breach in BREACHES else NONE)
+        await self._front.connect(self._breach if self._breach in BREACHES else NOTHING)
 
     # -- state -------------------------------------------------------------------------------------------------
 

@@ -15,8 +15,8 @@ from sessionstream import SchemaRegistry, doc
 from sessionstream.examples.chatdemo import chat_schemas
 from sessionstream.examples.chatdemo.demo import linting
 from sessionstream.schema import Family
-from sessionstream.systemlab.actions import Action, Arguments, Field
-from sessionstream.systemlab.breaks import Break
+from sessionstream.systemlab.actions import Action, Arguments
+from sessionstream.systemlab.breaks import NOTHING, Break, break_field
 from sessionstream.systemlab.notebook import notebook_schemas
 from sessionstream.systemlab.panels import Table
 from sessionstream.systemlab.phase import State
@@ -69,10 +69,6 @@ BROKEN: Final[Mapping[str, Part]] = MappingProxyType(
     }
 )
 
-FAULT: Final = Field(
-    "part", "What is broken", "registry", choices=tuple((name, part.label) for name, part in BROKEN.items())
-)
-
 
 class Foundations:
     """Small runs of all parts, with checks; repeated on demand, also with one part replaced by a broken one."""
@@ -83,7 +79,7 @@ class Foundations:
 
     def __init__(self, _directory: Path) -> None:
         self._subjects = Subjects()
-        self._broken: Part | None = None
+        self._broken = NOTHING
         self._runs = 0
 
     @property
@@ -101,7 +97,7 @@ class Foundations:
                 "break",
                 "Break a promise",
                 self._break,
-                (FAULT,),
+                (break_field("part", BROKEN, self._broken, first="registry"),),
                 help="Replaces a part by a broken one and runs the checks with it, until the phase is reset.",
                 harm=True,
             ),
@@ -124,8 +120,9 @@ class Foundations:
         await self._probe()
 
     async def _break(self, arguments: Arguments) -> None:
-        self._broken = part = BROKEN[arguments.text("part")]
-        self._subjects = part.subjects
+        self._broken = arguments.text("part")
+        part = BROKEN.get(self._broken)
+        self._subjects = Subjects() if part is None else part.subjects
         await self._probe()
 
     def _probe(self) -> asyncio.Task[Findings]:
@@ -145,7 +142,7 @@ class Foundations:
                 ("Runs", self._runs),
             ),
             latest=f"run {self._runs} of the checks",
-            broken=self._broken,
+            broken=BROKEN.get(self._broken),
         )
 
 

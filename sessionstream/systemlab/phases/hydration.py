@@ -116,7 +116,7 @@ class Hydration:
                 self._rebuild,
                 help="From the log, in a new epoch: snapshots of the old epoch are no longer valid.",
             ),
-            Action("break", "Break a promise", self._break, (breach_field(_BREAKS),), harm=True),
+            Action("break", "Break a promise", self._break, (breach_field(_BREAKS, self._front.breach),), harm=True),
             self._front.folds.action(),
         )
 

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from sessionstream import Event, EventBus, Hub, HydrationStore, SessionstreamError, SQLiteStore, derive_ordinal
 from sessionstream.systemlab.actions import Action, Arguments, BadRequest, Field
-from sessionstream.systemlab.breaks import Break
+from sessionstream.systemlab.breaks import NOTHING, Break, break_field
 from sessionstream.systemlab.broker import Broker, Carried
 from sessionstream.systemlab.front import Front
 from sessionstream.systemlab.journal import Journal, error_table, event_table
@@ -48,18 +48,6 @@ _BURST: Final = (
     Field("twice", "Deliver each message twice", False),
 )
 _RESTART: Final = (Field("meanwhile", "Events published to each session meanwhile", 4, minimum=0, maximum=200),)
-
-
-NOTHING: Final = "none"
-
-_BREAK: Final = (
-    Field(
-        "promise",
-        "What goes wrong",
-        "loses",
-        choices=((NOTHING, "Nothing"), *((name, each.label) for name, each in BROKEN.items())),
-    ),
-)
 
 
 @dataclass(slots=True)
@@ -134,7 +122,7 @@ class Ordering:
                 "break",
                 "Break a promise",
                 self._break,
-                _BREAK,
+                (break_field("promise", BROKEN, self._broken, first="loses"),),
                 "Wraps the bus or the store. Send a burst and restart the consumer to see the effect.",
                 harm=True,
             ),

@@ -11,7 +11,7 @@ from typing import Final, cast
 from sessionstream import Event, Hub, HydrationStore, ReplayReport, Session, SessionstreamError, TimelineView, UIEvent
 from sessionstream.hydration import StoreProxy
 from sessionstream.systemlab.actions import Action, Arguments, BadRequest, Field
-from sessionstream.systemlab.breaks import Break
+from sessionstream.systemlab.breaks import NOTHING, Break, break_field
 from sessionstream.systemlab.checks import Check, Json
 from sessionstream.systemlab.folds import Fold, Folds, fold_table
 from sessionstream.systemlab.journal import Journal, entity_table, error_table, event_table, latest, stage_table
@@ -64,17 +64,6 @@ _RESTART: Final = (
     Field("meanwhile", "Notes written before the page reconnects", 1, minimum=0, maximum=20),
 )
 _LOOK: Final = (Field("ordinal", "Right after event", 1, minimum=0, maximum=100_000),)
-
-NOTHING: Final = "none"
-
-_BREAK: Final = (
-    Field(
-        "promise",
-        "What goes wrong",
-        "forgets",
-        choices=((NOTHING, "Nothing"), *((name, each.label) for name, each in BROKEN.items())),
-    ),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +166,7 @@ class Persistence:
                 "break",
                 "Break a promise",
                 self._break,
-                _BREAK,
+                (break_field("promise", BROKEN, self._broken, first="forgets"),),
                 "Wraps the store, and chooses the memory store where that is the one to break.",
                 harm=True,
             ),

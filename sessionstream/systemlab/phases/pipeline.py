@@ -18,7 +18,7 @@ from sessionstream import (
 )
 from sessionstream.serving.running import RETURN_AFTER
 from sessionstream.systemlab.actions import Action, Arguments, BadRequest, Field
-from sessionstream.systemlab.breaks import Break
+from sessionstream.systemlab.breaks import NOTHING, Break, break_field
 from sessionstream.systemlab.checks import Json
 from sessionstream.systemlab.journal import Journal, entity_table, error_table, event_table, latest, payload, ui_table
 from sessionstream.systemlab.notebook import ADD_NOTE, NOTE, REMOVE_NOTE, notebook_schemas, open_notebook
@@ -37,10 +37,6 @@ MOST_WORDS: Final = 60
 MOST_EVENTS: Final = 600
 """From this number of events on, the page asks for another session."""
 
-
-_FAULT_FIELD: Final = Field(
-    "fault", "What goes wrong", "drop", choices=tuple((name, fault.label) for name, fault in FAULTS.items())
-)
 _STUMBLES: Final = Break("a timeline projection, which fails: submit, and the session is held")
 _UNTIL: Final = "Let the projection work, and submit again."
 _SESSION_FIELD: Final = session_field(SESSION)
@@ -75,7 +71,7 @@ class Pipeline:
         self._witness = Witness(self._server)
         self._hub.set_fanout(self._witness)
         self._session = SESSION
-        self._broken: Fault | None = None
+        self._broken = NOTHING
 
     @property
     def server(self) -> WebSocketServer:
@@ -116,7 +112,7 @@ class Pipeline:
                 "break",
                 "Break a promise",
                 self._break,
-                (_FAULT_FIELD,),
+                (break_field("fault", FAULTS, self._broken, first="drop"),),
                 help="From now on, until the phase is reset. Submit again, and see which check fails.",
                 harm=True,
             ),
@@ -177,8 +173,8 @@ class Pipeline:
         self._commands.append((session_id, name, payload(command), outcome))
 
     async def _break(self, arguments: Arguments) -> None:
-        fault = FAULTS[arguments.text("fault")]
-        self._broken = fault
+        self._broken = arguments.text("fault")
+        fault = FAULTS.get(self._broken, Fault("Nothing"))
         self._hub.set_fanout(fault.fanout(self._witness))
         self._store.exchange(fault.store)
 
@@ -241,7 +237,7 @@ class Pipeline:
             ),
             sessions=(session_id,),
             latest=latest(events),
-            broken=self._broken or (_STUMBLES if self._stumbles and not held else None),
+            broken=FAULTS.get(self._broken) or (_STUMBLES if self._stumbles and not held else None),
             held=f"{held}. {_UNTIL}" if held else "",
         )
 

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Final
 
 from sessionstream import SnapshotSource, UIFanout
-from sessionstream.systemlab.breaks import Break, Press
+from sessionstream.systemlab.breaks import NOTHING, Break, Press
 from sessionstream.systemlab.conversations import Cable, Line
 from sessionstream.systemlab.sabotage.fanouts import Dropping, Passing, Reordering, Repeating
 from sessionstream.systemlab.sabotage.lines import Overtaking, Swapping
@@ -44,8 +44,6 @@ class Breach:
     hasty: bool = False
 
 
-NONE: Final = "none"
-
 _CONNECT: Final = Press("Connect and subscribe both")
 _ADD: Final = (_CONNECT, Press("add"))
 _SEND: Final = (Press("send"),)
@@ -53,7 +51,7 @@ _DROP: Final = Press("drop")
 
 BREACHES: Final[Mapping[str, Breach]] = MappingProxyType(
     {
-        NONE: Breach("Nothing: keep every guarantee"),
+        NOTHING: Breach("Nothing"),
         "overtake": Breach(
             "A proxy lets a live event overtake the snapshot", "snapshot-first", _ADD, _SEND, line=Overtaking
         ),

@@ -22,7 +22,9 @@ export class Guide {
   show(broken, checks) {
     if (JSON.stringify(broken) !== JSON.stringify(this.#broken)) this.#done = 0;
     this.#broken = broken;
-    byId("broken").hidden = broken === null;
+    this.#stays = broken === null && checks.some(({ verdict }) => verdict === "failed");
+    byId("broken").hidden = broken === null && !this.#stays;
+    byId("broken").firstElementChild.hidden = broken === null;
     byId("broken-label").textContent = broken?.label ?? "";
     this.#draw(checks.find(({ id }) => id === broken?.check));
   }
@@ -41,13 +43,14 @@ export class Guide {
   }
 
   #check;
+  #stays = false; // whether checks are red though nothing is broken on purpose
 
   #draw(check) {
     this.#check = check;
     const due = check !== undefined && check.verdict !== "failed";
     const next = due ? this.#next : undefined;
     point(next && buttonOf(next.what), due && check.id);
-    const words = check ? this.#words(check, next, due) : [];
+    const words = check ? this.#words(check, next, due) : this.#stays ? left() : [];
     const text = words.map((part) => part.textContent ?? part).join("");
     if (text === this.#shown) return; // so that a screen reader is told once
     this.#shown = text;
@@ -61,14 +64,12 @@ export class Guide {
     if (!next) return [name, " turns red."];
     const count = this.#broken.presses.length;
     const place = Math.min(this.#done, count - 1);
-    const button = el("button", { type: "button", className: "words" }, `“${labelOf(next.what)}”`);
-    button.addEventListener("click", () => goTo(buttonOf(next.what)));
     const setting = Object.entries(next.fields).map(([field, value]) => settingOf(next.what, field, value));
     return [
       count > 1 ? `Next, ${place + 1} of ${count}: ` : "Next: ",
       ...setting,
       "press ",
-      button,
+      wordsTo(buttonOf(next.what)),
       place < count - 1 ? "; in the end " : "; then ",
       name,
       " turns red.",
@@ -76,14 +77,22 @@ export class Guide {
   }
 }
 
+/** What to do about red checks while nothing is broken. */
+function left() {
+  return ["Nothing is broken on purpose now. What went wrong before stays red: press ", wordsTo(byId("reset")), "."];
+}
+
+/** The name of a button, which leads to it. */
+function wordsTo(button) {
+  const made = el("button", { type: "button", className: "words" }, `“${button.textContent}”`);
+  made.addEventListener("click", () => goTo(button));
+  return made;
+}
+
 function buttonOf(what) {
   const form = forms.get(what);
   if (form) return form.querySelector("button");
   return [...byId("live").querySelectorAll("button")].find((button) => button.textContent === what);
-}
-
-function labelOf(what) {
-  return forms.has(what) ? buttonOf(what).textContent : what;
 }
 
 /** What a field has to be set to; empty if it has this value. */
