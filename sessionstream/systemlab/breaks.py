@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from sessionstream.systemlab.actions import Field, Value
-from sessionstream.systemlab.checks import Json
+from sessionstream.systemlab.checks import Json, Verdict
 
 NOTHING: Final = "none"
 """What is broken, by its name in requests, while nothing is."""
@@ -33,17 +33,19 @@ class Break:
     Attributes:
         label: what goes wrong, in words.
         check: the id of the check that fails once ``presses`` were pressed; empty if none fails.
+        turns: the verdict of that check then.
         presses: the buttons to press after the break, in order; none if the break alone makes the check fail.
     """
 
     label: str
     check: str = ""
     presses: tuple[Press, ...] = ()
+    turns: Verdict = field(default="failed", kw_only=True)
 
     def to_json(self) -> dict[str, Json]:
         """Return it as JSON for the page."""
         presses: list[Json] = [{"what": press.what, "fields": dict[str, Json](press.fields)} for press in self.presses]
-        return {"label": self.label, "check": self.check, "presses": presses}
+        return {"label": self.label, "check": self.check, "presses": presses, "turns": self.turns}
 
 
 def break_field(name: str, breaks: Mapping[str, Break], broken: str, *, first: str, hint: str = "") -> Field:

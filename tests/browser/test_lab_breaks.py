@@ -117,6 +117,27 @@ async def test_the_guide_points_at_the_button_and_at_the_check(lab_tabs: Tabs) -
     await expect(page.locator("#check-once")).to_be_in_viewport()
 
 
+async def test_the_guide_of_a_projection_that_fails_leads_to_a_held_session_and_back(lab_tabs: Tabs) -> None:
+    page = await lab_tabs.visit("phases/1")
+    guide, held, fails = page.locator("#guide"), page.locator("#held"), page.get_by_label("A timeline projection fails")
+    await expect(fails).not_to_be_checked()  # as nothing fails
+    await act(page, "stumble", fails=True)
+    await expect(guide).to_have_text("Next: press “Submit”; then “traced” is held.")
+    await expect(page.locator("[data-next]")).to_have_count(3)
+    await page.reload()
+    await expect(fails).to_be_checked()
+    await follow(page, await guide.inner_text())
+    await expect_verdict(page, "traced", "held")
+    await expect(held).to_contain_text(
+        "Untick “A timeline projection fails”, press “Set the projection”, and submit again"
+    )
+    await act(page, "stumble", fails=False)
+    await expect(held).to_contain_text("told to fail at NoteStarted. Submit again, or press Retry in the inspector")
+    await act(page, "submit")
+    await expect(held).to_be_hidden()
+    await expect_verdict(page, "traced", "passed")
+
+
 async def test_after_a_break_the_page_says_how_to_begin_anew(lab_tabs: Tabs) -> None:
     page = await lab_tabs.visit("phases/2")
     chosen = page.get_by_label("What goes wrong")

@@ -18,7 +18,7 @@ from sessionstream import (
 )
 from sessionstream.serving.running import RETURN_AFTER
 from sessionstream.systemlab.actions import Action, Arguments, BadRequest, Field
-from sessionstream.systemlab.breaks import NOTHING, Break, break_field
+from sessionstream.systemlab.breaks import NOTHING, Break, Press, break_field
 from sessionstream.systemlab.checks import Json
 from sessionstream.systemlab.journal import Journal, entity_table, error_table, event_table, latest, payload, ui_table
 from sessionstream.systemlab.notebook import ADD_NOTE, NOTE, REMOVE_NOTE, notebook_schemas, open_notebook
@@ -37,8 +37,9 @@ MOST_WORDS: Final = 60
 MOST_EVENTS: Final = 600
 """From this number of events on, the page asks for another session."""
 
-_STUMBLES: Final = Break("a timeline projection, which fails: submit, and the session is held")
-_UNTIL: Final = "Let the projection work, and submit again."
+STUMBLES: Final = Break("A timeline projection fails", "traced", (Press("submit"),), turns="held")
+WHILE_IT_FAILS: Final = f"Untick “{STUMBLES.label}”, press “Set the projection”, and submit again."
+ONCE_IT_WORKS: Final = "Submit again, or press Retry in the inspector: the events that wait are applied."
 _SESSION_FIELD: Final = session_field(SESSION)
 
 
@@ -120,7 +121,7 @@ class Pipeline:
                 "stumble",
                 "Set the projection",
                 self._set_stumbling,
-                (Field("fails", "A timeline projection fails", True),),
+                (Field("fails", STUMBLES.label, self._stumbles),),
                 help="While it fails, the session is held: events are logged and wait. Once it works again, the next "
                 "command, or a retry in the inspector, applies them in order.",
                 harm=True,
@@ -237,8 +238,8 @@ class Pipeline:
             ),
             sessions=(session_id,),
             latest=latest(events),
-            broken=FAULTS.get(self._broken) or (_STUMBLES if self._stumbles and not held else None),
-            held=f"{held}. {_UNTIL}" if held else "",
+            broken=FAULTS.get(self._broken) or (STUMBLES if self._stumbles and not held else None),
+            held=f"{held}. {WHILE_IT_FAILS if self._stumbles else ONCE_IT_WORKS}" if held else "",
         )
 
     def _command_table(self, session_id: str) -> Table:

@@ -3,6 +3,9 @@ import { byId, el } from "/static/core.js";
 
 const forms = new Map([...document.querySelectorAll("form[data-action]")].map((form) => [form.dataset.action, form]));
 
+/** What to say of a check that gets a verdict. */
+const TURNS = { failed: "turns red", held: "is held" };
+
 /** Presses of a break are counted from the moment it was made; a page that was reloaded begins at the first again. */
 export class Guide {
   #broken = null;
@@ -47,9 +50,9 @@ export class Guide {
 
   #draw(check) {
     this.#check = check;
-    const due = check !== undefined && check.verdict !== "failed";
+    const due = check !== undefined && check.verdict !== this.#broken.turns;
     const next = due ? this.#next : undefined;
-    point(next && buttonOf(next.what), due && check.id);
+    point(next && buttonOf(next.what), due && check.id, due && TURNS[this.#broken.turns]);
     const words = check ? this.#words(check, next, due) : this.#stays ? left() : [];
     const text = words.map((part) => part.textContent ?? part).join("");
     if (text === this.#shown) return; // so that a screen reader is told once
@@ -60,8 +63,9 @@ export class Guide {
   #words(check, next, due) {
     const name = el("a", { href: `#check-${check.id}` }, `“${check.id.replaceAll("-", " ")}”`);
     name.addEventListener("click", () => (byId("judged").open = true));
-    if (!due) return [name, " has turned red."];
-    if (!next) return [name, " turns red."];
+    const turns = TURNS[this.#broken.turns];
+    if (!due) return [name, ` ${turns.replace("turns", "has turned")}.`];
+    if (!next) return [name, ` ${turns}.`];
     const count = this.#broken.presses.length;
     const place = Math.min(this.#done, count - 1);
     const setting = Object.entries(next.fields).map(([field, value]) => settingOf(next.what, field, value));
@@ -72,7 +76,7 @@ export class Guide {
       wordsTo(buttonOf(next.what)),
       place < count - 1 ? "; in the end " : "; then ",
       name,
-      " turns red.",
+      ` ${turns}.`,
     ];
   }
 }
@@ -112,10 +116,11 @@ function goTo(button) {
   button.focus();
 }
 
-/** Mark the button that is next and the check that is to turn red, and nothing else. */
-function point(button, check) {
+/** Mark the button that is next, and the check with what it does then, and nothing else. */
+function point(button, check, turns) {
   for (const old of document.querySelectorAll("[data-next]")) delete old.dataset.next;
-  for (const each of [button, check && byId(`check-${check}`), check && byId("dots").querySelector(`[href="#check-${check}"]`)]) {
-    if (each) each.dataset.next = "";
-  }
+  if (button) button.dataset.next = "";
+  if (!check) return;
+  byId(`check-${check}`).style.setProperty("--turns", `" ◀ ${turns}"`);
+  for (const each of [byId(`check-${check}`), byId("dots").querySelector(`[href="#check-${check}"]`)]) each.dataset.next = "";
 }
