@@ -100,7 +100,7 @@ async def test_what_is_written_cannot_be_read(client: Client, path: str, method:
         ("/api/phase1/run", {"action": "submit", "prompt": "word " * 61}, "a prompt has at most 60 words"),
         ("/api/phase1/run", {"action": "submit", "session": " "}, "session id ' ' is not usable: it is empty"),
         ("/api/phase1/run", {"action": "remove"}, "session 'lab-1' has no note: submit a prompt first"),
-        ("/api/phase1/run", {"action": "break", "fault": "all"}, "What goes wrong (fault) is one of drop, repeat"),
+        ("/api/phase1/run", {"action": "break", "fault": "all"}, "What goes wrong (fault) is one of none, drop"),
         ("/api/phase1/run", [], "a run is a JSON object"),
         ("/api/reset", {"phase": "1"}, "a phase is a number, not '1'"),
         ("/api/reset", {"phase": True}, "a phase is a number, not True"),
