@@ -141,7 +141,7 @@ def in_order(heard: Sequence[Hydration]) -> Check:
         "in-order",
         "Live events are above the snapshot, and their ordinals only rise.",
         wrong=few(wrong),
-        right=f"{_live(heard)} live events, each above the one before it",
+        right=f"{count(_live(heard), 'live event')}, each above the one before it",
         evidence=_shown(heard),
         waiting="" if _live(heard) else _NO_LIVE,
     )
@@ -162,7 +162,7 @@ def none_missing(heard: Sequence[Hydration], batches: Sequence[Batch]) -> Check:
         "none-missing",
         "None is missing: a subscriber receives every event above its snapshot.",
         wrong=few(wrong),
-        right=f"{_live(heard)} live events received, without a gap",
+        right=f"{count(_live(heard), 'live event')} received, without a gap",
         evidence=_told(heard, batches),
         waiting="" if _live(heard) else _NO_LIVE,
     )
@@ -181,7 +181,7 @@ def none_twice(heard: Sequence[Hydration], batches: Sequence[Batch]) -> Check:
         "none-twice",
         "None arrives twice, whatever happened while the snapshot loaded.",
         wrong=few(wrong),
-        right=f"{_live(heard)} live events received, each as often as it was sent",
+        right=f"{count(_live(heard), 'live event')} received, each as often as it was sent",
         evidence=_told(heard, batches),
         waiting="" if _live(heard) else _NO_LIVE,
     )
@@ -199,7 +199,7 @@ def true_first(heard: Sequence[Hydration]) -> Check:
         "true-first",
         "No client is sent an event before it is committed.",
         wrong=few(wrong),
-        right=f"{_live(heard)} live events were sent after their commit",
+        right=f"{count(_live(heard), 'live event')} sent after the commit",
         evidence=_shown(heard),
         waiting="" if _live(heard) else _NO_LIVE,
     )

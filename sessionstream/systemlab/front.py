@@ -26,7 +26,7 @@ SHOWN: Final = 60
 
 def breach_field(breaks: Mapping[str, Break], broken: str) -> Field:
     """Return the field of an action that breaks one of these promises, or none, while this one is broken."""
-    hint = "All clients reconnect. The recorded frames stay until the phase is reset."
+    hint = "All clients reconnect. The recorded frames stay until you reset this phase."
     return break_field("breach", breaks, broken, first="drop", hint=hint)
 
 

@@ -55,7 +55,7 @@ async def test_every_control_is_pressed_and_every_promise_kept(lab_tabs: Tabs) -
     await state(page, "Live")
     await status(page, "live", 3, "finished")
     await stream(page, 4)
-    await button(page, "Stop the answer").click()
+    await act(page, "stop")
     await status(page, "live", 4, "stopped")
     await status(page, "store", 4, "stopped")
     await all_passed(page)

@@ -170,6 +170,16 @@ async def phase(tmp_path: Path) -> AsyncIterator[Pipeline]:
     await opened.close()
 
 
+def test_one_is_said_in_the_singular(seen: Seen) -> None:
+    records, events, heard, _ = seen
+    judged = (checks.numbered(events[:1]), checks.traced(records[:1], events[:1]), checks.told(records[:1], heard[:1]))
+    assert [check.because for check in judged] == [
+        "1 event, the last one is 1",
+        "1 event passed, the same 1 in the log",
+        "1 UI event projected, the same 1 sent",
+    ]
+
+
 async def test_submitting_and_removing_keeps_every_promise(phase: Pipeline) -> None:
     assert verdicts(await phase.state()) == dict.fromkeys(ALL, "waiting")
     await press(phase, "submit", prompt="one two")

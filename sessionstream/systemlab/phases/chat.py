@@ -127,7 +127,7 @@ class ChatPhase:
                 help="It is long enough to stop it, or to disconnect meanwhile.",
             ),
             session_action(SESSION, self._use),
-            Action("stop", "Stop", self._stop, help="The answer ends with its text so far."),
+            Action("stop", "Stop the answer", self._stop, help="It ends with its text so far."),
             Action(
                 "drop", "Drop all connections", self._drop, help="The answer continues, and clients reconnect to it."
             ),
@@ -178,7 +178,7 @@ class ChatPhase:
 
     async def _start(self, prompt: str, times: int) -> None:
         if len(self._prompts[self._session]) >= PROMPTS:
-            raise BadRequest(f"{PROMPTS} prompts are the maximum: reset the page")
+            raise BadRequest(f"{PROMPTS} prompts are the maximum: reset this phase")
         self._sending = True
         try:
             self._prompts[self._session].append(prompt)

@@ -98,7 +98,7 @@ class Foundations:
                 "Break a promise",
                 self._break,
                 (break_field("part", BROKEN, self._broken, first="registry"),),
-                help="Replaces a part by a broken one and runs the checks with it, until the phase is reset.",
+                help="Replaces a part by a broken one and runs the checks with it, until you reset this phase.",
                 harm=True,
             ),
         )

@@ -153,7 +153,7 @@ class Hydration:
     async def _write(self, text: str, notes: int) -> None:
         there = len((await self.hub.snapshot(self._session)).entities)
         if there + notes > NOTES:
-            raise BadRequest(f"there are {there} notes, and {NOTES} are the maximum: remove some, or reset the page")
+            raise BadRequest(f"there are {there} notes, and {NOTES} are the maximum: remove some, or reset this phase")
         for _ in range(notes):
             await self.hub.submit(self._session, ADD_NOTE, AddNoteCommand(text=text))
 

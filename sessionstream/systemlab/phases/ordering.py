@@ -182,7 +182,8 @@ class Ordering:
             raise BadRequest(f"both sessions are {pair[0]!r}: name two, or leave the second empty")
         new = [session_id for session_id in pair if session_id not in self._sessions]
         if len(self._sessions) + len(new) > MOST_SESSIONS:
-            raise BadRequest(f"{MOST_SESSIONS} sessions are the maximum: use {', '.join(self._sessions)}, or reset")
+            used = ", ".join(self._sessions)
+            raise BadRequest(f"{MOST_SESSIONS} sessions are the maximum: use {used}, or reset this phase")
         self._sessions += new
         self._pair = tuple(pair)
 

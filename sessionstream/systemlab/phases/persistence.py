@@ -276,7 +276,7 @@ class Persistence:
 
     async def _write(self, text: str, notes: int) -> None:
         if self._commands + notes > NOTES:
-            raise BadRequest(f"{NOTES} notes are the maximum: choose a store, or reset the page")
+            raise BadRequest(f"{NOTES} notes are the maximum: choose a store, or reset this phase")
         for _ in range(notes):
             self._commands += 1
             self._latest = _Sent(f"note-{self._commands}", text)

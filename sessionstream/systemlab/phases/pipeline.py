@@ -114,7 +114,7 @@ class Pipeline:
                 "Break a promise",
                 self._break,
                 (break_field("fault", FAULTS, self._broken, first="drop"),),
-                help="From now on, until the phase is reset. Submit again, and see which check fails.",
+                help="From now on, until you reset this phase. Submit again, and see which check fails.",
                 harm=True,
             ),
             Action(
@@ -151,7 +151,7 @@ class Pipeline:
         if len(prompt.split()) > MOST_WORDS:
             raise BadRequest(f"a prompt has at most {MOST_WORDS} words here, so that its trace stays readable")
         if await self._hub.event_cursor(session_id) > MOST_EVENTS:
-            raise BadRequest(f"session {session_id!r} has many events already: name another, or reset the phase")
+            raise BadRequest(f"session {session_id!r} has many events already: use another, or reset this phase")
         await self._do(session_id, ADD_NOTE, AddNoteCommand(text=prompt))
 
     async def _remove(self, arguments: Arguments) -> None:

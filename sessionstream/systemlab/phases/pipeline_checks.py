@@ -68,7 +68,7 @@ def numbered(events: Sequence[Event]) -> Check:
         "numbered",
         "The events of a session are numbered 1, 2, 3 … without a gap.",
         wrong=wrong[:1],
-        right=f"{len(events)} events, 1 to {len(events)}",
+        right=f"{count(len(events), 'event')}, the last one is {len(events)}",
         waiting=WAITING if not events else "",
         evidence={"ordinals": list[Json](ordinals)},
     )
@@ -93,7 +93,7 @@ def traced(records: Sequence[PipelineRecord], events: Sequence[Event], held: Hel
         "traced",
         "Each event passes once: its projections see the timeline just before it, and event and cursor are committed.",
         wrong=wrong,
-        right=f"{len(records)} events passed, and the same {len(events)} are in the log",
+        right=f"{count(len(records), 'event')} passed, the same {len(events)} in the log",
         waiting=WAITING if not records else "",
         evidence=[
             {"ordinal": r.event.ordinal, "event": r.event.name, "view": r.view_ordinal, "cursorMoved": r.cursor_moved}
@@ -117,7 +117,7 @@ def told(records: Sequence[PipelineRecord], heard: Heard, held: Held | None = No
         "told",
         "Live clients are sent every UI event of a committed event, once, in the order of the events.",
         wrong=wrong,
-        right=f"{len(got)} UI events projected, the same {len(due)} sent",
+        right=f"{count(len(got), 'UI event')} projected, the same {len(due)} sent",
         waiting=WAITING if not records else "",
         evidence={"projected": list[Json](due), "told": list[Json](got)},
         held=_words_of(held),

@@ -1,5 +1,5 @@
 /** Phase 4: the chat as this page made it of live events, beside the timeline that the store has. */
-import { busy, byId, el, shown } from "/static/core.js";
+import { byId, el, shown } from "/static/core.js";
 import { FrameList, Scroll } from "/static/frames.js";
 import { page } from "/static/lab.js";
 import { SinceField } from "/static/since.js";
@@ -74,11 +74,8 @@ const state = el("p", { className: "connection" }, el("span", { className: "dot"
 const at = el("p", { className: "soft small" });
 const storedAt = el("p", { className: "soft small" });
 const link = el("button", { type: "button" });
-const stop = el("button", { type: "button" }, "Stop the answer");
-const problem = el("p", { className: "problem", role: "alert", hidden: true });
 
 link.addEventListener("click", () => (client.connected ? client.disconnect() : client.connect()));
-stop.addEventListener("click", () => void busy(stop, problem, () => page.run("stop")));
 
 function show() {
   const messages = [...client.items.values()];
@@ -107,9 +104,8 @@ byId("live").append(
       { className: "toolbar" },
       el("h2", { id: "chat-title" }, "The chat, twice"),
       state,
-      el("span", { className: "buttons" }, stop, link),
+      el("span", { className: "buttons" }, link),
     ),
-    problem,
     el(
       "div",
       { className: "clients" },
