@@ -1,10 +1,11 @@
 /** What differs between two positions of a timeline: entities, and their fields. */
 import { el, shownId } from "/static/core.js";
-import { payload } from "/static/inspector/rows.js";
+import { folded, payload } from "/static/inspector/rows.js";
 
 const SIGNS = { added: "+", changed: "~", removed: "−" };
 const AROUND = 40; // characters of a text that are shown around what differs in it
 const MOST = 100; // entities
+const LONG = { characters: 600, lines: 12 }; // of a value that is folded if it has more
 
 /** A list of the differences, or the words that there is none. */
 export function changes({ added, changed, removed }) {
@@ -48,9 +49,16 @@ function field(found) {
   return [
     el("dt", {}, el("code", {}, found.path || "the payload")),
     ...sides.map((side, place) =>
-      el("dd", { data: { side } }, el("span", { className: "unseen" }, `${side}: `), el("code", {}, ...texts[place])),
+      el("dd", { data: { side } }, el("span", { className: "unseen" }, `${side}: `), value(side, texts[place])),
     ),
   ];
+}
+
+/** A value in pieces, texts and marks; a long one in one line, which unfolds. */
+function value(side, pieces) {
+  const text = pieces.map((piece) => piece.textContent ?? piece).join("");
+  const long = text.length > LONG.characters || text.split("\n").length > LONG.lines;
+  return long ? folded(side, text, () => ({ before: [], whole: pieces })) : el("code", {}, ...pieces);
 }
 
 /** Two texts as lists of texts and marks: what differs is marked, and of what is the same only the ends are there. */

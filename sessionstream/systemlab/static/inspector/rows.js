@@ -120,15 +120,15 @@ export function failure(text, where) {
   return el("td", { className: "long error" }, ...all);
 }
 
-/** A text in one line, which unfolds to what `make` returns: elements, and a text that the keyboard can scroll. */
-function folded(label, text, make) {
+/** A text in one line, which unfolds to what `make` returns: elements, and a text that the keyboard can scroll, in pieces. */
+export function folded(label, text, make) {
   const line = el("summary", {}, el("code", {}, short(text)), el("span", { className: "soft" }, "Fold"));
   const made = el("details", { className: "payload" }, line);
   made.addEventListener(
     "toggle",
     () => {
       const { before, whole } = make();
-      made.append(...before, el("pre", { className: "json", tabIndex: 0, role: "group", "aria-label": label }, whole));
+      made.append(...before, el("pre", { className: "json", tabIndex: 0, role: "group", "aria-label": label }, ...[whole].flat()));
     },
     { once: true },
   );
