@@ -79,7 +79,8 @@ async def test_sessions_are_found_and_opened_and_the_address_leads_back(tabs: Ta
     await expect(rows(page, "session")).to_have_count(9)
     await page.get_by_label("Held only").check()
     await expect(rows(page, "session")).to_have_count(1)
-    await expect(rows(page, "session")).to_contain_text("1 waiting")
+    await expect(rows(page, "session")).to_contain_text("held, 1 waiting")
+    await expect(rows(page, "session").locator(".badge")).to_have_attribute("data-verdict", "held")
     await expect(rows(page, "session")).to_contain_text("timeline-projection at 2: ValueError: no")
     await page.get_by_label("Held only").uncheck()
     await page.get_by_label("Session id contains").fill("USER-1")
@@ -279,7 +280,11 @@ async def test_long_payloads_fold_and_text_is_as_people_write_it(tabs: Tabs, wid
     assert await fits(page)
     assert await violations(page) == []
     await page.goto(f"{tabs.url}#session={FAILING}")
-    await expect(page.get_by_text("1 event waits in the log")).to_be_visible()
+    held = page.locator("#session-held")
+    await expect(held).to_contain_text("Its timeline stands at 1, and 1 event waits in the log.")
+    await expect(held.locator(".badge")).to_have_text("held")
+    colour = "element => getComputedStyle(element).color"
+    assert await held.evaluate(colour) == await held.locator(".badge").evaluate(colour)
     await expect(page.locator("#retry-elsewhere")).to_contain_text(f"{FAILING} --app MODULE:FUNCTION")
     await expect(button(page, "Retry")).to_be_hidden()
     assert await fits(page)
@@ -313,7 +318,7 @@ async def test_long_texts_wrap_and_long_errors_fold(browser: Browser, tmp_path: 
         await expect(rows(page, "session")).to_have_count(3)
         heights = await rows(page, "session").evaluate_all("rows => rows.map((row) => row.offsetHeight)")
         assert max(heights) < 90, heights
-        held = page.get_by_text("1 waiting").first
+        held = page.get_by_text("held, 1 waiting").first
         assert await held.evaluate("element => element.getBoundingClientRect().right") <= width
         assert await page.locator("#session-table").evaluate(INSIDE) or width < 1440
         assert await violations(page) == []

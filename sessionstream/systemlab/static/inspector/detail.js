@@ -223,7 +223,7 @@ function showStanding(found) {
   );
   byId("session-held").hidden = !found.held;
   const events = found.waiting === 1 ? "1 event waits" : `${found.waiting} events wait`;
-  byId("held-words").textContent = `This session is held: its timeline stands at ${found.timelineCursor}, and ${events} in the log.`;
+  byId("held-words").textContent = `Its timeline stands at ${found.timelineCursor}, and ${events} in the log.`;
   byId("retry-elsewhere").hidden = found.retryCommand === null;
   byId("retry-elsewhere").lastElementChild.textContent = shown(found.retryCommand ?? "");
   byId("retry").hidden = found.retryCommand !== null;

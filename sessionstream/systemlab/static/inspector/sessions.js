@@ -45,7 +45,7 @@ const problem = ({ kind, ordinal, error }) => `${kind} at ${ordinal}: ${short(er
 function row({ sessionId, held, waiting, eventCursor, timelineCursor, entities, lastError }) {
   return [
     cell(el("a", { href: ofSession(sessionId) }, shownId(sessionId)), "session"),
-    cell(held ? el("span", { className: "badge", data: { verdict: "failed" } }, `${waiting} waiting`) : "no"),
+    cell(held ? el("span", { className: "badge", data: { verdict: "held" } }, `held, ${waiting} waiting`) : "no"),
     amount(eventCursor),
     amount(timelineCursor),
     amount(entities),
