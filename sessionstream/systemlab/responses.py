@@ -75,7 +75,7 @@ class Errors:
         return self._say(request, error.status, str(error))
 
     async def _fault(self, request: Request, _error: Exception) -> Response:
-        return self._say(request, 500, "the lab met a fault of its own; its output has the details")
+        return self._say(request, 500, "the server met a fault of its own; its output has the details")
 
     def _say(self, request: Request, status: int, words: str) -> Response:
         return problem(status, words) if request.url.path.startswith("/api/") else self._page(status, words)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import html
 import os
 import signal
 import socket
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from sessionstream import __main__
+from sessionstream.hydration import stores
 from sessionstream.serving import commands
 
 from ..servers.postgres import Postgres
@@ -46,7 +48,8 @@ async def test_it_shows_a_store_until_it_is_told_to_end_and_changes_nothing(file
             assert inspector.said[1] == f"store:     {file}\n"
             page = await client.get("/")
             assert (page.status, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
-            assert "Inspector · sessionstream" in page.text
+            assert f"<title>{file} · Inspector · sessionstream</title>" in page.text
+            assert f'<p class="store">{file}</p>' in page.text
             for question in QUESTIONS:
                 answer = await client.get(f"/api/inspector/{question}&source=store")
                 assert answer.status == 200, answer.text
@@ -73,7 +76,9 @@ async def test_a_database_is_shown_without_its_password(postgres: Postgres, post
     async with inspecting(location) as inspector:
         answer = await Client(inspector.url).get("/api/inspector/sessions?source=store&held=true")
         assert [each["sessionId"] for each in answer.json["sessions"]] == [FAILING]
-        assert "secret" not in "".join(inspector.said)
+        page = (await Client(inspector.url).get("/")).text
+        assert html.escape(stores.shown(location)) in page
+        assert "secret" not in "".join([*inspector.said, page])
 
 
 async def test_other_hosts_and_other_addresses_are_refused(file: Path) -> None:

@@ -35,9 +35,13 @@ def inspector_app(store: stores.Location, hosts: Collection[str] | None = None) 
         hosts: the hosts that requests may name; None means any.
     """
     source = StoreSource(store)
+
+    async def page(_request: Request) -> Response:
+        return rendering.page("alone.html", here="inspector", phases=(), store=stores.shown(store))
+
     return Starlette(
         routes=[
-            Route("/", _page),
+            Route("/", page),
             Route("/static/{name}", rendering.static),
             Route("/static/inspector/{name}", rendering.inspector_static),
             Route("/healthz", healthy),
@@ -72,10 +76,6 @@ def _listen(address: Address) -> socket.socket:
         return running.listen(address)
     except TransportError as error:
         raise TransportError(f"{error}: take another port with --port, 0 for any that is free") from error
-
-
-async def _page(_request: Request) -> Response:
-    return rendering.page("alone.html", here="inspector", phases=())
 
 
 def _problem(status: int, words: str) -> Response:

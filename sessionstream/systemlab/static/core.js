@@ -26,7 +26,7 @@ export function el(name, { data = {}, ...properties } = {}, ...children) {
 
 export const byId = (id) => document.getElementById(id);
 
-/** The lab said no, with a `status` of HTTP, or nothing at all; the message is for the reader. */
+/** The server said no, with a `status` of HTTP, or nothing at all; the message is for the reader. */
 export class LabError extends Error {
   constructor(message, status = 0) {
     super(message);
@@ -34,7 +34,8 @@ export class LabError extends Error {
   }
 }
 
-const SILENCE = "The lab does not answer. Is it still running?";
+const SERVER = document.body.dataset.server;
+const SILENCE = `${SERVER} does not answer. Is it still running?`;
 
 /** Ask for JSON. Throws a LabError with the words of the server, or with words about its silence. */
 export async function ask(path, options = {}) {
@@ -45,7 +46,7 @@ export async function ask(path, options = {}) {
     throw new LabError(SILENCE);
   }
   const document = await answer.json().catch(() => null); // no JSON: not ours, or broken off in the middle
-  if (!answer.ok) throw new LabError(document?.error ?? `The lab answered ${answer.status}.`, answer.status);
+  if (!answer.ok) throw new LabError(document?.error ?? `${SERVER} answered ${answer.status}.`, answer.status);
   if (document === null) throw new LabError(SILENCE);
   return document;
 }

@@ -1,0 +1,31 @@
+"""The page of ``sessionstream inspect STORE --web``: which store it shows, and that its process has ended."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, expect
+
+from ..systemlab.test_inspector import fill
+from ..systemlab.web import inspecting
+from .axe import violations
+from .conftest import browsing
+from .lab import fits, not_the_servers
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (1440, "dark")])
+async def test_it_names_its_store_and_itself(browser: Browser, tmp_path: Path, width: int, scheme: str) -> None:
+    store = tmp_path / f"{'long' * 20}.db"
+    await fill(store)
+    async with inspecting(store) as inspector, browsing(browser, inspector.url) as tabs:
+        page = await tabs.visit("", viewport={"width": width, "height": 900}, color_scheme=scheme)
+        await expect(page).to_have_title(f"{store} · Inspector · sessionstream")
+        await expect(page.locator(".store")).to_have_text(str(store))
+        await expect(page.locator("#session-table tbody tr")).to_have_count(2)
+        assert await fits(page)
+        assert await violations(page) == []
+        await inspector.end()
+        problem = page.locator("#problem")
+        await expect(problem).to_have_text("sessionstream inspect does not answer. Is it still running?")
+        assert not_the_servers(tabs.faults) == []
