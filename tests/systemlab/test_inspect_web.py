@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import html
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -57,6 +58,17 @@ async def test_it_shows_a_store_until_it_is_told_to_end_and_changes_nothing(file
             assert (refused.status, "only reads" in refused.text) == (400, True)
             await inspector.end(how)
     assert contents(file.parent) == before
+
+
+async def test_its_table_has_the_column_names_of_the_command(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert __main__.main(["inspect", str(file)]) == 0
+    heading = capsys.readouterr().out.splitlines()[0]
+    async with inspecting(file) as inspector:
+        page = (await Client(inspector.url).get("/")).text
+    table = page[page.index('id="session-table"') :].partition("</thead>")[0]
+    columns = re.findall(r'<th scope="col">(.+?)</th>', table)
+    assert len(columns) == 6
+    assert [each for each in columns if not re.search(rf"(^|  ){each.upper()}(  |$)", heading)] == []
 
 
 async def test_a_file_that_nobody_may_write_is_shown(file: Path) -> None:

@@ -2,7 +2,7 @@
 import { announce, ask, busy, byId, el, post, report, shown, shownId } from "/static/core.js";
 import { changes } from "/static/inspector/changes.js";
 import { move, place, question } from "/static/inspector/place.js";
-import { amount, cell, counted, failure, moment, Pager, payload, Rows } from "/static/inspector/rows.js";
+import { amount, cell, counted, failure, moment, number, Pager, payload, Rows } from "/static/inspector/rows.js";
 
 const HIGHEST = 2n ** 64n - 1n; // ordinal
 const NOWHERE = { at: "", from: "", below: "", after: "" };
@@ -29,8 +29,18 @@ export class Detail {
   constructor(refresh) {
     this.#refresh = refresh;
     this.#events = new Rows("event-table", ({ ordinal }) => ordinal, (event) => this.#eventRow(event));
-    this.#eventPager = new Pager("event-pager", () => this.#turn("after", 0), () => this.#turn("below", -1));
-    this.#entityPager = new Pager("entity-pager", () => this.#turnEntities(-1), () => this.#turnEntities(1));
+    this.#eventPager = new Pager("event-pager", [
+      () => this.#turn({}),
+      () => this.#turn(this.#log.newer > EVENTS ? { after: this.#log.events[0]?.ordinal ?? "0" } : {}),
+      () => this.#turn({ below: this.#log.events.at(-1).ordinal }),
+      () => this.#turn({ after: "0" }),
+    ]);
+    this.#entityPager = new Pager("entity-pager", [
+      () => this.#turnEntities(0),
+      () => this.#turnEntities(this.#entityPage - 1),
+      () => this.#turnEntities(this.#entityPage + 1),
+      () => this.#turnEntities(Infinity),
+    ]);
     byId("at").addEventListener("input", () => this.#seek("to", Number(byId("at").value)));
     byId("from").addEventListener("input", () => this.#seek("from", Number(byId("from").value)));
     byId("earlier").addEventListener("click", () => this.#seek("to", this.#diff.to.index - 1));
@@ -97,6 +107,7 @@ export class Detail {
       showStanding(found);
       this.#showPosition();
       this.#showLog(errors);
+      report(beyond(place.at, found), byId("go-problem"));
       if (follows && moved) this.#events.reveal();
       this.#showEntities();
     };
@@ -108,7 +119,7 @@ export class Detail {
     this.#away = false;
     this.#seeking = { ...this.#seeking, [name]: index };
     const label = byId(name === "to" ? "at-label" : "from-label");
-    label.textContent = `Event ${index.toLocaleString("en")} of ${this.#diff.to.count.toLocaleString("en")}…`;
+    label.textContent = `Event ${number(index)} of ${number(this.#diff.to.count)}…`;
     this.#refresh();
   }
 
@@ -142,10 +153,8 @@ export class Detail {
 
   // -- the log -----------------------------------------------------------------------------------------------------
 
-  #turn(name, end) {
-    const { ordinal } = this.#log.events.at(end);
-    const newest = name === "after" && this.#log.newer <= EVENTS;
-    move({ below: "", after: "", ...(newest ? {} : { [name]: ordinal }) });
+  #turn(page) {
+    move({ below: "", after: "", ...page });
     this.#away = true;
     byId("event-table").scrollTop = 0;
     this.#refresh();
@@ -155,7 +164,8 @@ export class Detail {
     const { events, newer, total } = this.#log;
     this.#events.show(events, total ? "No event is on this page." : "The log is empty, or was pruned.");
     this.#events.mark(this.#diff.to.ordinal);
-    this.#eventPager.show(newer, events.length, total);
+    const ordinals = [...new Set([events.at(-1)?.ordinal, events[0]?.ordinal])].join("–");
+    this.#eventPager.show(newer, events.length, total, `ordinals ${ordinals}, of ${number(total)} events`);
     counted("log-title", total);
     const keyed = errors.map((error, place) => ({ ...error, key: JSON.stringify([place, error.recordedAt]) }));
     this.#errors.show(keyed.reverse(), "Nothing went wrong.");
@@ -173,8 +183,8 @@ export class Detail {
 
   // -- entities ----------------------------------------------------------------------------------------------------
 
-  #turnEntities(step) {
-    this.#entityPage += step;
+  #turnEntities(page) {
+    this.#entityPage = page;
     this.#showEntities();
   }
 
@@ -209,11 +219,17 @@ function pageOf(ordinal, position, { events, newer, total }, asked) {
   return { below: String(goal + 1n), after: "" };
 }
 
+/** Words for an ordinal that the timeline has not reached. */
+function beyond(ordinal, { timelineCursor }) {
+  if (!ordinal || BigInt(ordinal) <= BigInt(timelineCursor)) return "";
+  return `Ordinal ${ordinal} is beyond the timeline, whose last is ${timelineCursor}: that is shown.`;
+}
+
 function showStanding(found) {
   byId("session-id").textContent = shownId(found.sessionId);
   const facts = [
-    ["Last ordinal", found.eventCursor],
-    ["Timeline at", found.timelineCursor],
+    ["Event cursor", found.eventCursor],
+    ["Timeline cursor", found.timelineCursor],
     ["Entities", String(found.entities)],
     ["Floor", found.floor],
     ["Epoch", found.epoch],

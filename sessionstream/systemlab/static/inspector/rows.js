@@ -64,34 +64,34 @@ export class Rows {
   }
 }
 
-/** The pager `id` of the template: where a page is among all rows, and two buttons. */
+/** The pager `id` of the template: where a page is among all rows, and buttons to the first, the one before, the next, the last. */
 export class Pager {
   #place;
   #words;
   #buttons;
 
-  constructor(id, before, after) {
+  constructor(id, turns) {
     this.#place = byId(id);
     this.#words = this.#place.querySelector("span");
     this.#buttons = [...this.#place.querySelectorAll("button")];
-    this.#buttons[0].addEventListener("click", before);
-    this.#buttons[1].addEventListener("click", after);
+    this.#buttons.forEach((button, place) => button.addEventListener("click", turns[place]));
   }
 
-  /** Show that `count` rows are here, past the first `offset` of `total`. */
-  show(offset, count, total) {
-    const number = (value) => value.toLocaleString("en");
+  /** Show that `count` rows are here, past the first `offset` of `total`; `here` names them, by default by their places. */
+  show(offset, count, total, here = `${number(offset + 1)}–${number(offset + count)} of ${number(total)}`) {
     this.#place.hidden = offset === 0 && count >= total;
-    this.#words.textContent = count ? `${number(offset + 1)}–${number(offset + count)} of ${number(total)}` : `0 of ${number(total)}`;
-    this.#buttons[0].disabled = offset === 0;
-    this.#buttons[1].disabled = offset + count >= total;
+    this.#words.textContent = count ? here : `0 of ${number(total)}`;
+    this.#buttons.forEach((button, place) => (button.disabled = place < 2 ? offset === 0 : offset + count >= total));
   }
 }
+
+/** A count as people write it. */
+export const number = (value) => value.toLocaleString("en");
 
 /** Say how many there are in a heading. */
 export function counted(heading, count) {
   const place = byId(heading).querySelector(".count");
-  place.textContent = typeof count === "number" ? count.toLocaleString("en") : count;
+  place.textContent = typeof count === "number" ? number(count) : count;
   place.hidden = !count;
 }
 
@@ -106,7 +106,7 @@ export function short(text) {
 /** A payload in one line, which unfolds to facts `[[label, value]]` about it and its JSON. */
 export function payload(of, facts) {
   return folded("Payload", of.unreadable ?? JSON.stringify(of.payload), () => {
-    const rows = [...facts, ["Message", of.payloadType], ["Bytes", of.payloadBytes.toLocaleString("en")]];
+    const rows = [...facts, ["Message", of.payloadType], ["Bytes", number(of.payloadBytes)]];
     const list = el("dl", {}, ...rows.flatMap(([label, value]) => [el("dt", {}, label), el("dd", {}, value)]));
     return { before: [list], whole: of.unreadable ?? JSON.stringify(of.payload, null, 2) };
   });

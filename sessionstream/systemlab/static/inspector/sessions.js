@@ -9,19 +9,25 @@ const PAGE = 25; // sessions at once
 export class Sessions {
   #rows = new Rows("session-table", ({ sessionId }) => sessionId, row);
   #pager;
+  #last = 0; // page
 
   constructor(refresh) {
-    const turn = (step) => {
-      move({ page: String(Math.max(0, number() + step) || "") });
+    const turn = (page) => {
+      move({ page: String(Math.max(0, page) || "") });
       refresh();
     };
-    this.#pager = new Pager("session-pager", () => turn(-1), () => turn(1));
+    this.#pager = new Pager("session-pager", [
+      () => turn(0),
+      () => turn(current() - 1),
+      () => turn(current() + 1),
+      () => turn(this.#last),
+    ]);
   }
 
   /** Ask for the page; returns what shows it. */
   async ask() {
     const { source, search, held } = place;
-    const page = number();
+    const page = current();
     const found = await ask(question("sessions", { source, search, held, offset: page * PAGE || "", limit: PAGE }));
     const last = Math.ceil(found.total / PAGE) - 1;
     if (page > last && last >= 0) {
@@ -29,6 +35,7 @@ export class Sessions {
       return this.ask();
     }
     return () => {
+      this.#last = last;
       byId("sessions").hidden = false;
       const nothing = search || held ? "No session is like that." : "There is no session here yet.";
       this.#rows.show(found.sessions, nothing);
@@ -38,7 +45,7 @@ export class Sessions {
   }
 }
 
-const number = () => Number(place.page) || 0;
+const current = () => Number(place.page) || 0;
 
 const problem = ({ kind, ordinal, error }) => `${kind} at ${ordinal}: ${short(error)}`;
 
