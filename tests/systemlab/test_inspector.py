@@ -28,7 +28,7 @@ from sessionstream.hydration import stores
 from sessionstream.hydration.payload_json import Payload
 from sessionstream.systemlab.app import lab_app
 from sessionstream.systemlab.inspector.diff import ABSENT, diff, fields
-from sessionstream.systemlab.inspector.seen import SeenEntity, SeenTimeline
+from sessionstream.systemlab.inspector.seen import SeenEntity, SeenTimeline, matching
 from sessionstream.systemlab.inspector.stored import StoreSource
 from sessionstream.systemlab.lab import Lab
 from sessionstream.systemlab.notebook import (
@@ -458,3 +458,19 @@ def test_a_diff_of_a_note_that_was_deleted_and_made_again_is_a_change() -> None:
 )
 def test_fields_that_differ_are_named_by_their_path(before: object, after: object, found: list[object]) -> None:
     assert [(each.path, each.before, each.after) for each in fields(before, after)] == found
+
+
+@pytest.mark.parametrize(
+    ("session", "search"),
+    [
+        ("x\u202egnp.exe", "U202E"),
+        ("x\u202egnp.exe", "x\\u202egnp"),
+        ("x\u202egnp.exe", "x\u202eg"),
+        ("a\tb", "a\\u0009b"),
+        (" a  b", "\\u0020a\\u0020 b"),
+        ("ab", ""),
+    ],
+)
+def test_a_session_is_found_by_its_id_as_the_page_shows_it(session: str, search: str) -> None:
+    assert matching([session, "other"], search)[0] == session
+    assert matching(["other", "a b"], "u0020") == []

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from sessionstream.hydration.payload_json import Payload
 from sessionstream.hydration.stored import StoredSession
+
+_SPACES: Final = re.compile("^ | $| (?= )")
+"""Spaces that a page does not show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +87,21 @@ class EventPage:
 
 
 def matching(session_ids: Iterable[str], search: str) -> list[str]:
-    """Return the ids that contain a text, in upper or lower case."""
+    """Return the ids that contain a text, in upper or lower case, as they are or as the page shows them."""
     folded = search.casefold()
-    return [each for each in session_ids if folded in each.casefold()] if folded else list(session_ids)
+    if not folded:
+        return list(session_ids)
+    return [each for each in session_ids if folded in each.casefold() or folded in _shown(each).casefold()]
+
+
+def escaped(char: str) -> str:
+    """Return a character as an escape sequence."""
+    return f"\\u{ord(char):04x}" if ord(char) < 0x10000 else f"\\U{ord(char):08x}"
+
+
+def _shown(session_id: str) -> str:
+    """Return an id with what nobody sees escaped, as ``shownId`` of ``core.js`` does, and some characters more."""
+    if session_id.isprintable() and not _SPACES.search(session_id):
+        return session_id
+    visible = "".join(each if each.isprintable() else escaped(each) for each in session_id)
+    return _SPACES.sub(r"\\u0020", visible)

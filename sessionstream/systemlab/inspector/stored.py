@@ -18,6 +18,7 @@ from sessionstream.systemlab.inspector.seen import (
     SeenEvent,
     SeenTimeline,
     SessionPage,
+    escaped,
     matching,
 )
 from sessionstream.systemlab.inspector.sources import ReadOnly, SourceKind
@@ -119,12 +120,8 @@ def _word(text: str) -> str:
     """Return a text as one word of a shell, quoted where needed; what nobody sees is escaped, for bash and zsh."""
     if text.isprintable():
         return quote(text)
-    escaped = text.replace("\\", r"\\").replace("'", r"\'")
-    return "$'" + "".join(each if each.isprintable() else _escaped(each) for each in escaped) + "'"
-
-
-def _escaped(char: str) -> str:
-    return f"\\u{ord(char):04x}" if ord(char) < 0x10000 else f"\\U{ord(char):08x}"
+    quoted = text.replace("\\", r"\\").replace("'", r"\'")
+    return "$'" + "".join(each if each.isprintable() else escaped(each) for each in quoted) + "'"
 
 
 def _position(state: StoredState, session_id: str, index: int | None, ordinal: int | None) -> Position:
