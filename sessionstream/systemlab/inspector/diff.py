@@ -6,12 +6,17 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
+from itertools import zip_longest
 from typing import Any, Final
 
 from sessionstream.systemlab.inspector.seen import SeenEntity, SeenTimeline
 
 ABSENT: Final = object()
 """Stands for a field that is not there."""
+
+_MATCHED: Final = 2_000
+"""The most items of two lists that are matched; for more it would take long."""
 
 _PLAIN: Final = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
@@ -68,19 +73,31 @@ def _change(before: SeenEntity, after: SeenEntity) -> Change:
 def fields(before: Any, after: Any, path: str = "") -> Iterator[Field]:
     """Yield the fields that differ between two JSON values, in the order of the later one.
 
-    Lists are compared place by place.
+    Items of lists are matched, so that an item that is inserted is one difference, at its place in the later list; an
+    item that is missing is at its place in the earlier one. Very long lists are compared place by place.
     """
     match before, after:
         case dict(), dict():
             for key in [*after, *(key for key in before if key not in after)]:
                 yield from fields(before.get(key, ABSENT), after.get(key, ABSENT), _member(path, key))
         case list(), list():
-            for place in range(max(len(before), len(after))):
-                old, new = (side[place] if place < len(side) else ABSENT for side in (before, after))
-                yield from fields(old, new, f"{path}[{place}]")
+            for old, new in _paired(before, after):
+                earlier = ABSENT if old is None else before[old]
+                later = ABSENT if new is None else after[new]
+                yield from fields(earlier, later, f"{path}[{old if new is None else new}]")
         case _:
             if type(before) is not type(after) or before != after:
                 yield Field(path, before, after)
+
+
+def _paired(before: list[Any], after: list[Any]) -> Iterator[tuple[int | None, int | None]]:
+    """Yield the places of items of two lists that may differ: in both, or in one."""
+    spans = [(0, len(before), 0, len(after))]
+    if len(before) + len(after) <= _MATCHED:
+        old, new = ([json.dumps(item, sort_keys=True) for item in side] for side in (before, after))
+        spans = [span for tag, *span in SequenceMatcher(None, old, new).get_opcodes() if tag != "equal"]
+    for first, last, begin, end in spans:
+        yield from zip_longest(range(first, last), range(begin, end))
 
 
 def _member(path: str, key: str) -> str:
