@@ -252,6 +252,9 @@ async def test_events_come_a_page_at_a_time_the_newest_first(ask: Asking, lab: L
     assert await page(after=7) == await page(after=2**64 - 1) == await page()
     (found,) = (await ask.of("events", source=source, session=session, below=3, limit=1))["events"]
     assert (found["name"], found["payload"]["word"], found["metadata"]) == (NOTE_WORD, "one", {})
+    standing = await ask.of("session", source=source, session=session)
+    del standing["retryCommand"]
+    assert (await ask.of("events", source=source, session=session))["session"] == standing
     assert found["recordedAt"].endswith("+00:00")
 
 
@@ -344,6 +347,8 @@ async def test_a_session_with_nothing_but_errors_is_one(ask: Asking, lab: Lab) -
         ("session", {"source": "store"}, 400, "session is the id of a session; it is missing"),
         ("session", {"source": "phase5", "session": "x"}, 404, "has no session 'x'"),
         ("session", {"source": "store", "session": "x"}, 404, "has no session 'x'"),
+        ("events", {"source": "phase5", "session": "x"}, 404, "has no session 'x'"),
+        ("events", {"source": "store", "session": "x"}, 404, "has no session 'x'"),
         ("sessions", {"source": "store", "held": "yes"}, 400, "held is true or false, not 'yes'"),
         ("sessions", {"source": "store", "offset": -1}, 400, "offset is a whole number from 0 to"),
         (

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Final, TypeVar
 
 from sessionstream import MAX_ORDINAL
 from sessionstream.hydration.stored import StoredSession
 from sessionstream.serving.bodies import Refused
 from sessionstream.systemlab.actions import BadRequest
 from sessionstream.systemlab.inspector.sources import Source
+
+T = TypeVar("T")
 
 MOST: Final = 500
 """The most rows of one answer."""
@@ -69,10 +71,16 @@ class Question:
             BadRequest: none is named.
             Refused: the source has none of that id, 404.
         """
-        session_id = self.session_id()
-        found = await source.session(session_id)
+        return self.known(source, await source.session(self.session_id()))
+
+    def known(self, source: Source, found: T | None) -> T:
+        """Return what was found of the requested session.
+
+        Raises:
+            Refused: nothing, because the source has none of that id, 404.
+        """
         if found is None:
-            raise Refused(404, f"{source.title} has no session {session_id!r}")
+            raise Refused(404, f"{source.title} has no session {self.session_id()!r}")
         return found
 
     def ordinal(self, name: str) -> int | None:

@@ -98,14 +98,15 @@ class _Inspector:
         return answer({**places, **answers.diff(diff(before, after))})
 
     async def events(self, request: Request) -> Response:
-        """``GET events?source=&session=&below=&after=&limit=``: logged events, the newest first."""
+        """``GET events?source=&session=&below=&after=&limit=``: logged events, the newest first, and the session."""
         asked = self._question(request, "source", "session", "below", "after", "limit")
         source = asked.source()
-        found = await asked.session(source)
-        page = await source.events(found.id, asked.ordinal("after"), asked.ordinal("below"), asked.limit())
-        cursor = found.cursors.timeline
+        wanted = asked.session_id(), asked.ordinal("after"), asked.ordinal("below"), asked.limit()
+        page = asked.known(source, await source.events(*wanted))
+        cursor = page.session.cursors.timeline
         shown = [documents.event(each, each.payload, cursor=cursor) for each in page.events]
-        return answer({"events": shown, "total": page.total, "newer": page.newer})
+        counts = {"total": page.total, "newer": page.newer}
+        return answer({"events": shown, **counts, "session": answers.session(page.session)})
 
     async def errors(self, request: Request) -> Response:
         """``GET errors?source=&session=&limit=``: the last error records, of one session or of all."""

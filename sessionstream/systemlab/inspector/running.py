@@ -94,9 +94,13 @@ class PhaseSource:
         ]
         return SeenTimeline(found.snapshot_ordinal, found.epoch, entities)
 
-    async def events(self, session_id: str, after: int | None, below: int | None, limit: int) -> EventPage:
+    async def events(self, session_id: str, after: int | None, below: int | None, limit: int) -> EventPage | None:
         """Return ``limit`` events: those up to the ``limit``-th above ``after``, or below ``below``, or the newest."""
-        newest_first = (await self._inspectable.store.events(session_id))[::-1]
+        session = await self.session(session_id)
+        if session is None:
+            return None
+        logged = await self._inspectable.store.events(session_id)
+        newest_first = [each for each in reversed(logged) if each.ordinal <= session.cursors.event]
         if after is not None:
             newer = max(0, sum(each.ordinal > after for each in newest_first) - limit)
         else:
@@ -105,7 +109,7 @@ class PhaseSource:
             SeenEvent(each.ordinal, each.event_id, each.name, each.recorded_at, readable(each.payload), each.metadata)
             for each in newest_first[newer : newer + limit]
         ]
-        return EventPage(events, len(newest_first), newer)
+        return EventPage(session, events, len(newest_first), newer)
 
     async def errors(self, session_id: str | None, limit: int) -> list[ErrorRecord]:
         """Return the last error records."""

@@ -77,10 +77,12 @@ class EventPage:
     """Some events of a log, the newest first.
 
     Attributes:
+        session: where the session stands, in the same state of its store.
         total: number of events that the log has.
         newer: number of those that are newer than the first of these.
     """
 
+    session: StoredSession
     events: Sequence[SeenEvent]
     total: int
     newer: int

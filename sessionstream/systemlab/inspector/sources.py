@@ -63,8 +63,11 @@ class Source(Protocol):
         """
         ...
 
-    async def events(self, session_id: str, after: int | None, below: int | None, limit: int) -> EventPage:
-        """Return ``limit`` events: those up to the ``limit``-th above ``after``, or below ``below``, or the newest."""
+    async def events(self, session_id: str, after: int | None, below: int | None, limit: int) -> EventPage | None:
+        """Return ``limit`` events: those up to the ``limit``-th above ``after``, or below ``below``, or the newest.
+
+        None if the session is empty.
+        """
         ...
 
     async def errors(self, session_id: str | None, limit: int) -> list[ErrorRecord]:

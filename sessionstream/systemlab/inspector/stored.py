@@ -83,7 +83,7 @@ class StoreSource:
 
         return await self._look(ask)
 
-    async def events(self, session_id: str, after: int | None, below: int | None, limit: int) -> EventPage:
+    async def events(self, session_id: str, after: int | None, below: int | None, limit: int) -> EventPage | None:
         """Return ``limit`` events: those up to the ``limit``-th above ``after``, or below ``below``, or the newest."""
         return await self._look(lambda state: _events(state, session_id, after, below, limit))
 
@@ -139,7 +139,10 @@ def _position(state: StoredState, session_id: str, index: int | None, ordinal: i
     return Position(index, count, at, event.name)
 
 
-def _events(state: StoredState, session_id: str, after: int | None, below: int | None, limit: int) -> EventPage:
+def _events(state: StoredState, session_id: str, after: int | None, below: int | None, limit: int) -> EventPage | None:
+    session = state.session(session_id)
+    if session is None:
+        return None
     total = state.count_events(session_id)
     if after is not None:
         newer = max(0, state.count_events(session_id, after=after) - limit)
@@ -147,11 +150,11 @@ def _events(state: StoredState, session_id: str, after: int | None, below: int |
         newer = 0 if below is None else total - state.count_events(session_id, below=below)
     size = min(limit, total - newer)
     if size == 0:
-        return EventPage([], total, newer)
+        return EventPage(session, [], total, newer)
     payloads = Payloads()
     first = state.ordinal_from_end(session_id, newer + size)
     events = [
         SeenEvent(e.ordinal, e.event_id, e.name, e.recorded_at, payloads.read(e.payload), e.metadata)
         for e in state.events(session_id, after=first - 1, limit=size)
     ]
-    return EventPage(events[::-1], total, newer)
+    return EventPage(session, events[::-1], total, newer)

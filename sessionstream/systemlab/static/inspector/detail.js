@@ -104,7 +104,7 @@ export class Detail {
       this.#seen = { of, asked, standing, at: place.at };
       if (seeking.from !== undefined) move({ from: diff.from.ordinal });
       [this.#diff, this.#log, this.#timeline] = [diff, log, timeline.entities];
-      showStanding(found);
+      showStanding({ ...found, ...log.session }); // of the same moment as the log
       this.#showPosition();
       this.#showLog(errors);
       report(beyond(place.at, found), byId("go-problem"));
