@@ -64,9 +64,8 @@ class Pages:
         return self._page("entry.html", here="docs", entry=entry, prose=_rendered(entry.slug))
 
     async def search(self, request: Request) -> Response:
-        """``/api/docs/search?q=``: the sections of the help that have all words."""
-        hits = await asyncio.to_thread(search, request.query_params.get("q", "")[:200])
-        return answer({"hits": [asdict(hit) for hit in hits]})
+        """``/api/docs/search?q=``: the sections of the help that have all words, or words that are like them."""
+        return answer(asdict(await asyncio.to_thread(search, request.query_params.get("q", "")[:200])))
 
     async def raw(self, request: Request) -> Response:
         """``/docs/SLUG.md``: the Markdown source of one entry."""

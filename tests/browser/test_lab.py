@@ -206,6 +206,15 @@ async def test_the_help_is_searched_by_keyboard(lab_tabs: Tabs) -> None:
     await expect(hits.first).to_have_text("Close codes")
     await page.locator("#query").fill("nosuchword")
     await expect(page.locator("#announcer")).to_contain_text("Nothing is found.")
+    await page.locator("#query").fill("e")
+    await expect(page.locator("#hits")).to_contain_text("The first 20 of ")
+    await page.locator("#query").fill("close snapshto")
+    await expect(page.locator("#announcer")).to_contain_text("Did you mean close snapshot?")
+    assert await fits(page)
+    assert await violations(page) == []
+    await page.keyboard.press("Enter")
+    await expect(hits.first).to_be_visible()
+    await expect(page.locator("#query")).to_have_value("close snapshot")
     assert lab_tabs.faults == []
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from sessionstream import doc
 from sessionstream.systemlab.prose import Section, render, sections
-from sessionstream.systemlab.search import MOST, Hit, search
+from sessionstream.systemlab.search import MOST, Found, Hit, search
 
 from .client import Client
 
@@ -16,7 +18,7 @@ def text(hit: Hit) -> str:
 
 
 def test_a_heading_that_has_the_words_comes_first() -> None:
-    first = search("close codes")[0]
+    first = search("close codes").hits[0]
     assert (first.title, first.heading) == ("Sessionstream reference", "Close codes")
     assert first.address == "/docs/sessionstream-reference#close-codes"
 
@@ -30,13 +32,46 @@ def test_every_word_has_to_be_there_in_any_case_and_as_a_part() -> None:
         if all(word in f"{entry.title} {section.heading} {section.text}".casefold() for word in words)
     }
     assert having
-    assert {hit.address for hit in search("PGBOUNCER listen_ds") if "#" in hit.address} == having
-    assert search("ordinal nosuchword") == search("  ") == []
-    assert len(search("e")) == MOST
+    assert {hit.address for hit in search("PGBOUNCER listen_ds").hits if "#" in hit.address} == having
+    assert search("ordinal nosuchword") == search("  ") == Found([], 0)
+    everywhere = search("e")
+    assert len(everywhere.hits) == MOST < everywhere.total
+
+
+def test_a_letter_beside_longer_words_is_a_word() -> None:
+    shown = [
+        "".join(f"[{piece}]" if mark else piece for piece, mark in hit.excerpt)
+        for hit in search("delete a session").hits
+    ]
+    assert any("[a]" in each for each in shown)
+    assert [each for each in shown if re.search(r"\w\[a\]|\[a\]\w", each, re.IGNORECASE)] == []
+
+
+def test_an_excerpt_is_where_the_words_are_near_each_other() -> None:
+    texts = {f"/docs/{e.slug}#{s.anchor}": s.text for e in doc.entries() for s in sections(e.body)[1:]}
+    near = re.compile("delete.{,100}session|session.{,100}delete", re.IGNORECASE)
+    hits = [hit for hit in search("delete a session").hits if near.search(texts.get(hit.address, ""))]
+    assert len(hits) > 5
+    for hit in hits:
+        assert {"delete", "session"} <= {piece.casefold() for piece, mark in hit.excerpt if mark}
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        ("snapshto", "snapshot"),
+        ("reconect", "reconnect"),
+        ("Reconect browser", "reconnect browser"),
+        ("xqzzjk", ""),
+        ("snapshot", ""),
+    ],
+)
+def test_a_misspelt_word_is_answered_by_the_one_that_is_meant(words: str, meant: str) -> None:
+    assert search(words).meant == meant
 
 
 def test_an_excerpt_marks_the_words_where_they_stand() -> None:
-    for hit in search("write-ahead"):
+    for hit in search("write-ahead").hits:
         assert {piece.casefold() for piece, found in hit.excerpt if found} == {"write-ahead"}
         assert len(text(hit)) < 260
 
@@ -44,7 +79,7 @@ def test_an_excerpt_marks_the_words_where_they_stand() -> None:
 @pytest.mark.parametrize("entry", doc.entries(), ids=lambda entry: entry.slug)
 def test_every_section_of_the_help_is_found_and_leads_to_its_heading(entry: doc.Entry) -> None:
     html = render(entry.body).html
-    assert any(hit.address.startswith(f"/docs/{entry.slug}") for hit in search(entry.title))
+    assert any(hit.address.startswith(f"/docs/{entry.slug}") for hit in search(entry.title).hits)
     for section in sections(entry.body)[1:]:
         assert f'id="{section.anchor}"' in html
 
@@ -67,4 +102,4 @@ async def test_the_search_answers_scripts(client: Client) -> None:
     found = (await client.get("/api/docs/search?q=close+codes")).json["hits"]
     assert found[0]["address"] == "/docs/sessionstream-reference#close-codes"
     assert ["close", True] in [[piece.casefold(), marked] for piece, marked in found[0]["excerpt"]]
-    assert (await client.get("/api/docs/search")).json == {"hits": []}
+    assert (await client.get("/api/docs/search")).json == {"hits": [], "total": 0, "meant": ""}

@@ -12,7 +12,7 @@ async function search() {
   const q = input.value.trim();
   history.replaceState(history.state, "", `${location.pathname}${q ? `?${new URLSearchParams({ q })}` : ""}${location.hash}`);
   try {
-    const found = q ? (await ask(`/api/docs/search?${new URLSearchParams({ q })}`)).hits : [];
+    const found = await ask(`/api/docs/search?${new URLSearchParams({ q })}`);
     if (number === searches) show(q, found);
     report("");
   } catch (error) {
@@ -21,14 +21,18 @@ async function search() {
   }
 }
 
-function show(q, found) {
+function show(q, { hits: found, total, meant }) {
   hits.hidden = !q;
-  const words = found.length ? `${found.length} sections` : "Nothing is found. Words may be parts of words.";
-  hits.replaceChildren(
-    el("p", { className: "soft small" }, words),
-    el("ol", {}, ...found.map(hit)),
-  );
-  if (q) announce(words);
+  const words = el("p", { className: "soft small" }, counted(found.length, total));
+  if (meant) words.append(" Did you mean ", el("a", { href: `?${new URLSearchParams({ q: meant })}` }, meant), "?");
+  hits.replaceChildren(words, el("ol", {}, ...found.map(hit)));
+  if (q) announce(words.textContent);
+}
+
+function counted(shown, total) {
+  if (!total) return "Nothing is found. Words may be parts of words.";
+  if (shown < total) return `The first ${shown} of ${total} sections`;
+  return total === 1 ? "1 section" : `${total} sections`;
 }
 
 function hit({ title, heading, address, excerpt }) {
