@@ -95,7 +95,8 @@ def _paired(before: list[Any], after: list[Any]) -> Iterator[tuple[int | None, i
     spans = [(0, len(before), 0, len(after))]
     if len(before) + len(after) <= _MATCHED:
         old, new = ([json.dumps(item, sort_keys=True) for item in side] for side in (before, after))
-        spans = [span for tag, *span in SequenceMatcher(None, old, new).get_opcodes() if tag != "equal"]
+        found = SequenceMatcher(None, old, new).get_opcodes()
+        spans = [(first, last, begin, end) for tag, first, last, begin, end in found if tag != "equal"]
     for first, last, begin, end in spans:
         yield from zip_longest(range(first, last), range(begin, end))
 
