@@ -477,6 +477,27 @@ async def test_a_server_that_takes_no_changes_says_where_to_connect(own_postgres
         await PostgresStore.connect(own_postgres.dsn, sample_registry(), patience=2.0)
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("sslmode=bogus", "`sslmode` parameter must be one of"),
+        ("sslmode=verify-full&sslrootcert=/no/such%20file.pem", "there is no file /no/such file.pem"),
+    ],
+)
+async def test_an_option_that_cannot_be_used_is_not_tried_again(options: str, words: str) -> None:
+    async with asyncio.timeout(HALF_A_MINUTE / 2):
+        with pytest.raises(StoreError, match=f"cannot be used: {words}.*: correct its URL"):
+            await PostgresStore.connect(f"postgres://ada:secret@127.0.0.1:1/app?{options}", sample_registry())
+
+
+async def test_a_server_whose_socket_is_not_there_yet_is_waited_for(own_postgres: PostgresServer) -> None:
+    own_postgres.stop()
+    connecting = asyncio.create_task(PostgresStore.connect(own_postgres.dsn, sample_registry()).__aenter__())
+    await asyncio.sleep(0)
+    await asyncio.to_thread(own_postgres.start)
+    await (await connecting).close()
+
+
 async def test_what_cannot_be_reached_is_named_without_its_password() -> None:
     dsn = "postgres://app:secret@127.0.0.1:1/name"
     with pytest.raises(StoreError, match=r"^postgres://127\.0\.0\.1:1/name \(schema sessionstream\) cannot") as caught:

@@ -14,7 +14,9 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
+from urllib.parse import unquote
 
 import asyncpg
 
@@ -49,6 +51,9 @@ PROBING: Final = 4.0
 FIRST_PAUSE: Final = 0.02
 LONGEST_PAUSE: Final = 1.0
 """Seconds between two attempts, at the beginning and at the most."""
+
+_FILE: Final = re.compile(r"(?<=[?&])ssl(?:rootcert|cert|key|crl)=([^&#]+)")
+"""Options of a DSN that name a file."""
 
 _SETTINGS: Final = {
     "application_name": "sessionstream",
@@ -214,7 +219,7 @@ async def dial(dsn: str, pooled: bool) -> asyncpg.Connection[Record]:
     """Open a connection. Raises what asyncpg does, but not what would show a password.
 
     Raises:
-        StoreError: the DSN cannot be parsed.
+        StoreError: the DSN cannot be parsed, has an option with a wrong value, or names a file that is not there.
     """
     try:
         return await asyncpg.connect(
@@ -223,6 +228,12 @@ async def dial(dsn: str, pooled: bool) -> asyncpg.Connection[Record]:
             statement_cache_size=0 if pooled else 200,
             server_settings=None if pooled else _SETTINGS,
         )
+    except asyncpg.exceptions.ClientConfigurationError as error:
+        raise StoreError(f"{shown(dsn)} cannot be used: {error}: correct its URL") from error
+    except FileNotFoundError as error:
+        if missing := _missing_file(dsn):
+            raise StoreError(f"{shown(dsn)} cannot be used: there is no file {missing}: correct its URL") from error
+        raise  # the socket of the server, which may come
     except ValueError as error:
         if isinstance(error, asyncpg.InterfaceError):
             raise
@@ -368,3 +379,9 @@ class Links:
     async def close(self, seconds: float) -> None:
         """Close the connections."""
         await asyncio.gather(*(link.close(seconds) for link in self._all))
+
+
+def _missing_file(dsn: str) -> str | None:
+    """Return the first file that an option of a DSN names and that is not there."""
+    paths = map(unquote, _FILE.findall(dsn))
+    return next((path for path in paths if not Path(path).exists()), None)
