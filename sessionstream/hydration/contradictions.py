@@ -1,9 +1,9 @@
-"""Which rows of a store contradict each other, over all sessions: both durable stores read them, and ask here."""
+"""What of a store is missing, and which of its rows contradict each other: both durable stores ask here."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Final
 
 from sessionstream.hydration.stored import Problem
@@ -15,6 +15,32 @@ _OWNED: Final = {
 }
 """For each table that holds rows of sessions: the column that says of which, and what else its numbers may be of, which
 is what ``discarded`` says of rows that are about to be removed."""
+
+
+def lacking(wanted: Iterable[str], present: Container[str]) -> list[str]:
+    """Return which tables, columns and indexes are not there, such as ``"table nodes"``, ``"column events.metadata"``.
+
+    The columns of a table that is not there are not listed.
+    """
+    found = [each for each in wanted if each not in present]
+    own = tuple(f"column {each.removeprefix('table ')}." for each in found if each.startswith("table "))
+    return [each for each in found if not each.startswith(own)]
+
+
+def missing(wanted: Mapping[str, str], present: Container[str]) -> tuple[list[Problem], bool]:
+    """Return what of the tables is not there, and whether it is but indexes, so that all rows can be read.
+
+    Where a table or a column is not there, indexes are not looked for: those of a table go with it.
+
+    Args:
+        wanted: with the statement that makes it, if it has one of its own.
+    """
+    parts = lacking(wanted, present)
+    lost = [each for each in parts if not each.startswith("index ")]
+    if lost:
+        return [Problem("", f"{each} is missing") for each in lost], False
+    again = {each: f"; to create it again: {wanted[each]}" for each in parts if wanted[each]}
+    return [Problem("", f"{each} is missing{again.get(each, '')}") for each in parts], True
 
 
 def contradictions(

@@ -181,10 +181,11 @@ class StoredState(Protocol):
         ...
 
     def problems(self) -> list[Problem]:
-        """Return what is wrong between the tables: what no single session shows.
+        """Return what is wrong with the tables, and between them: what no single session shows.
 
-        Events, entities and earlier states that belong to no session, sessions that have the same timeline, and digests
-        of events that no store has written. It reads an index of each table, and the events.
+        Tables, columns and indexes that its schema version has and the store has not; then events, entities and earlier
+        states that belong to no session, sessions that have the same timeline, and digests of events that no store has
+        written. It reads an index of each table, and the events. If a table or a column is missing, no rows are read.
         """
         ...
 

@@ -195,6 +195,39 @@ def test_what_a_change_by_hand_has_broken_between_tables_is_found(run: Run, stor
     assert [each for each in said(run, store, *APP) if each in BY_HAND[change]] == BY_HAND[change]
 
 
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (
+            "DROP INDEX events_by_id",
+            "index events_by_id is missing; to create it again: CREATE UNIQUE INDEX events_by_id ON events "
+            "(sid, event_id)",
+        ),
+        ("DROP TABLE discarded", "table discarded is missing"),
+        ("ALTER TABLE entities DROP COLUMN depth", "column entities.depth is missing"),
+    ],
+)
+def test_what_is_missing_of_the_tables_is_found(run: Run, store: Path, change: str, what: str) -> None:
+    with closing(sqlite3.connect(store)) as db, db:
+        db.execute(change)
+    assert unchanged(store, lambda: said(run, store)) == [("-", what)]
+
+
+def test_rows_are_compared_without_an_index_and_not_without_a_table(run: Run, store: Path) -> None:
+    with closing(sqlite3.connect(store)) as db, db:
+        db.execute("DROP INDEX entities_by_change")
+        db.execute("DELETE FROM sessions WHERE session_id = 's'")
+    found = [what for _, what in said(run, store)]
+    assert found[0].startswith("index entities_by_change is missing; to create it again: CREATE INDEX")
+    assert found[1] == "3 rows of table events with sid #, which no session has"
+    with closing(sqlite3.connect(store)) as db, db:
+        db.execute("DROP TABLE events")
+    found = [each["what"] for each in json.loads(run("check", store, "--json").out)["problems"]]
+    assert "table events is missing" in found
+    assert not [each for each in found if each.startswith("column events.")]
+    assert not [each for each in found if "which no session has" in each]
+
+
 def test_rows_that_are_still_to_be_removed_are_no_problem(
     run: Run, store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

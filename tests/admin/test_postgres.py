@@ -135,6 +135,27 @@ def test_what_a_change_by_hand_has_broken_between_tables_is_found(
     assert said(run, url) == BY_HAND[change]
 
 
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (
+            "DROP INDEX events_by_id",
+            "index events_by_id is missing; to create it again: CREATE UNIQUE INDEX events_by_id ON events "
+            "(sid, event_id)",
+        ),
+        ("ALTER TABLE events DROP CONSTRAINT events_pkey", "index events_pkey is missing"),
+        ("ALTER TABLE sessions DROP CONSTRAINT sessions_session_id_key", "index sessions_session_id_key is missing"),
+        ("DROP TABLE discarded", "table discarded is missing"),
+        ("ALTER TABLE entities DROP COLUMN depth", "column entities.depth is missing"),
+    ],
+)
+def test_what_is_missing_of_the_tables_is_found(
+    run: Run, url: str, postgres: Postgres, postgres_schema: str, change: str, what: str
+) -> None:
+    asyncio.run(changed(postgres, postgres_schema, change))
+    assert said(run, url) == [("-", what)]
+
+
 async def changed(postgres: Postgres, schema: str, *statements: str) -> None:
     """Change tables by hand."""
     db = await asyncpg.connect(postgres.dsn, server_settings={"search_path": schema})

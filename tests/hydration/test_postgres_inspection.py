@@ -12,7 +12,8 @@ import pytest
 
 from sessionstream.errors import StoreError
 from sessionstream.hydration import stores
-from sessionstream.hydration.postgres import PostgresStore, asking
+from sessionstream.hydration.postgres import PostgresStore, asking, schema
+from sessionstream.hydration.postgres.connections import Database, Link
 from sessionstream.hydration.stored import StoredState
 from sessionstream.testing import SessionWriter, put, sample_registry
 from tests.servers.pgbouncer import PgBouncer
@@ -70,6 +71,26 @@ async def test_tables_of_a_newer_version(postgres: Postgres, postgres_schema: st
         await looked(postgres.dsn, schema=postgres_schema)
 
 
+async def test_the_parts_of_the_tables_are_those_that_the_migrations_make(
+    postgres: Postgres, postgres_schema: str
+) -> None:
+    await filled(postgres, postgres_schema)
+    link = Link(Database.at(postgres.dsn, postgres_schema, 5.0, pooled=False))
+    try:
+        present = await schema.parts(link)
+    finally:
+        await link.close(5.0)
+    implied = {"sequence errors_seq_seq", "sequence payload_types_type_seq"}  # of columns that are identities
+    assert present - implied - {"index sessions_by_change"} == set(schema.parts_of(schema.VERSION))
+    assert set(schema.parts_of(schema.VERSION)) - set(schema.parts_of(1)) == {
+        "table copied",
+        "column copied.session_id",
+        "column copied.contents",
+        "column copied.times",
+        "index copied_pkey",
+    }
+
+
 async def test_the_right_to_read_is_enough(postgres: Postgres, postgres_schema: str) -> None:
     await filled(postgres, postgres_schema)
     dsn = postgres.dsn.replace("postgres@", f"{postgres_schema}:secret@")
@@ -82,6 +103,7 @@ async def test_the_right_to_read_is_enough(postgres: Postgres, postgres_schema: 
         await db.execute(f"GRANT USAGE ON SCHEMA {postgres_schema} TO {postgres_schema}")
         await db.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA {postgres_schema} TO {postgres_schema}")
         assert await looked(dsn, lambda state: state.sessions(), postgres_schema) == ["session"]
+        assert await looked(dsn, lambda state: state.problems(), postgres_schema) == []
     finally:
         await db.execute(f"DROP OWNED BY {postgres_schema}")
         await db.execute(f"DROP ROLE {postgres_schema}")

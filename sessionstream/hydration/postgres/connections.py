@@ -243,6 +243,12 @@ async def dial(dsn: str, pooled: bool) -> asyncpg.Connection[Record]:
     )
 
 
+def _missing_file(dsn: str) -> str | None:
+    """Return the first file that an option of a DSN names and that is not there."""
+    paths = map(unquote, _FILE.findall(dsn))
+    return next((path for path in paths if not Path(path).exists()), None)
+
+
 class Attempts:
     """The attempts of one call: how long each may take, and when there are no more.
 
@@ -379,9 +385,3 @@ class Links:
     async def close(self, seconds: float) -> None:
         """Close the connections."""
         await asyncio.gather(*(link.close(seconds) for link in self._all))
-
-
-def _missing_file(dsn: str) -> str | None:
-    """Return the first file that an option of a DSN names and that is not there."""
-    paths = map(unquote, _FILE.findall(dsn))
-    return next((path for path in paths if not Path(path).exists()), None)

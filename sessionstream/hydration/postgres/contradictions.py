@@ -1,11 +1,12 @@
-"""Rows of the tables that contradict each other, over all sessions."""
+"""What of the tables is missing, and which of their rows contradict each other, over all sessions."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
 from sessionstream.digests import LENGTHS
-from sessionstream.hydration.contradictions import contradictions
+from sessionstream.hydration.contradictions import contradictions, missing
+from sessionstream.hydration.postgres import schema
 from sessionstream.hydration.stored import Problem
 
 if TYPE_CHECKING:
@@ -21,9 +22,12 @@ _DIGESTED: Final = f"""SELECT sid, ordinal, payload IS NULL FROM {{s}}.events
     ORDER BY sid, ordinal"""  # noqa: S608 - our own numbers
 
 
-async def found(link: Link) -> list[Problem]:
-    """Return what is wrong between the tables."""
+async def found(link: Link, version: int) -> list[Problem]:
+    """Return what is wrong with the tables of that schema version, and between them."""
+    problems, readable = missing(schema.parts_of(version), await schema.parts(link))
+    if not readable:
+        return problems
     sessions, discarded, counts, digested = [
         [tuple(row) for row in await link.fetch(sql)] for sql in (_SESSIONS, _DISCARDED, _COUNTS, _DIGESTED)
     ]
-    return contradictions(sessions, discarded, counts, digested)
+    return problems + contradictions(sessions, discarded, counts, digested)

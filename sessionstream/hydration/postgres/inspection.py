@@ -110,8 +110,8 @@ class PostgresTables:
         return []
 
     def problems(self) -> list[Problem]:
-        """Return what is wrong between the tables."""
-        return self._run(contradictions.found(self._link), CHECK_SECONDS)
+        """Return what is wrong with the tables, and between them."""
+        return self._run(contradictions.found(self._link, self._version), CHECK_SECONDS)
 
     def used_sessions(self) -> list[str]:
         """Return the ids of all sessions that were ever used, in the order of their last changes."""

@@ -6,6 +6,8 @@ version before can go on meanwhile; ``meta`` says which version that is at least
 
 from __future__ import annotations
 
+import re
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from sessionstream.errors import StoreError, StoreUpgraded
@@ -153,6 +155,15 @@ _META: Final = "SELECT schema_version, min_version, first_epoch FROM {s}.meta"
 # A question to the catalogs: to_regclass would not see what another process has just created.
 _EXISTS: Final = """SELECT EXISTS (SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE n.nspname = $1 AND c.relname = 'meta')"""
+_PARTS: Final = """SELECT kinds.name || ' ' || c.relname FROM pg_class c
+    JOIN (VALUES ('r', 'table'), ('i', 'index'), ('S', 'sequence')) kinds (kind, name) ON kinds.kind = c.relkind::text
+    WHERE c.relnamespace = '{s}'::regnamespace
+    UNION ALL SELECT 'column ' || c.relname || '.' || a.attname
+    FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+    WHERE c.relnamespace = '{s}'::regnamespace AND c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped"""
+_MADE: Final = re.compile(r"CREATE (?:UNLOGGED |UNIQUE )?(TABLE|INDEX|SEQUENCE) (?:\{s\}\.)?(\w+)")
+_COLUMN: Final = re.compile(r"[(,]\s*([a-z_]+) ([a-z][^,]*)")
+_UNIQUE: Final = re.compile(r"UNIQUE \(([^)]*)\)")
 _LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('sessionstream ' || $1, 0))"
 
 
@@ -204,6 +215,34 @@ async def check(link: Link, name: str) -> tuple[int, int]:
     if least > VERSION:
         raise StoreUpgraded(name, version=version, known=VERSION)
     return version, epoch
+
+
+async def parts(link: Link) -> set[str]:
+    """Return the tables in the schema, their columns, the indexes and the sequences: ``"column events.digest"``."""
+    return {row[0] for row in await link.fetch(_PARTS)}
+
+
+def parts_of(version: int) -> dict[str, str]:
+    """Return the ``parts`` that the tables of a version have; for those that are made alone, with the statement.
+
+    The index ``sessions_by_change`` is not among them: PostgreSQL 15 has none.
+    """
+    found: dict[str, str] = {}
+    for statement in chain.from_iterable(MIGRATIONS[:version]):
+        made = _MADE.match(statement)
+        if made is None:
+            continue
+        kind, name = made[1].lower(), made[2]
+        found[f"{kind} {name}"] = "" if kind == "table" else statement.replace("{s}.", "")
+        if kind == "table":
+            columns = _COLUMN.findall(statement)
+            unique = [column for column, constraint in columns if "UNIQUE" in constraint]
+            unique += [names.replace(", ", "_") for names in _UNIQUE.findall(statement)]
+            found |= {f"column {name}.{column}": "" for column, _ in columns}
+            found |= {f"index {name}_{each}_key": "" for each in unique}
+            if "PRIMARY KEY" in statement:
+                found[f"index {name}_pkey"] = ""
+    return found
 
 
 async def _create(link: Link, name: str, schema: str) -> None:

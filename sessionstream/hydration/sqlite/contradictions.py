@@ -1,4 +1,4 @@
-"""Rows of the file that contradict each other, over all sessions."""
+"""What of the file's tables is missing, and which of its rows contradict each other, over all sessions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import sqlite3
 from typing import Final
 
 from sessionstream.digests import LENGTHS
-from sessionstream.hydration.contradictions import contradictions
+from sessionstream.hydration.contradictions import contradictions, missing
+from sessionstream.hydration.sqlite import schema
 from sessionstream.hydration.sqlite.columns import Query
 from sessionstream.hydration.stored import Problem
 
@@ -24,10 +25,13 @@ _DIGESTED: Final = f"""SELECT sid, ordinal, payload IS NULL FROM events
 
 
 def found(db: sqlite3.Connection, version: int) -> list[Problem]:
-    """Return what is wrong between the tables of a file of that schema version.
+    """Return what is wrong with the tables of a file of that schema version, and between them.
 
     Raises:
         Damage: a row of ``sessions`` holds a value that is not valid.
     """
+    problems, readable = missing(schema.parts_of(version), schema.parts(db))
+    if not readable:
+        return problems
     discarded = db.execute(_DISCARDED).fetchall() if version >= _WITH_DISCARDED else []
-    return contradictions(_SESSIONS.all(db), discarded, db.execute(_COUNTS), db.execute(_DIGESTED))
+    return problems + contradictions(_SESSIONS.all(db), discarded, db.execute(_COUNTS), db.execute(_DIGESTED))

@@ -154,7 +154,7 @@ class SQLiteFile:
         return [str(error)]
 
     def problems(self) -> list[Problem]:
-        """Return what is wrong between the tables."""
+        """Return what is wrong with the tables, and between them."""
         return contradictions.found(self._db, self._version)
 
     def used_sessions(self) -> list[str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from itertools import chain
 from typing import Final
 
@@ -262,9 +262,7 @@ def migrate(db: sqlite3.Connection, path: str) -> None:
     db.execute("BEGIN IMMEDIATE")
     try:
         version = check_identity(db, path)  # again: another process may have been faster
-        for statements in MIGRATIONS[version:]:
-            for statement in statements:
-                db.execute(statement.replace("$now", str(time.time_ns() // 1000)))
+        _execute(db, MIGRATIONS[version:])
         if version == 0:
             db.execute("INSERT INTO meta VALUES ('first_epoch', ?)", (new_epoch(),))
             db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
@@ -273,6 +271,32 @@ def migrate(db: sqlite3.Connection, path: str) -> None:
         _roll_back(db)
         raise
     db.execute("COMMIT")
+
+
+def parts(db: sqlite3.Connection) -> dict[str, str]:
+    """Return the tables of a database, their columns, and the indexes; each with the statement that made it.
+
+    That of a column is empty.
+    """
+    found = {}
+    made = "SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' ORDER BY type DESC, name"
+    for kind, name, sql in db.execute(made).fetchall():
+        found[f"{kind} {name}"] = sql
+        if kind == "table":
+            found |= {f"column {name}.{row[1]}": "" for row in db.execute(f"PRAGMA table_info({name})")}
+    return found
+
+
+def parts_of(version: int) -> dict[str, str]:
+    """Return the ``parts`` that a file of a schema version has."""
+    with closing(sqlite3.connect(":memory:")) as db:
+        _execute(db, MIGRATIONS[:version])
+        return parts(db)
+
+
+def _execute(db: sqlite3.Connection, migrations: Sequence[Sequence[str]]) -> None:
+    for statement in chain.from_iterable(migrations):
+        db.execute(statement.replace("$now", str(time.time_ns() // 1000)))
 
 
 def _roll_back(db: sqlite3.Connection) -> None:

@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from sessionstream.errors import StoreError
+from sessionstream.hydration.contradictions import lacking
 from sessionstream.hydration.sqlite import schema
 from sessionstream.hydration.sqlite.database import Database
 from sessionstream.hydration.sqlite.inspection import check_readable
@@ -45,7 +46,6 @@ def _planned(db: sqlite3.Connection, path: str) -> Upgrade:
     version = schema.check_identity(db, path)
     if version == 0:
         raise StoreError(f"{path} is an empty database: no store has written to it yet")
-    before = _parts(db)
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as copy:
         made = "SELECT sql FROM sqlite_master WHERE sql NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY type DESC"
         for (statement,) in db.execute(made).fetchall():
@@ -53,18 +53,5 @@ def _planned(db: sqlite3.Connection, path: str) -> Upgrade:
         copy.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
         copy.execute(f"PRAGMA user_version = {version}")
         schema.migrate(copy, path)
-        added = [each for each in _parts(copy) if each not in before]
-    tables = [each.removeprefix("table ") for each in added if each.startswith("table ")]
-    own = tuple(f"column {table}." for table in tables)  # of a new table: it says that they are new
-    return Upgrade(version, schema.VERSION, tuple(each for each in added if not each.startswith(own)))
-
-
-def _parts(db: sqlite3.Connection) -> list[str]:
-    """Return the tables of a database, their columns, and the indexes."""
-    parts = []
-    made = "SELECT type, name FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' ORDER BY type DESC, name"
-    for kind, name in db.execute(made).fetchall():
-        parts.append(f"{kind} {name}")
-        if kind == "table":
-            parts += [f"column {name}.{row[1]}" for row in db.execute(f"PRAGMA table_info({name})")]
-    return parts
+        added = lacking(schema.parts(copy), schema.parts(db))
+    return Upgrade(version, schema.VERSION, tuple(added))
