@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import expect
 
 from .chromium import Tabs
-from .lab import act, button, fact, fits, not_the_servers, press, problem
+from .lab import act, button, fact, fits, not_the_servers, press, problem, reset
 
 ODD = "тест/42 🙂"
 """A valid id that no address and no style sheet would take as it is."""
@@ -30,6 +30,7 @@ async def test_a_page_goes_on_with_the_session_that_was_typed(lab_tabs: Tabs, nu
     await act(page, "session", session=ODD)
     await act(page, action, **{field: "of another"})
     await expect(held.first).to_be_visible()
+    await fact(page, "Session", ODD)
     await expect(page.locator(".check[data-verdict=failed]")).to_have_count(0)
     await press(page, "session", session=" ")
     assert await problem(page, "session") == "session id ' ' is not usable: it is empty"
@@ -38,6 +39,19 @@ async def test_a_page_goes_on_with_the_session_that_was_typed(lab_tabs: Tabs, nu
     await act(page, "session", session=("notebook", "chat", "persistence")[number - 3])
     await expect(held).to_have_count(0)
     assert not_the_servers(lab_tabs.faults) == []
+
+
+async def test_every_action_of_phase_1_is_of_the_session_that_was_typed(lab_tabs: Tabs) -> None:
+    page = await lab_tabs.visit("phases/1")
+    await act(page, "submit", prompt="of the first")
+    await act(page, "session", session=ODD)
+    await act(page, "submit", prompt="of another")
+    await act(page, "remove")
+    await fact(page, "Session", ODD)
+    await fact(page, "Events", "5")
+    await page.reload()
+    await expect(page.get_by_label("Session", exact=True)).to_have_value(ODD)
+    assert lab_tabs.faults == []
 
 
 async def test_two_sessions_of_any_name_travel_over_the_bus(lab_tabs: Tabs) -> None:
@@ -61,6 +75,11 @@ async def test_two_sessions_of_any_name_travel_over_the_bus(lab_tabs: Tabs) -> N
     await press(page, "burst", session="f", second="")
     assert "6 sessions are the maximum: use a, b," in await problem(page, "burst")
     await act(page, "burst", session="e", second=ODD)
+    await reset(page)
+    long = "x" * 300
+    await act(page, "burst", session=long, second="")
+    await fact(page, f"Events in {long[:39]}…", "6")
+    await expect(page.locator('[data-id="log-3"] h3')).to_have_text(f"Event log of session {long[:39]}… 6")
     await expect(page.locator(".check[data-verdict=failed]")).to_have_count(0)
 
 

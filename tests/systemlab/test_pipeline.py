@@ -187,9 +187,14 @@ async def test_submitting_and_removing_keeps_every_promise(phase: Pipeline) -> N
     state = await press(phase, "remove")
     assert verdicts(state) == dict.fromkeys(ALL, "passed")
     assert dict(state.facts)["Events"] == 8
+    await press(phase, "session", session="other")
     with pytest.raises(BadRequest, match="has no note"):
-        await press(phase, "remove", session="other")
-    assert dict((await press(phase, "submit", session="other", prompt="apart")).facts)["Events"] == 3
+        await press(phase, "remove")
+    state = await press(phase, "submit", prompt="apart")
+    assert (dict(state.facts)["Session"], dict(state.facts)["Events"]) == ("other", 3)
+    assert dict((await press(phase, "remove")).facts)["Session"] == "other"
+    [use] = [action for action in phase.actions() if action.name == "session"]
+    assert use.fields[0].default == "other"
 
 
 RED = {

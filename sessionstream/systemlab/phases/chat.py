@@ -23,7 +23,7 @@ from sessionstream.systemlab.front import Front, breach_field
 from sessionstream.systemlab.journal import Journal
 from sessionstream.systemlab.phase import State
 from sessionstream.systemlab.sabotage.breaches import BREACHES, breaks_of_chat
-from sessionstream.systemlab.session_ids import chosen, session_action
+from sessionstream.systemlab.session_ids import chosen, session_action, shortened
 from sessionstream.transport.ws import WebSocketServer
 
 SESSION: Final = "chat"
@@ -126,7 +126,7 @@ class ChatPhase:
                 (Field("sentences", "Sentences", 4, minimum=1, maximum=7),),
                 help="It is long enough to stop it, or to disconnect meanwhile.",
             ),
-            session_action(SESSION, self._use),
+            session_action(self._session, self._use),
             Action("stop", "Stop the answer", self._stop, help="It ends with its text so far."),
             Action(
                 "drop", "Drop all connections", self._drop, help="The answer continues, and clients reconnect to it."
@@ -251,6 +251,7 @@ class ChatPhase:
                 *front.evidence(self._session, folds),
             ),
             facts=(
+                ("Session", shortened(self._session)),
                 ("Timeline at", snapshot.snapshot_ordinal),
                 ("Messages", len(timeline)),
                 ("Streaming", "yes" if any(message.status == STREAMING for message in timeline) else "no"),

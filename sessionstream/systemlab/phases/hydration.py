@@ -21,7 +21,7 @@ from sessionstream.systemlab.notebook import ADD_NOTE, NOTE, REMOVE_NOTE, notebo
 from sessionstream.systemlab.phase import State
 from sessionstream.systemlab.sabotage.breaches import breaks_of_hydration
 from sessionstream.systemlab.sabotage.sources import Held
-from sessionstream.systemlab.session_ids import chosen, session_action
+from sessionstream.systemlab.session_ids import chosen, session_action, shortened
 from sessionstream.systemlab.v1.lab_pb2 import AddNoteCommand, NoteEntity, RemoveNoteCommand
 from sessionstream.transport.ws import WebSocketServer
 
@@ -101,7 +101,7 @@ class Hydration:
                 (Field("notes", "Notes", 5, minimum=1, maximum=20),),
                 help="Every subscriber is sent a new snapshot, which is held back until the notes are written.",
             ),
-            session_action(SESSION, self._use),
+            session_action(self._session, self._use),
             Action(
                 "hold",
                 "Hold snapshots back",
@@ -222,6 +222,7 @@ class Hydration:
                 *front.evidence(self._session, folds),
             ),
             facts=(
+                ("Session", shortened(self._session)),
                 ("Timeline at", snapshot.snapshot_ordinal),
                 ("Epoch", str(snapshot.epoch)),
                 ("Snapshots held back", self._held.waiting if self._held.holds else "no"),

@@ -26,7 +26,7 @@ from sessionstream.systemlab.panels import Cell, Panel, Table
 from sessionstream.systemlab.phase import State
 from sessionstream.systemlab.phases.ordering_checks import Found, Log, ordering_checks
 from sessionstream.systemlab.sabotage.ordering import BROKEN
-from sessionstream.systemlab.session_ids import chosen, session_field
+from sessionstream.systemlab.session_ids import chosen, session_field, shortened
 from sessionstream.systemlab.streams import KINDS, Stream
 from sessionstream.systemlab.v1.lab_pb2 import NoteFinishedEvent, NoteStartedEvent, NoteWordEvent
 from sessionstream.transport.ws import WebSocketServer
@@ -182,7 +182,7 @@ class Ordering:
             raise BadRequest(f"both sessions are {pair[0]!r}: name two, or leave the second empty")
         new = [session_id for session_id in pair if session_id not in self._sessions]
         if len(self._sessions) + len(new) > MOST_SESSIONS:
-            used = ", ".join(self._sessions)
+            used = ", ".join(map(shortened, self._sessions))
             raise BadRequest(f"{MOST_SESSIONS} sessions are the maximum: use {used}, or reset this phase")
         self._sessions += new
         self._pair = tuple(pair)
@@ -249,7 +249,7 @@ class Ordering:
         return (
             ("Consumer", "none" if consumer is None else consumer.state),
             ("Messages", len(found.messages)),
-            *((f"Events in {log.session_id}", len(log.events)) for log in found.logs),
+            *((f"Events in {shortened(log.session_id)}", len(log.events)) for log in found.logs),
             ("Restarts", found.restarts),
         )
 
@@ -262,7 +262,7 @@ class Ordering:
             *(
                 event_table(
                     f"log-{number}",
-                    f"Event log of session {log.session_id}",
+                    f"Event log of session {shortened(log.session_id)}",
                     log.events[-ROWS:],
                     "No event yet.",
                 ).latest(ROWS, of=len(log.events))
@@ -282,7 +282,10 @@ class Ordering:
 
 
 def _latest(messages: Sequence[Carried]) -> str:
-    return f"message {messages[-1].number}, {messages[-1].name} in {messages[-1].session_id}" if messages else ""
+    if not messages:
+        return ""
+    last = messages[-1]
+    return f"message {last.number}, {last.name} in {shortened(last.session_id)}"
 
 
 def _event(session_id: str, note: str, number: int, *, last: bool) -> Event:

@@ -11,6 +11,7 @@ from sessionstream import Event, Snapshot, derive_ordinal
 from sessionstream.systemlab.broker import Carried
 from sessionstream.systemlab.checks import Check, Json, count, judge
 from sessionstream.systemlab.folding import differences, folded
+from sessionstream.systemlab.session_ids import shortened
 
 EVIDENCE: Final = 60
 """The maximum number of rows of evidence; the last ones are shown."""
@@ -230,7 +231,7 @@ def as_folded(logs: Sequence[Log]) -> Check:
         "as-folded",
         "The timeline is the fold of the log, event by event, up to its cursor.",
         wrong=wrong,
-        right=", ".join(f"{log.session_id}: {count(len(log.snapshot.entities), 'note')}" for log in logs),
+        right=", ".join(f"{shortened(log.session_id)}: {count(len(log.snapshot.entities), 'note')}" for log in logs),
         evidence=evidence,
         waiting=_until_events(logs),
     )
@@ -241,7 +242,7 @@ def _until_events(logs: Sequence[Log]) -> str:
 
 
 def _counts(logs: Sequence[Log]) -> str:
-    return ", ".join(f"{log.session_id}: {count(len(log.events), 'event')}" for log in logs)
+    return ", ".join(f"{shortened(log.session_id)}: {count(len(log.events), 'event')}" for log in logs)
 
 
 def _range(events: Sequence[Event]) -> Json:

@@ -29,7 +29,7 @@ from sessionstream.systemlab.phases.persistence_checks import (
 )
 from sessionstream.systemlab.phases.persistence_panels import kept_and_lost, replayed
 from sessionstream.systemlab.sabotage.persistence import BROKEN, Kind
-from sessionstream.systemlab.session_ids import chosen, session_action
+from sessionstream.systemlab.session_ids import chosen, session_action, shortened
 from sessionstream.systemlab.v1.lab_pb2 import AddNoteCommand, NoteWordEvent
 from sessionstream.transport.ws import WebSocketServer
 
@@ -160,7 +160,7 @@ class Persistence:
                 self._replay_log,
                 help="Computes the timeline again from the log, in a new epoch.",
             ),
-            session_action(SESSION, self._use),
+            session_action(self._session, self._use),
             Action("look", "Look back", self._look_back, _LOOK, "Shows the timeline right after an event."),
             Action(
                 "break",
@@ -328,6 +328,7 @@ class Persistence:
 
     def _facts(self, now: Standing) -> tuple[tuple[str, Cell], ...]:
         return (
+            ("Session", shortened(self._session)),
             ("Store", "a SQLite file" if self._kind == "sqlite" else "memory"),
             ("Restarts", self._restarts),
             ("Event cursor", now.cursors.event),

@@ -27,7 +27,7 @@ from sessionstream.systemlab.phase import State
 from sessionstream.systemlab.phases import pipeline_checks as checks
 from sessionstream.systemlab.sabotage.pipeline import FAULTS, Fault
 from sessionstream.systemlab.sabotage.stores import Exchangeable
-from sessionstream.systemlab.session_ids import chosen, session_field
+from sessionstream.systemlab.session_ids import chosen, session_action, shortened
 from sessionstream.systemlab.v1.lab_pb2 import AddNoteCommand, RemoveNoteCommand
 from sessionstream.systemlab.witness import Witness
 from sessionstream.transport.ws import WebSocketServer
@@ -40,7 +40,6 @@ MOST_EVENTS: Final = 600
 STUMBLES: Final = Break("A timeline projection fails", "traced", (Press("submit"),), turns="held")
 WHILE_IT_FAILS: Final = f"Untick “{STUMBLES.label}”, press “Set the projection”, and submit again."
 ONCE_IT_WORKS: Final = "Submit again, or press Retry in the inspector: the events that wait are applied."
-_SESSION_FIELD: Final = session_field(SESSION)
 
 
 class Pipeline:
@@ -96,17 +95,14 @@ class Pipeline:
                 "submit",
                 "Submit",
                 self._submit,
-                (
-                    Field("prompt", "Prompt", "Every word becomes an event", longest=1_000),
-                    _SESSION_FIELD,
-                ),
+                (Field("prompt", "Prompt", "Every word becomes an event", longest=1_000),),
                 help="Writes a note: the handler publishes an event for its beginning, for each word, and for its end.",
             ),
+            session_action(self._session, self._use),
             Action(
                 "remove",
                 "Remove the oldest note",
                 self._remove,
-                (_SESSION_FIELD,),
                 help="Deletes an entity. The log keeps its events; the timeline has only the current state.",
             ),
             Action(
@@ -145,25 +141,24 @@ class Pipeline:
     # -- actions ---------------------------------------------------------------------------------------------------
 
     async def _submit(self, arguments: Arguments) -> None:
-        session_id, prompt = self._chosen(arguments), arguments.text("prompt")
+        session_id, prompt = self._session, arguments.text("prompt")
         if not prompt.strip():
             raise BadRequest("the prompt is empty: write a few words")
         if len(prompt.split()) > MOST_WORDS:
             raise BadRequest(f"a prompt has at most {MOST_WORDS} words here, so that its trace stays readable")
         if await self._hub.event_cursor(session_id) > MOST_EVENTS:
-            raise BadRequest(f"session {session_id!r} has many events already: use another, or reset this phase")
+            raise BadRequest("this session has many events already: use another, or reset this phase")
         await self._do(session_id, ADD_NOTE, AddNoteCommand(text=prompt))
 
-    async def _remove(self, arguments: Arguments) -> None:
-        session_id = self._chosen(arguments)
+    async def _remove(self, _: Arguments) -> None:
+        session_id = self._session
         notes = [e for e in (await self._hub.snapshot(session_id)).entities if e.kind == NOTE]
         if not notes:
-            raise BadRequest(f"session {session_id!r} has no note: submit a prompt first")
+            raise BadRequest(f"session {shortened(session_id)!r} has no note: submit a prompt first")
         await self._do(session_id, REMOVE_NOTE, RemoveNoteCommand(note_id=notes[0].id))
 
-    def _chosen(self, arguments: Arguments) -> str:
+    async def _use(self, arguments: Arguments) -> None:
         self._session = chosen(arguments)
-        return self._session
 
     async def _do(self, session_id: str, name: str, command: AddNoteCommand | RemoveNoteCommand) -> None:
         outcome = "done"
@@ -190,7 +185,7 @@ class Pipeline:
     # -- state ----------------------------------------------------------------------------------------------------
 
     async def state(self) -> State:
-        """Return the trace of the session that was used last, and its checks."""
+        """Return the trace of the session of the page, and its checks."""
         session_id = self._session
         events = await self._store.events(session_id)
         snapshot = await self._hub.snapshot(session_id)
@@ -231,7 +226,7 @@ class Pipeline:
                 Document("trace", "Trace, step by step", [_steps(record, heard) for record in records]),
             ),
             facts=(
-                ("Session", session_id),
+                ("Session", shortened(session_id)),
                 ("Events", len(events)),
                 ("Snapshot at", snapshot.snapshot_ordinal),
                 ("Live clients", len(self._server.connections())),
