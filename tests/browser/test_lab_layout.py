@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.async_api import Page, expect
 
 from sessionstream.systemlab.phases import PHASES
 
+from .axe import violations
 from .chromium import Tabs
-from .lab import act, fits, form, verdicts
+from .lab import act, button, fits, form, verdicts
 
 CHANGED_BY_THE_FIRST_BUTTON = (1, 2, 4)
 """Phases whose first button changes checks; those of phase 0 have run already, and the others need two buttons."""
@@ -26,12 +28,12 @@ async def press_the_first_button(page: Page, number: int) -> None:
     before = await verdicts(page)
     name = await page.locator("form[data-action]").first.get_attribute("data-action")
     assert name is not None
-    button = form(page, name).locator("button")
-    await expect(button).to_be_in_viewport(ratio=1)
+    pressed = form(page, name).locator("button")
+    await expect(pressed).to_be_in_viewport(ratio=1)
     await act(page, name)
     if number in CHANGED_BY_THE_FIRST_BUTTON:
         assert await verdicts(page) != before
-    await expect(button).to_be_in_viewport(ratio=1)
+    await expect(pressed).to_be_in_viewport(ratio=1)
     assert await page.evaluate("window.scrollY") == 0
     assert await fits(page)
 
@@ -60,3 +62,19 @@ async def test_on_a_phone_the_strip_shows_what_changes(lab_tabs: Tabs) -> None:
         await dots.last.click()  # the checks are folded, and are unfolded for it
         await expect(page.locator(".check").last).to_be_in_viewport()
         assert await page.locator(".check").last.evaluate(BELOW_THE_STRIP)
+
+
+@pytest.mark.parametrize("number", [2, 3])
+async def test_clients_are_connected_on_one_screen_with_what_they_are_connected_for(
+    lab_tabs: Tabs, number: int
+) -> None:
+    page = await lab_tabs.visit(f"phases/{number}", viewport={"width": 1440, "height": 900})
+    both = button(page, "Connect and subscribe both")
+    first = page.locator("form[data-action] button").first
+    await both.click()
+    await first.click()
+    for each in (both, first, page.locator(".check").last):
+        await expect(each).to_be_in_viewport(ratio=1)
+    await expect(page.locator("#live .connection").last).to_have_text("Live")
+    assert await page.evaluate("window.scrollY") == 0
+    assert await violations(page) == []

@@ -93,13 +93,16 @@ function noteItem([id, text, finished]) {
 export function showClients({ sessions, words, changed = () => {} }) {
   const cards = ["A", "B"].map((name, place) => new Card(name, sessions[place] ?? sessions[0], changed));
   page.onState(({ watched }) => cards.forEach((card, place) => card.use(watched[place] ?? watched[0])));
-  const both = el("button", { type: "button", className: "main" }, "Connect and subscribe both");
+  const both = el("button", { type: "button" }, "Connect and subscribe both");
   both.addEventListener("click", () => cards.forEach((card) => card.subscribe()));
+  const help = el("p", { className: "help" }, "Clients A and B, which are below the controls.");
+  // After the first control, so that it is on one screen with what clients are connected for.
+  document.querySelector("form[data-action]").after(el("div", { className: "forms plain" }, el("div", { className: "action plain" }, both, help)));
   byId("live").append(
     el(
       "section",
       { "aria-labelledby": "clients-title" },
-      el("div", { className: "toolbar" }, el("h2", { id: "clients-title" }, "Two clients"), el("span", { className: "buttons" }, both)),
+      el("h2", { id: "clients-title" }, "Two clients"),
       el("p", { className: "soft small" }, words),
       el("div", { className: "clients" }, ...cards.map(({ element }) => element)),
     ),

@@ -1,6 +1,7 @@
 /** After a break: says which button to press next and which check then turns red, and points at both. */
 import { byId, el } from "/static/core.js";
 
+const work = document.querySelector(".work");
 const forms = new Map([...document.querySelectorAll("form[data-action]")].map((form) => [form.dataset.action, form]));
 
 /** What to say of a check that gets a verdict. */
@@ -14,7 +15,7 @@ export class Guide {
 
   constructor() {
     // Buttons of a phase's own script; those of forms are reported when their action is done.
-    byId("live").addEventListener("click", ({ target }) => {
+    work.addEventListener("click", ({ target }) => {
       const button = target.closest("button");
       if (button) this.pressed(button.textContent);
     });
@@ -96,7 +97,7 @@ function wordsTo(button) {
 function buttonOf(what) {
   const form = forms.get(what);
   if (form) return form.querySelector("button");
-  return [...byId("live").querySelectorAll("button")].find((button) => button.textContent === what);
+  return [...work.querySelectorAll("button")].find((button) => button.textContent === what);
 }
 
 /** What a field has to be set to; empty if it has this value. */
