@@ -11,7 +11,7 @@ from sessionstream.systemlab.phases import PHASES
 
 from .axe import violations
 from .chromium import Tabs
-from .lab import act, button, fits, form, verdicts
+from .lab import act, button, expect_verdict, fits, form, reset, verdicts
 
 CHANGED_BY_THE_FIRST_BUTTON = (1, 2, 4)
 """Phases whose first button changes checks; those of phase 0 have run already, and the others need two buttons."""
@@ -78,3 +78,21 @@ async def test_clients_are_connected_on_one_screen_with_what_they_are_connected_
     await expect(page.locator("#live .connection").last).to_have_text("Live")
     assert await page.evaluate("window.scrollY") == 0
     assert await violations(page) == []
+
+
+async def test_a_check_that_turns_red_comes_first_and_is_in_view(lab_tabs: Tabs) -> None:
+    """Phase 4 has the most checks, and what is broken stands above them."""
+    page = await lab_tabs.visit("phases/4", viewport={"width": 1440, "height": 900})
+    rows, state = page.locator(".check"), page.locator("#live .connection")
+    last = str(await rows.last.get_attribute("data-id"))
+    await expect(state).to_have_text("Live")
+    await act(page, "break", breach="hasty")
+    await expect(state).to_have_text("Live")
+    await act(page, "send")
+    await expect_verdict(page, last, "failed")
+    await expect(rows.first).to_have_attribute("data-id", last)
+    await expect(rows.first).to_be_in_viewport(ratio=1)
+    assert await page.evaluate("window.scrollY") == 0
+    await expect(page.locator("#dots a").last).to_have_attribute("data-verdict", "failed")  # where it was
+    await reset(page)
+    await expect(rows.last).to_have_attribute("data-id", last)

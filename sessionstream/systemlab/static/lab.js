@@ -94,7 +94,6 @@ function showChecks(checks) {
     if (!items.has(check.id)) {
       items.set(check.id, newCheck(check));
       dots.set(check.id, newDot(check));
-      byId("checks").append(items.get(check.id));
       byId("dots").append(dots.get(check.id));
     }
     const item = items.get(check.id);
@@ -112,10 +111,20 @@ function showChecks(checks) {
     old.replaceWith(json(check.evidence, `The data for: ${check.claim}`));
     item.querySelector("pre").scrollTop = scrolled;
   }
+  failedFirst(checks).forEach(({ id }, place) => {
+    const there = byId("checks").children[place];
+    if (there !== items.get(id)) byId("checks").insertBefore(items.get(id), there ?? null);
+  });
   const count = (verdict) => checks.filter((check) => check.verdict === verdict).length;
   byId("tally").replaceChildren(
     ...tally({ passed: count("passed"), failed: count("failed"), held: count("held"), waiting: count("waiting") }),
   );
+}
+
+/** Failed checks, then the others, each in the order of the page: what turned red is in view, however many there are. */
+function failedFirst(checks) {
+  const failed = ({ verdict }) => verdict === "failed";
+  return [...checks.filter(failed), ...checks.filter((check) => !failed(check))];
 }
 
 function newCheck({ id }) {
