@@ -7,6 +7,7 @@ import re
 import pytest
 from playwright.async_api import expect
 
+from .axe import violations
 from .chromium import Tabs
 from .lab import act, button, fact, fits, not_the_servers, press, problem, reset
 
@@ -103,6 +104,13 @@ async def test_a_client_subscribes_with_the_ordinal_that_was_typed(lab_tabs: Tab
         await since.fill(words)
         await since.blur()
         await expect(alert).to_contain_text(f"or empty, not “{words}”")
+    await buttons.filter(has_text="Disconnect").last.click()
+    await buttons.filter(has_text=re.compile("^Connect")).last.click()
+    await expect(since).to_be_focused()  # and nothing else happens
+    await expect(state).to_have_text("Disconnected")
+    await since.fill("")
+    await buttons.filter(has_text=re.compile("^Connect")).last.click()
+    await expect(state).to_have_text("Live")
     for ordinal in ("2", "4000000000"):  # of less than it holds it gets what changed, of more than there is everything
         await since.fill(ordinal)
         await since.blur()
@@ -121,3 +129,26 @@ async def test_a_client_subscribes_with_the_ordinal_that_was_typed(lab_tabs: Tab
     await expect(page.locator(".check[data-verdict=failed]")).to_have_count(0)
     assert await fits(page)
     assert not_the_servers(lab_tabs.faults) == []
+
+
+async def test_a_client_without_an_epoch_says_that_it_gets_everything(lab_tabs: Tabs) -> None:
+    page = await lab_tabs.visit("phases/3")
+    card = page.locator('[data-client="B"]')
+    since, hint = card.get_by_label("sinceSnapshotOrdinal"), card.locator(".hint")
+    nothing = "It holds no epoch: whatever it says, it gets everything."
+    await expect(hint).to_have_text(nothing)
+    await button(page, "Connect and subscribe both").click()
+    await expect(hint).to_have_text("Said when it subscribes next, once. Empty: that of its last snapshot.")
+    await button(card, "Unsubscribe").click()
+    await expect(hint).to_have_text(nothing)
+    await since.fill("x")
+    await button(card, "Subscribe").click()
+    await expect(since).to_be_focused()
+    await expect(button(card, "Unsubscribe")).to_have_count(0)
+    await button(page, "Connect and subscribe both").click()
+    await expect(button(card, "Unsubscribe")).to_have_count(0)
+    assert await violations(page) == []
+    await since.fill("3")
+    await button(card, "Subscribe").click()
+    await expect(card.locator(".frames li").last).to_contain_text("everything")
+    assert lab_tabs.faults == []

@@ -37,7 +37,7 @@ class Card {
     this.#since = new SinceField(this.#client);
     this.#frames = new FrameList(`Frames of client ${name}`);
     this.#notes = new Scroll("notes", `Notes of client ${name}`);
-    this.#link.addEventListener("click", () => (this.#client.connected ? this.#client.disconnect() : this.#client.connect()));
+    this.#link.addEventListener("click", () => (this.#client.connected ? this.#client.disconnect() : this.#connect()));
     this.#watch.addEventListener("click", () => (this.#client.subscribed ? this.#client.unsubscribe() : this.subscribe()));
     const heading = `client-${name}`;
     this.element = el(
@@ -55,10 +55,14 @@ class Card {
     this.#show();
   }
 
+  #connect() {
+    if (this.#since.ready()) this.#client.connect();
+  }
+
   /** Connect and subscribe, where that is not so already. */
   subscribe() {
-    if (!this.#client.connected) this.#client.connect();
-    if (!this.#client.subscribed) this.#client.subscribe();
+    if (!this.#client.connected) this.#connect();
+    if (!this.#client.subscribed && this.#since.ready()) this.#client.subscribe();
   }
 
   use(sessionId) {

@@ -75,7 +75,10 @@ const at = el("p", { className: "soft small" });
 const storedAt = el("p", { className: "soft small" });
 const link = el("button", { type: "button" });
 
-link.addEventListener("click", () => (client.connected ? client.disconnect() : client.connect()));
+link.addEventListener("click", () => {
+  if (client.connected) client.disconnect();
+  else if (since.ready()) client.connect();
+});
 
 function show() {
   const messages = [...client.items.values()];

@@ -31,7 +31,10 @@ const notes = new Scroll("notes", "Notes, as this page has them");
 const frames = new FrameList("Frames of this page");
 const since = new SinceField(client);
 const link = el("button", { type: "button" });
-link.addEventListener("click", () => (client.connected ? client.disconnect() : client.connect()));
+link.addEventListener("click", () => {
+  if (client.connected) client.disconnect();
+  else if (since.ready()) client.connect();
+});
 
 function show() {
   state.dataset.state = client.connected ? client.state : "none";
