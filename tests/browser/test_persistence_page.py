@@ -49,6 +49,7 @@ async def test_every_control_is_pressed_and_every_claim_holds(lab_tabs: Tabs) ->
     page = await lab_tabs.visit("phases/5")
     await expect(page.get_by_text("No note yet. Write one.")).to_be_visible()
     await use(page)
+    await expect(page.locator(".connection:visible")).to_have_count(1)  # one client, and one state of it
     await all_passed(page)
     await held(page, "before trouble", "while you were away")
     await use(page, "killed")

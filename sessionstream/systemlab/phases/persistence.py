@@ -201,7 +201,6 @@ class Persistence:
             checks,
             panels,
             self._facts(now),
-            (self._session,),
             latest=latest(now.events),
             broken=BROKEN.get(self._broken),
             watched=(self._session,),
