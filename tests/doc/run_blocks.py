@@ -11,6 +11,7 @@ printed, "" for those that are not run.
 - ``bash run``: each line is run to its end and has to succeed. Of other ``bash`` blocks only calls of protoc are run.
 - ``bash terminal``: each line is a program that goes on, in a terminal of its own, until the page ends. Then it is told
   to end, and has to do that without an error.
+- ``py``, ``js`` and others: only shown.
 - ``text output``: what the block before it prints, and what the programs in terminals print from then on. They are
   waited for. A web server is heard to say that it is ready; its log is not part of the output.
 

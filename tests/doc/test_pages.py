@@ -108,6 +108,12 @@ def test_every_python_block_runs_and_prints_what_the_page_says(page: Path, tmp_p
         assert any(printed)
 
 
+@pytest.mark.parametrize("page", ENTRIES, ids=name_of)
+def test_code_that_is_only_shown_has_its_language(page: Path) -> None:
+    code = re.compile(r"(import|const|await) |\w[\w.]*\(|\{|# Caddyfile")
+    assert [block.line for block in page_blocks(page) if block.info == "text" and code.match(block.text)] == []
+
+
 def test_the_entries_have_blocks_to_run() -> None:
     for page in ENTRIES:
         assert any(block.info == "python" for block in page_blocks(page)), page
