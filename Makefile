@@ -34,11 +34,11 @@ demo: $(STAMP) ## lint a sample app, stream a chat, kill the process, carry on (
 demo-cluster: $(STAMP) ## the chat on three nodes and PostgreSQL; a node and the database are killed
 	@$(BIN)/python -m tests.cluster
 
-serve: $(STAMP) ## a chat page on http://127.0.0.1:8092; its chats are kept in chatdemo.db
-	@$(BIN)/python -m sessionstream.examples.chatdemo serve
+serve: $(STAMP) ## a chat page on http://127.0.0.1:8092; its chats are kept in chatdemo.db (ADDR=:PORT)
+	@$(BIN)/python -m sessionstream.examples.chatdemo serve $(ADDR:%=--addr %)
 
-systemlab-run: $(STAMP) ## the lab on http://127.0.0.1:8091: see the promises kept, and break them
-	@$(BIN)/sessionstream-systemlab serve
+systemlab-run: $(STAMP) ## the lab on http://127.0.0.1:8091: see the promises kept, and break them (ADDR=:PORT)
+	@$(BIN)/sessionstream-systemlab serve $(ADDR:%=--addr %)
 
 systemlab-build: build ## the wheel, and the lab smoke-started from it in an empty environment
 	@$(BIN)/python -m tests.repo.smoke_lab dist/*.whl

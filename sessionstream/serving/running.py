@@ -25,17 +25,25 @@ PATIENCE: Final = 5
 """Seconds that running requests have to finish when the server shuts down."""
 
 
-def listen(address: Address) -> socket.socket:
+def listen(address: Address, option: str) -> socket.socket:
     """Return a socket that listens at the address.
 
+    Args:
+        address: where to listen.
+        option: the option of the command with which a user chooses another port.
+
     Raises:
-        TransportError: the system refused; the message has its reason.
+        TransportError: the system refused; the message has its reason, and the option.
     """
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     try:
         return socket.create_server((address.host, address.port), family=family)
     except OSError as error:
-        raise TransportError(f"cannot listen on {address.url(address.port)}: {error.strerror}") from error
+        reason = str(error.strerror).partition(" (while")[0]  # the rest says the address again
+        raise TransportError(
+            f"cannot listen on {address.url(address.port)}: {reason}; take another port with {option}, 0 for any that "
+            f"is free"
+        ) from error
 
 
 @contextmanager

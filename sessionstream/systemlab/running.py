@@ -27,7 +27,7 @@ async def serve(address: Address, store: stores.Location | None, say: Callable[[
     Raises:
         TransportError: the address cannot be listened on.
     """
-    with running.sigterm_cancels(), closing(running.listen(address)) as listening:
+    with running.sigterm_cancels(), closing(running.listen(address, "--addr")) as listening:
         async with Lab() as lab:
             url = address.url(listening.getsockname()[1])
             say(f"lab:   {url}")

@@ -443,7 +443,8 @@ def test_a_port_that_is_taken() -> None:
         ran = chatdemo("serve", "--addr", f"127.0.0.1:{port}")
     assert (ran.returncode, ran.stdout) == (1, "")
     assert ran.stderr.startswith(f"error: cannot listen on http://127.0.0.1:{port}/: ")
-    assert len(ran.stderr.splitlines()) == 1
+    assert ran.stderr.endswith("; take another port with --addr, 0 for any that is free\n")
+    assert (len(ran.stderr.splitlines()), "attempting" in ran.stderr) == (1, False)
 
 
 def test_a_file_that_is_no_store(tmp_path: Path) -> None:

@@ -89,8 +89,9 @@ def test_a_port_that_is_taken_is_said() -> None:
         port = taken.getsockname()[1]
         done = ran(*MODULE, "serve", "--addr", f":{port}")
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith(
-        f"sessionstream-systemlab: cannot listen on http://127.0.0.1:{port}/: Address already in use"
+    assert done.stderr == (
+        f"sessionstream-systemlab: cannot listen on http://127.0.0.1:{port}/: Address already in use; "
+        f"take another port with --addr, 0 for any that is free\n"
     )
 
 

@@ -126,8 +126,10 @@ async def test_a_port_that_is_taken_is_said(file: Path) -> None:
         done = await to_thread(subprocess.run, command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (1, "")
     words = os.strerror(errno.EADDRINUSE)
-    assert done.stderr.startswith(f"sessionstream: cannot listen on http://127.0.0.1:{port}/: {words}")
-    assert done.stderr.endswith(": take another port with --port, 0 for any that is free\n")
+    assert done.stderr == (
+        f"sessionstream: cannot listen on http://127.0.0.1:{port}/: {words}; "
+        f"take another port with --port, 0 for any that is free\n"
+    )
 
 
 @pytest.mark.parametrize(

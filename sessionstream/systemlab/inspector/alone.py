@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Collection
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -11,7 +10,6 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from sessionstream.errors import TransportError
 from sessionstream.hydration import stores
 from sessionstream.serving import running
 from sessionstream.serving.address import Address
@@ -64,18 +62,11 @@ async def serve(store: stores.Location, port: int, say: Callable[[str], None]) -
         TransportError: the port cannot be listened on.
     """
     address = Address("127.0.0.1", port)
-    with running.sigterm_cancels(), closing(_listen(address)) as listening:
+    with running.sigterm_cancels(), closing(running.listen(address, "--port")) as listening:
         say(f"inspector: {address.url(listening.getsockname()[1])}")
         say(f"store:     {stores.shown(store)}")
         app = inspector_app(store, address.names)
         await running.run(app, listening, frame_bytes=Limits().frame_bytes, farewell=_nobody_waits)
-
-
-def _listen(address: Address) -> socket.socket:
-    try:
-        return running.listen(address)
-    except TransportError as error:
-        raise TransportError(f"{error}: take another port with --port, 0 for any that is free") from error
 
 
 def _problem(status: int, words: str) -> Response:

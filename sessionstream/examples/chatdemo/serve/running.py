@@ -41,7 +41,7 @@ async def serve(address: Address, store: str, delay: float, say: Say, *, fresh: 
     """
     is_shared = stores.is_url(store)
     async with AsyncExitStack() as stack:
-        listening = stack.enter_context(closing(running.listen(address)))
+        listening = stack.enter_context(closing(running.listen(address, "--addr")))
         opened = await _open(stack, store)
         chat = await stack.enter_async_context(Chat(store=opened, delay=delay))
         async for session_id in _sessions(opened):
