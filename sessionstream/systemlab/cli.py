@@ -37,8 +37,6 @@ def main(argv: Sequence[str] | None = None) -> int:
                 return _serve(options)
             case _:
                 return _help(options.slug)
-    except doc.UnknownEntryError as error:
-        return _complain(str(error), USAGE)
     except SessionstreamError as error:
         return _complain(str(error), FAILED)
     except BrokenPipeError:  # whoever read our output is gone
@@ -83,6 +81,18 @@ def _complain(words: str, status: int) -> int:
     return status
 
 
+def _slug(text: str) -> str:
+    """Return the slug of an entry.
+
+    Raises:
+        argparse.ArgumentTypeError: there is none of that slug.
+    """
+    try:
+        return doc.get(text).slug
+    except doc.UnknownEntryError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def parser() -> argparse.ArgumentParser:
     """Return what parses the arguments; shtab makes completions for shells from it."""
     made = argparse.ArgumentParser(
@@ -104,7 +114,8 @@ def parser() -> argparse.ArgumentParser:
     store = "a store for the inspector: the path of a SQLite file, or a URL of PostgreSQL, postgres://…"
     is_path(serve.add_argument("--store", metavar="STORE", help=store))
     shown = subparsers.add_parser("help", help="list the entries of the embedded help, or show one")
-    shown.add_argument("slug", nargs="?", metavar="SLUG", help="the entry to show")
+    slugs = [entry.slug for entry in doc.entries()]  # for the completions: _slug refuses others first, and better
+    shown.add_argument("slug", nargs="?", type=_slug, choices=slugs, metavar="SLUG", help="the entry to show")
     return made
 
 

@@ -34,6 +34,7 @@ def script(shell: str, command: str) -> str:
         ("sessionstream", ["inspect", "--h"], {"--held", "--help"}),
         ("sessionstream", ["check", ""], {"jobs.db"}),
         ("sessionstream-systemlab", ["serve", "--"], {"--addr", "--open", "--store", "--help"}),
+        ("sessionstream-systemlab", ["help", "sessionstream-p"], {"sessionstream-production"}),
         ("sessionstream-lint", ["--form"], {"--format"}),
         ("sessionstream-lint", ["--format", ""], {"text", "json", "github", "sarif"}),
         ("sessionstream-lint", [""], {"jobs.db"}),
