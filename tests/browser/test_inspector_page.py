@@ -291,6 +291,11 @@ async def test_long_payloads_fold_and_text_is_as_people_write_it(tabs: Tabs, wid
     note = rows(page, "entity").nth(1).locator("details")
     await expect(note.locator("summary")).to_contain_text("…")
     assert await note.evaluate("element => element.offsetHeight") < 60
+    for table in ("event", "entity"):  # on a phone a payload has a line of its own
+        cells = rows(page, table).last.locator("td")
+        tops = await cells.evaluate_all("cells => cells.map((cell) => cell.getBoundingClientRect().top)")
+        assert (tops[2] > tops[1], tops[1] == tops[0]) == (width == 360, True)
+        assert await cells.last.evaluate("cell => cell.offsetWidth") > 250
     await note.locator("summary").click()
     await expect(note.locator("pre")).to_contain_text(LONG.strip())
     first = rows(page, "entity").first
