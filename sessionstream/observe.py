@@ -175,7 +175,8 @@ class Span:
     Attributes:
         operation: ``"command"`` runs a command's handler. ``"publish"`` is a call of ``publish`` or ``publish_many``.
             The others go on with an event that was published earlier: ``"consume"`` takes it from a bus, ``"resume"``
-            applies it after it was held, and ``"deliver"`` passes UI events of another process to the fan-out.
+            commits it after it was held or ends with a new error of its projections, and ``"deliver"`` passes UI events
+            of another process to the fan-out.
         session_id: the session.
         name: of the command or of the event; empty in ``"deliver"``. Of ``publish_many``, that of the first event.
         ordinal: of the event in ``"resume"`` and ``"deliver"``; else 0.

@@ -26,6 +26,7 @@ from sessionstream.errors import (
     EventConflict,
     OrdinalConflict,
     OrdinalExhausted,
+    ProjectionError,
     SchemaError,
     SessionHeld,
     error_text,
@@ -193,9 +194,7 @@ class Turn(Completion):
                 step = Step("retry", event, timeline.ordinal, stored=True)
                 if self._context.report.observes_pipeline:
                     step.began = perf_counter()
-                span = Span("resume", self.state.id, event.name, event.ordinal, metadata=event.metadata)
-                with self._context.span(span):
-                    await self._resume(step, timeline)
+                await self._resume(step, timeline)
                 if step.failure is not None:
                     return Hold(event.ordinal, step.failure)
                 self.resumed += 1
@@ -204,11 +203,18 @@ class Turn(Completion):
         return None
 
     async def _resume(self, step: Step, timeline: Timeline) -> None:
+        """Apply a held event, in a span; if it fails as before, there is no span, or each publish would add one."""
+        event = step.event
+        span = Span("resume", self.state.id, event.name, event.ordinal, metadata=event.metadata)
         await self._context.projections.run(step, self.session, timeline)
         if step.failure is None:
-            await self._complete(step, timeline, self._hand_over(step, timeline, self.state.event_cursor))
+            with self._context.span(span):
+                await self._complete(step, timeline, self._hand_over(step, timeline, self.state.event_cursor))
+        elif await self._record_failures(step):
+            with suppress(ProjectionError), self._context.span(span):
+                self._observe(step)
+                raise step.failure
         else:
-            await self._record_failures(step)
             self._observe(step)
 
     # -- publishing --------------------------------------------------------------------------------------------
@@ -535,16 +541,19 @@ class Turn(Completion):
 
     # -- errors ------------------------------------------------------------------------------------------------
 
-    async def _record_failures(self, step: Step) -> None:
+    async def _record_failures(self, step: Step) -> bool:
+        """Record what failed of a step's projections; return whether some of it was not recorded before."""
+        is_new = False
         if step.ui_failed is not None:
-            await self._record_of(step, "ui-projection", step.ui_failed.error, step.ui_failed.projector)
+            is_new = await self._record_of(step, "ui-projection", step.ui_failed.error, step.ui_failed.projector)
         if step.timeline_failed is not None:
             failed = step.timeline_failed
-            await self._record_of(step, "timeline-projection", failed.error, failed.projector)
+            is_new |= await self._record_of(step, "timeline-projection", failed.error, failed.projector)
+        return is_new
 
-    async def _record_of(self, step: Step, kind: ErrorKind, error: BaseException, projector: str = "") -> None:
+    async def _record_of(self, step: Step, kind: ErrorKind, error: BaseException, projector: str = "") -> bool:
         event, retry = step.event, step.mode == "retry"
-        await self._record(kind, event.ordinal, event.name, error, projector, tried_before=retry)
+        return await self._record(kind, event.ordinal, event.name, error, projector, tried_before=retry)
 
     async def _record(
         self,
@@ -555,15 +564,20 @@ class Turn(Completion):
         projector: str = "",
         *,
         tried_before: bool = False,
-    ) -> None:
-        """Record an error; ``tried_before`` says that another process or an earlier run may have recorded it."""
+    ) -> bool:
+        """Record an error unless that was done before; return whether it was not.
+
+        ``tried_before`` says that another process or an earlier run may have recorded it.
+        """
         state, context = self.state, self._context
         if state.known_errors is None:
             state.known_errors = KnownErrors(state.id, context.store)
         known = state.known_errors
-        if await known.is_new(kind, ordinal, error, projector, self, tried_before=tried_before):
+        is_new = await known.is_new(kind, ordinal, error, projector, self, tried_before=tried_before)
+        if is_new:
             record = record_of(kind, state.id, ordinal, name, error, projector=projector)
             await context.report.error(record, error, self)
+        return is_new
 
     def _observe(self, step: Step) -> None:
         if self._context.report.observes_pipeline:

@@ -23,6 +23,7 @@ from sessionstream import (
     PostgresStore,
     ProjectionError,
     Session,
+    SessionHeld,
     Span,
     SQLiteStore,
 )
@@ -163,6 +164,50 @@ async def test_a_held_event_is_resumed_in_its_own_trace() -> None:
     resume, fanouts = exported.only("resume"), exported.spans("ws.fanout")
     assert_child(resume, held)
     assert [each.parent for each in fanouts] == [resume.context, good.context]
+
+
+async def test_a_retry_that_fails_has_a_span_if_its_error_is_recorded() -> None:
+    app = App()
+    exported = Exported(app.hub)
+    app.broken["timeline"] = {"bad"}
+    with pytest.raises(ProjectionError):
+        await app.publish("bad")
+    for _ in range(3):
+        with pytest.raises(SessionHeld):
+            await app.publish("behind it")
+    assert not exported.spans("resume")
+    held, *behind = exported.spans("publish")
+    for ordinal, span in enumerate(behind, 2):
+        tried = [
+            event.attributes["sessionstream.ordinal"]
+            for event in span.events
+            if event.name == "sessionstream.event" and event.attributes
+        ]
+        assert tried == ["1", str(ordinal)], "the retry is told in the span of the publish that made it"
+
+    app.broken["timeline"].clear()
+    app.broken["ui"] = {"bad"}
+    for _ in range(3):
+        with pytest.raises(ProjectionError):
+            await app.hub.retry_timeline("s")
+    failed = exported.only("resume")
+    assert_child(failed, held)
+    assert failed.status.status_code is StatusCode.ERROR
+    told, raised = failed.events
+    assert told.attributes is not None
+    assert told.attributes["sessionstream.outcome"] == "not_applied"
+    assert raised.attributes is not None
+    assert raised.attributes["exception.type"] == "sessionstream.errors.ProjectionError"
+    assert "Broken: ui bad" in str(raised.attributes["exception.stacktrace"])
+
+    app.broken["ui"].clear()
+    await app.hub.retry_timeline("s")
+    _, *applied = exported.spans("resume")
+    for resume, publish in zip(applied, exported.spans("publish"), strict=True):
+        assert_child(resume, publish)
+        assert resume.status.status_code is StatusCode.UNSET
+        assert resume.events[0].attributes is not None
+        assert resume.events[0].attributes["sessionstream.outcome"] == "applied"
 
 
 async def test_an_event_that_brings_a_trace_keeps_it() -> None:
