@@ -99,8 +99,8 @@ async def _alone() -> float:
             begun: dict[str, str | int] = {"session_id": "s", "name": "Delta", "events": 1}
             with tracer.start_as_current_span("publish", kind=SpanKind.PRODUCER, attributes=begun) as span:
                 propagator.inject({})
-                labels = {"event": "Delta", "mode": "live"}
-                counter.add(1, {**labels, "outcome": "applied"})
+                labels = {"sessionstream.event": "Delta", "sessionstream.mode": "live"}
+                counter.add(1, {**labels, "sessionstream.outcome": "applied"})
                 for histogram in histograms:
                     histogram.record(0.0001, labels)
                 facts = {"name": "Delta", "ordinal": str(ordinal), "outcome": "applied"}

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Final, Generic, Literal, NamedTuple, TypeVar
 
 try:
@@ -118,8 +119,9 @@ def instrument(
     Raises:
         RuntimeError: the hub is instrumented already.
     """
-    meter = metrics.get_meter(_SCOPE, meter_provider=meter_provider)
-    hub.instrument(_Telemetry(meter, trace.get_tracer(_SCOPE, tracer_provider=tracer_provider)))
+    release = version("sessionstream")
+    meter = metrics.get_meter(_SCOPE, release, meter_provider=meter_provider)
+    hub.instrument(_Telemetry(meter, trace.get_tracer(_SCOPE, release, tracer_provider=tracer_provider)))
     _report(meter, _STATISTICS, hub.statistics)
     _report(meter, _FOLLOWED, lambda: hub.follower)
 
@@ -148,8 +150,8 @@ class _Telemetry:
     def pipeline(self, record: PipelineRecord, /) -> None:
         """Record an event and its durations."""
         outcome = "applied" if record.cursor_moved else "not_applied" if record.stored else "not_stored"
-        labels = {"event": record.event.name, "mode": record.mode}
-        self._events.add(1, {**labels, "outcome": outcome})
+        labels = {"sessionstream.event": record.event.name, "sessionstream.mode": record.mode}
+        self._events.add(1, {**labels, "sessionstream.outcome": outcome})
         if record.mode == "live":
             self._durations["publish"].record(record.seconds, labels)
         for part, seconds in (
@@ -163,7 +165,7 @@ class _Telemetry:
         if record.mode != "rebuild" and span.is_recording():
             facts: dict[str, str | float] = {
                 "sessionstream.name": record.event.name,
-                "sessionstream.ordinal": str(record.event.ordinal),  # it may have 64 bits without a sign
+                "sessionstream.ordinal": str(record.event.ordinal),  # attributes have no unsigned 64-bit integers
                 "sessionstream.outcome": outcome,
                 "sessionstream.projection_seconds": record.projection_seconds,
                 "sessionstream.commit_seconds": record.commit_seconds,
@@ -173,7 +175,7 @@ class _Telemetry:
 
     def error(self, record: ErrorRecord, /) -> None:
         """Count an error."""
-        self._errors.add(1, {"kind": record.kind})
+        self._errors.add(1, {"sessionstream.kind": record.kind})
 
     @contextmanager
     def span(self, span: Span, /) -> Iterator[Mapping[str, str]]:

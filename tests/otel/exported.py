@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader, Sum
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -24,6 +24,8 @@ class Exported:
 
     Attributes:
         boundaries: of the buckets of each histogram that has values.
+        kinds: of each metric that has values, as "Gauge"; a sum that may fall is an "UpDownCounter".
+        versions: of the meters that have reported values.
         tracers: for spans of the application, and of a server.
     """
 
@@ -31,17 +33,24 @@ class Exported:
         self._reader = InMemoryMetricReader()
         self._spans = InMemorySpanExporter()
         self.boundaries: dict[str, tuple[float, ...]] = {}
+        self.kinds: dict[str, str] = {}
+        self.versions: set[str | None] = set()
         self.tracers = TracerProvider(sampler)
         self.tracers.add_span_processor(SimpleSpanProcessor(self._spans))
         instrument(hub, meter_provider=MeterProvider([self._reader]), tracer_provider=self.tracers)
 
     def metrics(self) -> dict[str, Any]:
-        """Values by names, without ``sessionstream.``, and labels; of a histogram, the count and the sum."""
+        """Values by names and labels, without ``sessionstream.``; of a histogram, the count and the sum."""
         found: dict[str, Any] = {}
         data = self._reader.get_metrics_data()
         assert data is not None
-        for metric in data.resource_metrics[0].scope_metrics[0].metrics:
+        (scope,) = data.resource_metrics[0].scope_metrics
+        self.versions.add(scope.scope.version)
+        for metric in scope.metrics:
             name = metric.name.removeprefix("sessionstream.")
+            self.kinds[name] = type(metric.data).__name__
+            if isinstance(metric.data, Sum):
+                self.kinds[name] = "Counter" if metric.data.is_monotonic else "UpDownCounter"
             for point in metric.data.data_points:
                 value: Any = point
                 if hasattr(value, "bucket_counts"):
@@ -78,5 +87,6 @@ def assert_child(span: ReadableSpan, parent: ReadableSpan) -> None:
 
 
 def _labels(attributes: Mapping[str, Any]) -> str:
-    labels = ",".join(f"{key}={attributes[key]}" for key in sorted(attributes))
+    assert all(key == "error.type" or key.startswith("sessionstream.") for key in attributes)
+    labels = ",".join(f"{key.removeprefix('sessionstream.')}={attributes[key]}" for key in sorted(attributes))
     return f"{{{labels}}}" if labels else ""

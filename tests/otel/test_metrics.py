@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractContextManager, closing, nullcontext
+from importlib.metadata import version
 from pathlib import Path
 
 import asyncpg
@@ -51,6 +52,10 @@ async def test_events_and_their_durations() -> None:
         if part != "publish":
             assert seconds == pytest.approx(sum(getattr(record, of) for record in app.recorder.records))
         assert exported.boundaries[f"{part}.duration"][0] <= 0.001, "buckets are for seconds, not for milliseconds"
+    assert exported.versions == {version("sessionstream")}
+    scope = exported.spans("publish")[0].instrumentation_scope
+    assert scope is not None
+    assert scope.version == version("sessionstream")
 
 
 async def test_what_fails() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from importlib.metadata import version
 from typing import Any
 
 from opentelemetry.sdk.metrics import MeterProvider
@@ -30,14 +31,16 @@ class Exported:
         self.observer = OpenTelemetryObserver(MeterProvider([self.reader]), tracers)
 
     def metrics(self) -> dict[str, Any]:
-        """Values by name, and by name and attributes where there are some."""
+        """Values by name and attributes, without ``sessionstream.``."""
         found: dict[str, Any] = {}
         data = self.reader.get_metrics_data()
         assert data is not None
         for metric in data.resource_metrics[0].scope_metrics[0].metrics:
             for point in metric.data.data_points:
                 name = metric.name.removeprefix("sessionstream.ws.")
-                labels = ",".join(f"{key}={value!s}" for key, value in (point.attributes or {}).items())
+                attributes = point.attributes or {}
+                assert all(key.startswith("sessionstream.") for key in attributes)
+                labels = ",".join(f"{key.removeprefix('sessionstream.')}={attributes[key]!s}" for key in attributes)
                 value = point.value if hasattr(point, "value") else (point.count, point.sum)
                 found[f"{name}{{{labels}}}" if labels else name] = value
         return found
@@ -127,6 +130,9 @@ async def test_what_goes_wrong() -> None:
     assert (metrics["connections"], metrics["subscriptions"]) == (0, 0)
     (connection,) = exported.of("connection")
     assert connection.attributes["sessionstream.close_code"] == "1009"
+    (closing,) = connection.events
+    assert (closing.name, *closing.attributes) == ("sessionstream.closing", "sessionstream.reason")
+    assert connection.instrumentation_scope.version == version("sessionstream")
     failed = [span for span in exported.of("hydrate") if not span.status.is_ok and span.status.description]
     for span, words in zip(failed, ("broken disk", "dropped already"), strict=True):
         assert words in span.status.description

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.metadata import version
 from typing import Final
 
 try:
@@ -62,8 +63,9 @@ class OpenTelemetryObserver:
         meter_provider: metrics.MeterProvider | None = None,
         tracer_provider: trace.TracerProvider | None = None,
     ) -> None:
-        meter = metrics.get_meter(_SCOPE, meter_provider=meter_provider)
-        self._tracer = trace.get_tracer(_SCOPE, tracer_provider=tracer_provider)
+        release = version("sessionstream")
+        meter = metrics.get_meter(_SCOPE, release, meter_provider=meter_provider)
+        self._tracer = trace.get_tracer(_SCOPE, release, tracer_provider=tracer_provider)
         self._connections = meter.create_up_down_counter(
             "sessionstream.ws.connections", "{connection}", "open connections"
         )
@@ -109,9 +111,9 @@ class OpenTelemetryObserver:
         """Record the metrics and spans of one record."""
         counter = self._counters.get(record.stage)
         if counter is not None:
-            counter.add(1, {"code": record.code} if record.code else {})
+            counter.add(1, {"sessionstream.code": record.code} if record.code else {})
         if record.stage in _REFUSALS and record.code:
-            self._refusals.add(1, {"code": record.code})
+            self._refusals.add(1, {"sessionstream.code": record.code})
         handler = self._handlers.get(record.stage)
         if handler is not None:
             handler(record)
@@ -131,7 +133,7 @@ class OpenTelemetryObserver:
         span = self._spans.get(record.connection_id)
         if span is not None:
             span.set_attribute("sessionstream.close_code", record.code)
-            span.add_event("closing", {"reason": record.error})
+            span.add_event("sessionstream.closing", {"sessionstream.reason": record.error})
 
     def _on_disconnected(self, record: ConnectionRecord) -> None:
         self._connections.add(-1)
@@ -165,9 +167,9 @@ class OpenTelemetryObserver:
         )
 
     def _on_snapshot_sent(self, record: ConnectionRecord) -> None:
-        self._hydrations.add(1, {"delta": record.delta})
+        self._hydrations.add(1, {"sessionstream.delta": record.delta})
         facts: dict[str, str | bool | int] = {
-            "sessionstream.ordinal": str(record.ordinal),  # attributes cannot hold unsigned 64-bit integers
+            "sessionstream.ordinal": str(record.ordinal),  # attributes have no unsigned 64-bit integers
             "sessionstream.delta": record.delta,
             "sessionstream.bytes": record.size,
         }
