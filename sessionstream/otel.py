@@ -53,9 +53,12 @@ _KINDS: Final[Mapping[str, SpanKind]] = {
 
 
 class _Instrument(NamedTuple, Generic[T]):
-    """A gauge or a counter whose value is a part of an answer."""
+    """An instrument whose value is a part of an answer.
 
-    kind: Literal["gauge", "counter"]
+    Counts that add up over processes are counters, and UpDownCounters if they may fall; backends add them.
+    """
+
+    kind: Literal["gauge", "counter", "up_down_counter"]
     name: str
     unit: str
     description: str
@@ -63,16 +66,20 @@ class _Instrument(NamedTuple, Generic[T]):
 
 
 _STATISTICS: Final[Sequence[_Instrument[HubStatistics]]] = (
-    _Instrument("gauge", "cache.sessions", "{session}", "cached sessions", lambda of: of.sessions),
-    _Instrument("gauge", "cache.entities", "{entity}", "entities in memory", lambda of: of.entities),
+    _Instrument("up_down_counter", "cache.sessions", "{session}", "cached sessions", lambda of: of.sessions),
+    _Instrument("up_down_counter", "cache.entities", "{entity}", "entities in memory", lambda of: of.entities),
     _Instrument("counter", "cache.evictions", "{session}", "sessions that left the cache", lambda of: of.evictions),
-    _Instrument("gauge", "sessions.held", "{session}", "held sessions in this process's cache", lambda of: of.held),
-    _Instrument("gauge", "store.pending", "{change}", "changes that wait for the store", lambda of: of.pending),
+    _Instrument(
+        "up_down_counter", "sessions.held", "{session}", "held sessions in this process's cache", lambda of: of.held
+    ),
+    _Instrument(
+        "up_down_counter", "store.pending", "{change}", "changes that wait for the store", lambda of: of.pending
+    ),
 )
 
 _FOLLOWED: Final[Sequence[_Instrument[FollowerStatus]]] = (
     _Instrument(
-        "gauge",
+        "up_down_counter",
         "follower.behind",
         "{session}",
         "watched sessions that other processes may have moved",
@@ -210,6 +217,10 @@ def _report(meter: Meter, instruments: Sequence[_Instrument[T]], ask: Callable[[
 
         return observe
 
+    create = {
+        "gauge": meter.create_observable_gauge,
+        "counter": meter.create_observable_counter,
+        "up_down_counter": meter.create_observable_up_down_counter,
+    }
     for kind, name, unit, description, value in instruments:
-        create = meter.create_observable_gauge if kind == "gauge" else meter.create_observable_counter
-        create(f"sessionstream.{name}", [observed(value)], unit, description)
+        create[kind](f"sessionstream.{name}", [observed(value)], unit, description)

@@ -103,6 +103,9 @@ async def test_the_cache() -> None:
     metrics = exported.metrics()
     assert (metrics["cache.sessions"], metrics["cache.entities"], metrics["cache.evictions"]) == (2, 2, 1)
     assert app.hub.statistics().evictions == 1
+    adds_up = ("cache.sessions", "cache.entities", "sessions.held", "store.pending")
+    assert {exported.kinds[each] for each in adds_up} == {"UpDownCounter"}
+    assert exported.kinds["cache.evictions"] == "Counter"
 
 
 async def test_a_session_that_another_process_holds_is_counted_once_it_is_read(tmp_path: Path) -> None:
@@ -180,6 +183,8 @@ async def test_how_far_a_hub_has_followed_other_processes(tmp_path: Path) -> Non
         metrics = exported.metrics()
         assert metrics["follower.behind"] in (0, 1)
         assert metrics["follower.lag"] < 30
+        assert exported.kinds["follower.behind"] == "UpDownCounter"
+        assert exported.kinds["follower.lag"] == "Gauge"
         assert metrics["follower.hints"] > 0
         assert metrics["follower.moves"] + metrics["follower.gaps"] == 1
 
