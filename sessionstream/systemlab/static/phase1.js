@@ -41,6 +41,7 @@ function draw() {
   const words = `Event ${record.ordinal} of ${trace.at(-1).ordinal}: ${record.event.name}${again}`;
   label.textContent = words;
   slider.setAttribute("aria-valuetext", words);
+  const missed = record.sent.wrong && !record.sent.names.length;
   steps.replaceChildren(
     step("Event", `is given ordinal ${record.ordinal}`, [[record.event.name, record.event.payload]], ""),
     step(
@@ -61,7 +62,7 @@ function draw() {
       [...(record.stored ? [["the event", ""]] : []), ...record.committed.map((entity) => [entity, ""])],
       raised(record.raised.commit),
     ),
-    step("Fan-out", "sends to live clients", record.sent.names.map((name) => [name, ""]), record.sent.wrong),
+    step("Fan-out", missed ? "sends nothing to live clients" : "sends to live clients", record.sent.names.map((name) => [name, ""]), record.sent.wrong),
   );
 }
 
