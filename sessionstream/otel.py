@@ -25,6 +25,8 @@ except ImportError as _error:
         name=_error.name,
     ) from _error
 
+from sessionstream.errors import ProjectionError, SessionHeld
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -160,7 +162,8 @@ class _Telemetry:
         labels = {"sessionstream.event": record.event.name, "sessionstream.mode": record.mode}
         self._events.add(1, {**labels, "sessionstream.outcome": outcome})
         if record.mode == "live":
-            self._durations["publish"].record(record.seconds, labels)
+            ended = labels if record.cursor_moved else {**labels, "error.type": _error_type(record)}
+            self._durations["publish"].record(record.seconds, ended)
         for part, seconds in (
             ("projection", record.projection_seconds),
             ("commit", record.commit_seconds),
@@ -205,6 +208,16 @@ class _Telemetry:
             if span.operation == "publish":
                 _PROPAGATOR.inject(entries)
             yield entries
+
+
+def _error_type(record: PipelineRecord) -> str:
+    """Return the class of what a publish that failed has raised, named as in the span's event of the exception."""
+    raised: type[Exception] = SessionHeld
+    if record.error is not None:
+        raised = type(record.error)
+    elif record.ui_error is not None or record.timeline_error is not None:
+        raised = ProjectionError
+    return raised.__qualname__ if raised.__module__ == "builtins" else f"{raised.__module__}.{raised.__qualname__}"
 
 
 def _report(meter: Meter, instruments: Sequence[_Instrument[T]], ask: Callable[[], T | None]) -> None:

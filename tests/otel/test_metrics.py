@@ -7,7 +7,7 @@ import logging
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from importlib.metadata import version
 from pathlib import Path
@@ -23,14 +23,16 @@ from sessionstream import (
     PipelineRecord,
     PostgresStore,
     ProjectionError,
+    ProjectionPolicies,
     SessionHeld,
     Span,
     SQLiteStore,
+    UIEvent,
 )
 from sessionstream.testing import StoreProxy
 from tests.servers.postgres import Postgres
 
-from ..hub.support import App, Broken, Store, registry, said
+from ..hub.support import App, Broken, Recorder, Store, registry, said
 from ..hydration.following import Process, until
 from ..transport import notes
 from .exported import Exported
@@ -72,6 +74,9 @@ async def test_what_fails() -> None:
     assert metrics["events{event=Said,mode=live,outcome=not_applied}"] == 2
     assert metrics["errors{kind=timeline-projection}"] == 1
     assert metrics["sessions.held"] == 1
+    assert metrics["publish.duration{event=Said,mode=live}"][0] == 1
+    for raised in ("ProjectionError", "SessionHeld"):
+        assert metrics[f"publish.duration{{error.type=sessionstream.errors.{raised},event=Said,mode=live}}"][0] == 1
     assert metrics["fanout.duration{event=Said,mode=live}"][0] == 1
 
     app.broken["timeline"].clear()
@@ -84,12 +89,29 @@ async def test_what_fails() -> None:
     await app.hub.rebuild_timeline("s")
     assert exported.metrics()["events{event=Said,mode=rebuild,outcome=applied}"] == 3
 
-    store.fail("commit", Broken())
-    with pytest.raises(Broken):
-        await app.publish("c")
+    for error in (Broken("one"), Broken("another"), OSError()):
+        store.fail("commit", error)
+        with pytest.raises(type(error)):
+            await app.publish("c")
     metrics = exported.metrics()
-    assert metrics["events{event=Said,mode=live,outcome=not_stored}"] == 1
-    assert metrics["errors{kind=store}"] == 1
+    assert metrics["publish.duration{error.type=tests.hub.support.Broken,event=Said,mode=live}"][0] == 2
+    assert metrics["publish.duration{error.type=OSError,event=Said,mode=live}"][0] == 1
+    assert metrics["events{event=Said,mode=live,outcome=not_stored}"] == 3
+    assert metrics["errors{kind=store}"] == 3
+
+
+async def test_a_publish_whose_fan_out_or_ui_projection_fails_has_not_failed() -> None:
+    class Refusing(Recorder):
+        def publish_ui(self, session_id: str, ordinal: int, events: Sequence[UIEvent], /) -> None:
+            raise Broken
+
+    app = App(policies=ProjectionPolicies(ui="advance"), recorder=Refusing())
+    exported = Exported(app.hub)
+    app.broken["ui"] = {"a"}
+    await app.publish("a", "b")
+    metrics = exported.metrics()
+    assert metrics["errors{kind=ui-projection}"] == metrics["errors{kind=fanout}"] == 1
+    assert [name for name in metrics if name.startswith("publish.")] == ["publish.duration{event=Said,mode=live}"]
 
 
 async def test_the_cache() -> None:
