@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Final, Generic, Literal, NamedTuple, TypeVar
 
 try:
@@ -26,6 +25,7 @@ except ImportError as _error:
     ) from _error
 
 from sessionstream.errors import ProjectionError, SessionHeld
+from sessionstream.release import release
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -121,6 +121,9 @@ def instrument(
     ``tracestate``; so the same trace goes on where an event is consumed from a bus, resumed, or delivered by another
     process.
 
+    Of several hubs with one meter provider, OpenTelemetry exports what is observed (cache, held sessions, waiting
+    changes, follower) of the first one only.
+
     Args:
         meter_provider: None uses the global provider.
         tracer_provider: None uses the global provider.
@@ -128,9 +131,8 @@ def instrument(
     Raises:
         RuntimeError: the hub is instrumented already.
     """
-    release = version("sessionstream")
-    meter = metrics.get_meter(_SCOPE, release, meter_provider=meter_provider)
-    hub.instrument(_Telemetry(meter, trace.get_tracer(_SCOPE, release, tracer_provider=tracer_provider)))
+    meter = metrics.get_meter(_SCOPE, release(), meter_provider=meter_provider)
+    hub.instrument(_Telemetry(meter, trace.get_tracer(_SCOPE, release(), tracer_provider=tracer_provider)))
     _report(meter, _STATISTICS, hub.statistics)
     _report(meter, _FOLLOWED, lambda: hub.follower)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Sequence
-from importlib.metadata import version
 from typing import Final, NoReturn
 
 from sessionstream.admin import typescript
 from sessionstream.completion import is_path
 from sessionstream.hydration import stores
+from sessionstream.release import release
 
 LIMIT: Final = 100
 """Events or errors that are shown by default."""
@@ -64,7 +64,7 @@ def parser() -> argparse.ArgumentParser:
         "problems, a file is not up to date, or what was asked for failed; 2 wrong usage, or a store or an app that "
         "cannot be used",
     )
-    made.add_argument("--version", action="version", version=f"sessionstream {version('sessionstream')}")
+    made.add_argument("--version", action="version", version=f"sessionstream {release()}")
     commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_inspect(commands)
     _add_replay(commands, "retry", "resume a held session: project and fan out the events that wait, in order")

@@ -12,12 +12,12 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
-from importlib.metadata import version
 from typing import Final
 
 from sessionstream import SessionstreamError, StoreError, doc, output
 from sessionstream.completion import is_path
 from sessionstream.hydration import stores
+from sessionstream.release import release
 from sessionstream.serving import commands
 
 PROGRAM: Final = "sessionstream-systemlab"
@@ -100,7 +100,7 @@ def parser() -> argparse.ArgumentParser:
         description="Try sessionstream in the browser, and check its guarantees.",
         epilog="exit status: 0 done; 1 what was asked for failed; 2 wrong usage, or the extra 'lab' is not installed",
     )
-    made.add_argument("--version", action="version", version=f"{PROGRAM} {version('sessionstream')}")
+    made.add_argument("--version", action="version", version=f"{PROGRAM} {release()}")
     subparsers = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
     serve = subparsers.add_parser("serve", help="serve the lab until it is interrupted")
     serve.add_argument(

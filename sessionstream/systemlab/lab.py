@@ -6,13 +6,13 @@ import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from importlib.metadata import version
 from pathlib import Path
 from shutil import rmtree
 from tempfile import TemporaryDirectory
 from types import TracebackType
 
 from sessionstream import SessionstreamError
+from sessionstream.release import release
 from sessionstream.systemlab.actions import Action, BadRequest
 from sessionstream.systemlab.checks import Json
 from sessionstream.systemlab.phase import Phase, State
@@ -126,7 +126,7 @@ class Lab:
                     "connections": 0 if phase.server is None else len(phase.server.connections()),
                 }
             )
-        return {"version": version("sessionstream"), "phases": phases}
+        return {"version": release(), "phases": phases}
 
     def _bench(self, number: int) -> _Bench:
         try:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from importlib import resources
-from importlib.metadata import version
 from importlib.resources.abc import Traversable
 from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse, Response
 
+from sessionstream.release import release
 from sessionstream.serving.files import CLIENT, HEADERS, Files
 
 PACKAGE: Final = resources.files("sessionstream.systemlab")
@@ -34,7 +34,7 @@ _TEMPLATES: Final = Environment(
     loader=PackageLoader("sessionstream.systemlab"), autoescape=True, undefined=StrictUndefined,
     trim_blocks=True, lstrip_blocks=True,
 )  # fmt: skip
-_TEMPLATES.globals["version"] = version("sessionstream")
+_TEMPLATES.globals["version"] = release()
 
 
 def page(template: str, status_code: int = 200, **context: Any) -> Response:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from sessionstream import SchemaRegistry, doc
 from sessionstream.examples.chatdemo import chat_schemas
 from sessionstream.examples.chatdemo.demo import linting
+from sessionstream.release import release
 from sessionstream.schema import Family
 from sessionstream.systemlab.actions import Action, Arguments
 from sessionstream.systemlab.breaks import NOTHING, Break, break_field
@@ -136,7 +137,7 @@ class Foundations:
             checks=all_checks(await asyncio.shield(self._probing)),
             panels=(_packages(), _schemas(), _help()),
             facts=(
-                ("sessionstream", version("sessionstream")),
+                ("sessionstream", release()),
                 ("Python", platform.python_version()),
                 ("protobuf", version("protobuf")),
                 ("Runs", self._runs),

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.metadata import version
 from typing import Final
 
 try:
@@ -20,6 +19,7 @@ except ImportError as _error:
         name=_error.name,
     ) from _error
 
+from sessionstream.release import release
 from sessionstream.transport.ws.server.records import ConnectionRecord, Stage
 
 _SCOPE: Final = "sessionstream.transport.ws"
@@ -63,9 +63,8 @@ class OpenTelemetryObserver:
         meter_provider: metrics.MeterProvider | None = None,
         tracer_provider: trace.TracerProvider | None = None,
     ) -> None:
-        release = version("sessionstream")
-        meter = metrics.get_meter(_SCOPE, release, meter_provider=meter_provider)
-        self._tracer = trace.get_tracer(_SCOPE, release, tracer_provider=tracer_provider)
+        meter = metrics.get_meter(_SCOPE, release(), meter_provider=meter_provider)
+        self._tracer = trace.get_tracer(_SCOPE, release(), tracer_provider=tracer_provider)
         self._connections = meter.create_up_down_counter(
             "sessionstream.ws.connections", "{connection}", "open connections"
         )
