@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Locator, Page, expect
+from playwright.async_api import Browser, Locator, Page, Route, expect
 
 from sessionstream import Event, Hub, ProjectionError, Session, SQLiteStore, TimelineEntity, TimelineView
 from sessionstream.systemlab.notebook import ADD_NOTE, NOTE_WORD, notebook_schemas, open_notebook
@@ -380,6 +381,30 @@ async def test_an_id_shows_its_tabs_and_spaces(browser: Browser, tmp_path: Path)
         await expect(rows(page, "session")).to_have_count(3)
         await page.get_by_label("Session id contains").fill("x\\u202egnp")
         await expect(rows(page, "session")).to_have_count(1)
+        assert tabs.faults == []
+
+
+async def test_what_is_done_before_the_first_answer_is_not_lost(browser: Browser, tmp_path: Path) -> None:
+    store, answered = tmp_path / "app.db", asyncio.Event()
+    await write(store, "one")
+    await write(store, "two", session_id="another")
+
+    async def late(route: Route) -> None:
+        await answered.wait()
+        await route.continue_()
+
+    async with inspecting(store) as inspector, browsing(browser, inspector.url) as tabs:
+        typed, led = await tabs.visit(""), await tabs.visit("")
+        for each in (typed, led):
+            await each.route("**/sources*", late)
+            await each.reload()
+        await typed.get_by_label("Session id contains").fill("other")
+        await led.evaluate("location.hash = 'search=other'")
+        await expect(led.get_by_label("Session id contains")).to_have_value("other")
+        answered.set()
+        for each in (typed, led):
+            await expect(rows(each, "session")).to_have_count(1)
+            await expect(each.get_by_label("Session id contains")).to_have_value("other")
         assert tabs.faults == []
 
 

@@ -79,17 +79,22 @@ async function choose() {
   sources = (await ask(question("sources", {}))).sources;
   inputs.source.replaceChildren(...sources.map(({ id, title }) => el("option", { value: id }, title)));
   inputs.source.closest(".field").hidden = sources.length === 1;
-  arrive();
+  settle();
 }
 
 /** Put what the place says into the inputs. */
 function arrive() {
-  if (!sources.some(({ id }) => id === place.source)) move({ source: sources[0].id });
-  inputs.source.value = place.source;
   inputs.search.value = place.search;
   inputs.held.checked = place.held === "true";
   byId("choice").hidden = Boolean(place.session);
   byId("back").parentElement.hidden = !place.session;
+  settle();
+}
+
+/** Put the source into its input; if the place names none that is there, take the first, once they are known. */
+function settle() {
+  if (sources.length && !sources.some(({ id }) => id === place.source)) move({ source: sources[0].id });
+  inputs.source.value = place.source;
   byId("back").href = ofSession("");
 }
 
@@ -152,5 +157,6 @@ addEventListener("hashchange", () => {
   look();
 });
 read();
+arrive();
 listening();
 await look();
