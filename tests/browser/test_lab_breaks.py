@@ -122,11 +122,13 @@ async def test_the_guide_of_a_projection_that_fails_leads_to_a_held_session_and_
     guide, held, fails = page.locator("#guide"), page.locator("#held"), page.get_by_label("A timeline projection fails")
     await expect(fails).not_to_be_checked()  # as nothing fails
     await act(page, "stumble", fails=True)
-    await expect(guide).to_have_text("Next: press “Submit”; then “traced” is held.")
+    words = "Next: press “Submit”; then “traced” is held."
+    await expect(guide).to_have_text(words)
     await expect(page.locator("[data-next]")).to_have_count(3)
     await page.reload()
     await expect(fails).to_be_checked()
-    await follow(page, await guide.inner_text())
+    await expect(guide).to_have_text(words)
+    await follow(page, words)
     await expect_verdict(page, "traced", "held")
     await expect(held).to_contain_text(
         "Untick “A timeline projection fails”, press “Set the projection”, and submit again"

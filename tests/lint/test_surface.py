@@ -25,6 +25,7 @@ OF_REGISTRY = {
 
 
 def public() -> Iterator[tuple[str, object]]:
+    yield "sessionstream.PostgresStore", PostgresStore  # which is not in __all__, as it needs an extra
     for module in PUBLIC:
         for name in module.__all__:
             yield f"{module.__name__}.{name}", getattr(module, name)
