@@ -41,9 +41,8 @@ GROUP_LIMIT: Final = 500
 _TICK: Final = 1 / 8
 """The part of the patience that lies between two looks at changes that have no outcome yet."""
 
-
-_NEARLY: Final = 0.9
-"""The part of the time for which SQLite waits for a lock below which a transaction gets a time of its own."""
+_OWN_TIMEOUT: Final = 0.9
+"""A transaction gets a timeout of its own if less than this part of ``busy_seconds`` is left for it."""
 
 
 class _Torn(Exception):  # internal: never leaves the thread
@@ -110,6 +109,7 @@ class Writer:
         self._under_way = 0  # changes whose outcomes are not delivered yet
         self._crowded = False  # whether a change has joined another under way since the last lone change
         self._locked: sqlite3.Error | None = None  # SQLite's error if the last wait for another process failed
+        self._locked_since = 0.0  # when that wait began, or the first of several in a row
         self._blind = False  # whether the last look for other processes failed
         self._waits = False  # whether the thread waits for another process now
         self._gathered: dict[asyncio.AbstractEventLoop, list[_Change]] = {}
@@ -346,19 +346,20 @@ class Writer:
             sqlite3.Error: it cannot begin, which concerns all that are left in the group.
         """
         busy, limited = self._database.busy_seconds, False
+        began = time.monotonic() if self._locked is None else self._locked_since
         try:
             while not db.in_transaction:
-                left = max(0.0, min(map(self._deadline, group)) - time.monotonic())
-                if limited or left < busy * _NEARLY:  # mostly not: it is one statement more
+                left = max(0.0, min(self._deadline(change, began) for change in group) - time.monotonic())
+                if limited or left < busy * _OWN_TIMEOUT:  # mostly not: it is one statement more
                     limited = True
                     db.execute(f"PRAGMA busy_timeout = {ceil(left * 1000)}")
                 self._waits = left > 0.0
                 try:
                     db.execute("BEGIN IMMEDIATE")
-                except sqlite3.OperationalError as error:
-                    self._locked = error if failures.is_busy(error) else None
+                except sqlite3.Error as error:
+                    self._locked, self._locked_since = (error if failures.is_busy(error) else None), began
                     now = time.monotonic()
-                    late = [change for change in group if self._deadline(change) <= now]
+                    late = [change for change in group if self._deadline(change, began) <= now]
                     if self._locked is None or len(late) == len(group):
                         raise
                     for change in late:
@@ -371,10 +372,14 @@ class Writer:
                 db.execute(f"PRAGMA busy_timeout = {int(busy * 1000)}")
         self._locked = None
 
-    def _deadline(self, change: _Change) -> float:
-        """Return until when a change waits for the lock; an impatient one does not if another has waited in vain."""
+    def _deadline(self, change: _Change, began: float) -> float:
+        """Return until when a change waits for the lock; an impatient one does not if another has waited in vain.
+
+        Args:
+            began: when the thread began to wait for the lock: what delayed the change before is no wait for it.
+        """
         waits = change.patient or self._locked is None
-        return change.at + (self._database.busy_seconds if waits else 0.0)
+        return max(change.at, began) + (self._database.busy_seconds if waits else 0.0)
 
     def _transact(self, writing: Writing, group: Sequence[_Change], together: bool) -> None:
         """Carry out a group in the current transaction; a refused change gets its error and has no effect.
