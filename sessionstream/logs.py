@@ -80,11 +80,14 @@ class BoundedLog:
         self._begun[kind] = begun, count + 1
         return count < LINES
 
-    def flush(self, *, end: bool = False) -> None:
-        """Log the counts of the minutes that are over; with ``end``, all counts."""
-        now = self._now()
+    def flush(self, *, now: bool = False) -> None:
+        """Log how many lines were left out, of the minutes that are over; with ``now``, of all."""
+        moment = self._now()
         for kind, (begun, count) in list(self._begun.items()):
-            if end or now - begun >= _MINUTE:
+            is_over = moment - begun >= _MINUTE
+            if (is_over or now) and count > LINES:
+                _log.warning("%s: %s more", kind, f"{count - LINES:,}")
+            if is_over:
                 del self._begun[kind]
-                if count > LINES:
-                    _log.warning("%s: %s more", kind, f"{count - LINES:,}")
+            elif now:
+                self._begun[kind] = begun, min(count, LINES)

@@ -155,12 +155,12 @@ class Reporter:
                 self._again_at = asyncio.get_running_loop().time() + PAUSE_SECONDS
                 _log.warning("error records are still not written, %d: %s", len(self.unrecorded), error_text(failure))
                 return
-        self._bounded.flush(end=True)
+        self._bounded.flush(now=True)
 
     async def close(self, completion: Completion) -> None:
         """Write the kept records if the store works, and log how many errors of the store were left out."""
         await self.write_unrecorded(completion)
-        self._bounded.flush(end=True)
+        self._bounded.flush(now=True)
 
     def _notify(self, record: ErrorRecord, cause: BaseException) -> None:
         if record.kind != "store" or self._bounded.admits(_OUTAGE):

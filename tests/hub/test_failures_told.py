@@ -331,6 +331,19 @@ async def test_a_store_that_does_not_work_does_not_flood_the_log(log: list[loggi
     assert await store.error_records() == app.recorder.errors
 
 
+async def test_a_store_that_fails_now_and_then_is_bounded_too(log: list[logging.LogRecord]) -> None:
+    store = Store(MemoryStore(registry()))
+    app = App(store)
+    for _ in range(2 * LINES):
+        for method in ("commit", "record_error"):
+            store.fail(method, StoreError("the disk is full"))
+        with pytest.raises(StoreError, match="full"):
+            await app.publish("a")
+        await app.publish("a")
+    assert [entry.levelno for entry in log] == [logging.ERROR] * LINES + [logging.WARNING] * LINES
+    assert {entry.getMessage() for entry in log[LINES:]} == {"errors of the store: 1 more"}
+
+
 async def test_other_errors_are_all_logged(log: list[logging.LogRecord]) -> None:
     app = App(policies=ProjectionPolicies(timeline="advance"))
     app.broken["timeline"] = {"bad"}

@@ -356,7 +356,7 @@ class Streams:
         for stream in self._open:
             stream.end("shutdown")
         await asyncio.gather(*(gone.wait() for gone in self._open.values()))
-        self._log.flush(end=True)
+        self._log.flush(now=True)
 
     def _check_room(self, principal: object) -> None:
         limits = self._limits

@@ -143,4 +143,4 @@ class Submissions:
                 for task in late:
                     task.cancel()
                 await asyncio.wait(late)
-        self._log.flush(end=True)
+        self._log.flush(now=True)

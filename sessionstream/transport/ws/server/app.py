@@ -384,4 +384,4 @@ class WebSocketServer:
             connection.close(code, reason, flush=True)
         await asyncio.gather(*(gone.wait() for gone in self._connections.values()))
         await self._loader.close()
-        self._log.flush(end=True)
+        self._log.flush(now=True)
