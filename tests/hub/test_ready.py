@@ -77,9 +77,7 @@ async def test_a_server_that_is_down_is_not_ready_and_is_again_when_it_is_back(o
         await app.hub.shutdown()
 
 
-async def test_a_server_that_takes_no_changes_is_not_ready_and_the_log_says_why(
-    own_postgres: PostgresServer, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_server_that_takes_no_changes_is_not_ready_and_says_so(own_postgres: PostgresServer) -> None:
     """As after a failover that has made the primary a replica."""
     owner = await asyncpg.connect(own_postgres.dsn)
     async with stores.open(own_postgres.dsn, registry()) as store:
@@ -93,7 +91,6 @@ async def test_a_server_that_takes_no_changes_is_not_ready_and_the_log_says_why(
                     StoreError, match="takes no changes: it is a replica, or default_transaction_read_only"
                 ):
                     await app.hub.ready()
-                assert "refuses calls (ReadOnlySQLTransactionError" in caplog.text
         await app.hub.ready(within=20)
         await app.hub.shutdown()
     await owner.close()

@@ -27,6 +27,7 @@ from sessionstream.errors import (
 )
 from sessionstream.hydration.postgres import PostgresStore, failures, schema
 from sessionstream.hydration.postgres.connections import Link
+from sessionstream.hydration.postgres.store import READERS
 from sessionstream.observe import ErrorRecord
 from sessionstream.retention import RetentionPolicy
 from sessionstream.store import CommandClaim, TimelineReplacement
@@ -214,6 +215,22 @@ async def test_an_error_that_the_server_caused_is_not_waited_for_a_second_time(
         assert asyncio.get_running_loop().time() - began < HALF_A_MINUTE / 6
         proxy.go_on()
         await record(store)
+
+
+async def test_a_probe_does_not_wait_for_calls_that_have_all_connections(
+    postgres: Postgres, postgres_schema: str
+) -> None:
+    async with behind(postgres, postgres_schema) as (store, proxy):
+        await store.cursors("s")
+        proxy.stall()
+        calls = [asyncio.create_task(store.cursors(f"s{number}")) for number in range(READERS)]
+        await proxy.requests.caught()
+        began = asyncio.get_running_loop().time()
+        with pytest.raises(StoreError, match="has not answered within 4 seconds"):
+            await store.check_writable()
+        assert asyncio.get_running_loop().time() - began < HALF_A_MINUTE / 3
+        proxy.go_on()
+        await asyncio.gather(*calls)
 
 
 async def test_a_publish_during_an_outage_is_one_entry_of_the_log(

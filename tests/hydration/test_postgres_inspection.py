@@ -81,8 +81,8 @@ async def test_the_parts_of_the_tables_are_those_that_the_migrations_make(
     finally:
         await link.close(5.0)
     implied = {"sequence errors_seq_seq", "sequence payload_types_type_seq"}  # of columns that are identities
-    assert present - implied - {"index sessions_by_change"} == set(schema.parts_of(schema.VERSION))
-    assert set(schema.parts_of(schema.VERSION)) - set(schema.parts_of(1)) == {
+    assert present - implied - {"index sessions_by_change"} == set(schema.parts_of(schema.VERSION, "app"))
+    assert set(schema.parts_of(schema.VERSION, "app")) - set(schema.parts_of(1, "app")) == {
         "table copied",
         "column copied.session_id",
         "column copied.contents",

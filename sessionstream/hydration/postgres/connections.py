@@ -21,7 +21,7 @@ from urllib.parse import unquote
 import asyncpg
 
 from sessionstream.errors import CommitUnknown, StoreError
-from sessionstream.hydration.postgres.failures import DRIVER_ERRORS, is_certain, is_outage, passes, shown, store_error
+from sessionstream.hydration.postgres.failures import DRIVER_ERRORS, is_certain, passes, shown, store_error
 from sessionstream.hydration.rules import check_instance
 from sessionstream.logs import SessionLog
 
@@ -80,7 +80,7 @@ class Outage:
         """Note that the server was not reached, or did not answer in time."""
         if self._since is None:
             self._since = time.monotonic()
-            what = "has not answered in time" if isinstance(error, TimeoutError) else f"{_outage_of(error)} ({error!r})"
+            what = "has not answered in time" if isinstance(error, TimeoutError) else f"cannot be reached ({error!r})"
             _log.warning("%s %s: calls are repeated for up to %g seconds each", name, what, patience)
 
     def answered(self, name: str) -> None:
@@ -157,6 +157,11 @@ class Link:
         """Whether something was sent in the present attempt."""
         self._connection: asyncpg.Connection[Record] | None = None
         self._texts: dict[str, str] = {}
+
+    @property
+    def schema(self) -> str:
+        """The namespace of the tables."""
+        return self._database.schema
 
     async def fetch(self, sql: str, *values: object) -> list[Record]:
         """Execute a statement, in which ``{s}`` stands for the schema, and return its rows."""
@@ -293,8 +298,8 @@ class Attempts:
             if not is_certain(error):
                 self.uncertain = self.uncertain or link.sent
                 link.drop()
-            if is_outage(error) and self._pause > FIRST_PAUSE:  # else only an idle connection was cut, mostly
-                self._outage.failed(self._name, self._patience, error)
+                if self._pause > FIRST_PAUSE:  # not where only an idle connection was cut, and the next one works
+                    self._outage.failed(self._name, self._patience, error)
             if not passes(error):
                 raise store_error(error, self._name) from error
             left = self._end - self._loop.time()
@@ -302,9 +307,7 @@ class Attempts:
                 if self.uncertain and self._changes:
                     raise CommitUnknown(self._name, self._patience) from error
                 if isinstance(error, TimeoutError):
-                    raise StoreError(
-                        f"{self._name} has not answered within {self._patience:g} seconds: try again once it does"
-                    ) from error
+                    raise self._late() from error
                 raise store_error(error, self._name) from error
             self._seconds *= 2
             pause = self._pause
@@ -312,9 +315,22 @@ class Attempts:
             await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - no secret
             raise Failed from error
 
+    async def acquire(self, connections: asyncio.Semaphore) -> None:
+        """Wait until a connection is idle.
 
-def _outage_of(error: Exception) -> str:
-    return "refuses calls" if is_certain(error) else "cannot be reached"
+        Raises:
+            StoreError: there is no time left: other calls wait for the server on all of them.
+        """
+        try:
+            async with asyncio.timeout_at(self._end):
+                await connections.acquire()
+        except TimeoutError as error:
+            raise (
+                CommitUnknown(self._name, self._patience) if self.uncertain and self._changes else self._late()
+            ) from error
+
+    def _late(self) -> StoreError:
+        return StoreError(f"{self._name} has not answered within {self._patience:g} seconds: try again once it does")
 
 
 class Failed(Exception):  # internal: never leaves this package
@@ -372,15 +388,15 @@ class Links:
     ) -> T:
         attempts = Attempts(self._database, patience=patience, changes=changes)
         while True:
+            await attempts.acquire(self._free)
+            link = self._idle.pop()
             try:
-                async with self._free:
-                    link = self._idle.pop()
-                    try:
-                        return await attempts.attempt(link, work)
-                    finally:
-                        self._idle.append(link)
+                return await attempts.attempt(link, work)
             except Failed:
                 continue
+            finally:
+                self._idle.append(link)
+                self._free.release()
 
     async def close(self, seconds: float) -> None:
         """Close the connections."""

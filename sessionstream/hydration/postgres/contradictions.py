@@ -24,7 +24,7 @@ _DIGESTED: Final = f"""SELECT sid, ordinal, payload IS NULL FROM {{s}}.events
 
 async def found(link: Link, version: int) -> list[Problem]:
     """Return what is wrong with the tables of that schema version, and between them."""
-    problems, readable = missing(schema.parts_of(version), await schema.parts(link))
+    problems, readable = missing(schema.parts_of(version, link.schema), await schema.parts(link))
     if not readable:
         return problems
     sessions, discarded, counts, digested = [

@@ -30,9 +30,6 @@ _PASSING: Final = (
 )
 """How the codes of failures begin that may pass: the statement is repeated."""
 
-_NO_CALLS: Final = ("25006", "53300")
-"""Of these, how the codes begin of a server that answers, and refuses every change or connection."""
-
 _TOO_LARGE: Final = ("22", "54", "23502", "23514")
 """How the codes begin that say that a value cannot be stored, at any time."""
 
@@ -99,13 +96,6 @@ def passes(error: Exception) -> bool:
 def is_certain(error: Exception) -> bool:
     """Return whether a failed statement has surely changed nothing: the server has refused it."""
     return isinstance(error, exceptions.PostgresError) and not _code(error).startswith(("08", "57P"))
-
-
-def is_outage(error: Exception) -> bool:
-    """Return whether no call works now, and later ones may: not, whether this call met others at the same rows."""
-    if not isinstance(error, exceptions.PostgresError):
-        return True
-    return not is_certain(error) or _code(error).startswith(_NO_CALLS)
 
 
 def store_error(error: Exception, name: str) -> StoreError:

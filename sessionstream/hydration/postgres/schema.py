@@ -222,7 +222,7 @@ async def parts(link: Link) -> set[str]:
     return {row[0] for row in await link.fetch(_PARTS)}
 
 
-def parts_of(version: int) -> dict[str, str]:
+def parts_of(version: int, schema: str) -> dict[str, str]:
     """Return the ``parts`` that the tables of a version have; for those that are made alone, with the statement.
 
     The index ``sessions_by_change`` is not among them: PostgreSQL 15 has none.
@@ -233,7 +233,7 @@ def parts_of(version: int) -> dict[str, str]:
         if made is None:
             continue
         kind, name = made[1].lower(), made[2]
-        found[f"{kind} {name}"] = "" if kind == "table" else statement.replace("{s}.", "")
+        found[f"{kind} {name}"] = "" if kind == "table" else statement.replace("{s}", f'"{schema}"')
         if kind == "table":
             columns = _COLUMN.findall(statement)
             unique = [column for column, constraint in columns if "UNIQUE" in constraint]
