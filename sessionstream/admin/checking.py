@@ -160,12 +160,13 @@ def _following(after: str, limit: int) -> Callable[[StoredState], list[str]]:
 def _session(state: StoredState, session_id: str) -> _Session:
     """Return how many events a session has, whether it is deleted, and what is wrong with it."""
     problems: list[str] = []
-    payloads, cursors, events, deleted = Payloads(), Cursors(0, 0, 0), 0, False
+    payloads, cursors, events = Payloads(), Cursors(0, 0, 0), 0
+    kinds: set[type] = set()
     logged: set[int] = set()
     changes: dict[int, str] = {}  # an entity for each ordinal at which one changed
     entity: list[StoredVersion] = []
     for part in contents(state, session_id):
-        deleted = isinstance(part, Cursors)  # of the last part: the first one is cursors
+        kinds.add(type(part))
         match part:
             case Cursors():
                 cursors = part
@@ -191,7 +192,7 @@ def _session(state: StoredState, session_id: str) -> _Session:
     ]
     if logged and max(logged) < cursors.event:
         problems.append(f"the log ends at event {max(logged)}, and the event cursor is {cursors.event}")
-    return _Session(events, deleted, problems)
+    return _Session(events, kinds == {Cursors}, problems)
 
 
 def _of_cursors(cursors: Cursors) -> Iterator[str]:

@@ -17,7 +17,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -52,8 +52,8 @@ from sessionstream.tracebacks import formatted
 _OF_FILES: Final = ("backup", "restore", "copy")
 """Commands that take back on SIGTERM what they have not finished."""
 
-_CHANGING: Final = ("retry", "rebuild", "prune", "delete", "upgrade", "restore")
-"""Commands after which a store may be another."""
+_AT_ONCE: Final = ("rebuild", "prune", "delete", "upgrade", "restore")
+"""Commands that change a store in one step."""
 
 _PIECE: Final = 8192
 
@@ -81,16 +81,28 @@ def main(argv: Sequence[str] | None = None, *, web: Web | None = None) -> int:
         interrupts = sigterm_as_interrupt() if options.command in _OF_FILES else nullcontext()
         with interrupts, Progress(asked=getattr(options, "progress", False)) as progress:
             answer = _answer(options, progress)
+        text = answer.verbatim or rendered(answer.blocks, _width())
+        return _answered(json.dumps(answer.document, indent=2) + "\n" if options.json else text, answer.status)
     except Refused as refusal:
         return _failed(refusal, options, USAGE)
     except (Failed, SessionstreamError, OSError) as failure:
         return _failed(failure, options, FAILED)
     except KeyboardInterrupt as interrupt:
-        if getattr(options, "command", None) in _CHANGING:
-            _complain("interrupted; nothing is half done: see with `sessionstream inspect` whether it was done before")
+        if words := _interrupted(options):
+            _complain(words)
         return TERMINATED if isinstance(interrupt, Terminated) else INTERRUPTED
-    text = answer.verbatim or rendered(answer.blocks, _width())
-    return _answered(json.dumps(answer.document, indent=2) + "\n" if options.json else text, answer.status)
+
+
+def _interrupted(options: argparse.Namespace) -> str:
+    """Return what holds after the interrupt of a command that changes a store; empty for others."""
+    command = "" if getattr(options, "dry_run", False) else getattr(options, "command", "")
+    if command == "retry":
+        return "interrupted: the events that were applied stay so; the same command goes on with the others"
+    if command == "copy":
+        return "interrupted: the sessions that were copied stay; the same command goes on with the others"
+    if command in _AT_ONCE:
+        return "interrupted: it was done as a whole or not at all; `sessionstream inspect` shows which"
+    return ""
 
 
 def _failed(failure: Exception, options: argparse.Namespace, status: int) -> int:
@@ -196,9 +208,8 @@ def _replay(options: argparse.Namespace, progress: Progress) -> Answer:
         return _retry_held(options, progress)
     if options.session is None:
         raise Refused("which session: name it, or take --held for all that are held")
-    events = look(
-        options.store, lambda state: repair.count_events(state, options.session, which)
-    )  # before the app runs
+    # Before any code of the app runs:
+    events = look(options.store, lambda state: repair.count_events(state, options.session, which))
     factory = load(options.app)
     count = progress.count_of(events, "events")
     if options.dry_run:
@@ -320,7 +331,9 @@ def _words(failure: Exception) -> str:
 
 
 def _complain(message: str) -> None:
-    if output.is_open(sys.stderr):
+    if not output.is_open(sys.stderr):
+        return
+    with suppress(OSError, ValueError):  # its reader has gone, or it is closed: the status says it, too
         sys.stderr.write("".join(f"{shown(line)}\n" for line in f"sessionstream: {message}".split("\n")))
 
 

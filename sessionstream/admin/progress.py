@@ -65,7 +65,7 @@ class Progress:
             teller.join()
 
     def count_of(self, total: int, of: str) -> Callable[[int], object] | None:
-        """Return what shows a count of something in the plural of which there are ``total``, or more by now."""
+        """Return what shows ``N of TOTAL things``; the total grows if more are done."""
         tell = self.count(of)
         return None if tell is None else lambda done: tell(done, max(done, total))
 

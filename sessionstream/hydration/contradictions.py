@@ -28,7 +28,7 @@ def lacking(wanted: Iterable[str], present: Container[str]) -> list[str]:
 
 
 def missing(wanted: Mapping[str, str], present: Container[str]) -> tuple[list[Problem], bool]:
-    """Return what of the tables is not there, and whether it is but indexes, so that all rows can be read.
+    """Return what of the tables is not there, and whether only indexes are, so that all rows can be read.
 
     Where a table or a column is not there, indexes are not looked for: those of a table go with it.
 
@@ -55,7 +55,7 @@ def contradictions(
         sessions: sid, id and timeline of each session.
         discarded: what is to be removed, and its number.
         counts: for each table of ``_OWNED`` and each number in its column: how many rows have it.
-        digested: sid and ordinal of each event that has a digest and should not, or has bytes that are none; and
+        digested: sid and ordinal of each event that has a digest and should not, or has an invalid one; and
             whether it was pruned.
     """
     ids, timelines = {}, Counter[object]()
@@ -70,7 +70,7 @@ def contradictions(
             problems.append(Problem(session_id, f"its timeline, number {timeline}, is another session's, too"))
     for sid, ordinal, pruned in digested:
         if sid in ids:
-            wrong = "was pruned, and its digest is none" if pruned else "has a digest, as only a pruned event has"
+            wrong = "was pruned, and its digest is invalid" if pruned else "has a digest, as only a pruned event has"
             problems.append(Problem(ids[sid][0], f"event {ordinal} {wrong}"))
     return problems
 

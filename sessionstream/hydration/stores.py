@@ -31,12 +31,13 @@ T = TypeVar("T")
 Location: TypeAlias = str | os.PathLike[str]
 """Where a store is."""
 
-_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-_OTHER_DSN: Final = re.compile(r"postgres(ql)?:(?!//)|(.*\s)?(ssl)?password\s*=", re.IGNORECASE | re.DOTALL)
-"""A URL that was mistyped, or a DSN of words, which may have a password: they are not taken for paths."""
+_SCHEME: Final = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]*://")
+_MISTYPED: Final = re.compile(r"\s*postgres(ql)?:", re.IGNORECASE)
+_WORDS: Final = re.compile(r"(.*\s)?(ssl)?password\s*=", re.IGNORECASE | re.DOTALL)
+"""A DSN of words: ``host=… password=…``."""
 
-_PASSWORD: Final = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*:/{0,2}[^:/?#@]*):.*@", re.DOTALL)
-_PASSWORD_OPTION: Final = re.compile(r"(?<![^?&\s])((?:ssl)?password)\s*=\s*('[^']*'|[^&#\s]*)", re.IGNORECASE)
+_PASSWORD: Final = re.compile(r"^(\s*[A-Za-z][A-Za-z0-9+.-]*:/{0,2}[^:/?#@]*):.*@", re.DOTALL)
+_PASSWORD_OPTION: Final = re.compile(r"(?<=[?&])((?:ssl)?password)=[^&#]*", re.IGNORECASE)
 
 
 def look(location: Location, question: Callable[[StoredState], T]) -> T:
@@ -118,12 +119,18 @@ def is_damage(error: StoreError) -> bool:
 
 def is_url(location: Location) -> bool:
     """Whether a location is a URL or a DSN, not a path."""
-    return isinstance(location, str) and (_SCHEME.match(location) or _OTHER_DSN.match(location)) is not None
+    return isinstance(location, str) and any(form.match(location) for form in (_SCHEME, _MISTYPED, _WORDS))
 
 
 def shown(location: Location) -> str:
     """Return a location as it may be printed: without a password."""
-    return _PASSWORD.sub(r"\1@", _PASSWORD_OPTION.sub(r"\1=…", os.fspath(location)))
+    text = os.fspath(location)
+    if not is_url(location):
+        return text
+    if _SCHEME.match(text) or _MISTYPED.match(text):
+        return _PASSWORD.sub(r"\1@", _PASSWORD_OPTION.sub(r"\1=…", text))
+    words = _WORDS.match(text)  # nothing of what comes after the password: who knows where that ends
+    return f"{words[0]}…" if words else text
 
 
 class _Database(NamedTuple):
@@ -141,7 +148,7 @@ def _database(url: str) -> _Database:
         StoreError: it is not one of a PostgreSQL database, or its schema is not a name; or asyncpg is not installed.
     """
     if not url.startswith(("postgres://", "postgresql://")):
-        kind = "URL of no known store" if _SCHEME.match(url) else "DSN of another form"
+        kind = "URL of no known store" if _SCHEME.match(url) and not url[0].isspace() else "DSN of another form"
         raise StoreError(
             f"{shown(url)} is a {kind}: give the path of a SQLite file, or the URL of a PostgreSQL "
             f"database, postgres://…"

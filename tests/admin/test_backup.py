@@ -109,7 +109,7 @@ def test_what_is_no_backup_is_refused(run: Run, file: Path) -> None:
 def test_a_terminated_command_takes_back_what_it_has_not_finished(file: Path, command: str, program: str) -> None:
     words = [sys.executable, "-c", program, command, str(file), str(file.with_name("other.db"))]
     ran = subprocess.run(words, cwd=ROOT, capture_output=True, check=False, timeout=60)
-    where = b"see with `sessionstream inspect` whether it was done before"
-    said = b"" if command == "backup" else b"sessionstream: interrupted; nothing is half done: " + where + b"\n"
+    where = b"it was done as a whole or not at all; `sessionstream inspect` shows which"
+    said = b"" if command == "backup" else b"sessionstream: interrupted: " + where + b"\n"
     assert (ran.returncode, ran.stdout, ran.stderr) == (143, b"", said)
     assert [each.name for each in file.parent.iterdir()] == ["app.db"]

@@ -12,7 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from sessionstream.admin import cli
+
 from .app import write
+from .conftest import Run
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = Path(sysconfig.get_path("scripts")) / "sessionstream"
@@ -154,9 +157,51 @@ def test_an_interrupt_says_what_to_look_at_and_leaves_no_file(tmp_path: Path) ->
         assert process.stdout.readline() == b"waiting\n"
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 130
-        said = b"nothing is half done: see with `sessionstream inspect` whether it was done before"
-        assert process.stderr.read() == b"sessionstream: interrupted; " + said + b"\n"
+        said = b"the events that were applied stay so; the same command goes on with the others"
+        assert process.stderr.read() == b"sessionstream: interrupted: " + said + b"\n"
     assert sorted(each.name for each in tmp_path.glob("app.db*")) == ["app.db"]
+
+
+def test_an_interrupt_while_the_answer_is_printed_is_quiet(
+    run: Run, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(text: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_print", interrupted)
+    assert run("inspect", file) == (130, "", "")
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("inspect FILE", ""),
+        ("rebuild FILE s --app tests.admin.app:make --dry-run", ""),
+        ("rebuild FILE s --app tests.admin.app:make", "it was done as a whole or not at all"),
+        ("copy FILE postgres://host/app", "the sessions that were copied stay"),
+    ],
+)
+def test_what_an_interrupt_leaves_is_said(
+    run: Run, file: Path, monkeypatch: pytest.MonkeyPatch, command: str, words: str
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_answer", interrupted)
+    ran = run(*command.replace("FILE", str(file)).split())
+    assert (ran.status, words in ran.err, bool(ran.err)) == (130, True, bool(words))
+
+
+def test_a_failure_that_nobody_reads_has_its_status_and_its_document(file: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        command = [*map(str, MODULE), "inspect", str(file.with_name("missing.db")), "--json"]
+        done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=writing, timeout=60, check=False)
+    finally:
+        os.close(writing)
+    assert done.returncode == 2
+    assert "there is no such file" in json.loads(done.stdout)["error"]
 
 
 def test_the_library_does_not_know_the_command() -> None:

@@ -33,8 +33,11 @@ def test_a_url_that_names_no_store_is_wrong_usage(run: Run, arguments: tuple[str
 @pytest.mark.parametrize(
     ("location", "said"),
     [
-        ("host=localhost password=secret dbname=app", "host=localhost password=… dbname=app"),
-        ("PASSWORD = 'se cret' user=ada", "PASSWORD=… user=ada"),
+        ("host=localhost password=secret dbname=app", "host=localhost password=…"),
+        ("PASSWORD = 'se cret' user=ada", "PASSWORD =…"),
+        ("host=h password=se&cret", "host=h password=…"),
+        ("password='it\\'s cret'", "password=…"),
+        (" postgres://ada:secret@host/app", " postgres://ada@host/app"),
         ("postgres:/ada:secret@host/app", "postgres:/ada@host/app"),
         ("postgresql:ada:secret@host/app", "postgresql:ada@host/app"),
     ],
@@ -46,7 +49,18 @@ def test_a_dsn_that_is_no_url_is_not_taken_for_a_path(run: Run, location: str, s
     assert "cret" not in ran.err
 
 
-@pytest.mark.parametrize("name", ["my password.db", "postgres.db", "a:b@c.db"])
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("mysql://ada@host/app?password=se cret", "mysql://ada@host/app?password=…"),
+        ("mysql://ada@host/app?PASSWORD=ab'c cret&x=1", "mysql://ada@host/app?PASSWORD=…&x=1"),
+    ],
+)
+def test_all_of_a_password_is_left_out(run: Run, url: str, said: str) -> None:
+    assert f"{said} is a URL of no known store" in run("inspect", url).err
+
+
+@pytest.mark.parametrize("name", ["my password.db", "postgres.db", "a:b@c.db", "a:b:c@d.db"])
 def test_a_name_with_such_words_is_a_path(run: Run, tmp_path: Path, name: str) -> None:
     assert f"{tmp_path / name}: there is no such file" in run("inspect", str(tmp_path / name)).err
 

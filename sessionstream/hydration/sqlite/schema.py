@@ -283,7 +283,9 @@ def parts(db: sqlite3.Connection) -> dict[str, str]:
     for kind, name, sql in db.execute(made).fetchall():
         found[f"{kind} {name}"] = sql
         if kind == "table":
-            found |= {f"column {name}.{row[1]}": "" for row in db.execute(f"PRAGMA table_info({name})")}
+            found |= {
+                f"column {name}.{row[1]}": "" for row in db.execute("SELECT * FROM pragma_table_info(?)", (name,))
+            }
     return found
 
 
