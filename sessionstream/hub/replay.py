@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from time import perf_counter
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 from sessionstream.errors import HistoryPruned, OrdinalConflict
 from sessionstream.hub.completion import Completion
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from sessionstream.hub.step import Hold
     from sessionstream.observe import ErrorKind
     from sessionstream.types import Event, Session, TimelineEntity
-
-ProgressFunction: TypeAlias = "Callable[[int], object]"
-"""Takes how many events are applied."""
 
 REBUILD_BATCH: Final = 512
 """How many events are read at a time."""
@@ -46,7 +43,7 @@ class ReplayReport:
     epoch: int
 
 
-async def retry(pipeline: Pipeline, session_id: str, progress: ProgressFunction | None) -> ReplayReport:
+async def retry(pipeline: Pipeline, session_id: str, progress: Callable[[int], object] | None) -> ReplayReport:
     """Resume a held session; see ``Hub.retry_timeline``."""
     with await pipeline.turn(session_id) as turn:
 
@@ -61,7 +58,7 @@ async def retry(pipeline: Pipeline, session_id: str, progress: ProgressFunction 
         return ReplayReport(session_id, turn.resumed, timeline.ordinal, timeline.epoch)
 
 
-async def rebuild(pipeline: Pipeline, session_id: str, progress: ProgressFunction | None) -> ReplayReport:
+async def rebuild(pipeline: Pipeline, session_id: str, progress: Callable[[int], object] | None) -> ReplayReport:
     """Rebuild the timeline and replace it; see ``Hub.rebuild_timeline``."""
     build = _Rebuild(pipeline, await pipeline.session(session_id), progress)
 
@@ -83,7 +80,7 @@ class _Rebuild:
 
     __slots__ = ("_epoch", "_pipeline", "_progress", "_session", "_timeline", "_versions", "events")
 
-    def __init__(self, pipeline: Pipeline, session: Session, progress: ProgressFunction | None) -> None:
+    def __init__(self, pipeline: Pipeline, session: Session, progress: Callable[[int], object] | None) -> None:
         self._pipeline = pipeline
         self._session = session
         self._progress = progress
