@@ -117,6 +117,23 @@ async def test_the_guide_points_at_the_button_and_at_the_check(lab_tabs: Tabs) -
     await expect(page.locator("#check-once")).to_be_in_viewport()
 
 
+async def test_a_page_that_is_opened_while_a_promise_is_broken_has_its_guide_and_its_clients(lab_tabs: Tabs) -> None:
+    """The guide names a button that the phase's own script makes, after the first answer is shown."""
+    page = await lab_tabs.visit("phases/3")
+    await act(page, "break", breach="drop")
+    words = page.locator("#guide")
+    await expect(words).to_contain_text("press “Connect and subscribe both”")
+    said = await words.inner_text()
+    await page.reload()
+    await expect(words).to_have_text(said)
+    both = button(page, "Connect and subscribe both")
+    await expect(both).to_have_attribute("data-next", "")
+    await expect(page.locator("#live .client")).to_have_count(2)
+    await words.get_by_role("button").click()
+    await expect(both).to_be_focused()
+    assert lab_tabs.faults == []
+
+
 async def test_the_guide_of_a_projection_that_fails_leads_to_a_held_session_and_back(lab_tabs: Tabs) -> None:
     page = await lab_tabs.visit("phases/1")
     guide, held, fails = page.locator("#guide"), page.locator("#held"), page.get_by_label("A timeline projection fails")

@@ -111,4 +111,5 @@ export function showClients({ sessions, words, changed = () => {} }) {
       el("div", { className: "clients" }, ...cards.map(({ element }) => element)),
     ),
   );
+  page.guide.draw(); // it may have asked for the button before that was there
 }

@@ -19,7 +19,7 @@ export class Guide {
       const button = target.closest("button");
       if (button) this.pressed(button.textContent);
     });
-    document.addEventListener("change", () => this.#draw(this.#check)); // what was set need not be asked for
+    document.addEventListener("change", () => this.draw()); // what was set need not be asked for
   }
 
   /** Say what is next, for the break in force, or null, and the checks. */
@@ -38,6 +38,11 @@ export class Guide {
     if (!this.#broken) return;
     if (what === "break") this.#done = 0;
     else if (what === this.#next?.what) this.#done += 1;
+    this.draw();
+  }
+
+  /** Say it again: a field was set, or a button that is next was made. */
+  draw() {
     this.#draw(this.#check);
   }
 
@@ -74,7 +79,7 @@ export class Guide {
       count > 1 ? `Next, ${place + 1} of ${count}: ` : "Next: ",
       ...setting,
       "press ",
-      wordsTo(buttonOf(next.what)),
+      wordsTo(labelOf(next.what), () => buttonOf(next.what)),
       place < count - 1 ? "; in the end " : "; then ",
       name,
       ` ${turns}.`,
@@ -84,14 +89,19 @@ export class Guide {
 
 /** What to do about red checks while nothing is broken. */
 function left() {
-  return ["Nothing is broken on purpose now. What went wrong before stays red: press ", wordsTo(byId("reset")), "."];
+  return ["Nothing is broken on purpose now. What went wrong before stays red: press ", wordsTo(byId("reset").textContent, () => byId("reset")), "."];
 }
 
-/** The name of a button, which leads to it. */
-function wordsTo(button) {
-  const made = el("button", { type: "button", className: "words" }, `“${button.textContent}”`);
-  made.addEventListener("click", () => goTo(button));
+/** The name of a button, which leads to it; the button is looked for when that is pressed, as it may be made later. */
+function wordsTo(label, find) {
+  const made = el("button", { type: "button", className: "words" }, `“${label}”`);
+  made.addEventListener("click", () => goTo(find()));
   return made;
+}
+
+/** What is on a button: of a form, whose action is named, or of a phase's own script, which may not have made it yet. */
+function labelOf(what) {
+  return forms.has(what) ? buttonOf(what).textContent : what;
 }
 
 function buttonOf(what) {

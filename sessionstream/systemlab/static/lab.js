@@ -16,15 +16,19 @@ const guide = new Guide();
 /**
  * The page, for a phase's own script.
  *
- * number: of the phase. state: the latest, as `/api/phaseN/state` answers, or null before the first.
+ * number: of the phase. guide: to be drawn again once the script has made its buttons.
+ * state: the latest, as `/api/phaseN/state` answers, or null before the first.
  * client: the connection to `/api/phaseN/ws`, once the state has named sessions to watch; else null.
  */
 export const page = {
   number,
+  guide,
   state: null,
   client: null,
   /** Ask for the state and show it; what goes wrong is reported. */
   refresh,
+  /** Ask again soon, and not too often. */
+  soon,
   /** Run an action of the phase and show the state after it. Throws a LabError with words for the reader. */
   async run(action, fields = {}) {
     show(await post(`${api}/run`, { action, ...fields }));
@@ -174,7 +178,6 @@ function announceChanges(before, now) {
 const watched = new Map(); // session id → its subscription
 let due = null;
 
-/** Ask again soon, and not too often. */
 function soon() {
   due ??= setTimeout(() => {
     due = null;
