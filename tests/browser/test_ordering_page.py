@@ -99,6 +99,16 @@ async def test_browsers_are_sent_each_assigned_ordinal_once(lab_tabs: Tabs) -> N
     assert lab_tabs.faults == []
 
 
+async def test_the_lab_shows_the_frames_of_clients_that_have_just_connected(lab_tabs: Tabs) -> None:
+    page = await lab_tabs.visit("phases/2")
+    panel = page.locator('#panels [data-id="frames"]')
+    await expect(panel).to_contain_text("No client is connected.")
+    await both_connected(page)
+    await expect(panel.locator("tbody tr")).not_to_have_count(0)
+    await expect(panel).not_to_contain_text("No client is connected.")
+    assert lab_tabs.faults == []
+
+
 async def test_a_browser_gets_what_came_after_the_ordinal_that_was_typed(lab_tabs: Tabs) -> None:
     page = await lab_tabs.visit("phases/2")
     await act(page, "burst", events="4")
