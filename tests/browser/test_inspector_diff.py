@@ -37,3 +37,22 @@ async def test_a_long_text_that_is_replaced_folds_on_both_sides(
         assert await fits(page)
         assert await violations(page) == []
         assert tabs.faults == []
+
+
+async def test_what_is_unfolded_stays_so_while_events_arrive_after_it(browser: Browser, tmp_path: Path) -> None:
+    async with SQLiteStore.open(tmp_path / "app.db", sample_registry()) as store:
+        writer = SessionWriter(store, "s")
+        for text in ("a" * 700, "b" * 700):
+            await writer.log(put("a", text))
+        async with inspecting(tmp_path / "app.db") as inspector, browsing(browser, inspector.url) as tabs:
+            page = await tabs.visit("#session=s&at=2")
+            sides = page.locator("#diff dd details")
+            await sides.first.locator("summary").click()
+            await writer.log(put("b", "another"))
+            await expect(page.locator("#standing dd").first).to_have_text("3")
+            await expect(page.locator("#at-label")).to_contain_text("event 2")
+            assert await sides.evaluate_all("all => all.map(({ open }) => open)") == [True, False]
+            await page.locator("#later").click()
+            await expect(page.locator("#diff [data-change=added]")).to_have_count(1)
+            await expect(sides).to_have_count(0)
+            assert tabs.faults == []

@@ -19,8 +19,10 @@ export class Detail {
   #entityPager;
   #errors = new Rows("error-table", (error) => error.key, errorRow);
   #seeking = {}; // positions by index that the reader has moved a slider to, until their ordinals are known
-  #seen = { asked: "", standing: "" }; // what was asked last, and where the session stood then
+  #seen = { asked: "", known: "" }; // what was asked last, and where the session stood then
   #diff = null;
+  #differences = ""; // those that are shown, as JSON
+  #problem = ""; // words about what was typed or in the address, until another position is asked for
   #log = null;
   #away = false; // whether the reader has turned the log away from the event that is looked at
   #timeline = [];
@@ -66,7 +68,7 @@ export class Detail {
       const show = await this.#ask();
       return () => {
         show();
-        report(error.message.replace(/^to /, "at "), byId("go-problem")); // the address has it as `at`
+        this.#refused(error.message.replace(/^to /, "at ")); // the address has it as `at`
       };
     }
   }
@@ -77,8 +79,8 @@ export class Detail {
     const of = { source, session };
     const asked = JSON.stringify([of, at, from, below, after, seeking]);
     const found = await ask(question("session", of));
-    const standing = JSON.stringify(found);
-    if (asked === this.#seen.asked && standing === this.#seen.standing) return () => {};
+    const known = JSON.stringify(found);
+    if (asked === this.#seen.asked && known === this.#seen.known) return () => {};
     const to = seeking.to === undefined ? { to: at } : { to_index: seeking.to };
     const since = seeking.from === undefined ? { from } : { from_index: seeking.from };
     const another = JSON.stringify(of) !== JSON.stringify(this.#seen.of);
@@ -98,16 +100,18 @@ export class Detail {
     const timeline = await ask(question("timeline", { ...of, as_of: diff.to.ordinal }));
     return () => {
       if (another) [this.#entityPage, this.#away] = [0, false];
+      if (another || at !== this.#seen.at) this.#problem = "";
       this.#seeking = {};
       if (seeking.to !== undefined) move({ at: last ? "" : diff.to.ordinal });
       move(page);
-      this.#seen = { of, asked, standing, at: place.at };
+      this.#seen = { of, asked, known, at: place.at };
       if (seeking.from !== undefined) move({ from: diff.from.ordinal });
       [this.#diff, this.#log, this.#timeline] = [diff, log, timeline.entities];
-      showStanding({ ...found, ...log.session }); // of the same moment as the log
+      const standing = { ...found, ...log.session }; // of the same moment as the log
+      showStanding(standing);
       this.#showPosition();
       this.#showLog(errors);
-      report(beyond(place.at, found), byId("go-problem"));
+      report(this.#problem || beyond(place.at, standing), byId("go-problem"));
       if (follows && moved) this.#events.reveal();
       this.#showEntities();
     };
@@ -117,6 +121,7 @@ export class Detail {
 
   #seek(name, index) {
     this.#away = false;
+    this.#refused("");
     this.#seeking = { ...this.#seeking, [name]: index };
     const label = byId(name === "to" ? "at-label" : "from-label");
     label.textContent = `Event ${number(index)} of ${number(this.#diff.to.count)}…`;
@@ -125,8 +130,7 @@ export class Detail {
 
   #go(ordinal) {
     const valid = /^\d{1,20}$/.test(ordinal) && BigInt(ordinal) <= HIGHEST;
-    report(valid ? "" : `An ordinal is a whole number from 0 to ${HIGHEST}.`, byId("go-problem"));
-    if (!valid) return;
+    if (!valid) return this.#refused(`An ordinal is a whole number from 0 to ${HIGHEST}.`);
     move({ below: "", after: "" });
     this.#visit(ordinal);
   }
@@ -135,9 +139,14 @@ export class Detail {
   #visit(ordinal) {
     this.#seeking = {};
     this.#away = false;
-    report("", byId("go-problem"));
+    this.#refused("");
     move({ at: ordinal, from: "" });
     this.#refresh();
+  }
+
+  #refused(words) {
+    this.#problem = words;
+    report(words, byId("go-problem"));
   }
 
   #showPosition() {
@@ -147,8 +156,17 @@ export class Detail {
     byId("one-event").hidden = !place.from;
     byId("earlier").disabled = to.index === 0;
     byId("later").disabled = to.index === to.count;
-    byId("diff").replaceChildren(changes(this.#diff));
+    this.#showDifferences();
     this.#events.mark(to.ordinal);
+  }
+
+  /** Only where they are others: values that the reader has unfolded stay so. */
+  #showDifferences() {
+    const { added, changed, removed } = this.#diff;
+    const text = JSON.stringify([added, changed, removed]);
+    if (text === this.#differences) return;
+    this.#differences = text;
+    byId("diff").replaceChildren(changes(this.#diff));
   }
 
   // -- the log -----------------------------------------------------------------------------------------------------
