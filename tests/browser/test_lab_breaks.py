@@ -155,6 +155,9 @@ async def test_the_guide_of_a_projection_that_fails_leads_to_a_held_session_and_
     await act(page, "submit")
     await expect(held).to_be_hidden()
     await expect_verdict(page, "traced", "passed")
+    await act(page, "stumble", fails=True)
+    await reset(page)
+    await expect(fails).not_to_be_checked()
 
 
 async def test_after_a_break_the_page_says_how_to_begin_anew(lab_tabs: Tabs) -> None:
@@ -176,7 +179,10 @@ async def test_after_a_break_the_page_says_how_to_begin_anew(lab_tabs: Tabs) -> 
     await page.locator("#guide").get_by_role("button").click()
     await expect(page.locator("#reset")).to_be_focused()
     assert await violations(page) == []
+    await fill(page, "burst", session="another", events=7, twice=True)
     await reset(page)
     await broken(page, "")
-    await page.reload()
     await expect(chosen).to_have_value("loses")  # one to try
+    burst = form(page, "burst")
+    await expect(burst.locator('[name="session"]')).to_have_value("a")
+    await expect(burst.locator('[name="twice"]')).not_to_be_checked()

@@ -39,16 +39,26 @@ const SILENCE = `${SERVER} does not answer. Is it still running?`;
 
 /** Ask for JSON. Throws a LabError with the words of the server, or with words about its silence. */
 export async function ask(path, options = {}) {
-  let answer;
-  try {
-    answer = await fetch(path, options);
-  } catch {
-    throw new LabError(SILENCE);
-  }
+  const answer = await fetched(path, options);
   const document = await answer.json().catch(() => null); // no JSON: not ours, or broken off in the middle
   if (!answer.ok) throw new LabError(document?.error ?? `${SERVER} answered ${answer.status}.`, answer.status);
   if (document === null) throw new LabError(SILENCE);
   return document;
+}
+
+/** Ask for a page, and return its document; throws as `ask` does. */
+export async function askPage(path) {
+  const answer = await fetched(path);
+  if (!answer.ok) throw new LabError(`${SERVER} answered ${answer.status}.`, answer.status);
+  return new DOMParser().parseFromString(await answer.text().catch(silent), "text/html");
+}
+
+function fetched(path, options) {
+  return fetch(path, options).catch(silent);
+}
+
+function silent() {
+  throw new LabError(SILENCE);
 }
 
 /** POST JSON, and return the answer; throws as `ask` does. */

@@ -1,5 +1,5 @@
 /** A phase's page: its forms run actions, its state is shown, and watched over our own WebSocket client. */
-import { announce, ask, busy, byId, el, json, LabError, listening, post, report, shown, tally } from "/static/core.js";
+import { announce, ask, askPage, busy, byId, el, json, LabError, listening, post, report, shown, tally } from "/static/core.js";
 import { Guide } from "/static/guide.js";
 import { connect } from "/static/sessionstream.js";
 import { Panels } from "/static/tables.js";
@@ -253,9 +253,22 @@ for (const form of document.querySelectorAll("form[data-action]")) {
   });
 }
 
+/** Set the fields to what they have on a page that is opened now: what was broken, and what was typed, is over. */
+async function setFields() {
+  const opened = await askPage(location.pathname);
+  for (const form of document.querySelectorAll("form[data-action]")) {
+    for (const input of form.querySelectorAll("[data-kind]")) {
+      const { value, checked } = opened.getElementById(input.id);
+      Object.assign(input, input.dataset.kind === "flag" ? { checked } : { value });
+    }
+    report("", form.querySelector(".problem"));
+  }
+}
+
 byId("reset").addEventListener("click", ({ currentTarget }) => {
   void busy(currentTarget, byId("problem"), async () => {
     await post("/api/reset", { phase: number });
+    await setFields();
     await refresh();
     tell();
     announce("The phase was made anew.");
