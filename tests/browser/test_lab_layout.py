@@ -11,7 +11,7 @@ from sessionstream.systemlab.phases import PHASES
 
 from .axe import violations
 from .chromium import Tabs
-from .lab import act, button, expect_verdict, fits, form, reset, verdicts
+from .lab import act, button, expect_verdict, fill, fits, form, reset, verdicts
 
 CHANGED_BY_THE_FIRST_BUTTON = (1, 2, 4)
 """Phases whose first button changes checks; those of phase 0 have run already, and the others need two buttons."""
@@ -78,6 +78,24 @@ async def test_clients_are_connected_on_one_screen_with_what_they_are_connected_
     await expect(page.locator("#live .connection").last).to_have_text("Live")
     assert await page.evaluate("window.scrollY") == 0
     assert await violations(page) == []
+
+
+async def test_a_check_that_is_read_keeps_focus_and_scroll_when_it_turns_red(lab_tabs: Tabs) -> None:
+    page = await lab_tabs.visit("phases/2")
+    await act(page, "burst")
+    item = page.locator("#check-rising")
+    data = item.locator("pre")
+    await expect(item).to_have_attribute("data-verdict", "passed")
+    await item.locator("summary").click()
+    await data.evaluate("element => (element.style.maxHeight = '4rem')")
+    await fill(page, "break", promise="backwards")
+    await data.focus()
+    assert await data.evaluate("element => (element.scrollTop = 30, element.scrollTop)") == 30
+    await form(page, "break").evaluate("form => form.requestSubmit()")  # which moves no focus
+    await expect_verdict(page, "rising", "failed")
+    await expect(page.locator(".check").first).to_have_attribute("data-id", "rising")
+    await expect(data).to_be_focused()
+    assert await data.evaluate("element => element.scrollTop") == 30
 
 
 async def test_a_check_that_turns_red_comes_first_and_is_in_view(lab_tabs: Tabs) -> None:

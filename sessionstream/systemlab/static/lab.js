@@ -110,19 +110,31 @@ function showChecks(checks) {
     item.querySelector(".badge").textContent = check.verdict;
     item.querySelector(".claim").textContent = check.claim;
     item.querySelector(".because").textContent = shown(check.because);
-    const old = item.querySelector("pre");
-    const scrolled = old.scrollTop;
-    old.replaceWith(json(check.evidence, `The data for: ${check.claim}`));
-    item.querySelector("pre").scrollTop = scrolled;
+    const pre = item.querySelector("pre");
+    keepingScroll(pre, () => pre.replaceChildren(...json(check.evidence, "").childNodes));
   }
-  failedFirst(checks).forEach(({ id }, place) => {
-    const there = byId("checks").children[place];
-    if (there !== items.get(id)) byId("checks").insertBefore(items.get(id), there ?? null);
-  });
+  inOrder(failedFirst(checks).map(({ id }) => items.get(id)));
   const count = (verdict) => checks.filter((check) => check.verdict === verdict).length;
   byId("tally").replaceChildren(
     ...tally({ passed: count("passed"), failed: count("failed"), held: count("held"), waiting: count("waiting") }),
   );
+}
+
+/** Move checks to their places; what is scrolled in them stays so, and what has the focus keeps it. */
+function inOrder(sorted) {
+  const list = byId("checks");
+  const focused = document.activeElement;
+  sorted.forEach((item, place) => {
+    const there = list.children[place];
+    if (there !== item) keepingScroll(item.querySelector("pre"), () => list.insertBefore(item, there ?? null));
+  });
+  if (list.contains(focused)) focused.focus({ preventScroll: true });
+}
+
+function keepingScroll(box, change) {
+  const { scrollTop } = box;
+  change();
+  box.scrollTop = scrollTop;
 }
 
 /** Failed checks, then the others, each in the order of the page: what turned red is in view, however many there are. */
@@ -131,7 +143,7 @@ function failedFirst(checks) {
   return [...checks.filter(failed), ...checks.filter((check) => !failed(check))];
 }
 
-function newCheck({ id }) {
+function newCheck({ id, claim, evidence }) {
   return el(
     "li",
     { className: "check", id: `check-${id}`, data: { id } },
@@ -146,7 +158,7 @@ function newCheck({ id }) {
         el("span", { className: "because" }),
         el("span", { className: "more" }, "Data"),
       ),
-      el("pre"),
+      json(evidence, `The data for: ${claim}`),
     ),
   );
 }
