@@ -458,6 +458,7 @@ def test_a_diff_of_a_note_that_was_deleted_and_made_again_is_a_change() -> None:
         ([0, 1, 2, 3], [1, 2], [("[0]", 0, ABSENT), ("[3]", 3, ABSENT)]),
         ([{"a": 1}, 2], [5, {"a": 1}, {"b": 2}], [("[0]", ABSENT, 5), ("[2]", 2, {"b": 2})]),
         ([*range(1_500)], [-1, *range(1_499)], [(f"[{n}]", n, n - 1) for n in range(1_500)]),
+        ([7] * 300, [0, *[7] * 300], [("[0]", ABSENT, 0)]),
         ({"x.y": {"é": 1}}, {"x.y": {"é": 2}}, [('["x.y"]["é"]', 1, 2)]),
         ({"a": True}, {"a": 1}, [("a", True, 1)]),
         ({"a": None}, {}, [("a", None, ABSENT)]),

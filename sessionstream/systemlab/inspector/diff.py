@@ -15,7 +15,7 @@ from sessionstream.systemlab.inspector.seen import SeenEntity, SeenTimeline
 ABSENT: Final = object()
 """Stands for a field that is not there."""
 
-_MATCHED: Final = 2_000
+_MATCHED: Final = 1_000
 """The most items of two lists that are matched; for more it would take long."""
 
 _PLAIN: Final = re.compile(r"[A-Za-z_]\w*", re.ASCII)
@@ -95,7 +95,7 @@ def _paired(before: list[Any], after: list[Any]) -> Iterator[tuple[int | None, i
     spans = [(0, len(before), 0, len(after))]
     if len(before) + len(after) <= _MATCHED:
         old, new = ([json.dumps(item, sort_keys=True) for item in side] for side in (before, after))
-        found = SequenceMatcher(None, old, new).get_opcodes()
+        found = SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
         spans = [(first, last, begin, end) for tag, first, last, begin, end in found if tag != "equal"]
     for first, last, begin, end in spans:
         yield from zip_longest(range(first, last), range(begin, end))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -95,7 +96,8 @@ class _Inspector:
         before = await _timeline(source, found.id, "from", first.ordinal)
         after = await _timeline(source, found.id, "to", last.ordinal)
         places = {"from": answers.position(first), "to": answers.position(last)}
-        return answer({**places, **answers.diff(diff(before, after))})
+        found_diff = await asyncio.to_thread(diff, before, after)  # which may take long, and only reads the two
+        return answer({**places, **answers.diff(found_diff)})
 
     async def events(self, request: Request) -> Response:
         """``GET events?source=&session=&below=&after=&limit=``: logged events, the newest first, and the session."""
