@@ -150,5 +150,6 @@ async def test_a_client_without_an_epoch_says_that_it_gets_everything(lab_tabs: 
     assert await violations(page) == []
     await since.fill("3")
     await button(card, "Subscribe").click()
-    await expect(card.locator(".frames li").last).to_contain_text("everything")
+    await expect(card.locator('.frames [data-kind="snapshot"]').last).to_contain_text("everything")
+    await expect(card.locator('.frames [data-kind="subscribe"]')).to_have_count(2)
     assert lab_tabs.faults == []
