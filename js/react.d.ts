@@ -18,7 +18,7 @@ export function useEntities<K extends Kind>(kind?: K, id?: string): readonly Sho
 
 /**
  * A function that sends the command of this name; see `Session.command`. It is the same until name or session changes. It
- * throws a TypeError if its payload is an event of the browser, as in `onClick={send}`.
+ * rejects with a TypeError if its payload is an event of the browser, as in `onClick={send}`.
  */
 export function useCommand<A extends AppTypes, N extends CommandName<A>>(name: N, id?: string): SendCommand<A, N>;
 export function useCommand<N extends CommandName>(name: N, id?: string): SendCommand<Registered, N>;
