@@ -17,12 +17,13 @@ from .test_inspector_page import rows, write
 
 @pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (1440, "dark")])
 async def test_it_names_its_store_and_itself(browser: Browser, tmp_path: Path, width: int, scheme: str) -> None:
-    store = tmp_path / f"{'long' * 20}.db"
+    store = tmp_path / f"{'long' * 20}\u202e.db"
+    shown = str(store).replace("\u202e", "\\u202e")
     await fill(store)
     async with inspecting(store) as inspector, browsing(browser, inspector.url) as tabs:
         page = await tabs.visit("", viewport={"width": width, "height": 900}, color_scheme=scheme)
-        await expect(page).to_have_title(f"{store} · Inspector · sessionstream")
-        await expect(page.locator(".store")).to_have_text(str(store))
+        await expect(page).to_have_title(f"{shown} · Inspector · sessionstream")
+        await expect(page.locator(".store")).to_have_text(shown)
         await expect(page.locator("#session-table tbody tr")).to_have_count(2)
         assert await fits(page)
         assert await violations(page) == []

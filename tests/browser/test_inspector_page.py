@@ -107,6 +107,26 @@ async def test_sessions_are_found_and_opened_and_the_address_leads_back(tabs: Ta
     assert tabs.faults == []
 
 
+async def test_a_session_that_is_opened_while_one_types_stays_open(tabs: Tabs) -> None:
+    page = await tabs.visit("")
+    await expect(rows(page, "session")).to_have_count(25)
+    await page.evaluate(  # the timer is started after that of the search, and ends after it
+        """async () => {
+             const search = document.getElementById("search");
+             search.value = "n";
+             search.dispatchEvent(new Event("input"));
+             location.hash = "#session=notes";
+             await new Promise((done) => setTimeout(done, 200));
+           }"""
+    )
+    await expect(page.locator("#session-id")).to_have_text("notes")
+    assert page.url.endswith("session=notes")
+    await page.go_back()
+    await page.get_by_label("Session id contains").fill("user-07")
+    await expect(page.locator("#announcer")).to_have_text("1 session.")
+    assert tabs.faults == []
+
+
 async def test_the_slider_has_a_place_for_every_event(tabs: Tabs) -> None:
     page = await tabs.visit("#session=notes")
     at, label = page.locator("#at"), page.locator("#at-label")

@@ -17,6 +17,7 @@ from sessionstream.serving.files import HEADERS
 from sessionstream.serving.hosts import only_for
 from sessionstream.systemlab import rendering
 from sessionstream.systemlab.inspector.routes import inspector_routes
+from sessionstream.systemlab.inspector.seen import visible
 from sessionstream.systemlab.inspector.stored import StoreSource
 from sessionstream.systemlab.responses import Errors, healthy
 from sessionstream.transport.ws import Limits
@@ -35,7 +36,7 @@ def inspector_app(store: stores.Location, hosts: Collection[str] | None = None) 
     source = StoreSource(store)
 
     async def page(_request: Request) -> Response:
-        return rendering.page("alone.html", here="inspector", phases=(), store=stores.shown(store))
+        return rendering.page("alone.html", here="inspector", phases=(), store=visible(stores.shown(store)))
 
     return Starlette(
         routes=[

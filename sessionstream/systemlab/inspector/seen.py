@@ -96,6 +96,11 @@ def matching(session_ids: Iterable[str], search: str) -> list[str]:
     return [each for each in session_ids if folded in each.casefold() or folded in _shown(each).casefold()]
 
 
+def visible(text: str) -> str:
+    """Return a text with the characters that are not printable escaped."""
+    return "".join(each if each.isprintable() else escaped(each) for each in text)
+
+
 def escaped(char: str) -> str:
     """Return a character as an escape sequence."""
     return f"\\u{ord(char):04x}" if ord(char) < 0x10000 else f"\\U{ord(char):08x}"
@@ -105,5 +110,4 @@ def _shown(session_id: str) -> str:
     """Return an id with what nobody sees escaped, as ``shownId`` of ``core.js`` does, and some characters more."""
     if session_id.isprintable() and not _SPACES.search(session_id):
         return session_id
-    visible = "".join(each if each.isprintable() else escaped(each) for each in session_id)
-    return _SPACES.sub(r"\\u0020", visible)
+    return _SPACES.sub(r"\\u0020", visible(session_id))

@@ -68,7 +68,8 @@ export function post(path, body) {
 
 /** Show words above the page, or with none take them away. */
 export function report(words, where = byId("problem")) {
-  where.textContent = shown(words);
+  const text = shown(words);
+  if (where.textContent !== text) where.textContent = text; // so that a screen reader is told once
   where.hidden = !words;
 }
 

@@ -136,7 +136,8 @@ inputs.search.addEventListener("input", () => {
   typing = setTimeout(async () => {
     list({ search: inputs.search.value });
     await look();
-    announce(`${byId("sessions-title").querySelector(".count").textContent || "No"} sessions.`);
+    const found = byId("sessions-title").querySelector(".count").textContent || "No";
+    announce(`${found} ${found === "1" ? "session" : "sessions"}.`);
   }, TYPING);
 });
 inputs.source.addEventListener("change", () => {
@@ -152,6 +153,7 @@ document.addEventListener("visibilitychange", () => {
   if (!document.hidden) look();
 });
 addEventListener("hashchange", () => {
+  clearTimeout(typing);
   read();
   arrive();
   look();
