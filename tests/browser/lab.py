@@ -95,6 +95,7 @@ async def expect_verdict(page: Page, check: str, verdict: str) -> None:
 
 async def all_passed(page: Page) -> None:
     """Wait until every check of the page has passed."""
+    await expect(page.locator(".check").first).to_be_attached()
     checks = await page.locator(".check").count()
     await expect(page.locator("#tally")).to_have_text(f"{checks} passed")
 

@@ -84,6 +84,8 @@ async def test_browsers_are_sent_each_assigned_ordinal_once(lab_tabs: Tabs) -> N
         runs = [f"{first} to {first[:-1]}1 NoteUpdated" for first in ordinals[::2]]  # the second has cursor + 1
         await expect(frames(page, client, "live")).to_have_text(runs)
     await act(page, "restart", meanwhile="4")
+    for client in ("A", "B"):
+        await expect(frames(page, client, "hello")).to_have_count(2)  # before, "Live" is that of the old connection
     await live(page)
     for client, session in (("A", "a"), ("B", "b")):
         await expect(frames(page, client, "closed")).to_have_text("1012 retry-after=0")
