@@ -213,7 +213,8 @@ async def test_the_help_is_searched_by_keyboard(lab_tabs: Tabs) -> None:
     assert await fits(page)
     assert await violations(page) == []
     await page.keyboard.press("Enter")
-    await expect(hits.first).to_be_visible()
+    await page.wait_for_url("**q=close+snapshot*")
+    await expect(page.locator("#hits mark").first).to_be_visible()
     await expect(page.locator("#query")).to_have_value("close snapshot")
     assert lab_tabs.faults == []
 
