@@ -86,7 +86,7 @@ async def check(location: str, factory: Factory | None, progress: ProgressFuncti
     damages, ids = await to_thread(_sessions, location)
     between = await to_thread(_between, location, damages)
     problems = [*(Problem("", each) for each in damages), *between]
-    wrong = {each.session_id for each in between}
+    contradicted = {each.session_id for each in between}
     events = compared = deleted = 0
     async with AsyncExitStack() as stack:
         app = None if factory is None else await stack.enter_async_context(stage(factory))
@@ -100,7 +100,7 @@ async def check(location: str, factory: Factory | None, progress: ProgressFuncti
             events += read.events
             deleted += read.deleted
             found = read.problems
-            whole = not found and not damages and session_id not in wrong
+            whole = not found and not damages and session_id not in contradicted
             if app is not None and whole and await to_thread(look, location, _comparable(session_id)):
                 found = await _compare(location, session_id, app)
                 compared += 1

@@ -16,6 +16,12 @@ _OWNED: Final = {
 """For each table that holds rows of sessions: the column that says of which, and what else its numbers may be of, which
 is what ``discarded`` says of rows that are about to be removed."""
 
+COUNTS: Final = " UNION ALL ".join(
+    f"SELECT '{table}', {column}, count(*) FROM {{s}}{table} GROUP BY {column}"  # noqa: S608 - our own names
+    for table, (column, _) in _OWNED.items()
+)
+"""What ``counts`` of ``contradictions`` are; ``{s}`` stands for what precedes the name of a table."""
+
 
 def lacking(wanted: Iterable[str], present: Container[str]) -> list[str]:
     """Return which tables, columns and indexes are not there, such as ``"table nodes"``, ``"column events.metadata"``.

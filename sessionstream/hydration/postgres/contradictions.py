@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from sessionstream.digests import LENGTHS
-from sessionstream.hydration.contradictions import contradictions, missing
+from sessionstream.hydration.contradictions import COUNTS, contradictions, missing
 from sessionstream.hydration.postgres import schema
 from sessionstream.hydration.stored import Problem
 
@@ -14,9 +14,7 @@ if TYPE_CHECKING:
 
 _SESSIONS: Final = "SELECT sid, session_id, timeline FROM {s}.sessions ORDER BY session_id"
 _DISCARDED: Final = "SELECT what, number FROM {s}.discarded"
-_COUNTS: Final = """SELECT 'events', sid, count(*) FROM {s}.events GROUP BY sid
-    UNION ALL SELECT 'entities', timeline, count(*) FROM {s}.entities GROUP BY timeline
-    UNION ALL SELECT 'entity_versions', timeline, count(*) FROM {s}.entity_versions GROUP BY timeline"""
+_COUNTS: Final = COUNTS.replace("{s}", "{s}.")
 _DIGESTED: Final = f"""SELECT sid, ordinal, payload IS NULL FROM {{s}}.events
     WHERE digest IS NOT NULL AND (payload IS NOT NULL OR octet_length(digest) NOT IN {LENGTHS})
     ORDER BY sid, ordinal"""  # noqa: S608 - our own numbers

@@ -6,7 +6,7 @@ import sqlite3
 from typing import Final
 
 from sessionstream.digests import LENGTHS
-from sessionstream.hydration.contradictions import contradictions, missing
+from sessionstream.hydration.contradictions import COUNTS, contradictions, missing
 from sessionstream.hydration.sqlite import schema
 from sessionstream.hydration.sqlite.columns import Query
 from sessionstream.hydration.stored import Problem
@@ -16,9 +16,7 @@ _WITH_DISCARDED: Final = 2
 
 _SESSIONS: Final = Query("sessions", "sid, session_id, timeline", "ORDER BY session_id")
 _DISCARDED: Final = "SELECT what, number FROM discarded"
-_COUNTS: Final = """SELECT 'events', sid, count(*) FROM events GROUP BY sid
-    UNION ALL SELECT 'entities', timeline, count(*) FROM entities GROUP BY timeline
-    UNION ALL SELECT 'entity_versions', timeline, count(*) FROM entity_versions GROUP BY timeline"""
+_COUNTS: Final = COUNTS.replace("{s}", "")
 _DIGESTED: Final = f"""SELECT sid, ordinal, payload IS NULL FROM events
     WHERE digest IS NOT NULL AND (payload IS NOT NULL OR length(digest) NOT IN {LENGTHS})
     ORDER BY sid, ordinal"""  # noqa: S608 - our own numbers

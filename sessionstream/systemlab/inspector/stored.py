@@ -18,8 +18,8 @@ from sessionstream.systemlab.inspector.seen import (
     SeenEvent,
     SeenTimeline,
     SessionPage,
-    escaped,
     matching,
+    visible,
 )
 from sessionstream.systemlab.inspector.sources import ReadOnly, SourceKind
 from sessionstream.transport.ws import ConnectionInfo
@@ -121,7 +121,7 @@ def _word(text: str) -> str:
     if text.isprintable():
         return quote(text)
     quoted = text.replace("\\", r"\\").replace("'", r"\'")
-    return "$'" + "".join(each if each.isprintable() else escaped(each) for each in quoted) + "'"
+    return f"$'{visible(quoted)}'"
 
 
 def _position(state: StoredState, session_id: str, index: int | None, ordinal: int | None) -> Position:
